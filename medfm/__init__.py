@@ -1,0 +1,1 @@
+"""MedFM: medical foundation models, from raw file to explained number."""

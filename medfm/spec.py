@@ -1,0 +1,178 @@
+"""Config <-> objects: real function references in source, strings on disk.
+
+`spec(resnet.ResNet, depth=18)` is a ConfigDict that names its target, holds
+every knob with its default, and is called by `build`. `bind` is the same for
+functions that stay functions: building gives a `functools.partial`.
+
+Keyword-only arguments (and the fields of a linen module) are configuration;
+positional arguments are data and never stand in a config.
+"""
+
+import difflib
+import functools
+import importlib
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ml_collections
+from ml_collections import config_dict
+
+from medfm.types import UserError
+
+CALL, BIND = "_call_", "_bind_"
+_ALLOWED = ("medfm.", "optax.")
+_SIMPLE = (bool, int, float, str)
+
+
+def spec(target: Callable, /, **kwargs) -> ml_collections.ConfigDict:
+  """A config entry that `build` turns into `target(**kwargs)`."""
+  return _entry(CALL, target, kwargs)
+
+
+def bind(target: Callable, /, **kwargs) -> ml_collections.ConfigDict:
+  """A config entry that `build` turns into `partial(target, **kwargs)`."""
+  return _entry(BIND, target, kwargs)
+
+
+def build(config: Any) -> Any:
+  """The object a config describes, built from the leaves up."""
+  if isinstance(config, Mapping | ml_collections.ConfigDict):
+    target = config.get(CALL) or config.get(BIND)
+    built = {
+      key: build(value)
+      for key, value in config.items()
+      if key not in (CALL, BIND)
+    }
+    if target is None:
+      return built
+    if CALL in config:
+      return resolve(target)(**built)
+    return functools.partial(resolve(target), **built)
+  if isinstance(config, list | tuple):
+    return tuple(build(value) for value in config)
+  return config
+
+
+def resolve(path: str) -> Callable:
+  """The function or class of a dotted name within medfm or optax."""
+  module, _, name = path.rpartition(".")
+  if not path.startswith(_ALLOWED):
+    raise UserError(f"config target {path!r} is outside medfm and optax")
+  try:
+    target = getattr(importlib.import_module(module), name)
+  except (ImportError, AttributeError):
+    raise UserError(f"config target {path!r} does not exist") from None
+  home = getattr(target, "__module__", "") + "."
+  if not (callable(target) and home.startswith(_ALLOWED)):
+    raise UserError(f"config target {path!r} is not one of medfm's or optax's")
+  return target
+
+
+def to_json(config: ml_collections.ConfigDict) -> str:
+  """The config as JSON text that `from_json` rebuilds."""
+  return json.dumps(_plain(config), indent=2) + "\n"
+
+
+def from_json(text: str) -> ml_collections.ConfigDict:
+  """The config of a JSON text, checked against today's signatures."""
+  return _respec(json.loads(text))
+
+
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+  """Dotted key -> leaf, in the spelling of the command line's overrides."""
+  leaves = {}
+  for key in config:
+    value = config[key]
+    if isinstance(value, ml_collections.ConfigDict):
+      leaves |= flat(value, f"{prefix}{key}.")
+    else:
+      leaves[f"{prefix}{key}"] = value
+  return leaves
+
+
+def nearest(name: str, names: typing.Iterable[str]) -> str:
+  """' (nearest: x)' for an error message, or '' where nothing is near."""
+  close = difflib.get_close_matches(name, list(names), 1, 0.5)
+  return f" (nearest: {close[0]})" if close else ""
+
+
+def _entry(kind: str, target: Callable, kwargs: dict[str, Any]):
+  path = f"{target.__module__}.{target.__qualname__}"
+  if resolve(path) is not target:
+    raise UserError(f"config target {path!r} is not reachable by its name")
+  knobs = _knobs(target)
+  for name in kwargs:
+    if name not in knobs:
+      raise UserError(f"{path} has no setting {name!r}{nearest(name, knobs)}")
+  entry = ml_collections.ConfigDict({kind: path})
+  for name, knob in knobs.items():
+    value = kwargs.get(name, knob.default)
+    if value is inspect.Parameter.empty:
+      if kind == BIND and name not in kwargs:
+        continue  # The caller of the partial gives it.
+      raise UserError(f"{path} needs the setting {name!r}")
+    entry[name] = _value(value, knob.annotation)
+  return entry
+
+
+def _knobs(target: Callable) -> dict[str, inspect.Parameter]:
+  """The configuration arguments of a target, by name."""
+  kinds = {inspect.Parameter.KEYWORD_ONLY}
+  if isinstance(target, type) or not target.__module__.startswith("medfm."):
+    kinds.add(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+  hidden = {"parent", "name"} if _is_linen(target) else set()
+  parameters = inspect.signature(target, eval_str=True).parameters
+  return {
+    name: parameter
+    for name, parameter in parameters.items()
+    if parameter.kind in kinds and name not in hidden
+  }
+
+
+def _is_linen(target: Callable) -> bool:
+  return isinstance(target, type) and any(
+    base.__module__.startswith("flax.linen") for base in target.__mro__
+  )
+
+
+def _value(value: Any, annotation: Any) -> Any:
+  """A value as a config holds it: None typed, functions bound."""
+  if value is None:
+    kinds = [
+      kind for kind in typing.get_args(annotation) if kind is not type(None)
+    ]
+    kind = typing.get_origin(kinds[0]) or kinds[0] if kinds else object
+    return config_dict.placeholder(kind) if kind in (*_SIMPLE, tuple) else None
+  if isinstance(value, list):
+    return tuple(value)
+  if isinstance(value, functools.partial):
+    return bind(value.func, **value.keywords)
+  if isinstance(value, types.FunctionType | type):
+    return bind(value)
+  return value
+
+
+def _plain(value: Any) -> Any:
+  if isinstance(value, ml_collections.ConfigDict):
+    return {key: _plain(value[key]) for key in value}
+  if isinstance(value, Mapping):
+    return {key: _plain(item) for key, item in value.items()}
+  if isinstance(value, list | tuple):
+    return [_plain(item) for item in value]
+  return value
+
+
+def _respec(value: Any) -> Any:
+  if isinstance(value, dict):
+    inner = {key: _respec(item) for key, item in value.items()}
+    for key, make in ((CALL, spec), (BIND, bind)):
+      if key in inner:
+        return make(resolve(inner.pop(key)), **inner)
+    return ml_collections.ConfigDict(inner)
+  if isinstance(value, list):
+    return tuple(_respec(item) for item in value)
+  return value
