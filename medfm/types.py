@@ -128,8 +128,10 @@ class Dataset:
   card: the data card, JSON-able: `source`, `licence`, `citation`, `notes`,
     `changes` (what was dropped, repaired or relabelled, and how many),
     `split` (how it was made) and `fingerprint` (sha256 of the prepared data).
-  encode: turns a user's new file or folder into a label-free `Split` that is
-    treated as the training split was; None where there is no such format.
+  encode: path -> a label-free `Split` of a user's new file or folder, treated
+    as the training split was. A partial of a function of (path, info) with
+    this dataset's `info` and JSON-able settings, which are saved with a run.
+    None where there is no such format.
   """
 
   splits: dict[str, Split]

@@ -1,0 +1,141 @@
+"""Diabetes 130-US hospitals: readmission within 30 days of a discharge.
+
+101,766 encounters of 71,518 patients, 1999 to 2008. Encounters that end in
+death or a hospice are dropped, since nobody returns from there.
+Strack et al., "Impact of HbA1c measurement on hospital readmission rates",
+2014.
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from medfm.data import encoding, files, icd9, records, tabular
+from medfm.data import table as tables
+from medfm.data.table import Table
+from medfm.types import Dataset, Folders, Info, Split, UserError
+
+_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00296/dataset_diabetes.zip"
+_ZIP, _CSV = "dataset_diabetes.zip", "diabetic_data.csv"
+
+CARD = {
+  "source": "UCI, Diabetes 130-US hospitals for years 1999-2008, "
+  "doi.org/10.24432/C5230J",
+  "licence": "CC BY 4.0",
+  "citation": "Strack et al.: Impact of HbA1c measurement on hospital "
+  "readmission rates. BioMed Research International (2014)",
+  "notes": [
+    "Several encounters per patient: split by patient_nbr.",
+    "Diagnoses are grouped by ICD-9 chapter, diabetes apart.",
+    "Weight is known for 3 % of the encounters only.",
+    "Race, sex and age are among the features.",
+  ],
+}
+CLASSES = ("no readmission within 30 days", "readmission within 30 days")
+LABEL, PATIENT, ID = "readmitted", "patient_nbr", "encounter_id"
+_GROUPS = ("race", "gender", "age")
+_DIAGNOSES = ("diag_1", "diag_2", "diag_3")
+_DEATH_OR_HOSPICE = ("11", "13", "14", "19", "20", "21")
+NUMERIC = (
+  "time_in_hospital", "num_lab_procedures", "num_procedures",
+  "num_medications", "number_outpatient", "number_emergency",
+  "number_inpatient", "number_diagnoses",
+)  # fmt: skip
+
+
+class Diabetes130(tabular.Builder, skip_registration=True):
+  """Encounters by row: 8 numbers, 39 categories, readmission or none."""
+
+  def rows(self) -> tabular.Rows:
+    raw = tables.read(self.raw)
+    discharge = np.array(raw["discharge_disposition_id"])
+    dropped = np.isin(discharge, _DEATH_OR_HOSPICE)
+    kept = raw.take(np.flatnonzero(~dropped))
+    table = cleaned(kept)
+    categorical = [
+      name
+      for name in table.columns
+      if name not in (*NUMERIC, LABEL, PATIENT, ID)
+    ]
+    readmitted = np.array(table[LABEL])
+    for index in np.flatnonzero(~np.isin(readmitted, ("NO", ">30", "<30"))):
+      raise table.error(int(index), LABEL, "expected NO, >30 or <30")
+    return tabular.Rows(
+      columns=encoding.parsed(table, NUMERIC, categorical),
+      label=(readmitted == "<30").astype(np.int32),
+      classes=CLASSES,
+      ids=encoding.ids(table, ID),
+      patients=np.array(table[PATIENT]),
+      groups={name: encoding.group(table, name) for name in _GROUPS},
+      changes=(
+        {
+          "what": "dropped encounters that end in death or a hospice",
+          "count": int(dropped.sum()),
+        },
+        {
+          "what": "relabelled: readmission after 30 days counts as none",
+          "count": int((readmitted == ">30").sum()),
+        },
+        {
+          "what": "values missing in the source",
+          "count": _missing(kept, categorical),
+        },
+        {
+          "what": "genders and diagnosis codes without a meaning taken for "
+          "missing",
+          "count": _missing(table, categorical) - _missing(kept, categorical),
+        },
+      ),
+    )
+
+
+def diabetes130(
+  folders: Folders,
+  *,
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
+) -> Dataset:
+  """Readmission within 30 days, from what is known at the discharge."""
+  path = files.find(
+    folders, _CSV, _ZIP, url=_URL, what="Diabetes 130-US hospitals"
+  )
+  origin = files.origin(path, url=_URL)
+  if path.name == _ZIP:
+    path = _unpacked(path, folders)
+  prepared = records.prepared(Diabetes130, folders, raw=path)
+  return tabular.dataset(
+    prepared,
+    name="diabetes130",
+    task="multiclass",
+    card={**CARD, "file": origin},
+    seed=seed,
+    fractions=fractions,
+    encode=encoded,
+  )
+
+
+def encoded(path: str, info: Info) -> Split:
+  """New encounters, in a CSV with the columns of `diabetic_data.csv`."""
+  return encoding.encoded(
+    path, info, id=ID, patient=PATIENT, groups=_GROUPS, clean=cleaned
+  )
+
+
+def cleaned(table: Table) -> Table:
+  """Diagnoses by chapter; a gender that is neither is missing."""
+  for name in _DIAGNOSES:
+    table = table.mapped(name, icd9.chapter)
+  return table.mapped("gender", lambda cell: "" if "/" in cell else cell)
+
+
+def _missing(table: Table, names: Sequence[str]) -> int:
+  return sum(table[name].count("") for name in names)
+
+
+def _unpacked(path: pathlib.Path, folders: Folders) -> pathlib.Path:
+  cache = pathlib.Path(folders.cache).expanduser()
+  folder = files.unpacked(path, cache / "unpacked/diabetes130")
+  for found in sorted(folder.rglob(_CSV)):
+    return found
+  raise UserError(f"{path}: holds no {_CSV}")

@@ -1,0 +1,224 @@
+"""MedNIST: 64x64 grey slices of six body regions or modalities.
+
+Assembled by B. J. Erickson (Mayo Clinic) from TCIA, the RSNA Bone Age
+Challenge and the NIH Chest X-ray set. Very easy: for pre-training and smoke
+tests, no evidence of quality.
+"""
+
+import functools
+import io
+import pathlib
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from medfm.data import files, image_files, images, records, splits
+from medfm.types import Dataset, Folders, Info, UserError
+
+CLASSES = ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
+SIZE = 64
+OFFICIAL = 58_954
+_URL = (
+  "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/"
+  "0.8.1/MedNIST.tar.gz"
+)
+_MD5 = "0bc7306e7427e00ad1c5526a6677552d"
+_NAME = re.compile(r"(?:.*/)?(?P<label>[^/]+)/(?P<number>\d+)\.jpe?g")
+_MAX_BYTES = 1 << 20  # Of one image; a real one has about two thousand.
+
+
+class Slice(NamedTuple):
+  """An image's name: its class folder and its number there."""
+
+  label: str
+  number: int
+  file: str
+
+
+class MedNIST(records.Builder, skip_registration=True):
+  """Encoded JPEGs as they are, split by blocks of neighbouring numbers."""
+
+  def __init__(
+    self, *, seed: int, fractions: tuple[float, ...], block: int, **kwargs
+  ):
+    self._seed, self._fractions, self._block = seed, fractions, block
+    super().__init__(**kwargs)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(
+        {
+          "id": tfds.features.Text(),
+          "patient": tfds.features.Text(),
+          "image": tfds.features.Image(
+            shape=(SIZE, SIZE, 1), dtype=np.uint8, encoding_format="jpeg"
+          ),
+          "label": tfds.features.ClassLabel(names=CLASSES),
+        }
+      ),
+    )
+
+  def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+    contents = _contents(self.raw)
+    found = sorted(filter(None, map(_slice, contents)))
+    self.changed("files that are no image", len(contents) - len(found))
+    missing = set(CLASSES) - {item.label for item in found}
+    if missing:
+      raise UserError(
+        f"{self.raw.name}: no JPEG files in a folder {min(missing)}/: not "
+        "MedNIST"
+      )
+    rows = splits.by_patient(
+      np.array([item.file for item in found]),
+      np.array([_patient(item, self._block) for item in found]),
+      np.array([CLASSES.index(item.label) for item in found]),
+      fractions=self._fractions,
+      seed=self._seed,
+    )
+    return {
+      name: self._generate_examples([found[row] for row in part], contents)
+      for name, part in rows.items()
+    }
+
+  def _generate_examples(
+    self, chosen: list[Slice], contents: dict[str, bytes]
+  ) -> Iterator[tuple[str, dict]]:
+    for item in chosen:
+      data = contents[item.file]
+      name = f"{item.label}/{item.number:06d}"
+      # The bytes are stored as they are; this finds the broken ones.
+      shape = images.decoded(data, name=f"{self.raw.name}: {name}").shape
+      if shape != (SIZE, SIZE, 1):
+        raise UserError(
+          f"{self.raw.name}: {name} has the shape {shape}, expected grey "
+          f"{SIZE}x{SIZE}"
+        )
+      yield (
+        name,
+        {
+          "id": name,
+          "patient": _patient(item, self._block),
+          "image": data,
+          "label": item.label,
+        },
+      )
+
+
+def mednist(
+  folders: Folders,
+  *,
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
+  block: int = 50,
+) -> Dataset:
+  """Six classes of 64x64 grey images: image [N,64,64,1] uint8, label [N].
+
+  block: how many neighbouring file numbers make one pseudo-patient. There are
+    no patient ids, and neighbours are often slices of one scan: a random
+    split would put the same scan into training and test.
+  """
+  if block < 1:
+    raise UserError(f"mednist block={block}: expected 1 or more numbers")
+  path = files.find(
+    folders,
+    "MedNIST.tar.gz",
+    "MedNIST",
+    "mednist_subset.zip",
+    url=_URL,
+    md5=_MD5,
+    what="MedNIST",
+  )
+  prepared = records.prepared(
+    MedNIST, folders, raw=path, seed=seed, fractions=fractions, block=block
+  )
+  label = prepared.splits["train"].arrays["label"]
+  info = Info(
+    name="mednist",
+    task="multiclass",
+    classes=CLASSES,
+    counts=tuple(np.bincount(label, minlength=len(CLASSES)).tolist()),
+  )
+  total = sum(map(len, prepared.splits.values()))
+  card = {
+    "source": files.origin(path, url=_URL, md5=_MD5),
+    "licence": "CC BY-SA 4.0",
+    "citation": "MedNIST, assembled by B. J. Erickson (Mayo Clinic) from "
+    "TCIA, RSNA Bone Age and NIH Chest X-ray images",
+    "notes": [
+      "very easy: no evidence of a model's quality",
+      f"the patient key is synthetic: {block} neighbouring file numbers of a "
+      "class, since neighbours are often slices of one scan; a scan that "
+      "crosses the edge of a block can still be in two splits",
+      *([] if total == OFFICIAL else [f"{total} of the {OFFICIAL} images"]),
+    ],
+    "changes": prepared.changes,
+    "split": f"by synthetic patient, {fractions}, seed {seed}",
+    "fingerprint": prepared.fingerprint,
+  }
+  encode = functools.partial(
+    image_files.encoded, info=info, size=SIZE, channels=1
+  )
+  return Dataset(splits=prepared.splits, info=info, card=card, encode=encode)
+
+
+def _slice(file: str) -> Slice | None:
+  """The class and number in a file's name, None for anything else."""
+  match = _NAME.fullmatch(file)
+  if not match or match["label"] not in CLASSES:
+    return None
+  return Slice(match["label"], int(match["number"]), file)
+
+
+def _patient(item: Slice, block: int) -> str:
+  return f"synthetic {item.label} {item.number // block}"
+
+
+def _contents(raw: pathlib.Path) -> dict[str, bytes]:
+  """name -> bytes of all files of a folder, zip or tar; nothing is written.
+
+  The whole set is about 100 MB, and a compressed tar has no way back.
+  """
+  if raw.is_dir():
+    paths = [path for path in raw.rglob("*") if path.is_file()]
+    return {
+      path.relative_to(raw.parent).as_posix(): images.content(path)
+      for path in paths
+    }
+  try:
+    if zipfile.is_zipfile(raw):
+      with zipfile.ZipFile(raw) as archive:
+        return {
+          item.filename: _read(archive.open(item), item.file_size, raw)
+          for item in archive.infolist()
+          if not item.is_dir()
+        }
+    with tarfile.open(raw) as archive:
+      return {
+        item.name: _read(archive.extractfile(item), item.size, raw)
+        for item in archive
+        if item.isfile()
+      }
+  except (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+  ) as error:
+    raise UserError(
+      f"{raw.name}: damaged or truncated archive: fetch it again"
+    ) from error
+
+
+def _read(file: io.BufferedIOBase, size: int, raw: pathlib.Path) -> bytes:
+  if size > _MAX_BYTES:
+    raise UserError(f"{raw.name}: holds a file of {size:,} bytes: not MedNIST")
+  with file:
+    return file.read()

@@ -1,0 +1,223 @@
+"""Any image classification set of TensorFlow Datasets, by its name."""
+
+import contextlib
+import io
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from medfm.data import decoded, disk, files, splits
+from medfm.types import Dataset, Folders, Info, Split, UserError
+
+_SPLITS = {
+  "train": "train",
+  "validation": "validation",
+  "valid": "validation",
+  "val": "validation",
+  "test": "test",
+}
+
+
+def named(
+  folders: Folders,
+  *,
+  name: str,
+  image: str | None = None,
+  label: str | None = None,
+  split_seed: int = 0,
+) -> Dataset:
+  """A prepared TFDS set as images with one class each.
+
+  name: as TFDS spells it, with config and version where wanted:
+    "malaria", "colorectal_histology", "patch_camelyon:2.0.0".
+  image, label: the features to take; None takes those the set declares.
+
+  Reads records that lie as array_record in `<raw>/tfds` or `<cache>/tfds`
+  (whatever wrote them), else asks TFDS to make them there. Without official
+  validation or test examples they are split off the training ones at random:
+  TFDS names no patients.
+
+  Raises: UserError where the data are absent or TFDS needs TensorFlow for
+    them, and where an image has another size than the first.
+  """
+  builder = _builder(folders, name)
+  image, label = _features(builder, image, label)
+  cache = pathlib.Path(folders.cache).expanduser()
+  fingerprint = disk.digest(builder.data_dir)
+  # Which features were taken is part of what was decoded.
+  place = cache / "decoded" / f"{fingerprint}-{image}-{label}"
+  try:
+    found, _ = decoded.cached(
+      place, lambda: (_sources(builder, image, label), [])
+    )
+  except (ImportError, NotImplementedError) as error:
+    raise _needs_tensorflow(name) from error
+  except ValueError as error:
+    raise UserError(f"tfds {name}: {error}") from error
+  found, how = _completed(found, split_seed)
+  feature = builder.info.features[label]
+  classes = tuple(feature.names)
+  counts = np.bincount(found["train"].arrays["label"], minlength=len(classes))
+  return Dataset(
+    splits=found,
+    info=Info(
+      name=name,
+      task="multiclass",
+      classes=classes,
+      counts=tuple(int(count) for count in counts),
+    ),
+    card={
+      "source": f"TensorFlow Datasets: {builder.info.full_name}",
+      "licence": builder.info.redistribution_info.license or "not stated",
+      "citation": builder.info.citation,
+      "notes": "no patients are named: near copies of one may be in two splits",
+      "changes": [],
+      "split": how,
+      "fingerprint": fingerprint,
+    },
+  )
+
+
+def _builder(folders: Folders, name: str):
+  """A builder whose records can be read without TensorFlow."""
+  import tensorflow_datasets as tfds  # Slow to import, and needed here alone.
+
+  places = [pathlib.Path(folders.cache).expanduser() / "tfds"]
+  if folders.raw:
+    places.insert(0, pathlib.Path(folders.raw).expanduser() / "tfds")
+  try:
+    for place in places:
+      with contextlib.suppress(tfds.core.DatasetNotFoundError):
+        builder = tfds.builder(name, data_dir=place)
+        if pathlib.Path(builder.data_dir).is_dir():
+          if builder.info.file_format.value != "array_record":
+            raise _needs_tensorflow(name)
+          return builder
+    builder = tfds.builder(
+      name, data_dir=places[-1], file_format="array_record"
+    )
+  except tfds.core.DatasetNotFoundError:
+    raise UserError(
+      f"tfds {name}: TensorFlow Datasets has no such set: see "
+      "https://www.tensorflow.org/datasets/catalog"
+    ) from None
+  except (ImportError, NotImplementedError) as error:
+    raise _needs_tensorflow(name) from error
+  if os.environ.get(files.OFFLINE, "0") not in ("", "0"):
+    raise UserError(
+      f"tfds {name}: its records are missing: put them into {places[0]} "
+      f"(downloads are off: {files.OFFLINE})"
+    )
+  _prepare(builder, name, places[0])
+  return builder
+
+
+def _prepare(builder, name: str, place: pathlib.Path) -> None:
+  import tensorflow_datasets as tfds
+
+  tfds.disable_progress_bar()
+  try:
+    with (
+      disk.locked(pathlib.Path(builder.data_dir)),
+      contextlib.redirect_stdout(io.StringIO()),
+    ):
+      builder.download_and_prepare()
+  except (ImportError, NotImplementedError) as error:
+    raise _needs_tensorflow(name) from error
+  except Exception as error:  # Servers, checksums, manual downloads.
+    reason = " ".join(str(error).split())[:200]
+    raise UserError(
+      f"tfds {name}: its records are missing and cannot be made ({reason}): "
+      f"put them into {place}"
+    ) from error
+
+
+def _needs_tensorflow(name: str) -> UserError:
+  return UserError(
+    f"tfds {name}: TFDS needs TensorFlow for it: where that is installed, "
+    "prepare it with file_format='array_record' and copy the folder to "
+    "<raw>/tfds"
+  )
+
+
+def _features(builder, image: str | None, label: str | None):
+  """The names of the image and label features."""
+  import tensorflow_datasets as tfds
+
+  features = builder.info.features
+  kinds = (
+    (image, tfds.features.Image, "image"),
+    (label, tfds.features.ClassLabel, "label"),
+  )
+  chosen = []
+  for wanted, kind, role in kinds:
+    names = [name for name, found in features.items() if type(found) is kind]
+    for name in builder.info.supervised_keys or ():
+      if name in names and wanted is None:
+        names = [name]
+    if wanted is not None:
+      names = [name for name in names if name == wanted]
+    if len(names) != 1:
+      raise UserError(
+        f"tfds {builder.name}: {role}={wanted!r} names no one {kind.__name__} "
+        f"feature; the set has {', '.join(sorted(features))}"
+      )
+    chosen += names
+  return chosen
+
+
+class _Pairs:
+  """Image and label of each record, named by its split and row."""
+
+  def __init__(self, source, split: str, image: str, label: str):
+    self._source, self._split = source, split
+    self._image, self._label = image, label
+
+  def __len__(self) -> int:
+    return len(self._source)
+
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    example = self._source[index]
+    return {
+      "id": f"{self._split}-{index}",
+      "image": example[self._image],
+      "label": example[self._label],
+    }
+
+
+def _sources(builder, image: str, label: str) -> dict[str, _Pairs]:
+  found = {}
+  for name in builder.info.splits:
+    if name in _SPLITS:
+      source = builder.as_data_source(split=name)
+      found[_SPLITS[name]] = _Pairs(source, name, image, label)
+  if "train" not in found:
+    raise UserError(
+      f"tfds {builder.name}: expected a split 'train', found "
+      f"{', '.join(builder.info.splits)}"
+    )
+  return found
+
+
+def _completed(
+  found: dict[str, Split], seed: int
+) -> tuple[dict[str, Split], str]:
+  """All three splits, and how they were made."""
+  missing = [n for n in ("validation", "test") if n not in found]
+  if not missing:
+    return found, "official"
+  shares = {"validation": 0.1, "test": 0.2}
+  taken = [shares[name] if name in missing else 0.0 for name in shares]
+  train = found["train"]
+  parts = splits.by_patient(
+    train.ids,
+    None,
+    train.arrays["label"],
+    fractions=(1 - sum(taken), *taken),
+    seed=seed,
+  )
+  whole = found | {name: train.take(rows) for name, rows in parts.items()}
+  how = f"{' and '.join(missing)} taken from train at random, seed {seed}"
+  return {name: whole[name] for name in splits.NAMES}, how

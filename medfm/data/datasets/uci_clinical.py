@@ -1,0 +1,353 @@
+"""Seven small clinical tables of the UCI repository, chosen by name.
+
+Files have no header rows; the names of the columns are those of the `.names`
+files, and a CSV to predict on must have them. Codes keep their meaning: what
+stands for "missing" becomes missing, and labels are put into words.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from medfm.data import encoding, files, records, tabular
+from medfm.data import table as tables
+from medfm.data.table import Table
+from medfm.spec import nearest
+from medfm.types import Dataset, Folders, Split, UserError
+
+_UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
+_COPIES = "https://raw.githubusercontent.com/jbrownlee/Datasets/master"
+_ZIP = "uci_clinical.zip"
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+  """One table: where it is, what its columns are, and what they predict.
+
+  layouts: file name -> its columns in order; the first is the one fetched.
+  labels: label column -> {cell: class name}, in the order of the classes;
+    the first is the default, and none of them is ever a feature.
+  zeros: numeric columns in which 0 means "not measured".
+  recoded: column -> {cell: what it means}.
+  """
+
+  layouts: dict[str, tuple[str, ...]]
+  labels: dict[str, dict[str, str]]
+  numeric: tuple[str, ...]
+  categorical: tuple[str, ...] = ()
+  groups: tuple[str, ...] = ()
+  patient: str = ""
+  zeros: tuple[str, ...] = ()
+  recoded: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+  quote: str = '"'
+  url: str = ""
+  citation: str = ""
+  notes: tuple[str, ...] = ()
+
+
+_PIMA = (
+  "pregnancies", "glucose", "blood_pressure", "skin_thickness", "insulin",
+  "bmi", "pedigree", "age",
+)  # fmt: skip
+_CELLS = (
+  "clump_thickness", "cell_size", "cell_shape", "adhesion",
+  "epithelial_cell_size", "bare_nuclei", "chromatin", "nucleoli", "mitoses",
+)  # fmt: skip
+_RECURRENCE = (
+  "age", "menopause", "tumor_size", "inv_nodes", "node_caps", "deg_malig",
+  "breast", "breast_quad", "irradiat",
+)  # fmt: skip
+_HABERMAN = ("age", "year", "nodes")
+_HORSE_NUMERIC = (
+  "rectal_temperature", "pulse", "respiratory_rate", "reflux_ph",
+  "packed_cell_volume", "total_protein", "abdominal_protein",
+)  # fmt: skip
+_HORSE = (
+  "surgery", "age", "hospital_number", "rectal_temperature", "pulse",
+  "respiratory_rate", "temperature_of_extremities", "peripheral_pulse",
+  "mucous_membranes", "capillary_refill_time", "pain", "peristalsis",
+  "abdominal_distension", "nasogastric_tube", "nasogastric_reflux",
+  "reflux_ph", "rectal_examination", "abdomen", "packed_cell_volume",
+  "total_protein", "abdominocentesis", "abdominal_protein", "outcome",
+  "surgical_lesion", "lesion_1", "lesion_2", "lesion_3", "cp_data",
+)  # fmt: skip
+_HORSE_LEFT_OUT = (
+  "hospital_number", "outcome", "surgical_lesion",
+  "lesion_1", "lesion_2", "lesion_3", "cp_data",
+)  # fmt: skip
+_THYROID = ("t3_uptake", "thyroxin", "triiodothyronine", "tsh", "tsh_response")
+_CLEVELAND_NUMERIC = ("age", "trestbps", "chol", "thalach", "oldpeak", "ca")
+_CLEVELAND_TEXT = (
+  "sex", "cp", "fbs", "restecg", "exang", "slope", "thal",
+)  # fmt: skip
+
+STUDIES = {
+  "pima": Study(
+    layouts={"pima-indians-diabetes.csv": (*_PIMA, "diabetes")},
+    labels={"diabetes": {"0": "no diabetes", "1": "diabetes"}},
+    numeric=_PIMA,
+    groups=("age",),
+    zeros=("glucose", "blood_pressure", "skin_thickness", "insulin", "bmi"),
+    url=f"{_COPIES}/pima-indians-diabetes.csv",
+    citation="Smith et al.: Using the ADAP learning algorithm to forecast the "
+    "onset of diabetes mellitus. SCAMC (1988)",
+    notes=("All are women of Pima heritage, 21 years or older.",),
+  ),
+  "wisconsin_original": Study(
+    layouts={"breast-cancer-wisconsin.data": ("id", *_CELLS, "class")},
+    labels={"class": {"2": "benign", "4": "malignant"}},
+    numeric=_CELLS,
+    patient="id",
+    url=f"{_UCI}/breast-cancer-wisconsin/breast-cancer-wisconsin.data",
+    citation="Wolberg, Mangasarian: Multisurface method of pattern separation "
+    "for medical diagnosis applied to breast cytology. PNAS 87 (1990)",
+    notes=("Several samples share an id, which is taken for the patient.",),
+  ),
+  "breast_cancer_recurrence": Study(
+    layouts={
+      "breast-cancer.data": ("class", *_RECURRENCE),
+      "breast-cancer.csv": (*_RECURRENCE, "class"),
+    },
+    labels={
+      "class": {
+        "no-recurrence-events": "no recurrence",
+        "recurrence-events": "recurrence",
+      }
+    },
+    numeric=("deg_malig",),
+    categorical=tuple(n for n in _RECURRENCE if n != "deg_malig"),
+    groups=("age", "menopause"),
+    quote="'",
+    url=f"{_UCI}/breast-cancer/breast-cancer.data",
+    citation="Zwitter, Soklic: Breast cancer. University Medical Centre, "
+    "Institute of Oncology, Ljubljana (1988)",
+    notes=("Ages, tumour sizes and node counts are given as intervals.",),
+  ),
+  "haberman": Study(
+    layouts={
+      "haberman.data": (*_HABERMAN, "survival"),
+      "haberman.csv": (*_HABERMAN, "survival"),
+    },
+    labels={
+      "survival": {"1": "survived 5 years", "2": "died within 5 years"}
+    },
+    numeric=_HABERMAN,
+    groups=("age",),
+    url=f"{_UCI}/haberman/haberman.data",
+    citation="Haberman: Generalized residuals for log-linear models. 9th "
+    "International Biometrics Conference (1976)",
+    notes=("Operations of 1958 to 1970; `year` is the year minus 1900.",),
+  ),
+  "horse_colic": Study(
+    layouts={"horse-colic.csv": _HORSE},
+    labels={
+      "outcome": {"1": "lived", "2": "died", "3": "euthanised"},
+      "surgical_lesion": {"2": "no", "1": "yes"},
+    },
+    numeric=_HORSE_NUMERIC,
+    categorical=tuple(
+      name
+      for name in _HORSE
+      if name not in (*_HORSE_NUMERIC, *_HORSE_LEFT_OUT)
+    ),
+    groups=("age",),
+    patient="hospital_number",
+    recoded={"age": {"1": "adult", "2": "young", "9": "young"}},
+    url=f"{_COPIES}/horse-colic.csv",
+    citation="McLeish, Cecile: Horse colic. University of Guelph (1989)",
+    notes=(
+      "Veterinary data: the patients are horses.",
+      "Only the 300 training rows; lesion codes are known in hindsight and "
+      "are no features.",
+      "Age is adult or young (under 6 months); the code 9 for young is not in "
+      "the documentation.",
+    ),
+  ),
+  "thyroid": Study(
+    layouts={
+      "new-thyroid.data": ("class", *_THYROID),
+      "new-thyroid.csv": (*_THYROID, "class"),
+    },
+    labels={
+      "class": {"1": "normal", "2": "hyperthyroid", "3": "hypothyroid"}
+    },
+    numeric=_THYROID,
+    url=f"{_UCI}/thyroid-disease/new-thyroid.data",
+    citation="Coomans et al.: Comparison of multivariate discriminant "
+    "techniques for clinical data. Meth. Inform. Med. 22 (1983)",
+  ),
+  "cleveland": Study(
+    layouts={
+      "processed.cleveland.data": (
+        "age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach",
+        "exang", "oldpeak", "slope", "ca", "thal", "num",
+      )
+    },
+    labels={
+      "num": {
+        "0": "no disease",
+        **dict.fromkeys(("1", "2", "3", "4"), "disease"),
+      }
+    },
+    numeric=_CLEVELAND_NUMERIC,
+    categorical=_CLEVELAND_TEXT,
+    groups=("sex", "age"),
+    recoded={"sex": {"0": "female", "1": "male"}},
+    url=f"{_UCI}/heart-disease/processed.cleveland.data",
+    citation="Detrano et al.: International application of a new probability "
+    "algorithm for the diagnosis of coronary artery disease. Am. J. Cardiol. "
+    "64 (1989)",
+    notes=("Disease: any vessel narrowed by more than half (num above 0).",),
+  ),
+}  # fmt: skip
+
+
+class UciClinical(tabular.Builder, skip_registration=True):
+  """One of the seven tables, cleaned."""
+
+  def __init__(self, *, study: str, label: str, **kwargs):
+    self.study, self.label = STUDIES[study], label
+    super().__init__(**kwargs)
+
+  def rows(self) -> tabular.Rows:
+    study, path = self.study, self.raw
+    table = tables.read(path, names=study.layouts[path.name], quote=study.quote)
+    changes = []
+    names = study.labels[self.label]
+    found = np.array([cell != "" for cell in table[self.label]])
+    if not found.all():
+      what = f"dropped rows without a label ({self.label})"
+      changes.append({"what": what, "count": int((~found).sum())})
+      table = table.take(np.flatnonzero(found))
+    table = cleaned(table, study, changes)
+    classes = tuple(dict.fromkeys(names.values()))
+    merged = sum(
+      list(names.values()).count(names.get(cell)) > 1
+      for cell in table[self.label]
+    )
+    if merged:
+      meaning = "; ".join(f"{cell} is {name}" for cell, name in names.items())
+      what = f"relabelled {self.label}: {meaning}"
+      changes.append({"what": what, "count": merged})
+    return tabular.Rows(
+      columns=encoding.parsed(table, study.numeric, study.categorical),
+      label=_codes(table, self.label, names, classes),
+      classes=classes,
+      ids=np.array([f"row-{row}" for row in table.rows]),
+      patients=np.array(table[study.patient]) if study.patient else None,
+      groups={name: encoding.group(table, name) for name in study.groups},
+      changes=tuple(changes),
+    )
+
+
+def uci_clinical(
+  folders: Folders,
+  *,
+  name: str = "cleveland",
+  label: str = "",
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
+) -> Dataset:
+  """One of seven clinical tables.
+
+  name: pima, wisconsin_original, breast_cancer_recurrence, haberman,
+    horse_colic, thyroid or cleveland.
+  label: the label column where there are two (horse_colic: outcome, or
+    surgical_lesion); "" for the first.
+  """
+  if name not in STUDIES:
+    raise UserError(
+      f"name={name!r}: expected one of {', '.join(STUDIES)}"
+      f"{nearest(name, STUDIES)}"
+    )
+  study = STUDIES[name]
+  label = label or next(iter(study.labels))
+  if label not in study.labels:
+    raise UserError(f"label={label!r}: {name} has {' and '.join(study.labels)}")
+  path = _path(folders, name, study)
+  prepared = records.prepared(
+    UciClinical, folders, raw=path, study=name, label=label
+  )
+  return tabular.dataset(
+    prepared,
+    name=name,
+    task="multiclass",
+    card={
+      "source": study.url,
+      "licence": "CC BY 4.0 (the repository's statement for all its sets)",
+      "citation": study.citation,
+      "notes": list(study.notes),
+      "file": files.origin(path, url=study.url),
+    },
+    seed=seed,
+    fractions=fractions,
+    encode=functools.partial(encoded, study=name),
+  )
+
+
+def encoded(path: str, info: Any, *, study: str) -> Split:
+  """A new CSV with a header of the study's column names."""
+  own = STUDIES[study]
+  return encoding.encoded(
+    path,
+    info,
+    id="" if own.patient == "id" else "id",
+    patient=own.patient or "patient",
+    groups=own.groups,
+    clean=functools.partial(cleaned, study=own, changes=[]),
+  )
+
+
+def cleaned(table: Table, study: Study, changes: list[dict[str, Any]]) -> Table:
+  """The table with codes put into words; adds to the changes."""
+  names = (*study.numeric, *study.categorical)
+  if missing := sum(table[name].count("") for name in names):
+    what = "values missing in the source"
+    changes.append({"what": what, "count": missing})
+  for name in study.zeros:
+    zero = tables.numbers(table, name) == 0
+    what = f"zeros of {name} taken for missing"
+    changes.append({"what": what, "count": int(zero.sum())})
+    cells = np.where(zero, "", table[name]).tolist()
+    table = table.replace(**{name: cells})
+  for name in study.categorical:
+    table = table.mapped(name, _code)
+  for name, meaning in study.recoded.items():
+    table = table.mapped(name, lambda cell, m=meaning: m.get(cell, cell))
+  return table
+
+
+def _path(folders: Folders, name: str, study: Study) -> pathlib.Path:
+  path = files.find(
+    folders, *study.layouts, _ZIP, url=study.url, what=f"UCI's {name}"
+  )
+  if path.name != _ZIP:
+    return path
+  folder = pathlib.Path(folders.cache).expanduser() / "unpacked/uci_clinical"
+  folder = files.unpacked(path, folder)
+  for file in study.layouts:
+    for found in sorted(folder.rglob(file)):
+      return found
+  raise UserError(f"{path}: holds no {' or '.join(study.layouts)}")
+
+
+def _code(cell: str) -> str:
+  """`1.0` and `1` are one code."""
+  return cell.removesuffix(".0")
+
+
+def _codes(
+  table: Table, column: str, names: dict[str, str], classes: tuple[str, ...]
+) -> np.ndarray:
+  for index, cell in enumerate(table[column]):
+    if cell not in names:
+      raise table.error(
+        index,
+        column,
+        f"{tables.shortened(cell)} is none of {', '.join(names)}",
+      )
+  codes = [classes.index(names[cell]) for cell in table[column]]
+  return np.array(codes, np.int32)

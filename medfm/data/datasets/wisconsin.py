@@ -1,0 +1,81 @@
+"""Wisconsin diagnostic breast cancer: 30 features of cell nuclei [B,30].
+
+Fine-needle aspirates of 569 patients, one row each: 357 benign, 212 malignant.
+The copy within scikit-learn is used, so that nothing is downloaded.
+Street, Wolberg, Mangasarian, "Nuclear feature extraction for breast tumor
+diagnosis", 1993.
+"""
+
+import functools
+
+import numpy as np
+
+from medfm.data import encoding, records, tabular
+from medfm.types import Dataset, Folders
+
+CARD = {
+  "source": "scikit-learn's load_breast_cancer, a copy of UCI's Breast Cancer "
+  "Wisconsin (Diagnostic), doi.org/10.24432/C5DW2B",
+  "licence": "CC BY 4.0",
+  "citation": "Street, Wolberg, Mangasarian: Nuclear feature extraction for "
+  "breast tumor diagnosis. IS&T/SPIE 1905 (1993)",
+  "notes": [
+    "One row for each patient; ids are row numbers of the source.",
+    "The positive class is malignant; scikit-learn counts benign as 1, so "
+    "published scores may have benign as positive.",
+    "No age, sex or site is recorded: no subgroup can be examined.",
+  ],
+}
+
+
+class WisconsinDiagnostic(tabular.Builder, skip_registration=True):
+  """569 patients, 30 numbers, benign 0 or malignant 1."""
+
+  def rows(self) -> tabular.Rows:
+    from sklearn.datasets import load_breast_cancer
+
+    source = load_breast_cancer()
+    label = np.where(source.target == 0, 1, 0).astype(np.int32)
+    names = tuple(str(name) for name in source.feature_names)
+    ids = np.array([f"patient-{i}" for i in range(len(label))])
+    return tabular.Rows(
+      columns=encoding.Columns(
+        features=source.data.astype(np.float32),
+        categories=np.zeros((len(label), 0), np.int32),
+        numeric=names,
+        levels={},
+      ),
+      label=label,
+      classes=("benign", "malignant"),
+      ids=ids,
+      patients=ids,
+      changes=(
+        {
+          "what": "relabelled: malignant is 1 and benign 0, scikit-learn's "
+          "coding is the reverse",
+          "count": len(label),
+        },
+      ),
+    )
+
+
+def wisconsin(
+  folders: Folders,
+  *,
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
+) -> Dataset:
+  """Malignant or benign from 30 measured features."""
+  prepared = records.prepared(WisconsinDiagnostic, folders, raw=None)
+  return tabular.dataset(
+    prepared,
+    name="wisconsin",
+    task="multiclass",
+    card=CARD,
+    seed=seed,
+    fractions=fractions,
+    encode=encoded,
+  )
+
+
+encoded = functools.partial(encoding.encoded, id="id", patient="patient")

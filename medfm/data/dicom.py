@@ -1,0 +1,305 @@
+"""DICOM files -> arrays [H,W,C]. pydicom is optional and imported here only.
+
+Only the elements that describe pixels are parsed, and no message repeats a
+value of the file: names, numbers and dates of patients cannot reach a log.
+"""
+
+import hashlib
+import io
+import logging
+import math
+import warnings
+import zlib
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from medfm.types import UserError
+
+_CT_RANGE = (-1024.0, 3071.0)  # Hounsfield units of a 12-bit scanner.
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_TAGS = [
+  "Modality",
+  "SamplesPerPixel",
+  "PhotometricInterpretation",
+  "PlanarConfiguration",
+  "NumberOfFrames",
+  "Rows",
+  "Columns",
+  "BitsAllocated",
+  "BitsStored",
+  "HighBit",
+  "PixelRepresentation",
+  "WindowCenter",
+  "WindowWidth",
+  "VOILUTFunction",
+  "VOILUTSequence",
+  "ModalityLUTSequence",
+  "RescaleSlope",
+  "RescaleIntercept",
+  "RedPaletteColorLookupTableDescriptor",
+  "GreenPaletteColorLookupTableDescriptor",
+  "BluePaletteColorLookupTableDescriptor",
+  "RedPaletteColorLookupTableData",
+  "GreenPaletteColorLookupTableData",
+  "BluePaletteColorLookupTableData",
+  "SegmentedRedPaletteColorLookupTableData",
+  "SegmentedGreenPaletteColorLookupTableData",
+  "SegmentedBluePaletteColorLookupTableData",
+  "SharedFunctionalGroupsSequence",
+  "PerFrameFunctionalGroupsSequence",
+  "ExtendedOffsetTable",
+  "ExtendedOffsetTableLengths",
+  "FloatPixelData",
+  "DoubleFloatPixelData",
+  "PixelData",
+]
+
+
+def is_dicom(data: bytes) -> bool:
+  """Whether these are the first bytes (at least 132) of a DICOM file."""
+  return data[128:132] == b"DICM"
+
+
+def pixels(
+  data: bytes,
+  *,
+  name: str,
+  frame: int | None = None,
+  window: tuple[float, float] | None = None,
+  max_pixels: int,
+) -> np.ndarray:
+  """One frame of a DICOM file as [H,W,1] or [H,W,3].
+
+  Grey values pass the file's modality table or rescale, then become uint8
+  (at most 8 bits stored) or uint16, black = 0, over the first of these that
+  there is: `window` (low, high, in rescaled units such as Hounsfield), the
+  file's VOI table, the file's first window, -1024..3071 HU for CT, the range
+  of the stored bits where they are fewer than the word, the image's own
+  minimum and maximum. MONOCHROME1 is inverted. Colour is returned as RGB of
+  the full range. Floating point pixels stay float32 as they are.
+
+  Raises UserError naming `name` alone: damaged, no pixels, several frames
+  and no `frame`, more than `max_pixels`, rescale slope 0, or a compression
+  without its plug-in.
+  """
+  pydicom = _pydicom(name)
+  try:
+    dataset = _parsed(pydicom, data, name, max_pixels, _TAGS)
+    _check_frames(dataset, name, frame, max_pixels)
+    stored = pydicom.pixels.pixel_array(dataset, index=frame or 0)
+    shown = _shown(pydicom, dataset, stored, name, frame or 0, window)
+  except UserError:
+    raise
+  except Exception:  # Damage surfaces as any type, with the file's values.
+    raise UserError(
+      f"{name}: this DICOM image cannot be read: it is damaged, or its "
+      "compression needs a plug-in (pip install pylibjpeg "
+      "pylibjpeg-libjpeg pylibjpeg-openjpeg)"
+    ) from None
+  return shown if shown.ndim == 3 else shown[:, :, None]
+
+
+def bits(data: bytes, *, name: str, max_pixels: int) -> np.dtype:
+  """The dtype that `pixels` will give."""
+  pydicom = _pydicom(name)
+  try:
+    dataset = _parsed(pydicom, data, name, max_pixels, _TAGS)
+    depth = int(dataset.get("BitsStored") or 32)
+    if "PixelData" not in dataset:
+      return np.dtype(np.float32)
+    if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+      depth = int(dataset.RedPaletteColorLookupTableDescriptor[2])
+  except UserError:
+    raise
+  except Exception:
+    raise UserError(f"{name}: this DICOM file cannot be read") from None
+  return np.dtype(np.uint8 if depth <= 8 else np.uint16)
+
+
+def patient_key(data: bytes, *, name: str, max_pixels: int) -> str:
+  """A short hash of the PatientID of a DICOM file, "" where it has none.
+
+  One way for people, not for somebody with a list of the hospital's numbers:
+  keep it out of what is published.
+  """
+  pydicom = _pydicom(name)
+  try:
+    found = _parsed(pydicom, data, name, max_pixels, ["PatientID"])
+    patient = str(found.get("PatientID") or "").strip()
+  except UserError:
+    raise
+  except Exception:
+    raise UserError(f"{name}: this DICOM file cannot be read") from None
+  if not patient:
+    return ""
+  return hashlib.sha256(patient.encode()).hexdigest()[:16]
+
+
+def _pydicom(name: str) -> ModuleType:
+  try:
+    import pydicom
+    import pydicom.pixels
+  except ImportError:
+    raise UserError(
+      f"{name} is a DICOM file: pip install pydicom to read it"
+    ) from None
+  # Its warnings quote the values they complain about.
+  pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+  warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
+  logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+  return pydicom
+
+
+def _parsed(
+  pydicom: ModuleType, data: bytes, name: str, max_pixels: int, tags: list[str]
+) -> Any:
+  """The elements of these names, inflated within a limit where deflated."""
+  if _DEFLATED in data[132:1024]:
+    # pydicom inflates without a limit. The first element of the file's head,
+    # the twelve bytes after the marker, holds the length of the rest of it.
+    start = 144 + int.from_bytes(data[140:144], "little")
+    limit = 8 * max_pixels + 2**20
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflate.decompress(data[start:], limit)
+    if inflate.unconsumed_tail:
+      raise UserError(f"{name}: inflates to more than {limit:,} bytes")
+  return pydicom.dcmread(io.BytesIO(data), specific_tags=tags)
+
+
+def _check_frames(
+  dataset: Any, name: str, frame: int | None, max_pixels: int
+) -> None:
+  if not any(
+    key in dataset
+    for key in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+  ):
+    raise UserError(
+      f"{name}: this DICOM file holds no image (perhaps a report, a plan, "
+      "a waveform or a directory)"
+    )
+  if dataset.Rows * dataset.Columns > max_pixels:
+    raise UserError(f"{name}: more than max_pixels={max_pixels:,} pixels")
+  frames = int(dataset.get("NumberOfFrames") or 1)
+  if frames > 1 and frame is None:
+    raise UserError(
+      f"{name}: this DICOM file holds several frames; choose one (frame=0 "
+      "is the first) or export them as single images"
+    )
+  if frame is not None and not 0 <= frame < frames:
+    raise UserError(f"{name}: there is no frame {frame}")
+
+
+def _shown(
+  pydicom: ModuleType,
+  dataset: Any,
+  stored: np.ndarray,
+  name: str,
+  frame: int,
+  window: tuple[float, float] | None,
+) -> np.ndarray:
+  """Stored values -> what a screen would show."""
+  kind = str(dataset.PhotometricInterpretation)
+  if np.issubdtype(stored.dtype, np.floating):
+    if stored.ndim != 2 or not np.isfinite(stored).all():
+      raise UserError(f"{name}: pixels are not finite grey values")
+    return stored.astype(np.float32)
+  if kind == "PALETTE COLOR":
+    colours = pydicom.pixels.apply_color_lut(stored, dataset)[:, :, :3]
+    return _scaled(colours, 0, np.iinfo(colours.dtype).max, colours.dtype)
+  bits = int(dataset.BitsStored)
+  dtype = np.dtype(np.uint8 if bits <= 8 else np.uint16)
+  if stored.ndim == 3 and (kind == "RGB" or kind.startswith("YBR")):
+    return _scaled(stored, 0, 2**bits - 1, dtype)
+  if stored.ndim != 2 or not kind.startswith("MONOCHROME"):
+    raise UserError(f"{name}: this kind of DICOM colour is not supported")
+  grey = _windowed(pydicom, dataset, stored, name, frame, window)
+  if kind == "MONOCHROME1":
+    grey = 1.0 - grey
+  return _scaled(grey, 0.0, 1.0, dtype)
+
+
+def _windowed(
+  pydicom: ModuleType,
+  dataset: Any,
+  stored: np.ndarray,
+  name: str,
+  frame: int,
+  window: tuple[float, float] | None,
+) -> np.ndarray:
+  """Grey values of 0..1; see `pixels` for which range counts."""
+  rescale = _setting(dataset, "PixelValueTransformationSequence", frame)
+  table = bool(dataset.get("ModalityLUTSequence"))
+  slope, intercept = 1.0, 0.0
+  if "RescaleSlope" in rescale and not table:
+    slope = float(rescale.RescaleSlope)
+    intercept = float(rescale.get("RescaleIntercept") or 0.0)
+    if slope == 0 or not math.isfinite(slope) or not math.isfinite(intercept):
+      raise UserError(f"{name}: its rescale slope or intercept is unusable")
+  values = (
+    pydicom.pixels.apply_modality_lut(stored, dataset)
+    if table
+    else stored * np.float64(slope) + intercept
+  )
+  if window is not None:
+    return _unit(values, *window)
+  if dataset.get("VOILUTSequence"):
+    shown = pydicom.pixels.apply_voi(np.rint(values).astype(np.int64), dataset)
+    depth = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+    return _unit(shown, 0, 2**depth - 1)
+  view = _setting(dataset, "FrameVOILUTSequence", frame)
+  if view.get("WindowCenter") is not None and view.get("WindowWidth"):
+    return _in_window(view, values, name)
+  if dataset.get("Modality") == "CT" and "RescaleSlope" in rescale:
+    return _unit(values, *_CT_RANGE)
+  bits, word = int(dataset.BitsStored), int(dataset.BitsAllocated)
+  if table or (bits == word and bits > 8):
+    return _unit(values, values.min(), values.max())
+  low = -(2 ** (bits - 1)) if dataset.PixelRepresentation else 0
+  ends = np.array([low, low + 2**bits - 1]) * slope + intercept
+  return _unit(values, ends.min(), ends.max())
+
+
+def _setting(dataset: Any, sequence: str, frame: int) -> Any:
+  """The item that holds a frame's setting: its own, the shared, the file's."""
+  own = dataset.get("PerFrameFunctionalGroupsSequence") or []
+  shared = dataset.get("SharedFunctionalGroupsSequence") or []
+  for group in [*own[frame : frame + 1], *shared[:1]]:
+    if group.get(sequence):
+      return group[sequence][0]
+  return dataset
+
+
+def _in_window(view: Any, values: np.ndarray, name: str) -> np.ndarray:
+  """The first window of a file (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+  center, width = (
+    float(np.atleast_1d(view[key].value)[0])
+    for key in ("WindowCenter", "WindowWidth")
+  )
+  shape = str(view.get("VOILUTFunction") or "LINEAR").upper()
+  if not (math.isfinite(center) and 0 < width < math.inf):
+    raise UserError(f"{name}: its window is unusable; give window=(low, high)")
+  if shape == "SIGMOID":
+    # The exponent is cut where the curve is 0 or 1 in 16 bits anyway.
+    return 1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -50, 50)))
+  if shape == "LINEAR":
+    center, width = center - 0.5, width - 1
+  return _unit(values, center - width / 2, center + width / 2)
+
+
+def _unit(values: np.ndarray, low: float, high: float) -> np.ndarray:
+  """low..high -> 0..1, clipped; a step where they are equal."""
+  if high <= low:
+    return (values > low).astype(np.float64)
+  return np.clip((values.astype(np.float64) - low) / (high - low), 0.0, 1.0)
+
+
+def _scaled(
+  values: np.ndarray, low: float, high: float, dtype: np.dtype
+) -> np.ndarray:
+  """low..high -> the whole range of an unsigned type; exact if it is that."""
+  top = np.iinfo(dtype).max
+  if values.dtype == dtype and (low, high) == (0, top):
+    return values
+  return np.rint(_unit(values, low, high) * top).astype(dtype)

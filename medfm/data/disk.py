@@ -1,0 +1,81 @@
+"""What is on the disk: hashed, locked, and replaced as a whole."""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import os
+import pathlib
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+
+_locks: dict[str, threading.Lock] = {}
+
+
+def digest(path: pathlib.Path | str, algorithm: str = "sha256") -> str:
+  """Of a file's bytes; of a folder's names and bytes, in sorted order."""
+  path = pathlib.Path(path)
+  if path.is_dir():
+    total = hashlib.new(algorithm)
+    for file in sorted(path.rglob("*")):
+      if file.is_file():
+        line = f"{file.relative_to(path).as_posix()} {digest(file, algorithm)}"
+        total.update(f"{line}\n".encode())
+    return total.hexdigest()
+  stat = path.stat()
+  return _file_digest(str(path), algorithm, stat.st_size, stat.st_mtime_ns)
+
+
+@contextlib.contextmanager
+def locked(path: pathlib.Path) -> Iterator[None]:
+  """Only one thread of one process at a time is inside, for this path."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  # Network file systems may keep file locks per process, hence both locks.
+  with (
+    _locks.setdefault(str(path.absolute()), threading.Lock()),
+    open(f"{path}.lock", "w") as file,
+  ):
+    fcntl.flock(file, fcntl.LOCK_EX)
+    yield
+
+
+@contextlib.contextmanager
+def replaced(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """A temporary folder that becomes `path`, whole, or vanishes on an error.
+
+  Call it under `locked(path)`: leftovers of killed runs are removed.
+  """
+  path.parent.mkdir(parents=True, exist_ok=True)
+  for leftover in path.parent.glob(f"{path.name}.part-*"):
+    shutil.rmtree(leftover, ignore_errors=True)
+  part = pathlib.Path(
+    tempfile.mkdtemp(prefix=f"{path.name}.part-", dir=path.parent)
+  )
+  try:
+    yield part
+    synced(part)
+    if path.exists():
+      shutil.rmtree(path)
+    part.chmod(0o755)
+    part.rename(path)
+    synced(path.parent)
+  finally:
+    shutil.rmtree(part, ignore_errors=True)
+
+
+def synced(path: pathlib.Path) -> None:
+  """Waits until a file, or a folder's list of names, is on the disk."""
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)
+
+
+@functools.lru_cache(maxsize=4096)
+def _file_digest(path: str, algorithm: str, size: int, mtime_ns: int) -> str:
+  """Size and time are there to hash a file again when it has changed."""
+  with open(path, "rb") as file:
+    return hashlib.file_digest(file, algorithm).hexdigest()

@@ -1,0 +1,145 @@
+"""Raw files: found, downloaded, checked and unpacked, never half-done."""
+
+import contextlib
+import logging
+import os
+import pathlib
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from typing import Any
+
+from medfm.data import disk
+from medfm.data.archives import unpacked
+from medfm.types import Folders, UserError
+
+__all__ = ["find", "inside", "origin", "sha256", "unpacked"]
+
+OFFLINE = "MEDFM_OFFLINE"
+_TIMEOUT_S = 60
+_CHUNK = 1 << 20
+
+
+def find(
+  folders: Folders,
+  *names: str,
+  url: str,
+  sha256: str | None = None,
+  md5: str | None = None,
+  what: str,
+  download: bool = True,
+) -> pathlib.Path:
+  """The raw file (or folder) of a dataset, downloaded where it is absent.
+
+  Looks for each of `names` in the user's raw folder and two levels below it,
+  then among earlier downloads, and then fetches `url` under the first name.
+  A file of the user's is taken as it is, since mirrors save anew; `origin`
+  tells whether it is the official one. A download must match the checksums.
+
+  what: the dataset, for the message. download: False where `url` is a page to
+    read (terms to accept) and not the file. The environment variable
+    MEDFM_OFFLINE=1 forbids every download.
+  """
+  if folders.raw:
+    raw = pathlib.Path(folders.raw).expanduser()
+    for name in names:
+      for pattern in (name, f"*/{name}", f"*/*/{name}"):
+        for path in sorted(raw.glob(pattern)):
+          return path
+  downloads = pathlib.Path(folders.cache).expanduser() / "downloads"
+  for name in names:
+    if (downloads / name).exists():
+      return downloads / name
+  place = folders.raw or "the data folder"
+  missing = (
+    f"{what}: {' or '.join(names)} is missing: get it from {url} and put it "
+    f"into {place}"
+  )
+  if not download:
+    raise UserError(missing)
+  if os.environ.get(OFFLINE, "0") not in ("", "0"):
+    raise UserError(f"{missing} (downloads are off: {OFFLINE})")
+  try:
+    return _downloaded(url, downloads / names[0], sha256=sha256, md5=md5)
+  except (OSError, urllib.error.URLError) as error:
+    reason = " ".join(str(error).split())
+    raise UserError(f"{missing} (download failed: {reason})") from error
+
+
+def origin(
+  path: pathlib.Path,
+  *,
+  url: str,
+  sha256: str | None = None,
+  md5: str | None = None,
+) -> dict[str, Any]:
+  """For the data card: {"file", "url", "sha256", "official"}.
+
+  official: whether the file is byte for byte the published one; None where
+    no checksum is published.
+  """
+  own = disk.digest(path)
+  official = None
+  if sha256 is not None:
+    official = own == sha256
+  elif md5 is not None:
+    official = disk.digest(path, "md5") == md5
+  return {"file": path.name, "url": url, "sha256": own, "official": official}
+
+
+def inside(root: pathlib.Path | str, name: str, where: str) -> pathlib.Path:
+  """The file that a table of the user's names, within the table's folder.
+
+  where: what the message begins with, as "labels.csv row 7".
+
+  Raises: UserError where it is absent, or outside of root by `..`, by an
+    absolute name or by a link.
+  """
+  root = pathlib.Path(root).resolve()
+  path = root / name
+  if not name or not path.resolve().is_relative_to(root):
+    raise UserError(f"{where}: {name!r} is not a name within {root.name}")
+  if not path.is_file():
+    raise UserError(f"{where}: there is no file {name!r} in {root.name}")
+  return path
+
+
+def sha256(path: pathlib.Path | str) -> str:
+  """Of a file's bytes; of a folder's names and bytes, in sorted order."""
+  return disk.digest(path)
+
+
+def _downloaded(
+  url: str, path: pathlib.Path, *, sha256: str | None, md5: str | None
+) -> pathlib.Path:
+  """Fetches `url` to `path`, which then exists whole and checked."""
+  if not url.startswith("https://"):
+    raise OSError(f"{url} is not an https address")
+  with disk.locked(path):
+    if path.exists():  # Another launch was faster.
+      return path
+    logging.info("downloading %s", url)
+    descriptor, part = tempfile.mkstemp(
+      prefix=f"{path.name}.part-", dir=path.parent
+    )
+    try:
+      with (
+        os.fdopen(descriptor, "wb") as file,
+        urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response,
+      ):
+        shutil.copyfileobj(response, file, _CHUNK)
+        file.flush()
+        os.fsync(file.fileno())
+        length = response.headers.get("Content-Length")
+      size = os.path.getsize(part)
+      if length is not None and size != int(length):
+        raise OSError(f"{size} bytes came of {length}")
+      for algorithm, wanted in (("sha256", sha256), ("md5", md5)):
+        if wanted and disk.digest(pathlib.Path(part), algorithm) != wanted:
+          raise OSError(f"its {algorithm} is not {wanted}")
+      os.rename(part, path)
+    finally:
+      with contextlib.suppress(FileNotFoundError):
+        os.unlink(part)
+  return path

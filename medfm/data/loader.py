@@ -1,0 +1,219 @@
+"""Batches by number: batch k is a pure function of (arguments, k).
+
+Resuming needs no saved position, and neither threads nor their number change
+a batch: they only prefetch.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+
+from medfm.data import rng
+from medfm.types import Example, Split, UserError
+
+Transform = Callable[[Example, np.random.Generator], Example]
+HostBatch = dict[str, np.ndarray]
+
+_KEPT_ORDERS = 4
+
+
+def steps_per_epoch(n: int, batch_size: int) -> int:
+  """Batches that hold every one of n examples once; the last may be ragged."""
+  return -(-n // batch_size)
+
+
+def batches(
+  split: Split,
+  *,
+  batch_size: int,
+  steps: int,
+  seed: int,
+  sampling: Literal["uniform", "balanced"] = "uniform",
+  transforms: Sequence[Transform] = (),
+) -> "Batches":
+  """The `steps` training batches of a run, by number.
+
+  Each holds the split's arrays [B, ...], `weight` float32 [B] and `id` int32
+  [B], the row in the split. "uniform": an epoch visits every example once, in
+  an order of its own; its last batch is padded with weight 0, id -1 and the
+  content of the batch's first row. "balanced": all classes of `label` [N]
+  come equally often, each visiting its examples once before any again;
+  unlabelled examples (-1) are left out, and no batch is padded.
+
+  transforms: called per example, in order, each with the one generator of
+    (seed, visit, row), so that another batch size changes no augmentation.
+
+  Raises: UserError where the batch is larger than the data, or balanced
+    sampling has no classes.
+  """
+  if batch_size < 1 or steps < 0:
+    raise UserError(
+      f"batch_size {batch_size}, steps {steps}: expected at least 1 and 0"
+    )
+  if batch_size > len(split):
+    raise UserError(
+      f"batch_size {batch_size} is larger than the {len(split)} training "
+      f"examples: set batch_size to at most {len(split)}"
+    )
+  order = _ORDERS.get(sampling)
+  if order is None:
+    raise UserError(
+      f"sampling {sampling!r}: expected one of {', '.join(_ORDERS)}"
+    )
+  return Batches(
+    split,
+    batch_size,
+    steps,
+    seed,
+    order(split, batch_size, seed),
+    tuple(transforms),
+  )
+
+
+class Batches(Sequence):
+  """A sequence of batches; see `batches`. Safe to read from many threads."""
+
+  def __init__(self, split, batch_size, steps, seed, order, transforms):
+    self._split = split
+    self._batch_size = batch_size
+    self._steps = steps
+    self._seed = seed
+    self._order = order
+    self._transforms = transforms
+
+  def __len__(self) -> int:
+    return self._steps
+
+  def __getitem__(self, k: int) -> HostBatch:
+    if not 0 <= k < self._steps:
+      raise IndexError(f"batch {k} of {self._steps}")
+    rows, visits = self._order(k)
+    if not self._transforms:
+      return _batch(_gathered(self._split, rows), rows, self._batch_size)
+    generator = rng.generator(self._seed)
+    examples = [
+      self._transformed(generator, int(row), int(visit))
+      for row, visit in zip(rows, visits, strict=True)
+    ]
+    arrays = {
+      name: np.stack([example[name] for example in examples])
+      for name in examples[0]
+    }
+    return _batch(arrays, rows, self._batch_size)
+
+  def _transformed(
+    self, generator: np.random.Generator, row: int, visit: int
+  ) -> Example:
+    example = {
+      name: np.array(value) for name, value in self._split[row].items()
+    }
+    rng.moved(generator, self._seed, "transforms", visit, row)
+    for transform in self._transforms:
+      example = transform(example, generator)
+    return example
+
+
+def prefetched(
+  batches: Sequence[HostBatch], start: int, stop: int, threads: int = 1
+) -> Iterator[tuple[int, HostBatch]]:
+  """(k, batch) for k from start to stop, read ahead by threads.
+
+  threads: 0 reads in the caller's thread. An error of a batch is raised here,
+  in the caller's thread, at its turn.
+  """
+  if not 0 <= start <= stop <= len(batches):
+    raise ValueError(f"batches {start} to {stop} of {len(batches)}")
+  if start == stop:
+    return
+  import grain  # Slow to import, and needed by training alone.
+
+  options = grain.ReadOptions(
+    num_threads=threads, prefetch_buffer_size=2 * threads
+  )
+  dataset = grain.MapDataset.source(batches)[start:stop]
+  yield from enumerate(dataset.to_iter_dataset(options), start)
+
+
+def in_order(split: Split, batch_size: int) -> Iterator[HostBatch]:
+  """Every example once, in the split's order; the last batch is padded."""
+  for start in range(0, len(split), batch_size):
+    rows = np.arange(start, min(start + batch_size, len(split)))
+    arrays = {
+      name: np.array(array[start : start + batch_size])
+      for name, array in split.arrays.items()
+    }
+    yield _batch(arrays, rows, batch_size)
+
+
+def _gathered(split: Split, rows: np.ndarray) -> HostBatch:
+  return {name: np.asarray(array[rows]) for name, array in split.arrays.items()}
+
+
+def _batch(arrays: HostBatch, rows: np.ndarray, batch_size: int) -> HostBatch:
+  """Arrays of n <= B rows, padded to B, with `weight` and `id`."""
+  extra = batch_size - len(rows)
+  weight = np.ones(batch_size, np.float32)
+  identity = np.full(batch_size, -1, np.int32)
+  identity[: len(rows)] = rows
+  if extra:
+    weight[len(rows) :] = 0
+    arrays = {
+      name: np.concatenate([array, np.repeat(array[:1], extra, axis=0)])
+      for name, array in arrays.items()
+    }
+  return {**arrays, "weight": weight, "id": identity}
+
+
+def _uniform(split: Split, batch_size: int, seed: int):
+  """k -> (rows, visits): every row once an epoch."""
+  n = len(split)
+  per_epoch = steps_per_epoch(n, batch_size)
+
+  @functools.lru_cache(maxsize=_KEPT_ORDERS)
+  def epoch_order(epoch: int) -> np.ndarray:
+    return rng.permutation(n, seed, "order", epoch)
+
+  def order(k: int) -> tuple[np.ndarray, np.ndarray]:
+    epoch, place = divmod(k, per_epoch)
+    start = place * batch_size
+    rows = epoch_order(epoch)[start : start + batch_size]
+    return rows, np.full(len(rows), epoch)
+
+  return order
+
+
+def _balanced(split: Split, batch_size: int, seed: int):
+  """k -> (rows, visits): the classes in turn, each in orders of its own."""
+  label = np.asarray(split.arrays.get("label", np.zeros(0)))
+  if label.ndim != 1 or label.dtype.kind not in "iu" or not len(label):
+    raise UserError(
+      "sampling 'balanced' needs one class per example: use 'uniform'"
+    )
+  pools = [
+    np.flatnonzero(label == value) for value in np.unique(label) if value >= 0
+  ]
+  if not pools:
+    raise UserError("sampling 'balanced': no training example has a label")
+
+  @functools.lru_cache(maxsize=_KEPT_ORDERS * len(pools))
+  def pool_order(index: int, visit: int) -> np.ndarray:
+    pool = pools[index]
+    return pool[rng.permutation(len(pool), seed, "balanced", index, visit)]
+
+  def order(k: int) -> tuple[np.ndarray, np.ndarray]:
+    places = np.arange(k * batch_size, (k + 1) * batch_size)
+    turns, indices = np.divmod(places, len(pools))
+    sizes = np.array([len(pool) for pool in pools])[indices]
+    visits, within = np.divmod(turns, sizes)
+    rows = [
+      pool_order(int(index), int(visit))[place]
+      for index, visit, place in zip(indices, visits, within, strict=True)
+    ]
+    return np.array(rows), visits
+
+  return order
+
+
+_ORDERS = {"uniform": _uniform, "balanced": _balanced}

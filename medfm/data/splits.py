@@ -1,0 +1,187 @@
+"""Splits by patient, nested label fractions, and the hash of a split.
+
+Everything is ordered by sha256(seed, patient), never by a generator's draws,
+so that a split stays the same in every version of numpy, and adding a patient
+moves no other patient's place in the order.
+"""
+
+import collections
+import hashlib
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from medfm.types import Dataset, Split, UserError
+
+NAMES = ("train", "validation", "test")
+
+
+def by_patient(
+  ids: np.ndarray,
+  patients: np.ndarray | None,
+  label: np.ndarray | None,
+  *,
+  fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
+  seed: int = 0,
+  stratify: bool = True,
+) -> dict[str, np.ndarray]:
+  """Rows of each split, in their order, no patient in two splits.
+
+  ids: [N]; patients: [N], or None where each example is its own patient; a
+    patient of "" (unknown) is its own patient as well.
+  label: [N] classes or [N,K] of 0, 1 and NaN, kept in proportion over the
+    splits; other values (regression) are kept in proportion by quintile.
+  fractions: of the patients, for train, validation and test; a fraction of
+    0 leaves that split out. A class with at least as many patients as there
+    are splits is present in each of them.
+
+  Raises: UserError where the fractions are no fractions of one, or there are
+    fewer patients than splits.
+  """
+  if (
+    not 0 < len(fractions) <= len(NAMES)
+    or min(fractions) < 0
+    or not math.isclose(sum(fractions), 1, abs_tol=1e-6)
+  ):
+    raise UserError(
+      f"fractions {tuple(fractions)}: expected at most three numbers of 0 or "
+      "more (train, validation, test) with the sum 1"
+    )
+  names = [name for name, f in zip(NAMES, fractions, strict=False) if f]
+  shares = np.array([f for f in fractions if f])
+  rows = _rows_by_patient(ids, patients)
+  if len(rows) < len(names):
+    raise UserError(
+      f"{len(rows)} patients cannot fill {len(names)} splits: give more data "
+      "or fewer splits"
+    )
+  levels = _levels(label if stratify else None, len(ids))
+  strata = _strata(rows, levels, seed)
+  parts: list[list[int]] = [[] for _ in names]
+  owed = np.zeros(len(names))
+  for _, members in sorted(strata.items(), key=lambda item: len(item[1])):
+    counts, owed = _shared_out(len(members), shares, owed)
+    ends = np.cumsum(counts)
+    for part, start, stop in zip(parts, ends - counts, ends, strict=True):
+      for patient in members[start:stop]:
+        part += rows[patient]
+  return {
+    name: np.array(sorted(part), np.int64)
+    for name, part in zip(names, parts, strict=True)
+  }
+
+
+def fraction(split: Split, fraction: float, seed: int) -> Split:
+  """The part of a split whose labels a run may see, by patient and label.
+
+  Nested: with one seed, 10 % is a subset of 25 %. Every class of the split
+  keeps at least one example, so that very small fractions give a little more
+  than they say. The rows keep their order.
+  """
+  if not 0 < fraction <= 1:
+    raise UserError(
+      f"label fraction {fraction}: expected more than 0 and at most 1"
+    )
+  if fraction == 1 or not len(split):
+    return split
+  rows = _rows_by_patient(split.ids, split.patients)
+  levels = _levels(split.arrays.get("label"), len(split))
+  chosen = set()
+  for members in _strata(rows, levels, seed).values():
+    count = max(1, math.floor(fraction * len(members) + 0.5))
+    chosen.update(members[:count])
+  # A class may occur only beside rarer ones, in patients of their strata: the
+  # first patient of every class is taken at every fraction (hence nested).
+  order = sorted(rows, key=lambda patient: _place(seed, patient))
+  seen = set()
+  for patient in order:
+    new = {levels[row] for row in rows[patient]} - seen
+    if new:
+      chosen.add(patient)
+      seen |= new
+  kept = sorted(row for patient in chosen for row in rows[patient])
+  return split.take(np.array(kept, np.int64))
+
+
+def sha256(split: Split) -> str:
+  """The hash of a split: of its examples' names, in any order."""
+  names = "\n".join(sorted(str(name) for name in split.ids))
+  return hashlib.sha256(names.encode()).hexdigest()
+
+
+def manifest(dataset: Dataset) -> dict[str, dict]:
+  """split -> {"n", "patients" (None where unknown), "sha256"}."""
+  return {
+    name: {
+      "n": len(split),
+      "patients": None
+      if split.patients is None
+      else len(_rows_by_patient(split.ids, split.patients)),
+      "sha256": sha256(split),
+    }
+    for name, split in dataset.splits.items()
+  }
+
+
+def _place(seed: int, patient: str) -> str:
+  """Where a patient stands in the seed's order."""
+  return hashlib.sha256(f"{seed}\n{patient}".encode()).hexdigest()
+
+
+def _rows_by_patient(
+  ids: np.ndarray, patients: np.ndarray | None
+) -> dict[str, list[int]]:
+  rows = collections.defaultdict(list)
+  for row, name in enumerate(ids):
+    patient = "" if patients is None else str(patients[row])
+    # The prefixes keep an example's name apart from a patient's.
+    rows[f"patient {patient}" if patient else f"example {name}"].append(row)
+  return dict(rows)
+
+
+def _levels(label: np.ndarray | None, n: int) -> list[int]:
+  """[N] the class by which each example is kept in proportion."""
+  if label is None:
+    return [0] * n
+  label = np.asarray(label)
+  if label.ndim == 1 and label.dtype.kind in "iub":
+    return [int(value) for value in label]
+  label = label.reshape(n, -1).astype(np.float64)
+  if np.isin(label[~np.isnan(label)], (0, 1)).all():
+    rarest = np.argsort(np.nansum(label, axis=0), kind="stable")
+    positive = label[:, rarest] == 1
+    first = rarest[positive.argmax(axis=1)]
+    return np.where(positive.any(axis=1), first, -1).tolist()
+  first = label[:, 0]
+  edges = np.nanquantile(first, (0.2, 0.4, 0.6, 0.8))
+  return np.where(
+    np.isnan(first), -1, np.searchsorted(edges, first, side="right")
+  ).tolist()
+
+
+def _strata(
+  rows: dict[str, list[int]], levels: Sequence[int], seed: int
+) -> dict[int, list[str]]:
+  """Rarest class of the patient -> patients, in the seed's order."""
+  common = collections.Counter(levels)
+  strata = collections.defaultdict(list)
+  for patient in sorted(rows, key=lambda patient: _place(seed, patient)):
+    own = {levels[row] for row in rows[patient]}
+    strata[min(own, key=lambda level: (common[level], level))].append(patient)
+  return dict(strata)
+
+
+def _shared_out(
+  n: int, shares: np.ndarray, owed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Whole numbers that sum to n, near shares * n, and what they still owe.
+
+  What rounding took from a split in one class is given back in the next, so
+  that many small classes do not starve the smallest split.
+  """
+  wanted = shares * n + owed
+  counts = np.full(len(shares), 1 if n >= len(shares) else 0)
+  for _ in range(n - counts.sum()):
+    counts[np.argmax(wanted - counts)] += 1
+  return counts, wanted - counts

@@ -1,0 +1,299 @@
+"""Strict CSV reading: what does not fit is an error, never a repair.
+
+Rows are counted as a spreadsheet counts them: the first row of the file is
+row 1, a quoted line break stays within its row. Messages show at most the one
+cell at fault, shortened, so that no patient's record reaches a log.
+"""
+
+import csv
+import dataclasses
+import itertools
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from medfm.spec import nearest
+from medfm.types import UserError
+
+MISSING = ("", "?", "NA", "N/A", "nan", "NaN", "null", "NULL")
+"""Cells that stand for a missing value, unless the caller names others."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_SPREADSHEET = b"PK\x03\x04"
+_CHUNK = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """A CSV file, or several joined, by column.
+
+  paths: the files, for messages.
+  columns: name -> N cells without surrounding blanks, "" where missing.
+  rows: [N] int, the row of the file each came from; files: [N] int, which.
+  """
+
+  paths: tuple[str, ...]
+  columns: dict[str, list[str]]
+  rows: np.ndarray
+  files: np.ndarray
+
+  @property
+  def path(self) -> str:
+    return " and ".join(self.paths)
+
+  def __len__(self) -> int:
+    return len(self.rows)
+
+  def __getitem__(self, name: str) -> list[str]:
+    if name not in self.columns:
+      raise UserError(
+        f"{self.path}: no column {name!r}{nearest(name, self.columns)}"
+      )
+    return self.columns[name]
+
+  def take(self, indices: np.ndarray) -> "Table":
+    """The table of these rows, in this order."""
+    chosen = indices.tolist()
+    return dataclasses.replace(
+      self,
+      columns={
+        name: [cells[i] for i in chosen] for name, cells in self.columns.items()
+      },
+      rows=self.rows[indices],
+      files=self.files[indices],
+    )
+
+  def replace(self, **columns: list[str]) -> "Table":
+    """The table with these columns added or changed."""
+    return dataclasses.replace(self, columns={**self.columns, **columns})
+
+  def mapped(self, name: str, change: Callable[[str], str]) -> "Table":
+    """The table with one column's observed cells changed."""
+    cells = [cell and change(cell) for cell in self[name]]
+    return self.replace(**{name: cells})
+
+  def error(self, index: int, column: str, what: str) -> UserError:
+    """A mistake in one cell, by file, row and column."""
+    return UserError(f"{self.place(index)}, column {column!r}: {what}")
+
+  def place(self, index: int) -> str:
+    """Where a row stands: `file.csv, row 7`."""
+    return f"{self.paths[self.files[index]]}, row {self.rows[index]}"
+
+
+def read(
+  path: str | os.PathLike,
+  *,
+  names: Sequence[str] = (),
+  missing: Collection[str] = MISSING,
+  delimiter: str = ",",
+  quote: str = '"',
+) -> Table:
+  """The table of a CSV file in UTF-8, with or without a byte order mark.
+
+  Args:
+    names: the columns of a file that has no header row.
+    missing: cells that mean "missing"; they become "".
+
+  Raises:
+    UserError: no such file, not UTF-8, no rows, a nameless or repeated
+      column, a row with too few or too many cells, an unclosed quote.
+  """
+  path = os.fspath(path)
+  if os.path.isdir(path):
+    raise UserError(f"{path}: is a folder, expected a CSV file")
+  try:
+    with open(path, "rb") as file:
+      start = file.read(4)
+    if start == _SPREADSHEET:
+      raise UserError(f"{path}: is a zip or Excel file; save it as CSV (UTF-8)")
+    with open(
+      path, encoding="utf-8-sig", errors="surrogateescape", newline=""
+    ) as file:
+      return _parsed(path, file, names, missing, delimiter, quote)
+  except FileNotFoundError:
+    raise UserError(f"{path}: no such file") from None
+  except PermissionError:
+    raise UserError(f"{path}: may not be read (permission denied)") from None
+
+
+def joined(parts: Sequence[Table], names: Iterable[str]) -> Table:
+  """The rows of all parts, with these columns.
+
+  Raises:
+    UserError: a part without one of those columns.
+  """
+  return Table(
+    tuple(path for part in parts for path in part.paths),
+    {
+      name: list(itertools.chain.from_iterable(part[name] for part in parts))
+      for name in names
+    },
+    np.concatenate([part.rows for part in parts]),
+    np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
+  )
+
+
+def is_number(cell: str) -> bool:
+  """Whether a cell is a plain decimal number: not `inf`, `nan` or `1_000`."""
+  return _NUMBER.fullmatch(cell) is not None
+
+
+def numbers(table: Table, name: str) -> np.ndarray:
+  """A number column as float32 [N]; missing cells are NaN.
+
+  Text, `inf`, `1_000` and values beyond float32 are errors. (`nan` is by
+  default a missing marker.)
+  """
+  cells = table[name]
+  for index, cell in enumerate(cells):
+    if cell and not is_number(cell):
+      raise table.error(
+        index,
+        name,
+        f"{shortened(cell)} is not a finite number; mend it, list it as a "
+        f"missing marker, or name the column as categorical",
+      )
+  with np.errstate(over="ignore"):
+    values = np.array([cell or "nan" for cell in cells], float)
+    values = values.astype(np.float32)
+  if np.isinf(values).any():
+    index = int(np.isinf(values).argmax())
+    raise table.error(
+      index, name, f"{shortened(cells[index])} is too large for a float32"
+    )
+  return values
+
+
+def is_numeric(table: Table, name: str) -> bool:
+  """Whether every observed cell of a column is a number.
+
+  A column that is mostly numbers but not all is an error instead of quietly
+  becoming text; one without any observed cell counts as numeric.
+  """
+  cells = table[name]
+  levels = {cell: is_number(cell) for cell in set(cells) if cell}
+  if all(levels.values()):
+    return True
+  count = sum(levels[cell] for cell in cells if cell)
+  if 2 * count > sum(map(bool, cells)):
+    numbers(table, name)
+  return False
+
+
+def shortened(cell: str, length: int = 20) -> str:
+  """A cell as an error message may show it."""
+  return repr(cell if len(cell) <= length else cell[:length] + "…")
+
+
+def _parsed(
+  path: str,
+  file: Iterable[str],
+  names: Sequence[str],
+  missing: Collection[str],
+  delimiter: str,
+  quote: str,
+) -> Table:
+  lines = _Lines(file)
+  reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
+  records = _records(path, reader, lines)
+  if names:
+    header = list(names)
+  else:
+    header = [cell.strip() for cell in next(records, (0, []))[1]]
+    if not header:
+      raise UserError(f"{path}: is empty, expected a header row")
+  _check_header(path, header, delimiter)
+  columns = [[] for _ in header]
+  rows = []
+  seen = {marker: "" for marker in missing}
+  intern = seen.setdefault  # One string object per distinct cell.
+  while chunk := list(itertools.islice(records, _CHUNK)):
+    for row, cells in chunk:
+      if len(cells) != len(header):
+        raise UserError(
+          f"{path}, row {row}: {len(cells)} columns, expected {len(header)}; "
+          f"quote cells that hold {delimiter!r}"
+        )
+      rows.append(row)
+    for column, cells in zip(
+      columns, zip(*(cells for _, cells in chunk), strict=True), strict=True
+    ):
+      cells = list(map(str.strip, cells))
+      column.extend(map(intern, cells, cells))
+  if not rows:
+    raise UserError(f"{path}: holds a header but no rows")
+  return Table(
+    (path,),
+    dict(zip(header, columns, strict=True)),
+    np.array(rows, np.int64),
+    np.zeros(len(rows), np.int64),
+  )
+
+
+class _Lines:
+  """The lines of a file, which remembers a byte that is not UTF-8."""
+
+  def __init__(self, file: Iterable[str]):
+    self._file = iter(file)
+    self.bad = ""
+
+  def __iter__(self) -> Iterator[str]:
+    return self
+
+  def __next__(self) -> str:
+    line = next(self._file)
+    if not line.isascii():
+      try:
+        line.encode()
+      except UnicodeEncodeError as error:
+        byte = ord(line[error.start]) - 0xDC00
+        self.bad = f"the byte 0x{byte:02x}"
+    if "\0" in line and not self.bad:
+      self.bad = "a zero byte"
+    return line
+
+
+def _records(
+  path: str, reader: Iterator[list[str]], lines: _Lines
+) -> Iterator[tuple[int, list[str]]]:
+  """Row number and cells of each row that is not blank."""
+  row = 0
+  while True:
+    row += 1
+    try:
+      cells = next(reader, None)
+    except csv.Error as error:
+      raise UserError(
+        f"{path}, row {row}: {error}; is a quote left open or doubled wrongly?"
+      ) from None
+    if lines.bad:
+      raise UserError(
+        f"{path}, row {row}: {lines.bad} is not UTF-8 text; save the file as "
+        f"'CSV UTF-8' (from Latin-1: iconv -f latin1 -t utf-8)"
+      )
+    if cells is None:
+      return
+    if cells:
+      yield row, cells
+
+
+def _check_header(path: str, header: list[str], delimiter: str) -> None:
+  for index, name in enumerate(header):
+    if not name:
+      raise UserError(
+        f"{path}, row 1: column {index + 1} has no name; name or remove it"
+      )
+    if name in header[:index]:
+      raise UserError(
+        f"{path}, row 1: the column {name!r} occurs twice; rename one"
+      )
+  if len(header) == 1:
+    for other in (",", ";", "\t", "|"):
+      if other != delimiter and other in header[0]:
+        raise UserError(
+          f"{path}, row 1: one column; the file looks separated by {other!r}: "
+          f"set the delimiter"
+        )

@@ -1,0 +1,44 @@
+"""Settings of jax for every test, and fixtures any test may ask for."""
+
+import os
+import pathlib
+import tempfile
+
+# Before jax is imported.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["XLA_FLAGS"] = (
+  os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+)
+
+import jax
+import pytest
+
+from medfm.types import Folders
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_CACHE = pathlib.Path(
+  os.environ.get("XDG_CACHE_HOME", tempfile.gettempdir()), "medfm-tests"
+)
+
+jax.config.update("jax_compilation_cache_dir", str(_CACHE / "compiled"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> pathlib.Path:
+  """The folder of real data; the test is skipped where there is none."""
+  path = pathlib.Path(
+    os.environ.get("MEDFM_DATA_DIR", _ROOT.parent / "shared" / "data")
+  )
+  if not path.is_dir():
+    pytest.skip("no real data on this machine (MEDFM_DATA_DIR)")
+  return path
+
+
+@pytest.fixture
+def folders(data_dir, tmp_path) -> Folders:
+  """The real raw files and a cache of the test's own."""
+  return Folders(raw=str(data_dir), cache=str(tmp_path / "cache"))

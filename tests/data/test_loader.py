@@ -1,0 +1,212 @@
+"""Batches: pure functions of their number, every example once an epoch."""
+
+import numpy as np
+import pytest
+
+from medfm.data import loader
+from medfm.types import Split, UserError
+
+
+def _split(n: int, label=None) -> Split:
+  label = np.arange(n) % 2 if label is None else np.asarray(label)
+  return Split(
+    arrays={
+      "image": np.arange(n, dtype=np.uint8).reshape(n, 1, 1, 1),
+      "label": label.astype(np.int32),
+    },
+    ids=np.array([f"e{i}" for i in range(n)]),
+  )
+
+
+def _batches(n=10, batch_size=4, steps=9, **kwargs):
+  return loader.batches(
+    _split(n, kwargs.pop("label", None)),
+    batch_size=batch_size,
+    steps=steps,
+    seed=kwargs.pop("seed", 0),
+    **kwargs,
+  )
+
+
+def _noise(example, generator):
+  return {**example, "image": example["image"] + generator.random()}
+
+
+def _same(a, b):
+  assert a.keys() == b.keys()
+  for name in a:
+    np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_an_epoch_visits_every_example_once():
+  batches = _batches()
+  for epoch in range(3):
+    ids = np.concatenate([batches[3 * epoch + i]["id"] for i in range(3)])
+    assert sorted(ids) == [-1, -1, *range(10)]
+
+
+def test_epochs_have_different_orders():
+  batches = _batches(n=40, batch_size=40)
+  assert batches[0]["id"].tolist() != batches[1]["id"].tolist()
+
+
+def test_another_seed_gives_another_order():
+  first, other = _batches(n=40)[0], _batches(n=40, seed=1)[0]
+  assert first["id"].tolist() != other["id"].tolist()
+
+
+def test_the_order_of_a_seed_stays_as_it_is():
+  ids = np.concatenate([_batches()[i]["id"] for i in range(3)])
+  assert ids.tolist() == [7, 8, 1, 9, 6, 4, 2, 3, 5, 0, -1, -1]
+
+
+def test_the_last_batch_is_padded_with_weight_zero_and_its_first_row():
+  batch = _batches()[2]
+  assert batch["weight"].tolist() == [1, 1, 0, 0]
+  assert batch["id"][2:].tolist() == [-1, -1]
+  assert (batch["image"][2:] == batch["image"][0]).all()
+  assert batch["weight"].dtype == np.float32
+  assert batch["id"].dtype == np.int32
+
+
+def test_arrays_are_the_rows_that_id_names():
+  batch = _batches()[1]
+  assert batch["image"].ravel().tolist() == batch["id"].tolist()
+  assert batch["image"].dtype == np.uint8
+
+
+def test_a_batch_is_a_pure_function_of_its_number():
+  batches = _batches(transforms=[_noise])
+  late = batches[7]
+  for k in (0, 3, 7):
+    _same(batches[k], _batches(transforms=[_noise])[k])
+  _same(batches[7], late)
+
+
+def test_a_batch_out_of_range_is_an_index_error():
+  with pytest.raises(IndexError):
+    _batches(steps=2)[2]
+
+
+def test_the_batch_size_changes_no_augmentation():
+  def by_id(batch_size):
+    batches = _batches(batch_size=batch_size, transforms=[_noise])
+    found = {}
+    for k in range(loader.steps_per_epoch(10, batch_size)):
+      found |= dict(
+        zip(batches[k]["id"], batches[k]["image"].ravel(), strict=True)
+      )
+    return {i: found[i] for i in range(10)}
+
+  assert by_id(4) == by_id(10)
+
+
+def test_an_example_is_augmented_anew_every_epoch():
+  batches = _batches(n=1, batch_size=1, transforms=[_noise])
+  assert batches[0]["image"] != batches[1]["image"]
+
+
+def test_transforms_leave_the_split_as_it_was():
+  def black(example, generator):
+    example["image"][:] = 0
+    return example
+
+  split = _split(4)
+  loader.batches(split, batch_size=4, steps=1, seed=0, transforms=[black])[0]
+  assert split.arrays["image"].ravel().tolist() == [0, 1, 2, 3]
+
+
+def test_a_batch_larger_than_the_data_is_refused_with_both_numbers():
+  with pytest.raises(UserError, match=r"batch_size 11 .* 10 training examples"):
+    _batches(batch_size=11)
+
+
+def test_an_empty_split_is_refused():
+  with pytest.raises(UserError, match="0 training examples"):
+    _batches(n=0, batch_size=1)
+
+
+def test_an_unknown_sampling_is_refused_by_name():
+  with pytest.raises(UserError, match="sampling 'weighted'"):
+    _batches(sampling="weighted")
+
+
+def test_balanced_batches_hold_every_class_equally():
+  batches = _batches(label=[0] * 8 + [1] * 2, sampling="balanced")
+  for k in range(9):
+    assert np.bincount(batches[k]["label"]).tolist() == [2, 2]
+    assert batches[k]["weight"].all()
+
+
+def test_balanced_sampling_visits_each_class_evenly_and_no_unlabelled():
+  batches = _batches(
+    label=[0] * 6 + [1] * 2 + [-1] * 2, sampling="balanced", steps=3
+  )
+  ids = np.concatenate([batches[k]["id"] for k in range(3)])
+  assert np.bincount(ids, minlength=10).tolist() == [1] * 6 + [3] * 2 + [0] * 2
+
+
+def test_balanced_sampling_orders_each_visit_anew():
+  batches = _batches(
+    n=40, batch_size=20, label=[0] * 20 + [1] * 20, sampling="balanced"
+  )
+  first, second = (
+    [i for k in ks for i in batches[k]["id"]] for ks in ((0, 1), (2, 3))
+  )
+  assert sorted(first) == sorted(second)
+  assert first != second
+
+
+def test_balanced_sampling_augments_each_visit_anew():
+  batches = _batches(
+    label=[0] * 9 + [1], sampling="balanced", transforms=[_noise]
+  )
+  seen = [
+    value
+    for k in range(4)
+    for value in batches[k]["image"].ravel()[batches[k]["id"] == 9]
+  ]
+  assert len(set(seen)) == len(seen) == 8
+
+
+def test_balanced_sampling_without_classes_is_refused():
+  split = Split({"label": np.zeros((4, 1), np.float32)}, np.array(list("abcd")))
+  with pytest.raises(UserError, match="one class per example"):
+    loader.batches(split, batch_size=2, steps=1, seed=0, sampling="balanced")
+
+
+@pytest.mark.parametrize("threads", [0, 1, 4])
+@pytest.mark.parametrize("start", [0, 3])
+def test_threads_and_resuming_change_no_batch(threads, start):
+  batches = _batches(transforms=[_noise])
+  found = list(loader.prefetched(batches, start, 8, threads=threads))
+  assert [k for k, _ in found] == list(range(start, 8))
+  for k, batch in found:
+    _same(batch, batches[k])
+
+
+def test_nothing_is_prefetched_where_nothing_is_missing():
+  assert list(loader.prefetched(_batches(), 9, 9)) == []
+
+
+@pytest.mark.parametrize("threads", [0, 1, 4])
+def test_an_error_of_a_transform_surfaces_in_the_caller(threads):
+  def broken(example, generator):
+    raise ZeroDivisionError("row of the test")
+
+  batches = _batches(transforms=[broken])
+  with pytest.raises(ZeroDivisionError, match="row of the test"):
+    next(loader.prefetched(batches, 0, 9, threads=threads))
+
+
+def test_evaluation_sees_every_example_once_in_order():
+  batches = list(loader.in_order(_split(10), 4))
+  kept = [batch["id"][batch["weight"] > 0] for batch in batches]
+  assert np.concatenate(kept).tolist() == list(range(10))
+  assert all(batch["image"].shape == (4, 1, 1, 1) for batch in batches)
+  assert batches[-1]["id"].tolist() == [8, 9, -1, -1]
+
+
+def test_evaluation_pads_a_split_smaller_than_a_batch():
+  (batch,) = loader.in_order(_split(3), 8)
+  assert batch["weight"].tolist() == [1, 1, 1, 0, 0, 0, 0, 0]

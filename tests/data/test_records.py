@@ -1,0 +1,234 @@
+"""Records: written once, decoded once, rebuilt whenever they are not whole."""
+
+import json
+import pathlib
+import threading
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from medfm.data import decoded, records
+from medfm.types import Folders, UserError
+
+
+class Toy(records.Builder, skip_registration=True):
+  """Eight images of two patients, one of them dropped."""
+
+  built = 0
+
+  def __init__(self, *, size: int = 4, **kwargs):
+    self.size = size
+    super().__init__(**kwargs)
+
+  def _info(self):
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(
+        {
+          "id": tfds.features.Text(),
+          "patient": tfds.features.Text(),
+          "group_sex": tfds.features.Text(),
+          "image": tfds.features.Tensor(
+            shape=(self.size, 4, 1), dtype=np.uint8, encoding="zlib"
+          ),
+          "label": tfds.features.ClassLabel(names=["no", "yes"]),
+          "categories": tfds.features.Sequence(np.int32, length=2),
+        }
+      ),
+    )
+
+  def _split_generators(self, dl_manager):
+    return {"train": self._generate_examples(8)}
+
+  def _generate_examples(self, n):
+    type(self).built += 1
+    if self.raw.read_text() == "bad":
+      raise UserError("raw.txt: row 1 is bad")
+    for i in range(n):
+      if i == 5:
+        self.changed("images without a label dropped")
+        continue
+      yield (
+        i,
+        {
+          "id": f"im{i}é",
+          "patient": f"p{i % 2}",
+          "group_sex": "female" if i % 2 else "",
+          "image": np.full((self.size, 4, 1), i, np.uint8),
+          "label": i % 2,
+          "categories": [i, -1],
+        },
+      )
+
+
+@pytest.fixture
+def raw(tmp_path):
+  path = tmp_path / "raw.txt"
+  path.write_text("one")
+  return path
+
+
+@pytest.fixture
+def toy(tmp_path, raw):
+  """Prepares the toy dataset in this test's cache."""
+  Toy.built = 0
+  cache = Folders(raw=None, cache=str(tmp_path / "cache"))
+  return lambda **kwargs: records.prepared(Toy, cache, raw=raw, **kwargs)
+
+
+def _cache(tmp_path) -> pathlib.Path:
+  (folder,) = [p for p in (tmp_path / "cache/decoded").iterdir() if p.is_dir()]
+  return folder
+
+
+def _fresh_process():
+  decoded._sound.clear()
+
+
+def test_features_become_columns_by_their_names(toy):
+  split = toy().splits["train"]
+  order = np.argsort(split.ids)
+  assert split.ids[order].tolist() == [f"im{i}é" for i in (0, 1, 2, 3, 4, 6, 7)]
+  assert sorted(split.arrays) == ["categories", "image", "label"]
+  assert split.patients[order].tolist() == [
+    "p0", "p1", "p0", "p1", "p0", "p0", "p1",
+  ]  # fmt: skip
+  assert split.groups["sex"][order].tolist() == [
+    "", "female", "", "female", "", "", "female",
+  ]  # fmt: skip
+  assert split.arrays["image"][order][:, 0, 0, 0].tolist() == [
+    0, 1, 2, 3, 4, 6, 7,
+  ]  # fmt: skip
+
+
+def test_labels_and_categories_are_int32(toy):
+  arrays = toy().splits["train"].arrays
+  assert arrays["label"].dtype == arrays["categories"].dtype == np.int32
+  assert arrays["categories"].shape == (7, 2)
+
+
+def test_arrays_are_memory_mapped(toy):
+  assert isinstance(toy().splits["train"].arrays["image"], np.memmap)
+
+
+def test_what_was_changed_is_told_by_later_runs_too(toy):
+  first, second = toy(), toy()
+  wanted = [{"what": "images without a label dropped", "count": 1}]
+  assert first.changes == second.changes == wanted
+  assert Toy.built == 1
+
+
+def test_another_raw_file_gives_another_fingerprint_and_new_records(toy, raw):
+  first = toy()
+  raw.write_text("other")
+  assert toy().fingerprint != first.fingerprint
+  assert Toy.built == 2
+
+
+def test_the_same_raw_file_elsewhere_has_the_same_fingerprint(
+  toy, raw, tmp_path
+):
+  first = toy().fingerprint
+  moved = tmp_path / "elsewhere"
+  moved.mkdir()
+  raw.rename(moved / "raw.txt")
+  cache = Folders(raw=None, cache=str(tmp_path / "cache"))
+  again = records.prepared(Toy, cache, raw=moved / "raw.txt")
+  assert again.fingerprint == first
+
+
+def test_a_setting_of_the_builder_changes_the_fingerprint(toy):
+  five = toy(size=5)
+  assert five.fingerprint != toy().fingerprint
+  assert five.splits["train"].arrays["image"].shape == (7, 5, 4, 1)
+
+
+def test_a_mistake_in_the_raw_file_is_told_as_the_builder_told_it(toy, raw):
+  raw.write_text("bad")
+  with pytest.raises(UserError, match=r"^raw\.txt: row 1 is bad$"):
+    toy()
+
+
+def test_a_cache_without_its_manifest_is_made_again(toy, tmp_path):
+  toy()
+  (_cache(tmp_path) / "manifest.json").unlink()
+  assert len(toy().splits["train"]) == 7
+
+
+def test_a_cache_cut_short_is_made_again_with_a_warning(toy, tmp_path, caplog):
+  toy()
+  path = _cache(tmp_path) / "train" / "image.npy"
+  path.write_bytes(path.read_bytes()[:-1])
+  assert len(toy().splits["train"].arrays["image"]) == 7
+  assert "image.npy is incomplete: decoding again" in caplog.text
+
+
+def test_a_flipped_bit_in_the_cache_is_found_by_the_next_process(
+  toy, tmp_path, caplog
+):
+  toy()
+  path = _cache(tmp_path) / "train" / "image.npy"
+  content = bytearray(path.read_bytes())
+  content[-1] ^= 1
+  path.write_bytes(content)
+  _fresh_process()
+  image = toy().splits["train"].arrays["image"]
+  assert (image == image[:, :1, :1]).all()
+  assert "image.npy is damaged" in caplog.text
+
+
+def test_what_a_killed_run_left_is_cleared(toy, tmp_path):
+  folder = tmp_path / "cache" / "decoded" / toy().fingerprint
+  left = folder.with_name(f"{folder.name}.part-1")
+  folder.rename(left)
+  assert len(toy().splits["train"]) == 7
+  assert not left.exists()
+
+
+def test_records_without_their_list_of_changes_are_written_again(toy, tmp_path):
+  toy()
+  (path,) = (tmp_path / "cache/records").rglob("changes.json")
+  path.unlink()
+  (_cache(tmp_path) / "manifest.json").unlink()
+  assert toy().changes[0]["count"] == 1
+  assert Toy.built == 2
+
+
+@pytest.mark.parametrize("harm", ["flip", "truncate", "empty"])
+def test_damaged_records_are_written_again(toy, tmp_path, caplog, harm):
+  toy()
+  (path,) = (tmp_path / "cache/records").rglob("*.array_record*")
+  content = bytearray(path.read_bytes())
+  used = np.flatnonzero(np.array(content))  # The rest pads the blocks.
+  content[used[len(used) // 2]] ^= 0xFF
+  cut = {"flip": content, "truncate": content[:-9], "empty": b""}[harm]
+  path.write_bytes(cut)
+  (_cache(tmp_path) / "manifest.json").unlink()
+  image = toy().splits["train"].arrays["image"]
+  assert sorted(image[:, 0, 0, 0]) == [0, 1, 2, 3, 4, 6, 7]
+  assert "writing the records again" in caplog.text
+  assert Toy.built == 2
+
+
+def test_two_launches_at_once_write_the_records_once(toy):
+  found = []
+  threads = [
+    threading.Thread(target=lambda: found.append(toy())) for _ in range(3)
+  ]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  assert Toy.built == 1
+  assert [len(prepared.splits["train"]) for prepared in found] == [7, 7, 7]
+
+
+def test_the_manifest_lists_every_file_with_size_and_hash(toy, tmp_path):
+  toy()
+  folder = _cache(tmp_path)
+  entries = json.loads((folder / "manifest.json").read_text())["files"]
+  assert sorted(entries) == sorted(
+    path.relative_to(folder).as_posix() for path in folder.rglob("*.npy")
+  )
+  assert all(len(entry["sha256"]) == 64 for entry in entries.values())
