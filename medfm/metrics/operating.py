@@ -1,0 +1,80 @@
+"""The operating point: a threshold chosen on validation, used elsewhere.
+
+An example is called positive where score >= threshold. label [N] in {0, 1,
+NaN = missing}, score [N]; weight: [N] or [R,N].
+"""
+
+import numpy as np
+
+from medfm.metrics import classification
+from medfm.metrics.classification import NO_NEGATIVE
+from medfm.metrics.undefined import Undefined, checked_binary
+
+
+def threshold_at_specificity(
+  label: np.ndarray,
+  score: np.ndarray,
+  weight: np.ndarray | None = None,
+  *,
+  specificity: float = 0.9,
+) -> float:
+  """The lowest threshold whose specificity here is at least `specificity`.
+
+  It is a score of the split, or just above its highest one where even that
+  calls too many negatives positive. weight: [N] only.
+
+  Raises:
+    Undefined: there is no negative example.
+  """
+  label, score, weight = checked_binary(label, score, weight)
+  negatives = weight[~label].sum()
+  if negatives == 0:
+    raise Undefined(NO_NEGATIVE)
+  candidates, where = np.unique(score, return_inverse=True)
+  mass = np.bincount(where, weight * ~label, len(candidates))
+  below = np.concatenate([[0.0], np.cumsum(mass)]) / negatives
+  candidates = np.append(candidates, np.nextafter(candidates[-1], np.inf))
+  # Sums of weights carry rounding: 0.9 reached as 0.8999... is reached.
+  return float(candidates[np.argmax(below >= specificity - 1e-12)])
+
+
+def sensitivity_at(
+  label: np.ndarray,
+  score: np.ndarray,
+  weight: np.ndarray | None = None,
+  *,
+  threshold: float,
+):
+  """Sensitivity of score >= threshold."""
+  return classification.recall(label, _called(score, threshold), weight)
+
+
+def specificity_at(
+  label: np.ndarray,
+  score: np.ndarray,
+  weight: np.ndarray | None = None,
+  *,
+  threshold: float,
+):
+  """Specificity of score >= threshold."""
+  return classification.specificity(label, _called(score, threshold), weight)
+
+
+def precision_at(
+  label: np.ndarray,
+  score: np.ndarray,
+  weight: np.ndarray | None = None,
+  *,
+  threshold: float,
+  empty: float | None = None,
+):
+  """Positive predictive value of score >= threshold; see `precision`."""
+  return classification.precision(
+    label, _called(score, threshold), weight, empty=empty
+  )
+
+
+def _called(score, threshold: float) -> np.ndarray:
+  """1.0 where called positive, and NaN where the score is not finite."""
+  score = np.asarray(score, np.float64)
+  return np.where(np.isfinite(score), score >= threshold, np.nan)

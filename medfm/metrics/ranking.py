@@ -1,0 +1,69 @@
+"""How well a score ranks positives above negatives (binary).
+
+label [N] in {0, 1, NaN = missing}, score [N]; weight: [N] or [R,N]. Scores
+are sorted once for all R resamples, whose weights are then summed along the
+order.
+"""
+
+import numpy as np
+
+from medfm.metrics.classification import NO_NEGATIVE, NO_POSITIVE
+from medfm.metrics.undefined import checked_binary, ratio, settled
+
+
+def auroc(
+  label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
+):
+  """Area under the ROC curve: P(positive scores higher), ties counting half."""
+  positive, negative, at, below = _sides(label, score, weight)
+  lower, equal = (
+    np.searchsorted(below, at, side) for side in ("left", "right")
+  )
+  before = _running(negative)
+  wins = before[..., lower] + before[..., equal]
+  positives, negatives = positive.sum(-1), negative.sum(-1)
+  return settled(
+    ratio(
+      np.einsum("...n,...n->...", positive, wins), 2 * positives * negatives
+    ),
+    (positives == 0, NO_POSITIVE),
+    (negatives == 0, NO_NEGATIVE),
+  )
+
+
+def average_precision(
+  label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
+):
+  """Sum over thresholds of (recall gained) x precision, as scikit-learn's.
+
+  Not interpolated; tied scores share one threshold. Undefined without
+  positives (scikit-learn: 0) and, having nothing to rank, without negatives.
+  """
+  positive, negative, at, below = _sides(label, score, weight)
+  true, false = (
+    side.sum(-1)[..., None]
+    - _running(side)[..., np.searchsorted(order, at, "left")]
+    for side, order in ((positive, at), (negative, below))
+  )
+  precisions = np.where(positive > 0, ratio(true, true + false), 0)
+  positives, negatives = positive.sum(-1), negative.sum(-1)
+  return settled(
+    ratio(np.einsum("...n,...n->...", positive, precisions), positives),
+    (positives == 0, NO_POSITIVE),
+    (negatives == 0, NO_NEGATIVE),
+  )
+
+
+def _sides(label, score, weight):
+  """Weights and scores of positives and of negatives, by ascending score."""
+  label, score, weight = checked_binary(label, score, weight)
+  order = np.argsort(score, kind="stable")
+  up, down = order[label[order]], order[~label[order]]
+  return weight[..., up], weight[..., down], score[up], score[down]
+
+
+def _running(weight: np.ndarray) -> np.ndarray:
+  """Sums [...,n+1] of the first 0, 1, ... n weights."""
+  sums = np.zeros((*weight.shape[:-1], weight.shape[-1] + 1))
+  np.cumsum(weight, axis=-1, out=sums[..., 1:])
+  return sums

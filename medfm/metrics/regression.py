@@ -1,0 +1,60 @@
+"""Metrics of one regression target: label, value [N] in the target's unit.
+
+NaN labels are missing; weight: [N] or [R,N], giving one value or R.
+"""
+
+import numpy as np
+
+from medfm.metrics.undefined import average, checked, ratio, settled
+
+CONSTANT = "the labels are constant"
+
+
+def rmse(
+  label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
+):
+  """Root mean squared error, in the target's unit."""
+  label, value, weight = checked(label, value, weight)
+  mean = average((value - label) ** 2, weight)
+  return mean**0.5
+
+
+def mae(label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None):
+  """Mean absolute error, in the target's unit."""
+  label, value, weight = checked(label, value, weight)
+  return average(abs(value - label), weight)
+
+
+def r2(label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None):
+  """1 - squared error / squared deviation from the mean label; may be < 0."""
+  label, value, weight = checked(label, value, weight)
+  spread, constant = _spread(label, weight)
+  return settled(
+    1 - ratio(weight @ (value - label) ** 2, spread), (constant, CONSTANT)
+  )
+
+
+def pearson(
+  label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
+):
+  """Pearson's correlation of label and value."""
+  label, value, weight = checked(label, value, weight)
+  x, y = label - np.median(label), value - np.median(value)
+  shared = weight @ (x * y) - ratio((weight @ x) * (weight @ y), weight.sum(-1))
+  (xx, label_constant), (yy, constant) = _spread(x, weight), _spread(y, weight)
+  with np.errstate(invalid="ignore"):
+    scale = np.sqrt(xx) * np.sqrt(yy)
+  return settled(
+    np.clip(ratio(shared, scale), -1, 1),
+    (label_constant, CONSTANT),
+    (constant, "the predictions are constant"),
+  )
+
+
+def _spread(values: np.ndarray, weight: np.ndarray):
+  """Weighted squared deviation from the mean, and where it is nil."""
+  # Measured from the median, so that a large offset costs no digits.
+  distance = values - np.median(values)
+  squares = weight @ distance**2
+  spread = squares - ratio((weight @ distance) ** 2, weight.sum(-1))
+  return spread, ~(spread > 1e-12 * squares)

@@ -1,0 +1,310 @@
+"""Classical models on the splits of a dataset."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LinearRegression
+
+from medfm.evals import baselines, designs
+from medfm.evals.scores import scores
+from medfm.types import Info, Split, UserError
+
+BINARY = Info("toy", "multiclass", ("no", "yes"), numeric=("a", "b", "c"))
+LABELS = dataclasses.replace(BINARY, task="multilabel", classes=("x", "y"))
+LINE = dataclasses.replace(BINARY, task="regression", classes=("t",))
+MIXED = dataclasses.replace(
+  BINARY, numeric=(), categorical={"sex": ("F", "M"), "site": ("1", "2", "3")}
+)
+IMAGES = Info("toy", "multiclass", ("no", "yes"))
+
+
+def _split(count=60, seed=0, **arrays):
+  generator = np.random.default_rng(seed)
+  features = generator.normal(size=(count, 3)).astype(np.float32)
+  label = (features[:, 0] + generator.normal(size=count) > 0).astype(int)
+  return Split(
+    {"features": features, "label": label} | arrays,
+    np.arange(count).astype(str),
+  )
+
+
+def _with(split, **arrays):
+  return dataclasses.replace(split, arrays=split.arrays | arrays)
+
+
+def _labels(split):
+  label = np.stack([split.arrays["label"], split.arrays["features"][:, 1] > 0])
+  return _with(split, label=label.T.astype(np.float32))
+
+
+def _line(split, targets=1):
+  x = split.arrays["features"].astype(float)
+  label = 3 + x @ np.array([[2.0, -1], [0.5, 4], [0, 1]])[:, :targets]
+  return _with(split, label=label)
+
+
+def _categories(count=60, seed=0):
+  generator = np.random.default_rng(seed)
+  split = _split(count, seed)
+  codes = generator.integers(-1, 2, (count, 2)).astype(np.int32)
+  return Split({"categories": codes, "label": split.arrays["label"]}, split.ids)
+
+
+CASES = {
+  "majority": (BINARY, _split),
+  "mean": (LINE, lambda **kw: _line(_split(**kw))),
+  "logistic_regression": (BINARY, _split),
+  "gradient_boosting": (BINARY, _split),
+  "least_squares": (LINE, lambda **kw: _line(_split(**kw))),
+  "ridge": (LINE, lambda **kw: _line(_split(**kw))),
+}
+
+
+def test_every_baseline_has_a_case():
+  names = {name for fits in baselines._FITS.values() for name in fits}
+  assert names == set(CASES)
+
+
+@pytest.mark.parametrize("info", [BINARY, LABELS, LINE, MIXED, IMAGES])
+def test_defaults_are_baselines_of_the_task(info):
+  names = baselines.defaults(info)
+  assert names and set(names) <= set(baselines._FITS[info.task])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_baseline_predicts_every_row_the_same_way_twice(name):
+  info, split = CASES[name]
+  train, test = split(), split(count=7, seed=1)
+  key = "value" if info.task == "regression" else "probs"
+  first, second = (
+    baselines.predictions(name, train, {"test": test}, info, 0)["test"][key]
+    for _ in range(2)
+  )
+  assert first.shape == (7, len(info.classes))
+  assert np.isfinite(first).all()
+  np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_baseline_of_an_empty_split_is_empty(name):
+  info, split = CASES[name]
+  empty = split().take(np.arange(0))
+  result = baselines.predictions(name, split(), {"test": empty}, info, 0)
+  (values,) = result["test"].values()
+  assert values.shape == (0, len(info.classes))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_other_splits_teach_a_baseline_nothing(name):
+  info, split = CASES[name]
+  test, more = split(count=7, seed=1), split(count=50, seed=2)
+  alone = baselines.predictions(name, split(), {"test": test}, info, 0)
+  beside = baselines.predictions(
+    name, split(), {"more": more, "test": test}, info, 0
+  )
+  for key, values in alone["test"].items():
+    np.testing.assert_array_equal(values, beside["test"][key])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_missing_features_are_survived(name):
+  info, split = CASES[name]
+  train, test = split(), split(count=7, seed=1)
+  for part in (train, test):
+    part.arrays["features"][::3, 1] = np.nan
+  train.arrays["features"][:, 2] = np.nan
+  if info.task == "regression":
+    train = _with(train, label=split().arrays["label"])
+  result = baselines.predictions(name, train, {"test": test}, info, 0)
+  (values,) = result["test"].values()
+  assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])
+def test_unlabelled_training_examples_are_left_out(name):
+  train, test = _split(), _split(count=7, seed=1)
+  label = train.arrays["label"].copy()
+  label[40:] = -1
+  results = [
+    baselines.predictions(name, part, {"test": test}, BINARY, 0)
+    for part in (_with(train, label=label), train.take(np.arange(40)))
+  ]
+  np.testing.assert_allclose(
+    results[0]["test"]["probs"], results[1]["test"]["probs"], atol=0.05
+  )
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])
+def test_each_label_is_its_own_problem_without_its_missing_ones(name):
+  train, test = _labels(_split()), _split(count=7, seed=1)
+  train.arrays["label"][:10, 0] = np.nan
+  probs = baselines.predictions(name, train, {"test": test}, LABELS, 0)
+  single = dataclasses.replace(LABELS, classes=("y",))
+  alone = baselines.predictions(
+    name,
+    _with(train, label=train.arrays["label"][:, 1:]),
+    {"test": test},
+    single,
+    0,
+  )
+  np.testing.assert_array_equal(
+    probs["test"]["probs"][:, 1:], alone["test"]["probs"]
+  )
+
+
+def test_label_with_a_single_class_is_predicted_at_its_frequency():
+  train = _labels(_split())
+  train.arrays["label"][:, 0] = 0
+  probs = baselines.predictions(
+    "logistic_regression", train, {"train": train}, LABELS, 0
+  )["train"]["probs"]
+  assert (probs[:, 0] == 0).all() and np.ptp(probs[:, 1]) > 0
+
+
+def test_class_missing_from_training_has_probability_zero():
+  info = dataclasses.replace(BINARY, classes=("a", "b", "c"))
+  train = _split()
+  train.arrays["label"] *= 2
+  probs = baselines.predictions(
+    "gradient_boosting", train, {"train": train}, info, 0
+  )["train"]["probs"]
+  assert (probs[:, 1] == 0).all()
+  np.testing.assert_allclose(probs.sum(1), 1, atol=1e-6)
+
+
+def test_single_class_in_training_is_a_user_error():
+  train = _with(_split(), label=np.ones(60, int))
+  with pytest.raises(UserError, match="every training label is 'yes'"):
+    baselines.predictions("logistic_regression", train, {}, BINARY, 0)
+
+
+def test_training_without_labels_is_a_user_error():
+  train = _with(_split(), label=np.full(60, -1))
+  with pytest.raises(UserError, match="no training example has a label"):
+    baselines.predictions("majority", train, {}, BINARY, 0)
+
+
+def test_baseline_of_another_task_is_a_user_error_with_the_choices():
+  with pytest.raises(UserError, match="choose from mean, least_squares"):
+    baselines.predictions("majority", _line(_split()), {}, LINE, 0)
+
+
+def test_dataset_without_known_arrays_is_a_user_error():
+  split = _split()
+  del split.arrays["features"]
+  with pytest.raises(UserError, match="`features`, `categories` or `image`"):
+    baselines.predictions("logistic_regression", split, {}, BINARY, 0)
+
+
+def test_majority_gives_training_frequencies():
+  train = _with(_split(4), label=np.array([0, 1, 1, 1]))
+  probs = baselines.predictions("majority", train, {"t": train}, BINARY, 0)
+  np.testing.assert_array_equal(probs["t"]["probs"], [[0.25, 0.75]] * 4)
+
+
+def test_least_squares_equals_scikit_learn():
+  train, test = _line(_split()), _line(_split(9, 1))
+  train.arrays["label"] += np.random.default_rng(0).normal(size=(60, 1))
+  expected = LinearRegression().fit(
+    train.arrays["features"].astype(float), train.arrays["label"]
+  )
+  values = baselines.predictions("least_squares", train, {"t": test}, LINE, 0)
+  np.testing.assert_allclose(
+    values["t"]["value"],
+    expected.predict(test.arrays["features"].astype(float)),
+    atol=1e-5,
+  )
+
+
+def test_coefficients_are_in_raw_units():
+  table = baselines.coefficients(_line(_split()), LINE)
+  assert table == pytest.approx(
+    {"a": 2, "b": 0.5, "c": 0, "intercept": 3}, abs=1e-5
+  )
+
+
+def test_coefficients_of_several_targets_are_named_by_target():
+  info = dataclasses.replace(LINE, classes=("t", "u"))
+  table = baselines.coefficients(_line(_split(), targets=2), info)
+  assert table["b[u]"] == pytest.approx(4)
+  assert table["intercept[t]"] == pytest.approx(3)
+
+
+def test_constant_feature_has_coefficient_zero():
+  train = _line(_split())
+  train.arrays["features"][:, 2] = 0.1
+  assert baselines.coefficients(train, LINE)["c"] == 0
+
+
+def test_missing_value_is_the_training_median_and_flagged():
+  train = _split(5)
+  train.arrays["features"][:, 0] = [1, 2, np.nan, 10, 3]
+  design = designs.linear(train, BINARY, 0)
+  assert design.names == ("a", "b", "c", "a missing")
+  np.testing.assert_array_equal(design.of(train)[2, [0, 3]], [2.5, 1])
+
+
+def test_levels_become_columns_but_the_first():
+  codes = np.array([[0, 0], [1, 2], [-1, 0]], np.int32)
+  split = Split({"categories": codes}, np.arange(3).astype(str))
+  design = designs.linear(split, MIXED, 0)
+  assert design.names == ("sex=M", "sex missing", "site=3")
+  np.testing.assert_array_equal(
+    design.of(split), [[0, 0, 0], [1, 0, 1], [0, 1, 0]]
+  )
+
+
+def test_level_unseen_in_training_is_missing_to_trees():
+  codes = np.array([[0, 0], [1, 2]], np.int32)
+  train = Split({"categories": codes}, np.arange(2).astype(str))
+  test = Split({"categories": codes[:, ::-1]}, train.ids)
+  design, levels = designs.native(train, MIXED, 0)
+  assert levels == [0, 1]
+  np.testing.assert_array_equal(design.of(test), [[0, 0], [np.nan, np.nan]])
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])
+def test_categories_alone_are_enough(name):
+  train, test = _categories(), _categories(7, 1)
+  probs = baselines.predictions(name, train, {"t": test}, MIXED, 0)
+  assert probs["t"]["probs"].shape == (7, 2)
+
+
+@pytest.mark.parametrize("size", [8, 28])
+def test_images_are_learnt_from(size):
+  generator = np.random.default_rng(0)
+  label = generator.integers(0, 2, 80)
+  image = generator.integers(0, 200, (80, size, size, 1))
+  image[:, :4, :4] += 50 * label[:, None, None, None]
+  train = Split(
+    {"image": image.astype(np.uint8), "label": label}, label.astype(str)
+  )
+  probs = baselines.predictions(
+    "logistic_regression", train, {"t": train}, IMAGES, 0
+  )
+  assert np.mean(probs["t"]["probs"].argmax(1) == label) > 0.8
+
+
+def test_logistic_regression_knows_the_wisconsin_tumours():
+  data = load_breast_cancer()
+  info = Info(
+    "wisconsin",
+    "multiclass",
+    ("benign", "malignant"),
+    numeric=tuple(data.feature_names),
+  )
+  whole = Split(
+    {"features": data.data.astype(np.float32), "label": 1 - data.target},
+    np.arange(569).astype(str),
+  )
+  order = np.random.default_rng(0).permutation(569)
+  train, test = whole.take(order[:400]), whole.take(order[400:])
+  prediction = baselines.predictions(
+    "logistic_regression", train, {"test": test}, info, 0
+  )["test"]
+  metrics = scores(info, test.arrays["label"], prediction)["metrics"]
+  assert metrics["auroc"]["low"] > 0.97
+  assert metrics["auroc"]["value"] > 0.98
+  assert metrics["accuracy"]["value"] > 0.95
