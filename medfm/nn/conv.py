@@ -1,0 +1,167 @@
+"""Convolution over images: `nn.Conv`'s values and parameters, quick on CPU."""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+
+from medfm.nn import backend, windows
+
+Padding = str | Sequence[tuple[int, int]]
+
+he = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+"""He et al. 2015 by fan-out, as torchvision initialises its ResNets."""
+
+glorot = nn.initializers.glorot_uniform()
+"""Glorot and Bengio 2010, as Keras initialises convolution and dense."""
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+class Conv(nn.Module):
+  """2-D convolution: [B,H,W,C] -> [B,H',W',features].
+
+  Parameters are `kernel` [h,w,C,features] and `bias` [features], named and
+  laid out as `nn.Conv`'s, so that either reads the other's checkpoints.
+
+  padding: "SAME", "VALID", or pairs (low, high) for height and width. Note
+    that a strided "SAME" pads otherwise than torch's `padding=1`.
+  dtype: of the arithmetic and the result; parameters stay float32.
+  """
+
+  features: int
+  kernel_size: tuple[int, int] = (3, 3)
+  strides: tuple[int, int] = (1, 1)
+  padding: Padding = "SAME"
+  use_bias: bool = True
+  dtype: str = "float32"
+  kernel_init: Callable = he
+  bias_init: Callable = nn.initializers.zeros
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, *, before_bias: Callable | None = None
+  ) -> jax.Array:
+    """before_bias: applied to the product, and the bias added to its result.
+
+    For functions that commute with adding a constant per channel, such as
+    `max_pool`, which leaves the bias a quarter of the places.
+    """
+    shape = (*self.kernel_size, x.shape[-1], self.features)
+    kernel = self.param("kernel", self.kernel_init, shape)
+    y = conv(
+      x.astype(self.dtype),
+      kernel.astype(self.dtype),
+      strides=self.strides,
+      padding=self.padding,
+    )
+    if before_bias is not None:
+      y = before_bias(y)
+    if self.use_bias:
+      bias = self.param("bias", self.bias_init, (self.features,))
+      y = y + bias.astype(self.dtype).reshape(1, 1, 1, -1)
+    return y
+
+
+def conv(
+  x: jax.Array,
+  kernel: jax.Array,
+  *,
+  strides: tuple[int, int] = (1, 1),
+  padding: Padding = "SAME",
+) -> jax.Array:
+  """`lax.conv_general_dilated` of [B,H,W,C] and [h,w,C,F], NHWC.
+
+  Reverse-mode derivatives of any order exist on every backend; forward-mode
+  ones do not where the convolution runs as a dot.
+  """
+  size, window = x.shape[1:3], kernel.shape[:2]
+  if isinstance(padding, str):
+    padding = lax.padtype_to_pads(size, window, strides, padding)
+  axes = [
+    _live_taps(*axis)
+    for axis in zip(size, window, strides, padding, strict=True)
+  ]
+  (top, bottom, rows, pad_rows), (left, right, columns, pad_columns) = axes
+  if not backend.conv_as_dot(rows * columns) or rows * columns == 0:
+    return lax.conv_general_dilated(
+      x, kernel, strides, padding, dimension_numbers=_LAYOUT
+    )
+  edges = ((0, 0, 0), (*pad_rows, 0), (*pad_columns, 0), (0, 0, 0))
+  x = lax.pad(x, jnp.zeros((), x.dtype), edges)
+  return _dot_conv(x, kernel[top:bottom, left:right], tuple(strides))
+
+
+def _live_taps(size, window, stride, padding):
+  """The taps of one axis that ever meet the image, not padding alone.
+
+  Returns the first tap, the last tap + 1, the number of output places and the
+  padding (negative: cropping) that gives as many places with those taps.
+  """
+  low, high = padding
+  places = max((size + low + high - window) // stride + 1, 0)
+  live = [
+    tap
+    for tap in range(window)
+    if any(0 <= place * stride + tap - low < size for place in range(places))
+  ] or list(range(window))
+  first, last = live[0], live[-1] + 1
+  low = low - first
+  high = (places - 1) * stride + (last - first) - size - low
+  return first, last, places, (low, high)
+
+
+def _patches(x, window, strides):
+  """[B*rows*columns, taps*C]: what each output place sees.
+
+  The barrier keeps XLA from fusing the concatenation into the dot that reads
+  it, which is several times slower than either alone.
+  """
+  patches = jnp.concatenate(list(windows.taps(x, window, strides)), -1)
+  patches = lax.optimization_barrier(patches)
+  return patches.reshape(-1, patches.shape[-1])
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _dot_conv(x, kernel, strides):
+  """An unpadded convolution as one matrix product over patches."""
+  y = _patches(x, kernel.shape[:2], strides)
+  y = y @ kernel.reshape(-1, kernel.shape[-1])
+  places = windows.places(x.shape[1:3], kernel.shape[:2], strides)
+  return y.reshape(x.shape[0], *places, kernel.shape[-1])
+
+
+def _forward(x, kernel, strides):
+  return _dot_conv(x, kernel, strides), (x, kernel)
+
+
+def _backward(strides, residuals, dy):
+  x, kernel = residuals
+  *window, channels, features = kernel.shape
+  rows = dy.reshape(-1, features)
+  d_kernel = _patches(x, window, strides).T @ rows
+  d_patches = rows @ kernel.reshape(-1, features).T
+  d_patches = lax.optimization_barrier(d_patches)
+  d_patches = d_patches.reshape(*dy.shape[:3], -1, channels)
+  place = functools.partial(
+    windows.spread,
+    size=x.shape[1:3],
+    places=dy.shape[1:3],
+    window=window,
+    strides=strides,
+  )
+  zero = jnp.zeros((), dy.dtype)
+  dx = functools.reduce(
+    jnp.add,
+    (
+      lax.pad(d_patches[:, :, :, index], zero, place(index))
+      for index in range(d_patches.shape[3])
+    ),
+  )
+  return dx, d_kernel.reshape(kernel.shape)
+
+
+_dot_conv.defvjp(_forward, _backward)

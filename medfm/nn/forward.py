@@ -1,0 +1,61 @@
+"""Running linen modules side by side in one tree of variables.
+
+`variables` is {collection: {scope: ...}} with the scope `model` for the
+backbone in every objective, so parameter paths (`model/head/kernel`) are the
+same wherever a backbone is used, and weights move from one to the other.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flax import linen as nn
+
+from medfm.types import Variables
+
+
+def init(
+  module: nn.Module, key: jax.Array, *inputs: Any, scope: str = "model"
+) -> Variables:
+  """Fresh variables of a module, each collection under `scope`."""
+  return _scoped(module.init(key, *inputs), scope)
+
+
+def apply(
+  module: nn.Module,
+  variables: Variables,
+  *inputs: Any,
+  scope: str = "model",
+  train: bool = False,
+  key: jax.Array | None = None,
+) -> tuple[Any, Variables]:
+  """The module's outputs and its new non-trained collections, scoped.
+
+  train: passed on where it is True; the collections other than `params` may
+    then change. Otherwise they are constant and the updates are empty.
+  key: the source of dropout; needed only where a module drops.
+  """
+  own = {name: tree[scope] for name, tree in variables.items() if scope in tree}
+  if not train:
+    return module.apply(own, *inputs), {}
+  outputs, updates = module.apply(
+    own,
+    *inputs,
+    train=True,
+    mutable=[name for name in own if name != "params"],
+    rngs=None if key is None else {"dropout": key},
+  )
+  return outputs, _scoped(updates, scope)
+
+
+def merge(*parts: Variables) -> Variables:
+  """The variables of several scopes as one tree."""
+  merged: dict[str, dict[str, Any]] = {}
+  for part in parts:
+    for name, tree in part.items():
+      merged.setdefault(name, {}).update(tree)
+  return merged
+
+
+def _scoped(collections: Mapping[str, Any], scope: str) -> Variables:
+  return {name: {scope: tree} for name, tree in collections.items()}

@@ -1,0 +1,136 @@
+"""Normalisation that padded rows and the number of devices do not change."""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+
+DATA_AXIS = "data"
+"""The mapped axis over which examples are divided between devices."""
+
+
+class BatchNorm(nn.Module):
+  """Batch normalisation of [B,...,C] over all axes but the last.
+
+  Ioffe and Szegedy 2015, with torch's settings: momentum 0.9 (torch counts
+  it as 0.1), epsilon 1e-5, biased variance to normalise, unbiased in the
+  running average (flax keeps the biased one). In training rows of weight 0
+  count nowhere, and a batch of nothing else leaves the averages as they were.
+
+  Parameters `scale`, `bias` [C]; `batch_stats` `mean`, `var` [C], all float32
+  as in flax. Statistics are float32; the result has x's dtype.
+  """
+
+  momentum: float = 0.9
+  epsilon: float = 1e-5
+  scale_init: Callable = nn.initializers.ones
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, weight: jax.Array | None = None, *, train: bool = False
+  ) -> jax.Array:
+    """weight: [B], of which only "is it 0" is used; None counts every row."""
+    channels = x.shape[-1]
+    scale = self.param("scale", self.scale_init, (channels,))
+    bias = self.param("bias", nn.initializers.zeros, (channels,))
+    stats = "batch_stats"
+    mean = self.variable(stats, "mean", jnp.zeros, (channels,))
+    var = self.variable(stats, "var", jnp.ones, (channels,))
+    if train:
+      now_mean, now_var, count = masked_moments(x, weight)
+      if not self.is_initializing():
+        unbiased = now_var * count / jnp.maximum(count - 1, 1)
+        keep = jnp.where(count > 0, self.momentum, 1.0)
+        mean.value = keep * mean.value + (1 - keep) * now_mean
+        var.value = keep * var.value + (1 - keep) * unbiased
+    else:
+      now_mean, now_var = mean.value, var.value
+    factor = lax.rsqrt(now_var + self.epsilon) * scale
+    return _affine(x, factor, bias - now_mean * factor)
+
+
+class GroupNorm(nn.Module):
+  """Group normalisation of [B,...,C] (Wu and He 2018), per example.
+
+  groups: at most so many; the largest number that divides C and leaves every
+    group two channels (a lone value would always become 0).
+  Called as `BatchNorm` is; `weight` and `train` change nothing.
+  """
+
+  groups: int = 32
+  epsilon: float = 1e-5
+  scale_init: Callable = nn.initializers.ones
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, weight: jax.Array | None = None, *, train: bool = False
+  ) -> jax.Array:
+    del weight, train
+    channels = x.shape[-1]
+    scale = self.param("scale", self.scale_init, (channels,))
+    bias = self.param("bias", nn.initializers.zeros, (channels,))
+    groups = _groups(self.groups, channels)
+    parts = x.astype(jnp.float32).reshape(
+      x.shape[0], -1, groups, channels // groups
+    )
+    mean = parts.mean((1, 3), keepdims=True)
+    var = jnp.square(parts - mean).mean((1, 3), keepdims=True)
+    parts = (parts - mean) * lax.rsqrt(var + self.epsilon)
+    return _affine(parts.reshape(x.shape), scale, bias).astype(x.dtype)
+
+
+def masked_moments(
+  x: jax.Array, weight: jax.Array | None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Mean [C], biased variance [C] and count of x [B,...,C], rows of weight > 0.
+
+  Two passes (the mean first), so that a large offset costs no precision.
+  """
+  x = x.astype(jnp.float32)
+  axes = tuple(range(x.ndim - 1))
+  places = math.prod(x.shape[1:-1])
+  if weight is None:
+    mask, rows = None, jnp.float32(x.shape[0])
+  else:
+    mask = (weight > 0).reshape(-1, *(1,) * (x.ndim - 1))
+    rows = mask.sum(dtype=jnp.float32)
+  count = over_devices(rows * places)
+  divisor = jnp.maximum(count, 1)
+
+  def average(values):
+    if mask is not None:
+      values = jnp.where(mask, values, 0)
+    return over_devices(values.sum(axes)) / divisor
+
+  mean = average(x)
+  centred = x - mean.reshape(*(1,) * (x.ndim - 1), -1)
+  return mean, average(jnp.square(centred)), count
+
+
+def over_devices(value: jax.Array) -> jax.Array:
+  """The sum over the mapped data axis, where there is one.
+
+  Inside `pmap` or `shard_map` each device sees its own rows; under plain
+  `jit` the arrays are whole already, and nothing is to be done.
+  """
+  try:
+    lax.axis_index(DATA_AXIS)
+  except NameError:
+    return value
+  return lax.psum(value, DATA_AXIS)
+
+
+def _groups(most, channels):
+  """The largest divisor of the channels within bounds."""
+  most = max(min(most, channels // 2), 1)
+  return next(n for n in range(most, 0, -1) if channels % n == 0)
+
+
+def _affine(x, scale, bias):
+  """x * scale + bias per channel, in x's dtype."""
+  shape = (*(1,) * (x.ndim - 1), -1)
+  y = x.astype(jnp.float32) * scale.reshape(shape) + bias.reshape(shape)
+  return y.astype(x.dtype)

@@ -1,0 +1,131 @@
+"""Classification: one class of several, or several labels at once.
+
+Terms are [B]. `terms["weight"]`, where there is one, says how much of an
+example was labelled; a step multiplies `batch["weight"]` by it before it
+averages: sum(weight * loss) / sum(weight).
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from medfm.nn import forward
+from medfm.nn import inputs as device_inputs
+from medfm.objectives.backbone import backbone, expect_task, known_mean
+from medfm.types import Info, Objective, UserError
+
+
+def multiclass(
+  info: Info,
+  *,
+  model: Callable,
+  inputs: Callable = device_inputs.standard,
+  class_weights: str = "none",
+  label_smoothing: float = 0.0,
+) -> Objective:
+  """Softmax cross-entropy on `label` [B] int; -1 is unlabelled, weight 0.
+
+  Terms: `loss`, `accuracy`, `weight`. `predict`: `probs` [B,K], `embedding`.
+
+  class_weights: "none", or "balanced": each example's loss is multiplied by
+    N / (K * N_class) of the training split, 1 on average over it.
+  label_smoothing: the share of a label spread evenly over all classes.
+  """
+  expect_task(info, "multiclass")
+  importance = _importance(info, class_weights)
+  if not 0 <= label_smoothing < 1:
+    raise UserError(f"label_smoothing={label_smoothing} is outside [0, 1)")
+  classes = len(info.classes)
+  net = backbone(info, model, outputs=classes)
+
+  def init(key, batch):
+    return forward.init(net, key, inputs(batch, info))
+
+  def loss(variables, batch, key):
+    outputs, updates = forward.apply(
+      net, variables, inputs(batch, info), train=True, key=key
+    )
+    label, logits = batch["label"], outputs["logits"]
+    known = label >= 0
+    target = jax.nn.one_hot(label, classes)
+    target = optax.smooth_labels(target, label_smoothing)
+    losses = optax.softmax_cross_entropy(logits, target)
+    losses = losses * jnp.asarray(importance)[jnp.maximum(label, 0)]
+    terms = {
+      "loss": jnp.where(known, losses, 0),
+      "accuracy": (logits.argmax(-1) == label).astype(jnp.float32),
+      "weight": known.astype(jnp.float32),
+    }
+    return terms, updates
+
+  def predict(variables, batch):
+    outputs, _ = forward.apply(net, variables, inputs(batch, info))
+    probs = jax.nn.softmax(outputs["logits"])
+    return {"probs": probs, "embedding": outputs["embedding"]}
+
+  return Objective(init, loss, predict)
+
+
+def multilabel(
+  info: Info,
+  *,
+  model: Callable,
+  inputs: Callable = device_inputs.standard,
+) -> Objective:
+  """Sigmoid cross-entropy on `label` [B,K] in {0, 1}; NaN is missing.
+
+  An example's `loss` is the mean over its known labels and its `weight` the
+  share of labels known, so that the weighted mean over examples is the mean
+  over known labels, however they are divided into batches.
+  Terms: `loss`, `accuracy`, `weight`. `predict`: `probs` [B,K], `embedding`.
+  """
+  expect_task(info, "multilabel")
+  net = backbone(info, model, outputs=len(info.classes))
+
+  def init(key, batch):
+    return forward.init(net, key, inputs(batch, info))
+
+  def loss(variables, batch, key):
+    outputs, updates = forward.apply(
+      net, variables, inputs(batch, info), train=True, key=key
+    )
+    label, logits = batch["label"], outputs["logits"]
+    known = ~jnp.isnan(label)
+    label = jnp.where(known, label, 0)
+    losses = optax.sigmoid_binary_cross_entropy(logits, label)
+    right = (logits > 0) == (label > 0.5)
+    terms = {
+      "loss": known_mean(losses, known),
+      "accuracy": known_mean(right.astype(jnp.float32), known),
+      "weight": known.mean(-1, dtype=jnp.float32),
+    }
+    return terms, updates
+
+  def predict(variables, batch):
+    outputs, _ = forward.apply(net, variables, inputs(batch, info))
+    probs = jax.nn.sigmoid(outputs["logits"])
+    return {"probs": probs, "embedding": outputs["embedding"]}
+
+  return Objective(init, loss, predict)
+
+
+def _importance(info, class_weights):
+  """The factor [K] of each class's loss."""
+  counts = np.asarray(info.counts, np.float32)
+  if class_weights == "none":
+    return np.ones(len(info.classes), np.float32)
+  if class_weights != "balanced":
+    raise UserError(
+      f'class_weights={class_weights!r}: choose one of "none", "balanced"'
+    )
+  if len(counts) != len(info.classes):
+    raise UserError(
+      f'class_weights="balanced": {info.name} names no count per class; '
+      'use "none"'
+    )
+  # A class nobody has in training keeps its loss as it is.
+  shares = counts.sum() / (len(counts) * np.maximum(counts, 1))
+  return np.where(counts > 0, shares, 1).astype(np.float32)

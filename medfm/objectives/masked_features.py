@@ -1,0 +1,159 @@
+"""Masked-feature pre-training on a table: hide columns, restore them."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from medfm import rng
+from medfm.nn import columns, forward
+from medfm.nn import inputs as device_inputs
+from medfm.objectives.backbone import backbone
+from medfm.types import Batch, Info, Objective, UserError
+
+
+def masked_features(
+  info: Info,
+  *,
+  model: Callable,
+  inputs: Callable = device_inputs.table,
+  mask_rate: float = 0.3,
+) -> Objective:
+  """Restores hidden columns from the others; needs no label.
+
+  As BERT's masked tokens (Devlin et al. 2019) on columns. Each observed value
+  is hidden with probability `mask_rate`, drawn per example; the loss of a
+  hidden feature is the squared error of its standardised value, of a hidden
+  category the cross-entropy over its levels. An example's `loss` is the mean
+  over its hidden columns and its `weight` their share of all columns, so the
+  weighted mean over examples is the mean over hidden values.
+
+  Terms: `loss`, `weight`. `predict` hides by a fixed key and returns `loss`,
+  `weight` [B], `mask` [B,F+M], `reconstruction` [B,F] in raw units, and
+  `reconstructed_level` [B,M] int where there are categories; its `embedding`
+  [B,E] is that of the whole row, nothing hidden.
+
+  model: a tabular model that reads `mask_features` and returns `tokens`.
+  """
+  if not 0 < mask_rate < 1:
+    raise UserError(f"mask_rate={mask_rate} is outside (0, 1)")
+  levels = tuple(len(values) for values in info.categorical.values())
+  net = backbone(info, model, outputs=0)
+  decoder = Decoder(features=len(info.numeric), levels=levels)
+
+  def hidden(batch, key):
+    """The batch with a drawn `mask_features`; only what is known is hidden."""
+    known = _observed(batch, levels)
+    drawn = jax.vmap(
+      lambda k: jax.random.bernoulli(k, mask_rate, known.shape[1:])
+    )(rng.per_example(key, batch["id"]))
+    return {**batch, "mask_features": drawn & known}
+
+  def init(key, batch):
+    key, other = jax.random.split(key)
+    batch = hidden(inputs(batch, info), key)
+    variables = forward.init(net, key, batch)
+    outputs, _ = forward.apply(net, variables, batch)
+    tokens = _tokens(outputs)
+    return forward.merge(
+      variables, forward.init(decoder, other, tokens, scope="decoder")
+    )
+
+  def terms_of(variables, batch, outputs):
+    restored, _ = forward.apply(
+      decoder, variables, _tokens(outputs), scope="decoder"
+    )
+    mask = batch["mask_features"]
+    losses = _losses(batch, restored, levels)
+    count = mask.sum(-1, dtype=jnp.float32)
+    loss = jnp.where(mask, losses, 0).sum(-1) / jnp.maximum(count, 1)
+    return {"loss": loss, "weight": count / mask.shape[1]}, restored
+
+  def loss(variables, batch, key):
+    mask_key, drop_key = jax.random.split(key)
+    batch = hidden(inputs(batch, info), mask_key)
+    outputs, updates = forward.apply(
+      net, variables, batch, train=True, key=drop_key
+    )
+    return terms_of(variables, batch, outputs)[0], updates
+
+  def predict(variables, batch):
+    whole = inputs(batch, info)
+    batch = hidden(whole, rng.stream(0, "masked_features/evaluation"))
+    outputs, _ = forward.apply(net, variables, batch)
+    clean, _ = forward.apply(net, variables, whole)
+    terms, (values, logits) = terms_of(variables, batch, outputs)
+    mean, std = device_inputs.moments(info)
+    result = {
+      **terms,
+      "mask": batch["mask_features"],
+      "embedding": clean["embedding"],
+      "reconstruction": values * std + mean,
+    }
+    if levels:
+      chosen = [column.argmax(-1) for column in logits]
+      result["reconstructed_level"] = jnp.stack(chosen, -1)
+    return result
+
+  return Objective(init, loss, predict)
+
+
+class Decoder(nn.Module):
+  """Column tokens [B,F+M,E] -> values [B,F] and a list of logits [B,levels].
+
+  One linear read-out per column.
+  """
+
+  features: int
+  levels: tuple[int, ...]
+
+  @nn.compact
+  def __call__(self, tokens: jax.Array):
+    numeric = tokens[:, : self.features]
+    shape = (self.features, tokens.shape[-1])
+    init = nn.initializers.normal(tokens.shape[-1] ** -0.5)
+    kernel = self.param("kernel", init, shape)
+    bias = self.param("bias", nn.initializers.zeros, (self.features,))
+    values = jnp.einsum("bfe,fe->bf", numeric, kernel) + bias[None]
+    logits = [
+      nn.Dense(size, name=f"level{index}")(tokens[:, self.features + index])
+      for index, size in enumerate(self.levels)
+    ]
+    return values, logits
+
+
+def _tokens(outputs) -> jax.Array:
+  if "tokens" not in outputs:
+    raise UserError(
+      "masked_features needs a model with a token per column; use "
+      "medfm.models.tabular_transformer.TabularTransformer"
+    )
+  return outputs["tokens"]
+
+
+def _observed(batch: Batch, levels: tuple[int, ...]) -> jax.Array:
+  """[B,F+M]: which columns have a value."""
+  known = [columns.categories(batch, levels) >= 0]
+  if "features" in batch:
+    known.insert(0, ~jnp.isnan(batch["features"]))
+  return jnp.concatenate(known, 1)
+
+
+def _losses(batch: Batch, restored, levels) -> jax.Array:
+  """[B,F+M]: the loss of each column, 0 where nothing was observed."""
+  values, logits = restored
+  parts = []
+  if "features" in batch:
+    known = ~jnp.isnan(batch["features"])
+    error = values - jnp.where(known, batch["features"], 0)
+    parts.append(jnp.where(known, jnp.square(error), 0))
+  for index, column in enumerate(logits):
+    level = columns.categories(batch, levels)[:, index]
+    parts.append(
+      optax.softmax_cross_entropy_with_integer_labels(
+        column, jnp.maximum(level, 0)
+      )[:, None]
+    )
+  return jnp.concatenate(parts, 1)

@@ -1,0 +1,208 @@
+"""What every objective owes the step; each one is in CASES."""
+
+import functools
+import importlib
+import inspect
+import pkgutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import medfm.objectives
+from medfm import tree
+from medfm.models.mlp import MLP
+from medfm.models.resnet import ResNet
+from medfm.models.tabular_transformer import TabularTransformer
+from medfm.objectives.classify import multiclass, multilabel
+from medfm.objectives.masked_features import masked_features
+from medfm.objectives.regress import regression
+from medfm.types import Info, Objective
+from tests.objectives import toy
+
+_MLP = functools.partial(MLP, widths=(16,), dropout=0.1)
+_TRANSFORMER = functools.partial(
+  TabularTransformer, width=16, heads=2, depth=1, dropout=0.1
+)
+
+
+def _image():
+  generator = np.random.default_rng(0)
+  batch = {
+    "image": generator.integers(0, 256, (8, 8, 8, 1)).astype("uint8"),
+    "label": np.arange(8, dtype="int32") % 2,
+    "weight": np.ones(8, "float32"),
+    "id": np.arange(8, dtype="int32"),
+  }
+  return Info("toy", "multiclass", ("p", "q")), batch
+
+
+# Factory, model, data, and whether examples are independent in training.
+CASES = {
+  "multiclass": (multiclass, _MLP, toy.multiclass, True),
+  "multiclass balanced transformer": (
+    functools.partial(multiclass, class_weights="balanced"),
+    _TRANSFORMER,
+    toy.multiclass,
+    True,
+  ),
+  "multiclass images": (
+    multiclass,
+    functools.partial(ResNet, depth=10, width=4),
+    _image,
+    False,
+  ),
+  "multilabel": (multilabel, _MLP, toy.multilabel, True),
+  "regression": (regression, _MLP, toy.regression, True),
+  "masked_features": (masked_features, _TRANSFORMER, toy.unlabelled, True),
+}
+
+
+@functools.cache
+def _case(name, dtype="float32"):
+  """The objective, jitted, with its batch and fresh variables."""
+  factory, model, data, _ = CASES[name]
+  info, batch = data()
+  plain = factory(info, model=functools.partial(model, dtype=dtype))
+  objective = Objective(*map(jax.jit, plain))
+  return objective, batch, objective.init(jax.random.key(0), batch)
+
+
+@pytest.fixture(params=CASES)
+def name(request):
+  return request.param
+
+
+@pytest.fixture(params=[name for name, case in CASES.items() if case[3]])
+def independent(request):
+  return request.param
+
+
+def _total(objective, variables, batch, key):
+  """What a step sums: (weight * loss, weight)."""
+  terms, updates = objective.loss(variables, batch, key)
+  weight = batch["weight"] * terms.get("weight", 1)
+  return (weight * terms["loss"]).sum(), (weight.sum(), updates)
+
+
+@functools.cache
+def _slope(name):
+  objective = _case(name)[0]
+
+  @jax.jit
+  def slope(variables, batch, key):
+    def total(params):
+      return _total(objective, {**variables, "params": params}, batch, key)
+
+    return jax.value_and_grad(total, has_aux=True)(variables["params"])
+
+  return slope
+
+
+def test_every_objective_has_a_case():
+  covered = {getattr(case[0], "func", case[0]) for case in CASES.values()}
+  for module in pkgutil.iter_modules(medfm.objectives.__path__):
+    found = importlib.import_module(f"medfm.objectives.{module.name}")
+    for item in vars(found).values():
+      if inspect.isfunction(item) and item.__module__ == found.__name__:
+        result = inspect.signature(item).return_annotation
+        assert result is not Objective or item in covered, item
+
+
+def test_every_term_is_finite_and_per_example(name):
+  objective, batch, variables = _case(name)
+  terms, _ = objective.loss(variables, batch, jax.random.key(1))
+  for key, term in terms.items():
+    assert term.shape == (8,), key
+    assert np.isfinite(term).all(), key
+
+
+def test_predictions_are_finite_per_example_and_repeatable(name):
+  objective, batch, variables = _case(name)
+  first = objective.predict(variables, batch)
+  for key, array in first.items():
+    assert array.shape[0] == 8, key
+    assert np.isfinite(array).all(), key
+  second = objective.predict(variables, batch)
+  jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def test_updates_replace_the_collections_that_are_not_trained(name):
+  objective, batch, variables = _case(name)
+  _, updates = objective.loss(variables, batch, jax.random.key(1))
+  rest = {key: value for key, value in variables.items() if key != "params"}
+  assert jax.tree.structure(updates) == jax.tree.structure(rest)
+
+
+def test_the_backbone_is_under_model(name):
+  paths = tree.paths(_case(name)[2]["params"])
+  scopes = {path.split("/")[0] for path in paths}
+  assert scopes - {"decoder"} == {"model"}
+
+
+def test_sums_over_micro_batches_equal_the_full_batch(independent):
+  _, batch, variables = _case(independent)
+  slope, key = _slope(independent), jax.random.key(1)
+  (whole, (weight, _)), gradient = slope(variables, batch, key)
+  parts = [
+    slope(variables, {k: v[i : i + 4] for k, v in batch.items()}, key)
+    for i in (0, 4)
+  ]
+  sums = jax.tree.map(lambda a, b: a + b, *parts)
+  np.testing.assert_allclose(sums[0][0], whole, rtol=1e-5)
+  np.testing.assert_allclose(sums[0][1][0], weight, rtol=1e-5)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4),
+    sums[1],
+    gradient,
+  )
+
+
+def test_padding_changes_neither_loss_nor_gradient(name):
+  _, batch, variables = _case(name)
+  weight = np.array([1, 1, 1, 1, 1, 0, 1, 0], "float32")
+  batch = {**batch, "weight": weight}
+  other = {key: np.array(array) for key, array in batch.items()}
+  for key in set(batch) - {"weight"}:
+    other[key][[5, 7]] = other[key][0]
+  slope, key = _slope(name), jax.random.key(1)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+    slope(variables, batch, key),
+    slope(variables, other, key),
+  )
+
+
+def test_one_batch_can_be_learnt_by_heart(name):
+  _, batch, variables = _case(name)
+  optimizer = optax.adam(0.03)
+  slope = _slope(name)
+  rest = {key: value for key, value in variables.items() if key != "params"}
+
+  @jax.jit
+  def step(params, rest, state, key):
+    (loss, (weight, rest)), gradient = slope(
+      {"params": params, **rest}, batch, key
+    )
+    gradient = jax.tree.map(lambda g: g / weight, gradient)
+    change, state = optimizer.update(gradient, state)
+    return optax.apply_updates(params, change), rest, state, loss / weight
+
+  params, losses = variables["params"], []
+  state = jax.jit(optimizer.init)(params)
+  for _ in range(40):
+    params, rest, state, loss = step(params, rest, state, jax.random.key(1))
+    losses.append(float(loss))
+  assert losses[-1] < 0.2 * losses[0], losses[::10]
+
+
+def test_bfloat16_gives_float32_terms_near_those_of_float32(name):
+  objective, batch, variables = _case(name, dtype="bfloat16")
+  terms, _ = objective.loss(variables, batch, jax.random.key(1))
+  expected, _ = _case(name)[0].loss(variables, batch, jax.random.key(1))
+  assert terms["loss"].dtype == jnp.float32
+  np.testing.assert_allclose(
+    terms["loss"].mean(), expected["loss"].mean(), rtol=0.1
+  )
