@@ -1,0 +1,153 @@
+"""The numbers behind the figures, in numpy."""
+
+import dataclasses
+
+import numpy as np
+
+_Z = 1.959963984540054  # 97.5 % quantile of the standard normal.
+
+
+@dataclasses.dataclass(frozen=True)
+class Binary:
+  """One yes-or-no question: scores against the truth.
+
+  truth: [N] bool; scores: [N] probabilities; patients: [N] str or None.
+  """
+
+  name: str
+  truth: np.ndarray
+  scores: np.ndarray
+  patients: np.ndarray | None
+
+  @property
+  def prevalence(self) -> float:
+    return float(self.truth.mean()) if len(self.truth) else 0.0
+
+  @property
+  def both(self) -> bool:
+    """Whether there are positives as well as negatives."""
+    return 0 < self.truth.sum() < len(self.truth)
+
+
+def questions(predictions) -> list[Binary]:
+  """A table of predictions as yes-or-no questions.
+
+  Two classes ask one question, of the last class; more ask one-vs-rest of
+  each; labels ask one each. Rows without a label or a score are left out.
+  """
+  labels, probs = predictions.labels, predictions.outputs
+  count = len(predictions.classes)
+  which = [1] if predictions.task == "multiclass" and count == 2 else None
+  found = []
+  for k in which or range(count):
+    if predictions.task == "multiclass":
+      known, truth = labels >= 0, labels == k
+    else:
+      known, truth = np.isfinite(labels[:, k]), labels[:, k] > 0.5
+    known = known & np.isfinite(probs[:, k])
+    patients = predictions.patients
+    found.append(
+      Binary(
+        predictions.classes[k],
+        truth[known],
+        probs[known, k],
+        None if patients is None else patients[known],
+      )
+    )
+  return found
+
+
+def roc(truth, scores, weight=None):
+  """(false positive rate, true positive rate) from (0, 0) to (1, 1)."""
+  _, true, false = _cumulative(truth, scores, weight)
+  return (
+    np.concatenate([[0.0], false / max(false[-1], 1e-12)]),
+    np.concatenate([[0.0], true / max(true[-1], 1e-12)]),
+  )
+
+
+def precision_recall(truth, scores):
+  """(recall, precision) at each distinct score, from the highest down."""
+  _, true, false = _cumulative(truth, scores, None)
+  return true / max(true[-1], 1e-12), true / (true + false)
+
+
+def area(false_rate, true_rate) -> float:
+  return float(np.trapezoid(true_rate, false_rate))
+
+
+def average_precision(recall, precision) -> float:
+  """Sum of precision times the steps in recall."""
+  return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+
+
+def roc_band(question: Binary, replicates: int = 300, seed: int = 0):
+  """(grid [101], low [101], high [101]): pointwise 95 % bootstrap band.
+
+  Patients are drawn with replacement, with all their rows; rows are drawn
+  where patients are not known. None where too few draws have both classes.
+  """
+  generator = np.random.default_rng(seed)
+  n = len(question.truth)
+  if question.patients is None:
+    cluster = np.arange(n)
+  else:
+    _, cluster = np.unique(question.patients, return_inverse=True)
+  count = int(cluster.max()) + 1 if n else 0
+  grid, curves = np.linspace(0, 1, 101), []
+  for _ in range(replicates):
+    drawn = np.bincount(generator.integers(count, size=count), minlength=count)
+    weight = drawn[cluster].astype(np.float64)
+    if weight[question.truth].sum() and weight[~question.truth].sum():
+      curve = roc(question.truth, question.scores, weight)
+      curves.append(np.interp(grid, *curve))
+  if len(curves) < replicates / 2:
+    return None
+  low, high = np.quantile(curves, [0.025, 0.975], axis=0)
+  return grid, low, high
+
+
+def operating_point(question: Binary, threshold: float):
+  """(false positive rate, true positive rate) of scores >= threshold."""
+  called = question.scores >= threshold
+  return (
+    float(called[~question.truth].mean()),
+    float(called[question.truth].mean()),
+  )
+
+
+def reliability(truth, scores, bins: int = 10):
+  """(mean score, observed share, low, high, count) per filled bin of [0, 1].
+
+  Bins have equal width; low and high are Wilson's 95 % interval, which takes
+  rows for independent.
+  """
+  which = np.clip((np.asarray(scores) * bins).astype(int), 0, bins - 1)
+  count = np.bincount(which, minlength=bins)
+  filled = count > 0
+  n = count[filled]
+  mean = np.bincount(which, weights=scores, minlength=bins)[filled] / n
+  share = np.bincount(which, weights=truth, minlength=bins)[filled] / n
+  low, high = wilson(share, n)
+  return mean, share, low, high, n
+
+
+def wilson(share, n):
+  """Wilson's 95 % interval of a share among n (1927)."""
+  share, n = np.asarray(share, dtype=np.float64), np.asarray(n)
+  centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+  half = np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
+  half = half * _Z / (1 + _Z**2 / n)
+  return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def _cumulative(truth, scores, weight):
+  """Positives and negatives at or above each distinct score, descending."""
+  weight = np.ones(len(scores)) if weight is None else weight
+  order = np.argsort(-np.asarray(scores), kind="stable")
+  ordered = np.asarray(scores)[order]
+  truth = np.asarray(truth, dtype=bool)[order]
+  true = np.cumsum(np.where(truth, weight[order], 0.0))
+  false = np.cumsum(np.where(truth, 0.0, weight[order]))
+  last = np.append(ordered[1:] != ordered[:-1], True)
+  return ordered[last], true[last], false[last]

@@ -1,0 +1,410 @@
+"""Figures of one model on one split, and of its training.
+
+Each function returns a matplotlib `Figure`. Curves of more than `SHOWN`
+classes or labels show the most frequent ones and say so in the title.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from medfm.report import curves, style, wording
+from medfm.report.curves import Binary
+from medfm.report.reading import Predictions, finite
+
+SHOWN = 10
+_UNIT_METRICS = ("auroc", "average_precision", "accuracy", "f1", "r2")
+
+
+def learning_curves(
+  history: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None
+):
+  """Training loss, and validation metrics, against the step."""
+  loss = _points(history, "loss")
+  held_out = _points(history, "validation/loss")
+  names = _validation_names(history, best)
+  figure, axes = style.panels(10.8, 3.8, columns=2 if names else 1)
+  _loss_panel(axes[0], loss, held_out)
+  if names:
+    for index, name in enumerate(names):
+      steps, values = _points(history, name)
+      shown = wording.title(name.removeprefix("validation/"))
+      marker = style.MARKERS[index] if len(steps) < 40 else None
+      axes[1].plot(
+        steps,
+        values,
+        **style.series(index),
+        marker=marker,
+        markersize=4,
+        linewidth=1.6,
+        label=style.plain(shown),
+      )
+    style.describe(
+      axes[1], "Validation metrics", "Step", "Metric on validation"
+    )
+  if best:
+    for panel in axes:
+      panel.axvline(
+        best["step"], color=style.GREY, linestyle=":", linewidth=1.4
+      )
+    axes[-1].plot([], [], ":", color=style.GREY, label=_best_label(best))
+    if names and best["metric"] in names:
+      axes[1].plot(
+        best["step"], best["value"], "*", color=style.BLACK, markersize=12
+      )
+  for panel in axes:
+    style.legend(panel)
+  return figure
+
+
+def roc(
+  questions: Sequence[Binary],
+  title: str,
+  threshold: float | None = None,
+  baselines: Mapping[str, Binary] | None = None,
+):
+  """Receiver operating characteristic; one question also gets its band."""
+  figure, (axes,) = style.panels(5.4, 5.2)
+  axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.8, linestyle=":")
+  single = len(questions) == 1
+  if single and (band := curves.roc_band(questions[0])):
+    grid, low, high = band
+    axes.fill_between(
+      grid,
+      low,
+      high,
+      color="#C9DDEC",
+      linewidth=0,
+      label="95 % interval (bootstrap)",
+    )
+  for index, question in enumerate(shown(questions)):
+    x, y = curves.roc(question.truth, question.scores)
+    name = "Model" if single else _with_prevalence(question)
+    axes.plot(
+      x,
+      y,
+      **style.series(index),
+      linewidth=1.8,
+      label=f"{name}: {curves.area(x, y):.3f}",
+    )
+  for index, (name, question) in enumerate((baselines or {}).items()):
+    x, y = curves.roc(question.truth, question.scores)
+    axes.plot(
+      x,
+      y,
+      **style.series(index + 1),
+      linewidth=1.3,
+      label=f"{style.plain(name)}: {curves.area(x, y):.3f}",
+    )
+  if single and threshold is not None:
+    x, y = curves.operating_point(questions[0], threshold)
+    axes.plot(
+      x,
+      y,
+      "o",
+      color=style.BLACK,
+      markerfacecolor="white",
+      markersize=8,
+      markeredgewidth=1.8,
+      label=f"Threshold {threshold:.3g}: sens. {y:.2f}, spec. {1 - x:.2f}",
+    )
+  style.unit_square(axes)
+  style.describe(axes, title, "1 − specificity", "Sensitivity (recall)")
+  style.legend(axes, loc="lower right", title="AUROC", title_fontsize=9)
+  return figure
+
+
+def precision_recall(
+  questions: Sequence[Binary],
+  title: str,
+  threshold: float | None = None,
+  baselines: Mapping[str, Binary] | None = None,
+):
+  """Precision against recall, with the prevalence as the line of chance."""
+  figure, (axes,) = style.panels(5.4, 5.2)
+  single = len(questions) == 1
+  if single:
+    axes.axhline(
+      questions[0].prevalence,
+      color=style.GREY,
+      linewidth=1,
+      linestyle=":",
+      label=f"Prevalence {wording.percent(questions[0].prevalence)}",
+    )
+  drawn = [
+    ("Model" if single else _with_prevalence(question), question)
+    for question in shown(questions)
+  ]
+  drawn += [
+    (style.plain(name), question)
+    for name, question in (baselines or {}).items()
+  ]
+  for index, (name, question) in enumerate(drawn):
+    recall, precision = curves.precision_recall(question.truth, question.scores)
+    area = curves.average_precision(recall, precision)
+    axes.step(
+      np.concatenate([[0.0], recall]),
+      np.concatenate([precision[:1], precision]),
+      where="pre",
+      **style.series(index),
+      linewidth=1.8 if index == 0 or not single else 1.3,
+      label=f"{name}: {area:.3f}",
+    )
+  if single and threshold is not None:
+    _precision_point(axes, questions[0], threshold)
+  style.unit_square(axes)
+  style.describe(axes, title, "Recall (sensitivity)", "Precision (PPV)")
+  style.legend(
+    axes, loc="lower left", title="Average precision", title_fontsize=9
+  )
+  return figure
+
+
+def calibration(questions: Sequence[Binary], title: str, x: str):
+  """Reliability diagram over a histogram of the probabilities.
+
+  One question gets Wilson bars and the count of each bin; several get a line
+  each.
+  """
+  figure, (top, bottom) = style.panels(
+    5.4, 5.8, rows=2, sharex=True, height_ratios=(3.4, 1)
+  )
+  top.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.8, linestyle=":")
+  single = len(questions) == 1
+  for index, question in enumerate(shown(questions)):
+    mean, share, low, high, n = curves.reliability(
+      question.truth, question.scores
+    )
+    marker = style.MARKERS[index % len(style.MARKERS)]
+    look = style.series(index) | {"marker": marker, "markersize": 5}
+    if single:
+      top.errorbar(
+        mean,
+        share,
+        yerr=np.clip([share - low, high - share], 0, None),
+        **look,
+        linewidth=1.4,
+        capsize=3,
+        label="Model, 95 % interval",
+      )
+      for at, height, count in zip(mean, high, n, strict=True):
+        top.annotate(
+          f"{count:,}",
+          (at, height),
+          xytext=(0, 5),
+          textcoords="offset points",
+          ha="center",
+          fontsize=7.5,
+          color="#444444",
+        )
+    else:
+      top.plot(
+        mean, share, **look, linewidth=1.2, label=style.plain(question.name)
+      )
+    bottom.hist(
+      question.scores,
+      bins=np.linspace(0, 1, 21),
+      histtype="stepfilled" if single else "step",
+      color="#9BB8CC" if single else look["color"],
+      edgecolor=style.BLUE if single else look["color"],
+      linewidth=0.8,
+    )
+  top.set_xlim(-0.02, 1.02)
+  top.set_ylim(-0.02, 1.09)
+  top.plot([], [], ":", color=style.GREY, label="Ideal")
+  style.describe(top, title, "", "Observed share")
+  style.describe(bottom, "", x, "Examples")
+  style.legend(top, loc="upper left")
+  return figure
+
+
+def confusion(classes: Sequence[str], counts: Any, title: str):
+  """Counts, and the share of each true class (row), coloured by share."""
+  counts = np.asarray(counts, dtype=np.int64)
+  size = len(classes)
+  share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+  side = float(np.clip(1.6 + 0.85 * size, 4.2, 9))
+  figure, (axes,) = style.panels(side + 0.6, side)
+  axes.grid(False)
+  image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+  bar = figure.colorbar(image, ax=axes, shrink=0.8)
+  bar.set_label("Share of the true class", fontsize=style.SMALL)
+  bar.ax.tick_params(labelsize=8)
+  if size <= 15:
+    for row, column in np.ndindex(size, size):
+      axes.text(
+        column,
+        row,
+        f"{counts[row, column]:,}\n{100 * share[row, column]:.0f} %",
+        ha="center",
+        va="center",
+        fontsize=style.NORMAL if size < 7 else 7,
+        color="white" if share[row, column] > 0.55 else "black",
+      )
+  names = [style.plain(name, 18) for name in classes]
+  turned = size > 3 or max(map(len, names), default=0) > 12
+  axes.set_xticks(
+    range(size),
+    names,
+    rotation=40 if turned else 0,
+    ha="right" if turned else "center",
+  )
+  axes.set_yticks(range(size), names)
+  style.describe(axes, title, "Predicted", "True")
+  return figure
+
+
+def regression(observed, predicted, title: str, unit: str = ""):
+  """Predicted against observed, and the errors with their 95 % limits.
+
+  Args:
+    observed, predicted: [N] in the target's unit.
+    title: of the left panel.
+    unit: of the target; "" where not known.
+  """
+  figure, (left, right) = style.panels(10.8, 4.6, columns=2)
+  suffix = f" ({unit})" if unit else ""
+  look = {
+    "s": 18 if len(observed) < 500 else 7,
+    "alpha": 0.6 if len(observed) < 500 else 0.25,
+    "color": style.BLUE,
+    "edgecolors": "none",
+  }
+  ends = np.array(
+    [min(observed.min(), predicted.min()), max(observed.max(), predicted.max())]
+  )
+  ends = ends + np.array([-0.04, 0.04]) * max(np.ptp(ends), 1e-9)
+  left.plot(ends, ends, color=style.BLACK, linewidth=1, label="Identity")
+  left.scatter(observed, predicted, **look)
+  left.set_xlim(ends)
+  left.set_ylim(ends)
+  left.set_aspect("equal")
+  style.describe(left, title, f"Observed{suffix}", f"Predicted{suffix}")
+  style.legend(left, loc="upper left")
+  error = predicted - observed
+  mean, spread = error.mean(), error.std(ddof=1) if len(error) > 1 else 0.0
+  right.scatter(predicted, error, **look)
+  right.axhline(0, color=style.BLACK, linewidth=1)
+  right.axhline(
+    mean,
+    color=style.RED,
+    linestyle="--",
+    label=f"Mean error {wording.number(float(mean), signed=True)}",
+  )
+  for sign in (-1, 1):
+    right.axhline(
+      mean + sign * 1.96 * spread,
+      color=style.RED,
+      linestyle=":",
+      label="Mean ± 1.96 SD" if sign > 0 else None,
+    )
+  style.describe(
+    right,
+    "Errors",
+    f"Predicted{suffix}",
+    f"Predicted − observed{suffix}",
+  )
+  style.legend(right)
+  return figure
+
+
+def shown(questions: Sequence[Binary]) -> list[Binary]:
+  """At most `SHOWN` questions: those with most positives, in their order."""
+  order = sorted(range(len(questions)), key=lambda k: -questions[k].truth.sum())
+  return [questions[k] for k in sorted(order[:SHOWN])]
+
+
+def confidence(predictions: Predictions) -> Binary:
+  """Whether the likeliest class is right, against its probability."""
+  known = (predictions.labels >= 0) & np.isfinite(predictions.outputs).all(1)
+  probs = predictions.outputs[known]
+  return Binary(
+    "likeliest class",
+    probs.argmax(axis=1) == predictions.labels[known],
+    probs.max(axis=1),
+    None,
+  )
+
+
+def _loss_panel(axes: Any, loss, held_out) -> None:
+  steps, values = loss
+  if len(values) > 60:
+    axes.plot(steps, values, color="#A9C8DE", linewidth=0.7)
+    window = max(len(values) // 30, 3)
+    kernel = np.ones(window)
+    smooth = np.convolve(values, kernel, "same") / np.convolve(
+      np.ones(len(values)), kernel, "same"
+    )
+    axes.plot(
+      steps,
+      smooth,
+      color=style.BLUE,
+      linewidth=1.8,
+      label=f"Training (mean of {window} lines)",
+    )
+  elif len(values):
+    axes.plot(steps, values, color=style.BLUE, linewidth=1.6, label="Training")
+  if len(held_out[0]):
+    axes.plot(*held_out, **style.series(1), linewidth=1.6, label="Validation")
+  every = np.concatenate([values, held_out[1]])
+  if len(every) and every.min() > 0 and every.max() > 20 * every.min():
+    axes.set_yscale("log")
+  style.describe(axes, "Loss", "Step", "Loss")
+
+
+def _validation_names(history, best) -> list[str]:
+  """The validation metrics worth drawing in one panel, the chosen first."""
+  found = dict.fromkeys(
+    name
+    for line in history
+    for name in line
+    if name.startswith("validation/") and name != "validation/loss"
+  )
+  chosen = best["metric"] if best and best["metric"] in found else None
+  wanted = [f"validation/{name}" for name in _UNIT_METRICS]
+  unit = [name for name in wanted if name in found]
+  if chosen is None:
+    return unit[:4] or list(found)[:1]
+  same = wording.stem(chosen.removeprefix("validation/")) in _UNIT_METRICS
+  return [chosen, *(name for name in unit if same and name != chosen)][:4]
+
+
+def _points(history, name: str) -> tuple[np.ndarray, np.ndarray]:
+  pairs = [
+    (line["step"], line[name])
+    for line in history
+    if "step" in line and finite(line.get(name))
+  ]
+  steps, values = zip(*pairs, strict=True) if pairs else ((), ())
+  return np.asarray(steps, float), np.asarray(values, float)
+
+
+def _best_label(best: Mapping[str, Any]) -> str:
+  name = wording.title(best["metric"].removeprefix("validation/"))
+  return style.plain(
+    f"Best: {name} {wording.number(best['value'])} at step {best['step']:,}", 60
+  )
+
+
+def _with_prevalence(question: Binary) -> str:
+  share = wording.percent(question.prevalence)
+  return f"{style.plain(question.name, 22)} ({share})"
+
+
+def _precision_point(axes: Any, question: Binary, threshold: float) -> None:
+  called = question.scores >= threshold
+  if not called.any():
+    return
+  precision = float(question.truth[called].mean())
+  recall = float(called[question.truth].mean())
+  axes.plot(
+    recall,
+    precision,
+    "o",
+    color=style.BLACK,
+    markerfacecolor="white",
+    markersize=8,
+    markeredgewidth=1.8,
+    label=f"Threshold {threshold:.3g}",
+  )

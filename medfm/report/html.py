@@ -1,0 +1,196 @@
+"""Writes a run's report: figures/*.png and one self-contained report.html."""
+
+from pathlib import Path
+
+from medfm.report import gallery, papers, sections, style, summary
+from medfm.report.gallery import Plate
+from medfm.report.markup import Markup, join, tag
+from medfm.report.reading import Run, Stage, read
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_NOTICE = (
+  "Research software. Not for clinical use: no result here has been approved "
+  "for diagnosis or for decisions about patients."
+)
+
+
+def write(workdir: Path | str) -> Path:
+  """Writes `workdir`/figures/*.png and `workdir`/report.html.
+
+  The page holds its figures and its style and loads nothing from anywhere.
+  A run that has not finished is reported as far as it has come.
+
+  Returns:
+    the path of report.html.
+
+  Raises:
+    UserError: there is no run here, or one of its JSON files is damaged.
+  """
+  run = read(workdir)
+  plates = {
+    stage.name: list(gallery.stage_plates(stage))
+    for stage in run.stages.values()
+  }
+  beside = list(gallery.study_plates(run))
+  folder = run.workdir / "figures"
+  folder.mkdir(exist_ok=True)
+  exact = list(gallery.coefficients(run))
+  every = [*beside, *exact, *(p for found in plates.values() for p in found)]
+  for plate in every:
+    (folder / f"{plate.name}.png").write_bytes(plate.png)
+  path = run.workdir / "report.html"
+  partial = path.with_name(".report.html.partial")
+  partial.write_text(page(run, plates, beside, exact), encoding="utf-8")
+  partial.replace(path)
+  return path
+
+
+def page(
+  run: Run,
+  plates: dict[str, list[Plate]],
+  beside: list[Plate],
+  exact: list[Plate],
+) -> str:
+  """The whole page.
+
+  Args:
+    run: what was read.
+    plates: stage -> its figures.
+    beside: the figures that compare stages and baselines.
+    exact: the figure of coefficients, if there is one.
+  """
+  name = f"{run.name} · MedFM report"
+  head = tag(
+    "head",
+    tag("meta", charset="utf-8"),
+    tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+    tag("meta", name="viewport", content="width=device-width"),
+    tag("title", name),
+    tag("style", Markup(_STYLE)),
+  )
+  body = tag(
+    "body",
+    tag("main", *_body(run, plates, beside, exact)),
+    tag("footer", _NOTICE),
+  )
+  return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
+
+
+def _body(run: Run, plates, beside, exact):
+  yield tag("h1", run.name)
+  if run.description:
+    yield tag("p", run.description, class_="question")
+  yield tag("p", _NOTICE, class_="notice")
+  stages = run.stages.values()
+  if any(stage.finished and summary.synthetic(stage) for stage in stages):
+    yield tag("p", "This run used synthetic data.", class_="notice")
+  yield papers.facts(run)
+  yield sections.summary_box(run)
+  for problem in run.problems:
+    yield tag("p", f"Not read: {problem}.", class_="notice")
+  if len(run.stages) > 1:
+    yield sections.overview(run)
+  if beside or run.comparisons:
+    yield tag("h2", "Comparisons")
+  yield sections.figures(beside)
+  yield sections.comparisons(run)
+  first = summary.headline(run)
+  for stage in stages:
+    yield _stage(stage, plates[stage.name], len(run.stages), stage is first)
+  yield sections.coefficients(run, exact)
+  yield papers.data_cards(run)
+  yield papers.training(run)
+  yield papers.reproduction(run)
+  yield sections.glossary(run)
+
+
+def _stage(stage: Stage, plates, count: int, first: bool) -> Markup:
+  """One stage's results; folded where it is not the one the run is about."""
+  content = sections.stage_results(stage, plates)
+  if count == 1:
+    return join((tag("h2", "Results"), content))
+  if first:
+    return join((tag("h2", f"Results of {stage.name}"), content))
+  heading = tag("summary", f"Results of {stage.name}", class_="stage")
+  return tag("details", heading, content)
+
+
+_STYLE = f"""
+:root {{ color-scheme: light; }}
+* {{ box-sizing: border-box; }}
+body {{
+  margin: 0; background: #fff; color: #1a1a1a;
+  font: 15px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif;
+}}
+main, footer {{ max-width: 1080px; margin: 0 auto; padding: 0 24px; }}
+h1 {{ font-size: 27px; line-height: 1.2; margin: 32px 0 4px; }}
+h2 {{
+  font-size: 20px; margin: 36px 0 10px; padding-bottom: 4px;
+  border-bottom: 2px solid {style.BLUE};
+}}
+h3 {{ font-size: 16px; margin: 22px 0 8px; }}
+h1, h2, h3, dd, td, figcaption, p {{ overflow-wrap: anywhere; }}
+th {{ overflow-wrap: break-word; }}
+.question {{ font-size: 17px; margin: 0 0 14px; color: #444; }}
+.notice {{
+  border-left: 4px solid {style.RED}; background: #fdf3ec;
+  margin: 10px 0; padding: 6px 12px;
+}}
+.summary {{
+  border: 1px solid #c5d5e2; border-left: 4px solid {style.BLUE};
+  background: #f5f9fc; padding: 2px 18px 6px; margin: 18px 0;
+}}
+.summary h2 {{ border: 0; margin: 10px 0 0; font-size: 17px; }}
+dl {{
+  display: grid; grid-template-columns: max-content 1fr;
+  gap: 3px 18px; margin: 10px 0;
+}}
+dt {{ color: #5a5a5a; }}
+dd {{ margin: 0; }}
+.scroll {{ overflow-x: auto; margin: 14px 0; }}
+table {{ border-collapse: collapse; font-size: 14px; min-width: 45%; }}
+caption {{ text-align: left; font-weight: 600; padding: 4px 0; }}
+th, td {{
+  text-align: left; vertical-align: top; padding: 4px 14px 4px 4px;
+  border-bottom: 1px solid #e2e2e2;
+}}
+thead th {{ border-bottom: 1.5px solid #1a1a1a; vertical-align: bottom; }}
+tbody th {{ font-weight: 400; }}
+.number {{ text-align: right; padding: 4px 4px 4px 18px; }}
+td.number {{ font-variant-numeric: tabular-nums; }}
+.value {{ white-space: nowrap; }}
+small {{ display: block; color: #5a5a5a; font-weight: 400; font-size: 12px; }}
+.shown {{ font-weight: 600; }}
+.open {{ color: #5a5a5a; }}
+.figures {{
+  display: grid; grid-template-columns: 1fr 1fr; gap: 18px 24px;
+  margin: 18px 0;
+}}
+figure {{ margin: 0; break-inside: avoid; }}
+figure.wide {{ grid-column: 1 / -1; }}
+img {{ width: 100%; height: auto; }}
+figcaption {{ font-size: 13px; color: #444; }}
+details {{ margin: 12px 0; }}
+summary {{ cursor: pointer; color: {style.BLUE}; }}
+summary.stage {{ font-size: 17px; font-weight: 600; }}
+pre {{
+  background: #f4f4f4; padding: 10px 14px; white-space: pre-wrap;
+  overflow-wrap: anywhere;
+}}
+code, pre {{ font-family: ui-monospace, "DejaVu Sans Mono", monospace; }}
+code {{ font-size: 12px; }}
+footer {{
+  margin: 40px auto 32px; padding-top: 10px; font-size: 13px; color: #5a5a5a;
+}}
+@media (max-width: 720px) {{ .figures {{ grid-template-columns: 1fr; }} }}
+@media print {{
+  body {{ font-size: 10.5pt; }}
+  main, footer {{ max-width: none; padding: 0; }}
+  h2, h3, summary {{ break-after: avoid; }}
+  tr {{ break-inside: avoid; }}
+  .scroll {{ overflow: visible; }}
+  .value {{ white-space: normal; }}
+  details::details-content {{ content-visibility: visible; height: auto; }}
+  .notice, .summary {{ background: none; }}
+}}
+"""

@@ -1,0 +1,293 @@
+"""Small made-up workdirs, written as a run writes them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from medfm.report import html, style
+
+SHA = "0123456789abcdef" * 4
+
+
+def entry(value, width=0.05):
+  return {"value": value, "low": value - width, "high": value + width}
+
+
+def missing(reason):
+  return {"value": None, "low": None, "high": None, "reason": reason}
+
+
+def data(task, classes, **more):
+  sizes = {"train": 80, "validation": 20, "test": 40}
+  return {
+    "name": "synthetic masses",
+    "task": task,
+    "classes": classes,
+    "card": {
+      "source": "Synthetic, made for this test",
+      "licence": "CC0 1.0",
+      "citation": "Nobody et al. (2020), https://example.org/paper",
+      "changes": [{"what": "rows without a label dropped", "count": 17}],
+      "split": "by patient",
+      "fingerprint": SHA,
+    },
+    "leakage": {
+      "pairs": {
+        "train/test": {
+          "patients": None,
+          "near": {"count": 2, "examples": [["q7", "t9"]]},
+        }
+      },
+      "within": {"train": {"exact": {"count": 0, "examples": []}}},
+      "near_rule": None,
+    },
+    "splits": {
+      name: {"n": n, "patients": n // 2, "sha256": SHA}
+      for name, n in sizes.items()
+    },
+    **more,
+  }
+
+
+def stage(task, classes, splits, **more):
+  return {
+    "step": 50,
+    "steps": 50,
+    "params": 4321,
+    "label_fraction": 1.0,
+    "objective": "medfm.objectives.classify.multiclass",
+    "best": None,
+    "init": None,
+    "data": data(task, classes),
+    "splits": splits,
+    **more,
+  }
+
+
+def split(metrics, **more):
+  return {
+    "n": 40,
+    "patients": 20,
+    "sha256": SHA,
+    "metrics": metrics,
+    **more,
+  }
+
+
+def history(path, metric):
+  path.mkdir(parents=True, exist_ok=True)
+  lines = [{"step": k, "loss": 1 / k, "lr": 1e-3} for k in range(1, 51)]
+  lines += [{"step": k, f"validation/{metric}": k / 60} for k in (20, 40)]
+  lines += [{"step": 45, "loss": "nan"}]
+  text = "".join(json.dumps(line) + "\n" for line in lines)
+  (path / "metrics.jsonl").write_text(text + '{"step": 5')
+
+
+def save(workdir, results, config, rows):
+  workdir.mkdir(parents=True, exist_ok=True)
+  (workdir / "results.json").write_text(json.dumps(results))
+  (workdir / "config.json").write_text(json.dumps(config))
+  environment = {
+    "python": "3.12.1",
+    "packages": {"numpy": "2.5.5"},
+    "command": "python launch.py --config=configs/x.py",
+    "date": "2020-02-03",
+  }
+  (workdir / "environment.json").write_text(json.dumps(environment))
+  with (workdir / "predictions.csv").open("w", newline="") as file:
+    writer = csv.DictWriter(file, list(rows[0]), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+  return workdir
+
+
+def settings(**more):
+  return {
+    "objective": {
+      "_bind_": "medfm.objectives.classify.multiclass",
+      "model": {"_bind_": "medfm.models.mlp.Mlp", "width": 8},
+    },
+    "optimizer": {"_bind_": "medfm.optim.optimizer", "lr": 0.00123},
+    "batch_size": 16,
+    **more,
+  }
+
+
+def binary_rows(generator, name):
+  labels = generator.integers(0, 2, 40)
+  probs = np.clip(0.5 * labels + 0.5 * generator.random(40), 0, 1)
+  return [
+    {
+      "stage": name,
+      "split": "test",
+      "id": f"e{k}",
+      "patient": f"p{k // 2}",
+      "group_sex": "f" if k % 2 else "m",
+      "label": ["benign", "malignant"][labels[k]],
+      "predicted": "benign",
+      "prob_benign": 1 - probs[k],
+      "prob_malignant": probs[k],
+    }
+    for k in range(40)
+  ]
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+  """Figures are composed but not rendered, which takes most of the time."""
+  monkeypatch.setattr(style, "png", lambda figure: b"not drawn")
+
+
+@pytest.fixture
+def study(tmp_path):
+  return study_run(tmp_path / "study")
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+  """A study whose report has been written; only to be read."""
+  workdir = study_run(tmp_path_factory.mktemp("drawn") / "study")
+  html.write(workdir)
+  return workdir
+
+
+def study_run(workdir):
+  """A study: pre-training, then two label fractions with and without it."""
+  generator = np.random.default_rng(0)
+  rows = []
+  stages = {
+    "pretrain": stage("none", [], {"validation": split({"loss": entry(0.4)})})
+  }
+  classes = ["benign", "malignant"]
+  for place, name in enumerate(("tuned_10", "tuned_100", "scratch_10")):
+    rows += binary_rows(generator, name)
+    rows += binary_rows(generator, f"{name}:logistic")
+    tested = split(
+      {
+        "auroc": entry(0.8 + 0.0371 * place),
+        "brier": entry(0.1234),
+        "calibration_slope": missing("one bin only"),
+      },
+      confusion={"classes": classes, "counts": [[15, 5], [4, 16]]},
+      thresholds={"specificity_90[malignant]": 0.42},
+      groups={
+        "sex": {
+          "f": {"n": 20, "patients": 10, "metrics": {"auroc": entry(0.77)}},
+          "m": {
+            "n": 20,
+            "patients": 10,
+            "metrics": {"auroc": missing("no positives among 20")},
+          },
+        }
+      },
+      baselines={
+        "logistic": {
+          "metrics": {"auroc": entry(0.7654)},
+          "difference": {"auroc": entry(0.0123)},
+        }
+      },
+    )
+    stages[name] = stage(
+      "multiclass",
+      classes,
+      {"test": tested},
+      label_fraction=0.1 if name.endswith("_10") else 1.0,
+      best={"metric": "validation/auroc", "value": 0.66, "step": 40},
+      init={"from": "pretrain", "loaded": ["a"], "fresh": ["b"], "unused": []}
+      if "tuned" in name
+      else None,
+    )
+  for name in stages:
+    history(workdir / name, "auroc")
+  results = {
+    "name": "masses <script>alert(1)</script>",
+    "finished": True,
+    "stages": stages,
+    "comparisons": [
+      {
+        "a": "tuned_10",
+        "b": "scratch_10",
+        "split": "test",
+        "difference": {"auroc": entry(0.0345, 0.01)},
+      }
+    ],
+    "coefficients": [{"name": "age", "learned": 0.51, "closed_form": 0.5}],
+  }
+  config = {
+    "name": "masses",
+    "description": "Does pre-training help? <b>bold</b>",
+    "stages": {name: settings(steps=50) for name in stages},
+  }
+  return save(workdir, results, config, rows)
+
+
+def single(workdir, task, classes, metrics, rows, **more):
+  history(workdir, "rmse" if task == "regression" else "auroc")
+  results = {
+    "name": f"a {task} run",
+    "finished": True,
+    "stages": {"train": stage(task, classes, {"test": split(metrics, **more)})},
+    "comparisons": [],
+  }
+  results["stages"]["train"]["data"]["units"] = ["mmol/L"]
+  return save(workdir, results, settings(steps=50), rows)
+
+
+@pytest.fixture
+def regression(tmp_path):
+  rows = [
+    {
+      "stage": "train",
+      "split": "test",
+      "id": f"e{k}",
+      "patient": "",
+      "label_glucose": 5 + k / 10,
+      "value_glucose": 5 + k / 11,
+    }
+    for k in range(40)
+  ]
+  metrics = {"rmse": entry(0.234), "r2": entry(0.876), "mae": entry(0.2)}
+  return single(tmp_path / "r", "regression", ["glucose"], metrics, rows)
+
+
+@pytest.fixture
+def multiclass(tmp_path):
+  generator = np.random.default_rng(1)
+  classes = ["a", "b", "$c_1$"]
+  probs = generator.dirichlet(np.ones(3), 40)
+  rows = [
+    {
+      "stage": "train",
+      "split": "test",
+      "id": f"e{k}",
+      "patient": "",
+      "label": classes[k % 3],
+      "predicted": classes[probs[k].argmax()],
+    }
+    | {f"prob_{name}": p for name, p in zip(classes, probs[k], strict=True)}
+    for k in range(40)
+  ]
+  metrics = {"auroc": entry(0.6), "auroc[a]": entry(0.61)}
+  counts = [[10, 2, 1], [3, 9, 1], [4, 4, 6]]
+  confusion = {"classes": classes, "counts": counts}
+  workdir = tmp_path / "c"
+  return single(
+    workdir, "multiclass", classes, metrics, rows, confusion=confusion
+  )
+
+
+@pytest.fixture
+def multilabel(tmp_path):
+  generator = np.random.default_rng(2)
+  labels = ["_effusion", "nodule"]
+  rows = []
+  for k in range(40):
+    row = {"stage": "train", "split": "test", "id": f"e{k}", "patient": ""}
+    for j, name in enumerate(labels):
+      row[f"label_{name}"] = "" if k == 0 else float((k + j) % 2)
+      row[f"prob_{name}"] = generator.random()
+    rows.append(row)
+  metrics = {"auroc": entry(0.5), "auroc[nodule]": entry(0.51)}
+  return single(tmp_path / "l", "multilabel", labels, metrics, rows)

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from medfm.report import curves
+from medfm.report.curves import Binary
+from medfm.report.reading import Predictions
+
+
+@pytest.fixture
+def question():
+  generator = np.random.default_rng(0)
+  truth = generator.random(200) < 0.3
+  scores = np.round(np.clip(0.3 * truth + generator.random(200), 0, 1), 1)
+  return Binary("x", truth, scores, np.repeat(np.arange(20), 10).astype(str))
+
+
+def test_the_area_under_the_curve_is_scikit_learns(question):
+  area = curves.area(*curves.roc(question.truth, question.scores))
+  expected = metrics.roc_auc_score(question.truth, question.scores)
+  assert area == pytest.approx(expected, abs=1e-12)
+
+
+def test_average_precision_is_scikit_learns(question):
+  found = curves.average_precision(
+    *curves.precision_recall(question.truth, question.scores)
+  )
+  expected = metrics.average_precision_score(question.truth, question.scores)
+  assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_weight_of_two_counts_as_two_rows(question):
+  truth, scores = question.truth, question.scores
+  twice = np.concatenate([truth, truth[:50]])
+  again = np.concatenate([scores, scores[:50]])
+  weight = np.where(np.arange(200) < 50, 2.0, 1.0)
+  np.testing.assert_allclose(
+    curves.roc(truth, scores, weight), curves.roc(twice, again), atol=1e-12
+  )
+
+
+def test_rows_that_repeat_a_patient_do_not_narrow_the_band():
+  generator = np.random.default_rng(0)
+  truth = generator.random(40) < 0.5
+  scores = 0.4 * truth + generator.random(40)
+  patients = np.arange(40).astype(str)
+  once = curves.roc_band(Binary("x", truth, scores, patients))
+  repeated = Binary(
+    "x", np.tile(truth, 5), np.tile(scores, 5), np.tile(patients, 5)
+  )
+  many = curves.roc_band(repeated)
+  np.testing.assert_allclose(
+    (once[2] - once[1]).mean(), (many[2] - many[1]).mean(), rtol=0.15
+  )
+
+
+def test_wilson_agrees_with_a_worked_example():
+  # 81 of 263: Newcombe (1998), table I, method 3.
+  low, high = curves.wilson(81 / 263, 263)
+  assert (round(float(low), 4), round(float(high), 4)) == (0.2553, 0.3662)
+
+
+def test_every_score_falls_into_a_bin(question):
+  *_, count = curves.reliability(question.truth, question.scores)
+  assert count.sum() == len(question.truth)
+
+
+def test_two_classes_ask_one_question_about_the_last():
+  predictions = Predictions(
+    "multiclass",
+    ("no", "yes"),
+    None,
+    np.array([0, 1, -1]),
+    np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]),
+  )
+  (question,) = curves.questions(predictions)
+  assert question.name == "yes"
+  assert question.scores.tolist() == [0.1, 0.8]
+
+
+def test_a_missing_label_is_left_out_of_its_own_question_only():
+  predictions = Predictions(
+    "multilabel",
+    ("a", "b"),
+    None,
+    np.array([[1.0, np.nan], [0.0, 1.0]]),
+    np.full((2, 2), 0.5),
+  )
+  assert [len(q.truth) for q in curves.questions(predictions)] == [2, 1]

@@ -1,0 +1,59 @@
+import json
+
+from medfm.report import reading, summary
+
+
+def change(workdir, edit):
+  path = workdir / "results.json"
+  results = json.loads(path.read_text())
+  edit(results)
+  path.write_text(json.dumps(results))
+  return reading.read(workdir)
+
+
+def test_pretraining_helped_where_the_interval_excludes_0(study):
+  (sentence,) = summary.findings(reading.read(study))
+  assert "pre-training helped" in sentence
+
+
+def test_no_benefit_is_claimed_where_the_interval_includes_0(study):
+  def widen(results):
+    results["comparisons"][0]["difference"]["auroc"]["low"] = -0.01
+
+  run = change(study, widen)
+  assert "no difference shown" in summary.findings(run)[0]
+  assert "showed no difference in 1" in summary.pretraining_verdict(run)
+
+
+def test_a_comparison_told_backwards_counts_for_the_pretrained_side(study):
+  def swap(results):
+    found = results["comparisons"][0]
+    found["a"], found["b"] = found["b"], found["a"]
+
+  run = change(study, swap)
+  assert "pre-training did harm" in summary.findings(run)[0]
+  assert "did harm in 1 of 1 comparison" in summary.pretraining_verdict(run)
+
+
+def test_the_headline_is_the_pretrained_stage_with_the_most_labels(study):
+  assert summary.headline(reading.read(study)).name == "tuned_100"
+
+
+def test_a_baseline_within_the_interval_is_no_difference_shown(study):
+  text = " ".join(summary.sentences(reading.read(study)))
+  assert "baseline logistic reached 0.765" in text
+  assert "no difference shown (the interval includes 0)" in text
+
+
+def test_a_run_without_a_test_split_says_it_may_flatter(study):
+  def rename(results):
+    for stage in results["stages"].values():
+      stage["splits"] = {"validation": next(iter(stage["splits"].values()))}
+
+  text = " ".join(summary.sentences(change(study, rename)))
+  assert "There is no test split" in text
+
+
+def test_a_regression_error_is_told_in_its_unit(regression):
+  text = " ".join(summary.sentences(reading.read(regression)))
+  assert "its RMSE in mmol/L was 0.234 (95 % interval 0.184 to 0.284)" in text
