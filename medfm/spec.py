@@ -102,6 +102,8 @@ def nearest(name: str, names: typing.Iterable[str]) -> str:
 
 def _entry(kind: str, target: Callable, kwargs: dict[str, Any]):
   path = f"{target.__module__}.{target.__qualname__}"
+  if path.startswith("optax._src."):
+    path = f"optax.{target.__qualname__}"
   if resolve(path) is not target:
     raise UserError(f"config target {path!r} is not reachable by its name")
   knobs = _knobs(target)
@@ -112,7 +114,7 @@ def _entry(kind: str, target: Callable, kwargs: dict[str, Any]):
   for name, knob in knobs.items():
     value = kwargs.get(name, knob.default)
     if value is inspect.Parameter.empty:
-      if kind == BIND and name not in kwargs:
+      if kind == BIND:
         continue  # The caller of the partial gives it.
       raise UserError(f"{path} needs the setting {name!r}")
     entry[name] = _value(value, knob.annotation)
@@ -149,6 +151,8 @@ def _value(value: Any, annotation: Any) -> Any:
     return config_dict.placeholder(kind) if kind in (*_SIMPLE, tuple) else None
   if isinstance(value, list):
     return tuple(value)
+  if isinstance(value, Mapping):
+    return ml_collections.ConfigDict(dict(value))
   if isinstance(value, functools.partial):
     return bind(value.func, **value.keywords)
   if isinstance(value, types.FunctionType | type):

@@ -1,0 +1,70 @@
+"""Does pre-training on unlabelled records help when labels are few?
+
+A small transformer over table columns is pre-trained to restore hidden values
+of the training patients' records, without their labels, and then fine-tuned
+to tell malignant from benign with 5, 10, 25 and 100 % of the labels; beside
+it the same model from scratch and a logistic regression on the same patients.
+
+Data: Wisconsin diagnostic breast cancer, 569 patients, in scikit-learn.
+Run:  python launch.py --config=configs/quickstart.py        (two CPU cores)
+      python launch.py --config=configs/quickstart.py:tiny   (seconds)
+"""
+
+from medfm import optim, setup
+from medfm.data.datasets import wisconsin
+from medfm.models import tabular_transformer
+from medfm.objectives import classify, masked_features
+from medfm.spec import bind, spec
+from medfm.variants import variants
+
+PERCENT = (5, 10, 25, 100)
+
+
+def get_config(arg: str = ""):
+  tiny = variants(arg, size=("full", "tiny"))["size"] == "tiny"
+  data = bind(wisconsin.wisconsin)
+  model = bind(
+    tabular_transformer.TabularTransformer,
+    width=16 if tiny else 64,
+    depth=1 if tiny else 3,
+    heads=4,
+  )
+  shared = {
+    "data": data,
+    "batch_size": 16,
+    "replicates": 50 if tiny else 1000,
+    "log_every": 2 if tiny else 20,
+  }
+  stages = {
+    "pretrain": spec(
+      setup.Run,
+      **shared,
+      objective=bind(masked_features.masked_features, model=model),
+      optimizer=bind(optim.optimizer, lr=1e-3, schedule="cosine", warmup=0.1),
+      steps=4 if tiny else 2000,
+      select="-loss",
+    )
+  }
+  for percent in PERCENT:
+    for start in ("finetune", "scratch"):
+      stages[f"{start}_{percent}"] = spec(
+        setup.Run,
+        **shared,
+        objective=bind(classify.multiclass, model=model),
+        optimizer=bind(optim.optimizer, lr=5e-4, schedule="cosine", warmup=0.1),
+        steps=4 if tiny else 300,
+        evaluate_every=2 if tiny else 25,
+        label_fraction=percent / 100,
+        init_from="pretrain" if start == "finetune" else "",
+        init_fresh=("^model/head/",),
+        select="auroc",
+        baselines=("logistic_regression",),
+      )
+  return spec(
+    setup.Study,
+    name="quickstart",
+    description="Does pre-training on unlabelled records help when labels "
+    "are few?",
+    stages=stages,
+    compare=tuple((f"finetune_{p}", f"scratch_{p}") for p in PERCENT),
+  )

@@ -1,0 +1,135 @@
+"""MedFM's one command: pre-train, fine-tune, evaluate, predict.
+
+python launch.py --config=configs/quickstart.py
+python launch.py --config=configs/resnet.py:breastmnist,fast --config.seed=1
+python launch.py --mode=evaluate --workdir=runs/resnet-breastmnist-fast
+python launch.py --mode=predict --workdir=runs/own_table --input=new.csv
+
+Every knob of a config is a flag, `--config.a.b=value`; --print_config lists
+them. The same command in the same workdir goes on where it stopped.
+"""
+
+import errno
+import os
+import pathlib
+import shlex
+import sys
+from typing import NoReturn
+
+from absl import app, flags, logging
+
+from medfm import command, host, interrupt
+from medfm.spec import nearest
+from medfm.types import UserError
+
+NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+def parse(argv: list[str]) -> list[str]:
+  """The overrides of the config; every other flag goes to absl.
+
+  Exits with code 2 and one line for anything wrong.
+  """
+  try:
+    rest = flags.FLAGS(argv, known_only=True)[1:]
+  except flags.Error as error:
+    _fail(str(error).splitlines()[0])
+  for word in rest:
+    if not word.startswith("-"):
+      _fail(f"stray argument {word!r}; settings are --name=value")
+    if not word.startswith("--config."):
+      name = word.lstrip("-").partition("=")[0]
+      _fail(f"unknown flag {word!r}{nearest(name, flags.FLAGS)}")
+  return [word.removeprefix("--config.") for word in rest]
+
+
+def main(overrides: list[str]) -> None:
+  """Runs the mode; a user's mistake is one line and exit code 2."""
+  logging.set_verbosity(logging.WARNING)
+  logging.get_absl_logger().setLevel("CRITICAL")  # Libraries; errors are ours.
+  host.keep_freed_memory()
+  interrupt.raise_on_signals()
+  try:
+    MODES[flags.FLAGS.mode](flags.FLAGS, overrides)
+  except UserError as error:
+    _fail(str(error), getattr(error, "exit_code", 2))
+  except interrupt.Interrupted as stop:
+    again = " ".join(map(shlex.quote, ["python", *sys.argv]))
+    _fail(f"{stop}; go on with: {again}", stop.exit_code)
+  except OSError as error:
+    if error.errno not in NOT_WRITABLE:
+      raise
+    print(
+      f"error: {error.strerror}: {error.filename or 'the disk of the workdir'}"
+      "; what was saved before is kept: make room and give the command again",
+      file=sys.stderr,
+      flush=True,
+    )
+    os._exit(2)  # Handlers at exit would only fail on the same disk.
+
+
+def _train(given: flags.FlagValues, overrides: list[str]) -> None:
+  if not given.config:
+    _fail("--config=FILE is missing, such as --config=configs/quickstart.py")
+  config = command.config(given.config, overrides)
+  if given.print_config:
+    print(command.listing(config))
+    return
+  from medfm import setup, study
+
+  folders = setup.folders(given.data_dir)
+  setup.compilation_cache(folders)
+  place = given.workdir or command.default_workdir(given.config)
+  study.study(config, pathlib.Path(place), folders)
+
+
+def _evaluate(given: flags.FlagValues, overrides: list[str]) -> None:
+  place = _workdir(given)
+  data = None
+  if given.on or overrides:
+    source = given.on or str(place / "config.json")
+    data = command.data(command.config(source, overrides))
+  from medfm import evaluate, setup
+
+  folders = setup.folders(given.data_dir)
+  setup.compilation_cache(folders)
+  evaluate.evaluate(place, given.stage, data, folders)
+
+
+def _predict(given: flags.FlagValues, overrides: list[str]) -> None:
+  if not given.input or overrides:
+    _fail("predict takes --workdir and --input, and no --config settings")
+  place = _workdir(given)
+  from medfm import predict, setup
+
+  setup.compilation_cache(setup.folders(given.data_dir))
+  predict.predict(place, given.stage, given.input, given.output)
+
+
+def _workdir(given: flags.FlagValues) -> pathlib.Path:
+  if given.workdir:
+    return pathlib.Path(given.workdir)
+  if given.config:
+    return pathlib.Path(command.default_workdir(given.config))
+  _fail(f"{given.mode} needs --workdir, the folder of a trained run")
+
+
+def _fail(line: str, code: int = 2) -> NoReturn:
+  print(f"error: {line}", file=sys.stderr, flush=True)
+  sys.exit(code)
+
+
+MODES = {"train": _train, "evaluate": _evaluate, "predict": _predict}
+
+flags.DEFINE_string("config", None, "FILE[:variant]: a config, or config.json.")
+flags.DEFINE_string("workdir", None, "Where the run lives; runs/<config>.")
+flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
+flags.DEFINE_bool("print_config", False, "Print every knob and stop.")
+flags.DEFINE_string("data_dir", None, "Raw files; default $MEDFM_DATA_DIR.")
+flags.DEFINE_string("input", None, "predict: an image, a folder, or a CSV.")
+flags.DEFINE_string("output", None, "predict: the CSV to write.")
+flags.DEFINE_string("stage", None, "evaluate, predict: a study's stage.")
+flags.DEFINE_string("on", None, "evaluate: a config whose data to use.")
+
+if __name__ == "__main__":
+  app.run(main, flags_parser=parse)

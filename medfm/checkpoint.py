@@ -1,0 +1,233 @@
+"""Checkpoints that are checked: Orbax data under a checksum manifest.
+
+checkpoints/<step>/state/          the TrainState, written by Orbax
+checkpoints/<step>/manifest.json   written last: sha256 of every file, shape
+                                   and dtype of every leaf, the run's notes
+
+A step without a manifest was never finished and is ignored. A step whose
+files disagree with its manifest is named and passed over for the newest one
+that agrees. Nothing is deleted before its successor stands complete.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from medfm import tree
+from medfm.types import UserError
+
+FORMAT = 1
+
+
+class Checkpoints:
+  """The checkpoints of one run: saved in the background, verified on read.
+
+  Args:
+    folder: `<stage>/checkpoints`.
+    keep: how many of the newest steps stay besides the best one.
+    warn: called with one line for each step that is passed over.
+  """
+
+  def __init__(
+    self, folder: Path, *, keep: int = 2, warn: Callable[[str], None] = print
+  ):
+    self.folder = folder.absolute()
+    self.keep = keep
+    self.warn = warn
+    self._writer = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
+    self._finisher = concurrent.futures.ThreadPoolExecutor(1)
+    self._pending: concurrent.futures.Future | None = None
+
+  def save(self, step: int, state: Any, notes: dict[str, Any]) -> None:
+    """Starts writing a step; the state may be donated afterwards.
+
+    `notes` is JSON-able; `notes["best"]["step"]`, where given, names the step
+    that pruning must keep. Errors of the previous save are raised here.
+    """
+    self.wait()
+    place = self.folder / str(step)
+    if place.exists():
+      shutil.rmtree(place)
+    place.mkdir(parents=True)
+    self._writer.save(place / "state", args=ocp.args.PyTreeSave(state))
+    manifest = {"step": step, "leaves": _leaves(state), "notes": notes}
+    self._pending = self._finisher.submit(self._finish, place, manifest)
+
+  def wait(self) -> None:
+    """Blocks until the last save stands complete; raises its error."""
+    pending, self._pending = self._pending, None
+    try:
+      if pending is not None:
+        pending.result()
+    except Exception as error:
+      line = " ".join(str(error).split())[:300]
+      raise UserError(
+        f"a checkpoint could not be written to {self.folder}: {line}; the "
+        "checkpoints before it are as they were"
+      ) from error
+
+  def close(self) -> None:
+    """Waits for the last save and frees the threads."""
+    try:
+      self.wait()
+    finally:
+      self._finisher.shutdown()
+      self._writer.close()
+
+  def newest(self) -> int | None:
+    """The newest sound step, or None where there is no checkpoint at all.
+
+    Raises:
+      UserError: there are checkpoints, and none of them is sound.
+    """
+    found = self.steps()
+    for step in reversed(found):
+      fault = self.fault(step)
+      best = None if fault else self.best(step)
+      if best is not None and best != step and self.fault(best):
+        fault = f"its best step {best} is not sound: {self.fault(best)}"
+      if fault is None:
+        return step
+      self.warn(f"checkpoint {step} is not used: {fault}")
+    if found:
+      raise UserError(
+        f"{self.folder}: no sound checkpoint among the steps "
+        f"{', '.join(map(str, found))}; remove the folder to start afresh"
+      )
+    return None
+
+  def steps(self) -> list[int]:
+    """The steps that have a folder, in order; anything else is ignored."""
+    if not self.folder.is_dir():
+      return []
+    numbers = []
+    for place in self.folder.iterdir():
+      if place.is_dir() and place.name.isdecimal():
+        if (place / "manifest.json").is_file():
+          numbers.append(int(place.name))
+        else:
+          self.warn(f"checkpoint {place.name} is ignored: never finished")
+      elif place.name != "README":
+        self.warn(f"{place.name} in {self.folder.name}/ is ignored")
+    return sorted(numbers)
+
+  def fault(self, step: int) -> str | None:
+    """What is wrong with a step's files, or None."""
+    place = self.folder / str(step)
+    try:
+      manifest = json.loads((place / "manifest.json").read_text())
+      expected = dict(manifest["files"])
+      if manifest["format"] != FORMAT:
+        return f"format {manifest['format']}, this version reads {FORMAT}"
+      if _digest(manifest["leaves"]) != manifest["leaves_sha256"]:
+        return "manifest.json is damaged"
+    except (OSError, ValueError, KeyError, TypeError):
+      return "manifest.json is missing or damaged"
+    try:
+      found = _checksums(place)
+    except OSError as error:
+      return f"{error.filename} cannot be read"
+    for name in sorted(expected.keys() | found.keys()):
+      if name not in found:
+        return f"{name} is missing"
+      if name not in expected:
+        return f"{name} does not belong there"
+      if expected[name] != found[name]:
+        return f"{name} is damaged"
+    return None
+
+  def notes(self, step: int) -> dict[str, Any]:
+    """The notes saved with a step."""
+    return self._manifest(step)["notes"]
+
+  def best(self, step: int) -> int | None:
+    """The best step so far, as the notes of `step` say."""
+    return (self.notes(step).get("best") or {}).get("step")
+
+  def restore(self, step: int, like: Any) -> Any:
+    """A step's state in the shapes, dtypes and shardings of `like`.
+
+    Raises:
+      UserError: the leaves of `like` differ from those saved.
+    """
+    saved, wanted = self._manifest(step)["leaves"], _leaves(like)
+    for name in sorted(wanted.keys() | saved.keys()):
+      if wanted.get(name) != saved.get(name):
+        raise UserError(
+          f"checkpoint {self.folder / str(step)}: {name} is "
+          f"{saved.get(name)}, this run has {wanted.get(name)}"
+        )
+    arguments = ocp.checkpoint_utils.construct_restore_args(like)
+    return self._writer.restore(
+      self.folder / str(step) / "state",
+      args=ocp.args.PyTreeRestore(item=like, restore_args=arguments),
+    )
+
+  def raw(self, step: int) -> dict[str, Any]:
+    """A step's state as nested dicts of numpy arrays, whatever its run."""
+    place = self.folder / str(step) / "state"
+    metadata = self._writer.metadata(place).item_metadata.tree
+    arguments = jax.tree.map(
+      lambda _: ocp.RestoreArgs(restore_type=np.ndarray), metadata
+    )
+    return self._writer.restore(
+      place, args=ocp.args.PyTreeRestore(restore_args=arguments)
+    )
+
+  def _manifest(self, step: int) -> dict[str, Any]:
+    return json.loads((self.folder / str(step) / "manifest.json").read_text())
+
+  def _finish(self, place: Path, manifest: dict[str, Any]) -> None:
+    self._writer.wait_until_finished()
+    manifest = {
+      "format": FORMAT,
+      **manifest,
+      "leaves_sha256": _digest(manifest["leaves"]),
+      "files": _checksums(place),
+    }
+    temporary = place / "manifest.json.partial"
+    with temporary.open("w") as file:
+      json.dump(manifest, file)
+      file.flush()
+      os.fsync(file.fileno())
+    temporary.rename(place / "manifest.json")
+    best = (manifest["notes"].get("best") or {}).get("step")
+    finished = sorted(
+      int(path.parent.name) for path in self.folder.glob("*/manifest.json")
+    )
+    for step in finished[: -self.keep]:
+      if step not in (best, manifest["step"]):
+        shutil.rmtree(self.folder / str(step))
+
+
+def _leaves(state: Any) -> dict[str, list]:
+  """Path -> [shape, dtype] of every leaf."""
+  return {
+    name: [list(leaf.shape), str(leaf.dtype)]
+    for name, leaf in tree.paths(state).items()
+  }
+
+
+def _digest(value: Any) -> str:
+  text = json.dumps(value, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checksums(place: Path) -> dict[str, str]:
+  """Relative name -> sha256 of every file of a step but the manifest."""
+  sums = {}
+  for path in sorted(place.rglob("*")):
+    if path.is_file() and path.parent != place:
+      with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+      sums[path.relative_to(place).as_posix()] = digest
+  return sums

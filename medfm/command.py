@@ -1,0 +1,170 @@
+"""From the command line to a config; every mistake is one line."""
+
+import ast
+import importlib.util
+import inspect
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from medfm import spec
+from medfm.types import UserError
+
+
+def config(argument: str, overrides: Sequence[str]) -> Any:
+  """The config of `FILE[:variant]` with overrides `a.b=value` applied.
+
+  FILE is a Python file with `get_config(arg)`, or a run's config.json. A
+  Python config file is a program: run only those you would run yourself.
+  """
+  name, _, variant = argument.partition(":")
+  path = Path(name)
+  if not path.is_file():
+    near = spec.nearest(name, map(str, path.parent.glob("*.py")))
+    raise UserError(f"--config={name}: there is no such file{near}")
+  made = _json(path) if path.suffix == ".json" else _python(path, variant)
+  if not isinstance(made, ml_collections.ConfigDict):
+    raise UserError(f"{path}: get_config must return a config of `spec`")
+  for text in overrides:
+    key, equals, value = text.partition("=")
+    if not equals:
+      raise UserError(f"--config.{key} needs a value: --config.{key}=...")
+    override(made, key, value)
+  return made.lock()
+
+
+def default_workdir(argument: str) -> str:
+  """`runs/<config>-<variant>` for a `--config` argument."""
+  name, _, variant = argument.partition(":")
+  path = Path(name)
+  if path.name == "config.json":
+    return str(path.parent)
+  words = [path.stem, *filter(None, re.split(r"[^\w.]+", variant))]
+  return os.path.join("runs", "-".join(words))
+
+
+def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
+  """Sets one leaf from text, in the type it has."""
+  node, *rest = config, *key.split(".")
+  for word in rest[:-1]:
+    node = _child(node, word, key, config)
+  word = rest[-1]
+  current = _child(node, word, key, config)
+  if word in (spec.CALL, spec.BIND):
+    raise UserError(f"--config.{key} is chosen in the config file only")
+  if isinstance(current, ml_collections.ConfigDict):
+    for name, value in _dictionary(key, text).items():
+      override(config, f"{key}.{name}", str(value))
+    return
+  node[word] = _parsed(key, text, node.get_type(word), current)
+
+
+def data(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """The `data` entry of a run, or of a study's first stage."""
+  while "stages" in config:
+    config = config.stages[next(iter(config.stages))]
+  return config.data
+
+
+def listing(config: ml_collections.ConfigDict) -> str:
+  """One line per knob: key = value (type)."""
+  lines = []
+  for key, value in spec.flat(config).items():
+    kind = type(value).__name__ if value is not None else "none"
+    lines.append(f"{key} = {value!r}  ({kind})")
+  return "\n".join(lines)
+
+
+def _child(node, word, key, config):
+  if not isinstance(node, ml_collections.ConfigDict) or word not in node:
+    known = list(spec.flat(config))
+    near = spec.nearest(key, known)
+    if not near:
+      last = {name.rpartition(".")[2]: name for name in known}
+      close = spec.nearest(word, last)
+      near = close and f" (nearest: {last[close[11:-1]]})"
+    raise UserError(f"--config.{key}: there is no such key{near}")
+  return node[word]
+
+
+def _dictionary(key: str, text: str) -> dict[str, Any]:
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    value = None
+  if not isinstance(value, dict):
+    raise UserError(
+      f"--config.{key} is a group of settings; set one of them with "
+      f"--config.{key}.name=value"
+    )
+  return value
+
+
+def _parsed(key: str, text: str, kind: type, current: Any) -> Any:
+  """The value of a text in a knob's type."""
+  fault = UserError(
+    f"--config.{key}={text}: expected {kind.__name__}, such as {current!r}"
+  )
+  if current is None and text == "None":
+    return None
+  if kind is str:
+    if text == "None":
+      raise UserError(
+        f"--config.{key}=None: a text; for none give an empty one"
+      )
+    return text
+  if kind is bool:
+    if text.lower() not in ("true", "false"):
+      raise fault
+    return text.lower() == "true"
+  try:
+    if kind in (int, float):
+      return kind(text)
+    if kind is tuple:
+      return _tuple(text, current or ())
+  except (ValueError, SyntaxError):
+    raise fault from None
+  raise UserError(f"--config.{key} cannot be set on the command line")
+
+
+def _tuple(text: str, current: tuple) -> tuple:
+  """`(1, 2)` as Python writes it, or `1,2`; elements as in `current`."""
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    value = tuple(filter(None, (word.strip() for word in text.split(","))))
+  value = tuple(value) if isinstance(value, list | tuple) else (value,)
+  kinds = {type(element) for element in current}
+  if len(kinds) == 1 and (kind := kinds.pop()) in (int, float, str):
+    value = tuple(kind(element) for element in value)
+  return value
+
+
+def _python(path: Path, variant: str) -> Any:
+  module_spec = importlib.util.spec_from_file_location(path.stem, path)
+  if module_spec is None:
+    raise UserError(f"--config={path}: expected a .py or .json file")
+  module = importlib.util.module_from_spec(module_spec)
+  try:
+    module_spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+      raise UserError(f"{path} has no function get_config")
+    takes_arg = inspect.signature(module.get_config).parameters
+    if variant and not takes_arg:
+      raise UserError(f"{path} has no variants, so no {variant!r}")
+    return module.get_config(variant) if takes_arg else module.get_config()
+  except UserError as error:
+    raise UserError(f"{path}: {error}") from error
+  except Exception as error:
+    raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def _json(path: Path) -> Any:
+  try:
+    return spec.from_json(path.read_text())
+  except ValueError as error:
+    raise UserError(f"{path} is not JSON: {error}") from None

@@ -1,0 +1,54 @@
+"""Evaluate checkpoints alone: the run's own data again, or another cohort."""
+
+from pathlib import Path
+from typing import Any
+
+from medfm import predictions, scoring, setup, spec, study, workdir
+from medfm import step as steps
+from medfm.report import tables
+from medfm.types import Dataset, Folders
+
+
+def evaluate(
+  place: Path, stage: str | None, data: Any | None, folders: Folders
+) -> dict[str, Any]:
+  """Scores of the stages of a workdir, from its config.json and checkpoints.
+
+  Args:
+    place: a workdir.
+    stage: one of its stages; all by default.
+    data: the `data` entry of another config, to evaluate on that cohort
+      (without baselines, which would need the training data); None for the
+      run's own data, which gives the numbers of the training run again.
+    folders: of this machine.
+
+  Returns:
+    What evaluations/<data name>/results.json holds.
+  """
+  results = {"name": "", "finished": True, "stages": {}, "comparisons": []}
+  rows = []
+  for name, run in study.chosen(place, stage).items():
+    own = study.folder(place, name)
+    trained = study.read_info(own)
+    cohort: Dataset = spec.build(data)(folders) if data else run.data(folders)
+    train = None if data else setup.training_split(run, cohort)
+    if data:
+      results["name"] = cohort.info.name
+      cohort = scoring.as_trained(cohort, trained)
+    parts = setup.parts(run, trained, next(iter(cohort.splits.values())))
+    variables = steps.variables(study.weights(own))
+    scores, outputs = scoring.evaluation(parts, variables, cohort, train)
+    results["name"] = results["name"] or cohort.info.name
+    results["stages"][name] = {"splits": scores}
+    for model, by_split in outputs.items():
+      label = f"{name}:{model}" if model else name
+      for split, arrays in by_split.items():
+        rows += predictions.rows(
+          label, split, cohort.splits[split], trained, arrays
+        )
+  out = place / "evaluations" / results["name"]
+  workdir.write(out / "predictions.csv", predictions.text(rows))
+  workdir.write(out / "results.json", results)
+  print(tables.text(results))
+  print(f"results: {out / 'results.json'}", flush=True)
+  return results

@@ -1,0 +1,51 @@
+"""SIGTERM and Ctrl-C: finish the step, save, and say how to go on."""
+
+import signal
+from types import FrameType
+
+EXIT = {signal.SIGTERM: 75, signal.SIGINT: 130}
+"""Exit codes; 75 (EX_TEMPFAIL) is what a cluster is told to requeue on."""
+
+
+class Interrupted(BaseException):
+  """The run was asked to stop, and stopped with all it had done saved."""
+
+  def __init__(self, number: int, step: int | None = None):
+    where = f" at step {step}" if step is not None else ""
+    super().__init__(f"stopped{where}; everything up to here is saved")
+    self.exit_code = EXIT[signal.Signals(number)]
+
+
+def raise_on_signals() -> None:
+  """From now on a signal raises `Interrupted` wherever the program is."""
+
+  def handler(number: int, frame: FrameType | None):
+    del frame
+    raise Interrupted(number)
+
+  for number in EXIT:
+    signal.signal(number, handler)
+
+
+class Watch:
+  """Notes a signal while it is entered, instead of dying of it.
+
+  A second signal is noted like the first: what is being saved is finished.
+  """
+
+  def __init__(self):
+    self.signal: int | None = None
+    self._previous: dict[int, object] = {}
+
+  def __enter__(self) -> "Watch":
+    for number in EXIT:
+      self._previous[number] = signal.signal(number, self._note)
+    return self
+
+  def __exit__(self, *error) -> None:
+    for number, handler in self._previous.items():
+      signal.signal(number, handler)
+
+  def _note(self, number: int, frame: FrameType | None) -> None:
+    del frame
+    self.signal = self.signal or number

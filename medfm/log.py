@@ -1,0 +1,130 @@
+"""What a run says while it trains: terminal, metrics.jsonl, TensorBoard."""
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto import event_pb2
+
+from medfm.types import UserError
+
+
+class Metrics:
+  """Scalars by step, to metrics.jsonl and TensorBoard event files.
+
+  A resumed run first forgets the lines past the step it resumes from, so
+  that no step is told twice.
+
+  Args:
+    folder: the stage's folder.
+    start: the step the run resumes from; later lines are dropped.
+  """
+
+  def __init__(self, folder: Path, start: int):
+    self.path = folder / "metrics.jsonl"
+    kept = [line for line in read(self.path) if line["step"] <= start]
+    self.path.write_text("".join(_line(line) for line in kept))
+    self._file = self.path.open("a")
+    (folder / "tensorboard").mkdir(exist_ok=True)
+    self._board = EventsWriter(str(folder / "tensorboard" / "events"))
+    restart = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    self._event(step=start + 1, session_log=restart)
+
+  def write(self, step: int, scalars: dict[str, Any]) -> None:
+    """Adds one line; a value that is not finite is written as text.
+
+    Raises:
+      UserError: the folder was deleted or moved while the run was on.
+    """
+    if not self.path.exists():
+      raise UserError(
+        f"{self.path} has disappeared while the run was writing to it"
+      )
+    self._file.write(_line({"step": step, **scalars}))
+    self._file.flush()
+    for name, value in scalars.items():
+      if isinstance(value, int | float):
+        self._event(step=step, summary=summary.scalar(name, value))
+    self._board.flush()
+
+  def close(self) -> None:
+    self._file.close()
+    self._board.close()
+
+  def _event(self, **content: Any) -> None:
+    self._board.write_event(event_pb2.Event(wall_time=time.time(), **content))
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+  """The lines of a metrics.jsonl; a last line cut short is left out."""
+  if not path.exists():
+    return []
+  lines = []
+  for line in path.read_text().splitlines():
+    try:
+      lines.append(json.loads(line))
+    except ValueError:
+      break
+  return lines
+
+
+class Progress:
+  """One line per report: step/total, loss, lr, examples/s, time left.
+
+  On a terminal the line is rewritten in place and a bar is drawn.
+  """
+
+  def __init__(self, name: str, total: int, start: int, batch_size: int):
+    self.name, self.total, self.batch_size = name, total, batch_size
+    self._live = sys.stdout.isatty()
+    self._first = self._last = (start, time.monotonic())
+
+  def line(self, step: int, loss: float, lr: float) -> float:
+    """Prints the line; returns examples/s since the line before."""
+    now = time.monotonic()
+    steps, seconds = step - self._last[0], now - self._last[1]
+    rate = steps * self.batch_size / max(seconds, 1e-9)
+    overall = (step - self._first[0]) / max(now - self._first[1], 1e-9)
+    left = (self.total - step) / max(overall, 1e-9)
+    self._last = (step, now)
+    text = (
+      f"{self.name}  {step}/{self.total}  loss {loss:.4f}  lr {lr:.2e}  "
+      f"{rate:,.0f} examples/s  {_clock(left)} left"
+    )
+    if self._live:
+      filled = round(20 * step / max(self.total, 1))
+      bar = "█" * filled + "░" * (20 - filled)
+      end = "\n" if step == self.total else ""
+      print(f"\r\033[K{bar}  {text}", end=end, flush=True)
+    else:
+      print(text, flush=True)
+    return rate
+
+  def note(self, text: str) -> None:
+    """Prints a line of its own, clear of the bar."""
+    print(f"\r\033[K{text}" if self._live else text, flush=True)
+
+
+def _line(scalars: dict[str, Any]) -> str:
+  plain = {
+    name: value
+    if not isinstance(value, float) or math.isfinite(value)
+    else str(value)
+    for name, value in scalars.items()
+  }
+  return json.dumps(plain) + "\n"
+
+
+def _clock(seconds: float) -> str:
+  minutes, seconds = divmod(int(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  return (
+    f"{hours}:{minutes:02}:{seconds:02}"
+    if hours
+    else (f"{minutes}:{seconds:02}")
+  )

@@ -1,0 +1,149 @@
+"""Optimizers from config: any of optax's, with schedule, clipping and rules."""
+
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import optax
+
+from medfm import spec, tree
+from medfm.types import UserError
+
+SCHEDULES = ("constant", "cosine", "linear", "steps")
+_OTHER_NAMES = {"gradient_descent": "sgd"}
+
+
+def learning_rate(
+  steps: int,
+  *,
+  lr: float,
+  schedule: str = "constant",
+  warmup: float = 0.0,
+  drops: Sequence[float] = (),
+  drop_factor: float = 0.1,
+  end_factor: float = 0.0,
+) -> optax.Schedule:
+  """The learning rate at each of `steps` steps.
+
+  schedule: constant; cosine or linear, falling to `end_factor` of `lr`; steps,
+    multiplied by `drop_factor` at each of `drops` (fractions of the run).
+  warmup: fraction of the run over which the rate rises linearly from zero.
+  """
+  if schedule not in SCHEDULES:
+    raise UserError(
+      f"unknown schedule {schedule!r}; choose one of {', '.join(SCHEDULES)}"
+    )
+  rising = math.ceil(warmup * steps)
+  falling = max(steps - rising, 1)
+  after = {
+    "constant": lambda: optax.constant_schedule(lr),
+    "cosine": lambda: optax.cosine_decay_schedule(lr, falling, end_factor),
+    "linear": lambda: optax.linear_schedule(lr, lr * end_factor, falling),
+    "steps": lambda: optax.piecewise_constant_schedule(
+      lr, {round(drop * steps) - rising: drop_factor for drop in drops}
+    ),
+  }[schedule]()
+  if not rising:
+    return after
+  return optax.join_schedules(
+    [optax.linear_schedule(0.0, lr, rising), after], [rising]
+  )
+
+
+def optimizer(
+  params: Any,
+  steps: int,
+  *,
+  name: str = "adamw",
+  lr: float = 1e-3,
+  schedule: str = "constant",
+  warmup: float = 0.0,
+  drops: Sequence[float] = (),
+  drop_factor: float = 0.1,
+  end_factor: float = 0.0,
+  clip_norm: float = 0.0,
+  weight_decay: float = 0.0,
+  lr_rules: Sequence[tuple[str, float]] = (),
+  decay_rules: Sequence[tuple[str, float]] = (),
+  options: Mapping[str, Any] = {},
+) -> tuple[optax.GradientTransformation, optax.Schedule]:
+  """An optax optimizer over `params`, and its learning-rate schedule.
+
+  name: any optimizer of optax; gradient_descent is another word for sgd.
+  options: further arguments of that optimizer, such as {"momentum": 0.9}.
+  clip_norm: gradients are scaled down to this global norm; 0 turns it off.
+  weight_decay: added to the gradient before the optimizer (L2), but handed to
+    optimizers that have their own decoupled decay (adamw, lamb, lion, ...).
+  lr_rules: (regex, multiplier) on the paths of the parameters, the first
+    match wins, the rest keep 1; a multiplier of 0 freezes them.
+  decay_rules: the same for weight decay; any multiplier but 0 means decay.
+  """
+  rate = learning_rate(
+    steps,
+    lr=lr,
+    schedule=schedule,
+    warmup=warmup,
+    drops=drops,
+    drop_factor=drop_factor,
+    end_factor=end_factor,
+  )
+  rest = ((".*", 1.0),)
+  factors = tree.select(params, (*lr_rules, *rest))
+  decayed = jax.tree.map(bool, tree.select(params, (*decay_rules, *rest)))
+  parts = []
+  if clip_norm:
+    parts.append(optax.clip_by_global_norm(clip_norm))
+  parts.append(_named(name, rate, weight_decay, decayed, options))
+  if lr_rules:
+    parts.append(_scaled(factors))
+  frozen = jax.tree.map(
+    lambda factor: "frozen" if factor == 0 else "trained", factors
+  )
+  chain = optax.chain(*parts)
+  if "frozen" in jax.tree.leaves(frozen):
+    chain = optax.multi_transform(
+      {"trained": chain, "frozen": optax.set_to_zero()}, frozen
+    )
+  return chain, rate
+
+
+def _named(name, rate, weight_decay, decayed, options):
+  """One of optax's optimizers, with weight decay where it belongs."""
+  factory = getattr(optax, _OTHER_NAMES.get(name, name), None)
+  if not callable(factory):
+    raise UserError(
+      f"optax has no optimizer {name!r}{spec.nearest(name, dir(optax))}"
+    )
+  known = inspect.signature(factory).parameters
+  if "learning_rate" not in known:
+    raise UserError(f"optax.{name} is not an optimizer with a learning rate")
+  for option in options:
+    if option not in known:
+      raise UserError(
+        f"optax.{name} has no option {option!r}{spec.nearest(option, known)}"
+      )
+  options = dict(options)
+  own = {"weight_decay", "mask"} <= known.keys()
+  if own:
+    options |= {"weight_decay": weight_decay, "mask": decayed}
+  chosen = factory(learning_rate=rate, **options)
+  if weight_decay and not own:
+    before = optax.add_decayed_weights(weight_decay, mask=decayed)
+    return optax.chain(before, chosen)
+  return chosen
+
+
+def _scaled(factors: Any) -> optax.GradientTransformation:
+  """Updates times a factor per leaf: a learning rate per parameter."""
+
+  def update(updates, state, params=None):
+    # Leaves that another transformation masks out are no arrays here.
+    def scale(update, factor):
+      return update * factor if hasattr(update, "dtype") else update
+
+    is_masked = lambda leaf: isinstance(leaf, optax.MaskedNode)  # noqa: E731
+    return jax.tree.map(scale, updates, factors, is_leaf=is_masked), state
+
+  return optax.GradientTransformation(lambda _: optax.EmptyState(), update)

@@ -1,0 +1,32 @@
+"""Apply a trained run to new files; its workdir alone is enough."""
+
+from pathlib import Path
+
+from medfm import predictions, setup, study, workdir
+from medfm import step as steps
+
+
+def predict(
+  place: Path, stage: str | None, source: str, output: str | None
+) -> Path:
+  """Writes probabilities (or values) for new files; returns the CSV's path.
+
+  Args:
+    place: a workdir.
+    stage: one of its stages; the last by default.
+    source: what the run's kind of data takes: an image, a folder, a CSV.
+    output: the CSV to write; predictions-<source>.csv in the workdir by
+      default.
+  """
+  name, run = list(study.chosen(place, stage).items())[-1]
+  own = study.folder(place, name)
+  info = study.read_info(own)
+  split = study.read_encode(own)(source, info)
+  parts = setup.parts(run, info, split)
+  variables = steps.variables(study.weights(own))
+  outputs = setup.predictions(parts, variables, split)
+  rows = predictions.rows(name, "new", split, info, outputs)
+  path = Path(output or place / f"predictions-{Path(source).stem}.csv")
+  workdir.write(path, predictions.text(rows))
+  print(f"{len(rows):,} predictions: {path}", flush=True)
+  return path

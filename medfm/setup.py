@@ -1,0 +1,260 @@
+"""What train, evaluate and predict share: a run's settings and its parts."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from medfm import mesh as meshes
+from medfm import optim, rng
+from medfm import step as steps_
+from medfm.data import leakage, loader, splits
+from medfm.types import (
+  Batch,
+  Dataset,
+  Folders,
+  Info,
+  Objective,
+  Split,
+  UserError,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+  """The settings of one run; its fields are what a config may set.
+
+  data: a dataset factory; it is called with the machine's `Folders`.
+  objective: an objective factory; it is called with the dataset's `Info`.
+  optimizer: an optimizer factory; called with parameters and steps.
+  batch_size: examples per step; 0 takes the whole training split.
+  epochs, steps: the length of the run; steps, where above 0, wins. With both
+    0 nothing is trained: the start weights are evaluated as they are.
+  label_fraction: the share of the training patients that is used, drawn by
+    class; smaller shares are subsets of larger ones.
+  transforms: host augmentations, applied in turn to each training example.
+  sampling: uniform (each example once an epoch) or balanced over classes.
+  accumulate: micro-batches per step.
+  ema_decay: of averaged parameters for evaluation; 0 keeps none.
+  parallel: jit over the mesh, or pmap over all devices.
+  sharding: (regex, axis per dimension) rules on paths of the state.
+  select: the validation metric whose best step is evaluated, such as
+    "auroc"; "" takes the last step. A leading "-" means less is better.
+  evaluate_every, checkpoint_every: in steps; 0 means once an epoch.
+  log_every: steps between lines of metrics.jsonl.
+  keep: newest checkpoints kept besides the best.
+  skip_limit: non-finite steps in a row that stop the run.
+  init_from: a stage of the study, a workdir, or "" for fresh weights.
+  init_fresh, init_unused: regexes of leaves that may stay fresh or unused.
+  coefficients: report a linear model's beside those of least squares.
+  baselines: classical models on the same split, by name.
+  replicates: bootstrap replicates behind every interval.
+  specificity: at which sensitivity is reported.
+  """
+
+  data: Callable
+  objective: Callable
+  optimizer: Callable = optim.optimizer
+  batch_size: int = 128
+  epochs: int = 0
+  steps: int = 0
+  seed: int = 0
+  label_fraction: float = 1.0
+  transforms: tuple = ()
+  sampling: str = "uniform"
+  accumulate: int = 1
+  ema_decay: float = 0.0
+  mesh: Callable = meshes.mesh
+  parallel: str = "jit"
+  sharding: tuple = ()
+  select: str = ""
+  evaluate_every: int = 0
+  checkpoint_every: int = 0
+  log_every: int = 10
+  keep: int = 2
+  skip_limit: int = 10
+  init_from: str = ""
+  init_fresh: tuple = (r"(^|/)head/",)
+  init_unused: tuple = (r"(^|/)head/", r"^decoder/")
+  baselines: tuple = ()
+  coefficients: bool = False
+  replicates: int = 1000
+  specificity: float = 0.9
+  name: str = "run"
+  description: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+  """Several runs as the stages of one question, in order.
+
+  compare: pairs of stages whose paired differences are reported.
+  """
+
+  name: str
+  stages: Mapping[str, Run]
+  compare: tuple = ()
+  description: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+  """A run's objects, built for one dataset.
+
+  steps, per_epoch: the run's length and an epoch's.
+  initial: () -> TrainState, compiled and placed.
+  abstract: the state's shapes, dtypes and shardings.
+  predict: (variables, batch) -> arrays, compiled.
+  """
+
+  run: Run
+  objective: Objective
+  mesh: Mesh
+  steps: int
+  per_epoch: int
+  learning_rate: Callable[[int], Any]
+  initial: Callable[[], steps_.TrainState]
+  abstract: steps_.TrainState
+  step: steps_.Step
+  predict: Callable
+
+
+def folders(data_dir: str | None) -> Folders:
+  """The machine's folders, from a flag, the environment, or their defaults."""
+  home = Path.home() / ".cache" / "medfm"
+  return Folders(
+    raw=data_dir or os.environ.get("MEDFM_DATA_DIR"),
+    cache=os.environ.get("MEDFM_CACHE_DIR") or str(home),
+  )
+
+
+def compilation_cache(folders: Folders) -> None:
+  """Keeps compiled programs between runs."""
+  jax.config.update("jax_compilation_cache_dir", f"{folders.cache}/compiled")
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+  jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def dataset(run: Run, folders: Folders) -> tuple[Dataset, dict[str, Any]]:
+  """The run's data and its leakage report; refuses shared patients."""
+  data = run.data(folders)
+  found = leakage.leakage(data)
+  leakage.refuse(found)
+  return data, found
+
+
+def training_split(run: Run, data: Dataset) -> Split:
+  """The training split, cut to the run's share of labels."""
+  split = data.splits["train"]
+  if not 0 < run.label_fraction <= 1:
+    raise UserError(
+      f"label_fraction is {run.label_fraction}; it must be above 0, up to 1"
+    )
+  if run.label_fraction == 1:
+    return split
+  return splits.fraction(split, run.label_fraction, run.seed)
+
+
+def parts(run: Run, info: Info, split: Split) -> Parts:
+  """The run's objects.
+
+  Args:
+    run: the settings.
+    info: of the dataset that is trained on.
+    split: the training examples; for evaluation alone, any with their arrays.
+  """
+  run = dataclasses.replace(run, batch_size=run.batch_size or len(split))
+  objective = run.objective(info)
+  mesh = run.mesh()
+  rows = _rows(run, mesh)
+  example = _padded(next(loader.in_order(split, run.batch_size)), rows)
+  total = length(run, len(split))
+  init_key = rng.stream(run.seed, "init")
+  params = jax.eval_shape(objective.init, init_key, example)["params"]
+  optimizer, rate = run.optimizer(params, total)
+  fresh = functools.partial(
+    steps_.initial,
+    objective,
+    optimizer,
+    ema_decay=run.ema_decay,
+  )
+  abstract = jax.eval_shape(fresh, init_key, example)
+  shardings = meshes.shardings(abstract, mesh, run.sharding)
+  abstract = jax.tree.map(
+    lambda leaf, place: jax.ShapeDtypeStruct(
+      leaf.shape, leaf.dtype, sharding=place
+    ),
+    abstract,
+    shardings,
+  )
+  placed = jax.jit(fresh, out_shardings=shardings)
+  step = functools.partial(
+    steps_.train_step,
+    objective,
+    optimizer,
+    seed=run.seed,
+    accumulate=run.accumulate,
+    ema_decay=run.ema_decay,
+  )
+  return Parts(
+    run=run,
+    objective=objective,
+    mesh=mesh,
+    steps=total,
+    per_epoch=loader.steps_per_epoch(len(split), run.batch_size),
+    learning_rate=rate,
+    initial=lambda: placed(init_key, dict(example)),
+    abstract=abstract,
+    step=steps_.compiled(step, mesh, shardings, run.parallel),
+    predict=jax.jit(objective.predict),
+  )
+
+
+def length(run: Run, n: int) -> int:
+  """The number of steps of a run over `n` training examples."""
+  return run.steps or run.epochs * loader.steps_per_epoch(n, run.batch_size)
+
+
+def placed(parts: Parts, batch: Mapping[str, np.ndarray]) -> Batch:
+  """A batch on the mesh, padded so that its devices share it equally."""
+  batch = _padded(batch, _rows(parts.run, parts.mesh))
+  return jax.device_put(batch, meshes.rows(parts.mesh))
+
+
+def predictions(
+  parts: Parts, variables: Any, split: Split
+) -> dict[str, np.ndarray]:
+  """`predict` over a whole split: name -> [N, ...], in the split's order."""
+  collected: dict[str, list[np.ndarray]] = {}
+  for batch in loader.in_order(split, parts.run.batch_size):
+    n = int((batch["weight"] > 0).sum())
+    outputs = parts.predict(variables, placed(parts, batch))
+    for name, output in jax.device_get(outputs).items():
+      collected.setdefault(name, []).append(np.asarray(output)[:n])
+  return {name: np.concatenate(rows) for name, rows in collected.items()}
+
+
+def _rows(run: Run, mesh: Mesh) -> int:
+  """The rows of a batch, up to what devices and micro-batches divide."""
+  parts = mesh.shape["data"] * mesh.shape["fsdp"] * run.accumulate
+  return -(-run.batch_size // parts) * parts
+
+
+def _padded(batch: Mapping[str, np.ndarray], rows: int) -> dict:
+  """The batch with its last row repeated up to `rows`, with weight 0."""
+  extra = rows - len(batch["weight"])
+  if not extra:
+    return dict(batch)
+  more = {
+    name: np.concatenate([array, np.repeat(array[-1:], extra, axis=0)])
+    for name, array in batch.items()
+  }
+  more["weight"][-extra:] = 0
+  more["id"][-extra:] = -1
+  return more

@@ -1,0 +1,183 @@
+"""The train step: one function of (state, batch), on one device or many."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from medfm import mesh as meshes
+from medfm import rng
+from medfm.types import Batch, Objective, UserError, Variables
+
+State = Any
+Step = Callable[["TrainState", Batch], tuple["TrainState", dict[str, Any]]]
+
+
+class TrainState(NamedTuple):
+  """All that training changes; arrays only.
+
+  step: int32, the number of steps taken (skipped ones too).
+  params: what is trained.
+  extra: other collections (`batch_stats`), `ema`, and the counts of
+    non-finite steps: `skipped` in all, `skipped_in_row`.
+  opt_state: optax's.
+  """
+
+  step: jax.Array
+  params: Any
+  extra: dict[str, Any]
+  opt_state: Any
+
+
+def initial(
+  objective: Objective,
+  optimizer: optax.GradientTransformation,
+  key: jax.Array,
+  batch: Batch,
+  *,
+  ema_decay: float = 0.0,
+) -> TrainState:
+  """A fresh state; jit it."""
+  variables = dict(objective.init(key, batch))
+  params = variables.pop("params")
+  zero = jnp.zeros((), jnp.int32)
+  extra = {**variables, "skipped": zero, "skipped_in_row": zero}
+  if ema_decay:
+    extra["ema"] = jax.tree.map(jnp.copy, params)
+  return TrainState(zero, params, extra, optimizer.init(params))
+
+
+def variables(state: TrainState) -> Variables:
+  """What `predict` reads: averaged parameters where the run keeps them."""
+  own = ("ema", "skipped", "skipped_in_row")
+  collections = {k: v for k, v in state.extra.items() if k not in own}
+  return {"params": state.extra.get("ema", state.params), **collections}
+
+
+def train_step(
+  objective: Objective,
+  optimizer: optax.GradientTransformation,
+  *,
+  seed: int,
+  accumulate: int = 1,
+  ema_decay: float = 0.0,
+  axis: str | None = None,
+) -> Step:
+  """(state, batch) -> (state, scalars): one optimizer step.
+
+  The loss is sum(weight * loss) / sum(weight) over the whole batch, whatever
+  it was cut into: `accumulate` micro-batches, devices of a mesh, or the
+  mapped axis `axis`. A step whose loss or gradient is not finite changes
+  nothing but the counts.
+  """
+
+  def step(state: TrainState, batch: Batch):
+    key = rng.stream(seed, "loss", state.step)
+    own = ("ema", "skipped", "skipped_in_row")
+    collections = {k: v for k, v in state.extra.items() if k not in own}
+
+    def summed(params, collections, part):
+      variables = {"params": params, **collections}
+      terms, updates = objective.loss(variables, part, key)
+      terms = dict(terms)
+      weight = part["weight"] * terms.pop("weight", 1.0)
+      sums = {name: jnp.sum(weight * term) for name, term in terms.items()}
+      return sums["loss"], (sums, jnp.sum(weight), updates)
+
+    gradients = jax.grad(summed, has_aux=True)
+    totals = None
+    for part in _parts(batch, accumulate):
+      gradient, (sums, weight, updates) = gradients(
+        state.params, collections, part
+      )
+      collections = {**collections, **updates}
+      new = (gradient, sums, weight)
+      totals = new if totals is None else jax.tree.map(jnp.add, totals, new)
+    if axis is not None:
+      totals = jax.lax.psum(totals, axis)
+    gradient, sums, weight = totals
+    scale = 1.0 / jnp.maximum(weight, 1e-12)
+    gradient = jax.tree.map(lambda g: g * scale.astype(g.dtype), gradient)
+    scalars = {name: value * scale for name, value in sums.items()}
+    scalars["grad_norm"] = optax.tree.norm(gradient)
+    finite = jnp.isfinite(scalars["loss"]) & jnp.isfinite(scalars["grad_norm"])
+    updates, opt_state = optimizer.update(
+      gradient, state.opt_state, state.params
+    )
+    params = optax.apply_updates(state.params, updates)
+    if ema_decay:
+      collections["ema"] = jax.tree.map(
+        lambda mean, new: ema_decay * mean + (1 - ema_decay) * new,
+        state.extra["ema"],
+        params,
+      )
+    old = {name: state.extra[name] for name in collections}
+    params, opt_state, collections = jax.tree.map(
+      lambda new, old: jnp.where(finite, new, old),
+      (params, opt_state, collections),
+      (state.params, state.opt_state, old),
+    )
+    bad = (~finite).astype(jnp.int32)
+    extra = {
+      **collections,
+      "skipped": state.extra["skipped"] + bad,
+      "skipped_in_row": (state.extra["skipped_in_row"] + 1) * bad,
+    }
+    scalars |= {k: extra[k] for k in ("skipped", "skipped_in_row")}
+    return TrainState(state.step + 1, params, extra, opt_state), scalars
+
+  return step
+
+
+def compiled(
+  step: Callable[..., Step], mesh: Mesh, shardings: Any, parallel: str
+) -> Step:
+  """`step(axis=...)` compiled: jit over the mesh, or pmap over all devices.
+
+  The state is donated. Both give the same numbers; pmap repeats the state on
+  every device.
+  """
+  if parallel == "jit":
+    return jax.jit(
+      step(axis=None),
+      in_shardings=(shardings, meshes.rows(mesh)),
+      out_shardings=(shardings, NamedSharding(mesh, PartitionSpec())),
+      donate_argnums=0,
+    )
+  if parallel != "pmap":
+    raise UserError(f"parallel is {parallel!r}; choose jit or pmap")
+  mapped = jax.pmap(
+    step(axis="data"),
+    axis_name="data",
+    in_axes=(None, 0),
+    out_axes=(None, None),
+  )
+  count = jax.local_device_count()
+
+  def apply(state, batch):
+    cut = {
+      name: array.reshape(count, -1, *array.shape[1:])
+      for name, array in batch.items()
+    }
+    return mapped(state, cut)
+
+  return apply
+
+
+def _parts(batch: Batch, count: int) -> list[Mapping[str, Any]]:
+  """The batch cut into `count` micro-batches, each with rows of all devices."""
+  if count == 1:
+    return [batch]
+  size = len(batch["weight"])
+  if size % count:
+    raise UserError(
+      f"accumulate={count} does not divide the {size} rows of a batch "
+      "on each device"
+    )
+  return [
+    {name: array[i::count] for name, array in batch.items()}
+    for i in range(count)
+  ]

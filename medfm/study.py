@@ -1,0 +1,332 @@
+"""A study from its first stage to its report; a single run is one stage."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from medfm import predictions, scoring, setup, spec, train, workdir
+from medfm import step as steps
+from medfm import tree as trees
+from medfm.checkpoint import Checkpoints
+from medfm.data import splits
+from medfm.evals import paired
+from medfm.report import html, tables
+from medfm.types import Folders, Info, Split, UserError
+
+SINGLE = "train"
+"""The name of the one stage of a config that is a run by itself."""
+
+
+def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
+  """Runs every stage that is not finished, then compares and reports.
+
+  Args:
+    config: of a `setup.Run` or a `setup.Study`.
+    place: the workdir.
+    folders: of this machine.
+
+  Returns:
+    The content of results.json.
+  """
+  built = spec.build(config)
+  todo = stages(built)
+  with workdir.owned(place):
+    results = _read(place / "results.json", built)
+    _refuse_stale(place, results, todo)
+    if (place / "config.json").exists():
+      workdir.claim(place, config)
+    remaining = {k: r for k, r in todo.items() if not _finished(results, k, r)}
+    jobs = _jobs(remaining, todo, place, folders)
+    if jobs:  # Whatever was wrong has been said, and left no workdir behind.
+      workdir.claim(place, config)
+      _introduce(place)
+    for name, (job, leakage, weights) in jobs.items():
+      _stage(place, results, name, job, leakage, weights)
+    if not results["finished"]:
+      results["comparisons"] = _comparisons(place, built, results)
+      results["finished"] = True
+      workdir.write(place / "results.json", results)
+    path = html.write(place)
+    print(tables.text(results))
+    print(f"report: {path}", flush=True)
+  return _read(place / "results.json", built)
+
+
+def stages(built: Any) -> Mapping[str, setup.Run]:
+  """The runs of a built config by name, each after the one it starts from.
+
+  A config keeps no order, so that of names (5 before 10) decides the rest.
+  """
+  if isinstance(built, setup.Run):
+    return {SINGLE: built}
+  if not isinstance(built, setup.Study):
+    raise UserError("a config describes a setup.Run or a setup.Study")
+  for a, b in built.compare:
+    for name in (a, b):
+      if name not in built.stages:
+        raise UserError(
+          f"compare names the stage {name!r}"
+          f"{spec.nearest(name, built.stages)}, which does not exist"
+        )
+  ordered: dict[str, setup.Run] = {}
+  waiting = sorted(built.stages, key=_natural)
+  while waiting:
+    ready = [
+      name for name in waiting if built.stages[name].init_from not in waiting
+    ]
+    if not ready:
+      raise UserError(f"stages start from each other: {', '.join(waiting)}")
+    ordered[ready[0]] = built.stages[ready[0]]
+    waiting.remove(ready[0])
+  return ordered
+
+
+def _natural(name: str) -> list[Any]:
+  """A sorting key that reads the numbers in a name as numbers."""
+  words = re.split(r"(\d+)", name)
+  return [int(word) if word.isdecimal() else word for word in words]
+
+
+def chosen(place: Path, stage: str | None) -> Mapping[str, setup.Run]:
+  """The runs of a workdir's config.json by name; only `stage`, if named."""
+  path = place / "config.json"
+  try:
+    built = spec.build(spec.from_json(path.read_text()))
+  except (OSError, ValueError):
+    raise UserError(
+      f"{path} is missing or damaged; --workdir must be the folder of a run"
+    ) from None
+  known = stages(built)
+  if stage is None:
+    return known
+  if stage not in known:
+    raise UserError(
+      f"--stage={stage}: there is no such stage{spec.nearest(stage, known)}; "
+      f"there are {', '.join(known)}"
+    )
+  return {stage: known[stage]}
+
+
+def folder(place: Path, name: str) -> Path:
+  """Where a stage lives: the workdir itself for a single run."""
+  return place if name == SINGLE else place / name
+
+
+def weights(place: Path) -> steps.TrainState:
+  """The state a finished or unfinished stage is judged by, on the host.
+
+  Raises:
+    UserError: no sound checkpoint there.
+  """
+  saved = Checkpoints(place / "checkpoints")
+  try:
+    newest = saved.newest()
+    if newest is None:
+      raise UserError(f"{place} has no finished checkpoint")
+    best = saved.best(newest)
+    raw = saved.raw(newest if best is None else best)
+  finally:
+    saved.close()
+  return steps.TrainState(**raw)
+
+
+def read_info(place: Path) -> Info:
+  """What training knew of its data, from a stage's info.json."""
+  path = place / "info.json"
+  try:
+    content = json.loads(path.read_text())
+  except (OSError, ValueError):
+    raise UserError(
+      f"{path} is missing or damaged; is {place} the folder of a run?"
+    ) from None
+  listed = {
+    name: tuple(value) if isinstance(value, list) else value
+    for name, value in content.items()
+  }
+  levels = {k: tuple(v) for k, v in content["categorical"].items()}
+  return Info(**{**listed, "categorical": levels})
+
+
+def _introduce(place: Path) -> None:
+  """Says and notes on which devices, with which software, a run happens."""
+  kinds = [device.device_kind for device in jax.devices()]
+  workdir.write(place / "environment.json", workdir.environment(kinds))
+  print(f"devices: {len(kinds)} x {kinds[0]}", flush=True)
+
+
+def read_encode(place: Path) -> Callable[[str, Info], Split]:
+  """How a stage's kind of data reads new files, from its encode.json."""
+  path = place / "encode.json"
+  if not path.exists():
+    raise UserError(
+      f"{place} was trained on a fixed data set, which takes no new files; "
+      "evaluate it on another one with --mode=evaluate --on=CONFIG"
+    )
+  return spec.build(spec.from_json(path.read_text()))
+
+
+def _jobs(
+  remaining: Mapping[str, setup.Run],
+  todo: Mapping[str, setup.Run],
+  place: Path,
+  folders: Folders,
+) -> dict[str, tuple[train.Job, dict, Callable | None]]:
+  """Every stage's job, leakage report and start weights, all checked.
+
+  Stages of one data config share the dataset.
+  """
+  jobs, known = {}, {}
+  for name, run in remaining.items():
+    weights = _start_weights(place, run, todo)
+    key = repr((run.data.func, sorted(run.data.keywords.items())))
+    if key not in known:
+      known[key] = setup.dataset(run, folders)
+    data, leakage = known[key]
+    jobs[name] = (train.job(run, data), leakage, weights)
+  return jobs
+
+
+def _stage(place, results, name, job, leakage, weights) -> None:
+  """Trains and evaluates one stage, and adds it to the results."""
+  own, data, parts = folder(place, name), job.data, job.parts
+  run, split = parts.run, job.split
+  workdir.write(own / "info.json", dataclasses.asdict(data.info))
+  if data.encode is not None:
+    settings = {k: v for k, v in data.encode.keywords.items() if k != "info"}
+    encode = spec.bind(data.encode.func, **settings)
+    workdir.write(own / "encode.json", spec.to_json(encode))
+  state, notes = train.train(job, own, name, weights)
+  scores, outputs = scoring.evaluation(
+    parts, steps.variables(state), data, split
+  )
+  rows = [
+    row
+    for row in predictions.read(place / "predictions.csv")
+    if row["stage"].partition(":")[0] != name
+  ]
+  for model, by_split in outputs.items():
+    label = f"{name}:{model}" if model else name
+    for split_name, arrays in by_split.items():
+      held_out = data.splits[split_name]
+      rows += predictions.rows(label, split_name, held_out, data.info, arrays)
+  workdir.write(place / "predictions.csv", predictions.text(rows))
+  results["finished"] = False
+  if run.coefficients:
+    results["coefficients"] = scoring.coefficients(
+      parts, steps.variables(state), data.info, split
+    )
+  results["stages"][name] = {
+    "step": int(state.step),
+    "steps": parts.steps,
+    "length": {"steps": run.steps, "epochs": run.epochs},
+    "params": trees.count(state.params),
+    "label_fraction": run.label_fraction,
+    "objective": f"{run.objective.func.__module__}."
+    f"{run.objective.func.__qualname__}",
+    "skipped": int(state.extra["skipped"]),
+    "best": notes["best"],
+    "init": notes["init"],
+    "data": {
+      "name": data.info.name,
+      "task": data.info.task,
+      "classes": data.info.classes,
+      "units": data.info.units,
+      "card": data.card,
+      "leakage": leakage,
+      "splits": splits.manifest(data),
+      "train_used": len(split),
+    },
+    "splits": scores,
+  }
+  workdir.write(place / "results.json", results)
+
+
+def _start_weights(
+  place: Path, run: setup.Run, todo: Mapping[str, setup.Run]
+) -> Callable[[], train.Weights] | None:
+  """Gives the variables that `init_from` names, when they are needed."""
+  if not run.init_from:
+    return None
+  source = Path(run.init_from)
+  if run.init_from in todo:
+    source = folder(place, run.init_from)
+  elif not source.is_dir():
+    near = spec.nearest(run.init_from, todo)
+    raise UserError(
+      f"init_from={run.init_from!r} is neither a stage{near} nor a folder"
+    )
+  return lambda: steps.variables(weights(source))
+
+
+def _comparisons(place, built, results) -> list[dict[str, Any]]:
+  """Paired differences on the test split between the pairs of a study."""
+  rows = predictions.read(place / "predictions.csv")
+  found = []
+  for a, b in getattr(built, "compare", ()):
+    run, info = built.stages[a], read_info(folder(place, a))
+    split = "test"
+    one, two = (
+      predictions.held(rows, name, split, info.classes) for name in (a, b)
+    )
+    if one is None or two is None or list(one.ids) != list(two.ids):
+      raise UserError(
+        f"stages {a} and {b} have no common {split} split to be compared on"
+      )
+    difference = paired.difference(
+      info,
+      one.label,
+      one.prediction,
+      two.prediction,
+      patients=one.patients,
+      thresholds_a=results["stages"][a]["splits"][split]["thresholds"],
+      thresholds_b=results["stages"][b]["splits"][split]["thresholds"],
+      replicates=run.replicates,
+      seed=run.seed,
+      specificity=run.specificity,
+    )
+    found.append({"a": a, "b": b, "split": split, "difference": difference})
+  return found
+
+
+def _read(path: Path, built: Any) -> dict[str, Any]:
+  """results.json so far, or its beginning."""
+  if path.exists():
+    try:
+      return json.loads(path.read_text())
+    except ValueError:
+      raise UserError(
+        f"{path} is damaged; remove it to evaluate again"
+      ) from None
+  return {
+    "name": built.name,
+    "description": built.description,
+    "finished": False,
+    "stages": {},
+    "comparisons": [],
+  }
+
+
+def _finished(results: dict, name: str, run: setup.Run) -> bool:
+  entry = results["stages"].get(name)
+  length = {"steps": run.steps, "epochs": run.epochs}
+  return entry is not None and entry["length"] == length
+
+
+def _refuse_stale(place, results, todo) -> None:
+  """A stage may not be lengthened after another was trained from it."""
+  for name, run in todo.items():
+    source = run.init_from
+    if (
+      source in results["stages"]
+      and not _finished(results, source, todo[source])
+      and (folder(place, name) / "checkpoints").exists()
+    ):
+      raise UserError(
+        f"stage {source} has another length now, but {name} was trained from "
+        f"it as it was; choose another --workdir"
+      )

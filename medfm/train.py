@@ -1,0 +1,237 @@
+"""The loop: one for every modality, objective and stage."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from medfm import log, scoring, setup, workdir
+from medfm import step as steps
+from medfm import tree as trees
+from medfm.checkpoint import Checkpoints
+from medfm.data import loader
+from medfm.interrupt import Interrupted, Watch
+from medfm.types import Dataset, Split, UserError
+from medfm.weights import transfer
+
+Weights = Mapping[str, Any]
+
+
+class Diverged(UserError):
+  """Too many steps in a row had a loss or gradient that is not finite."""
+
+  exit_code = 76
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """A run that is ready to train: its parts, its examples, its batches."""
+
+  parts: setup.Parts
+  data: Dataset
+  split: Split
+  batches: loader.Batches
+
+
+def job(run: setup.Run, data: Dataset) -> Job:
+  """Checks a run's settings against its data; nothing is computed yet."""
+  split = setup.training_split(run, data)
+  parts = setup.parts(run, data.info, split)
+  batches = loader.batches(
+    split,
+    batch_size=parts.run.batch_size,
+    steps=parts.steps,
+    seed=run.seed,
+    sampling=run.sampling,
+    transforms=run.transforms,
+  )
+  return Job(parts, data, split, batches)
+
+
+def train(
+  job: Job, folder: Path, name: str, weights: Callable[[], Weights] | None
+) -> tuple[steps.TrainState, dict[str, Any]]:
+  """Trains one stage from wherever it stands to its last step.
+
+  Args:
+    job: what is trained.
+    folder: the stage's folder: checkpoints, metrics.jsonl, event files.
+    name: the stage's name, for messages.
+    weights: gives start weights; called only for a run that is new.
+
+  Returns:
+    The state to evaluate (of the best step, where one is selected), and the
+    notes kept with it: `best` and the account of start weights.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  parts = job.parts
+  saved = Checkpoints(folder / "checkpoints", keep=parts.run.keep)
+  try:
+    state, notes = _start(job, saved, weights)
+    first = int(state.step)
+    print(
+      f"{name}: {trees.count(state.params):,} parameters, "
+      f"{len(job.split):,} training examples, {parts.steps:,} steps of "
+      f"{parts.run.batch_size}" + (f", from step {first}" if first else ""),
+      flush=True,
+    )
+    metrics = log.Metrics(folder, first)
+    try:
+      state, notes = _loop(job, name, saved, metrics, state, notes)
+    finally:
+      metrics.close()
+    best = notes["best"]
+    if best and best["step"] != int(state.step):
+      state = saved.restore(best["step"], parts.abstract)
+  finally:
+    saved.close()
+  return state, notes
+
+
+def _start(job, saved, weights) -> tuple[steps.TrainState, dict]:
+  """This run's newest checkpoint, else start weights, else fresh."""
+  parts, data = job.parts, job.data
+  newest = saved.newest()
+  if newest is not None:
+    state = saved.restore(newest, parts.abstract)
+    notes = saved.notes(newest)
+    if notes["fingerprint"] != data.card["fingerprint"]:
+      raise UserError(
+        f"the data of {data.info.name} have changed since the checkpoint in "
+        f"{saved.folder}; choose another --workdir"
+      )
+    return state, notes
+  state = parts.initial()
+  notes = {
+    "fingerprint": data.card["fingerprint"],
+    "best": None,
+    "init": None,
+  }
+  if weights is None:
+    return state, notes
+  source, start = parts.run.init_from, weights()
+  params, account = transfer.transferred(
+    state.params,
+    start["params"],
+    may_be_fresh=parts.run.init_fresh,
+    may_be_unused=parts.run.init_unused,
+  )
+  print(account.text(source), flush=True)
+  notes["init"] = {
+    "from": source,
+    "loaded": account.loaded,
+    "fresh": account.fresh,
+    "unused": account.unused,
+  }
+  extra = dict(state.extra)
+  for name in extra.keys() & start.keys():
+    extra[name], _ = transfer.transferred(
+      extra[name],
+      start[name],
+      may_be_fresh=parts.run.init_fresh,
+      may_be_unused=parts.run.init_unused,
+    )
+  if "ema" in extra:
+    extra["ema"] = params
+  placed = jax.tree.map(
+    lambda leaf, like: jax.device_put(leaf, like.sharding),
+    state._replace(params=params, extra=extra),
+    parts.abstract,
+  )
+  return placed, notes
+
+
+def _loop(
+  job, name, saved, metrics, state, notes
+) -> tuple[steps.TrainState, dict]:
+  parts = job.parts
+  run, total = parts.run, parts.steps
+  first = int(state.step)
+  evaluate_every = run.evaluate_every or parts.per_epoch
+  checkpoint_every = run.checkpoint_every or parts.per_epoch
+  progress = log.Progress(name, total, first, run.batch_size)
+  waiting = None  # The scalars of a step are read after the next is under way.
+
+  def report(step, scalars):
+    scalars = {key: float(v) for key, v in jax.device_get(scalars).items()}
+    scalars["lr"] = float(parts.learning_rate(step - 1))
+    rate = progress.line(step, scalars["loss"], scalars["lr"])
+    metrics.write(step, scalars | {"examples_per_s": round(rate, 1)})
+    if scalars["skipped_in_row"] >= run.skip_limit:
+      _stop_diverged(metrics.path.parent, step, scalars, job)
+
+  with Watch() as watch:
+    for k, batch in loader.prefetched(job.batches, first, total):
+      state, scalars = parts.step(state, setup.placed(parts, batch))
+      step = k + 1
+      if waiting:
+        report(*waiting)
+      due = _every(step, run.log_every, total) or step == first + 1
+      waiting = (step, scalars) if due else None
+      improved = False
+      if _every(step, evaluate_every, total):
+        scores = scoring.quick(parts, steps.variables(state), job.data)
+        if scores:
+          metrics.write(step, scores)
+        best = _better(run.select, notes["best"], scores, step)
+        improved = best is not notes["best"]
+        notes = {**notes, "best": best}
+      stop = watch.signal is not None
+      if improved or stop or _every(step, checkpoint_every, total):
+        if waiting:  # What a checkpoint covers has been told before.
+          report(*waiting)
+          waiting = None
+        saved.save(step, state, notes)
+      if stop:
+        saved.wait()
+        raise Interrupted(watch.signal, step)
+    if waiting:
+      report(*waiting)
+    saved.wait()
+  return state, notes
+
+
+def _every(step: int, cadence: int, total: int) -> bool:
+  """Whether something with this cadence is due; always at the last step."""
+  return step % cadence == 0 or step == total
+
+
+def _better(
+  select: str,
+  best: dict[str, Any] | None,
+  scores: Mapping[str, float],
+  step: int,
+) -> dict[str, Any] | None:
+  """The best step so far; earlier wins ties; never one that is not finite."""
+  if not select:
+    return None
+  name = f"validation/{select.removeprefix('-')}"
+  if name not in scores:
+    known = ", ".join(key.partition("/")[2] for key in scores) or "none"
+    raise UserError(f"select={select!r} is not among the metrics: {known}")
+  value = scores[name]
+  if value is None or not math.isfinite(value):
+    return best
+  sign = -1 if select.startswith("-") else 1
+  if best is not None and sign * value <= sign * best["value"]:
+    return best
+  return {"metric": name, "value": value, "step": step}
+
+
+def _stop_diverged(folder, step, scalars, job) -> None:
+  count = int(scalars["skipped_in_row"])
+  culprits = {}
+  for k in range(max(step - count, 0), step):
+    batch = job.batches[k]
+    rows = batch["id"][batch["weight"] > 0]
+    culprits[str(k + 1)] = [str(name) for name in job.split.ids[rows]]
+  path = folder / "nonfinite.json"
+  workdir.write(path, culprits)
+  raise Diverged(
+    f"step {step}: loss or gradient not finite for {count} steps in a row; "
+    f"their examples are named in {path}; lower the learning rate, set "
+    "optimizer.clip_norm, or mend those examples"
+  )

@@ -1,0 +1,162 @@
+"""A run's directory: one owner at a time, one config for its whole life."""
+
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from medfm import spec
+from medfm.types import UserError
+
+MAY_CHANGE = (
+  "steps",
+  "epochs",
+  "evaluate_every",
+  "checkpoint_every",
+  "log_every",
+  "keep",
+  "description",
+)
+"""Last words of config keys that a resumed run may give a new value."""
+
+_PACKAGES = (
+  "jax",
+  "jaxlib",
+  "flax",
+  "optax",
+  "orbax-checkpoint",
+  "tensorflow-datasets",
+  "grain",
+  "ml-collections",
+  "numpy",
+  "scikit-learn",
+)
+
+
+@contextlib.contextmanager
+def owned(workdir: Path) -> Iterator[Path]:
+  """Holds the workdir for this process alone; made where it is missing.
+
+  A workdir that nothing was written to is removed again at the end. The lock
+  is the kernel's: it ends with its process, however that ends.
+
+  Raises:
+    UserError: another live process holds it, or it cannot be written.
+  """
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    file = (workdir / ".lock").open("a+")
+  except OSError as error:
+    raise UserError(
+      f"workdir {workdir}: {error.strerror}; choose another with --workdir"
+    ) from None
+  with file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+      file.seek(0)
+      raise UserError(
+        f"workdir {workdir} is in use by {file.read().strip() or 'another run'}"
+        "; wait for it or choose another with --workdir"
+      ) from None
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {platform.node()}\n")
+    file.flush()
+    try:
+      yield workdir
+    finally:
+      if [path.name for path in workdir.iterdir()] == [".lock"]:
+        (workdir / ".lock").unlink()
+        workdir.rmdir()
+
+
+def claim(workdir: Path, config: Any) -> None:
+  """Writes config.json, or checks that the workdir belongs to this config.
+
+  Raises:
+    UserError: the workdir was made by a config that differs in more than
+      what `MAY_CHANGE` allows; the message names the differing keys.
+  """
+  path = workdir / "config.json"
+  text = spec.to_json(config)
+  if path.exists():
+    try:
+      old = spec.flat(spec.from_json(path.read_text()))
+    except ValueError:
+      raise UserError(f"{path} is damaged; restore it or remove it") from None
+    new = spec.flat(spec.from_json(text))
+    differing = [
+      f"{key} is {new.get(key)!r}, was {old.get(key)!r}"
+      for key in sorted(old.keys() | new.keys())
+      if old.get(key) != new.get(key)
+      and key.rpartition(".")[2] not in MAY_CHANGE
+    ]
+    if differing:
+      more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
+      raise UserError(
+        f"workdir {workdir} belongs to another config: "
+        + "; ".join(differing[:5])
+        + more
+        + "; choose another --workdir"
+      )
+  write(path, text)
+
+
+def write(path: Path, content: str | Any) -> None:
+  """Writes text (or JSON) so that a reader sees the old or the new, whole."""
+  text = content if isinstance(content, str) else _json(content)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_name(f".{path.name}.partial")
+  with temporary.open("w") as file:
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
+  temporary.replace(path)
+
+
+def environment(devices: list[str]) -> dict[str, Any]:
+  """Versions, commit, command and devices, for environment.json."""
+  versions = {}
+  for package in _PACKAGES:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+      versions[package] = metadata.version(package)
+  return {
+    "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    "python": platform.python_version(),
+    "system": platform.platform(),
+    "packages": versions,
+    "commit": _commit(),
+    "command": " ".join(["python", *sys.argv]),
+    "devices": devices,
+  }
+
+
+def _commit() -> str | None:
+  """The commit of MedFM's own checkout, `+changes` where files differ."""
+  here = Path(__file__).parent
+
+  def git(*arguments):
+    return subprocess.run(
+      ["git", "-C", str(here), *arguments],
+      capture_output=True,
+      text=True,
+      check=True,
+    ).stdout.strip()
+
+  try:
+    dirty = git("status", "--porcelain", "--untracked-files=no")
+    return git("rev-parse", "HEAD") + ("+changes" if dirty else "")
+  except (OSError, subprocess.CalledProcessError):
+    return None
+
+
+def _json(content: Any) -> str:
+  return json.dumps(content, indent=2, allow_nan=False) + "\n"

@@ -1,0 +1,167 @@
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from medfm.checkpoint import Checkpoints
+from medfm.types import UserError
+
+
+def state(value):
+  return {
+    "params": {"w": jnp.full((64, 3), float(value))},
+    "step": jnp.int32(3),
+  }
+
+
+@pytest.fixture
+def saved(tmp_path):
+  said = []
+  checkpoints = Checkpoints(tmp_path / "checkpoints", warn=said.append)
+  checkpoints.said = said
+  yield checkpoints
+  checkpoints.close()
+
+
+def fill(saved, *steps, **notes):
+  for step in steps:
+    saved.save(step, state(step), {"best": None, **notes})
+  saved.wait()
+
+
+def value(saved):
+  step = saved.newest()
+  return float(saved.restore(step, state(0))["params"]["w"][0, 0])
+
+
+def test_a_folder_without_checkpoints_has_no_newest(saved):
+  assert saved.newest() is None
+
+
+def test_what_was_saved_is_restored(saved):
+  fill(saved, 5)
+  restored = saved.restore(5, state(0))
+  assert jnp.array_equal(restored["params"]["w"], state(5)["params"]["w"])
+  assert saved.notes(5) == {"best": None}
+
+
+def test_a_donated_state_is_saved_as_it_was(saved):
+  change = jax.jit(lambda s: jax.tree.map(lambda x: x + 1, s), donate_argnums=0)
+  kept = state(7)
+  saved.save(7, kept, {})
+  for _ in range(5):
+    kept = change(kept)
+  saved.wait()
+  assert value(saved) == 7
+
+
+def test_raw_gives_arrays_without_a_template(saved):
+  fill(saved, 2)
+  raw = saved.raw(2)
+  assert isinstance(raw["params"]["w"], np.ndarray)
+  assert raw["params"]["w"][0, 0] == 2
+
+
+def test_old_steps_go_but_the_best_stays(saved):
+  fill(saved, 1, 2, 3, 4, best={"step": 1})
+  assert saved.steps() == [1, 3, 4]
+
+
+def damage_delete(path):
+  path.unlink()
+
+
+def damage_truncate(path):
+  path.write_bytes(path.read_bytes()[:-1])
+
+
+def damage_zero(path):
+  path.write_bytes(bytes(path.stat().st_size))
+
+
+def damage_flip(path):
+  content = bytearray(path.read_bytes())
+  content[len(content) // 2] ^= 4
+  path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize(
+  "damage", [damage_delete, damage_truncate, damage_zero, damage_flip]
+)
+def test_damage_to_any_file_is_named_and_the_step_before_used(
+  saved, tmp_path, damage
+):
+  fill(saved, 1, 2)
+  place = saved.folder / "2"
+  copy = tmp_path / "copy"
+  shutil.copytree(place, copy)
+  files = [path for path in copy.rglob("*") if path.is_file()]
+  assert len(files) > 3
+  for path in files:
+    target = place / path.relative_to(copy)
+    if damage is damage_zero and not any(path.read_bytes()):
+      continue
+    saved.said.clear()
+    damage(target)
+    assert value(saved) == 1, path
+    assert any("checkpoint 2" in line for line in saved.said)
+    shutil.rmtree(place)
+    shutil.copytree(copy, place)
+  assert value(saved) == 2
+
+
+def test_a_damaged_best_step_rules_out_those_that_need_it(saved):
+  fill(saved, 1)
+  fill(saved, 2, best={"step": 1})
+  damage_flip(next((saved.folder / "1" / "state").rglob("*/d/*")))
+  with pytest.raises(UserError, match="no sound checkpoint"):
+    saved.newest()
+
+
+def test_stray_folders_are_ignored_aloud(saved):
+  fill(saved, 1)
+  (saved.folder / "999").mkdir()
+  (saved.folder / "7.tmp").mkdir()
+  (saved.folder / "notes.txt").write_text("x")
+  assert saved.newest() == 1
+  said = " ".join(saved.said)
+  assert all(name in said for name in ("999", "7.tmp", "notes.txt"))
+
+
+def test_all_damaged_is_an_error_and_deletes_nothing(saved):
+  fill(saved, 1)
+  damage_delete(saved.folder / "1" / "manifest.json")
+  fill(saved, 2)
+  damage_truncate(saved.folder / "2" / "manifest.json")
+  before = sorted(saved.folder.rglob("*"))
+  with pytest.raises(UserError, match="remove the folder to start afresh"):
+    saved.newest()
+  assert sorted(saved.folder.rglob("*")) == before
+
+
+def test_another_shape_is_refused_by_name(saved):
+  fill(saved, 1)
+  other = {"params": {"w": jnp.zeros((2, 3))}, "step": jnp.int32(0)}
+  with pytest.raises(UserError, match=r"params/w is \[\[64, 3\]"):
+    saved.restore(1, other)
+
+
+def test_a_newer_format_is_refused_by_name(saved):
+  fill(saved, 1)
+  path = saved.folder / "1" / "manifest.json"
+  path.write_text(path.read_text().replace('"format": 1', '"format": 9'))
+  with pytest.raises(UserError):
+    saved.newest()
+  assert "format 9" in saved.said[-1]
+
+
+def test_a_failed_save_is_an_error_at_the_next(saved, monkeypatch):
+  def full(*_):
+    raise OSError(28, "No space left on device")
+
+  monkeypatch.setattr("medfm.checkpoint._checksums", full)
+  saved.save(1, state(1), {})
+  with pytest.raises(UserError, match="No space left"):
+    saved.save(2, state(2), {})

@@ -1,0 +1,91 @@
+import pytest
+
+from medfm import command
+from medfm.types import UserError
+
+SOURCE = """
+import ml_collections
+from medfm.variants import variants
+
+def get_config(arg=""):
+  chosen = variants(arg, size=("full", "tiny"))
+  return ml_collections.ConfigDict({
+    "steps": 4 if chosen["size"] == "tiny" else 100,
+    "lr": 0.1,
+    "name": "x",
+    "flag": False,
+    "drops": (0.5, 0.75),
+    "model": {"depth": 3},
+  })
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+  path = tmp_path / "some.py"
+  path.write_text(SOURCE)
+  return str(path)
+
+
+def test_overrides_are_read_in_the_type_of_the_knob(path):
+  config = command.config(
+    path,
+    ["steps=7", "lr=1e-3", "name=7", "flag=true", "drops=0.1,0.2"],
+  )
+  assert config.steps == 7
+  assert config.lr == 1e-3
+  assert config.name == "7"
+  assert config.flag is True
+  assert config.drops == (0.1, 0.2)
+
+
+def test_a_variant_reaches_the_config(path):
+  assert command.config(f"{path}:tiny", []).steps == 4
+
+
+@pytest.mark.parametrize(
+  ("override", "message"),
+  [
+    ("modle.depth=2", r"no such key \(nearest: model.depth\)"),
+    ("model.dept=2", r"no such key \(nearest: model.depth\)"),
+    ("steps=1.5", "expected int"),
+    ("flag=2", "expected bool"),
+    ("name=None", "give an empty one"),
+    ("model={'depht': 2}", r"nearest: model.depth"),
+    ("model=3", "is a group of settings"),
+    ("steps", "needs a value"),
+  ],
+)
+def test_a_wrong_override_is_one_line(path, override, message):
+  with pytest.raises(UserError, match=message) as caught:
+    command.config(path, [override])
+  assert "\n" not in str(caught.value)
+
+
+def test_a_group_may_be_set_by_known_keys(path):
+  assert command.config(path, ["model={'depth': 2}"]).model.depth == 2
+
+
+@pytest.mark.parametrize(
+  ("argument", "message"),
+  [
+    ("{path}:tinny", r"unknown variant 'tinny' \(nearest: tiny\)"),
+    ("{path}:tiny,full", "exclude each other"),
+    ("{folder}/sone.py", r"no such file \(nearest: .*some.py\)"),
+  ],
+)
+def test_a_wrong_config_argument_is_one_line(path, tmp_path, argument, message):
+  with pytest.raises(UserError, match=message):
+    command.config(argument.format(path=path, folder=tmp_path), [])
+
+
+def test_an_error_inside_a_config_file_is_one_line(tmp_path):
+  path = tmp_path / "broken.py"
+  path.write_text("def get_config():\n  return 1 / 0\n")
+  with pytest.raises(UserError, match="ZeroDivisionError"):
+    command.config(str(path), [])
+
+
+def test_the_default_workdir_carries_the_variants():
+  name = command.default_workdir("configs/resnet.py:breastmnist,tiny")
+  assert name == "runs/resnet-breastmnist-tiny"

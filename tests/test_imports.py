@@ -1,0 +1,74 @@
+"""The import layers of the design: each part imports only from above it."""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+LAYERS = (
+  ("types", "host", "interrupt"),
+  ("spec", "tree", "rng"),
+  ("nn", "variants", "predictions"),
+  ("models", "metrics", "data", "optim", "mesh", "log", "workdir"),
+  ("step", "checkpoint", "command"),
+  ("objectives", "weights", "evals"),
+  ("setup",),
+  ("scoring",),
+  ("train", "report"),
+  ("study",),
+  ("evaluate", "predict"),
+)
+WITHOUT_JAX = ("types", "data", "metrics", "evals", "report", "predictions")
+SOURCES = sorted((ROOT / "medfm").rglob("*.py"))
+
+
+def part(path: pathlib.Path) -> str:
+  return path.relative_to(ROOT / "medfm").parts[0].removesuffix(".py")
+
+
+def imported(path: pathlib.Path) -> set[str]:
+  """Dotted names of every module a file imports, wherever in the file."""
+  names = set()
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Import):
+      names |= {alias.name for alias in node.names}
+    elif isinstance(node, ast.ImportFrom) and node.module == "medfm":
+      names |= {f"medfm.{alias.name}" for alias in node.names}
+    elif isinstance(node, ast.ImportFrom):
+      names.add(node.module)
+  return names
+
+
+def level(name: str) -> int:
+  return next(i for i, layer in enumerate(LAYERS) if name in layer)
+
+
+def test_every_part_has_a_layer():
+  found = {part(path) for path in SOURCES} - {"__init__"}
+  assert found == {name for layer in LAYERS for name in layer}
+
+
+@pytest.mark.parametrize(
+  "path", SOURCES, ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_a_file_imports_only_from_above(path):
+  if part(path) == "__init__":
+    return
+  mine = part(path)
+  for name in imported(path):
+    head, _, rest = name.partition(".")
+    assert head not in ("configs", "experiments", "launch", "tests")
+    other = rest.partition(".")[0]
+    if head == "medfm" and other and other != mine:
+      assert level(other) < level(mine), f"{mine} imports {name}"
+
+
+@pytest.mark.parametrize(
+  "path", SOURCES, ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_data_and_numbers_do_without_jax(path):
+  if part(path) in WITHOUT_JAX:
+    heads = {name.partition(".")[0] for name in imported(path)}
+    assert not heads & {"jax", "flax", "optax"}
+    assert not imported(path) & {"medfm.tree", "medfm.rng"}

@@ -1,0 +1,79 @@
+"""The command line as a user meets it, in processes of its own."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+CONFIG = "--config=configs/linear_regression.py:tiny"
+
+
+def launch(*arguments, **environment):
+  return subprocess.run(
+    [sys.executable, str(ROOT / "launch.py"), *arguments],
+    cwd=ROOT,
+    env={**os.environ, "XLA_FLAGS": "", **environment},
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+
+
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [
+    ([CONFIG, "--config.optimizer.lrr=1"], "nearest: optimizer.lr"),
+    ([CONFIG, "--config.steps=many"], "expected int"),
+    ([CONFIG, "--config.data={'sed': 1}"], "nearest: data.seed"),
+    ([CONFIG, "--config.name=None"], "give an empty one"),
+    ([CONFIG, "--mod=train"], "unknown flag '--mod=train' (nearest: mode)"),
+    ([CONFIG, "--mode=trian"], "trian"),
+    ([CONFIG, "extra"], "stray argument 'extra'"),
+    (["--config=configs/quickstar.py"], "nearest: configs/quickstart.py"),
+    (["--config=configs/quickstart.py:tinny"], "nearest: tiny"),
+    (["--config=configs/cnn.py:brestmnist"], "nearest: breastmnist"),
+    ([], "--config=FILE is missing"),
+    (["--mode=evaluate"], "needs --workdir"),
+    (["--mode=predict", "--workdir=nowhere", "--input=x"], "nowhere"),
+    (["--mode=predict"], "predict takes --workdir and --input"),
+    ([CONFIG, "--config.optimizer.name=adma"], "nearest: adam"),
+    ([CONFIG, "--config.data.fractions=0.5,0.9"], "sum 1"),
+    ([CONFIG, "--config.batch_size=1000"], "larger than the"),
+  ],
+)
+def test_a_mistake_is_one_line_and_makes_no_workdir(
+  tmp_path, arguments, message
+):
+  place = tmp_path / "run"
+  if not any(word.startswith(("--workdir", "--mode=")) for word in arguments):
+    arguments = [*arguments, f"--workdir={place}"]
+  done = launch(*arguments, MEDFM_CACHE_DIR=str(tmp_path / "cache"))
+  assert done.returncode == 2, done.stderr
+  assert message in done.stderr
+  assert done.stderr.startswith("error: ")
+  assert done.stderr.count("\n") == 1
+  assert not place.exists()
+
+
+def test_print_config_lists_every_knob_with_its_type():
+  done = launch(CONFIG, "--print_config")
+  assert done.returncode == 0
+  assert "optimizer.lr = 0.2  (float)" in done.stdout.splitlines()
+  assert "steps = 4  (int)" in done.stdout.splitlines()
+
+
+def test_help_does_not_need_jax():
+  program = (
+    "import runpy, sys; sys.argv = ['launch.py', '--help']\n"
+    "try: runpy.run_path('launch.py', run_name='__main__')\n"
+    "except SystemExit: pass\n"
+    "print('jax' in sys.modules)"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True
+  )
+  assert "--config" in done.stdout
+  assert done.stdout.splitlines()[-1] == "False"

@@ -1,0 +1,105 @@
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from medfm import optim
+from medfm.types import UserError
+
+PARAMS = {"a": {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}}
+GRADS = jax.tree.map(jnp.ones_like, PARAMS)
+
+
+def updated(**settings):
+  tx, _ = optim.optimizer(PARAMS, 10, **settings)
+  updates, _ = tx.update(GRADS, tx.init(PARAMS), PARAMS)
+  return optax.apply_updates(PARAMS, updates)["a"]
+
+
+@pytest.mark.parametrize(
+  ("name", "options"),
+  [
+    ("gradient_descent", {"momentum": 0.9}),
+    ("adam", {}),
+    ("adamw", {}),
+    ("rmsprop", {"decay": 0.9}),
+    ("lion", {}),
+  ],
+)
+def test_a_named_optimizer_moves_as_optax_own(name, options):
+  new = updated(name=name, lr=0.1, options=options)
+  factory = getattr(optax, {"gradient_descent": "sgd"}.get(name, name))
+  if name in ("adamw", "lion"):
+    options = {"weight_decay": 0.0}
+  own = factory(0.1, **options)
+  updates, _ = own.update(GRADS, own.init(PARAMS), PARAMS)
+  expected = optax.apply_updates(PARAMS, updates)["a"]
+  assert jnp.allclose(new["kernel"], expected["kernel"], atol=1e-7)
+
+
+def test_an_unknown_optimizer_names_the_nearest():
+  with pytest.raises(UserError, match=r"'adma' \(nearest: adam"):
+    updated(name="adma")
+
+
+def test_an_unknown_option_names_the_nearest():
+  with pytest.raises(UserError, match="no option 'momentun'"):
+    updated(name="sgd", options={"momentun": 0.9})
+
+
+def test_a_multiplier_of_zero_freezes():
+  new = updated(name="adam", lr=0.1, lr_rules=(("bias", 0.0),))
+  assert jnp.array_equal(new["bias"], PARAMS["a"]["bias"])
+  assert not jnp.array_equal(new["kernel"], PARAMS["a"]["kernel"])
+
+
+def test_a_multiplier_scales_the_step():
+  new = updated(name="sgd", lr=0.1, lr_rules=(("bias", 0.5),))
+  assert jnp.allclose(new["bias"], 0.95)
+  assert jnp.allclose(new["kernel"], 0.9)
+
+
+def test_a_rule_that_matches_nothing_is_an_error():
+  with pytest.raises(UserError, match="decides no parameter"):
+    updated(lr_rules=(("nowhere", 0.0),))
+
+
+def test_weight_decay_spares_what_the_rules_name():
+  new = updated(
+    name="adamw", lr=0.1, weight_decay=0.5, decay_rules=(("bias", 0.0),)
+  )
+  plain = updated(name="adamw", lr=0.1)
+  assert jnp.allclose(new["bias"], plain["bias"])
+  assert jnp.allclose(new["kernel"], plain["kernel"] - 0.05)
+
+
+def test_coupled_decay_is_added_to_the_gradient():
+  new = updated(name="sgd", lr=0.1, weight_decay=0.5)
+  assert jnp.allclose(new["kernel"], 1 - 0.1 * 1.5)
+
+
+def test_gradients_are_clipped_to_the_norm():
+  new = updated(name="sgd", lr=1.0, clip_norm=0.6)
+  assert jnp.allclose(new["kernel"], 1 - 0.6 / 6**0.5)
+
+
+def test_the_rate_drops_where_the_schedule_says():
+  rate = optim.learning_rate(
+    100, lr=1.0, schedule="steps", drops=(0.5, 0.75), drop_factor=0.1
+  )
+  found = [float(rate(k)) for k in (0, 49, 50, 74, 75, 99)]
+  assert found == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_the_rate_warms_up_and_falls_to_its_end():
+  rate = optim.learning_rate(
+    100, lr=1.0, schedule="cosine", warmup=0.1, end_factor=0.1
+  )
+  assert float(rate(0)) == 0
+  assert float(rate(10)) == pytest.approx(1)
+  assert float(rate(100)) == pytest.approx(0.1)
+
+
+def test_an_unknown_schedule_is_refused():
+  with pytest.raises(UserError, match="unknown schedule"):
+    optim.learning_rate(10, lr=1.0, schedule="triangle")

@@ -1,0 +1,167 @@
+"""Every shipped config, made tiny, from raw file to report."""
+
+import csv
+import json
+import pathlib
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from medfm import command, evaluate, predict, spec, study
+from medfm.types import Folders, UserError
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+CASES = (
+  "quickstart.py:tiny",
+  "linear_regression.py:tiny",
+  "cnn.py:breastmnist,tiny",
+  "resnet.py:pneumoniamnist,tiny",
+  "table.py:cleveland,tiny",
+  "table.py:wisconsin_original,mlp,tiny",
+)
+OWN = ("own_images.py", "own_table.py")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+  return tmp_path_factory.mktemp("cache")
+
+
+def run(argument, place, folders, *overrides):
+  config = command.config(str(ROOT / "configs" / argument), overrides)
+  return study.study(config, place, folders)
+
+
+def test_every_config_has_a_case():
+  files = {path.name for path in (ROOT / "configs").glob("*.py")}
+  assert files == {case.partition(":")[0] for case in CASES} | set(OWN)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_config_trains_evaluates_and_reports(
+  case, tmp_path, data_dir, cache, capsys
+):
+  folders = Folders(str(data_dir), str(cache))
+  results = run(case, tmp_path / "run", folders)
+  check_workdir(tmp_path / "run", results)
+  said = capsys.readouterr().out
+  assert "report: " in said
+  again = run(case, tmp_path / "run", folders)
+  assert again == results
+  assert "examples/s" not in capsys.readouterr().out
+  check_evaluation(tmp_path / "run", results, folders)
+
+
+def check_workdir(place, results):
+  assert results["finished"]
+  for name in ("config.json", "environment.json", "report.html"):
+    assert (place / name).stat().st_size > 100
+  assert list((place / "figures").rglob("*.png"))
+  assert json.loads((place / "results.json").read_text()) == results
+  spec.from_json((place / "config.json").read_text())
+  for name, stage in results["stages"].items():
+    own = study.folder(place, name)
+    assert (own / "metrics.jsonl").stat().st_size
+    assert list(own.glob("tensorboard/events*"))
+    for split, entry in stage["splits"].items():
+      assert entry["n"] > 0, split
+      assert len(entry["sha256"]) == 64
+      for metric in entry["metrics"].values():
+        assert metric["value"] is not None or metric["reason"]
+        if metric["low"] is not None:
+          assert metric["low"] <= metric["high"]
+
+
+def check_evaluation(place, results, folders):
+  again = evaluate.evaluate(place, None, None, folders)
+  for name, stage in again["stages"].items():
+    assert stage["splits"] == results["stages"][name]["splits"]
+
+
+def test_another_config_in_the_same_workdir_is_refused(
+  tmp_path, data_dir, cache
+):
+  folders = Folders(str(data_dir), str(cache))
+  run("linear_regression.py:tiny", tmp_path, folders)
+  with pytest.raises(UserError, match=r"optimizer.lr is 0.3, was 0.2"):
+    run("linear_regression.py:tiny", tmp_path, folders, "optimizer.lr=0.3")
+
+
+def test_more_steps_go_on_from_the_last(tmp_path, data_dir, cache, capsys):
+  folders = Folders(str(data_dir), str(cache))
+  run("linear_regression.py:tiny", tmp_path, folders)
+  results = run("linear_regression.py:tiny", tmp_path, folders, "steps=6")
+  assert results["stages"]["train"]["step"] == 6
+  assert "from step 4" in capsys.readouterr().out
+
+
+def test_an_own_table_is_learnt_and_new_rows_predicted(tmp_path, cache):
+  generator = np.random.default_rng(0)  # Synthetic patients.
+  path = tmp_path / "cohort.csv"
+  with path.open("w", newline="") as file:
+    writer = csv.writer(file)
+    writer.writerow(["pid", "age", "sex", "smoker", "outcome"])
+    for i in range(120):
+      age = generator.integers(20, 90)
+      sick = "ill" if age + generator.normal(0, 20) > 55 else "well"
+      smoker = "" if i % 7 == 0 else "yes" if i % 3 else "no"
+      writer.writerow([f"p{i // 2}", age, "fm"[i % 2], smoker, sick])
+  folders = Folders(None, str(cache))
+  overrides = (
+    f"data.path={path}",
+    "data.label=outcome",
+    "data.patient=pid",
+    "data.groups=sex",
+  )
+  place = tmp_path / "run"
+  results = run("own_table.py:tiny", place, folders, *overrides)
+  check_workdir(place, results)
+  check_evaluation(place, results, folders)
+  assert set(results["stages"]["train"]["splits"]["test"]["groups"]) == {"sex"}
+  new = tmp_path / "new.csv"
+  new.write_text("pid,age,sex,smoker\nq1,33,f,no\nq2,80,m,\n")
+  written = predict.predict(place, None, str(new), None)
+  rows = list(csv.DictReader(written.open()))
+  assert [row["id"] for row in rows] == ["2", "3"] or len(rows) == 2
+  for row in rows:
+    total = float(row["prob_ill"]) + float(row["prob_well"])
+    assert total == pytest.approx(1, abs=1e-5)
+
+
+def test_own_images_are_learnt_and_new_ones_predicted(tmp_path, cache):
+  generator = np.random.default_rng(0)  # Synthetic images.
+  for label, shade in (("dark", 60), ("light", 180)):
+    (tmp_path / "scans" / label).mkdir(parents=True)
+    for i in range(20):
+      pixels = generator.normal(shade, 20, (20, 24)).clip(0, 255)
+      PIL.Image.fromarray(pixels.astype(np.uint8)).save(
+        tmp_path / "scans" / label / f"{i}.png"
+      )
+  folders = Folders(None, str(cache))
+  place = tmp_path / "run"
+  results = run(
+    "own_images.py:tiny", place, folders, f"data.path={tmp_path / 'scans'}"
+  )
+  check_workdir(place, results)
+  written = predict.predict(
+    place, None, str(tmp_path / "scans" / "dark"), str(tmp_path / "out.csv")
+  )
+  assert len(list(csv.DictReader(written.open()))) == 20
+
+
+def test_another_cohort_of_the_same_task_is_evaluated(
+  tmp_path, data_dir, cache
+):
+  folders = Folders(str(data_dir), str(cache))
+  place = tmp_path / "run"
+  config = command.config(str(ROOT / "configs/table.py:cleveland,tiny"), [])
+  study.study(config, place, folders)
+  other = command.config(
+    str(ROOT / "configs/table.py:cleveland,tiny"), ["data.seed=5"]
+  )
+  results = evaluate.evaluate(place, None, command.data(other), folders)
+  assert results["stages"]["train"]["splits"]["test"]["metrics"]["auroc"]
+  wrong = command.config(str(ROOT / "configs/table.py:pima,tiny"), [])
+  with pytest.raises(UserError, match="the model was trained on"):
+    evaluate.evaluate(place, None, command.data(wrong), folders)

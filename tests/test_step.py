@@ -1,0 +1,183 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from medfm import mesh as meshes
+from medfm import step as steps
+from medfm import tree
+from medfm.nn.norm import BatchNorm
+from medfm.types import Objective, UserError
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(16, 3)).astype(np.float32)
+
+
+def batch(n=16, **extra):
+  return {
+    "x": X[:n],
+    "label": X[:n].sum(1) ** 2,
+    "weight": np.ones(n, np.float32),
+    "id": np.arange(n, dtype=np.int32),
+    **extra,
+  }
+
+
+def linear():
+  def init(key, batch):
+    del batch
+    return {"params": {"w": jax.random.normal(key, (3,)), "b": jnp.zeros(())}}
+
+  def loss(variables, batch, key):
+    del key
+    params = variables["params"]
+    error = batch["x"] @ params["w"] + params["b"] - batch["label"]
+    return {"loss": error**2}, {}
+
+  return Objective(init, loss, lambda variables, batch: {})
+
+
+def normed():
+  norm = BatchNorm()
+
+  def init(key, batch):
+    return norm.init(key, batch["x"])
+
+  def loss(variables, batch, key):
+    del key
+    y, updates = norm.apply(
+      variables, batch["x"], batch["weight"], train=True, mutable="batch_stats"
+    )
+    return {"loss": (y.sum(-1) - batch["label"]) ** 2}, updates
+
+  return Objective(init, loss, lambda variables, batch: {})
+
+
+def run(
+  objective,
+  batches,
+  *,
+  optimizer=None,
+  parallel="jit",
+  devices=None,
+  **settings,
+):
+  optimizer = optimizer or optax.adam(0.1)
+  axes = (jax.sharding.AxisType.Auto,) * 3
+  devices = devices or jax.device_count()
+  mesh = jax.make_mesh(
+    (devices, 1, 1),
+    meshes.AXES,
+    axis_types=axes,
+    devices=jax.devices()[:devices],
+  )
+  fresh = functools.partial(
+    steps.initial,
+    objective,
+    optimizer,
+    ema_decay=settings.get("ema_decay", 0.0),
+  )
+  state = jax.jit(fresh)(jax.random.key(0), batches[0])
+  places = meshes.shardings(state, mesh, ())
+  step = steps.compiled(
+    functools.partial(
+      steps.train_step, objective, optimizer, seed=0, **settings
+    ),
+    mesh,
+    places,
+    parallel,
+  )
+  state = jax.device_put(state, places)
+  for one in batches:
+    state, scalars = step(
+      state, jax.device_put(one, meshes.rows(mesh)) if devices > 1 else one
+    )
+  return jax.device_get((state, scalars))
+
+
+def close(a, b, tolerance=1e-5):
+  one, two = tree.paths(a), tree.paths(b)
+  assert one.keys() == two.keys()
+  for name in one:
+    np.testing.assert_allclose(
+      one[name], two[name], rtol=tolerance, atol=tolerance, err_msg=name
+    )
+
+
+@pytest.mark.parametrize("objective", [linear, normed])
+def test_one_device_eight_devices_and_pmap_agree(objective):
+  batches = [batch(), batch()]
+  one = run(objective(), batches, devices=1)
+  close(one, run(objective(), batches, devices=8))
+  close(one, run(objective(), batches, parallel="pmap"))
+
+
+@pytest.mark.parametrize("objective", [linear, normed])
+def test_padding_changes_nothing(objective):
+  padded = batch()
+  padded["weight"] = np.array([1] * 11 + [0] * 5, np.float32)
+  padded["x"] = np.concatenate([X[:11], np.full((5, 3), 1e3, np.float32)])
+  close(
+    run(objective(), [batch(11)], devices=1),
+    run(objective(), [padded], devices=1),
+  )
+
+
+def test_accumulation_equals_the_whole_batch():
+  ragged = batch()
+  ragged["weight"][12:] = 0
+  close(
+    run(linear(), [ragged], devices=1),
+    run(linear(), [ragged], devices=1, accumulate=4),
+  )
+
+
+def test_accumulation_that_does_not_divide_is_refused():
+  with pytest.raises(UserError, match="accumulate=3"):
+    run(linear(), [batch()], devices=1, accumulate=3)
+
+
+def test_the_loss_is_the_weighted_mean():
+  weights = RNG.uniform(size=16).astype(np.float32)
+  state, _ = run(linear(), [batch()], optimizer=optax.set_to_zero(), devices=1)
+  _, scalars = run(
+    linear(), [batch(weight=weights)], optimizer=optax.set_to_zero(), devices=1
+  )
+  error = (X @ state.params["w"] - batch()["label"]) ** 2
+  expected = (weights * error).sum() / weights.sum()
+  np.testing.assert_allclose(scalars["loss"], expected, rtol=1e-5)
+
+
+def test_a_step_that_is_not_finite_changes_only_the_counts():
+  broken = batch()
+  broken["x"] = np.full((16, 3), np.nan, np.float32)
+  good, _ = run(linear(), [batch()], devices=1, ema_decay=0.9)
+  bad, scalars = run(linear(), [batch(), broken], devices=1, ema_decay=0.9)
+  assert int(bad.extra.pop("skipped")) == int(scalars["skipped"]) == 1
+  assert int(bad.extra.pop("skipped_in_row")) == 1
+  del good.extra["skipped"], good.extra["skipped_in_row"]
+  assert (int(good.step), int(bad.step)) == (1, 2)
+  close(good._replace(step=0), bad._replace(step=0), 0)
+
+
+def test_a_finite_step_ends_the_row_of_skipped_ones():
+  broken = batch(x=np.full((16, 3), np.inf, np.float32))
+  state, _ = run(linear(), [broken, broken, batch()], devices=1)
+  assert int(state.extra["skipped"]) == 2
+  assert int(state.extra["skipped_in_row"]) == 0
+
+
+def test_averaged_parameters_are_what_predict_reads():
+  state, _ = run(linear(), [batch()], devices=1, ema_decay=0.75)
+  fresh, _ = run(linear(), [batch()], optimizer=optax.set_to_zero(), devices=1)
+  expected = 0.75 * fresh.params["w"] + 0.25 * state.params["w"]
+  read = steps.variables(state)["params"]["w"]
+  np.testing.assert_allclose(read, expected, rtol=1e-6)
+
+
+def test_an_unknown_way_to_run_in_parallel_is_refused():
+  with pytest.raises(UserError, match="choose jit or pmap"):
+    run(linear(), [batch()], parallel="threads")

@@ -1,0 +1,58 @@
+import subprocess
+import sys
+
+import pytest
+
+from medfm import optim, setup, spec, workdir
+from medfm.types import UserError
+
+
+def test_an_unused_workdir_leaves_no_trace(tmp_path):
+  with workdir.owned(tmp_path / "run"):
+    pass
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_second_owner_is_refused_and_the_first_is_named(tmp_path):
+  program = (
+    "import sys, pathlib; sys.path.insert(0, '.')\n"
+    "from medfm import workdir\n"
+    "with workdir.owned(pathlib.Path(sys.argv[1])): print('in')"
+  )
+  with workdir.owned(tmp_path / "run"):
+    done = subprocess.run(
+      [sys.executable, "-c", program, str(tmp_path / "run")],
+      capture_output=True,
+      text=True,
+    )
+  assert "in use by process" in done.stderr
+
+
+def test_a_cadence_may_change_in_a_workdir(tmp_path):
+  old, new = (
+    spec.spec(
+      setup.Run,
+      data=optim.optimizer,
+      objective=optim.optimizer,
+      name="a",
+      log_every=every,
+    )
+    for every in (1, 2)
+  )
+  workdir.claim(tmp_path, old)
+  workdir.claim(tmp_path, new)
+  assert '"log_every": 2' in (tmp_path / "config.json").read_text()
+
+
+def test_another_config_is_refused_with_the_differing_key(tmp_path):
+  workdir.claim(tmp_path, spec.bind(optim.learning_rate, lr=0.1))
+  with pytest.raises(UserError, match=r"lr is 0.2, was 0.1"):
+    workdir.claim(tmp_path, spec.bind(optim.learning_rate, lr=0.2))
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+  path = tmp_path / "deep" / "x.json"
+  workdir.write(path, {"a": 1})
+  workdir.write(path, {"a": 2})
+  assert path.read_text() == '{\n  "a": 2\n}\n'
+  assert [p.name for p in path.parent.iterdir()] == ["x.json"]
