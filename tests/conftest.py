@@ -42,3 +42,9 @@ def data_dir() -> pathlib.Path:
 def folders(data_dir, tmp_path) -> Folders:
   """The real raw files and a cache of the test's own."""
   return Folders(raw=str(data_dir), cache=str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def shared_folders(data_dir) -> Folders:
+  """The real raw files and a cache that all tests of a machine share."""
+  return Folders(raw=str(data_dir), cache=str(_CACHE / "data"))

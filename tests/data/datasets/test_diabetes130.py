@@ -97,8 +97,8 @@ def test_new_encounters_are_encoded_from_raw_columns(load, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_real_file_has_its_published_counts(folders):
-  dataset = d130.diabetes130(folders)
+def test_the_real_file_has_its_published_counts(shared_folders):
+  dataset = d130.diabetes130(shared_folders)
   counts = changes(dataset)
   assert counts["dropped encounters that end in death or a hospice"] == 2423
   assert len(whole(dataset, "label")) == 101_766 - 2423

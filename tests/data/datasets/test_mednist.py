@@ -52,8 +52,8 @@ def test_the_archive_holds_the_images_of_the_manifest(data_dir):
 
 
 @pytest.mark.slow
-def test_the_whole_subset_is_read(folders):
-  dataset = mednist.mednist(folders)
+def test_the_whole_subset_is_read(shared_folders):
+  dataset = mednist.mednist(shared_folders)
   label = np.concatenate(
     [split.arrays["label"] for split in dataset.splits.values()]
   )

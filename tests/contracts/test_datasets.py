@@ -1,0 +1,94 @@
+"""What holds for every dataset, on the real files."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from medfm.data import datasets, leakage, splits
+from medfm.data.datasets import (
+  diabetes,
+  diabetes130,
+  medmnist,
+  mednist,
+  uci_clinical,
+  wisconsin,
+)
+
+CASES = {
+  "wisconsin": wisconsin.wisconsin,
+  "diabetes": diabetes.diabetes,
+  "diabetes130": diabetes130.diabetes130,
+  "mednist": mednist.mednist,
+  "medmnist": medmnist.medmnist,
+  "uci_clinical": uci_clinical.uci_clinical,
+}
+OWN = {"own_images", "own_table", "tfds_named"}  # Tested on data of their own.
+
+
+@pytest.fixture(scope="module", params=CASES)
+def dataset(request, shared_folders):
+  return CASES[request.param](shared_folders)
+
+
+def test_every_dataset_has_a_case():
+  folder = pathlib.Path(datasets.__file__).parent
+  files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+  assert files == CASES.keys() | OWN
+
+
+def test_there_are_three_splits_of_disjoint_examples(dataset):
+  assert set(dataset.splits) == {"train", "validation", "test"}
+  ids = [set(split.ids) for split in dataset.splits.values()]
+  assert sum(map(len, ids)) == len(set.union(*ids))
+  assert all(len(split) for split in dataset.splits.values())
+
+
+def test_no_patient_is_in_two_splits(dataset):
+  leakage.refuse(leakage.leakage(dataset))
+  patients = [
+    set(split.patients)
+    for split in dataset.splits.values()
+    if split.patients is not None
+  ]
+  if patients:
+    assert sum(map(len, patients)) == len(set.union(*patients))
+
+
+def test_labels_and_counts_fit_the_description(dataset):
+  info, train = dataset.info, dataset.splits["train"]
+  label = train.arrays["label"]
+  if info.task == "multiclass":
+    assert label.dtype == np.int32
+    counts = np.bincount(label[label >= 0], minlength=len(info.classes))
+    assert counts.tolist() == list(info.counts)
+  else:
+    assert label.shape == (len(train), len(info.classes))
+
+
+def test_every_array_has_a_row_per_example_and_finite_or_missing_values(
+  dataset,
+):
+  for split in dataset.splits.values():
+    for name, array in split.arrays.items():
+      assert len(array) == len(split), name
+      assert not np.isinf(np.asarray(array, np.float64)).any(), name
+    for group in split.groups.values():
+      assert len(group) == len(split)
+
+
+def test_the_card_says_where_the_data_come_from(dataset):
+  for key in ("source", "licence", "citation", "changes", "split"):
+    assert key in dataset.card
+  assert len(dataset.card["fingerprint"]) == 64
+  manifest = splits.manifest(dataset)
+  assert all(len(entry["sha256"]) == 64 for entry in manifest.values())
+
+
+def test_fitted_numbers_come_from_the_training_split(dataset):
+  if not dataset.info.numeric:
+    pytest.skip("no numeric features")
+  features = dataset.splits["train"].arrays["features"].astype(np.float64)
+  with np.errstate(invalid="ignore"):
+    mean = np.nanmean(features, 0)
+  np.testing.assert_allclose(dataset.info.numeric_mean, mean, rtol=1e-5)

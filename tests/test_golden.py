@@ -1,0 +1,65 @@
+"""Resolved configs and parameter tables as text: no default changes unseen.
+
+MEDFM_UPDATE_GOLDEN=1 writes them anew; the difference is for review.
+"""
+
+import os
+import pathlib
+
+import pytest
+
+from medfm import command, spec, study, train, tree
+from medfm.types import Folders
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+GOLDEN = ROOT / "tests" / "golden"
+CASES = (
+  "quickstart.py",
+  "linear_regression.py",
+  "cnn.py:breastmnist",
+  "cnn.py:pneumoniamnist,fast",
+  "resnet.py:breastmnist",
+  "resnet.py:breastmnist,r50",
+  "table.py:cleveland",
+  "table.py:cleveland,mlp",
+  "own_images.py",
+  "own_table.py",
+  "own_table.py:regression",
+)
+
+
+def check(name, text):
+  path = GOLDEN / f"{name}.txt"
+  if os.environ.get("MEDFM_UPDATE_GOLDEN"):
+    path.write_text(text)
+  assert path.read_text() == text
+
+
+def slug(case):
+  return case.replace(".py", "").replace(":", "-").replace(",", "-")
+
+
+def test_every_config_has_a_golden_file():
+  files = {path.name for path in (ROOT / "configs").glob("*.py")}
+  assert files == {case.partition(":")[0] for case in CASES}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_resolved_config_is_as_reviewed(case):
+  config = command.config(str(ROOT / "configs" / case), [])
+  check(f"{slug(case)}.config", command.listing(config) + "\n")
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if "own_" not in c])
+def test_parameters_are_as_reviewed(case, data_dir, tmp_path):
+  config = command.config(str(ROOT / "configs" / case), [])
+  lines = []
+  for name, run in study.stages(spec.build(config)).items():
+    if name.startswith("scratch") or name.endswith(("_5", "_10", "_25")):
+      continue  # The same model as its neighbours.
+    data = run.data(Folders(str(data_dir), str(tmp_path)))
+    params = train.job(run, data).parts.abstract.params
+    lines.append(f"{name}: {tree.count(params):,} parameters")
+    for path, leaf in tree.paths(params).items():
+      lines.append(f"  {path}  {tuple(leaf.shape)}  {leaf.dtype}")
+  check(f"{slug(case)}.params", "\n".join(lines) + "\n")

@@ -1,0 +1,76 @@
+"""What the README says is so."""
+
+import importlib.util
+import pathlib
+import re
+import shlex
+
+import jax
+import numpy as np
+import pytest
+
+from medfm import command
+from medfm.types import Info
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+  line.partition("#")[0].strip()
+  for line in README.replace("\\\n", " ").splitlines()
+  if line.lstrip().startswith("python launch.py")
+]
+HEAD = """
+import jax.numpy as jnp
+from flax import linen as nn
+from medfm.nn import forward
+from medfm.types import Objective
+"""
+
+
+def snippets(tmp_path):
+  """The README's Python blocks that stand by themselves, as a module."""
+  blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+  path = tmp_path / "snippets.py"
+  own = [block for block in blocks if "files.find" not in block]
+  path.write_text(HEAD + "\n".join(own))
+  spec = importlib.util.spec_from_file_location("snippets", path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_of_the_readme_is_understood(line):
+  words = shlex.split(line)[2:]
+  config = next((w[9:] for w in words if w.startswith("--config=")), None)
+  if config is None:
+    assert any(word.startswith("--workdir=") for word in words)
+    return
+  overrides = [w[9:] for w in words if w.startswith("--config.")]
+  command.config(str(ROOT / config), overrides)
+
+
+def test_the_readme_has_commands():
+  assert len(COMMANDS) > 8
+
+
+def test_every_config_of_the_readme_exists_and_the_other_way_round():
+  named = set(re.findall(r"`(\w+\.py)`", README))
+  assert named == {path.name for path in (ROOT / "configs").glob("*.py")}
+
+
+def test_the_model_and_the_objective_of_the_readme_learn(tmp_path):
+  module = snippets(tmp_path)
+  info = Info(name="toy", task="regression", classes=("y",))
+  objective = module.absolute_error(info, model=module.Mean)
+  batch = {
+    "image": np.ones((4, 8, 8, 3), np.float32),
+    "label": np.ones((4, 1), np.float32),
+    "weight": np.ones(4, np.float32),
+    "id": np.arange(4, dtype=np.int32),
+  }
+  key = jax.random.key(0)
+  variables = jax.jit(objective.init)(key, batch)
+  terms, _ = jax.jit(objective.loss)(variables, batch, key)
+  assert terms["loss"].shape == (4,)
+  assert objective.predict(variables, batch)["value"].shape == (4, 1)
