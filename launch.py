@@ -56,6 +56,8 @@ def main(overrides: list[str]) -> None:
   except interrupt.Interrupted as stop:
     again = " ".join(map(shlex.quote, ["python", *sys.argv]))
     _fail(f"{stop}; go on with: {again}", stop.exit_code)
+  except BrokenPipeError:  # Whoever read the output, such as head, has left.
+    os._exit(141)
   except OSError as error:
     if error.errno not in NOT_WRITABLE:
       raise

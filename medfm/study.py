@@ -13,7 +13,7 @@ from medfm import predictions, scoring, setup, spec, train, workdir
 from medfm import step as steps
 from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
-from medfm.data import splits
+from medfm.data import leakage, splits
 from medfm.evals import paired
 from medfm.report import html, tables
 from medfm.types import Folders, Info, Split, UserError
@@ -45,8 +45,8 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
     if jobs:  # Whatever was wrong has been said, and left no workdir behind.
       workdir.claim(place, config)
       _introduce(place)
-    for name, (job, leakage, weights) in jobs.items():
-      _stage(place, results, name, job, leakage, weights)
+    for name, (job, found, weights) in jobs.items():
+      _stage(place, results, name, job, found, weights)
     if not results["finished"]:
       results["comparisons"] = _comparisons(place, built, results)
       results["finished"] = True
@@ -186,12 +186,13 @@ def _jobs(
     key = repr((run.data.func, sorted(run.data.keywords.items())))
     if key not in known:
       known[key] = setup.dataset(run, folders)
-    data, leakage = known[key]
-    jobs[name] = (train.job(run, data), leakage, weights)
+      print(f"{known[key][0].info.name}: {leakage.line(known[key][1])}")
+    data, found = known[key]
+    jobs[name] = (train.job(run, data), found, weights)
   return jobs
 
 
-def _stage(place, results, name, job, leakage, weights) -> None:
+def _stage(place, results, name, job, found, weights) -> None:
   """Trains and evaluates one stage, and adds it to the results."""
   own, data, parts = folder(place, name), job.data, job.parts
   run, split = parts.run, job.split
@@ -237,7 +238,7 @@ def _stage(place, results, name, job, leakage, weights) -> None:
       "classes": data.info.classes,
       "units": data.info.units,
       "card": data.card,
-      "leakage": leakage,
+      "leakage": found,
       "splits": splits.manifest(data),
       "train_used": len(split),
     },

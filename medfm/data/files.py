@@ -51,7 +51,7 @@ def find(
   for name in names:
     if (downloads / name).exists():
       return downloads / name
-  place = folders.raw or "the data folder"
+  place = folders.raw or "a folder that --data_dir or MEDFM_DATA_DIR names"
   missing = (
     f"{what}: {' or '.join(names)} is missing: get it from {url} and put it "
     f"into {place}"

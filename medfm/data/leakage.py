@@ -64,6 +64,22 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
   return {"pairs": pairs, "within": within, "near_rule": _rule(splits)}
 
 
+def line(report: dict[str, Any]) -> str:
+  """What was found between the splits, as one line for the terminal."""
+  words = {"patients": "of shared patients", "exact": "equal", "near": "alike"}
+  found = []
+  for names, pair in report["pairs"].items():
+    counts = [
+      "patients unknown"
+      if pair[kind] is None and kind == "patients"
+      else f"{pair[kind]['count']} {word}"
+      for kind, word in words.items()
+      if pair[kind] is not None or kind == "patients"
+    ]
+    found.append(f"{names} {', '.join(counts)}")
+  return "leakage: " + "; ".join(found)
+
+
 def refuse(report: dict[str, Any]) -> None:
   """Raises UserError where a patient is in two splits; names no patient."""
   for names, pair in report["pairs"].items():

@@ -188,3 +188,13 @@ def test_a_patient_in_two_splits_is_refused_without_being_named():
 
 def test_copies_alone_are_not_refused():
   leakage.refuse(leakage.leakage(_dataset(train=_images(3), test=_images(3))))
+
+
+def test_the_line_for_the_terminal_names_what_was_found():
+  train, test = _images(3), _images(3, prefix="t")
+  line = leakage.line(leakage.leakage(_dataset(train=train, test=test)))
+  assert line == "leakage: train/test patients unknown, 3 equal, 0 alike"
+  shared = _images(2, seed=1, patients=np.array(["a", "b"]))
+  other = _images(2, seed=2, prefix="t", patients=np.array(["b", "c"]))
+  line = leakage.line(leakage.leakage(_dataset(train=shared, test=other)))
+  assert "1 of shared patients, 0 equal" in line
