@@ -109,6 +109,35 @@ def optimizer(
   return chain, rate
 
 
+def layerwise(
+  *, groups: Sequence[str], decay: float
+) -> tuple[tuple[str, float], ...]:
+  """`lr_rules` that lower the rate layer by layer towards the input.
+
+  Of n groups the last gets decay, the one before decay^2, ..., the first
+  decay^n; what is in none (heads, last norms) keeps the full rate (Howard and
+  Ruder 2018, Clark et al. 2020).
+
+  groups: regexes on paths, from the input on; `transformer_layers(12)`, or
+    for a ResNet (r"/(conv1|norm1)/", "layer1_", "layer2_", ...).
+  """
+  if not 0 < decay <= 1:
+    raise UserError(f"layerwise: decay={decay} is outside (0, 1]")
+  count = len(groups)
+  return tuple(
+    (group, decay ** (count - index)) for index, group in enumerate(groups)
+  )
+
+
+def transformer_layers(depth: int) -> tuple[str, ...]:
+  """Groups for `layerwise`: what embeds, then each of `depth` blocks.
+
+  For models whose blocks are apart; stacked ones share one rate.
+  """
+  embedding = r"(^|/)(embed_\w+|cls|positions|tokens)(/|$)"
+  return (embedding, *(rf"(^|/)block{index}/" for index in range(depth)))
+
+
 def _named(name, rate, weight_decay, decayed, options):
   """One of optax's optimizers, with weight decay where it belongs."""
   factory = getattr(optax, _OTHER_NAMES.get(name, name), None)

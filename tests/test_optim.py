@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from medfm import optim
+from medfm import optim, tree
 from medfm.types import UserError
 
 PARAMS = {"a": {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}}
@@ -103,3 +103,25 @@ def test_the_rate_warms_up_and_falls_to_its_end():
 def test_an_unknown_schedule_is_refused():
   with pytest.raises(UserError, match="unknown schedule"):
     optim.learning_rate(10, lr=1.0, schedule="triangle")
+
+
+def test_layers_nearer_the_input_learn_more_slowly():
+  rules = optim.layerwise(groups=optim.transformer_layers(2), decay=0.5)
+  leaf = jnp.zeros(())
+  params = {
+    "model": {
+      "embed_tokens": {"embedding": leaf},
+      "block0": {"norm1": {"scale": leaf}},
+      "block1": {"norm1": {"scale": leaf}},
+      "norm": {"scale": leaf},
+      "head": {"bias": leaf},
+    }
+  }
+  found = tree.paths(tree.select(params, (*rules, (".*", 1.0))))
+  assert found == {
+    "model/block0/norm1/scale": 0.25,
+    "model/block1/norm1/scale": 0.5,
+    "model/embed_tokens/embedding": 0.125,
+    "model/head/bias": 1.0,
+    "model/norm/scale": 1.0,
+  }

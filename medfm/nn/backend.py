@@ -7,6 +7,7 @@ values and gradients take over.
 """
 
 import jax
+import jax.numpy as jnp
 
 SMALL_OUTPUT = 16
 """Output places (height x width) up to which a CPU convolution is a dot."""
@@ -25,3 +26,19 @@ def conv_as_dot(places: int) -> bool:
 def pool_by_index() -> bool:
   """Whether max pooling remembers its winners instead of searching again."""
   return on_cpu()
+
+
+def attention(query: jax.Array, key: jax.Array) -> str:
+  """The implementation of `jax.nn.dot_product_attention` for [B,L,heads,D].
+
+  cuDNN's fused kernels take 16-bit floats, heads of at most 128 in multiples
+  of 8, and with a mask even lengths; everything else goes through XLA.
+  """
+  fits = (
+    jax.default_backend() == "gpu"
+    and query.dtype in (jnp.bfloat16, jnp.float16)
+    and query.shape[-1] <= 128
+    and query.shape[-1] % 8 == 0
+    and query.shape[1] % 2 == key.shape[1] % 2 == 0
+  )
+  return "cudnn" if fits else "xla"

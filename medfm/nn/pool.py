@@ -56,6 +56,9 @@ def _forward(x, window, strides):
   taps = list(windows.taps(x, window, strides))
   for index in reversed(range(len(taps) - 1)):
     winner = jnp.where(taps[index] == y, jnp.uint8(index), winner)
+  # Without the barrier XLA computes both anew in each fusion that reads them,
+  # the gradients' too, from an input four times their size.
+  y, winner = lax.optimization_barrier((y, winner))
   # The shape travels as an empty array: residuals must be arrays.
   return y, (winner, jnp.zeros((0, *x.shape[1:]), jnp.bool_))
 

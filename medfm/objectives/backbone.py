@@ -1,6 +1,7 @@
 """What every objective does with its dataset's description and its model."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,19 +13,24 @@ _FACTORY = {
   "multiclass": "classify.multiclass",
   "multilabel": "classify.multilabel",
   "regression": "regress.regression",
+  "tokens": "language.token_labels",
 }
 
 
 def backbone(info: Info, model: Callable, *, outputs: int) -> nn.Module:
-  """The model with as many outputs and categorical levels as the data has.
+  """The model with as many outputs, levels and token ids as the data has.
 
   model: a module's class with its configuration bound. It receives `outputs`
-    and, only where the data has categorical columns, `levels`.
+    and, only where the data has categorical columns, `levels`, or where it
+    has tokens, `vocabulary`.
   """
+  settings: dict[str, Any] = {}
   if info.categorical:
     levels = tuple(len(values) for values in info.categorical.values())
-    return model(outputs=outputs, levels=levels)
-  return model(outputs=outputs)
+    settings["levels"] = levels
+  if info.vocabulary:
+    settings["vocabulary"] = info.vocabulary
+  return model(outputs=outputs, **settings)
 
 
 def expect_task(info: Info, task: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from medfm import tree
 from medfm.types import UserError
+from medfm.weights import layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ def transferred(
 
   Args:
     fresh: a tree of arrays.
-    loaded: another tree of arrays.
+    loaded: another tree of arrays; whether its blocks are stacked or not.
     may_be_fresh: regexes of paths that may keep their fresh values.
     may_be_unused: regexes of loaded paths that may go unused.
 
@@ -54,7 +55,7 @@ def transferred(
     UserError: a leaf of another shape, or one that stays fresh or unused
       without being declared so.
   """
-  new, old = tree.paths(fresh), tree.paths(loaded)
+  new, old = tree.paths(fresh), layers.like(fresh, loaded)
 
   def declared(path, patterns):
     return any(re.search(pattern, path) for pattern in patterns)

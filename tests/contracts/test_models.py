@@ -13,15 +13,22 @@ from flax import linen as nn
 
 import medfm.models
 from medfm import tree
+from medfm.models.bert import Bert
 from medfm.models.cnn import CNN
+from medfm.models.gpt import GPT
 from medfm.models.linear import Linear
 from medfm.models.mlp import MLP
 from medfm.models.resnet import ResNet
+from medfm.models.rnn import RNN
 from medfm.models.tabular_transformer import TabularTransformer
+from medfm.models.vit import ViT
 
 ROWS, OUTPUTS = 4, 3
 _RESNET = functools.partial(ResNet, depth=10, width=4)
 _TRANSFORMER = functools.partial(TabularTransformer, width=8, heads=2, depth=1)
+_TEXT = {"vocabulary": 11, "width": 8, "depth": 2}
+_BERT = functools.partial(Bert, heads=2, length=6, **_TEXT)
+_GPT = functools.partial(GPT, heads=2, length=6, **_TEXT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +76,31 @@ CASES = {
   "tabular transformer without categories": Case(
     _TRANSFORMER, "numeric", drops=True
   ),
+  "bert": Case(_BERT, "text", drops=True),
+  "bert pre-norm": Case(
+    functools.partial(_BERT, pre_norm=True, pooling="mean", scan_layers=True),
+    "text",
+    drops=True,
+  ),
+  "gpt": Case(_GPT, "text", drops=True),
+  "gpt modern": Case(
+    functools.partial(_GPT, rotary=True, norm="rms", gated=True, remat=True),
+    "text",
+    drops=True,
+  ),
+  "rnn": Case(functools.partial(RNN, **_TEXT), "text", drops=True),
+  "rnn gru": Case(
+    functools.partial(
+      RNN, cell="gru", bidirectional=False, pooling="last", **_TEXT
+    ),
+    "text",
+    drops=True,
+  ),
+  "vit": Case(
+    functools.partial(ViT, patch=4, width=8, depth=2, heads=2, dropout=0.1),
+    "small image",
+    drops=True,
+  ),
 }
 
 
@@ -82,6 +114,13 @@ def _batch(kind):
     "features": features,
     "categories": np.array([[0, 2], [1, -1], [-1, 0], [0, 1]], "int32"),
     "mask_features": np.eye(ROWS, 5, dtype=bool),
+    "tokens": generator.integers(1, 11, (ROWS, 6)).astype("int32"),
+    "segment": np.array(
+      [[1] * 6, [1] * 4 + [0] * 2, [1] * 3 + [0] * 3, [1] * 2 + [2] * 4],
+      "int32",
+    ),
+    "positions": np.array([[*range(6)]] * 3 + [[0, 1, 0, 1, 2, 3]], "int32"),
+    "token_type": np.array([[0, 0, 0, 1, 1, 1]] * ROWS, "int32"),
   }
   keys = {
     "image": ["image"],
@@ -89,8 +128,11 @@ def _batch(kind):
     "categories": ["categories"],
     "table": ["features", "categories"],
     "masked table": ["features", "categories", "mask_features"],
-  }[kind]
+    "text": ["tokens", "segment", "positions", "token_type"],
+  }.get(kind, [])
   shared = {"weight": np.ones(ROWS, "float32"), "id": np.arange(ROWS) + 5}
+  if kind == "small image":
+    return {"image": arrays["image"][:, :8, :8]} | shared
   return {key: arrays[key] for key in keys} | shared
 
 
@@ -155,6 +197,9 @@ def test_results_have_the_promised_shapes(name):
   assert result["logits"].shape == (ROWS, OUTPUTS)
   assert result["embedding"].shape[0] == ROWS
   assert result["embedding"].ndim == 2
+  if CASES[name].kind == "text":
+    width = result["embedding"].shape[1]
+    assert result["tokens"].shape == (ROWS, 6, width)
   if "transformer" in name:
     width = result["embedding"].shape[1]
     columns = _batch(CASES[name].kind)

@@ -13,10 +13,15 @@ import pytest
 
 import medfm.objectives
 from medfm import tree
+from medfm.models.bert import Bert
+from medfm.models.gpt import GPT
 from medfm.models.mlp import MLP
 from medfm.models.resnet import ResNet
+from medfm.models.rnn import RNN
 from medfm.models.tabular_transformer import TabularTransformer
 from medfm.objectives.classify import multiclass, multilabel
+from medfm.objectives.language import causal_lm, masked_lm, token_labels
+from medfm.objectives.lora import lora
 from medfm.objectives.masked_features import masked_features
 from medfm.objectives.regress import regression
 from medfm.types import Info, Objective
@@ -26,6 +31,7 @@ _MLP = functools.partial(MLP, widths=(16,), dropout=0.1)
 _TRANSFORMER = functools.partial(
   TabularTransformer, width=16, heads=2, depth=1, dropout=0.1
 )
+_TEXT = {"width": 16, "depth": 1, "dropout": 0.1}
 
 
 def _image():
@@ -57,7 +63,47 @@ CASES = {
   "multilabel": (multilabel, _MLP, toy.multilabel, True),
   "regression": (regression, _MLP, toy.regression, True),
   "masked_features": (masked_features, _TRANSFORMER, toy.unlabelled, True),
+  "masked_lm": (
+    masked_lm,
+    functools.partial(Bert, heads=2, **_TEXT),
+    toy.text,
+    True,
+  ),
+  "masked_lm whole words": (
+    functools.partial(masked_lm, whole_word=True, mask_rate=0.4),
+    functools.partial(Bert, heads=2, **_TEXT),
+    toy.text,
+    True,
+  ),
+  "causal_lm": (
+    causal_lm,
+    functools.partial(GPT, heads=2, **_TEXT),
+    toy.text,
+    True,
+  ),
+  "token_labels": (
+    token_labels,
+    functools.partial(RNN, **_TEXT),
+    toy.token_labels,
+    True,
+  ),
+  "multiclass text": (
+    multiclass,
+    functools.partial(Bert, heads=2, **_TEXT),
+    toy.text_classes,
+    True,
+  ),
 }
+
+
+def adapted(info, *, model):
+  """LoRA around classification, as a factory like the others."""
+  inner = functools.partial(multiclass, model=model)
+  return lora(info, objective=inner, targets=("kernel$",), rank=4)
+
+
+# Factory, model, data, and whether examples are independent in training.
+CASES["lora"] = (adapted, _MLP, toy.multiclass, True)
 
 
 @functools.cache
@@ -103,6 +149,7 @@ def _slope(name):
 
 def test_every_objective_has_a_case():
   covered = {getattr(case[0], "func", case[0]) for case in CASES.values()}
+  covered.add(lora)  # Through `adapted`.
   for module in pkgutil.iter_modules(medfm.objectives.__path__):
     found = importlib.import_module(f"medfm.objectives.{module.name}")
     for item in vars(found).values():
@@ -139,7 +186,7 @@ def test_updates_replace_the_collections_that_are_not_trained(name):
 def test_the_backbone_is_under_model(name):
   paths = tree.paths(_case(name)[2]["params"])
   scopes = {path.split("/")[0] for path in paths}
-  assert scopes - {"decoder"} == {"model"}
+  assert scopes - {"decoder", "lora"} == {"model"}
 
 
 def test_sums_over_micro_batches_equal_the_full_batch(independent):

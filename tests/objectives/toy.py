@@ -64,3 +64,52 @@ def regression():
 
 def unlabelled():
   return info("none"), table()
+
+
+SPECIAL = {"pad": 0, "cls": 1, "sep": 2, "mask": 3}
+VOCABULARY = 20
+
+
+def text():
+  """Rows of 9 tokens: [CLS] and [SEP] around texts, some padded or packed."""
+  generator = np.random.default_rng(2)
+  tokens = generator.integers(4, VOCABULARY, (ROWS, 9))
+  segment = np.ones((ROWS, 9))
+  segment[1, 6:] = segment[4, 3:] = 0
+  segment[2, 5:] = segment[6, 4:] = 2
+  tokens[:, 0] = SPECIAL["cls"]
+  tokens[segment == 0] = SPECIAL["pad"]
+  tokens[0, 8] = tokens[3, 8] = SPECIAL["sep"]
+  positions = np.broadcast_to(np.arange(9), (ROWS, 9)).copy()
+  positions[2, 5:] -= 5
+  positions[6, 4:] -= 4
+  start = np.ones((ROWS, 9))
+  start[:, [2, 3, 6]] = 0
+  batch = {
+    "tokens": tokens,
+    "segment": segment,
+    "positions": positions,
+    "word_start": start,
+    "id": np.arange(ROWS),
+  }
+  batch = {key: array.astype("int32") for key, array in batch.items()}
+  batch["weight"] = np.ones(ROWS, "float32")
+  return text_info("none"), batch
+
+
+def text_info(task, **more):
+  return Info("toy", task, vocabulary=VOCABULARY, special=SPECIAL, **more)
+
+
+def text_classes():
+  label = np.array([0, 1, 2, 0, 1, 2, 0, -1], "int32")
+  info = text_info("multiclass", classes=("p", "q", "r"), counts=(3, 2, 2))
+  return info, {**text()[1], "label": label}
+
+
+def token_labels():
+  batch = text()[1]
+  label = np.where(batch["segment"] > 0, batch["tokens"] % 3, -1)
+  label[:, 0] = -1
+  info = text_info("tokens", classes=("O", "B-x", "I-x"))
+  return info, {**batch, "label": label.astype("int32")}

@@ -1,0 +1,296 @@
+"""Language: hidden tokens, next tokens, and a label for every token.
+
+Terms are [B] and `weight` is the share of a row's places that count, so that
+the weighted mean over rows is the mean over tokens, however texts are padded,
+packed, or divided into batches. Perplexity is exp of that mean.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from medfm import rng
+from medfm.nn import forward, text
+from medfm.nn.activation import activation
+from medfm.nn.dropout import Dropout
+from medfm.nn.transformer import normalisation
+from medfm.objectives import masking
+from medfm.objectives.backbone import backbone, expect_task, known_mean
+from medfm.types import Batch, Info, Objective, UserError
+
+
+def masked_lm(
+  info: Info,
+  *,
+  model: Callable,
+  mask_rate: float = 0.15,
+  whole_word: bool = False,
+) -> Objective:
+  """Restores hidden tokens from both sides (Devlin et al. 2019).
+
+  What is hidden is drawn anew at every step (`masking.masked`). Logits of the
+  vocabulary are computed at the hidden places alone, which changes no loss.
+  Terms: `loss`, `accuracy`, `weight`. `predict` hides by a fixed key and
+  returns those and the `embedding` of the text with nothing hidden.
+
+  model: one of tokens that looks both ways, such as `bert.Bert`; its token
+    embedding is the decoder's too, `decoder` has the rest.
+  """
+  _expect_vocabulary(info)
+  if not 0 < mask_rate < 1:
+    raise UserError(f"mask_rate={mask_rate} is outside (0, 1)")
+  if "mask" not in info.special:
+    raise UserError(
+      f"objective: the tokenizer of {info.name} has no [MASK] token; use "
+      "medfm.objectives.language.causal_lm or a BERT's tokenizer"
+    )
+  net = backbone(info, model, outputs=0)
+  decoder = TiedDecoder(info.vocabulary, epsilon=getattr(net, "epsilon", 1e-12))
+
+  def init(key, batch):
+    key, other = jax.random.split(key)
+    variables = forward.init(net, key, batch)
+    outputs, _ = forward.apply(net, variables, batch)
+    table = variables["params"]["model"]["embed_tokens"]["embedding"]
+    states = outputs["tokens"][:, :1]
+    return forward.merge(
+      variables, forward.init(decoder, other, states, table, scope="decoder")
+    )
+
+  def terms_of(variables, batch, mask_key, **training):
+    hidden = masking.masked(
+      batch, info, mask_key, rate=mask_rate, whole_word=whole_word
+    )
+    outputs, updates = forward.apply(
+      net, variables, {**batch, "tokens": hidden.tokens}, **training
+    )
+    logits, _ = forward.apply(
+      decoder,
+      variables,
+      text.at(outputs["tokens"], hidden.places),
+      variables["params"]["model"]["embed_tokens"]["embedding"],
+      scope="decoder",
+    )
+    label = jnp.take_along_axis(batch["tokens"], hidden.places, 1)
+    length = batch["tokens"].shape[1]
+    return _terms(logits, label, hidden.known, length), updates
+
+  def loss(variables, batch, key):
+    mask_key, drop_key = jax.random.split(key)
+    return terms_of(variables, batch, mask_key, train=True, key=drop_key)
+
+  def predict(variables, batch):
+    terms, _ = terms_of(variables, batch, rng.stream(0, "masked_lm/evaluation"))
+    clean, _ = forward.apply(net, variables, batch)
+    return {**terms, "embedding": clean["embedding"]}
+
+  return Objective(init, loss, predict)
+
+
+def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
+  """Predicts each token from those before it, within its segment.
+
+  Terms: `loss`, `accuracy`, `weight`. `predict` returns those, `embedding`,
+  and `log_probs` [B,L], of each token after those before it (0 where nothing
+  is before it, or it is padding): their sum over an answer is its likelihood.
+
+  model: one of tokens that looks back alone, such as `gpt.GPT`.
+  chunks: logits [B,L,V] are computed in so many parts of L, again for the
+    gradient, and never stand in memory at once; must divide L.
+  """
+  _expect_vocabulary(info)
+  net = backbone(info, model, outputs=0)
+
+  def init(key, batch):
+    return forward.init(net, key, batch)
+
+  def scored(variables, batch, **training):
+    outputs, updates = forward.apply(net, variables, batch, **training)
+    table = variables["params"]["model"]["embed_tokens"]["embedding"]
+    label, known = _next(batch)
+    result = _in_chunks(chunks, outputs["tokens"], label, table)
+    return outputs, known, result, updates
+
+  def loss(variables, batch, key):
+    _, known, result, updates = scored(variables, batch, train=True, key=key)
+    return _weighed(*result, known, known.shape[1]), updates
+
+  def predict(variables, batch):
+    outputs, known, result, _ = scored(variables, batch)
+    log_probs = jnp.where(known, -result[0], 0)[:, :-1]
+    return {
+      **_weighed(*result, known, known.shape[1]),
+      "embedding": outputs["embedding"],
+      "log_probs": jnp.pad(log_probs, ((0, 0), (1, 0))),
+    }
+
+  return Objective(init, loss, predict)
+
+
+def token_labels(
+  info: Info,
+  *,
+  model: Callable,
+  dropout: float = 0.1,
+  label_smoothing: float = 0.0,
+) -> Objective:
+  """One class per token: `label` [B,L] int, -1 where there is none to learn.
+
+  Cross-entropy over `info.classes` (IOB tags for named entities) of a linear
+  read-out of the model's states, `decoder/head`.
+  Terms: `loss`, `accuracy`, `weight`. `predict`: `probs` [B,L,K],
+  `embedding` [B,E].
+
+  dropout: of the states before the read-out.
+  """
+  expect_task(info, "tokens")
+  net = backbone(info, model, outputs=0)
+  decoder = TokenHead(len(info.classes), dropout)
+
+  def init(key, batch):
+    key, other = jax.random.split(key)
+    variables = forward.init(net, key, batch)
+    outputs, _ = forward.apply(net, variables, batch)
+    head = forward.init(
+      decoder, other, outputs["tokens"], batch["id"], scope="decoder"
+    )
+    return forward.merge(variables, head)
+
+  def read(variables, batch, **training):
+    keys = [None, None]
+    if training:
+      keys = jax.random.split(training["key"])
+    outputs, updates = forward.apply(
+      net, variables, batch, **{**training, "key": keys[0]}
+    )
+    logits, _ = forward.apply(
+      decoder,
+      variables,
+      outputs["tokens"],
+      batch["id"],
+      scope="decoder",
+      **{**training, "key": keys[1]},
+    )
+    return outputs, logits, updates
+
+  def loss(variables, batch, key):
+    _, logits, updates = read(variables, batch, train=True, key=key)
+    label = batch["label"]
+    length = label.shape[1]
+    return _terms(
+      logits, jnp.maximum(label, 0), label >= 0, length, label_smoothing
+    ), updates
+
+  def predict(variables, batch):
+    outputs, logits, _ = read(variables, batch)
+    return {
+      "probs": jax.nn.softmax(logits),
+      "embedding": outputs["embedding"],
+    }
+
+  return Objective(init, loss, predict)
+
+
+class TiedDecoder(nn.Module):
+  """States [B,P,E], token embedding [V,E] -> logits [B,P,V].
+
+  BERT's: dense, GELU, norm, the embedding's products, a bias per token.
+  """
+
+  vocabulary: int
+  epsilon: float = 1e-12
+
+  @nn.compact
+  def __call__(self, states: jax.Array, table: jax.Array) -> jax.Array:
+    normal = nn.initializers.normal(0.02)
+    x = nn.Dense(states.shape[-1], kernel_init=normal, name="dense")(states)
+    x = normalisation("layer", "norm", self.epsilon)(activation("gelu")(x))
+    bias = self.param("bias", nn.initializers.zeros, (self.vocabulary,))
+    if x.shape[-1] != table.shape[-1]:
+      raise UserError(
+        f"masked_lm: states of width {x.shape[-1]} cannot share a token "
+        f"embedding of width {table.shape[-1]}; set model.embed to the former"
+      )
+    return text.vocabulary_logits(x, table) + bias.reshape(1, 1, -1)
+
+
+class TokenHead(nn.Module):
+  """States [B,L,E] -> logits [B,L,K]."""
+
+  classes: int
+  dropout: float
+
+  @nn.compact
+  def __call__(
+    self, states: jax.Array, ids: jax.Array, *, train: bool = False
+  ) -> jax.Array:
+    x = Dropout(self.dropout)(states, ids, train=train)
+    return nn.Dense(self.classes, name="head")(x)
+
+
+def _expect_vocabulary(info: Info) -> None:
+  if not info.vocabulary:
+    raise UserError(
+      f"objective: {info.name} has no tokens; a language objective needs a "
+      "data set of text"
+    )
+
+
+def _next(batch: Batch) -> tuple[jax.Array, jax.Array]:
+  """The token after each place [B,L], and whether it is of the same text."""
+  tokens = batch["tokens"]
+  segment = batch.get("segment", jnp.ones_like(tokens))
+  known = (segment[:, 1:] == segment[:, :-1]) & (segment[:, 1:] > 0)
+  after = ((0, 0), (0, 1))
+  return jnp.pad(tokens[:, 1:], after), jnp.pad(known, after)
+
+
+def _in_chunks(chunks, states, label, table):
+  """Losses and whether the likeliest is right, [B,L] each, part by part."""
+  length = states.shape[1]
+  if length % chunks:
+    raise UserError(
+      f"objective.chunks={chunks} does not divide {length} tokens"
+    )
+
+  @jax.checkpoint
+  def part(cut):
+    return _token_terms(text.vocabulary_logits(cut[0], table), cut[1])
+
+  if chunks == 1:
+    return _token_terms(text.vocabulary_logits(states, table), label)
+  cut = jax.tree.map(
+    lambda x: x.reshape(x.shape[0], chunks, -1, *x.shape[2:]).swapaxes(0, 1),
+    (states, label),
+  )
+  return tuple(
+    x.swapaxes(0, 1).reshape(x.shape[1], length) for x in jax.lax.map(part, cut)
+  )
+
+
+def _token_terms(logits, label, label_smoothing=0.0):
+  """The loss and whether the likeliest class is right, at every place."""
+  right = (logits.argmax(-1) == label).astype(jnp.float32)
+  if not label_smoothing:
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, label)
+    return losses, right
+  target = jax.nn.one_hot(label, logits.shape[-1])
+  target = optax.smooth_labels(target, label_smoothing)
+  return optax.softmax_cross_entropy(logits, target), right
+
+
+def _terms(logits, label, known, length, label_smoothing=0.0):
+  losses, right = _token_terms(logits, label, label_smoothing)
+  return _weighed(losses, right, known, length)
+
+
+def _weighed(losses, right, known, length):
+  """Terms [B]: means over the known places, and their share of a row."""
+  return {
+    "loss": known_mean(losses, known),
+    "accuracy": known_mean(right, known),
+    "weight": known.sum(-1, dtype=jnp.float32) / length,
+  }

@@ -1,0 +1,115 @@
+"""Which tokens masked language modelling hides, and behind what."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from medfm import rng
+from medfm.types import Batch, Info, UserError
+
+WORD_SLACK = 8
+"""Places kept for the last whole word beyond the share to be hidden."""
+
+STRUCTURAL = ("pad", "cls", "sep", "mask", "bos", "eos")
+
+
+class Masked(NamedTuple):
+  """What one draw hides of tokens [B,L], at most P places a row.
+
+  tokens: [B,L] with the hidden ones replaced.
+  places: [B,P], in no order; known: [B,P], which of them count.
+  """
+
+  tokens: jax.Array
+  places: jax.Array
+  known: jax.Array
+
+
+def masked(
+  batch: Batch,
+  info: Info,
+  key: jax.Array,
+  *,
+  rate: float,
+  whole_word: bool,
+) -> Masked:
+  """Hides round(rate * n) of the n ordinary tokens of each row, 1 at least.
+
+  Of what is hidden 80 % become [MASK], 10 % a random token and 10 % stay
+  (Devlin et al. 2019). Draws belong to the example (`id`), anew each step.
+
+  whole_word: words are hidden as a whole or not at all, in random order until
+    the share is reached; `word_start` [B,L] says where words begin. A word
+    that would end beyond the places there are ends the row's draw.
+  """
+  tokens = jnp.asarray(batch["tokens"])
+  length = tokens.shape[1]
+  ordinary = _ordinary(batch, info)
+  count = ordinary.sum(1, keepdims=True)
+  budget = jnp.maximum(jnp.round(rate * count), 1)
+  room = min(
+    math.ceil(rate * length) + (WORD_SLACK if whole_word else 0), length
+  )
+  keys = rng.per_example(key, batch["id"])
+  draws = jax.vmap(lambda k: jax.random.uniform(k, (3, length), minval=1e-6))(
+    keys
+  )
+  score = draws[:, 0]
+  if whole_word:
+    score = _of_word(score, batch, ordinary)
+  # Hidden first: by score, ties (the pieces of a word) from left to right.
+  order = jnp.argsort(jnp.where(ordinary, -score, 1.0), 1, stable=True)
+  rank = jnp.arange(length)[None]
+  chosen = (rank < budget) & (rank < count)
+  if whole_word:
+    sorted_score = jnp.take_along_axis(score, order, 1)
+    chosen = _whole(sorted_score, budget, room) & (rank < count)
+  places, known = order[:, :room], chosen[:, :room]
+  kind = jnp.take_along_axis(draws[:, 1], places, 1)
+  drawn = jnp.take_along_axis(draws[:, 2], places, 1) * info.vocabulary
+  other = jnp.minimum(drawn.astype(tokens.dtype), info.vocabulary - 1)
+  own = jnp.take_along_axis(tokens, places, 1)
+  new = jnp.where(kind < 0.8, info.special["mask"], other)
+  new = jnp.where((kind < 0.9) & known, new, own)
+  rows = jnp.arange(tokens.shape[0])[:, None]
+  hidden = tokens.at[rows, places].set(new.astype(tokens.dtype))
+  return Masked(hidden, places, known)
+
+
+def _ordinary(batch: Batch, info: Info) -> jax.Array:
+  """[B,L]: neither padding nor a token of the tokenizer's own."""
+  tokens = batch["tokens"]
+  found = batch.get("segment", jnp.ones_like(tokens)) > 0
+  for role in STRUCTURAL:
+    if role in info.special:
+      found &= tokens != info.special[role]
+  return found
+
+
+def _of_word(score, batch, ordinary):
+  """Every token's score replaced by that of its word's first token."""
+  if "word_start" not in batch:
+    raise UserError(
+      "whole_word=True needs `word_start` [B,L] in the data; set "
+      "objective.whole_word=False"
+    )
+  # What is not ordinary is a word of its own, so that it parts its neighbours.
+  start = (batch["word_start"] > 0) | ~ordinary
+  places = jnp.arange(score.shape[1])[None]
+  first = jax.lax.cummax(jnp.where(start, places, 0), axis=1)
+  return jnp.take_along_axis(score, first, 1)
+
+
+def _whole(score, budget, room):
+  """[B,L]: whether the word at each rank begins in the budget and fits."""
+  length = score.shape[1]
+  rank = jnp.broadcast_to(jnp.arange(length)[None], score.shape)
+  change = score[:, 1:] != score[:, :-1]
+  edge = jnp.ones_like(change[:, :1])
+  begins = jnp.concatenate([edge, change], 1)
+  ends = jnp.concatenate([change, edge], 1)
+  begin = jax.lax.cummax(jnp.where(begins, rank, 0), axis=1)
+  end = jax.lax.cummin(jnp.where(ends, rank, length - 1), axis=1, reverse=True)
+  return (begin < budget) & (end < room)

@@ -1,0 +1,189 @@
+"""Weights that others trained, in; and ours as others read them, out."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flax import linen as nn
+
+from medfm import tree
+from medfm.types import UserError
+from medfm.weights import (
+  bert,
+  gpt2,
+  layers,
+  mapping,
+  resnet,
+  safetensors_file,
+  torch_file,
+  vit,
+)
+
+LAYOUTS = {layout.TYPE: layout for layout in (bert, gpt2, vit, resnet)}
+_MODELS = {"Bert": bert, "GPT": gpt2, "ViT": vit, "ResNet": resnet}
+_TORCH = ("pytorch_model.bin",)
+_TORCH_INDEX = "pytorch_model.bin.index.json"
+_SUFFIXES = (".bin", ".pt", ".pth", ".safetensors")
+_UNSEEN = ("activation", "epsilon", "pre_norm", "norm", "rotary", "gated")
+"""Settings that change what a model computes but no leaf's shape."""
+
+
+def holds(path: Path) -> bool:
+  """Whether there are public weights: a file of them, or a folder with one."""
+  if path.is_file():
+    return path.suffix in _SUFFIXES
+  names = (safetensors_file.NAME, safetensors_file.INDEX, *_TORCH, _TORCH_INDEX)
+  return any((path / name).is_file() for name in names)
+
+
+def read(path: Path, model: Callable | None = None) -> dict[str, Any]:
+  """Variables of public weights; `params/unread` has what has no place.
+
+  path: a folder in the Hugging Face layout (config.json beside safetensors,
+    shards and their index, or pytorch_model.bin), or such a file; a ResNet of
+    torchvision or timm needs no config.json.
+  model: the model's class with its settings bound; one that would compute
+    something else from these weights is refused.
+
+  Raises:
+    UserError: a damaged or hostile file, an unknown kind of model, or other
+      settings.
+  """
+  tensors = _tensors(path)
+  layout, config = _layout(path, tensors)
+  settings = layout.settings(config)
+  _compare(path, settings, getattr(model, "keywords", {}))
+  kind = (config.get("architectures") or ["Model"])[0]
+  table = layout.leaves(settings, kind)
+  return mapping.imported(table, layout.canonical(tensors), str(path))
+
+
+def settings(path: Path) -> dict[str, Any]:
+  """The settings of the model that fits public weights, for a config.
+
+  Raises:
+    UserError: no config.json that describes a model known here.
+  """
+  layout, config = _layout(path, {})
+  found = layout.settings(config)
+  return {k: v for k, v in found.items() if k not in ("channels", "vocabulary")}
+
+
+def write(
+  folder: Path,
+  variables: Mapping[str, Any],
+  model: nn.Module,
+  *,
+  shard_bytes: int = 5 * 10**9,
+) -> list[str]:
+  """Writes variables in the Hugging Face layout; returns the tensors' names.
+
+  Args:
+    variables: as objectives have them, {"params": {"model": ...}, ...}.
+    model: the module of those variables.
+    shard_bytes: a larger model is cut into shards.
+
+  Raises:
+    UserError: a model or a leaf for which there is no such layout.
+  """
+  name = type(model).__name__
+  if name not in _MODELS:
+    raise UserError(
+      f"{name} has no public layout; those that have are {', '.join(_MODELS)}"
+    )
+  layout = _MODELS[name]
+  flat = tree.paths(variables)
+  variables = mapping.nested(layers.apart(flat))
+  chosen = {field: getattr(model, field) for field in model.__annotations__}
+  chosen |= _sizes(variables, chosen)
+  kind = layout.kind(variables["params"])
+  config = layout.config(chosen, kind)
+  tensors = mapping.exported(layout.leaves(chosen, kind), variables)
+  config |= _classes(tensors)
+  if layout is resnet:
+    tensors = resnet.completed(tensors)
+  safetensors_file.write(folder, tensors, config, shard_bytes=shard_bytes)
+  return list(tensors)
+
+
+def _tensors(path: Path) -> dict[str, Any]:
+  if path.is_file():
+    if path.suffix == ".safetensors":
+      return safetensors_file.read(path)
+    return torch_file.read(path)
+  if (path / safetensors_file.NAME).is_file() or (
+    path / safetensors_file.INDEX
+  ).is_file():
+    return safetensors_file.read(path)
+  if (path / _TORCH_INDEX).is_file():
+    return _torch_shards(path)
+  return torch_file.read(path / _TORCH[0])
+
+
+def _torch_shards(folder: Path) -> dict[str, Any]:
+  path = folder / _TORCH_INDEX
+  try:
+    names = set(json.loads(path.read_text())["weight_map"].values())
+  except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    raise UserError(f"{path} is damaged: it has no weight_map") from None
+  found: dict[str, Any] = {}
+  for name in sorted(names):
+    if Path(name).name != name:
+      raise UserError(f"{path} names {name!r}, which is outside its folder")
+    found |= torch_file.read(folder / name)
+  return found
+
+
+def _layout(path: Path, tensors: Mapping[str, Any]) -> tuple[Any, dict]:
+  """The layout of a file, and its config."""
+  folder = path.parent if path.is_file() else path
+  config: dict[str, Any] = {}
+  if (folder / "config.json").is_file():
+    config = safetensors_file.read_config(folder)
+  if config.get("model_type") in LAYOUTS:
+    return LAYOUTS[config["model_type"]], config
+  guess = resnet.inferred(tensors)
+  if guess is not None:
+    return resnet, guess
+  raise UserError(
+    f"{folder / 'config.json'} says model_type="
+    f"{config.get('model_type')!r}; known here are {', '.join(LAYOUTS)}"
+  )
+
+
+def _compare(path: Path, theirs: Mapping, ours: Mapping) -> None:
+  for key in _UNSEEN:
+    if key in theirs and key in ours and theirs[key] != ours[key]:
+      raise UserError(
+        f"the weights of {path} are for a model of {key}={theirs[key]!r}, and "
+        f"this one has {key}={ours[key]!r}; set model.{key}"
+      )
+
+
+def _sizes(variables: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict:
+  """What a layout's config says and a module learns from its first batch."""
+  model = variables["params"]["model"]
+  if "positions" in model:
+    places = model["positions"].shape[1] - 1
+    rows = model["embed_patches"]["kernel"].shape[0]
+    return {
+      "hidden": chosen["hidden"] or 4 * chosen["width"],
+      "image": round(places**0.5) * chosen["patch"],
+      "channels": rows // chosen["patch"] ** 2,
+    }
+  if "conv1" in model:
+    return {"channels": model["conv1"]["kernel"].shape[2]}
+  return {"hidden": chosen["hidden"] or 4 * chosen["width"]}
+
+
+def _classes(tensors: Mapping[str, Any]) -> dict[str, Any]:
+  """Names for the outputs of a head; without them there would be two."""
+  for name in ("classifier.bias", "classifier.1.bias"):
+    if name in tensors:
+      names = {str(i): f"LABEL_{i}" for i in range(len(tensors[name]))}
+      return {
+        "id2label": names,
+        "label2id": {label: int(i) for i, label in names.items()},
+      }
+  return {}

@@ -1,0 +1,177 @@
+"""Weights as Hugging Face keeps them: config.json and safetensors files."""
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+from safetensors import numpy as safetensors_numpy
+
+from medfm.types import UserError
+
+Tensors = dict[str, np.ndarray]
+
+NAME = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+HEADER_BYTES = 32 * 2**20
+"""A header beyond this is refused: the largest models need some 10 MB."""
+
+_BITS = {"F64": 64, "F32": 32, "F16": 16, "BF16": 16} | {
+  f"{kind}{bits}": bits for kind in "IU" for bits in (8, 16, 32, 64)
+}
+_BITS["BOOL"] = 8
+
+
+def read(path: Path) -> Tensors:
+  """Name -> array of a safetensors file, or of a folder's file or shards.
+
+  Headers are checked against the files before anything is allocated.
+
+  Raises:
+    UserError: no such file, or one that is damaged or hostile.
+  """
+  if path.is_file():
+    return _read_file(path)
+  if (path / INDEX).is_file():
+    return _read_shards(path)
+  if not (path / NAME).is_file():
+    raise UserError(f"{path} has no {NAME}")
+  return _read_file(path / NAME)
+
+
+def write(
+  folder: Path,
+  tensors: Mapping[str, np.ndarray],
+  config: Mapping[str, Any],
+  *,
+  shard_bytes: int = 5 * 10**9,
+) -> None:
+  """Writes config.json and model.safetensors, or shards and their index.
+
+  A tensor larger than `shard_bytes` has a shard to itself.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  shards: list[Tensors] = [{}]
+  size = 0
+  for name, tensor in tensors.items():
+    if shards[-1] and size + tensor.nbytes > shard_bytes:
+      shards.append({})
+      size = 0
+    shards[-1][name] = np.ascontiguousarray(tensor)
+    size += tensor.nbytes
+  names = [NAME]
+  if len(shards) > 1:
+    count = len(shards)
+    names = [
+      f"model-{index:05d}-of-{count:05d}.safetensors"
+      for index in range(1, count + 1)
+    ]
+    placed = {
+      tensor: name
+      for name, shard in zip(names, shards, strict=True)
+      for tensor in shard
+    }
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    index = {"metadata": {"total_size": total}, "weight_map": placed}
+    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n")
+  for name, shard in zip(names, shards, strict=True):
+    # The metadata tell torch's readers that the layout is theirs.
+    safetensors_numpy.save_file(shard, folder / name, {"format": "pt"})
+  text = json.dumps(dict(config), indent=2, sort_keys=True) + "\n"
+  (folder / "config.json").write_text(text)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+  """The folder's config.json."""
+  path = folder / "config.json"
+  try:
+    config = json.loads(path.read_text())
+  except (OSError, ValueError):
+    raise UserError(f"{path} is missing or no JSON text") from None
+  if not isinstance(config, dict):
+    raise UserError(f"{path} holds no JSON object")
+  return config
+
+
+def _read_shards(folder: Path) -> Tensors:
+  path = folder / INDEX
+  try:
+    placed = json.loads(path.read_text())["weight_map"]
+    files = sorted(set(placed.values()))
+  except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    raise UserError(f"{path} is damaged: it has no weight_map") from None
+  found: Tensors = {}
+  for file in files:
+    if Path(file).name != file:
+      raise UserError(f"{path} names {file!r}, which is outside its folder")
+    for name, tensor in _read_file(folder / file).items():
+      if placed.get(name) != file:
+        raise UserError(f"{folder / file} holds {name}, which {INDEX} does not")
+      found[name] = tensor
+  missing = sorted(set(placed) - set(found))
+  if missing:
+    raise UserError(f"{folder} lacks {len(missing)} tensors: {missing[0]}, ...")
+  return found
+
+
+def _read_file(path: Path) -> Tensors:
+  _check_header(path)
+  try:
+    with safetensors.safe_open(path, "numpy") as file:
+      return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+  except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
+    raise UserError(f"{path} is damaged: {error}") from None
+
+
+def _check_header(path: Path) -> None:
+  """Refuses a header that does not describe the file byte for byte."""
+  try:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+      start = file.read(8)
+      length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+      if length > min(HEADER_BYTES, size - 8):
+        raise UserError(
+          f"{path} is truncated or no safetensors file: its header claims "
+          f"{length} bytes of {size}"
+        )
+      header = json.loads(file.read(length), object_pairs_hook=_without_twins)
+    header.pop("__metadata__", None)
+    spans = sorted(_span(name, entry) for name, entry in header.items())
+  except OSError:
+    raise UserError(f"{path} cannot be read") from None
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
+    raise UserError(f"{path} has a damaged header: {error}") from None
+  place = 0
+  for begin, end, name in spans:
+    if begin != place:
+      raise UserError(f"{path}: {name} overlaps another tensor or leaves a gap")
+    place = end
+  if place != size - 8 - length:
+    raise UserError(
+      f"{path} is truncated or has more than its header says: {place} bytes "
+      f"are promised, {size - 8 - length} there"
+    )
+
+
+def _span(name: str, entry: Mapping[str, Any]) -> tuple[int, int, str]:
+  """Where a tensor lies, once its shape and type are found to fill it."""
+  shape, (begin, end) = entry["shape"], entry["data_offsets"]
+  if entry["dtype"] not in _BITS:
+    raise ValueError(f"{name} has the type {entry['dtype']}, which is unknown")
+  numbers = [*shape, begin, end]
+  if not all(type(n) is int and n >= 0 for n in numbers):
+    raise ValueError(f"{name} has a size that is no whole number")
+  if math.prod(shape) * _BITS[entry["dtype"]] != (end - begin) * 8:
+    raise ValueError(f"{name} of shape {shape} does not fill its bytes")
+  return begin, end, name
+
+
+def _without_twins(pairs):
+  if len({key for key, _ in pairs}) != len(pairs):
+    raise ValueError("a name occurs twice")
+  return dict(pairs)

@@ -1,0 +1,311 @@
+"""Weights of old torch files, read without executing anything.
+
+A torch file since version 1.6 is an uncompressed zip archive: `data.pkl` says
+which tensor is which part of which storage, `data/<number>` are the storages.
+The pickle is interpreted here, opcode by opcode; nothing in it is imported or
+called, and whatever a file of weights does not need is refused.
+"""
+
+import math
+import pickletools
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ml_dtypes
+import numpy as np
+
+from medfm.types import UserError
+
+PICKLE_BYTES = 64 * 2**20
+SHARING = 4
+"""How many times over tensors may share the bytes of a file."""
+
+_STORAGES = {
+  "torch FloatStorage": np.float32,
+  "torch DoubleStorage": np.float64,
+  "torch HalfStorage": np.float16,
+  "torch BFloat16Storage": ml_dtypes.bfloat16,
+  "torch LongStorage": np.int64,
+  "torch IntStorage": np.int32,
+  "torch ShortStorage": np.int16,
+  "torch CharStorage": np.int8,
+  "torch ByteStorage": np.uint8,
+  "torch BoolStorage": np.bool_,
+}
+_TENSOR = "torch._utils _rebuild_tensor_v2"
+_PARAMETER = "torch._utils _rebuild_parameter"
+_ORDERED = "collections OrderedDict"
+_ADMITTED = {*_STORAGES, _TENSOR, _PARAMETER, _ORDERED}
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+
+
+class Refused(Exception):
+  """Why a file is not read."""
+
+
+class _Name(NamedTuple):
+  """A name the pickle asks for; never looked up."""
+
+  name: str
+
+
+class _Storage(NamedTuple):
+  key: str
+  kind: Any
+  size: int
+
+
+class _View(NamedTuple):
+  """A tensor before its bytes are read."""
+
+  storage: _Storage
+  offset: int
+  shape: tuple[int, ...]
+  strides: tuple[int, ...]
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+  """Name -> array of a `.bin`, `.pt` or `.pth` file that holds a state dict.
+
+  Raises:
+    UserError: an older format, a damaged file, or one that asks for anything
+      but tensors.
+  """
+  try:
+    with zipfile.ZipFile(path) as archive:
+      return _read(archive, path.stat().st_size)
+  except OSError:
+    raise UserError(f"{path} cannot be read") from None
+  except zipfile.BadZipFile:
+    raise UserError(
+      f"{path} is damaged or in torch's format before version 1.6, which "
+      "cannot be read safely; save it again as safetensors"
+    ) from None
+  except Refused as reason:
+    raise UserError(f"{path} is refused: {reason}") from None
+  except (ValueError, LookupError, TypeError, EOFError) as error:
+    raise UserError(f"{path} is damaged: {error!r}") from None
+
+
+def _read(archive: zipfile.ZipFile, size: int) -> dict[str, np.ndarray]:
+  entries = _entries(archive)
+  if sum(entry.file_size for entry in entries.values()) > size:
+    raise Refused("its parts are larger than the whole")
+  if "data.pkl" not in entries:
+    raise Refused("it holds no data.pkl")
+  order = entries.get("byteorder")
+  if order and (order.file_size != 6 or archive.read(order) != b"little"):
+    raise Refused("its numbers are not little-endian")
+  if entries["data.pkl"].file_size > PICKLE_BYTES:
+    raise Refused("its data.pkl is larger than a table of tensors")
+  content = _interpreted(archive.read(entries["data.pkl"]))
+  views = _views(content)
+  for name, view in views.items():
+    _check(name, view, entries)
+  seen = sum(
+    math.prod(view.shape) * np.dtype(view.storage.kind).itemsize
+    for view in views.values()
+  )
+  if seen > SHARING * sum(entry.file_size for entry in entries.values()):
+    raise Refused("its tensors are many times larger than the file")
+  # Storages are read once, however many tensors look at them.
+  storages = {
+    view.storage.key: np.frombuffer(
+      archive.read(entries[f"data/{view.storage.key}"]), view.storage.kind
+    )
+    for view in views.values()
+  }
+  return {
+    name: _array(view, storages[view.storage.key])
+    for name, view in views.items()
+  }
+
+
+def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+  """The archive's files by name below their one folder."""
+  found: dict[str, zipfile.ZipInfo] = {}
+  for entry in archive.infolist():
+    name = entry.filename.partition("/")[2]
+    if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+      raise Refused(f"{entry.filename} is compressed or encrypted")
+    if entry.compress_size != entry.file_size:
+      raise Refused(f"{entry.filename} has two sizes")
+    if name in found:
+      raise Refused(f"{name} occurs twice")
+    found[name] = entry
+  return found
+
+
+def _views(content: Any) -> dict[str, _View]:
+  """The tensors of a state dict, which may lie in a wrapper."""
+  for key in _WRAPPERS:
+    if isinstance(content, dict) and isinstance(content.get(key), dict):
+      content = content[key]
+  if not isinstance(content, dict):
+    raise Refused("it holds no table of tensors")
+  views = {k: v for k, v in content.items() if isinstance(v, _View)}
+  if not views or not all(isinstance(name, str) for name in views):
+    raise Refused("it holds no table of named tensors")
+  return views
+
+
+def _check(name: str, view: _View, entries) -> None:
+  """Refuses a tensor that is not wholly within its storage."""
+  storage = view.storage
+  if not (storage.key.isascii() and storage.key.isdecimal()):
+    raise Refused(f"{name} names the storage {storage.key!r}")
+  entry = entries.get(f"data/{storage.key}")
+  width = np.dtype(storage.kind).itemsize
+  if entry is None or entry.file_size != storage.size * width:
+    raise Refused(f"the storage of {name} is missing or of another size")
+  numbers = (view.offset, *view.shape, *view.strides)
+  if not all(type(number) is int and number >= 0 for number in numbers):
+    raise Refused(f"{name} has a negative size, stride or offset")
+  if len(view.shape) != len(view.strides):
+    raise Refused(f"{name} has not one stride per dimension")
+  if math.prod(view.shape) > storage.size:
+    raise Refused(f"{name} is larger than its storage")
+  last = view.offset + sum(
+    (size - 1) * stride
+    for size, stride in zip(view.shape, view.strides, strict=True)
+  )
+  if math.prod(view.shape) and last >= storage.size:
+    raise Refused(f"{name} reaches outside its storage")
+
+
+def _array(view: _View, storage: np.ndarray) -> np.ndarray:
+  strides = [stride * storage.itemsize for stride in view.strides]
+  if not math.prod(view.shape):
+    return np.zeros(view.shape, storage.dtype)
+  seen = np.lib.stride_tricks.as_strided(
+    storage[view.offset :], view.shape, strides, writeable=False
+  )
+  return np.ascontiguousarray(seen)
+
+
+_MARK = _Name("mark")
+_PUSHED = {
+  "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE",
+  "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING",
+}  # fmt: skip
+_CONSTANTS: dict[str, Callable[[], Any]] = {
+  "NONE": lambda: None,
+  "NEWTRUE": lambda: True,
+  "NEWFALSE": lambda: False,
+  "EMPTY_DICT": dict,
+  "EMPTY_LIST": list,
+  "EMPTY_TUPLE": tuple,
+  "MARK": lambda: _MARK,
+}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+def _interpreted(code: bytes) -> Any:
+  """What a pickle describes, with tensors as `_View` and no code run."""
+  stack: list[Any] = []
+  memo: dict[int, Any] = {}
+  for opcode, argument, _ in pickletools.genops(code):
+    name = opcode.name
+    if name in ("PROTO", "FRAME"):
+      continue
+    if name == "STOP":
+      return stack.pop()
+    if name in _CONSTANTS:
+      stack.append(_CONSTANTS[name]())
+    elif name in _PUSHED:
+      stack.append(argument)
+    elif name in _TUPLES:
+      count = _TUPLES[name]
+      stack[-count:] = [tuple(stack[-count:])]
+    elif name in ("BINPUT", "LONG_BINPUT"):
+      memo[argument] = stack[-1]
+    elif name == "MEMOIZE":
+      memo[len(memo)] = stack[-1]
+    elif name in ("BINGET", "LONG_BINGET"):
+      stack.append(memo[argument])
+    else:
+      _applied(name, argument, stack)
+  raise Refused("its table of tensors has no end")
+
+
+def _applied(name: str, argument: Any, stack: list[Any]) -> None:
+  """The opcodes that combine what is on the stack."""
+  if name == "GLOBAL":
+    stack.append(_admitted(argument))
+  elif name == "STACK_GLOBAL":
+    attribute, module = stack.pop(), stack.pop()
+    stack.append(_admitted(f"{module} {attribute}"))
+  elif name == "BINPERSID":
+    stack.append(_storage(stack.pop()))
+  elif name == "REDUCE":
+    arguments, function = stack.pop(), stack.pop()
+    stack.append(_rebuilt(function, arguments))
+  elif name == "TUPLE":
+    stack.append(tuple(_above_mark(stack)))
+  elif name == "APPEND":
+    value = stack.pop()
+    _expect(stack[-1], list).append(value)
+  elif name == "APPENDS":
+    values = _above_mark(stack)
+    _expect(stack[-1], list).extend(values)
+  elif name == "SETITEM":
+    value, key = stack.pop(), stack.pop()
+    _expect(stack[-1], dict)[key] = value
+  elif name == "SETITEMS":
+    values = _above_mark(stack)
+    _expect(stack[-1], dict).update(zip(values[::2], values[1::2], strict=True))
+  elif name == "BUILD":
+    # The state of an OrderedDict: torch's version notes, which nobody needs.
+    stack.pop()
+    _expect(stack[-1], dict)
+  else:
+    raise Refused(f"its pickle uses {name}, which no table of tensors needs")
+
+
+def _admitted(name: str) -> _Name:
+  if name not in _ADMITTED:
+    raise Refused(f"its pickle asks for {name.replace(' ', '.')}")
+  return _Name(name)
+
+
+def _storage(parts: Any) -> _Storage:
+  kind, named, key, _, size = _expect(parts, tuple)[:5]
+  if kind != "storage" or not isinstance(named, _Name):
+    raise Refused("its pickle refers to something that is no storage")
+  if named.name not in _STORAGES:
+    raise Refused(f"its pickle has a storage of {named.name}")
+  if type(size) is not int or not isinstance(key, str):
+    raise Refused("its pickle has a storage without a name or size")
+  return _Storage(key, _STORAGES[named.name], size)
+
+
+def _rebuilt(function: Any, arguments: Any) -> Any:
+  """An admitted function's result."""
+  if function == _Name(_ORDERED) and arguments == ():
+    return {}
+  if function == _Name(_PARAMETER):
+    return _expect(arguments[0], _View)
+  if function != _Name(_TENSOR):
+    raise Refused("its pickle calls something that makes no tensor")
+  storage, offset, shape, strides = arguments[:4]
+  return _View(
+    _expect(storage, _Storage),
+    offset,
+    _expect(shape, tuple),
+    _expect(strides, tuple),
+  )
+
+
+def _above_mark(stack: list[Any]) -> list[Any]:
+  values: list[Any] = []
+  while (value := stack.pop()) is not _MARK:
+    values.append(value)
+  return values[::-1]
+
+
+def _expect(value: Any, kind: type) -> Any:
+  if type(value) is not kind:
+    raise Refused("its pickle does not describe a table of tensors")
+  return value
