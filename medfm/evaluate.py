@@ -5,6 +5,7 @@ from typing import Any
 
 from medfm import predictions, scoring, setup, spec, study, workdir
 from medfm import step as steps
+from medfm.evals import words
 from medfm.report import tables
 from medfm.types import Dataset, Folders
 
@@ -43,9 +44,8 @@ def evaluate(
     for model, by_split in outputs.items():
       label = f"{name}:{model}" if model else name
       for split, arrays in by_split.items():
-        rows += predictions.rows(
-          label, split, cohort.splits[split], trained, arrays
-        )
+        whole = words.whole(trained, cohort.splits[split])
+        rows += predictions.rows(label, split, whole, trained, arrays)
   out = place / "evaluations" / results["name"]
   workdir.write(out / "predictions.csv", predictions.text(rows))
   workdir.write(out / "results.json", results)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from medfm import predictions, setup, study, workdir
 from medfm import step as steps
+from medfm.evals import words
 
 
 def predict(
@@ -24,8 +25,11 @@ def predict(
   split = study.read_encode(own)(source, info)
   parts = setup.parts(run, info, split)
   variables = steps.variables(study.weights(own))
-  outputs = setup.predictions(parts, variables, split)
-  rows = predictions.rows(name, "new", split, info, outputs)
+  outputs = words.outputs(
+    info, split, setup.predictions(parts, variables, split)
+  )
+  whole = words.whole(info, split)
+  rows = predictions.rows(name, "new", whole, info, outputs)
   path = Path(output or place / f"predictions-{Path(source).stem}.csv")
   workdir.write(path, predictions.text(rows))
   print(f"{len(rows):,} predictions: {path}", flush=True)

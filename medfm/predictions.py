@@ -4,6 +4,7 @@ Columns: stage, split, id, patient, group_<name>..., then by task
 multiclass: label, predicted, prob_<class>...
 multilabel: label_<name>..., prob_<name>...
 regression: label_<target>..., value_<target>...
+tokens: label, predicted: the IOB2 tags of the words, with blanks between.
 Baselines stand under the stage `<stage>:baseline_<name>`.
 """
 
@@ -19,6 +20,7 @@ import numpy as np
 from medfm.types import Info, Split
 
 Row = dict[str, str]
+_TAGS = ("label", "predicted")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +46,8 @@ def rows(
   outputs: Mapping[str, np.ndarray],
 ) -> list[Row]:
   """The rows of one split; [] where the outputs are no task's predictions."""
-  kind = "probs" if "probs" in outputs else "value"
-  if kind not in outputs:
+  kind = next((k for k in ("tags", "probs", "value") if k in outputs), None)
+  if kind is None:
     return []
   prefix = "prob" if kind == "probs" else "value"
   values = np.asarray(outputs[kind])
@@ -55,6 +57,9 @@ def rows(
     row = {"stage": stage, "split": split_name, "id": str(name)}
     row["patient"] = "" if split.patients is None else str(split.patients[i])
     row |= {f"group_{k}": str(v[i]) for k, v in split.groups.items()}
+    if kind == "tags":
+      made.append(row | _tags(split, info, values, i))
+      continue
     if label is not None:
       row |= _label(info, label[i])
     if info.task == "multiclass":
@@ -96,9 +101,13 @@ def held(
   if not chosen:
     return None
   patients = np.array([row["patient"] for row in chosen])
+  first = chosen[0]
+  words = first.get("predicted") and not first.get(f"prob_{classes[0]}")
   kind = "prob" if chosen[0].get(f"prob_{classes[0]}") else "value"
   values = _columns(chosen, kind, classes)
-  if chosen[0].get("predicted"):
+  if words:
+    label, values = (_numbers(chosen, k, classes) for k in _TAGS)
+  elif chosen[0].get("predicted"):
     position = {name: i for i, name in enumerate(classes)}
     label = np.array(
       [position.get(row.get("label", ""), -1) for row in chosen], np.int32
@@ -115,8 +124,35 @@ def held(
     patients=patients if all(patients) else None,
     groups=groups,
     label=label,
-    prediction={"probs" if kind == "prob" else "value": values},
+    prediction={
+      "tags" if words else "probs" if kind == "prob" else "value": values
+    },
   )
+
+
+def _tags(split: Split, info: Info, values: np.ndarray, i: int) -> Row:
+  """The tags of one sentence; words without a label are left out of both."""
+  shown = {"predicted": values[i]}
+  words = np.asarray(split.arrays["words"])[i] >= 0
+  if "label" in split.arrays:
+    shown = {"label": np.asarray(split.arrays["label"])[i], **shown}
+    words = shown["label"] >= 0
+  return {
+    name: " ".join(info.classes[tag] for tag in tags[words])
+    for name, tags in shown.items()
+  }
+
+
+def _numbers(
+  chosen: list[Row], column: str, classes: tuple[str, ...]
+) -> np.ndarray:
+  """[N,W] numbers of the tags of a column, -1 beyond the last word."""
+  number = {name: i for i, name in enumerate(classes)}
+  tags = [[number[tag] for tag in row[column].split()] for row in chosen]
+  found = np.full((len(tags), max(map(len, tags))), -1, np.int32)
+  for row, own in enumerate(tags):
+    found[row, : len(own)] = own
+  return found
 
 
 def _columns(chosen: list[Row], prefix: str, names: Iterable[str]):

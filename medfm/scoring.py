@@ -7,7 +7,7 @@ import numpy as np
 
 from medfm import setup
 from medfm.data import splits
-from medfm.evals import baselines, paired, scores, thresholds
+from medfm.evals import baselines, paired, scores, thresholds, words
 from medfm.types import Dataset, Info, Split, UserError
 
 Predictions = dict[str, np.ndarray]
@@ -20,7 +20,10 @@ def quick(
   if "validation" not in data.splits:
     return {}
   split = data.splits["validation"]
-  outputs = setup.predictions(parts, variables, split)
+  outputs = words.outputs(
+    data.info, split, setup.predictions(parts, variables, split)
+  )
+  split = words.whole(data.info, split)
   entry = _scored(parts.run, data.info, split, outputs, {}, replicates=0)
   return {
     f"validation/{name}": metric["value"]
@@ -43,7 +46,7 @@ def evaluation(
   Returns:
     split -> scores, as results.json holds them; and
     model -> split -> predictions, where "" is the model and the others are
-    `baseline_<name>`.
+    `baseline_<name>`; rows are those of `words.whole`.
   """
   run, info = parts.run, data.info
   held_out = {k: v for k, v in data.splits.items() if k != "train"}
@@ -58,6 +61,14 @@ def evaluation(
     outputs[f"baseline_{name}"] = baselines.predictions(
       name, train, held_out, info, run.seed
     )
+  outputs = {
+    model: {
+      name: words.outputs(info, held_out[name], predicted)
+      for name, predicted in by_split.items()
+    }
+    for model, by_split in outputs.items()
+  }
+  held_out = {k: words.whole(info, split) for k, split in held_out.items()}
   chosen = {
     model: _thresholds(run, info, held_out, by_split)
     for model, by_split in outputs.items()
@@ -109,6 +120,7 @@ def as_trained(data: Dataset, trained: Info) -> Dataset:
   info = data.info
   for what, new, old in (
     ("task", info.task, trained.task),
+    ("tokenizer", info.tokenizer[:12], trained.tokenizer[:12]),
     ("features", info.numeric, trained.numeric),
     ("columns", tuple(info.categorical), tuple(trained.categorical)),
     ("classes", sorted(info.classes), sorted(trained.classes)),
@@ -165,8 +177,13 @@ def _entry(run, info, name, split, outputs, chosen) -> dict[str, Any]:
 def _scored(run, info, split, outputs, chosen, *, replicates) -> dict[str, Any]:
   """The scores of a task's predictions, or the mean loss of a pretext task."""
   settings = {"replicates": replicates, "seed": run.seed}
-  if "probs" not in outputs and "value" not in outputs:
-    return scores.mean_loss(outputs, patients=split.patients, **settings)
+  if not outputs.keys() & {"probs", "value", "tags"}:
+    return scores.mean_loss(
+      outputs,
+      language=info.vocabulary > 0,
+      patients=split.patients,
+      **settings,
+    )
   return scores.scores(
     info,
     split.arrays["label"],
@@ -200,7 +217,7 @@ def _recoded(split: Split, info: Info, trained: Info) -> Split:
       for i, (name, levels) in enumerate(trained.categorical.items())
     ]
     arrays["categories"] = np.stack(columns, 1)
-  if "label" in arrays and info.task == "multiclass":
+  if "label" in arrays and info.task in ("multiclass", "tokens"):
     arrays["label"] = _renumbered(info.classes, trained.classes)[
       arrays["label"]
     ]

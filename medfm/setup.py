@@ -39,8 +39,10 @@ class Run:
   label_fraction: the share of the training patients that is used, drawn by
     class; smaller shares are subsets of larger ones.
   transforms: host augmentations, applied in turn to each training example.
-  sampling: uniform (each example once an epoch) or balanced over classes.
-  accumulate: micro-batches per step.
+  sampling: uniform (each example once an epoch), balanced over classes, or
+    length (each once, sequences of like length together).
+  accumulate: micro-batches per step; refused with batch normalisation, the
+    one thing whose numbers it would change.
   ema_decay: of averaged parameters for evaluation; 0 keeps none.
   parallel: jit over the mesh, or pmap over all devices.
   sharding: (regex, axis per dimension) rules on paths of the state.
@@ -50,7 +52,8 @@ class Run:
   log_every: steps between lines of metrics.jsonl.
   keep: newest checkpoints kept besides the best.
   skip_limit: non-finite steps in a row that stop the run.
-  init_from: a stage of the study, a workdir, or "" for fresh weights.
+  init_from: a stage of the study, a workdir, a folder or file of public
+    weights (`weights.public`), or "" for fresh weights.
   init_fresh, init_unused: regexes of leaves that may stay fresh or unused.
   coefficients: report a linear model's beside those of least squares.
   baselines: classical models on the same split, by name.
@@ -80,8 +83,8 @@ class Run:
   keep: int = 2
   skip_limit: int = 10
   init_from: str = ""
-  init_fresh: tuple = (r"(^|/)head/",)
-  init_unused: tuple = (r"(^|/)head/", r"^decoder/")
+  init_fresh: tuple = (r"(^|/)head/", r"^lora/")
+  init_unused: tuple = (r"(^|/)head/", r"^decoder/", r"^lora/")
   baselines: tuple = ()
   coefficients: bool = False
   replicates: int = 1000
@@ -185,6 +188,11 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     ema_decay=run.ema_decay,
   )
   abstract = jax.eval_shape(fresh, init_key, example)
+  if run.accumulate > 1 and "batch_stats" in abstract.extra:
+    raise UserError(
+      "accumulate would change what batch normalisation computes, which sees "
+      "one micro-batch at a time; choose accumulate=1 or group normalisation"
+    )
   shardings = meshes.shardings(abstract, mesh, run.sharding)
   abstract = jax.tree.map(
     lambda leaf, place: jax.ShapeDtypeStruct(
@@ -224,6 +232,8 @@ def length(run: Run, n: int) -> int:
 def placed(parts: Parts, batch: Mapping[str, np.ndarray]) -> Batch:
   """A batch on the mesh, padded so that its devices share it equally."""
   batch = _padded(batch, _rows(parts.run, parts.mesh))
+  if parts.mesh.size == 1:
+    return batch  # Compiled functions place it in a third of the time.
   return jax.device_put(batch, meshes.rows(parts.mesh))
 
 

@@ -14,9 +14,10 @@ from medfm import step as steps
 from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
 from medfm.data import leakage, splits
-from medfm.evals import paired
+from medfm.evals import paired, words
 from medfm.report import html, tables
 from medfm.types import Folders, Info, Split, UserError
+from medfm.weights import public
 
 SINGLE = "train"
 """The name of the one stage of a config that is a run by itself."""
@@ -182,12 +183,12 @@ def _jobs(
   """
   jobs, known = {}, {}
   for name, run in remaining.items():
-    weights = _start_weights(place, run, todo)
     key = repr((run.data.func, sorted(run.data.keywords.items())))
     if key not in known:
       known[key] = setup.dataset(run, folders)
       print(f"{known[key][0].info.name}: {leakage.line(known[key][1])}")
     data, found = known[key]
+    weights = _start_weights(place, run, todo, data.info)
     jobs[name] = (train.job(run, data), found, weights)
   return jobs
 
@@ -201,6 +202,8 @@ def _stage(place, results, name, job, found, weights) -> None:
     settings = {k: v for k, v in data.encode.keywords.items() if k != "info"}
     encode = spec.bind(data.encode.func, **settings)
     workdir.write(own / "encode.json", spec.to_json(encode))
+    if "tokenizer" in settings:
+      workdir.write(own / "tokenizer.json", settings["tokenizer"])
   state, notes = train.train(job, own, name, weights)
   scores, outputs = scoring.evaluation(
     parts, steps.variables(state), data, split
@@ -213,7 +216,7 @@ def _stage(place, results, name, job, found, weights) -> None:
   for model, by_split in outputs.items():
     label = f"{name}:{model}" if model else name
     for split_name, arrays in by_split.items():
-      held_out = data.splits[split_name]
+      held_out = words.whole(data.info, data.splits[split_name])
       rows += predictions.rows(label, split_name, held_out, data.info, arrays)
   workdir.write(place / "predictions.csv", predictions.text(rows))
   results["finished"] = False
@@ -248,7 +251,7 @@ def _stage(place, results, name, job, found, weights) -> None:
 
 
 def _start_weights(
-  place: Path, run: setup.Run, todo: Mapping[str, setup.Run]
+  place: Path, run: setup.Run, todo: Mapping[str, setup.Run], info: Info
 ) -> Callable[[], train.Weights] | None:
   """Gives the variables that `init_from` names, when they are needed."""
   if not run.init_from:
@@ -256,12 +259,37 @@ def _start_weights(
   source = Path(run.init_from)
   if run.init_from in todo:
     source = folder(place, run.init_from)
+  elif public.holds(source):
+    return lambda: public.read(source, _model(run.objective))
   elif not source.is_dir():
     near = spec.nearest(run.init_from, todo)
     raise UserError(
-      f"init_from={run.init_from!r} is neither a stage{near} nor a folder"
+      f"init_from={run.init_from!r} is neither a stage{near} nor a folder of "
+      "a run or of public weights"
     )
+  _same_tokenizer(source, run.init_from, info)
   return lambda: steps.variables(weights(source))
+
+
+def _model(objective: Callable) -> Callable | None:
+  """The model that an objective, or the one it wraps, is configured with."""
+  settings = getattr(objective, "keywords", {})
+  if "objective" in settings:
+    return _model(settings["objective"])
+  return settings.get("model")
+
+
+def _same_tokenizer(source: Path, name: str, info: Info) -> None:
+  """Refuses weights whose token numbers mean other tokens."""
+  if not info.tokenizer or not (source / "info.json").exists():
+    return
+  trained = read_info(source)
+  if trained.tokenizer and trained.tokenizer != info.tokenizer:
+    raise UserError(
+      f"init_from={name!r} was trained with the tokenizer "
+      f"{trained.tokenizer[:12]}, {info.name} is cut by {info.tokenizer[:12]}: "
+      f"set data.tokenizer to tokenizers.loaded(path={str(source)!r})"
+    )
 
 
 def _comparisons(place, built, results) -> list[dict[str, Any]]:

@@ -153,6 +153,8 @@ def _loop(
   evaluate_every = run.evaluate_every or parts.per_epoch
   checkpoint_every = run.checkpoint_every or parts.per_epoch
   progress = log.Progress(name, total, first, run.batch_size)
+  # A whole-batch gather costs less than handing it over from a thread.
+  threads = 1 if run.transforms else 0
   waiting = None  # The scalars of a step are read after the next is under way.
 
   def report(step, scalars):
@@ -164,12 +166,12 @@ def _loop(
       _stop_diverged(metrics.path.parent, step, scalars, job)
 
   with Watch() as watch:
-    for k, batch in loader.prefetched(job.batches, first, total):
+    for k, batch in loader.prefetched(job.batches, first, total, threads):
       state, scalars = parts.step(state, setup.placed(parts, batch))
       step = k + 1
       if waiting:
         report(*waiting)
-      due = _every(step, run.log_every, total) or step == first + 1
+      due = step == 1 or _every(step, run.log_every, total)
       waiting = (step, scalars) if due else None
       improved = False
       if _every(step, evaluate_every, total):

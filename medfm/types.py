@@ -15,7 +15,7 @@ Batch = Mapping[str, Any]
 Variables = Mapping[str, Any]
 """Linen collections: `params`, and perhaps `batch_stats`."""
 
-Task = Literal["multiclass", "multilabel", "regression", "none"]
+Task = Literal["multiclass", "multilabel", "regression", "tokens", "none"]
 
 
 class UserError(Exception):
@@ -83,15 +83,21 @@ class Info:
   training split alone; it is saved with a run so that `predict` treats a new
   file exactly as training treated the old ones.
 
-  classes: class names (multiclass), label names (multilabel) or target names
-    (regression), in the order of the label's values or columns.
-  counts: training examples per class or positive per label; () otherwise.
+  classes: class names (multiclass), label names (multilabel), target names
+    (regression) or the IOB2 tags (tokens), in the order of the label's values
+    or columns.
+  counts: training examples per class, positive per label or words per tag;
+    () otherwise.
   numeric: names of `features` [B,F], in order.
   numeric_mean, numeric_std: [F], of the training split's observed values.
   categorical: column name -> levels, in the order of `categories` [B,M];
     level i is stored as the integer i, anything else as -1 (missing).
   target_mean, target_std: [T] for regression; () otherwise.
   units: of the regression targets, one each; () otherwise.
+  vocabulary: the number of token ids of `tokens` [B,L]; 0 where there are none.
+  special: role (pad, cls, sep, mask, unk, bos, eos) -> token id; a role that
+    the tokenizer does not have is absent.
+  tokenizer: the hash of the tokenizer's file, "" where there is none.
   """
 
   name: str
@@ -107,6 +113,9 @@ class Info:
   target_mean: tuple[float, ...] = ()
   target_std: tuple[float, ...] = ()
   units: tuple[str, ...] = ()
+  vocabulary: int = 0
+  special: dict[str, int] = dataclasses.field(default_factory=dict)
+  tokenizer: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ from medfm import command, evaluate, predict, spec, study
 from medfm.types import Folders, UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+SLOW = "quickstart.py:tiny"
 CASES = (
-  "quickstart.py:tiny",
   "linear_regression.py:tiny",
   "cnn.py:breastmnist,tiny",
   "resnet.py:pneumoniamnist,tiny",
@@ -35,10 +35,12 @@ def run(argument, place, folders, *overrides):
 
 def test_every_config_has_a_case():
   files = {path.name for path in (ROOT / "configs").glob("*.py")}
-  assert files == {case.partition(":")[0] for case in CASES} | set(OWN)
+  assert files == {case.partition(":")[0] for case in (SLOW, *CASES)} | set(OWN)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+  "case", [pytest.param(SLOW, marks=pytest.mark.slow), *CASES]
+)
 def test_a_config_trains_evaluates_and_reports(
   case, tmp_path, data_dir, cache, capsys
 ):
@@ -86,6 +88,21 @@ def test_another_config_in_the_same_workdir_is_refused(
   run("linear_regression.py:tiny", tmp_path, folders)
   with pytest.raises(UserError, match=r"optimizer.lr is 0.3, was 0.2"):
     run("linear_regression.py:tiny", tmp_path, folders, "optimizer.lr=0.3")
+
+
+def test_a_saved_config_gives_the_same_run_again(tmp_path, data_dir, cache):
+  folders = Folders(str(data_dir), str(cache))
+  first = run("linear_regression.py:tiny", tmp_path / "a", folders)
+  saved = command.config(str(tmp_path / "a" / "config.json"), [])
+  assert study.study(saved, tmp_path / "b", folders) == first
+
+
+def test_accumulation_is_refused_with_batch_normalisation(
+  tmp_path, data_dir, cache
+):
+  folders = Folders(str(data_dir), str(cache))
+  with pytest.raises(UserError, match="batch normalisation"):
+    run("resnet.py:breastmnist,tiny", tmp_path, folders, "accumulate=2")
 
 
 def test_more_steps_go_on_from_the_last(tmp_path, data_dir, cache, capsys):

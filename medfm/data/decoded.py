@@ -21,6 +21,7 @@ _FORMAT = 1
 _MANIFEST = "manifest.json"
 _HASHED_BELOW = 256 << 20
 _CHUNK = 512
+_UTF8, _ENDS = "@utf8", "@ends"
 _sound: set[pathlib.Path] = set()  # Caches this process has hashed.
 
 Sources = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -81,6 +82,10 @@ def _read(
     split, _, key = name.removesuffix(".npy").partition("/")
     array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
     columns[split][key] = array
+  for column in columns.values():
+    for key in [key for key in column if key.endswith(_UTF8)]:
+      name = key.removesuffix(_UTF8)
+      column[name] = _texts(column.pop(key), column.pop(name + _ENDS))
   return {name: _split(column) for name, column in columns.items()}, manifest[
     "changes"
   ]
@@ -153,7 +158,24 @@ def _write_split(
   for array in arrays.values():
     array.flush()
   for key, values in strings.items():
-    np.save(folder / f"{key}.npy", np.array(values, np.str_))
+    if key in ("id", "patient") or key.startswith("group_"):
+      np.save(folder / f"{key}.npy", np.array(values, np.str_))
+      continue
+    # Texts differ in length far too much for numpy's strings of one width.
+    encoded = [value.encode() for value in values]
+    joined = np.frombuffer(b"".join(encoded), np.uint8)
+    np.save(folder / f"{key}{_UTF8}.npy", joined)
+    np.save(folder / f"{key}{_ENDS}.npy", np.cumsum([*map(len, encoded)]))
+
+
+def _texts(joined: np.ndarray, ends: np.ndarray) -> np.ndarray:
+  """[N] str objects of the bytes of all texts and where each ends."""
+  content, start = joined.tobytes(), 0
+  texts = np.empty(len(ends), object)
+  for row, end in enumerate(ends.tolist()):
+    texts[row] = content[start:end].decode()
+    start = end
+  return texts
 
 
 def _examples(

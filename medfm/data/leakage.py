@@ -15,7 +15,7 @@ from medfm.types import Dataset, Split, UserError
 _LISTED = 20
 _ROWS = 1024
 _CELLS = 1 << 20  # Pairs compared at a time.
-_NOT_CONTENT = ("label",)
+_NOT_CONTENT = ("label", "document")
 
 _HASH_SIDE = 8
 _GRID_SIDE = 14

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from medfm.data import rng
+from medfm.data import packing, rng
 from medfm.types import Example, Split, UserError
 
 Transform = Callable[[Example, np.random.Generator], Example]
@@ -30,7 +30,7 @@ def batches(
   batch_size: int,
   steps: int,
   seed: int,
-  sampling: Literal["uniform", "balanced"] = "uniform",
+  sampling: Literal["uniform", "balanced", "length"] = "uniform",
   transforms: Sequence[Transform] = (),
 ) -> "Batches":
   """The `steps` training batches of a run, by number.
@@ -40,7 +40,10 @@ def batches(
   an order of its own; its last batch is padded with weight 0, id -1 and the
   content of the batch's first row. "balanced": all classes of `label` [N]
   come equally often, each visiting its examples once before any again;
-  unlabelled examples (-1) are left out, and no batch is padded.
+  unlabelled examples (-1) are left out, and no batch is padded. "length":
+  as "uniform", but an epoch's batches hold sequences of like length, come in
+  an order of their own, and are cut to the least of `packing.sizes` that
+  holds them: of padding there is little to compute.
 
   transforms: called per example, in order, each with the one generator of
     (seed, visit, row), so that another batch size changes no augmentation.
@@ -69,19 +72,23 @@ def batches(
     seed,
     order(split, batch_size, seed),
     tuple(transforms),
+    packing.buckets(split.arrays["segment"]) if sampling == "length" else None,
   )
 
 
 class Batches(Sequence):
   """A sequence of batches; see `batches`. Safe to read from many threads."""
 
-  def __init__(self, split, batch_size, steps, seed, order, transforms):
+  def __init__(
+    self, split, batch_size, steps, seed, order, transforms, lengths=None
+  ):
     self._split = split
     self._batch_size = batch_size
     self._steps = steps
     self._seed = seed
     self._order = order
     self._transforms = transforms
+    self._lengths = lengths
 
   def __len__(self) -> int:
     return self._steps
@@ -91,7 +98,8 @@ class Batches(Sequence):
       raise IndexError(f"batch {k} of {self._steps}")
     rows, visits = self._order(k)
     if not self._transforms:
-      return _batch(_gathered(self._split, rows), rows, self._batch_size)
+      arrays = _gathered(self._split, rows)
+      return _batch(self._cut(arrays, rows), rows, self._batch_size)
     generator = rng.generator(self._seed)
     examples = [
       self._transformed(generator, int(row), int(visit))
@@ -101,7 +109,12 @@ class Batches(Sequence):
       name: np.stack([example[name] for example in examples])
       for name in examples[0]
     }
-    return _batch(arrays, rows, self._batch_size)
+    return _batch(self._cut(arrays, rows), rows, self._batch_size)
+
+  def _cut(self, arrays: HostBatch, rows: np.ndarray) -> HostBatch:
+    if self._lengths is None:
+      return arrays
+    return packing.trimmed(arrays, int(self._lengths[rows].max()))
 
   def _transformed(
     self, generator: np.random.Generator, row: int, visit: int
@@ -127,7 +140,10 @@ def prefetched(
     raise ValueError(f"batches {start} to {stop} of {len(batches)}")
   if start == stop:
     return
-  import grain  # Slow to import, and needed by training alone.
+  if not threads:
+    yield from ((k, batches[k]) for k in range(start, stop))
+    return
+  import grain  # Slow to import, and needed by threads alone.
 
   options = grain.ReadOptions(
     num_threads=threads, prefetch_buffer_size=2 * threads
@@ -216,4 +232,34 @@ def _balanced(split: Split, batch_size: int, seed: int):
   return order
 
 
-_ORDERS = {"uniform": _uniform, "balanced": _balanced}
+def _by_length(split: Split, batch_size: int, seed: int):
+  """k -> (rows, visits): every row once an epoch, beside rows of its length.
+
+  The epoch's order is sorted by length, without moving rows of one length,
+  and cut into batches, which are then visited in an order of their own.
+  """
+  if "segment" not in split.arrays:
+    raise UserError(
+      "sampling 'length' needs sequences of tokens: use 'uniform'"
+    )
+  n = len(split)
+  per_epoch = steps_per_epoch(n, batch_size)
+  lengths = packing.buckets(split.arrays["segment"])
+
+  @functools.lru_cache(maxsize=_KEPT_ORDERS)
+  def epoch_order(epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    order = rng.permutation(n, seed, "order", epoch)
+    order = order[np.argsort(lengths[order], kind="stable")]
+    return order, rng.permutation(per_epoch, seed, "batches", epoch)
+
+  def order(k: int) -> tuple[np.ndarray, np.ndarray]:
+    epoch, place = divmod(k, per_epoch)
+    rows, turns = epoch_order(epoch)
+    start = int(turns[place]) * batch_size
+    rows = rows[start : start + batch_size]
+    return rows, np.full(len(rows), epoch)
+
+  return order
+
+
+_ORDERS = {"uniform": _uniform, "balanced": _balanced, "length": _by_length}

@@ -12,9 +12,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from medfm.data import table as tables
+from medfm.data.table import Table
+from medfm.spec import nearest
 from medfm.types import Dataset, Split, UserError
 
 NAMES = ("train", "validation", "test")
+_GIVEN = {
+  "train": "train", "training": "train",
+  "validation": "validation", "valid": "validation", "val": "validation",
+  "dev": "validation",
+  "test": "test", "testing": "test",
+}  # fmt: skip
+WHOLE = "whole"
+_EACH_ROW = "each row was taken for a patient of its own"
 
 
 def by_patient(
@@ -70,6 +81,44 @@ def by_patient(
     name: np.array(sorted(part), np.int64)
     for name, part in zip(names, parts, strict=True)
   }
+
+
+def completed(
+  given: dict[str, Split], seed: int, fractions: tuple[float, ...]
+) -> tuple[dict[str, Split], str]:
+  """The three splits, and how they came about, in words for the card.
+
+  given: the split "whole", cut into three; or "train" and "test", where
+    validation is taken out of train; or all three.
+  """
+  source = given[WHOLE] if WHOLE in given else given["train"]
+  note = "" if source.patients is not None else f"; {_EACH_ROW}"
+  if WHOLE not in given and "validation" in given:
+    return dict(given), f"given{note}"
+  if WHOLE not in given:
+    if not (len(fractions) > 1 and fractions[0] > 0 and fractions[1] > 0):
+      raise UserError(
+        f"fractions {tuple(fractions)}: validation is taken out of train and "
+        "both need a share of more than 0"
+      )
+    total = fractions[0] + fractions[1]
+    fractions = (fractions[0] / total, fractions[1] / total)
+  indices = by_patient(
+    source.ids,
+    source.patients,
+    source.arrays.get("label"),
+    fractions=tuple(fractions),
+    seed=seed,
+  )
+  parts = {name: source.take(rows) for name, rows in indices.items()}
+  if "train" not in parts:
+    raise UserError(f"fractions {tuple(fractions)}: train needs a share")
+  shares = ", ".join(f"{share:.3g}" for share in fractions)
+  if WHOLE in given:
+    return parts, f"by patient, fractions {shares}, seed {seed}{note}"
+  return {**parts, "test": given["test"]}, (
+    f"test given; validation by patient, fractions {shares}, seed {seed}{note}"
+  )
 
 
 def fraction(split: Split, fraction: float, seed: int) -> Split:
@@ -185,3 +234,27 @@ def _shared_out(
   for _ in range(n - counts.sum()):
     counts[np.argmax(wanted - counts)] += 1
   return counts, wanted - counts
+
+
+def given(table: Table, column: str) -> np.ndarray | None:
+  """[N] the split of each row, where a column or a second file gives it.
+
+  Raises: UserError for a word that names no split, or a split left empty.
+  """
+  if len(table.paths) > 1:
+    return np.where(table.files > 0, "test", "train")
+  if not column:
+    return None
+  for index, cell in enumerate(table[column]):
+    if cell.lower() not in _GIVEN:
+      raise table.error(
+        index,
+        column,
+        f"{tables.shortened(cell)} is no split: expected train, validation or "
+        f"test{nearest(cell, _GIVEN)}",
+      )
+  part = np.array([_GIVEN[cell.lower()] for cell in table[column]])
+  for name in ("train", "test"):
+    if not (part == name).any():
+      raise UserError(f"{table.path}: no row of {column!r} says {name!r}")
+  return part

@@ -17,8 +17,7 @@ from medfm.data import encoding, records, splits
 from medfm.data.encoding import Columns
 from medfm.types import Dataset, Info, Split, Task, UserError
 
-WHOLE = "whole"
-_EACH_ROW = "each row was taken for a patient of its own"
+WHOLE = splits.WHOLE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +119,7 @@ def dataset(
   encode: `encode(path, info=info)` gives the split of a user's new file.
   """
   schema, changes = _schema(prepared.changes)
-  parts, how = _split(prepared.splits, seed, fractions)
+  parts, how = splits.completed(prepared.splits, seed, fractions)
   columns = {
     part: Columns(
       features=_array(split, "features", np.float32),
@@ -163,40 +162,6 @@ def dataset(
 def _schema(changes: list[dict]) -> tuple[dict[str, Any], list[dict]]:
   (schema,) = (entry["schema"] for entry in changes if "schema" in entry)
   return schema, [entry for entry in changes if "schema" not in entry]
-
-
-def _split(
-  given: dict[str, Split], seed: int, fractions: tuple[float, ...]
-) -> tuple[dict[str, Split], str]:
-  """The three splits, and how they came about."""
-  source = given[WHOLE] if WHOLE in given else given["train"]
-  note = "" if source.patients is not None else f"; {_EACH_ROW}"
-  if WHOLE not in given and "validation" in given:
-    return dict(given), f"given{note}"
-  if WHOLE not in given:
-    if not (len(fractions) > 1 and fractions[0] > 0 and fractions[1] > 0):
-      raise UserError(
-        f"fractions {tuple(fractions)}: validation is taken out of train and "
-        "both need a share of more than 0"
-      )
-    total = fractions[0] + fractions[1]
-    fractions = (fractions[0] / total, fractions[1] / total)
-  indices = splits.by_patient(
-    source.ids,
-    source.patients,
-    source.arrays["label"],
-    fractions=tuple(fractions),
-    seed=seed,
-  )
-  parts = {name: source.take(rows) for name, rows in indices.items()}
-  if "train" not in parts:
-    raise UserError(f"fractions {tuple(fractions)}: train needs a share")
-  shares = ", ".join(f"{share:.3g}" for share in fractions)
-  if WHOLE in given:
-    return parts, f"by patient, fractions {shares}, seed {seed}{note}"
-  return {**parts, "test": given["test"]}, (
-    f"test given; validation by patient, fractions {shares}, seed {seed}{note}"
-  )
 
 
 def _of_label(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medfm.evals import designs
+from medfm.evals import designs, text_baselines
 from medfm.metrics.bootstrap import clusters
 from medfm.types import Info, Split, UserError
 
@@ -24,6 +24,10 @@ def defaults(info: Info) -> tuple[str, ...]:
   """The baselines that stand beside a network on this task."""
   tabular = bool(info.numeric or info.categorical)
   trees = ("gradient_boosting",) if tabular else ()
+  if info.task == "tokens":
+    return ("dictionary",)
+  if info.vocabulary and info.task in ("multiclass", "multilabel"):
+    return ("majority", "tfidf_logistic_regression")
   if info.task in ("multiclass", "multilabel"):
     return ("majority", "logistic_regression", *trees)
   if info.task == "regression":
@@ -42,6 +46,8 @@ def predictions(
     from 0.01, 0.1, 1, 10 by the log-loss of 5 folds of the training split
     (whole patients) up to 5,000 rows, 1 beyond, where it hardly matters.
   gradient_boosting: scikit-learn's histogram trees, its defaults.
+  tfidf_logistic_regression (text), dictionary (labelled words): see
+    `text_baselines`.
   least_squares, ridge (regression): closed form; ridge with the strength of
     the best leave-one-out error on the training split.
 
@@ -52,10 +58,13 @@ def predictions(
       has a label, or a multiclass training split has a single class.
   """
   fits = _FITS.get(info.task, {})
+  readers = _TEXT.get(info.task, {})
+  if name in readers:
+    return readers[name](train, others, info, seed)
   if name not in fits:
     raise UserError(
       f"{info.name}: baseline {name!r} is not for task {info.task!r}: choose"
-      f" from {', '.join(fits) or 'none: set baselines to ()'}"
+      f" from {', '.join([*fits, *readers]) or 'none: set baselines to ()'}"
     )
   levels, matrices = _matrices(name, train, others, info, seed)
   targets = _targets(train, info)
@@ -299,4 +308,11 @@ _FITS = {
     "ridge": _ridge,
     "gradient_boosting": _boosting_regressor,
   },
+}
+
+_TFIDF = {"tfidf_logistic_regression": text_baselines.tfidf_logistic_regression}
+_TEXT = {
+  "multiclass": _TFIDF,
+  "multilabel": _TFIDF,
+  "tokens": {"dictionary": text_baselines.dictionary},
 }

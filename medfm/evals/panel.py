@@ -9,15 +9,18 @@ import numpy as np
 from medfm.metrics import (
   calibration,
   classification,
+  entities,
   operating,
   ranking,
   regression,
 )
 from medfm.metrics.bootstrap import Mean, Metric
-from medfm.metrics.undefined import Undefined
+from medfm.metrics.undefined import Undefined, ratio, settled
 from medfm.types import Info, UserError
 
 MULTILABEL_CUT = 0.5
+NEGATIVE = ("none", "negative", "no relation")
+"""A first class of this name is what relations are told from."""
 
 
 class Panel(NamedTuple):
@@ -46,9 +49,11 @@ def panel(
     )
   if info.task == "regression":
     return _regression(info, label, prediction["value"])
+  if info.task == "tokens":
+    return _tokens(info, label, prediction["tags"])
   raise UserError(
     f"{info.name}: task {info.task!r} has no labels to score; evaluate a"
-    " multiclass, multilabel or regression stage"
+    " multiclass, multilabel, regression or tokens stage"
   )
 
 
@@ -59,11 +64,14 @@ def known(
 
   Gives (rows [N] bool, label, prediction). A multiclass label of -1 is
   unknown; a row of a multilabel or regression task is unknown if all its
-  labels are NaN.
+  labels are NaN. Of labelled words (tokens), label and prediction["tags"] are
+  [N,W], and a row counts if one of its words has a label.
 
   Raises:
     ValueError: the shapes do not fit `info`, or a label is out of range.
   """
+  if info.task == "tokens":
+    return _known_words(info, np.asarray(label), prediction["tags"])
   name = "value" if info.task == "regression" else "probs"
   values = np.asarray(prediction[name], np.float64)
   shape = (len(label), len(info.classes))
@@ -80,6 +88,18 @@ def known(
     label = label.astype(np.float64)
     rows = ~np.isnan(label).all(1)
   return rows, label[rows], {name: values[rows]}
+
+
+def _known_words(
+  info: Info, label: np.ndarray, tags: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+  tags = np.asarray(tags)
+  if tags.shape != label.shape:
+    raise ValueError(f"tags have shape {tags.shape}, expected {label.shape}")
+  if label.size and not -1 <= label.min() <= label.max() < len(info.classes):
+    raise ValueError(f"a label is not one of -1..{len(info.classes) - 1}")
+  rows = (label >= 0).any(1)
+  return rows, label[rows], {"tags": tags[rows]}
 
 
 def threshold_name(specificity: float, label: str) -> str:
@@ -141,10 +161,24 @@ def _multiclass(info, label, probs) -> Panel:
       f"f1[{name}]": partial(classification.f1, mine, hit),
     }
 
+  if info.classes[0] in NEGATIVE:
+    metrics["micro_f1"] = partial(_micro_f1, label, called)
   keys = ("auroc", "average_precision", "precision", "recall", "specificity")
   means = {key: _mean(info, key) for key in (*keys, "f1")}
   means["balanced_accuracy"] = means["recall"]
   return Panel(metrics, means)
+
+
+def _micro_f1(label, called, weight: np.ndarray | None):
+  """F1 over all classes but the first: as relation extraction is scored."""
+  if np.isnan(called).any():
+    raise Undefined("a prediction is not finite")
+  weight = np.ones(len(label)) if weight is None else weight
+  right = weight @ ((label == called) & (label > 0)).astype(float)
+  total = weight @ ((label > 0).astype(float) + (called > 0))
+  return settled(
+    ratio(2 * right, total), (total == 0, "no example of these classes")
+  )
 
 
 def _regression(info, label, value) -> Panel:
@@ -172,6 +206,36 @@ def _regression(info, label, value) -> Panel:
     for key in ("rmse", "mae"):
       means[key] = means[key]._replace(reason=why)
   return Panel(metrics, means)
+
+
+def _tokens(info, label, tags) -> Panel:
+  """Strict entity scores: of all types together, of each, and their mean."""
+  table = entities.counts(label, tags, info.classes)
+  functions = {
+    "f1": entities.f1,
+    "precision": entities.precision,
+    "recall": entities.recall,
+  }
+  words = label >= 0
+  metrics = {name: partial(f, table) for name, f in functions.items()}
+  metrics["token_accuracy"] = partial(
+    _share, ((tags == label) & words).sum(1), words.sum(1)
+  )
+  kinds = entities.kinds(info.classes)
+  for t, kind in enumerate(kinds):
+    metrics |= {
+      f"{name}[{kind}]": partial(function, table[:, t : t + 1])
+      for name, function in functions.items()
+    }
+  means = {"macro_f1": Mean({kind: f"f1[{kind}]" for kind in kinds})}
+  return Panel(metrics, means if len(kinds) > 1 else {})
+
+
+def _share(part: np.ndarray, whole: np.ndarray, weight: np.ndarray | None):
+  """Sum of part over sum of whole, per resample."""
+  weight = np.ones(len(whole)) if weight is None else weight
+  total = weight @ whole
+  return settled(ratio(weight @ part, total), (total == 0, "no labelled word"))
 
 
 def _mean(info: Info, key: str) -> Mean:

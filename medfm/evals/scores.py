@@ -1,12 +1,13 @@
 """The scores of one split: what `results.json` and the report show."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from medfm.evals.panel import known, panel
-from medfm.metrics import bootstrap, classification
+from medfm.metrics import bootstrap, classification, perplexity
 from medfm.types import Info
 
 MIN_GROUP = 10
@@ -72,27 +73,28 @@ def scores(
 def mean_loss(
   outputs: Mapping[str, np.ndarray],
   *,
+  language: bool = False,
   patients: np.ndarray | None = None,
   replicates: int = 1000,
   seed: int = 0,
 ) -> dict[str, Any]:
   """n, patients and the metric `loss` of a pretext task, as `scores` has them.
 
-  outputs: `loss` [N] and, where examples count unequally, `weight` [N].
+  outputs: `loss` [N] and, where examples count unequally, `weight` [N]; of a
+    language model the mean loss of a row's tokens and their number.
+  language: gives `perplexity` as well.
   """
   losses = np.asarray(outputs["loss"], np.float64)
   share = np.asarray(outputs.get("weight", np.ones(len(losses))), np.float64)
-
-  def loss(weight: np.ndarray | None) -> float | np.ndarray:
-    weight = share if weight is None else share * weight
-    return weight @ losses / weight.sum(-1)
-
+  metrics = {"loss": partial(perplexity.loss, losses, share)}
+  if language:
+    metrics["perplexity"] = partial(perplexity.perplexity, losses, share)
   cluster = bootstrap.clusters(patients, len(losses))
   return {
     "n": len(losses),
     "patients": None if patients is None else len(np.unique(cluster)),
     "metrics": bootstrap.intervals(
-      {"loss": loss}, cluster, replicates=replicates, seed=seed
+      metrics, cluster, replicates=replicates, seed=seed
     ),
     "thresholds": {},
     "groups": {},

@@ -23,7 +23,18 @@ CASES = {
   "medmnist": medmnist.medmnist,
   "uci_clinical": uci_clinical.uci_clinical,
 }
-OWN = {"own_images", "own_table", "tfds_named"}  # Tested on data of their own.
+# Tested on data of their own, and in tests/data/datasets/test_text_sets.py.
+OWN = {"own_images", "own_table", "own_text", "own_iob", "tfds_named"}
+TEXTS = {
+  "chemprot",
+  "corpus",
+  "ddi2013",
+  "hallmarks_of_cancer",
+  "iob",
+  "medical_abstracts",
+  "pubmed_rct",
+  "pubmedqa",
+}
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -34,7 +45,7 @@ def dataset(request, shared_folders):
 def test_every_dataset_has_a_case():
   folder = pathlib.Path(datasets.__file__).parent
   files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
-  assert files == CASES.keys() | OWN
+  assert files == CASES.keys() | OWN | TEXTS
 
 
 def test_there_are_three_splits_of_disjoint_examples(dataset):

@@ -11,7 +11,8 @@ from medfm import metrics
 from medfm.metrics.undefined import Undefined
 from tests.metrics.cases import CASES, data, repeated
 
-NOT_METRICS = ("bootstrap", "undefined")
+NOT_METRICS = ("bootstrap", "undefined", "entities", "perplexity")
+"""No functions of label and prediction; the last two have tests apart."""
 ONE_WEIGHT = ("threshold_at_specificity",)
 
 

@@ -14,18 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import encoding, files, labels, records, tabular
+from medfm.data import encoding, files, labels, records, splits, tabular
 from medfm.data import table as tables
 from medfm.data.table import Table
 from medfm.spec import nearest
 from medfm.types import Dataset, Folders, Task, UserError
-
-_PARTS = {
-  "train": "train", "training": "train",
-  "validation": "validation", "valid": "validation", "val": "validation",
-  "dev": "validation",
-  "test": "test", "testing": "test",
-}  # fmt: skip
 
 
 class OwnTable(tabular.Builder, skip_registration=True):
@@ -177,7 +170,7 @@ def _rows(
   values, names = labels.read(
     whole, label, task, classes=classes, positive=positive
   )
-  part = _part(whole, split_column)
+  part = splits.given(whole, split_column)
   patients = np.array(whole[patient]) if patient else None
   if patients is not None:
     changes += _checked_patients(whole, patients, part)
@@ -191,27 +184,6 @@ def _rows(
     part=part,
     changes=(*changes, *left_out),
   )
-
-
-def _part(table: Table, column: str) -> np.ndarray | None:
-  """[N] the split of each row, where a column or a second file gives it."""
-  if len(table.paths) > 1:
-    return np.where(table.files > 0, "test", "train")
-  if not column:
-    return None
-  for index, cell in enumerate(table[column]):
-    if cell.lower() not in _PARTS:
-      raise table.error(
-        index,
-        column,
-        f"{tables.shortened(cell)} is no split: expected train, validation or "
-        f"test{nearest(cell, _PARTS)}",
-      )
-  part = np.array([_PARTS[cell.lower()] for cell in table[column]])
-  for name in ("train", "test"):
-    if not (part == name).any():
-      raise UserError(f"{table.path}: no row of {column!r} says {name!r}")
-  return part
 
 
 def _checked_patients(

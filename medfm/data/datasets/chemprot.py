@@ -1,0 +1,105 @@
+"""ChemProt: how a chemical acts on a protein, from one sentence.
+
+10,065 sentences with both entities marked, << one >> and [[ the other ]]; 13
+relations. Kringelum et al., "ChemProt-3.0: a global chemical biology diseases
+mapping", 2016; converted by SciBERT's authors (Beltagy et al. 2019).
+"""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from medfm.data import text_files, texts, tokenizers
+from medfm.data.sequences import TooLong
+from medfm.data.table import shortened
+from medfm.types import Dataset, Folders, UserError
+
+_URL = "https://github.com/allenai/scibert/tree/master/data/text_classification/chemprot"
+_FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
+
+CARD = {
+  "source": f"BioCreative VI ChemProt as in SciBERT, {_URL}",
+  "licence": "none stated (public task data)",
+  "citation": "Kringelum et al.: ChemProt-3.0: a global chemical biology "
+  "diseases mapping. Database (2016)",
+  "notes": [
+    "Official split, 13 relations; BLURB's version has 5 classes and other "
+    "numbers.",
+    "A sentence comes once for each pair of entities; splits share none by "
+    "their documents, which the files do not name.",
+  ],
+}
+
+
+class ChemProt(texts.Builder, skip_registration=True):
+  """Marked sentences; `raw` is the folder of train, dev and test.txt."""
+
+  def rows(self) -> texts.Rows:
+    text, label, ids, part, documents = [], [], [], [], []
+    classes: tuple[str, ...] = ()
+    for name, file in _FILES.items():
+      path = pathlib.Path(self.raw) / file
+      found = list(text_files.json_lines(path))
+      classes = classes or tuple(sorted({each["label"] for _, each in found}))
+      for row, each in found:
+        if each["label"] not in classes:
+          raise UserError(
+            f"{path}, row {row}: the label {shortened(each['label'])} does "
+            "not occur in training"
+          )
+        text.append(_marked(path, row, each["text"]))
+        label.append(classes.index(each["label"]))
+        ids.append(f"{name}:{row}")
+        part.append(name)
+        documents.append(
+          f"{name}:{texts.content(tokenizers.unmarked(text[-1]))}"
+        )
+    return texts.Rows(
+      strings={"text": text},
+      ids=ids,
+      label=np.array(label, np.int32),
+      classes=classes,
+      documents=documents,
+      part=np.array(part),
+    )
+
+
+def chemprot(
+  folders: Folders,
+  *,
+  tokenizer: Callable = tokenizers.wordpiece,
+  length: int = 256,
+  too_long: TooLong = "windows",
+) -> Dataset:
+  """Sentence with two marked entities -> one of 13 relations."""
+  own, card = source(folders)
+  return texts.dataset(
+    own,
+    folders,
+    name="chemprot",
+    task="multiclass",
+    card=card,
+    tokenizer=tokenizer,
+    length=length,
+    too_long=too_long,
+    around_markers=True,
+  )
+
+
+def source(folders: Folders) -> tuple[texts.Raw, dict[str, Any]]:
+  """The recorded sentences, and their card."""
+  place, origin = texts.unpacked(
+    folders, "chemprot_scibert.zip", "chemprot", url=_URL, what="ChemProt"
+  )
+  if place.name != "chemprot":
+    place = texts.inner(place, "chemprot", "ChemProt")
+  return texts.raw(ChemProt, folders, files=place), {**CARD, "file": origin}
+
+
+def _marked(path: pathlib.Path, row: int, text: str) -> str:
+  for mark in tokenizers.MARKERS:
+    if mark not in text:
+      raise UserError(f"{path}, row {row}: the text has no {mark}")
+  return text

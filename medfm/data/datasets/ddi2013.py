@@ -1,0 +1,156 @@
+"""DDI-2013: whether, and how, a sentence says that two drugs interact.
+
+Herrero-Zazo et al., "The DDI corpus: an annotated corpus with pharmacological
+substances and drug-drug interactions", 2013. Each pair of drugs of a sentence
+is an example, the drugs marked << one >> and [[ the other ]].
+"""
+
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from medfm.data import texts, tokenizers
+from medfm.data.sequences import TooLong
+from medfm.types import Dataset, Folders, UserError
+
+CLASSES = ("none", "advise", "effect", "int", "mechanism")
+_URL = "https://github.com/isegura/DDICorpus"
+_NAME = "DDICorpus"
+_FOLDERS = {"train": "Train", "test": "Test/Test for DDI Extraction task"}
+
+CARD = {
+  "source": f"DDI Extraction 2013 corpus, {_URL}",
+  "licence": "CC BY-NC 4.0",
+  "citation": "Herrero-Zazo et al.: The DDI corpus: an annotated corpus with "
+  "pharmacological substances and drug-drug interactions. J Biomed Inform "
+  "(2013)",
+  "notes": [
+    "Official test; validation is taken out of train by document.",
+    "Published numbers are the micro-F1 of the four kinds of interaction, "
+    "here `micro_f1`.",
+  ],
+}
+
+
+class DDI2013(texts.Builder, skip_registration=True):
+  """Pairs of drugs; `raw` is the corpus folder with Train and Test."""
+
+  def rows(self) -> texts.Rows:
+    text, label, ids, part, documents, groups = [], [], [], [], [], []
+    untyped = 0
+    for name, folder in _FOLDERS.items():
+      for path in sorted((pathlib.Path(self.raw) / folder).glob("*/*.xml")):
+        document, pairs = _pairs(path)
+        for identity, marked, kind in pairs:
+          if kind is None:
+            untyped += 1
+            continue
+          text.append(marked)
+          label.append(CLASSES.index(kind))
+          ids.append(identity)
+          part.append(name)
+          documents.append(document)
+          groups.append(path.parent.name)
+    if not text:
+      raise UserError(f"{self.raw}: holds no XML file of the DDI corpus")
+    what = "dropped interactions without a type"
+    return texts.Rows(
+      strings={"text": text},
+      ids=ids,
+      label=np.array(label, np.int32),
+      classes=CLASSES,
+      documents=documents,
+      groups={"source": groups},
+      part=np.array(part),
+      changes=({"what": what, "count": untyped},),
+    )
+
+
+def ddi2013(
+  folders: Folders,
+  *,
+  tokenizer: Callable = tokenizers.wordpiece,
+  length: int = 256,
+  too_long: TooLong = "windows",
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.85, 0.15),
+) -> Dataset:
+  """Sentence with two marked drugs -> none or one of four interactions.
+
+  fractions: of the training documents, for training and validation.
+  """
+  own, card = source(folders, seed=seed, fractions=fractions)
+  return texts.dataset(
+    own,
+    folders,
+    name="ddi2013",
+    task="multiclass",
+    card=card,
+    tokenizer=tokenizer,
+    length=length,
+    too_long=too_long,
+    around_markers=True,
+  )
+
+
+def source(
+  folders: Folders,
+  *,
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.85, 0.15),
+) -> tuple[texts.Raw, dict[str, Any]]:
+  """The recorded pairs, and their card."""
+  place, origin = texts.unpacked(
+    folders, "DDICorpus-2013.zip", _NAME, url=_URL, what="DDI-2013"
+  )
+  if place.name != _NAME:
+    place = texts.inner(place, _NAME, "DDI-2013")
+  own = texts.raw(DDI2013, folders, files=place, seed=seed, fractions=fractions)
+  return own, {**CARD, "file": origin}
+
+
+def _pairs(
+  path: pathlib.Path,
+) -> tuple[str, Iterator[tuple[str, str, str | None]]]:
+  """The document's name, and (id, marked sentence, kind) of each pair."""
+  try:
+    document = ElementTree.parse(path).getroot()
+  except (OSError, ElementTree.ParseError) as error:
+    raise UserError(f"{path}: is no XML ({error}): fetch it again") from None
+
+  def pairs():
+    for sentence in document.iter("sentence"):
+      text = sentence.get("text", "")
+      places = {
+        entity.get("id"): _span(path, entity)
+        for entity in sentence.iter("entity")
+      }
+      for pair in sentence.iter("pair"):
+        kind = "none" if pair.get("ddi") == "false" else pair.get("type")
+        if kind not in (*CLASSES, None):
+          raise UserError(f"{path}: {pair.get('id')} has type {kind[:20]!r}")
+        try:
+          first, second = places[pair.get("e1")], places[pair.get("e2")]
+        except KeyError:
+          raise UserError(
+            f"{path}: {pair.get('id')} names a drug that is not there"
+          ) from None
+        marked = " ".join(tokenizers.marked(text, first, second).split())
+        yield pair.get("id"), marked, kind
+
+  return document.get("id", path.stem), pairs()
+
+
+def _span(path: pathlib.Path, entity) -> tuple[int, int]:
+  """First place and one past the last; of a split name, of all its parts."""
+  try:
+    ends = [
+      [int(number) for number in part.split("-")]
+      for part in entity.get("charOffset").split(";")
+    ]
+    return min(a for a, _ in ends), max(b for _, b in ends) + 1
+  except (AttributeError, ValueError):
+    raise UserError(f"{path}: {entity.get('id')} has no charOffset") from None

@@ -1,0 +1,130 @@
+"""Hallmarks of Cancer: which of ten hallmarks an abstract tells of.
+
+1,852 abstracts, labelled sentence by sentence in a hierarchy, of which the
+ten top classes are taken for the whole abstract. Baker et al., "Automatic
+semantic classification of scientific literature according to the hallmarks of
+cancer", 2016.
+"""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from medfm.data import text_files, texts, tokenizers
+from medfm.data.sequences import TooLong
+from medfm.types import Dataset, Folders, UserError
+
+CLASSES = (
+  "Sustaining proliferative signaling",
+  "Evading growth suppressors",
+  "Resisting cell death",
+  "Enabling replicative immortality",
+  "Inducing angiogenesis",
+  "Activating invasion and metastasis",
+  "Genomic instability and mutation",
+  "Tumor promoting inflammation",
+  "Cellular energetics",
+  "Avoiding immune destruction",
+)
+_URL = "https://github.com/sb895/Hallmarks-of-Cancer"
+_NAME = "Hallmarks-of-Cancer"
+
+CARD = {
+  "source": f"Hallmarks of Cancer corpus, {_URL}",
+  "licence": "GPL-3.0",
+  "citation": "Baker et al.: Automatic semantic classification of scientific "
+  "literature according to the hallmarks of cancer. Bioinformatics (2016)",
+  "notes": [
+    "No official split: ours is by abstract and seed, so that published "
+    "numbers (on BLURB's split) are near, not the same.",
+    "An abstract has a hallmark if one of its sentences has it.",
+  ],
+}
+
+
+class HallmarksOfCancer(texts.Builder, skip_registration=True):
+  """Abstracts; `raw` is the folder of `text` and `labels`."""
+
+  def rows(self) -> texts.Rows:
+    folder = pathlib.Path(self.raw)
+    paths = sorted((folder / "text").glob("*.txt"), key=lambda p: p.stem)
+    label = np.zeros((len(paths), len(CLASSES)), np.float32)
+    strings = []
+    for row, path in enumerate(paths):
+      sentences = [line.strip() for line in text_files.lines(path)]
+      strings.append(" ".join(filter(None, sentences)))
+      for name in _hallmarks(folder / "labels" / path.name):
+        label[row, CLASSES.index(name)] = 1
+    names = [path.stem for path in paths]
+    return texts.Rows(
+      strings={"text": strings},
+      ids=names,
+      label=label,
+      classes=CLASSES,
+      documents=names,
+    )
+
+
+def hallmarks_of_cancer(
+  folders: Folders,
+  *,
+  tokenizer: Callable = tokenizers.wordpiece,
+  length: int = 384,
+  too_long: TooLong = "windows",
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
+) -> Dataset:
+  """Abstract -> ten hallmarks, each present or not."""
+  own, card = source(folders, seed=seed, fractions=fractions)
+  return texts.dataset(
+    own,
+    folders,
+    name="hallmarks_of_cancer",
+    task="multilabel",
+    card=card,
+    tokenizer=tokenizer,
+    length=length,
+    too_long=too_long,
+  )
+
+
+def source(
+  folders: Folders,
+  *,
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
+) -> tuple[texts.Raw, dict[str, Any]]:
+  """The recorded abstracts, and their card."""
+  place, origin = texts.unpacked(
+    folders, "hallmarks_of_cancer.zip", _NAME, url=_URL, what=_NAME
+  )
+  if place.name != _NAME:
+    place = texts.inner(place, _NAME, _NAME)
+  own = texts.raw(
+    HallmarksOfCancer, folders, files=place, seed=seed, fractions=fractions
+  )
+  return own, {**CARD, "file": origin}
+
+
+def _hallmarks(path: pathlib.Path) -> set[str]:
+  """The top classes in a label file: `< A--B AND C--D < ...`."""
+  try:
+    content = path.read_text(encoding="utf-8")
+  except (OSError, UnicodeDecodeError):
+    raise UserError(f"{path}: is missing or no text: fetch it again") from None
+  found = set()
+  for sentence in content.split("<"):
+    for entry in sentence.replace(" AND", "\n").split("\n"):
+      top = entry.split("--")[0].strip()
+      if top and top != "NULL":
+        found.add(_top(path, top))
+  return found
+
+
+def _top(path: pathlib.Path, name: str) -> str:
+  for known in CLASSES:
+    if name.casefold() == known.casefold():
+      return known
+  raise UserError(f"{path}: {name[:40]!r} is none of the ten hallmarks")

@@ -1,0 +1,121 @@
+"""Biomedical entities in IOB2: BC5CDR, BC2GM and LINNAEUS, official splits.
+
+As tokenised by Crichton et al., "A neural network multi-task learning approach
+to biomedical named entity recognition" (2017): a word and its tag a line.
+"""
+
+import pathlib
+from collections.abc import Callable
+
+from medfm.data import text_files, texts, tokenizers
+from medfm.data.datasets import own_iob
+from medfm.data.sequences import TooLong
+from medfm.types import Dataset, Folders, UserError
+
+_URL = "https://github.com/cambridgeltl/MTL-Bioinformatics-2016"
+_FILES = {"train": "train.tsv", "validation": "devel.tsv", "test": "test.tsv"}
+_TOKENISED = (
+  "Tokenised by Crichton et al., BMC Bioinformatics 18:368 (2017); sentences "
+  "without the article they are of."
+)
+_BC5CDR = {
+  "source": f"BioCreative V CDR, {_URL}",
+  "licence": "CC BY 4.0",
+  "citation": "Li et al.: BioCreative V CDR task corpus: a resource for "
+  "chemical disease relation extraction. Database (2016)",
+  "notes": [_TOKENISED, "Official 500/500/500-article split."],
+}
+_BC2GM = {
+  "source": f"BioCreative II gene mention, {_URL}",
+  "licence": "CC BY 4.0",
+  "citation": "Smith et al.: Overview of BioCreative II gene mention "
+  "recognition. Genome Biology 9:S2 (2008)",
+  "notes": [_TOKENISED],
+}
+_LINNAEUS = {
+  "source": f"LINNAEUS species, {_URL}",
+  "licence": "CC BY 4.0",
+  "citation": "Gerner et al.: LINNAEUS: a species name identification system "
+  "for biomedical literature. BMC Bioinformatics 11:85 (2010)",
+  "notes": [_TOKENISED],
+}
+_CORPORA = {
+  "bc5cdr": ("bc5cdr_ner.zip", "BC5CDR-IOB", _BC5CDR),
+  "bc5cdr_chemical": ("bc5cdr_ner.zip", "BC5CDR-chem-IOB", _BC5CDR),
+  "bc5cdr_disease": ("bc5cdr_ner.zip", "BC5CDR-disease-IOB", _BC5CDR),
+  "bc2gm": ("bc2gm_linnaeus_ner.zip", "BC2GM-IOB", _BC2GM),
+  "linnaeus": ("bc2gm_linnaeus_ner.zip", "linnaeus-IOB", _LINNAEUS),
+}
+
+
+class IOB(texts.Builder, skip_registration=True):
+  """Sentences of a folder with train, devel and test.tsv."""
+
+  def rows(self) -> texts.Rows:
+    parts = {
+      part: text_files.iob(pathlib.Path(self.raw) / name)
+      for part, name in _FILES.items()
+    }
+    return own_iob.rows(parts)
+
+
+def bc5cdr(
+  folders: Folders,
+  *,
+  types: str = "both",
+  tokenizer: Callable = tokenizers.wordpiece,
+  length: int = 128,
+  too_long: TooLong = "windows",
+) -> Dataset:
+  """Chemicals and diseases; types: "both", "chemical" or "disease"."""
+  if types not in ("both", "chemical", "disease"):
+    raise UserError(f"types={types!r}: expected both, chemical or disease")
+  name = "bc5cdr" if types == "both" else f"bc5cdr_{types}"
+  return _dataset(folders, name, tokenizer, length, too_long)
+
+
+def bc2gm(
+  folders: Folders,
+  *,
+  tokenizer: Callable = tokenizers.wordpiece,
+  length: int = 128,
+  too_long: TooLong = "windows",
+) -> Dataset:
+  """Genes and proteins."""
+  return _dataset(folders, "bc2gm", tokenizer, length, too_long)
+
+
+def linnaeus(
+  folders: Folders,
+  *,
+  tokenizer: Callable = tokenizers.wordpiece,
+  length: int = 128,
+  too_long: TooLong = "windows",
+) -> Dataset:
+  """Species."""
+  return _dataset(folders, "linnaeus", tokenizer, length, too_long)
+
+
+def source(folders: Folders, name: str) -> tuple[texts.Raw, dict]:
+  """The sentences of one corpus, and its card."""
+  archive, folder, card = _CORPORA[name]
+  place, origin = texts.unpacked(folders, archive, folder, url=_URL, what=name)
+  if place.name != folder:
+    place = texts.inner(place, folder, name)
+  own = texts.raw(IOB, folders, files=place)
+  return own, {**card, "file": origin}
+
+
+def _dataset(folders, name, tokenizer, length, too_long) -> Dataset:
+  own, card = source(folders, name)
+  return texts.dataset(
+    own,
+    folders,
+    name=name,
+    task="tokens",
+    card=card,
+    tokenizer=tokenizer,
+    length=length,
+    too_long=too_long,
+    encode=own_iob.encoded,
+  )

@@ -1,0 +1,139 @@
+"""PubMed 20k RCT: the role of each sentence of an abstract of a trial.
+
+15,000, 2,500 and 2,500 abstracts, official split. Dernoncourt & Lee, "PubMed
+200k RCT: a dataset for sequential sentence classification in medical
+abstracts", 2017.
+"""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from medfm.data import files, text_files, texts, tokenizers
+from medfm.data.sequences import TooLong
+from medfm.data.table import shortened
+from medfm.types import Dataset, Folders, UserError
+
+CLASSES = ("BACKGROUND", "OBJECTIVE", "METHODS", "RESULTS", "CONCLUSIONS")
+_PAGE = "https://github.com/Franck-Dernoncourt/pubmed-rct"
+_RAW = "https://raw.githubusercontent.com/Franck-Dernoncourt/pubmed-rct/master"
+_FOLDER = "PubMed_20k_RCT"
+_FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
+
+CARD = {
+  "source": f"PubMed 20k RCT, {_PAGE}",
+  "licence": "none stated (abstracts of PubMed)",
+  "citation": "Dernoncourt & Lee: PubMed 200k RCT: a dataset for sequential "
+  "sentence classification in medical abstracts. IJCNLP (2017)",
+  "notes": ["Official split by abstract; published: weighted F1."],
+}
+
+
+class PubMedRCT(texts.Builder, skip_registration=True):
+  """Sentences with their neighbours; `raw` holds the three files."""
+
+  def __init__(self, *, context: int, **kwargs):
+    self.context = context
+    super().__init__(**kwargs)
+
+  def rows(self) -> texts.Rows:
+    strings, label, ids, part, documents = {"text": []}, [], [], [], []
+    if self.context:
+      strings["pair"] = []
+    for name in _FILES:
+      for pmid, sentences in _abstracts(self.raw[name]):
+        for place, (role, text) in enumerate(sentences):
+          strings["text"].append(text)
+          if self.context:
+            near = sentences[max(0, place - self.context) :]
+            near = near[: min(place, self.context) + 1 + self.context]
+            strings["pair"].append(" ".join(t for _, t in near))
+          label.append(CLASSES.index(role))
+          ids.append(f"{pmid}:{place + 1}")
+          part.append(name)
+          documents.append(pmid)
+    return texts.Rows(
+      strings=strings,
+      ids=ids,
+      label=np.array(label, np.int32),
+      classes=CLASSES,
+      documents=documents,
+      part=np.array(part),
+    )
+
+
+def pubmed_rct(
+  folders: Folders,
+  *,
+  context: int = 0,
+  tokenizer: Callable = tokenizers.wordpiece,
+  length: int = 128,
+  too_long: TooLong = "windows",
+) -> Dataset:
+  """Sentence -> one of five roles.
+
+  context: sentences before and after it that are read beside it.
+  """
+  own, card = source(folders, context=context)
+  return texts.dataset(
+    own,
+    folders,
+    name="pubmed_rct",
+    task="multiclass",
+    card=card,
+    tokenizer=tokenizer,
+    length=length,
+    too_long=too_long,
+    pair="context" if context else "",
+  )
+
+
+def source(
+  folders: Folders, *, context: int = 0
+) -> tuple[texts.Raw, dict[str, Any]]:
+  """The recorded sentences, and their card.
+
+  The files are looked for in a folder PubMed_20k_RCT, then downloaded.
+  """
+  raw = {
+    part: files.find(
+      folders,
+      f"{_FOLDER}/{name}",
+      url=f"{_RAW}/{_FOLDER}/{name}",
+      what=f"PubMed 20k RCT ({_PAGE})",
+    )
+    for part, name in _FILES.items()
+  }
+  origins = [
+    files.origin(path, url=f"{_RAW}/{_FOLDER}/{path.name}")
+    for path in raw.values()
+  ]
+  own = texts.raw(PubMedRCT, folders, files=raw, context=context)
+  return own, {**CARD, "file": origins}
+
+
+def _abstracts(
+  path: pathlib.Path,
+) -> list[tuple[str, list[tuple[str, str]]]]:
+  """(PMID, [(role, sentence), ...]) of each abstract of a file."""
+  found: list[tuple[str, list[tuple[str, str]]]] = []
+  for row, line in enumerate(text_files.lines(path), 1):
+    if line.startswith("###"):
+      found.append((line.removeprefix("###").strip(), []))
+    elif line.strip():
+      role, tab, text = line.partition("\t")
+      if not found or not tab or not text.strip():
+        raise UserError(
+          f"{path}, row {row}: expected ###PMID, or a role, a tab and a text"
+        )
+      if role not in CLASSES:
+        raise UserError(
+          f"{path}, row {row}: {shortened(role)} is none of the roles "
+          f"{', '.join(CLASSES)}"
+        )
+      found[-1][1].append((role, text.strip()))
+  if not found:
+    raise UserError(f"{path}: holds no abstract (###PMID)")
+  return found

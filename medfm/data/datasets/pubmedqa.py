@@ -1,0 +1,129 @@
+"""PubMedQA: does an abstract answer its title's question yes, no or maybe?
+
+1,000 questions labelled by experts; the official test is 500 of them. Jin et
+al., "PubMedQA: a dataset for biomedical research question answering", 2019.
+The question is read with the abstract without its conclusion (the paper's
+reasoning-required setting).
+"""
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from medfm.data import texts, tokenizers
+from medfm.data.sequences import TooLong
+from medfm.types import Dataset, Folders, UserError
+
+CLASSES = ("no", "maybe", "yes")
+_URL = "https://github.com/pubmedqa/pubmedqa"
+_ARCHIVE, _QUESTIONS = "pubmedqa_pqal.zip", "ori_pqal.json"
+_TEST = "test_ground_truth.json"
+
+CARD = {
+  "source": f"PubMedQA, expert-labelled part (PQA-L), {_URL}",
+  "licence": "MIT",
+  "citation": "Jin et al.: PubMedQA: a dataset for biomedical research "
+  "question answering. EMNLP (2019)",
+  "notes": [
+    "Official test of 500; the paper cross-validates on the other 500.",
+    "Always saying yes is right in 55.2 % of the test.",
+  ],
+}
+
+
+class PubMedQA(texts.Builder, skip_registration=True):
+  """Question and abstract; `raw` is the folder of both JSON files."""
+
+  def rows(self) -> texts.Rows:
+    folder = pathlib.Path(self.raw)
+    questions = _json(folder / _QUESTIONS)
+    test = _json(folder / _TEST)
+    for pmid in test:
+      if pmid not in questions:
+        raise UserError(f"{folder / _TEST}: {pmid} is not in {_QUESTIONS}")
+    number = {name: code for code, name in enumerate(CLASSES)}
+    label = [
+      _label(folder, pmid, entry["final_decision"], number)
+      for pmid, entry in questions.items()
+    ]
+    return texts.Rows(
+      strings={
+        "text": [entry["QUESTION"] for entry in questions.values()],
+        "pair": [" ".join(entry["CONTEXTS"]) for entry in questions.values()],
+      },
+      ids=list(questions),
+      label=np.array(label, np.int32),
+      classes=CLASSES,
+      documents=list(questions),
+      part=np.array(["test" if p in test else "train" for p in questions]),
+    )
+
+
+def pubmedqa(
+  folders: Folders,
+  *,
+  tokenizer: Callable = tokenizers.wordpiece,
+  length: int = 512,
+  too_long: TooLong = "windows",
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.9, 0.1),
+) -> Dataset:
+  """Question and abstract -> no, maybe, yes.
+
+  fractions: of the 500 questions that are not the test, for training and
+    validation.
+  """
+  own, card = source(folders, seed=seed, fractions=fractions)
+  return texts.dataset(
+    own,
+    folders,
+    name="pubmedqa",
+    task="multiclass",
+    card=card,
+    tokenizer=tokenizer,
+    length=length,
+    too_long=too_long,
+    text="question",
+    pair="context",
+  )
+
+
+def source(
+  folders: Folders,
+  *,
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.9, 0.1),
+) -> tuple[texts.Raw, dict[str, Any]]:
+  """The recorded questions, and their card."""
+  place, origin = texts.unpacked(
+    folders, _ARCHIVE, _QUESTIONS, url=_URL, what="PubMedQA"
+  )
+  if place.name == _QUESTIONS:
+    place = place.parent
+  else:
+    place = texts.inner(place, _QUESTIONS, "PubMedQA").parent
+  own = texts.raw(
+    PubMedQA, folders, files=place, seed=seed, fractions=fractions
+  )
+  return own, {**CARD, "file": origin}
+
+
+def _json(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    return json.loads(path.read_text(encoding="utf-8"))
+  except (OSError, ValueError) as error:
+    raise UserError(
+      f"{path}: cannot be read as JSON ({str(error)[:80]}): fetch it again"
+    ) from None
+
+
+def _label(folder, pmid: str, said: str, number: dict[str, int]) -> int:
+  if said not in number:
+    raise UserError(
+      f"{folder / _QUESTIONS}: {pmid} has the answer {said[:20]!r}, expected "
+      f"{', '.join(CLASSES)}"
+    )
+  return number[said]

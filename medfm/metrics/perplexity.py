@@ -1,0 +1,35 @@
+"""How surprised a language model is: the exponential of its mean loss."""
+
+import numpy as np
+
+from medfm.metrics.undefined import Undefined, ratio, settled
+
+
+def loss(
+  losses: np.ndarray, tokens: np.ndarray, weight: np.ndarray | None = None
+):
+  """Mean loss a token, in nats.
+
+  losses: [N] mean loss of each row's tokens; tokens: [N] how many of them
+  count. A row without any is left out. weight: [N] or [R,N], per row.
+
+  Raises: Undefined where no token counts, or a loss is not finite.
+  """
+  losses, tokens = np.asarray(losses, float), np.asarray(tokens, float)
+  if (~np.isfinite(losses[tokens > 0])).any():
+    raise Undefined("a loss is not finite")
+  share = tokens if weight is None else np.asarray(weight, float) * tokens
+  total = share.sum(-1)
+  summed = share @ np.where(tokens > 0, losses, 0)
+  return settled(ratio(summed, total), (total == 0, "no token counts"))
+
+
+def perplexity(
+  losses: np.ndarray, tokens: np.ndarray, weight: np.ndarray | None = None
+):
+  """exp(`loss`): of how many equally likely tokens the model chooses.
+
+  It depends on the tokenizer: compare only models that share one.
+  """
+  value = np.exp(loss(losses, tokens, weight))
+  return float(value) if np.ndim(value) == 0 else value

@@ -1,0 +1,230 @@
+"""The text sets hold what their manifest says, on the real files."""
+
+import numpy as np
+import pytest
+
+from medfm.data import leakage, texts
+from medfm.data.datasets import (
+  chemprot,
+  corpus,
+  ddi2013,
+  hallmarks_of_cancer,
+  iob,
+  medical_abstracts,
+  pubmed_rct,
+  pubmedqa,
+)
+from medfm.data.tokenizers import wordpiece
+from medfm.types import Folders, UserError
+
+
+@pytest.fixture(scope="module")
+def folders(data_dir, tmp_path_factory):
+  return Folders(str(data_dir), str(tmp_path_factory.mktemp("cache")))
+
+
+def sizes(raw):
+  return {name: len(split) for name, split in raw.splits.items()}
+
+
+def per_class(raw, *names):
+  label = np.concatenate([raw.splits[n].arrays["label"] for n in names])
+  return np.bincount(label, minlength=len(raw.classes)).tolist()
+
+
+def mentions(raw, name):
+  """Entities of a split by type."""
+  tags = [
+    tag
+    for line in raw.splits[name].arrays["tags"]
+    for tag in line.split(texts.SEPARATOR)
+  ]
+  kinds = [c[2:] for c in raw.classes if c.startswith("B-")]
+  return {kind: tags.count(f"B-{kind}") for kind in kinds}
+
+
+def test_pubmedqa_has_its_official_test(folders):
+  raw, _ = pubmedqa.source(folders)
+  assert sizes(raw) == {"train": 450, "validation": 50, "test": 500}
+  assert per_class(raw, "test") == [169, 55, 276]
+  assert per_class(raw, "train", "validation", "test") == [338, 110, 552]
+
+
+def test_hallmarks_of_cancer_has_its_ten_classes(folders):
+  # As many as the label files that hold the class's name anywhere.
+  raw, _ = hallmarks_of_cancer.source(folders)
+  label = np.concatenate([s.arrays["label"] for s in raw.splits.values()])
+  assert dict(
+    zip(raw.classes, label.sum(0).astype(int).tolist(), strict=True)
+  ) == {
+    "Sustaining proliferative signaling": 462,
+    "Evading growth suppressors": 240,
+    "Resisting cell death": 429,
+    "Enabling replicative immortality": 115,
+    "Inducing angiogenesis": 143,
+    "Activating invasion and metastasis": 291,
+    "Genomic instability and mutation": 333,
+    "Tumor promoting inflammation": 240,
+    "Cellular energetics": 105,
+    "Avoiding immune destruction": 108,
+  }
+  assert sum(sizes(raw).values()) == 1852
+
+
+@pytest.mark.parametrize(
+  "name, sentences, entities",
+  [
+    (
+      "bc5cdr",
+      (4560, 4581, 4797),
+      {"Chemical": (5203, 5347, 5385), "Disease": (4182, 4246, 4424)},
+    ),
+    ("bc5cdr_chemical", (4560, 4581, 4797), {"Chemical": (5203, 5347, 5385)}),
+    ("bc5cdr_disease", (4560, 4581, 4797), {"Disease": (4182, 4246, 4424)}),
+    ("bc2gm", (12574, 2519, 5038), {"GENE": (15197, 3061, 6325)}),
+    ("linnaeus", (11935, 4078, 7142), {"Species": (2119, 711, 1433)}),
+  ],
+)
+def test_entity_sets_have_their_sentences_and_mentions(
+  folders, name, sentences, entities
+):
+  raw, _ = iob.source(folders, name)
+  assert tuple(sizes(raw).values()) == sentences
+  found = [mentions(raw, part) for part in ("train", "validation", "test")]
+  assert {kind: tuple(f[kind] for f in found) for kind in found[0]} == entities
+
+
+def test_chemprot_has_its_official_split(folders):
+  raw, _ = chemprot.source(folders)
+  assert tuple(sizes(raw).values()) == (4169, 2427, 3469)
+  assert len(raw.classes) == 13
+  absent = per_class(raw, "validation").index(0)
+  assert raw.classes[absent] == "AGONIST-INHIBITOR"
+  absent = per_class(raw, "test").index(0)
+  assert raw.classes[absent] == "SUBSTRATE_PRODUCT-OF"
+
+
+def test_ddi2013_has_its_pairs(folders):
+  raw, _ = ddi2013.source(folders)
+  assert raw.classes == ("none", "advise", "effect", "int", "mechanism")
+  assert per_class(raw, "train", "validation") == [23771, 826, 1687, 188, 1319]
+  assert per_class(raw, "test") == [4737, 221, 360, 96, 302]
+  assert raw.changes == [
+    {"what": "dropped interactions without a type", "count": 1}
+  ]
+  documents = [
+    set(raw.splits[name].patients) for name in ("train", "validation")
+  ]
+  assert not documents[0] & documents[1]
+
+
+def test_ddi2013_marks_the_drugs_it_names(folders):
+  raw, _ = ddi2013.source(folders)
+  test = raw.splits["test"]
+  for text in test.arrays["text"][:200]:
+    assert all(text.count(mark) == 1 for mark in ("<<", ">>", "[[", "]]"))
+
+
+def test_medical_abstracts_keep_equal_texts_together(folders):
+  raw, _ = medical_abstracts.source(folders)
+  assert per_class(raw, *raw.splits) == [633, 299, 385, 610, 961]
+  assert raw.changes[0]["count"] == 118
+  seen = [set(split.arrays["text"]) for split in raw.splits.values()]
+  assert sum(map(len, seen)) == len(set.union(*seen))
+
+
+def test_a_set_is_tokenised_whole(folders):
+  data = medical_abstracts.medical_abstracts(folders, length=128)
+  assert data.info.task == "multiclass" and sum(data.info.counts) == len(
+    np.unique(data.splits["train"].arrays["document"])
+  )
+  leakage.refuse(leakage.leakage(data))
+
+
+@pytest.fixture(scope="module")
+def pretraining(folders):
+  return corpus.corpus(
+    folders, sets=("pubmedqa", "medical_abstracts", "chemprot"), length=128
+  )
+
+
+def test_the_corpus_holds_no_held_out_text(folders, pretraining):
+  kept = corpus.gathered(folders, ("pubmedqa", "medical_abstracts", "chemprot"))
+  contents = set(map(texts.content, kept.text))
+  for source in (pubmedqa.source, medical_abstracts.source, chemprot.source):
+    for part in ("validation", "test"):
+      for _, text in corpus._texts(source(folders)[0].splits[part]):
+        assert texts.content(text) not in contents
+  test, _ = pubmedqa.source(folders)
+  names = {name for name in kept.names if name.startswith("pubmedqa/")}
+  assert not names & {f"pubmedqa/{pmid}" for pmid in test.splits["test"].ids}
+
+
+def test_the_corpus_says_how_large_it_is(pretraining):
+  account = pretraining.card["corpus"]
+  assert account["characters"] == sum(
+    entry["characters"] for entry in account["sets"].values()
+  )
+  assert pretraining.card["text"]["train"]["padding"]["fixed"] < 0.02
+  assert pretraining.info.task == "none"
+
+
+def test_fine_tuning_may_share_the_tokenizer_of_the_corpus(
+  folders, pretraining
+):
+  token = corpus.tokenizer(
+    (), folders, sets=("pubmedqa", "medical_abstracts", "chemprot")
+  )
+  assert token.sha256 == pretraining.info.tokenizer
+
+
+def test_documents_of_the_corpus_are_in_one_part(pretraining):
+  sets = [
+    {tuple(row[segment > 0][:40]) for row, segment in zip(
+      split.arrays["tokens"], split.arrays["segment"], strict=True)}
+    for split in pretraining.splits.values()
+  ]  # fmt: skip
+  assert not sets[0] & sets[2]
+
+
+RCT = "\n".join(
+  f"###{100 + i}\nOBJECTIVE\tTo see {i} .\nMETHODS\tWe saw {i} .\n"
+  f"RESULTS\tThere were {i} .\n"
+  for i in range(4)
+)
+
+
+def rct(tmp_path, content=RCT, **given):
+  folder = tmp_path / "PubMed_20k_RCT"
+  folder.mkdir(exist_ok=True)
+  for number, name in enumerate(("train", "dev", "test")):
+    text = content.replace("###1", f"###{number + 1}")
+    (folder / f"{name}.txt").write_text(text)
+  folders = Folders(str(tmp_path), str(tmp_path / "cache"))
+  return pubmed_rct.source(folders, **given)[0]
+
+
+def test_pubmed_rct_reads_roles_of_sentences(tmp_path):
+  raw = rct(tmp_path)
+  assert sizes(raw) == {"train": 12, "validation": 12, "test": 12}
+  assert per_class(raw, "train") == [0, 4, 4, 4, 0]
+  assert raw.splits["train"].ids[1] == "100:2"
+
+
+def test_pubmed_rct_gives_neighbours_as_context(tmp_path):
+  pair = rct(tmp_path, context=1).splits["train"].arrays["pair"]
+  assert pair[0] == "To see 0 . We saw 0 ."
+  assert pair[1] == "To see 0 . We saw 0 . There were 0 ."
+  assert pair[2] == "We saw 0 . There were 0 ."
+
+
+def test_pubmed_rct_names_a_bad_line(tmp_path):
+  with pytest.raises(UserError, match="row 2: 'AIM' is none of the roles"):
+    rct(tmp_path, "###1\nAIM\tTo see .\n")
+
+
+def test_pubmed_rct_says_where_it_is_from(tmp_path, monkeypatch):
+  monkeypatch.setenv("MEDFM_OFFLINE", "1")
+  folders = Folders(str(tmp_path), str(tmp_path / "cache"))
+  with pytest.raises(UserError, match="Franck-Dernoncourt/pubmed-rct"):
+    pubmed_rct.pubmed_rct(folders, tokenizer=wordpiece)

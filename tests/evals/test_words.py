@@ -1,0 +1,220 @@
+"""From rows of tokens to texts and words, and the scores of these."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from medfm import predictions
+from medfm.data import sequences, tokenizers
+from medfm.evals import baselines, paired, scores, words
+from medfm.types import Folders, Info, Split
+
+CLASSES = ("O", "B-Drug", "I-Drug")
+INFO = Info("toy", "tokens", CLASSES, vocabulary=300)
+GOOD = [
+  ["took", "aspirin", "plus", "today"],
+  ["warfarin", "now"],
+  ["took", "aspirin", "plus", "warfarin", "again", "and", "again"],
+]
+LABELS = [[0, 1, 2, 0], [1, 0], [0, 1, 2, 1, 0, 0, 0]]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+  place = Folders(None, str(tmp_path_factory.mktemp("cache")))
+  return tokenizers.wordpiece(
+    [" ".join(s) for s in GOOD], place, vocabulary=300
+  )
+
+
+@pytest.fixture
+def split(tokenizer):
+  """Sentences in rows so short that the last takes several."""
+  names = np.array(["a", "b", "c"])
+  rows = sequences.words(tokenizer, GOOD, LABELS, names, length=8)
+  assert len(rows.source) > 3
+  arrays = {**rows.arrays, "document": rows.source.astype(np.int32)}
+  ids = sequences.numbered(names, rows.source)
+  return Split(arrays, ids, patients=names[rows.source])
+
+
+def test_words_of_windows_are_one_sentence_again(split):
+  whole = words.whole(INFO, split)
+  assert whole.ids.tolist() == ["a", "b", "c"]
+  found = [row[row >= 0].tolist() for row in whole.arrays["label"]]
+  assert found == LABELS
+
+
+def test_predicted_tags_are_those_of_first_pieces(split):
+  tags = np.where(split.arrays["label"] >= 0, split.arrays["label"], 2)
+  said = words.outputs(INFO, split, {"tags": tags})["tags"]
+  label = words.whole(INFO, split).arrays["label"]
+  np.testing.assert_array_equal(said, label)
+
+
+def test_probabilities_give_the_likeliest_tag(split):
+  tags = np.maximum(split.arrays["label"], 0)
+  probs = np.eye(3)[tags] * 0.5 + 0.1
+  one = words.outputs(INFO, split, {"probs": probs})["tags"]
+  np.testing.assert_array_equal(
+    one, words.outputs(INFO, split, {"tags": tags})["tags"]
+  )
+
+
+def test_windows_of_a_text_are_scored_by_their_mean():
+  info = Info("toy", "multiclass", ("a", "b"))
+  split = Split(
+    {"document": np.array([0, 1, 1]), "label": np.array([0, 1, 1])},
+    np.array(["x", "y", "y#2"]),
+  )
+  probs = np.array([[1, 0], [0.5, 0.5], [0.1, 0.9]])
+  said = words.outputs(info, split, {"probs": probs})["probs"]
+  np.testing.assert_allclose(said, [[1, 0], [0.3, 0.7]], atol=1e-12)
+  assert words.whole(info, split).ids.tolist() == ["x", "y"]
+
+
+def test_rows_that_are_no_windows_stay_as_they_are():
+  info = Info("toy", "regression", ("a",))
+  split = Split({"features": np.zeros((2, 1))}, np.array(["x", "y"]))
+  assert words.whole(info, split) is split
+  value = {"value": np.ones((2, 1))}
+  assert words.outputs(info, split, value)["value"] is value["value"]
+
+
+def scored(split, tags, **settings):
+  whole = words.whole(INFO, split)
+  said = words.outputs(INFO, split, {"tags": tags})
+  return scores.scores(
+    INFO, whole.arrays["label"], said, patients=whole.patients, **settings
+  )
+
+
+def test_right_tags_have_an_f1_of_one(split):
+  found = scored(split, np.maximum(split.arrays["label"], 0), replicates=50)
+  assert found["n"] == 3
+  for name in ("f1", "precision", "recall", "f1[Drug]", "token_accuracy"):
+    assert found["metrics"][name]["value"] == 1
+
+
+def test_a_missed_entity_lowers_recall_alone(split):
+  tags = np.maximum(split.arrays["label"], 0)
+  tags[split.ids == "b"] = 0
+  found = scored(split, tags, replicates=0)["metrics"]
+  assert found["precision"]["value"] == 1
+  assert found["recall"]["value"] == pytest.approx(3 / 4)
+
+
+def test_types_have_a_mean():
+  info = Info("toy", "tokens", ("O", "B-A", "I-A", "B-B", "I-B"))
+  label = np.array([[1, 3], [1, 0]])
+  found = scores.scores(
+    info, label, {"tags": np.array([[1, 0], [1, 0]])}, replicates=0
+  )["metrics"]
+  assert found["macro_f1"]["value"] == pytest.approx(0.5)
+
+
+def test_predictions_are_written_and_read_back(split):
+  whole = words.whole(INFO, split)
+  tags = np.maximum(split.arrays["label"], 0)
+  tags[0] = 0
+  said = words.outputs(INFO, split, {"tags": tags})
+  rows = predictions.rows("s", "test", whole, INFO, said)
+  assert rows[0]["label"] == "O B-Drug I-Drug O"
+  assert rows[0]["predicted"] == "O O O O"
+  read = list(csv.DictReader(io.StringIO(predictions.text(rows))))
+  held = predictions.held(read, "s", "test", CLASSES)
+  np.testing.assert_array_equal(held.label, whole.arrays["label"])
+  np.testing.assert_array_equal(held.prediction["tags"], said["tags"])
+  difference = paired.difference(
+    INFO, held.label, held.prediction, said, replicates=20
+  )
+  assert difference["f1"]["value"] == 0
+
+
+def test_new_sentences_have_predictions_without_labels(split):
+  arrays = {k: v for k, v in split.arrays.items() if k != "label"}
+  new = Split(arrays, split.ids)
+  tags = np.maximum(split.arrays["label"], 0)
+  said = words.outputs(INFO, new, {"tags": tags})
+  rows = predictions.rows("s", "new", words.whole(INFO, new), INFO, said)
+  assert rows[1]["predicted"] == "B-Drug O" and "label" not in rows[1]
+
+
+def test_perplexity_is_there_for_language_alone():
+  outputs = {"loss": np.array([1.0, 3.0]), "weight": np.array([3, 1])}
+  found = scores.mean_loss(outputs, language=True, replicates=0)["metrics"]
+  assert found["perplexity"]["value"] == pytest.approx(np.exp(1.5))
+  assert "perplexity" not in scores.mean_loss(outputs, replicates=0)["metrics"]
+
+
+def test_relations_have_a_micro_f1_of_the_positive_classes():
+  info = Info("toy", "multiclass", ("none", "x", "y"))
+  probs = np.eye(3)[[0, 1, 2, 1, 0]]
+  label = np.array([0, 1, 1, 0, 2])
+  found = scores.scores(info, label, {"probs": probs}, replicates=20)
+  assert found["metrics"]["micro_f1"]["value"] == pytest.approx(2 / 6)
+
+
+def test_a_dictionary_knows_the_words_of_training(split):
+  found = baselines.predictions("dictionary", split, {"t": split}, INFO, 0)
+  assert scored(split, found["t"]["tags"], replicates=0)["metrics"]["f1"][
+    "value"
+  ] == pytest.approx(1)
+
+
+def test_a_dictionary_begins_entities_with_b(split):
+  later = {k: v.copy() for k, v in split.arrays.items()}
+  only = Split({k: v[:1] for k, v in later.items()}, split.ids[:1])
+  label = only.arrays["label"]
+  label[label == 1] = 0
+  found = baselines.predictions("dictionary", only, {"t": only}, INFO, 0)
+  tags = words.outputs(INFO, only, found["t"])["tags"]
+  assert tags.tolist() == [[0, 0, 1, 0]]
+
+
+@pytest.fixture(scope="module")
+def topics(tokenizer):
+  """Windows of texts about two drugs, two classes."""
+  drugs = ("aspirin", "warfarin")
+  text = [f"took {drugs[i % 2]} " + "again and " * (i % 5) for i in range(40)]
+  names = np.array([f"t{i}" for i in range(40)])
+  rows = sequences.texts(tokenizer, text, None, names, length=12)
+  arrays = {
+    **rows.arrays,
+    "document": rows.source.astype(np.int32),
+    "label": (rows.source % 2).astype(np.int32),
+  }
+  ids = sequences.numbered(names, rows.source)
+  return Split(arrays, ids, patients=names[rows.source])
+
+
+def test_counted_words_tell_topics_apart(topics):
+  info = Info("toy", "multiclass", ("a", "b"), vocabulary=300)
+  name = "tfidf_logistic_regression"
+  probs = baselines.predictions(name, topics, {"t": topics}, info, 0)["t"]
+  said = words.outputs(info, topics, probs)["probs"]
+  assert (said.argmax(1) == np.arange(40) % 2).all()
+  np.testing.assert_allclose(said.sum(1), 1, atol=1e-9)
+
+
+def test_counted_words_give_several_labels(topics):
+  info = Info("toy", "multilabel", ("a", "b"), vocabulary=300)
+  label = np.stack([topics.arrays["label"], np.zeros(len(topics))], 1)
+  own = Split({**topics.arrays, "label": label}, topics.ids, topics.patients)
+  name = "tfidf_logistic_regression"
+  probs = baselines.predictions(name, own, {"t": own}, info, 0)["t"]["probs"]
+  assert ((probs[:, 0] > 0.5) == (label[:, 0] == 1)).all()
+  assert (probs[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_texts_have_baselines_of_their_own(task):
+  info = Info("t", task, ("a", "b"), vocabulary=9)
+  expected = ("majority", "tfidf_logistic_regression")
+  assert baselines.defaults(info) == expected
+
+
+def test_labelled_words_have_a_baseline_of_their_own():
+  assert baselines.defaults(INFO) == ("dictionary",)
