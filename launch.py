@@ -4,6 +4,8 @@ python launch.py --config=configs/quickstart.py
 python launch.py --config=configs/resnet.py:breastmnist,fast --config.seed=1
 python launch.py --mode=evaluate --workdir=runs/resnet-breastmnist-fast
 python launch.py --mode=predict --workdir=runs/own_table --input=new.csv
+python launch.py --grid=experiments/optimizers_activations.py --jobs=2
+python launch.py --sweep --config=configs/cnn.py --config.seed=0,1,2
 
 Every knob of a config is a flag, `--config.a.b=value`; --print_config lists
 them. The same command in the same workdir goes on where it stopped.
@@ -71,6 +73,9 @@ def main(overrides: list[str]) -> None:
 
 
 def _train(given: flags.FlagValues, overrides: list[str]) -> None:
+  if given.grid or given.sweep:
+    _grid(given, overrides)
+    return
   if not given.config:
     _fail("--config=FILE is missing, such as --config=configs/quickstart.py")
   config = command.config(given.config, overrides)
@@ -83,6 +88,12 @@ def _train(given: flags.FlagValues, overrides: list[str]) -> None:
   setup.compilation_cache(folders)
   place = given.workdir or command.default_workdir(given.config)
   study.study(config, pathlib.Path(place), folders)
+
+
+def _grid(given: flags.FlagValues, overrides: list[str]) -> None:
+  from medfm.grid import run
+
+  run.of_flags(given, overrides, pathlib.Path(__file__))
 
 
 def _evaluate(given: flags.FlagValues, overrides: list[str]) -> None:
@@ -121,6 +132,8 @@ def _fail(line: str, code: int = 2) -> NoReturn:
   sys.exit(code)
 
 
+EXECUTORS = ("local", "slurm", "none")
+RETRIES = ("stale", "failed", "none")
 MODES = {"train": _train, "evaluate": _evaluate, "predict": _predict}
 
 flags.DEFINE_string("config", None, "FILE[:variant]: a config, or config.json.")
@@ -132,6 +145,13 @@ flags.DEFINE_string("input", None, "predict: an image, a folder, or a CSV.")
 flags.DEFINE_string("output", None, "predict: the CSV to write.")
 flags.DEFINE_string("stage", None, "evaluate, predict: a study's stage.")
 flags.DEFINE_string("on", None, "evaluate: a config whose data to use.")
+flags.DEFINE_string("grid", None, "FILE[:words]: an experiment to run.")
+flags.DEFINE_bool("sweep", False, "Settings may be lists: --config.a=1,2.")
+flags.DEFINE_enum("executor", "local", EXECUTORS, "grid: where cells run.")
+flags.DEFINE_integer("jobs", 0, "grid: cells at a time; 0 chooses.", 0)
+flags.DEFINE_enum("retry", "stale", RETRIES, "grid: what is run again.")
+flags.DEFINE_string("sbatch", "", "slurm: options, such as --gres=gpu:1.")
+flags.DEFINE_bool("dry_run", False, "grid: say what would be run.")
 
 if __name__ == "__main__":
   app.run(main, flags_parser=parse)

@@ -1,6 +1,7 @@
 """From the command line to a config; every mistake is one line."""
 
 import ast
+import fnmatch
 import importlib.util
 import inspect
 import os
@@ -33,7 +34,8 @@ def config(argument: str, overrides: Sequence[str]) -> Any:
     key, equals, value = text.partition("=")
     if not equals:
       raise UserError(f"--config.{key} needs a value: --config.{key}=...")
-    override(made, key, value)
+    for name in _matching(made, key):
+      override(made, name, value)
   return made.lock()
 
 
@@ -77,6 +79,17 @@ def listing(config: ml_collections.ConfigDict) -> str:
     kind = type(value).__name__ if value is not None else "none"
     lines.append(f"{key} = {value!r}  ({kind})")
   return "\n".join(lines)
+
+
+def _matching(config: ml_collections.ConfigDict, pattern: str) -> list[str]:
+  """The keys that a key with `*` in it stands for, such as stages.*.seed."""
+  if "*" not in pattern:
+    return [pattern]
+  found = fnmatch.filter(spec.flat(config), pattern)
+  found = [key for key in found if key.count(".") == pattern.count(".")]
+  if not found:
+    raise UserError(f"--config.{pattern}: no key is like that")
+  return found
 
 
 def _child(node, word, key, config):

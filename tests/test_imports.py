@@ -17,9 +17,17 @@ LAYERS = (
   ("scoring",),
   ("train", "report"),
   ("study",),
-  ("evaluate", "predict"),
+  ("evaluate", "predict", "grid"),
 )
-WITHOUT_JAX = ("types", "data", "metrics", "evals", "report", "predictions")
+WITHOUT_JAX = (
+  "types",
+  "data",
+  "metrics",
+  "evals",
+  "report",
+  "predictions",
+  "grid",
+)
 SOURCES = sorted((ROOT / "medfm").rglob("*.py"))
 
 

@@ -7,8 +7,8 @@ from medfm.report.gallery import Plate
 from medfm.report.markup import Markup, join, tag
 from medfm.report.reading import Run, Stage, read
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_NOTICE = (
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+NOTICE = (
   "Research software. Not for clinical use: no result here has been approved "
   "for diagnosis or for decisions about patients."
 )
@@ -63,15 +63,15 @@ def page(
   head = tag(
     "head",
     tag("meta", charset="utf-8"),
-    tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+    tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
     tag("meta", name="viewport", content="width=device-width"),
     tag("title", name),
-    tag("style", Markup(_STYLE)),
+    tag("style", Markup(STYLE)),
   )
   body = tag(
     "body",
     tag("main", *_body(run, plates, beside, exact)),
-    tag("footer", _NOTICE),
+    tag("footer", NOTICE),
   )
   return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
 
@@ -80,7 +80,7 @@ def _body(run: Run, plates, beside, exact):
   yield tag("h1", run.name)
   if run.description:
     yield tag("p", run.description, class_="question")
-  yield tag("p", _NOTICE, class_="notice")
+  yield tag("p", NOTICE, class_="notice")
   stages = run.stages.values()
   if any(stage.finished and summary.synthetic(stage) for stage in stages):
     yield tag("p", "This run used synthetic data.", class_="notice")
@@ -115,7 +115,7 @@ def _stage(stage: Stage, plates, count: int, first: bool) -> Markup:
   return tag("details", heading, content)
 
 
-_STYLE = f"""
+STYLE = f"""
 :root {{ color-scheme: light; }}
 * {{ box-sizing: border-box; }}
 body {{

@@ -1,0 +1,291 @@
+"""Arms: the runs that differ in their seed alone, and how arms compare.
+
+What varies is kept apart: the spread over seeds (a standard deviation of
+runs), and the uncertainty from having tested on so many patients (a bootstrap
+interval). An arm's tuned settings are those of best mean validation score;
+the test split chooses nothing.
+"""
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medfm import predictions
+from medfm.evals.panel import Panel, known, panel
+from medfm.grid.records import Record
+from medfm.metrics import bootstrap
+from medfm.metrics.undefined import Undefined
+from medfm.report import wording
+from medfm.types import Info
+
+_DRAWS = (1000, 10_000)
+_WORK = 20_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+  """The runs of one setting and stage on one test split.
+
+  setting: its keys that vary, without seeds.
+  asked: how many runs there should be; runs: those with a result.
+  """
+
+  setting: Mapping[str, str]
+  stage: str
+  data: str
+  test: str
+  asked: int
+  runs: Sequence[Record]
+
+  @property
+  def name(self) -> str:
+    words = [shown(key, value) for key, value in self.setting.items()]
+    return ", ".join([*words, *filter(None, [self.stage])]) or "all runs"
+
+  def mean(self, split: str, metric: str) -> float | None:
+    values = self.values(split, metric)
+    return float(np.mean(values)) if values else None
+
+  def values(self, split: str, metric: str) -> list[float]:
+    found = [run.value(split, metric) for run in self.runs]
+    return [value for value in found if value is not None]
+
+  def spread(self, split: str, metric: str) -> dict[str, Any]:
+    """mean and sd over runs; low and high: the runs' intervals, averaged."""
+    values = self.values(split, metric)
+    ends = {}
+    for end in ("low", "high"):
+      found = [run.entry(split, metric).get(end) for run in self.runs]
+      found = [value for value in found if value is not None]
+      ends[end] = float(np.mean(found)) if found else None
+    return {
+      "mean": float(np.mean(values)) if values else None,
+      "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+      "n": len(values),
+      **ends,
+    }
+
+
+def is_seed(key: str) -> bool:
+  return key.rpartition(".")[2] == "seed"
+
+
+def shown(key: str, value: str) -> str:
+  """A setting as a table shows it: its value, with a word on what it is."""
+  if key == "config":
+    return value.partition(":")[2] or Path(value).stem
+  word = key.rpartition(".")[2]
+  return value if word == "name" else f"{word} {value}"
+
+
+def arms(found: Sequence[Record], metric: str) -> list[Arm]:
+  """The arms of all records that are judged by the metric on a test split."""
+  found = [record for record in found if not record.shared]
+  settings = [record.setting for record in found]
+  keys = list(dict.fromkeys(key for one in settings for key in one))
+  varied = [
+    key
+    for key in keys
+    if not is_seed(key) and len({one.get(key) for one in settings}) > 1
+  ]
+  groups: dict[tuple, list[Record]] = {}
+  asked: dict[tuple, set[str]] = {}
+  for record in found:
+    setting = tuple(
+      (key, record.setting[key]) for key in varied if key in record.setting
+    )
+    asked.setdefault(setting, set()).add(record.cell)
+    if record.value("test", metric) is not None:
+      groups.setdefault((setting, record.stage, record.test), []).append(record)
+  return [
+    Arm(dict(setting), stage, runs[0].data, test, len(asked[setting]), runs)
+    for (setting, stage, test), runs in groups.items()
+  ]
+
+
+def best(candidates: Sequence[Arm], metric: str) -> Arm | None:
+  """The arm of best mean validation score; the first of equals."""
+  sign = -1 if wording.less_is_better(metric) else 1
+  scored = [
+    (sign * score, -i, arm)
+    for i, arm in enumerate(candidates)
+    if (score := arm.mean("validation", metric)) is not None
+  ]
+  return max(scored, key=lambda one: one[:2])[2] if scored else None
+
+
+def tuned(every: Sequence[Arm], keys: Sequence[str], metric: str) -> list[Arm]:
+  """Of arms that differ in tuned keys alone, the best by validation."""
+  groups: dict[tuple, list[Arm]] = {}
+  for arm in every:
+    groups.setdefault((_rest(arm, keys), arm.stage, arm.test), []).append(arm)
+  chosen = [best(group, metric) for group in groups.values()]
+  return [arm for arm in chosen if arm is not None]
+
+
+def pairs(
+  chosen: Sequence[Arm],
+  metric: str,
+  reference: Mapping[str, str],
+  stages: Sequence[Sequence[str]],
+  tuned_keys: Sequence[str],
+) -> list[tuple[Arm, Arm]]:
+  """Which arms are compared: the first of a pair minus the second.
+
+  For pairs of stages, arms of those stages under the same setting but for
+  tuned keys; else every arm with the reference of its test split, which is
+  the best by validation where none is named.
+  """
+  if stages:
+    by_stage = {(_rest(arm, tuned_keys), arm.stage): arm for arm in chosen}
+    return [
+      (by_stage[rest, a], by_stage[rest, b])
+      for rest in dict.fromkeys(rest for rest, _ in by_stage)
+      for a, b in stages
+      if (rest, a) in by_stage and (rest, b) in by_stage
+    ]
+  found = []
+  for test in dict.fromkeys(arm.test for arm in chosen):
+    group = [arm for arm in chosen if arm.test == test]
+    against = next((a for a in group if _is(a, reference)), None)
+    against = against or best(group, metric)
+    found += [(arm, against) for arm in group if arm is not against]
+  return [(arm, against) for arm, against in found if against is not None]
+
+
+def comparisons(
+  root: Path, compared: Sequence[tuple[Arm, Arm]], metric: str
+) -> list[dict[str, Any]]:
+  """The paired difference of each pair on its test split, with p values.
+
+  The difference is the mean over seeds that both have; interval and p come
+  from a bootstrap of test patients, the same draws for both arms and all
+  seeds. p counts the draws on the other side of zero, in both tails; `p_holm`
+  is adjusted for the number of comparisons (Holm 1979).
+  """
+  draws: dict[int, dict] = {}
+  found = []
+  for a, b in compared:
+    for arm in (a, b):
+      if id(arm) not in draws:
+        draws[id(arm)] = _draws(root, arm, metric)
+    made = _difference(draws[id(a)], draws[id(b)])
+    found.append({"a": a.name, "b": b.name, "data": a.data, **made})
+  adjusted = holm([one["p"] for one in found])
+  return [{**one, "p_holm": p} for one, p in zip(found, adjusted, strict=True)]
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+  """p values adjusted for their number; None stays and does not count."""
+  order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+  adjusted: list[float | None] = [None] * len(p_values)
+  largest = 0.0
+  for rank, (p, i) in enumerate(order):
+    largest = max(largest, min(1.0, (len(order) - rank) * p))
+    adjusted[i] = largest
+  return adjusted
+
+
+def _rest(arm: Arm, keys: Sequence[str]) -> tuple[tuple[str, str], ...]:
+  return tuple((k, v) for k, v in arm.setting.items() if k not in keys)
+
+
+def _is(arm: Arm, reference: Mapping[str, str]) -> bool:
+  own = {**arm.setting, "stage": arm.stage}
+  return bool(reference) and all(
+    own.get(key) == value for key, value in reference.items()
+  )
+
+
+def _difference(a: dict, b: dict) -> dict[str, Any]:
+  """Of two arms' scores by seed; each (value, draws [R])."""
+  seeds = [seed for seed in a if seed in b]
+  if not seeds:
+    return {
+      "value": None,
+      "low": None,
+      "high": None,
+      "sd": None,
+      "n": 0,
+      "p": None,
+    }
+  values = np.array([a[seed][0] - b[seed][0] for seed in seeds])
+  drawn = np.mean([a[seed][1] - b[seed][1] for seed in seeds], axis=0)
+  drawn = drawn[np.isfinite(drawn)]
+  result = {
+    "value": float(values.mean()),
+    "low": None,
+    "high": None,
+    "sd": float(values.std(ddof=1)) if len(seeds) > 1 else None,
+    "n": len(seeds),
+    "p": None,
+  }
+  if len(drawn) < _DRAWS[0] // 2:
+    return result
+  low, high = np.quantile(drawn, [0.025, 0.975])
+  tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
+  p = min(1.0, 2 * (1 + tail) / (1 + len(drawn)))
+  return result | {"low": float(low), "high": float(high), "p": float(p)}
+
+
+def _draws(root: Path, arm: Arm, metric: str) -> dict:
+  """Seeds of a run -> its test score and that of every bootstrap draw."""
+  found = {}
+  for run in arm.runs:
+    seeds = tuple(v for k, v in run.setting.items() if is_seed(k))
+    with contextlib.suppress(Undefined):
+      found[seeds] = _scores(root, run, metric)
+  return found
+
+
+def _scores(root: Path, run: Record, metric: str) -> tuple[float, np.ndarray]:
+  """The score of a run and of bootstrap draws of its test patients.
+
+  Raises:
+    Undefined: it has none, or its predictions are lost.
+  """
+  data = run.result["data"]
+  info = Info(data["name"], data["task"], tuple(data["classes"]))
+  rows = predictions.read(root / run.cell / "predictions.csv")
+  held = predictions.held(rows, run.stage or "train", "test", info.classes)
+  if held is None:
+    raise Undefined("no predictions are left")
+  kept, label, prediction = known(info, held.label, held.prediction)
+  patients = None if held.patients is None else held.patients[kept]
+  cluster = bootstrap.clusters(patients, len(label))
+  score = _metric(panel(info, label, prediction), metric)
+  value = float(score(None))
+  count = int(np.clip(_WORK // max(1, len(label)), *_DRAWS))
+  size = max(1, _WORK // 20 // max(1, len(label)))
+  drawn = []
+  for first in range(0, count, size):
+    weight = bootstrap.weights(cluster, min(size, count - first), 0, first)
+    try:
+      drawn.append(np.broadcast_to(score(weight), len(weight)))
+    except Undefined:
+      drawn.append(np.full(len(weight), np.nan))
+  return value, np.concatenate(drawn)
+
+
+def _metric(of: Panel, name: str) -> bootstrap.Metric:
+  """A metric of a panel; a mean over the columns that are defined."""
+  if name not in of.means:
+    return of.metrics[name]
+  parts = []
+  for column in of.means[name].columns.values():
+    try:
+      of.metrics[column](None)
+    except Undefined:
+      continue
+    parts.append(of.metrics[column])
+  return lambda weight: np.mean([part(weight) for part in parts], axis=0)
+
+
+def stem(stage: str) -> str:
+  """A stage's name without the number at its end: finetune_5 -> finetune."""
+  return re.sub(r"[_-]?\d+$", "", stage)

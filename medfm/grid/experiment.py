@@ -1,0 +1,118 @@
+"""An experiment file: a hypothesis, a base config, and a list of settings.
+
+`experiments/<study>.py` has a docstring, the hypothesis, and
+
+  CONFIG = "configs/cnn.py:breastmnist,fast"   the base, as for --config
+  def grid(): ...                   settings; see `combine`
+  METRIC = "auroc"                  what arms are judged by (default: the
+                                    metric that its runs select by)
+  TUNED = ("optimizer.lr",)         keys whose best value each arm gets, by
+                                    validation
+  REFERENCE = {"optimizer.name": "adam"}   the arm others are tested against
+                                    (default: the best by validation)
+  FIGURE = {"x": "optimizer.lr", "lines": ("optimizer.name",)}
+  def unavailable(setting, raw): ...   why a setting cannot run on a machine
+                                    with the raw folder `raw`, or ""
+
+all but CONFIG and `grid` optional. `grid` may take one argument: the words
+after the colon in --grid=FILE:words. Such a file is a program: run only those
+you would run yourself.
+"""
+
+import dataclasses
+import importlib.util
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medfm import spec
+from medfm.grid import combine
+from medfm.types import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+  """What an experiment file, or a sweep of the command line, asks for."""
+
+  name: str
+  hypothesis: str
+  config: str
+  settings: Sequence[combine.Setting]
+  metric: str = ""
+  tuned: tuple[str, ...] = ()
+  reference: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  figure: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  unavailable: Callable[[combine.Setting, str | None], str] = (
+    lambda setting, raw: ""
+  )
+
+
+def load(argument: str) -> Experiment:
+  """The experiment of `FILE[:words]`.
+
+  Raises:
+    UserError: one line for whatever is wrong with the file.
+  """
+  name, _, words = argument.partition(":")
+  path = Path(name)
+  if not path.is_file():
+    near = spec.nearest(name, map(str, path.parent.glob("*.py")))
+    raise UserError(f"--grid={name}: there is no such file{near}")
+  try:
+    return _experiment(path, words)
+  except UserError as error:
+    raise UserError(f"{path}: {error}") from error
+  except Exception as error:
+    raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def of_sweep(argument: str, overrides: Sequence[str]) -> Experiment:
+  """The experiment of `--sweep --config=... --config.key=value,value`."""
+  settings = combine.sweep(overrides)
+  if len(settings) < 2:
+    raise UserError(
+      "--sweep needs a flag with several values, such as "
+      "--config.optimizer.lr=1e-4,1e-3"
+    )
+  path, _, words = argument.partition(":")
+  name = "-".join([Path(path).stem, *filter(None, words.split(","))])
+  swept = [text.partition("=")[0] for text in overrides if "," in text]
+  return Experiment(
+    name=f"sweep-{name}",
+    hypothesis=f"A sweep of {argument} over {', '.join(swept)}.",
+    config=argument,
+    settings=settings,
+  )
+
+
+def _experiment(path: Path, words: str) -> Experiment:
+  module_spec = importlib.util.spec_from_file_location(path.stem, path)
+  if module_spec is None:
+    raise UserError("expected a .py file")
+  module = importlib.util.module_from_spec(module_spec)
+  module_spec.loader.exec_module(module)
+  for name in ("CONFIG", "grid"):
+    if not hasattr(module, name):
+      raise UserError(f"an experiment file has {name}; this one has none")
+  takes_words = bool(inspect.signature(module.grid).parameters)
+  if words and not takes_words:
+    raise UserError(f"grid() takes no argument, so no {words!r}")
+  settings = list(module.grid(words) if takes_words else module.grid())
+  if not settings:
+    raise UserError("grid() gives no settings")
+  given = {
+    field.name: getattr(module, field.name.upper())
+    for field in dataclasses.fields(Experiment)
+    if field.name in ("metric", "tuned", "reference", "figure")
+    and hasattr(module, field.name.upper())
+  }
+  if hasattr(module, "unavailable"):
+    given["unavailable"] = module.unavailable
+  return Experiment(
+    name="-".join([path.stem, *filter(None, words.split(","))]),
+    hypothesis=inspect.cleandoc(module.__doc__ or ""),
+    config=module.CONFIG,
+    settings=settings,
+    **given,
+  )

@@ -1,0 +1,158 @@
+"""Runs the cells of a grid on this machine, several at a time.
+
+A cell that fails never stops the others. Killing this process at any moment
+loses nothing: cells under way go on by themselves, and the next runner waits
+for them. SIGTERM or Ctrl-C has every cell save and leave.
+"""
+
+import collections
+import time
+from collections.abc import Collection, Sequence
+
+from medfm.grid import attempt, cells, slots
+from medfm.grid.cells import Cell
+from medfm.grid.progress import Progress
+from medfm.interrupt import Interrupted, Watch
+
+_PERIOD_S = 0.2
+_GRACE_S = 120
+_MOST_AGAIN = 20
+
+
+def run(
+  todo: Sequence[Cell],
+  everything: Sequence[Cell],
+  command: Sequence[str],
+  jobs: int,
+  code: str,
+  stale: Collection[str] = (),
+) -> None:
+  """Runs `todo`, cells that are running already being waited for.
+
+  Args:
+    todo: cells to run, those needed by others first.
+    everything: all cells of the grid, for what `todo` needs.
+    command: of `attempt.command`.
+    jobs: how many at a time; 0 chooses (see `slots.slots`).
+    code: `cells.code_version()`.
+    stale: names of those whose old runs are to be set aside.
+
+  Raises:
+    Interrupted: asked to stop; all cells have saved and ended.
+  """
+  with Watch() as watch:
+    runner = _Runner(todo, everything, command, slots.slots(jobs), code, stale)
+    while runner.busy() and watch.signal is None:
+      runner.advance()
+      time.sleep(_PERIOD_S)
+    if watch.signal is not None:
+      runner.stop(watch)
+      raise Interrupted(watch.signal)
+
+
+class _Runner:
+  def __init__(self, todo, everything, command, free, code, stale):
+    self._waiting = collections.deque(todo)
+    self._everything = {cell.name: cell for cell in everything}
+    self._command = command
+    self._free = list(free)
+    self._code = code
+    self._stale = set(stale)
+    self._under_way: dict[str, tuple[attempt.Attempt, slots.Slot]] = {}
+    self._adopted: dict[str, slots.Slot] = {}
+    self._again: collections.Counter[str] = collections.Counter()
+    self._progress = Progress(len(todo))
+
+  def busy(self) -> bool:
+    return bool(self._waiting or self._under_way or self._adopted)
+
+  def advance(self) -> None:
+    """Takes notice of what has ended, and starts what there is room for."""
+    self._collect()
+    for _ in range(len(self._waiting)):
+      if not self._free:
+        break
+      self._next()
+    self._progress.show(self._under_way, len(self._waiting))
+
+  def _collect(self) -> None:
+    for name, (under_way, slot) in list(self._under_way.items()):
+      if under_way.process.poll() is None:
+        continue
+      del self._under_way[name]
+      self._free.append(slot)
+      code = under_way.end(stopping=False)
+      self._again[name] += code == attempt.AGAIN
+      if code == attempt.AGAIN and self._again[name] <= _MOST_AGAIN:
+        self._waiting.append(self._everything[name])
+        self._progress.say(f"{name} was stopped, and goes on later")
+      else:
+        self._ended(name, under_way.seconds())
+    for name, slot in list(self._adopted.items()):
+      if not cells.running(self._everything[name].folder):
+        del self._adopted[name]
+        self._free.append(slot)
+        self._waiting.appendleft(self._everything[name])
+
+  def _next(self) -> None:
+    """Starts, adopts, skips or puts back the first waiting cell."""
+    cell = self._waiting.popleft()
+    now = cells.status(cell, self._code)
+    stale = now.state == cells.STALE or cell.name in self._stale
+    if (
+      now.state == cells.DONE and not stale
+    ):  # Another process has finished it meanwhile.
+      self._ended(cell.name, 0)
+    elif now.state == cells.RUNNING:
+      self._adopted[cell.name] = self._free.pop(0)
+      self._progress.say(f"{cell.name} is running already; waiting for it")
+    elif not (needed := self._needs(cell)):
+      self._prepare(cell, stale)
+      slot = self._free.pop(0)
+      self._under_way[cell.name] = (
+        attempt.begin(
+          self._command, cell.folder, slot.environment, slot.processors
+        ),
+        slot,
+      )
+    elif self._still_coming(needed):
+      self._waiting.append(cell)
+    else:
+      self._prepare(cell, stale)
+      cells.note_end(cell.folder, 2, f"needs {needed}, which is not done", 0)
+      self._ended(cell.name, 0)
+
+  def _prepare(self, cell: Cell, stale: bool) -> None:
+    cells.prepare(cell, self._code, stale)
+    self._stale.discard(cell.name)
+
+  def _needs(self, cell: Cell) -> str:
+    """The first cell this one starts from that is not done, or ""."""
+    for name in cell.needs:
+      status = cells.status(self._everything[name], self._code)
+      if status.state != cells.DONE:
+        return name
+    return ""
+
+  def _still_coming(self, name: str) -> bool:
+    waiting = {cell.name for cell in self._waiting}
+    return name in waiting | self._under_way.keys() | self._adopted.keys()
+
+  def _ended(self, name: str, seconds: float) -> None:
+    status = cells.status(self._everything[name], self._code)
+    self._progress.ended(name, status, seconds)
+
+  def stop(self, watch: Watch) -> None:
+    """Has every cell save and end; those that take too long are killed."""
+    self._progress.say(
+      f"stopping: {len(self._under_way)} cells save what they have done"
+    )
+    for under_way, _ in self._under_way.values():
+      under_way.stop()
+    limit = time.monotonic() + _GRACE_S
+    for under_way, _ in self._under_way.values():
+      while under_way.process.poll() is None:
+        if time.monotonic() > limit:
+          under_way.process.kill()
+        time.sleep(_PERIOD_S)
+      under_way.end(stopping=True)

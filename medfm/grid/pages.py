@@ -1,0 +1,262 @@
+"""A grid's summary as Markdown and as one self-contained HTML page."""
+
+import base64
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from medfm.grid import cells
+from medfm.report import html as report
+from medfm.report import wording
+from medfm.report.markup import Markup, join, tag
+from medfm.report.markup import table as html_table
+
+
+@dataclasses.dataclass(frozen=True)
+class Heading:
+  text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Paragraph:
+  text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """Cells are text, or (text, address) for a link."""
+
+  header: Sequence[str]
+  rows: Sequence[Sequence[Any]]
+  numbers_from: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+  name: str
+  caption: str
+  png: bytes
+
+
+Block = Heading | Paragraph | Table | Figure
+
+
+def blocks(
+  facts: Mapping[str, Any], figures: Mapping[str, bytes]
+) -> Iterator[Block]:
+  """The parts of a summary, from the question to the single runs."""
+  title = wording.title(facts["metric"]) if facts["metric"] else "metric"
+  for text in facts["hypothesis"].split("\n\n"):
+    if text.startswith("Run:"):
+      continue
+    yield Paragraph(" ".join(text.split()))
+  counts = ", ".join(f"{n} {state}" for state, n in facts["counts"].items())
+  yield Paragraph(f"{len(facts['cells'])} runs: {counts}.")
+  yield from _best(facts, title)
+  yield from _arms(facts, title)
+  for name, png in figures.items():
+    yield Figure(
+      name,
+      f"{title} on the test split (lines, with the standard deviation over "
+      "seeds) and on validation (thin). A ring marks the setting chosen by "
+      "validation.",
+      png,
+    )
+  yield from _comparisons(facts, title)
+  yield from _problems(facts)
+  yield from _runs(facts, title)
+
+
+def spread(found: Mapping[str, Any]) -> str:
+  """`0.912 ± 0.008`; the mean alone where there is one run."""
+  text = wording.number(found["mean"])
+  return text if found["sd"] is None else f"{text} ± {found['sd']:.3f}"
+
+
+def _best(facts, title) -> Iterator[Block]:
+  several = len({arm["data"] for arm in facts["best"]}) > 1
+  for arm in facts["best"]:
+    where = f" on {arm['data']}" if several else ""
+    yield Paragraph(
+      f"Best by validation{where}: {arm['name']} (validation {title} "
+      f"{spread(arm['validation'])}); its test {title} is "
+      f"{spread(arm['test'])}{_sampling(arm['test'])}."
+    )
+
+
+def _sampling(found: Mapping[str, Any]) -> str:
+  if found["low"] is None or found["high"] is None:
+    return ""
+  low, high = wording.number(found["low"]), wording.number(found["high"])
+  return f" [{low}, {high}]"
+
+
+def _arms(facts, title) -> Iterator[Block]:
+  if not facts["arms"]:
+    return
+  others = list(
+    dict.fromkeys(k for arm in facts["arms"] for k in arm["others"])
+  )
+  several = len({arm["data"] for arm in facts["arms"]}) > 1
+  tuned = bool(facts["tuned"])
+  yield Heading("Arms")
+  yield Paragraph(
+    "Mean ± standard deviation over seeds. In brackets, apart from it, the 95 "
+    "% interval that comes from the number of test patients (the average of "
+    "the runs' own intervals)."
+    + (
+      " Settings marked “chosen” are the best by validation of those tried; "
+      "the test split chose nothing."
+      if tuned
+      else ""
+    )
+  )
+  header = ["arm", *(["data"] if several else []), "runs"]
+  header += [f"validation {title}", f"test {title}", "test 95 % interval"]
+  header += [wording.title(name) for name in others]
+  rows = []
+  for arm in facts["arms"]:
+    mark = " (chosen)" if tuned and arm["chosen"] else ""
+    row = [arm["name"] + mark, *([arm["data"]] if several else [])]
+    row += [f"{len(arm['runs'])} of {arm['asked']}", spread(arm["validation"])]
+    row += [spread(arm["test"]), _sampling(arm["test"]).strip()]
+    row += [
+      spread(arm["others"][name]) if name in arm["others"] else ""
+      for name in others
+    ]
+    rows.append(row)
+  yield Table(header, rows)
+
+
+def _comparisons(facts, title) -> Iterator[Block]:
+  found = facts["comparisons"]
+  if not found:
+    return
+  yield Heading("Differences between arms")
+  yield Paragraph(
+    f"Test {title} of the first minus the second, on the same patients and "
+    "averaged over the seeds that both have; interval and p value from a "
+    "bootstrap of patients, which leaves out what another set of seeds would "
+    "change: for that see the standard deviation over seeds. "
+    f"{len(found)} comparisons were made; p (Holm) is adjusted for that "
+    "number, and is the one to read."
+  )
+  rows = []
+  for one in found:
+    deviation = "" if one["sd"] is None else f"{one['sd']:.3f}"
+    rows.append(
+      [
+        f"{one['a']} − {one['b']}",
+        wording.interval(one, signed=True),
+        deviation,
+        str(one["n"]),
+        _p(one["p"]),
+        _p(one["p_holm"]),
+      ]
+    )
+  header = ("pair", "difference [95 % interval]", "SD over seeds", "seeds")
+  yield Table([*header, "p", "p (Holm)"], rows)
+
+
+def _p(value: float | None) -> str:
+  if value is None:
+    return "n/a"
+  return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
+def _problems(facts) -> Iterator[Block]:
+  rows = [
+    [cell["name"], cell["state"], cell["why"]]
+    for cell in facts["cells"]
+    if cell["state"] != cells.DONE
+  ]
+  if rows:
+    yield Heading("Runs without a result")
+    yield Table(["run", "state", "why"], rows, numbers_from=3)
+
+
+def _runs(facts, title) -> Iterator[Block]:
+  if not facts["runs"]:
+    return
+  yield Heading("Runs")
+  rows = []
+  for run in facts["runs"]:
+    link = (run["cell"], f"{run['cell']}/report.html")
+    best = run["best"] or {}
+    rows.append(
+      [
+        link,
+        run["stage"],
+        run["data"],
+        str(best.get("step", run["step"])),
+        wording.interval(run["validation"]) if run["validation"] else "",
+        wording.interval(run["test"]) if run["test"] else "",
+      ]
+    )
+  header = ["run", "stage", "data", "step", f"validation {title}"]
+  yield Table([*header, f"test {title}"], rows, numbers_from=3)
+
+
+def markdown(parts: Sequence[Block]) -> str:
+  """The summary as GitHub shows it."""
+  written = []
+  for part in parts:
+    match part:
+      case Heading(text):
+        written.append(f"## {text}")
+      case Paragraph(text):
+        written.append(text)
+      case Table(header, rows):
+        lines = [header, ["---"] * len(header), *rows]
+        written.append("\n".join(_line(cells_) for cells_ in lines))
+      case Figure(name, caption):
+        written.append(f"![{caption}](figures/{name}.png)")
+  return "\n\n".join(written) + "\n"
+
+
+def _line(row: Sequence[Any]) -> str:
+  texts = [
+    f"[{cell[0]}]({cell[1]})" if isinstance(cell, tuple) else cell
+    for cell in row
+  ]
+  return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+
+
+def html(title: str, parts: Sequence[Block]) -> str:
+  """The summary as a page that loads nothing from anywhere."""
+  body = join([tag("h1", title), *(_markup(part) for part in parts)])
+  head = tag(
+    "head",
+    tag("meta", charset="utf-8"),
+    tag("meta", http_equiv="Content-Security-Policy", content=report.POLICY),
+    tag("title", title),
+    tag("style", Markup(report.STYLE)),
+  )
+  notice = tag("p", report.NOTICE, class_="notice")
+  page = tag("html", head, tag("body", tag("main", body, notice)), lang="en")
+  return f"<!doctype html>\n{page}\n"
+
+
+def _markup(part: Block) -> Markup:
+  match part:
+    case Heading(text):
+      return tag("h2", text)
+    case Paragraph(text):
+      return tag("p", text)
+    case Table(header, rows, numbers_from):
+      linked = [
+        [
+          tag("a", cell[0], href=cell[1]) if isinstance(cell, tuple) else cell
+          for cell in row
+        ]
+        for row in rows
+      ]
+      return html_table(header, linked, numbers_from=numbers_from)
+    case Figure(name, caption, png):
+      source = "data:image/png;base64," + base64.b64encode(png).decode()
+      return tag(
+        "figure",
+        tag("img", src=source, alt=f"{name}: {caption}"),
+        tag("figcaption", caption),
+        class_="wide",
+      )

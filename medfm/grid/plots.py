@@ -1,0 +1,120 @@
+"""Curves of a grid: the metric against a setting that was swept."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medfm.grid import arms
+from medfm.grid.arms import Arm
+from medfm.report import style, wording
+
+_MOST_PANELS = 12
+_MOST_LINES = 9
+
+
+def figures(
+  description: Mapping[str, Any],
+  listed: Sequence[Arm],
+  chosen: Sequence[Arm],
+  metric: str,
+) -> dict[str, bytes]:
+  """File name -> PNG; {} where no number was swept."""
+  asked = description["figure"]
+  key = asked.get("x") or _swept(listed)
+  if not key or not listed:
+    return {}
+  groups: dict[tuple[str, str], dict[str, list[Arm]]] = {}
+  for arm in listed:
+    if _x(arm, key) is None:
+      continue
+    panel = asked.get("panels", "")
+    place = (arm.data, arm.setting.get(panel, ""))
+    line = _line(arm, key, panel)
+    groups.setdefault(place, {}).setdefault(line, []).append(arm)
+  places = list(groups)[:_MOST_PANELS]
+  if not places:
+    return {}
+  columns = min(3, len(places))
+  rows = math.ceil(len(places) / columns)
+  figure, axes = style.panels(
+    max(5.4, 4.2 * columns), 3.8 * rows, columns, rows, sharey=len(places) > 1
+  )
+  picked = {id(arm) for arm in chosen} if description["tuned"] else set()
+  for one, place in zip(axes, places, strict=False):
+    _panel(one, groups[place], key, metric, picked)
+    title = ", ".join(filter(None, place))
+    style.describe(
+      one, title, key.rpartition(".")[2], f"{wording.title(metric)}"
+    )
+  for one in axes[len(places) :]:
+    one.set_visible(False)
+  style.legend(axes[0])
+  return {f"{metric}-by-{key.rpartition('.')[2]}": style.png(figure)}
+
+
+def _panel(
+  axes: Any,
+  lines: Mapping[str, Sequence[Arm]],
+  key: str,
+  metric: str,
+  picked: set[int],
+) -> None:
+  xs = [_x(arm, key) for line in lines.values() for arm in line]
+  for i, (name, line) in enumerate(list(lines.items())[:_MOST_LINES]):
+    line = sorted(line, key=lambda arm: _x(arm, key))
+    spreads = [arm.spread("test", metric) for arm in line]
+    looks = style.series(i)
+    axes.errorbar(
+      [_x(arm, key) for arm in line],
+      [spread["mean"] for spread in spreads],
+      yerr=[spread["sd"] or 0 for spread in spreads],
+      marker=style.MARKERS[i % len(style.MARKERS)],
+      label=style.plain(name, 48),
+      capsize=3,
+      **looks,
+    )
+    thin = {**looks, "linewidth": 0.8, "alpha": 0.6}
+    _draw(axes, line, key, "validation", metric, **thin)
+    chosen = [arm for arm in line if id(arm) in picked]
+    ring = {"mfc": "none", "mec": looks["color"], "ms": 13, "mew": 1.5}
+    _draw(axes, chosen, key, "test", metric, marker="o", ls="", **ring)
+  if min(xs) > 0 and max(xs) / min(xs) >= 10:
+    axes.set_xscale("log")
+
+
+def _draw(axes, line, key: str, split: str, metric: str, **looks: Any) -> None:
+  kept = [arm for arm in line if arm.mean(split, metric) is not None]
+  axes.plot(
+    [_x(arm, key) for arm in kept],
+    [arm.mean(split, metric) for arm in kept],
+    **looks,
+  )
+
+
+def _swept(listed: Sequence[Arm]) -> str:
+  """The first key that takes several numbers, and only numbers."""
+  keys = dict.fromkeys(key for arm in listed for key in arm.setting)
+  for key in keys:
+    values = {arm.setting.get(key) for arm in listed}
+    if len(values) > 1 and all(_number(value) is not None for value in values):
+      return key
+  return ""
+
+
+def _line(arm: Arm, key: str, panel: str) -> str:
+  words = [
+    arms.shown(k, v) for k, v in arm.setting.items() if k not in (key, panel)
+  ]
+  stage = arms.stem(arm.stage) if key == "label_fraction" else arm.stage
+  return ", ".join([*words, *filter(None, [stage])]) or "all"
+
+
+def _x(arm: Arm, key: str) -> float | None:
+  return _number(arm.runs[0].values.get(key))
+
+
+def _number(value: str | None) -> float | None:
+  try:
+    return float(value)
+  except (TypeError, ValueError):
+    return None

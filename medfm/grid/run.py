@@ -1,0 +1,134 @@
+"""A grid from its command line to its summary."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from medfm import workdir
+from medfm.grid import attempt, cells, experiment, local, plan, slurm, summary
+from medfm.grid.cells import Cell, Status
+from medfm.grid.experiment import Experiment
+from medfm.types import UserError
+
+AGAIN = {
+  "stale": {cells.MISSING, cells.RUNNING, cells.STALE},
+  "failed": {cells.MISSING, cells.RUNNING, cells.STALE, cells.FAILED},
+  "none": {cells.MISSING, cells.RUNNING},
+}
+"""What --retry takes, and the states that it runs."""
+
+
+def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
+  """Runs the grid that launch.py's flags ask for."""
+  if bool(given.grid) == bool(given.sweep and given.config):
+    raise UserError("a grid is --grid=FILE, or --sweep with --config=FILE")
+  if given.grid:
+    asked = experiment.load(given.grid)
+  else:
+    asked, overrides = experiment.of_sweep(given.config, overrides), []
+  grid(
+    asked,
+    Path(given.workdir or Path("runs") / asked.name),
+    overrides,
+    launch=launch,
+    executor=given.executor,
+    jobs=given.jobs,
+    retry=given.retry,
+    dry_run=given.dry_run,
+    options=given.sbatch,
+    data_dir=given.data_dir or os.environ.get("MEDFM_DATA_DIR"),
+  )
+
+
+def grid(
+  asked: Experiment,
+  root: Path,
+  overrides: Sequence[str],
+  *,
+  launch: Path,
+  executor: str = "local",
+  jobs: int = 0,
+  retry: str = "stale",
+  dry_run: bool = False,
+  options: str = "",
+  data_dir: str | None = None,
+) -> None:
+  """Runs the cells of an experiment that have to be run, and sums up.
+
+  Args:
+    asked: the experiment.
+    root: the grid's folder, such as runs/<study>.
+    overrides: `key=value`, for every cell.
+    launch: the path of launch.py, which runs a cell.
+    executor: local, slurm, or none to sum up only.
+    jobs: how many cells at a time; 0 chooses.
+    retry: one of AGAIN.
+    dry_run: says what would be run, and writes nothing.
+    options: for sbatch, where the executor is slurm.
+    data_dir: the folder of raw files, or None.
+  """
+  every = plan.cells(asked, root, overrides, data_dir)
+  code = cells.code_version()
+  found = cells.statuses(every, code)
+  todo = [cell for cell in every if found[cell.name].state in AGAIN[retry]]
+  if dry_run:
+    print(_listing(every, found, {cell.name for cell in todo}))
+    return
+  command = attempt.command(launch, data_dir)
+  stale = [name for name, one in found.items() if one.state == cells.STALE]
+  with workdir.owned(root):
+    workdir.write(root / "grid.json", _description(asked, every))
+    print(_counted(root, every, found, todo), flush=True)
+    if executor == "local":
+      local.run(todo, every, command, jobs, code, stale)
+    elif executor == "slurm":
+      slurm.submit(todo, root, command, jobs, options, stale)
+      return
+    path = summary.write(root, code)
+  print(f"summary: {path}", flush=True)
+
+
+def _description(asked: Experiment, every: Sequence[Cell]) -> dict:
+  """What grid.json keeps, for whoever has only the folder."""
+  return {
+    "name": asked.name,
+    "hypothesis": asked.hypothesis,
+    "config": asked.config,
+    "metric": asked.metric,
+    "tuned": list(asked.tuned),
+    "reference": {key: str(v) for key, v in asked.reference.items()},
+    "figure": dict(asked.figure),
+    "cells": [
+      {
+        "name": cell.name,
+        "setting": {key: str(v) for key, v in cell.setting.items()},
+        "needs": list(cell.needs),
+        "unavailable": cell.unavailable,
+      }
+      for cell in every
+    ],
+  }
+
+
+def _counted(root, every, found, todo) -> str:
+  counts = Counter(found[cell.name].state for cell in every)
+  told = ", ".join(
+    f"{counts[state]} {state}" for state in cells.STATES if counts[state]
+  )
+  return f"{root}: {len(every)} cells ({told}), {len(todo)} to run"
+
+
+def _listing(
+  every: Sequence[Cell], found: dict[str, Status], todo: set[str]
+) -> str:
+  lines = []
+  for cell in every:
+    one = found[cell.name]
+    why = f"  ({one.why})" if one.why else ""
+    lines.append(
+      f"{'run ' if cell.name in todo else 'skip'}  {one.state:11}  "
+      f"{cell.name}{why}"
+    )
+  return "\n".join([*lines, f"{len(todo)} of {len(every)} cells to run"])

@@ -1,0 +1,62 @@
+"""Stands in for launch.py: a run of the same files that takes no time.
+
+Its config may hold, at its top, `fail` (exit with this code and a line),
+`sleep` (seconds per step) and `steps`; each step is kept, and a rerun goes on
+from it. SIGTERM ends it with 75.
+"""
+
+import json
+import pathlib
+import random
+import signal
+import sys
+import time
+
+
+def main():
+  given = dict(word.lstrip("-").split("=", 1) for word in sys.argv[1:])
+  place = pathlib.Path(given["workdir"])
+  config = json.loads(pathlib.Path(given["config"]).read_text())
+  (place / "config.json").write_text(json.dumps(config))
+  signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+  count = place / "metrics.jsonl"
+  done = len(count.read_text().splitlines()) if count.exists() else 0
+  for step in range(done, config.get("steps", 1)):
+    time.sleep(config.get("sleep", 0))
+    with count.open("a") as file:
+      file.write(json.dumps({"step": step + 1}) + "\n")
+  if config.get("fail"):
+    print("a line of no interest")
+    print(f"error: it was told to fail with {config['fail']}")
+    sys.exit(config["fail"])
+  metric = {"value": config.get("score", 0.5), "low": 0.4, "high": 0.6}
+  split = {"n": 10, "sha256": "s", "metrics": {"auroc": metric}}
+  stage = {
+    "step": config.get("steps", 1),
+    "data": {
+      "name": "toy",
+      "task": "multiclass",
+      "classes": ["well", "ill"],
+      "card": {"fingerprint": config.get("fingerprint", "f")},
+    },
+    "splits": {"validation": split, "test": split},
+  }
+  (place / "predictions.csv").write_text(predictions(config))
+  results = {"finished": True, "stages": {"train": stage}}
+  (place / "results.json").write_text(json.dumps(results))
+  (place / "report.html").write_text("report")
+
+
+def predictions(config):
+  """Of sixty patients; the better the score, the less noise."""
+  lines = ["stage,split,id,patient,label,predicted,prob_well,prob_ill"]
+  draw = random.Random(config.get("seed", 0))
+  for i in range(60):
+    noise = draw.uniform(0, 1)
+    prob = config.get("score", 0.5) * (i % 2) + noise * 0.4
+    label, said = ("well", "ill")[i % 2], ("well", "ill")[prob > 0.5]
+    lines.append(f"train,test,{i},p{i},{label},{said},{1 - prob},{prob}")
+  return "\n".join(lines) + "\n"
+
+
+main()

@@ -1,0 +1,142 @@
+"""What a summary says of runs whose scores are known."""
+
+import csv
+import json
+import statistics
+
+import pytest
+
+from medfm.grid import arms, summary
+from medfm.types import UserError
+from tests.grid import toy
+from tests.grid.summing import summed
+
+SCORES = {"adam": (0.8, 0.7, 0.9), "sgd": (0.4, 0.5, 0.3)}
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+  """Two arms of three seeds, one cell that fails and one that cannot run."""
+  root = tmp_path_factory.mktemp("grid")
+  every = []
+  for name, scores in SCORES.items():
+    for seed, score in enumerate(scores):
+      one = toy.cell(root, f"{name}-{seed}", score=score, seed=seed)
+      every.append(with_setting(one, name=name, seed=seed))
+  failing = toy.cell(root, "sgd-3", fail=5)
+  every.append(with_setting(failing, name="sgd", seed=3))
+  toy.run(every)
+  lacking = toy.Cell(
+    "rms-0", root / "rms-0", {"name": "rms", "seed": 0}, "", (), "no file"
+  )
+  summed(root, [*every, lacking])
+  return root
+
+
+def with_setting(cell, **setting):
+  return toy.Cell(cell.name, cell.folder, setting, cell.request)
+
+
+@pytest.fixture(scope="module")
+def facts(grid):
+  return json.loads((grid / "summary.json").read_text())
+
+
+def test_an_arm_has_the_mean_and_the_standard_deviation_over_seeds(facts):
+  adam = next(arm for arm in facts["arms"] if arm["name"] == "adam")
+  assert adam["test"]["mean"] == pytest.approx(0.8)
+  assert adam["test"]["sd"] == pytest.approx(statistics.stdev(SCORES["adam"]))
+
+
+def test_sampling_intervals_stand_apart_from_the_spread_over_seeds(facts):
+  assert facts["arms"][0]["test"]["low"] == pytest.approx(0.4)
+  assert facts["arms"][0]["test"]["high"] == pytest.approx(0.6)
+
+
+def test_an_arm_tells_how_many_of_its_runs_it_has(facts):
+  found = {
+    arm["name"]: (len(arm["runs"]), arm["asked"]) for arm in facts["arms"]
+  }
+  assert found == {"adam": (3, 3), "sgd": (3, 4)}
+
+
+def test_the_best_arm_is_that_of_best_validation(facts):
+  assert [arm["name"] for arm in facts["best"]] == ["adam"]
+
+
+def test_arms_are_compared_on_the_same_patients_with_an_adjusted_p(facts):
+  (found,) = facts["comparisons"]
+  assert (found["a"], found["b"], found["n"]) == ("sgd", "adam", 3)
+  assert found["value"] < 0
+  assert found["low"] <= found["value"] <= found["high"]
+  assert 0 < found["p"] <= found["p_holm"] <= 1
+
+
+def test_a_failed_cell_is_shown_with_its_last_error_line(grid, facts):
+  cell = next(one for one in facts["cells"] if one["name"] == "sgd-3")
+  assert cell["state"] == "failed"
+  for end in ("md", "html", "csv"):
+    text = (grid / f"summary.{end}").read_text()
+    assert "it was told to fail with 5" in text
+
+
+def test_a_cell_that_cannot_run_is_shown_with_the_reason(grid, facts):
+  assert facts["counts"] == {"done": 6, "failed": 1, "unavailable": 1}
+  assert "no file" in (grid / "summary.md").read_text()
+
+
+def test_the_table_has_a_row_for_every_cell(grid):
+  with (grid / "summary.csv").open(newline="") as file:
+    rows = list(csv.DictReader(file))
+  assert len(rows) == 8
+  assert rows[0]["test/auroc"] == "0.8"
+  assert rows[0]["name"] == "adam"
+
+
+def test_the_summary_links_each_report(grid):
+  assert '<a href="adam-0/report.html">' in (grid / "summary.html").read_text()
+  assert "(adam-0/report.html)" in (grid / "summary.md").read_text()
+
+
+def test_a_summary_is_the_same_twice(grid):
+  before = (grid / "summary.html").read_bytes()
+  summary.write(grid, toy.CODE)
+  assert (grid / "summary.html").read_bytes() == before
+
+
+def test_a_tuned_setting_is_chosen_by_validation_and_never_by_test(tmp_path):
+  """Whose test score is better but whose validation is worse is not taken."""
+  every = []
+  for lr, score in (("0.1", 0.6), ("0.01", 0.9)):
+    one = toy.cell(tmp_path, f"lr{lr}", score=score)
+    every.append(with_setting(one, lr=lr))
+  toy.run(every)
+  path = tmp_path / "lr0.1/results.json"
+  results = json.loads(path.read_text())
+  splits = results["stages"]["train"]["splits"]
+  splits["validation"] = json.loads(json.dumps(splits["validation"]))
+  splits["validation"]["metrics"]["auroc"]["value"] = 0.95
+  path.write_text(json.dumps(results))
+  summed(tmp_path, every, tuned=["lr"])
+  facts = json.loads((tmp_path / "summary.json").read_text())
+  assert [arm["setting"] for arm in facts["best"]] == [{"lr": "0.1"}]
+  assert (tmp_path / "figures/auroc-by-lr.png").stat().st_size > 1000
+
+
+def test_holm_multiplies_by_what_is_left_and_never_falls():
+  adjusted = arms.holm([0.01, 0.04, None, 0.03])
+  assert adjusted[2] is None
+  assert adjusted[0] == pytest.approx(0.03)
+  assert adjusted[3] == pytest.approx(0.06)
+  assert adjusted[1] == pytest.approx(0.06)
+
+
+def test_a_folder_that_is_no_grid_is_refused(tmp_path):
+  with pytest.raises(UserError, match="not the folder of a grid"):
+    summary.write(tmp_path)
+
+
+def test_a_grid_in_which_nothing_has_run_sums_up_too(tmp_path):
+  summed(tmp_path, [toy.cell(tmp_path, "a")], metric="")
+  facts = json.loads((tmp_path / "summary.json").read_text())
+  assert facts["counts"] == {"missing": 1}
