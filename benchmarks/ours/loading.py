@@ -1,0 +1,32 @@
+"""A folder of JPEG files through the product's reader, cache and loader."""
+
+import numpy as np
+
+from benchmarks.peers import arguments, lines
+from medfm.data import loader
+from medfm.data.datasets import own_images
+from medfm.types import Folders
+
+
+def main() -> None:
+  given = arguments.parsed()
+  lines.say(1, given.steps, 0.0)
+  folders = Folders(raw=None, cache=f"{given.data}/cache-{given.model}")
+  data = own_images.own_images(
+    folders, path=f"{given.data}/files", size=64, channels=3
+  )
+  split = data.splits["train"]
+  per_epoch = loader.steps_per_epoch(len(split), given.batch)
+  epochs = given.steps // len(split)
+  batches = loader.batches(
+    split, batch_size=given.batch, steps=per_epoch * epochs, seed=0
+  )
+  for k, batch in loader.prefetched(batches, 0, len(batches)):
+    image = batch["image"].astype(np.float32) / 255
+    if (k + 1) % per_epoch == 0:
+      done = 1 + len(split) * ((k + 1) // per_epoch)
+      lines.say(done, given.steps, float(image.mean()))
+
+
+if __name__ == "__main__":
+  main()
