@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from medfm import command
+from medfm.grid import experiment
 from medfm.types import Info
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -42,11 +43,18 @@ def snippets(tmp_path):
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_of_the_readme_is_understood(line):
   words = shlex.split(line)[2:]
+  grid = next((w[7:] for w in words if w.startswith("--grid=")), None)
+  if grid:
+    assert experiment.load(str(ROOT / grid))
+    return
   config = next((w[9:] for w in words if w.startswith("--config=")), None)
   if config is None:
     assert any(word.startswith("--workdir=") for word in words)
     return
   overrides = [w[9:] for w in words if w.startswith("--config.")]
+  if "--sweep" in words:
+    assert experiment.of_sweep(config, overrides)
+    return
   command.config(str(ROOT / config), overrides)
 
 

@@ -1,0 +1,33 @@
+"""Weights start a run only where their tokens are the run's tokens."""
+
+import dataclasses
+import json
+
+import pytest
+
+from medfm import study
+from medfm.types import Info, UserError
+
+INFO = Info("corpus", "none", vocabulary=9, tokenizer="a" * 64)
+
+
+@pytest.fixture
+def source(tmp_path):
+  text = json.dumps(dataclasses.asdict(INFO))
+  (tmp_path / "info.json").write_text(text)
+  return tmp_path
+
+
+def test_another_tokenizer_is_refused(source):
+  other = dataclasses.replace(INFO, name="mine", tokenizer="b" * 64)
+  with pytest.raises(UserError, match="aaaaaaaaaaaa, mine is cut by bbbb"):
+    study._same_tokenizer(source, "pretrain", other)
+
+
+def test_the_same_tokenizer_and_none_at_all_are_accepted(source):
+  for info in (INFO, dataclasses.replace(INFO, tokenizer="")):
+    assert study._same_tokenizer(source, "pretrain", info) is None
+
+
+def test_info_is_read_back_as_it_was(source):
+  assert study.read_info(source) == INFO
