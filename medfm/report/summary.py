@@ -101,12 +101,20 @@ def _unfinished(run: Run) -> Iterator[str]:
       )
 
 
+def _length(stage: Stage) -> str:
+  """` for 50 steps`, and which of them was the best, where one was chosen."""
+  total, best = stage.result.get("steps"), stage.result.get("best")
+  if not total:
+    return ""
+  chosen = f" (step {best['step']:,} was best by validation)" if best else ""
+  return f" for {total:,} steps{chosen}"
+
+
 def _trained(stage: Stage) -> str:
   model = target(stage.config, "objective.model").rpartition(".")[2]
   params = stage.result.get("params")
   size = f" of {params:,} parameters" if params else ""
-  step = stage.result.get("step")
-  steps = f" ({step:,} steps)" if step else ""
+  steps = _length(stage)
   start = (
     f", starting from the weights of {stage.origin}," if stage.origin else ""
   )

@@ -1,4 +1,5 @@
 import json
+import types
 
 from medfm.report import reading, summary
 
@@ -57,3 +58,10 @@ def test_a_run_without_a_test_split_says_it_may_flatter(study):
 def test_a_regression_error_is_told_in_its_unit(regression):
   text = " ".join(summary.sentences(reading.read(regression)))
   assert "its RMSE in mmol/L was 0.234 (95 % interval 0.184 to 0.284)" in text
+
+
+def test_the_best_step_is_told_apart_from_the_length_of_the_run():
+  results = {"steps": 50, "best": {"metric": "auroc", "value": 1, "step": 40}}
+  stage = types.SimpleNamespace(result=results)
+  told = summary._length(stage)
+  assert told == " for 50 steps (step 40 was best by validation)"
