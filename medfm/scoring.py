@@ -7,7 +7,14 @@ import numpy as np
 
 from medfm import setup
 from medfm.data import splits
-from medfm.evals import baselines, paired, scores, thresholds, words
+from medfm.evals import (
+  baselines,
+  paired,
+  probes,
+  scores,
+  thresholds,
+  words,
+)
 from medfm.types import Dataset, Info, Split, UserError
 
 Predictions = dict[str, np.ndarray]
@@ -40,13 +47,13 @@ def evaluation(
     parts: of the run.
     variables: what `predict` reads.
     data: whose splits but "train" are evaluated.
-    train: the examples the baselines learn from, those the model had; None
-      leaves the baselines out.
+    train: the examples that baselines and probes learn from, those the model
+      had; None leaves both out.
 
   Returns:
     split -> scores, as results.json holds them; and
     model -> split -> predictions, where "" is the model and the others are
-    `baseline_<name>`; rows are those of `words.whole`.
+    `baseline_<name>` and `probe_<name>`; rows are those of `words.whole`.
   """
   run, info = parts.run, data.info
   held_out = {k: v for k, v in data.splits.items() if k != "train"}
@@ -69,6 +76,17 @@ def evaluation(
     for model, by_split in outputs.items()
   }
   held_out = {k: words.whole(info, split) for k, split in held_out.items()}
+  if run.probes and train is not None:
+    train_outputs = words.outputs(
+      info, train, setup.predictions(parts, variables, train)
+    )
+    features = {"train": train_outputs} | outputs[""]
+    embeddings = {name: each["embedding"] for name, each in features.items()}
+    seen = words.whole(info, train)
+    for name in run.probes:
+      outputs[f"probe_{name}"] = probes.predictions(
+        name, seen, embeddings, held_out, info, seed=run.seed
+      )
   chosen = {
     model: _thresholds(run, info, held_out, by_split)
     for model, by_split in outputs.items()

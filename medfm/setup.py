@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ class Run:
   init_fresh, init_unused: regexes of leaves that may stay fresh or unused.
   coefficients: report a linear model's beside those of least squares.
   baselines: classical models on the same split, by name.
+  probes: "linear", "nearest": what the model's frozen embedding tells a
+    logistic regression, and its nearest neighbours (`evals.probes`).
   replicates: bootstrap replicates behind every interval.
   specificity: at which sensitivity is reported.
   """
@@ -86,6 +88,7 @@ class Run:
   init_fresh: tuple = (r"(^|/)head/", r"^lora/")
   init_unused: tuple = (r"(^|/)head/", r"^decoder/", r"^lora/")
   baselines: tuple = ()
+  probes: tuple = ()
   coefficients: bool = False
   replicates: int = 1000
   specificity: float = 0.9
@@ -240,14 +243,34 @@ def placed(parts: Parts, batch: Mapping[str, np.ndarray]) -> Batch:
 def predictions(
   parts: Parts, variables: Any, split: Split
 ) -> dict[str, np.ndarray]:
-  """`predict` over a whole split: name -> [N, ...], in the split's order."""
+  """`predict` over a whole split: name -> [N, ...], in the split's order.
+
+  What a model says of every token is 0 beyond the longest sequence's end.
+  """
+  rows: list[np.ndarray] = []
   collected: dict[str, list[np.ndarray]] = {}
-  for batch in loader.in_order(split, parts.run.batch_size):
+  for batch in loader.by_length(split, parts.run.batch_size):
     n = int((batch["weight"] > 0).sum())
+    rows.append(batch["id"][:n])
     outputs = parts.predict(variables, placed(parts, batch))
     for name, output in jax.device_get(outputs).items():
       collected.setdefault(name, []).append(np.asarray(output)[:n])
-  return {name: np.concatenate(rows) for name, rows in collected.items()}
+  order = np.argsort(np.concatenate(rows))
+  return {name: _joined(cuts)[order] for name, cuts in collected.items()}
+
+
+def _joined(cuts: Sequence[np.ndarray]) -> np.ndarray:
+  """Batches one after another, those of shorter sequences padded with 0."""
+  widths = [cut.shape[1] for cut in cuts if cut.ndim > 1]
+  if len(set(widths)) > 1:
+    cuts = [
+      np.pad(
+        cut,
+        [(0, 0), (0, max(widths) - cut.shape[1])] + [(0, 0)] * (cut.ndim - 2),
+      )
+      for cut in cuts
+    ]
+  return np.concatenate(cuts)
 
 
 def _rows(run: Run, mesh: Mesh) -> int:

@@ -229,6 +229,7 @@ def _stage(place, results, name, job, found, weights) -> None:
     "steps": parts.steps,
     "length": {"steps": run.steps, "epochs": run.epochs},
     "params": trees.count(state.params),
+    "select": run.select.removeprefix("-"),
     "label_fraction": run.label_fraction,
     "objective": f"{run.objective.func.__module__}."
     f"{run.objective.func.__qualname__}",

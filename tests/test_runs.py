@@ -12,13 +12,20 @@ from medfm import command, evaluate, predict, spec, study
 from medfm.types import Folders, UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-SLOW = "quickstart.py:tiny"
+SLOW = (
+  "quickstart.py:tiny",
+  "bert_finetune.py:hallmarks_of_cancer,compare,lora,tiny",
+  "text_study.py:tiny",
+)
 CASES = (
   "linear_regression.py:tiny",
   "cnn.py:breastmnist,tiny",
   "resnet.py:pneumoniamnist,tiny",
   "table.py:cleveland,tiny",
   "table.py:wisconsin_original,mlp,tiny",
+  "bert_pretrain.py:tiny",
+  "bert_finetune.py:medical_abstracts,frozen,tiny",
+  "text_rnn.py:bc5cdr_disease,gru,tiny",
 )
 OWN = ("own_images.py", "own_table.py")
 
@@ -35,11 +42,14 @@ def run(argument, place, folders, *overrides):
 
 def test_every_config_has_a_case():
   files = {path.name for path in (ROOT / "configs").glob("*.py")}
-  assert files == {case.partition(":")[0] for case in (SLOW, *CASES)} | set(OWN)
+  assert files == {case.partition(":")[0] for case in (*SLOW, *CASES)} | set(
+    OWN
+  )
 
 
 @pytest.mark.parametrize(
-  "case", [pytest.param(SLOW, marks=pytest.mark.slow), *CASES]
+  "case",
+  [*(pytest.param(case, marks=pytest.mark.slow) for case in SLOW), *CASES],
 )
 def test_a_config_trains_evaluates_and_reports(
   case, tmp_path, data_dir, cache, capsys

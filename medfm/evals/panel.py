@@ -131,6 +131,7 @@ def _multilabel(info, label, probs, thresholds, specificity) -> Panel:
       )
   for key in column:
     means[key] = _mean(info, key)
+  metrics["micro_f1"] = partial(_pooled_f1, label, probs)
   return Panel(metrics, means)
 
 
@@ -161,6 +162,7 @@ def _multiclass(info, label, probs) -> Panel:
       f"f1[{name}]": partial(classification.f1, mine, hit),
     }
 
+  metrics["weighted_f1"] = partial(_weighted_f1, label, called)
   if info.classes[0] in NEGATIVE:
     metrics["micro_f1"] = partial(_micro_f1, label, called)
   keys = ("auroc", "average_precision", "precision", "recall", "specificity")
@@ -179,6 +181,38 @@ def _micro_f1(label, called, weight: np.ndarray | None):
   return settled(
     ratio(2 * right, total), (total == 0, "no example of these classes")
   )
+
+
+def _weighted_f1(label, called, weight: np.ndarray | None):
+  """The mean of the classes' F1, each by the share of examples that have it.
+
+  A class that is neither had nor called has F1 0, and no share.
+  """
+  if np.isnan(called).any():
+    raise Undefined("a prediction is not finite")
+  weight = np.ones(len(label)) if weight is None else weight
+  score = 0.0
+  for k in np.unique(label):
+    had = weight @ (label == k).astype(float)
+    right = weight @ ((label == k) & (called == k)).astype(float)
+    total = had + weight @ (called == k).astype(float)
+    score = score + had * ratio(2 * right, np.maximum(total, 1e-12))
+  total = weight @ np.ones(len(label))
+  return settled(ratio(score, total), (total == 0, "no example"))
+
+
+def _pooled_f1(label, probs, weight: np.ndarray | None):
+  """F1 of all pairs of example and label together; missing labels left out."""
+  if not np.isfinite(probs).all():
+    raise Undefined("a prediction is not finite")
+  called = probs > MULTILABEL_CUT
+  weight = np.ones(len(label)) if weight is None else weight
+  known = ~np.isnan(label)
+  right = weight @ (known & (label == 1) & called).sum(1).astype(float)
+  total = weight @ (
+    (known & (label == 1)).sum(1) + (known & called).sum(1)
+  ).astype(float)
+  return settled(ratio(2 * right, total), (total == 0, "no label is had"))
 
 
 def _regression(info, label, value) -> Panel:

@@ -15,6 +15,23 @@ CHUNK = 1024
 """Queries compared with all training examples at once."""
 
 
+def predictions(
+  name: str,
+  train: Split,
+  embeddings: Mapping[str, np.ndarray],
+  others: Mapping[str, Split],
+  info: Info,
+  *,
+  seed: int = 0,
+) -> dict[str, baselines.Prediction]:
+  """What the probe of this name says; see `linear` and `nearest`."""
+  if name == "linear":
+    return linear(train, embeddings, others, info, seed=seed)
+  if name == "nearest":
+    return nearest(train, embeddings, others, info)
+  raise UserError(f"probes has {name!r}: choose from linear, nearest")
+
+
 def linear(
   train: Split,
   embeddings: Mapping[str, np.ndarray],

@@ -211,7 +211,8 @@ def _regression(
 
 def _subgroups(stage: Stage, split: str) -> Iterator[Plate]:
   result = stage.splits[split]
-  for metric in wording.main(stage.task, result.get("metrics", {}))[:1]:
+  metrics = result.get("metrics", {})
+  for metric in wording.main(stage.task, metrics, stage.select)[:1]:
     whole = result["metrics"][metric]
     if whole.get("value") is None:
       continue
@@ -244,12 +245,20 @@ def _subgroups(stage: Stage, split: str) -> Iterator[Plate]:
 
 
 def _label_efficiency(run: Run) -> Iterator[Plate]:
-  groups = curve_groups(run)
-  if not groups:
-    return
+  by_data: dict[str, dict[str, list[Stage]]] = {}
+  for stem, stages in curve_groups(run).items():
+    name = stages[0].data.get("name") or run.name
+    by_data.setdefault(name, {})[stem] = stages
+  for name, groups in by_data.items():
+    yield from _efficiency(name if len(by_data) > 1 else run.name, groups)
+
+
+def _efficiency(name: str, groups: dict[str, list[Stage]]) -> Iterator[Plate]:
+  """One data set's curves."""
   first = next(iter(groups.values()))[0]
   split = first.final_split
-  for metric in wording.main(first.task, first.splits[split]["metrics"])[:1]:
+  metrics = first.splits[split]["metrics"]
+  for metric in wording.main(first.task, metrics, first.select)[:1]:
     series, rivals = [], {}
     for stem, stages in groups.items():
       origin = stages[-1].origin
@@ -258,15 +267,15 @@ def _label_efficiency(run: Run) -> Iterator[Plate]:
       series.append(contrasts.Series(f"{stem} ({how})", points))
       for stage in stages:
         found = stage.splits.get(split, {}).get("baselines") or {}
-        for name, entry in found.items():
+        for rival, entry in found.items():
           value = entry["metrics"].get(metric) or {}
-          rivals.setdefault(name, {}).setdefault(_fraction(stage), value)
-    for name, points in rivals.items():
-      line = contrasts.Series(f"baseline {name}", sorted(points.items()), True)
+          rivals.setdefault(rival, {}).setdefault(_fraction(stage), value)
+    for rival, points in rivals.items():
+      line = contrasts.Series(f"baseline {rival}", sorted(points.items()), True)
       series.append(line)
     title = f"{wording.title(metric)}, {split}, by share of training labels"
     yield Plate(
-      _file(run.name, "label_efficiency"),
+      _file(name, "label_efficiency"),
       "Label efficiency: what each way of training reaches from few labels. "
       "Points are moved sideways a little so that bars stay visible.",
       f"{wording.title(metric)} on {split} against label share for "
@@ -280,8 +289,9 @@ def _label_efficiency(run: Run) -> Iterator[Plate]:
 def _differences(run: Run) -> Iterator[Plate]:
   rows: dict[str, list[contrasts.Row]] = {}
 
-  def add(task: str, name: str, differences: dict[str, Any]) -> None:
-    for metric in wording.main(task, differences)[:1]:
+  def add(stage, name: str, differences: dict[str, Any]) -> None:
+    task, select = (stage.task, stage.select) if stage else ("none", "")
+    for metric in wording.main(task, differences, select)[:1]:
       entry = differences[metric]
       if entry.get("value") is not None:
         note = wording.interval(entry, signed=True)
@@ -290,14 +300,13 @@ def _differences(run: Run) -> Iterator[Plate]:
 
   for found in run.comparisons:
     stage = run.stages.get(found["a"])
-    task = stage.task if stage else "none"
-    add(task, f"{found['a']} − {found['b']}", found["difference"])
+    add(stage, f"{found['a']} − {found['b']}", found["difference"])
   for stage in run.stages.values():
     split = stage.final_split
     baselines = stage.splits.get(split, {}).get("baselines") or {}
     for name, entry in baselines.items():
       title = f"{stage.name} − baseline {name}"
-      add(stage.task, title, entry.get("difference") or {})
+      add(stage, title, entry.get("difference") or {})
   for metric, lines in rows.items():
     better = "left" if wording.less_is_better(metric) else "right"
     title = wording.title(metric)

@@ -83,6 +83,11 @@ class Stage:
     return (self.result.get("init") or {}).get("from") or ""
 
   @property
+  def select(self) -> str:
+    """The metric that its best step was chosen by; "" for the last step."""
+    return self.result.get("select") or ""
+
+  @property
   def last_step(self) -> int:
     steps = [line["step"] for line in self.history if "step" in line]
     return max(steps, default=0)

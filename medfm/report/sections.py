@@ -28,7 +28,7 @@ def overview(run: Run) -> Markup:
         f"{split}, n = {result.get('n', 0):,}" if split else "",
         join(
           tag("div", f"{wording.title(name)} ", value(metrics[name]))
-          for name in wording.main(stage.task, metrics)
+          for name in wording.main(stage.task, metrics, stage.select)
         ),
       )
     )
@@ -71,7 +71,7 @@ def metrics(stage: Stage) -> Markup | None:
   splits = stage.splits
   names = _names(result.get("metrics") or {} for result in splits.values())
   plain = [name for name in names if "[" not in name]
-  first = wording.main(stage.task, plain)
+  first = wording.main(stage.task, plain, stage.select)
   rows = [
     (
       wording.title(name),

@@ -156,7 +156,7 @@ def _reached(stage: Stage) -> Iterator[str]:
   metrics = result.get("metrics", {})
   said = [
     _reading(stage, metric, metrics[metric])
-    for metric in wording.main(stage.task, metrics)
+    for metric in wording.main(stage.task, metrics, stage.select)
   ]
   if said:
     yield f"{where} {'; '.join(said)}."
@@ -182,7 +182,7 @@ def _baselines(stage: Stage) -> Iterator[str]:
   for name, found in (stage.splits[split].get("baselines") or {}).items():
     metrics = found.get("metrics") or {}
     differences = found.get("difference") or {}
-    for metric in wording.main(stage.task, metrics)[:1]:
+    for metric in wording.main(stage.task, metrics, stage.select)[:1]:
       value = wording.interval(metrics[metric])
       entry = differences.get(metric) or {}
       yield (
@@ -250,6 +250,6 @@ def _compared(run: Run) -> Iterator[tuple[Mapping[str, Any], str]]:
   """Each comparison with the metric that decides it."""
   for found in run.comparisons:
     stage = run.stages.get(found["a"])
-    task = stage.task if stage else "none"
-    for metric in wording.main(task, found["difference"])[:1]:
+    task, select = (stage.task, stage.select) if stage else ("none", "")
+    for metric in wording.main(task, found["difference"], select)[:1]:
       yield found, metric

@@ -47,15 +47,16 @@ def text(results: Mapping[str, Any]) -> str:
 
 def _stage(name: str, stage: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
   task = (stage.get("data") or {}).get("task") or "none"
+  select = stage.get("select") or ""
   for split, result in (stage.get("splits") or {}).items():
     metrics = result.get("metrics") or {}
-    for metric in wording.main(task, metrics):
+    for metric in wording.main(task, metrics, select):
       title = wording.title(metric)
       value = wording.interval(metrics[metric])
       yield name, split, f"{result.get('n', 0):,}", title, value, ""
     for baseline, found in (result.get("baselines") or {}).items():
       differences = found.get("difference") or {}
-      for metric in wording.main(task, found.get("metrics") or {}):
+      for metric in wording.main(task, found.get("metrics") or {}, select):
         yield (
           f"  {baseline}",
           split,
@@ -68,8 +69,10 @@ def _stage(name: str, stage: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def _comparisons(results, stages) -> Iterator[tuple[str, ...]]:
   for found in results.get("comparisons") or ():
-    data = (stages.get(found["a"]) or {}).get("data") or {}
-    for metric in wording.main(data.get("task") or "none", found["difference"]):
+    stage = stages.get(found["a"]) or {}
+    task = (stage.get("data") or {}).get("task") or "none"
+    select = stage.get("select") or ""
+    for metric in wording.main(task, found["difference"], select):
       shown = wording.interval(found["difference"][metric], signed=True)
       pair = f"{found['a']} − {found['b']}"
       yield pair, found["split"], "", wording.title(metric), "", shown

@@ -103,6 +103,7 @@ _MAIN = {
   "multiclass": ("auroc",),
   "multilabel": ("auroc",),
   "regression": ("rmse", "r2"),
+  "tokens": ("f1",),
   "none": ("loss",),
 }
 
@@ -131,9 +132,15 @@ def less_is_better(metric: str) -> bool:
   return name in _LESS or name.endswith(("_loss", "_error", "rmse", "mae"))
 
 
-def main(task: str, metrics: Iterable[str]) -> list[str]:
-  """The metrics that answer a task's question, of those there are."""
+def main(task: str, metrics: Iterable[str], select: str = "") -> list[str]:
+  """The metrics that answer a task's question, of those there are.
+
+  select: the metric that a classifier's best step was chosen by; it is the
+    answer then.
+  """
   names = list(metrics)
+  if select in names and task in ("multiclass", "multilabel", "tokens"):
+    return [select]
   found = [name for name in _MAIN.get(task, ()) if name in names]
   if task == "none":
     rest = [name for name in names if name not in found and "[" not in name]

@@ -210,3 +210,32 @@ def test_evaluation_sees_every_example_once_in_order():
 def test_evaluation_pads_a_split_smaller_than_a_batch():
   (batch,) = loader.in_order(_split(3), 8)
   assert batch["weight"].tolist() == [1, 1, 1, 0, 0, 0, 0, 0]
+
+
+def test_sequences_of_like_length_are_predicted_together_and_cut():
+  lengths = np.array([60, 3, 40, 5, 64, 2])
+  segment = (np.arange(64)[None] < lengths[:, None]).astype(np.int32)
+  tokens = segment * np.arange(1, 7)[:, None].astype(np.int32)
+  split = Split(
+    {"tokens": tokens, "segment": segment}, np.arange(6).astype(str)
+  )
+  batches = list(loader.by_length(split, 4))
+  assert [batch["tokens"].shape for batch in batches] == [(4, 48), (4, 64)]
+  seen = np.concatenate([batch["id"] for batch in batches])
+  assert sorted(seen[seen >= 0]) == list(range(6))
+  for batch in batches:
+    rows = batch["id"] >= 0
+    np.testing.assert_array_equal(batch["weight"], rows)
+    for row, words in zip(
+      batch["id"][rows], batch["tokens"][rows], strict=True
+    ):
+      np.testing.assert_array_equal(
+        words[words > 0], tokens[row][: lengths[row]]
+      )
+
+
+def test_what_has_no_sequences_is_predicted_in_order():
+  for a, b in zip(
+    loader.by_length(_split(10), 4), loader.in_order(_split(10), 4), strict=True
+  ):
+    _same(a, b)

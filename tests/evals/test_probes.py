@@ -60,3 +60,12 @@ def test_a_split_without_its_features_is_refused():
   del embeddings["test"]
   with pytest.raises(UserError, match="lacks the embedding"):
     probes.linear(train, embeddings, others, _INFO)
+
+
+def test_probes_go_by_name_and_an_unknown_one_is_refused():
+  train, embeddings, others, label = _case()
+  for name in ("linear", "nearest"):
+    found = probes.predictions(name, train, embeddings, others, _INFO)
+    np.testing.assert_array_equal(found["test"]["probs"].argmax(1), label)
+  with pytest.raises(UserError, match="choose from linear, nearest"):
+    probes.predictions("knn", train, embeddings, others, _INFO)

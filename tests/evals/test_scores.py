@@ -384,3 +384,25 @@ def _of(info):
   if info.task == "multilabel":
     return _labels()
   return _binary() if len(info.classes) == 2 else _three()
+
+
+def test_f1_over_all_labels_equals_the_library():
+  label, prediction = _labels()
+  label[3, 1] = np.nan
+  known = ~np.isnan(label)
+  expected = reference.f1_score(
+    label[known], (prediction["probs"] > 0.5)[known]
+  )
+  found = _few(LABELS, label, prediction)["metrics"]["micro_f1"]
+  assert found["value"] == pytest.approx(expected)
+  assert found["low"] < found["value"] < found["high"]
+
+
+def test_f1_weighted_by_class_equals_the_library():
+  label, prediction = _three()
+  expected = reference.f1_score(
+    label, prediction["probs"].argmax(1), average="weighted"
+  )
+  found = _few(THREE, label, prediction)["metrics"]["weighted_f1"]
+  assert found["value"] == pytest.approx(expected)
+  assert found["low"] < found["value"] < found["high"]

@@ -30,6 +30,10 @@ CARD = {
     "A sentence comes once for each pair of entities; splits share none by "
     "their documents, which the files do not name.",
   ],
+  "application": "target discovery from literature: what a chemical does to a "
+  "gene",
+  "published": "micro-F1 over 13 relations, which is accuracy: BERT-base .791, "
+  "SciBERT .836 (pre-trained on 1.14 million papers)",
 }
 
 

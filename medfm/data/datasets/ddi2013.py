@@ -32,6 +32,9 @@ CARD = {
     "Published numbers are the micro-F1 of the four kinds of interaction, "
     "here `micro_f1`.",
   ],
+  "application": "drug safety: which drugs interact, and how",
+  "published": "micro-F1 of four kinds: BioBERT .809, PubMedBERT .824 (BLURB; "
+  "pre-trained on 14 million abstracts)",
 }
 
 

@@ -41,6 +41,9 @@ CARD = {
     "numbers (on BLURB's split) are near, not the same.",
     "An abstract has a hallmark if one of its sentences has it.",
   ],
+  "application": "which processes of cancer an abstract is evidence for",
+  "published": "micro-F1 on BLURB's split: BioBERT .815, PubMedBERT .823 "
+  "(pre-trained on 14 million abstracts)",
 }
 
 

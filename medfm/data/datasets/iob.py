@@ -24,6 +24,11 @@ _BC5CDR = {
   "citation": "Li et al.: BioCreative V CDR task corpus: a resource for "
   "chemical disease relation extraction. Database (2016)",
   "notes": [_TOKENISED, "Official 500/500/500-article split."],
+  "application": "target discovery and drug safety: chemicals and diseases in "
+  "literature",
+  "published": "strict F1, chemicals / diseases: BERT-base .900 / .799, "
+  "BioBERT .929 / .847, PubMedBERT .933 / .856; both at once: SciBERT .900 "
+  "(all but the first pre-trained on a million papers or more)",
 }
 _BC2GM = {
   "source": f"BioCreative II gene mention, {_URL}",
@@ -31,6 +36,9 @@ _BC2GM = {
   "citation": "Smith et al.: Overview of BioCreative II gene mention "
   "recognition. Genome Biology 9:S2 (2008)",
   "notes": [_TOKENISED],
+  "application": "target discovery: genes and proteins in literature",
+  "published": "strict F1: PubMedBERT .845, BioBERT .847 (pre-trained on "
+  "millions of abstracts)",
 }
 _LINNAEUS = {
   "source": f"LINNAEUS species, {_URL}",
@@ -38,6 +46,8 @@ _LINNAEUS = {
   "citation": "Gerner et al.: LINNAEUS: a species name identification system "
   "for biomedical literature. BMC Bioinformatics 11:85 (2010)",
   "notes": [_TOKENISED],
+  "application": "target discovery: which species a finding is of",
+  "published": "strict F1: BioBERT .882 (pre-trained on millions of abstracts)",
 }
 _CORPORA = {
   "bc5cdr": ("bc5cdr_ner.zip", "BC5CDR-IOB", _BC5CDR),

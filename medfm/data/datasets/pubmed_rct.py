@@ -28,6 +28,9 @@ CARD = {
   "citation": "Dernoncourt & Lee: PubMed 200k RCT: a dataset for sequential "
   "sentence classification in medical abstracts. IJCNLP (2017)",
   "notes": ["Official split by abstract; published: weighted F1."],
+  "application": "evidence for clinical questions: what a sentence reports",
+  "published": "weighted F1: bi-ANN .900, HSLN-RNN .926 with the abstract "
+  "around the sentence; BERT-base .862, SciBERT .868 on the sentence alone",
 }
 
 

@@ -31,6 +31,10 @@ CARD = {
     "Official test of 500; the paper cross-validates on the other 500.",
     "Always saying yes is right in 55.2 % of the test.",
   ],
+  "application": "evidence for clinical questions",
+  "published": "accuracy on this test: always yes .552, PubMedBERT .558 "
+  "(BLURB; pre-trained on 14 million abstracts), BioBERT with PQA-A and PQA-U "
+  ".681, one human .780 (Jin et al. 2019)",
 }
 
 

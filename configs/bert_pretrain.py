@@ -1,0 +1,58 @@
+"""What does a small BERT learn from biomedical text without labels?
+
+Masked language modelling (Devlin et al. 2019) on the text of the training
+splits of eight public biomedical sets, never of a validation or test split,
+packed into rows whose documents do not see each other. The report gives the
+size of the corpus and the perplexity of hidden tokens on documents held out.
+
+Run:  python launch.py --config=configs/bert_pretrain.py
+      python launch.py --config=configs/bert_pretrain.py:base   (a GPU)
+      python launch.py --config=configs/bert_pretrain.py \
+        --config.data.path=notes.txt                 (your own texts beside)
+Then: python launch.py --config=configs/bert_finetune.py:bc5cdr \
+        --config.init_from=runs/bert_pretrain
+"""
+
+from medfm import optim, setup
+from medfm.data.datasets import corpus
+from medfm.models import bert
+from medfm.objectives import language
+from medfm.spec import bind, spec
+from medfm.variants import variants
+
+MODELS = {
+  "small": {"width": 128, "depth": 2, "heads": 2, "length": 512},
+  "mini": {"width": 256, "depth": 4, "heads": 4, "length": 512},
+  "base": {"width": 768, "depth": 12, "heads": 12, "length": 512},
+  "tiny": {"width": 16, "depth": 1, "heads": 2, "length": 512},
+}
+
+
+def get_config(arg: str = ""):
+  size = variants(arg, size=tuple(MODELS))["size"]
+  tiny = size == "tiny"
+  return spec(
+    setup.Run,
+    name=f"bert_{size}-pretrain",
+    description="Masked language modelling on biomedical text.",
+    data=bind(corpus.corpus, sets=("pubmedqa",) if tiny else corpus.SETS),
+    objective=bind(
+      language.masked_lm,
+      model=bind(bert.Bert, **MODELS[size]),
+    ),
+    optimizer=bind(
+      optim.optimizer,
+      lr=1e-3,
+      schedule="linear",
+      warmup=0.1,
+      weight_decay=0.01,
+      clip_norm=1.0,
+    ),
+    batch_size=8 if tiny else 64,
+    epochs=10,
+    steps=4 if tiny else 0,
+    evaluate_every=2 if tiny else 0,
+    log_every=2 if tiny else 20,
+    select="-loss",
+    replicates=50 if tiny else 1000,
+  )

@@ -1,0 +1,57 @@
+"""How well does a recurrent network, not pre-trained, read a text task?
+
+A bidirectional LSTM or GRU over word pieces learnt from the task's own
+training texts; the tasks are those of bert_finetune.py.
+
+Run:  python launch.py --config=configs/text_rnn.py:bc5cdr_chemical
+      python launch.py --config=configs/text_rnn.py:chemprot,gru
+      python launch.py --config=configs/text_rnn.py:medical_abstracts,tiny
+"""
+
+from medfm import optim, setup
+from medfm.data import text_tasks
+from medfm.models import rnn
+from medfm.objectives import classify, language
+from medfm.spec import bind, spec
+from medfm.variants import variants
+
+OBJECTIVES = {
+  "multiclass": classify.multiclass,
+  "multilabel": classify.multilabel,
+  "tokens": language.token_labels,
+}
+
+
+def get_config(arg: str = ""):
+  chosen = variants(
+    arg,
+    task=tuple(text_tasks.TASKS),
+    cell=("lstm", "gru"),
+    size=("full", "tiny"),
+  )
+  name, cell, tiny = chosen["task"], chosen["cell"], chosen["size"] == "tiny"
+  task = text_tasks.TASKS[name]
+  return spec(
+    setup.Run,
+    name=f"{cell}-{name}",
+    description=f"A bidirectional {cell.upper()} on {name}.",
+    data=bind(task.dataset, length=task.length, **task.settings),
+    objective=bind(
+      OBJECTIVES[task.task],
+      model=bind(rnn.RNN, cell=cell, width=16 if tiny else 128, dropout=0.3),
+    ),
+    optimizer=bind(
+      optim.optimizer, lr=2e-3, schedule="linear", warmup=0.05, clip_norm=1.0
+    ),
+    batch_size=8 if tiny else task.rows,
+    epochs=task.epochs,
+    steps=4 if tiny else 0,
+    evaluate_every=2 if tiny else 0,
+    log_every=2 if tiny else 20,
+    sampling="length",
+    select=task.metric,
+    baselines=("dictionary",)
+    if task.task == "tokens"
+    else ("majority", "tfidf_logistic_regression"),
+    replicates=50 if tiny else 1000,
+  )

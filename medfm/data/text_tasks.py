@@ -1,0 +1,60 @@
+"""The public text tasks by name: their data, and what they are judged by."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from medfm.data.datasets import (
+  chemprot,
+  ddi2013,
+  hallmarks_of_cancer,
+  iob,
+  medical_abstracts,
+  pubmed_rct,
+  pubmedqa,
+)
+from medfm.types import Task
+
+
+class TextTask(NamedTuple):
+  """dataset: a factory; settings: its own.
+
+  metric: of the published results, by which the best step is chosen.
+  length: tokens of a row, which hold most texts.
+  rows: a batch; longer rows come in smaller ones.
+  epochs: until a small model from scratch has learnt what it can.
+  """
+
+  dataset: Callable
+  task: Task
+  metric: str
+  length: int
+  rows: int = 32
+  epochs: int = 10
+  settings: Mapping[str, Any] = {}
+
+
+TASKS = {
+  "bc5cdr": TextTask(iob.bc5cdr, "tokens", "f1", 128, epochs=15),
+  "bc5cdr_chemical": TextTask(
+    iob.bc5cdr, "tokens", "f1", 128, epochs=15, settings={"types": "chemical"}
+  ),
+  "bc5cdr_disease": TextTask(
+    iob.bc5cdr, "tokens", "f1", 128, epochs=15, settings={"types": "disease"}
+  ),
+  "bc2gm": TextTask(iob.bc2gm, "tokens", "f1", 128, epochs=8),
+  "linnaeus": TextTask(iob.linnaeus, "tokens", "f1", 128, epochs=5),
+  "chemprot": TextTask(
+    chemprot.chemprot, "multiclass", "accuracy", 256, epochs=12
+  ),
+  "ddi2013": TextTask(ddi2013.ddi2013, "multiclass", "micro_f1", 256, epochs=3),
+  "hallmarks_of_cancer": TextTask(
+    hallmarks_of_cancer.hallmarks_of_cancer, "multilabel", "micro_f1", 384, 16
+  ),
+  "pubmedqa": TextTask(pubmedqa.pubmedqa, "multiclass", "accuracy", 512, 16),
+  "medical_abstracts": TextTask(
+    medical_abstracts.medical_abstracts, "multiclass", "accuracy", 384, 16
+  ),
+  "pubmed_rct": TextTask(
+    pubmed_rct.pubmed_rct, "multiclass", "weighted_f1", 64, epochs=3
+  ),
+}
