@@ -49,7 +49,7 @@ def get_config(arg: str = ""):
       clip_norm=1.0,
     ),
     batch_size=8 if tiny else 64,
-    epochs=10,
+    epochs=4,
     steps=4 if tiny else 0,
     evaluate_every=2 if tiny else 0,
     log_every=2 if tiny else 20,

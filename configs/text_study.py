@@ -50,7 +50,7 @@ def get_config(arg: str = ""):
       objective=bind(language.masked_lm, model=model),
       optimizer=_optimizer(1e-3),
       batch_size=8 if tiny else 64,
-      epochs=10,
+      epochs=4,
       steps=4 if tiny else 0,
       evaluate_every=2 if tiny else 0,
       select="-loss",
