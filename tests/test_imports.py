@@ -13,6 +13,7 @@ LAYERS = (
   ("models", "metrics", "data", "optim", "mesh", "log", "workdir"),
   ("step", "checkpoint", "command"),
   ("objectives", "weights", "evals"),
+  ("explain",),
   ("setup",),
   ("scoring",),
   ("train", "report"),

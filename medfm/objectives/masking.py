@@ -46,8 +46,8 @@ def masked(
   """
   tokens = jnp.asarray(batch["tokens"])
   length = tokens.shape[1]
-  ordinary = _ordinary(batch, info)
-  count = ordinary.sum(1, keepdims=True)
+  plain = ordinary(batch, info)
+  count = plain.sum(1, keepdims=True)
   budget = jnp.maximum(jnp.round(rate * count), 1)
   room = min(
     math.ceil(rate * length) + (WORD_SLACK if whole_word else 0), length
@@ -58,9 +58,9 @@ def masked(
   )
   score = draws[:, 0]
   if whole_word:
-    score = _of_word(score, batch, ordinary)
+    score = _of_word(score, batch, plain)
   # Hidden first: by score, ties (the pieces of a word) from left to right.
-  order = jnp.argsort(jnp.where(ordinary, -score, 1.0), 1, stable=True)
+  order = jnp.argsort(jnp.where(plain, -score, 1.0), 1, stable=True)
   rank = jnp.arange(length)[None]
   chosen = (rank < budget) & (rank < count)
   if whole_word:
@@ -78,7 +78,7 @@ def masked(
   return Masked(hidden, places, known)
 
 
-def _ordinary(batch: Batch, info: Info) -> jax.Array:
+def ordinary(batch: Batch, info: Info) -> jax.Array:
   """[B,L]: neither padding nor a token of the tokenizer's own."""
   tokens = batch["tokens"]
   found = batch.get("segment", jnp.ones_like(tokens)) > 0

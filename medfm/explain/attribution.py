@@ -1,0 +1,133 @@
+"""How much each token speaks for an answer: attributions of token embeddings.
+
+Every model of tokens reads them through a layer `embed_tokens` and answers
+by a layer `head`. Both are watched from outside, under whatever objective
+wraps the model, so that no model has a line of code for it.
+
+A token's value is the sum over its embedding's width. The values are told
+from a baseline in which every ordinary token has the mean embedding of the
+vocabulary, while padding and the tokenizer's own tokens ([CLS], [SEP]) stay:
+their value is 0. (A zero embedding, the papers' usual choice, is where a
+normalisation has its kink: the integral then converges slowly or not at all.)
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from medfm.objectives import masking
+from medfm.types import Batch, Info, Objective, UserError, Variables
+
+
+class Target(NamedTuple):
+  """Whose logit is explained, per row.
+
+  classes: [B] int. places: [B] int, the token whose label is asked for, of a
+  model that labels tokens; else None.
+  """
+
+  classes: jax.Array
+  places: jax.Array | None = None
+
+
+class Attribution(NamedTuple):
+  """values: [B,L]; score, baseline: [B], the logit of the text and of the
+  baseline, whose difference the values should add up to."""
+
+  values: jax.Array
+  score: jax.Array
+  baseline: jax.Array
+
+
+def gradient_x_input(
+  objective: Objective,
+  variables: Variables,
+  batch: Batch,
+  info: Info,
+  target: Target,
+) -> Attribution:
+  """The slope at the text, times the way from the baseline to it.
+
+  One backward pass; the values add up only where the model is linear
+  (Simonyan et al. 2013; Shrikumar et al. 2017).
+  """
+  score, embedded, start = _setting(objective, variables, batch, info, target)
+  slope = jax.grad(lambda x: score(x).sum())(embedded)
+  values = (slope * (embedded - start)).sum(-1)
+  return Attribution(values, score(embedded), score(start))
+
+
+def integrated_gradients(
+  objective: Objective,
+  variables: Variables,
+  batch: Batch,
+  info: Info,
+  target: Target,
+  *,
+  points: int = 32,
+) -> Attribution:
+  """The mean slope on the straight line from the baseline to the text, times
+  that way (Sundararajan et al. 2017).
+
+  The values add up to score - baseline, but for the error of the integral,
+  which is taken at the `points` places of Gauss and Legendre.
+  """
+  if points < 1:
+    raise UserError(f"integrated gradients: points={points} must be 1 or more")
+  score, embedded, start = _setting(objective, variables, batch, info, target)
+  places, shares = np.polynomial.legendre.leggauss(points)
+  slope = jax.grad(lambda x: score(x).sum())
+
+  def added(total, point):
+    place, share = point
+    return total + share * slope(start + place * (embedded - start)), None
+
+  line = jnp.asarray([(places + 1) / 2, shares / 2], embedded.dtype)
+  mean, _ = jax.lax.scan(added, jnp.zeros_like(embedded), (line[0], line[1]))
+  values = (mean * (embedded - start)).sum(-1)
+  return Attribution(values, score(embedded), score(start))
+
+
+def _setting(objective, variables, batch, info, target):
+  """The score as a function of embeddings [B,L,E]; the text's; the baseline."""
+  _, embedded, table = _answer(objective, variables, batch)
+  ordinary = masking.ordinary(batch, info)[:, :, None]
+
+  def score(x):
+    logits, *_ = _answer(objective, variables, batch, x)
+    if logits.ndim == 3:
+      logits = jnp.take_along_axis(logits, target.places[:, None, None], 1)
+      logits = logits[:, 0]
+    return jnp.take_along_axis(logits, target.classes[:, None], 1)[:, 0]
+
+  mean = table.mean(0).astype(embedded.dtype)[None, None]
+  return score, embedded, jnp.where(ordinary, mean, embedded)
+
+
+def _answer(objective, variables, batch, embedded=None):
+  """Logits [B,K] or [B,L,K], embeddings [B,L,E] and their table [V,E].
+
+  embedded: stands in for those of the batch.
+  """
+  seen = {}
+
+  def watch(call, args, kwargs, context):
+    output = call(*args, **kwargs)
+    if context.method_name == "__call__":
+      if context.module.name == "embed_tokens":
+        seen["table"] = context.module.embedding
+        output = output if embedded is None else embedded.astype(output.dtype)
+      seen[context.module.name] = output
+    return output
+
+  with nn.intercept_methods(watch):
+    objective.predict(variables, batch)
+  for name, what in (("embed_tokens", "tokens"), ("head", "classes")):
+    if name not in seen:
+      raise UserError(
+        f"attributions need a model of {what}; this one has no layer {name}"
+      )
+  return seen["head"], seen["embed_tokens"], seen["table"]
