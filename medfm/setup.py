@@ -61,6 +61,9 @@ class Run:
     logistic regression, and its nearest neighbours (`evals.probes`).
   replicates: bootstrap replicates behind every interval.
   specificity: at which sensitivity is reported.
+  show_examples: a few held-out texts in the report, with attributions; None
+    shows those of published sets alone. Off, no text is written anywhere; the
+    vocabulary of a tokenizer that was learnt here still holds single words.
   """
 
   data: Callable
@@ -92,6 +95,7 @@ class Run:
   coefficients: bool = False
   replicates: int = 1000
   specificity: float = 0.9
+  show_examples: bool | None = None
   name: str = "run"
   description: str = ""
 

@@ -13,9 +13,10 @@ from medfm import predictions, scoring, setup, spec, train, workdir
 from medfm import step as steps
 from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
-from medfm.data import leakage, splits
+from medfm.data import leakage, splits, tokenizers
 from medfm.evals import paired, words
-from medfm.report import html, tables
+from medfm.explain import examples
+from medfm.report import html, reading, tables
 from medfm.types import Folders, Info, Split, UserError
 from medfm.weights import public
 
@@ -52,6 +53,9 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
       results["comparisons"] = _comparisons(place, built, results)
       results["finished"] = True
       workdir.write(place / "results.json", results)
+    for name, run in todo.items():
+      if run.show_examples is False:
+        (folder(place, name) / reading.EXAMPLES).unlink(missing_ok=True)
     path = html.write(place)
     print(tables.text(results))
     print(f"report: {path}", flush=True)
@@ -219,6 +223,9 @@ def _stage(place, results, name, job, found, weights) -> None:
       held_out = words.whole(data.info, data.splits[split_name])
       rows += predictions.rows(label, split_name, held_out, data.info, arrays)
   workdir.write(place / "predictions.csv", predictions.text(rows))
+  shown = _examples(parts, steps.variables(state), data, outputs)
+  if shown:
+    workdir.write(own / reading.EXAMPLES, {"test": shown})
   results["finished"] = False
   if run.coefficients:
     results["coefficients"] = scoring.coefficients(
@@ -249,6 +256,24 @@ def _stage(place, results, name, job, found, weights) -> None:
     "splits": scores,
   }
   workdir.write(place / "results.json", results)
+
+
+def _examples(parts, variables, data, outputs) -> list[dict[str, Any]]:
+  """A few test texts with attributions, where the run may show any."""
+  show = parts.run.show_examples
+  settings = data.encode.keywords if data.encode is not None else {}
+  if not (not data.private if show is None else show):
+    return []
+  if "tokenizer" not in settings or "test" not in outputs[""]:
+    return []
+  return examples.examples(
+    parts.objective,
+    variables,
+    data.info,
+    data.splits["test"],
+    outputs[""]["test"],
+    tokenizers.Tokenizer(settings["tokenizer"]),
+  )
 
 
 def _start_weights(

@@ -141,9 +141,11 @@ class Dataset:
     as the training split was. A partial of a function of (path, info) with
     this dataset's `info` and JSON-able settings, which are saved with a run.
     None where there is no such format.
+  private: the user's own data, of which a run shows no example unless asked.
   """
 
   splits: dict[str, Split]
   info: Info
   card: dict[str, Any]
   encode: Callable[[str], Split] | None = None
+  private: bool = False

@@ -23,6 +23,7 @@ MAY_CHANGE = (
   "checkpoint_every",
   "log_every",
   "keep",
+  "show_examples",
   "description",
 )
 """Last words of config keys that a resumed run may give a new value."""

@@ -159,6 +159,7 @@ def dataset(
   too_long: TooLong = "windows",
   around_markers: bool = False,
   encode: Callable[..., Split] | None = None,
+  private: bool = False,
   **columns: Any,
 ) -> Dataset:
   """The dataset of recorded texts, as tokens.
@@ -207,6 +208,7 @@ def dataset(
       **settings,
       **columns,
     ),
+    private=private,
   )
 
 

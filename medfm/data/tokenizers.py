@@ -113,6 +113,18 @@ class Tokenizer:
     """The token of one id, as the vocabulary spells it."""
     return self._inner.id_to_token(int(index)) or ""
 
+  def pieces(self, ids: Iterable[int]) -> list[tuple[str, bool]]:
+    """Each token as people read it, and whether a space comes before it."""
+    found = []
+    for index in ids:
+      token = self.token(index)
+      if self._spaced:
+        text = self._inner.decode([int(index)], skip_special_tokens=False)
+        found.append((text.strip(), token.startswith("Ġ")))
+      else:
+        found.append((token.removeprefix("##"), not token.startswith("##")))
+    return found
+
   def starts(self) -> np.ndarray:
     """[vocabulary] bool: whether a token begins a word."""
     tokens = [self._inner.id_to_token(i) or "" for i in range(self.vocabulary)]

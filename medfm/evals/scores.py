@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from medfm.evals.panel import known, panel
-from medfm.metrics import bootstrap, classification, perplexity
+from medfm.metrics import bootstrap, classification, entities, perplexity
 from medfm.types import Info
 
 MIN_GROUP = 10
@@ -38,8 +38,9 @@ def scores(
 
   Gives n (labelled examples), unlabelled (those left out), patients (None
   where unknown), metrics, thresholds, groups and, for a multiclass task,
-  confusion at the most probable class. Entries are those of
-  `bootstrap.intervals`.
+  confusion at the most probable class; for labelled words, that of entities,
+  and `entities`, type -> outcome -> count (`metrics.entities.errors`). Entries
+  are those of `bootstrap.intervals`.
   """
   rows, label, prediction = known(info, label, prediction)
   patients = None if patients is None else np.asarray(patients)[rows]
@@ -55,9 +56,7 @@ def scores(
     "thresholds": dict(thresholds or {}),
     "groups": {},
   }
-  counts = _confusion(info, label, prediction)
-  if counts is not None:
-    result["confusion"] = {"classes": list(info.classes), "counts": counts}
+  result |= _confusion(info, label, prediction)
   for name, levels in (groups or {}).items():
     levels = np.asarray(levels, str)[rows]
     levels = np.where(levels == "", UNKNOWN, levels)
@@ -151,14 +150,30 @@ def _group(info, label, prediction, patients, rows, settings):
   return table
 
 
-def _confusion(info, label, prediction) -> list[list[int]] | None:
-  """Counts of label (row) by most probable class (column)."""
-  if info.task != "multiclass" or not len(label):
-    return None
-  probs = prediction["probs"]
-  if not np.isfinite(probs).all():
-    return None
+def _confusion(info, label, prediction) -> dict[str, Any]:
+  """Counts of label (row) by most probable class (column), or of entities."""
+  if not len(label):
+    return {}
+  if info.task == "tokens":
+    return _entities(info, label, prediction["tags"])
+  if info.task != "multiclass" or not np.isfinite(prediction["probs"]).all():
+    return {}
   counts = classification.confusion(
-    label, np.argmax(probs, 1), classes=len(info.classes)
-  )
-  return counts.astype(int).tolist()
+    label, np.argmax(prediction["probs"], 1), classes=len(info.classes)
+  ).astype(int)
+  classes = list(info.classes)
+  return {"confusion": {"classes": classes, "counts": counts.tolist()}}
+
+
+def _entities(info, label, tags) -> dict[str, Any]:
+  """Entities by true and predicted type, and by what became of them."""
+  types = list(entities.kinds(info.classes))
+  counts = entities.confusion(label, tags, info.classes)
+  outcomes = entities.errors(label, tags, info.classes)
+  return {
+    "confusion": {"classes": [*types, "none"], "counts": counts.tolist()},
+    "entities": {
+      kind: dict(zip(entities.ERRORS, row, strict=True))
+      for kind, row in zip(types, outcomes.tolist(), strict=True)
+    },
+  }

@@ -40,13 +40,17 @@ def outputs(
 
   Numbers of a text are the mean over its windows. For labelled words,
   `tags` [N,W] are those of each word's first piece, from `tags` [N,L] or as
-  the most probable of `probs` [N,L,K].
+  the most probable of `probs` [N,L,K], whose probability is `certainty`.
   """
   if info.task == "tokens":
-    tags = predicted.get("tags")
-    if tags is None:
-      tags = np.argmax(predicted["probs"], axis=-1)
-    return {"tags": _gathered(split, _starts(split), np.asarray(tags))}
+    starts = _starts(split)
+    if predicted.get("tags") is not None:
+      return {"tags": _gathered(split, starts, np.asarray(predicted["tags"]))}
+    probs = np.asarray(predicted["probs"])
+    return {
+      "tags": _gathered(split, starts, probs.argmax(-1)),
+      "certainty": _gathered(split, starts, probs.max(-1), np.float32),
+    }
   if "document" not in split.arrays:
     return dict(predicted)
   _, place, times = np.unique(
@@ -77,7 +81,7 @@ def _starts(split: Split) -> np.ndarray:
 
 
 def _gathered(
-  split: Split, starts: np.ndarray, values: np.ndarray
+  split: Split, starts: np.ndarray, values: np.ndarray, kind: type = np.int32
 ) -> np.ndarray:
   """Values [N,L] at the words' first tokens, by text: [texts, W], else -1."""
   rows, columns = np.nonzero(starts)
@@ -87,6 +91,6 @@ def _gathered(
   first = np.searchsorted(owner, owner)  # Rows of a text stand together.
   place = np.arange(len(owner)) - first
   width = int(place.max()) + 1 if len(place) else 1
-  found = np.full((int(text.max()) + 1, width), -1, np.int32)
+  found = np.full((int(text.max()) + 1, width), -1, kind)
   found[owner, place] = values[rows, columns]
   return found

@@ -5,7 +5,8 @@ all right. In a prediction an I- that continues nothing is no entity (IOB2,
 as in seqeval's strict mode).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -56,13 +57,52 @@ def counts(
   types = kinds(classes)
   number = {kind: t for t, kind in enumerate(types)}
   table = np.zeros((len(label), len(types), 3))
-  for row, (truth, said) in enumerate(zip(label, tags, strict=True)):
-    words = np.flatnonzero(truth >= 0)
-    gold = set(entities([classes[i] for i in truth[words]]))
-    found = set(entities([classes[i] for i in said[words]]))
+  for row, (gold, found) in enumerate(_pairs(label, tags, classes)):
     for column, group in enumerate((gold & found, found, gold)):
       for entity in group:
         table[row, number[entity.kind], column] += 1
+  return table
+
+
+def confusion(
+  label: np.ndarray, tags: np.ndarray, classes: Sequence[str]
+) -> np.ndarray:
+  """[T+1,T+1] entities of exactly the same words: true by predicted type.
+
+  The last column holds the true ones of whose words none is predicted, the
+  last row those that are predicted where none is true. Arguments as `counts`.
+  """
+  types = kinds(classes)
+  number = {kind: t for t, kind in enumerate(types)}
+  table = np.zeros((len(types) + 1, len(types) + 1), int)
+  for gold, found in _pairs(label, tags, classes):
+    true = {(e.start, e.stop): number[e.kind] for e in gold}
+    said = {(e.start, e.stop): number[e.kind] for e in found}
+    for place in true.keys() | said.keys():
+      table[true.get(place, -1), said.get(place, -1)] += 1
+  return table
+
+
+ERRORS = ("exact", "other type", "other words", "both", "missed", "invented")
+
+
+def errors(
+  label: np.ndarray, tags: np.ndarray, classes: Sequence[str]
+) -> np.ndarray:
+  """[T,6] entities by true type and by what became of them, as in `ERRORS`.
+
+  other type: the same words, of another type; other words: one that overlaps
+  is of the type; both: one overlaps; missed: none does. invented: predicted
+  of this type where no true one overlaps.
+  """
+  number = {kind: t for t, kind in enumerate(kinds(classes))}
+  table = np.zeros((len(number), len(ERRORS)), int)
+  for gold, found in _pairs(label, tags, classes):
+    for entity in gold:
+      table[number[entity.kind], _outcome(entity, found)] += 1
+    for entity in found:
+      if not any(map(partial(_overlap, entity), gold)):
+        table[number[entity.kind], ERRORS.index("invented")] += 1
   return table
 
 
@@ -93,6 +133,35 @@ def f1(table: np.ndarray, weight: np.ndarray | None = None):
   return settled(
     ratio(2 * right, said + true), (true == 0, "there is no entity")
   )
+
+
+def _pairs(
+  label: np.ndarray, tags: np.ndarray, classes: Sequence[str]
+) -> Iterator[tuple[set[Entity], set[Entity]]]:
+  """The true and the predicted entities of each sentence."""
+  for truth, said in zip(label, tags, strict=True):
+    words = np.flatnonzero(truth >= 0)
+    gold, found = (
+      entities([classes[i] for i in numbers[words]])
+      for numbers in (truth, said)
+    )
+    yield set(gold), set(found)
+
+
+def _outcome(entity: Entity, found: set[Entity]) -> int:
+  """What became of a true entity, as a column of `errors`."""
+  near = [other for other in found if _overlap(entity, other)]
+  if entity in found:
+    return ERRORS.index("exact")
+  if any(other[1:] == entity[1:] for other in near):
+    return ERRORS.index("other type")
+  if any(other.kind == entity.kind for other in near):
+    return ERRORS.index("other words")
+  return ERRORS.index("both" if near else "missed")
+
+
+def _overlap(a: Entity, b: Entity) -> bool:
+  return a.start < b.stop and b.start < a.stop
 
 
 def _totals(table: np.ndarray, weight: np.ndarray | None):

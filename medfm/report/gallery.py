@@ -36,6 +36,8 @@ def stage_plates(stage: Stage) -> Iterator[Plate]:
   if any("loss" in line for line in stage.history):
     yield _learning(stage)
   split = stage.final_split
+  if stage.task == "tokens" and split is not None:
+    yield from _confusion(stage, split)
   predictions = stage.predictions.get(split)
   if predictions is None or not len(predictions.outputs):
     pass
@@ -118,13 +120,21 @@ def _classification(
   asked = [q for q in curves.questions(predictions) if q.both]
   if asked:
     yield from _curves(stage, split, predictions, asked)
+  yield from _confusion(stage, split)
+
+
+def _confusion(stage: Stage, split: str) -> Iterator[Plate]:
   entry = stage.splits[split].get("confusion")
   if entry is not None:
     n = int(np.sum(entry["counts"]))
     yield Plate(
       _file(stage.name, split, "confusion"),
-      "Confusion matrix of the likeliest class: counts, and the percentage of "
-      "each true class.",
+      "Entities of exactly the same words, by type: counts, and the "
+      "percentage of each true type. Beside `none`: true ones that were not "
+      "found so, and predicted ones that are not true."
+      if stage.task == "tokens"
+      else "Confusion matrix of the likeliest class: counts, and the "
+      "percentage of each true class.",
       f"Confusion matrix of {stage.name} on {split}: "
       f"{int(np.trace(np.asarray(entry['counts']))):,} of {n:,} right.",
       style.png(

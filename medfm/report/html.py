@@ -179,6 +179,14 @@ pre {{
 }}
 code, pre {{ font-family: ui-monospace, "DejaVu Sans Mono", monospace; }}
 code {{ font-size: 12px; }}
+.text {{ line-height: 1.9; margin: 4px 0; overflow-wrap: anywhere; }}
+.text span {{ border-radius: 3px; padding: 1px 0; }}
+.text .for {{ background: rgb(230 159 0 / var(--a)); }}
+.text .against {{ background: rgb(0 114 178 / var(--a)); }}
+.text .asked {{ outline: 1.5px solid #1a1a1a; }}
+.example {{
+  border-left: 3px solid #c5d5e2; padding-left: 12px; margin: 14px 0;
+}}
 footer {{
   margin: 40px auto 32px; padding-top: 10px; font-size: 13px; color: #5a5a5a;
 }}

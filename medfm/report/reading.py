@@ -12,6 +12,9 @@ import numpy as np
 
 from medfm.types import UserError
 
+EXAMPLES = "examples.json"
+"""In a stage's folder: split -> a few texts of it, where any may be shown."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
@@ -40,6 +43,7 @@ class Stage:
   history: the lines of its metrics.jsonl.
   predictions: split -> its own predictions.
   baselines: split -> baseline -> predictions.
+  examples: split -> texts to show (`explain.examples`).
   """
 
   name: str
@@ -48,6 +52,7 @@ class Stage:
   history: list[dict[str, Any]]
   predictions: dict[str, Predictions]
   baselines: dict[str, dict[str, Predictions]]
+  examples: dict[str, list[dict[str, Any]]]
 
   @property
   def finished(self) -> bool:
@@ -177,7 +182,11 @@ def finite(value: Any) -> bool:
 def _stage(
   name: str, result: dict[str, Any], config: dict[str, Any], folder: Path
 ) -> Stage:
-  return Stage(name, result, config, _lines(folder / "metrics.jsonl"), {}, {})
+  history = _lines(folder / "metrics.jsonl")
+  shown = {}
+  if config.get("show_examples") is not False:
+    shown = _json(folder / EXAMPLES)
+  return Stage(name, result, config, history, {}, {}, shown)
 
 
 def _is_study(config: Mapping[str, Any]) -> bool:
@@ -242,8 +251,8 @@ def _attach(
   problems = []
   for (key, split), table in tables.items():
     owner, _, baseline = key.partition(":")
-    if owner != stage.name or stage.task == "none":
-      continue
+    if owner != stage.name or stage.task in ("none", "tokens"):
+      continue  # Words have tags, and no probability that a curve could use.
     try:
       found = _predictions(stage, table)
     except (KeyError, ValueError) as error:

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from medfm.report import summary, wording
+from medfm.report import shown_texts, summary, wording
 from medfm.report.gallery import Plate
 from medfm.report.markup import Markup, join, table, tag
 from medfm.report.reading import Run, Stage
@@ -58,10 +58,12 @@ def stage_results(stage: Stage, plates: Sequence[Plate]) -> Markup:
     (
       metrics(stage),
       by_class(stage),
+      outcomes(stage),
       baselines(stage),
       figures(plates),
       subgroups(stage),
       thresholds(stage),
+      shown_texts.texts(stage),
     )
   )
 
@@ -111,6 +113,20 @@ def by_class(stage: Stage) -> Markup:
     ]
 
   return _by_split(stage, "By class or label", rows)
+
+
+def outcomes(stage: Stage) -> Markup:
+  """What became of the entities of each type, a table for each split."""
+
+  def rows(result):
+    found = result.get("entities") or {}
+    names = _names(found.values())
+    return ("Entities of type", *names), [
+      (kind, *(f"{counts[name]:,}" for name in names))
+      for kind, counts in found.items()
+    ]
+
+  return _by_split(stage, "Entities: what was found of them", rows)
 
 
 def baselines(stage: Stage) -> Markup:

@@ -141,6 +141,10 @@ def _question(stage: Stage) -> str:
     return "reconstruct its inputs, without labels,"
   if stage.task == "regression":
     return f"predict {_listed(classes)}"
+  if stage.task == "tokens":
+    kinds = [name.partition("-")[2] for name in stage.classes]
+    found = list(dict.fromkeys(filter(None, kinds)))
+    return f"find entities ({_listed(found)})"
   if stage.task == "multilabel":
     return f"predict the {len(classes)} labels {_listed(classes)}"
   if len(classes) == 2:

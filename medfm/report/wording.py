@@ -84,10 +84,19 @@ _METRICS = {
   "pearson": ("Pearson r", "linear correlation of predicted and observed"),
   "spearman": ("Spearman ρ", "rank correlation of predicted and observed"),
   "loss": ("Loss", "what training minimised; less is better"),
+  "perplexity": (
+    "Perplexity",
+    "of how many equally likely tokens the model chooses; less is better, and "
+    "only models with one tokenizer compare",
+  ),
+  "macro_f1": ("Macro F1", "mean of the types' F1"),
+  "micro_f1": ("Micro F1", "F1 over all classes but the negative one"),
+  "token_accuracy": ("Token accuracy", "share of words with the right tag"),
 }
 
 _LESS = {
   "loss",
+  "perplexity",
   "rmse",
   "mae",
   "mse",

@@ -142,3 +142,25 @@ def test_perplexity_has_an_interval_around_it():
     replicates=200,
   )
   assert entry["low"] < entry["value"] < entry["high"]
+
+
+def test_confusion_and_errors_tell_what_became_of_entities():
+  #               exact   type  words    both     missed  invented
+  label = np.array([[1, 2, 1, 3, 4, 0, 1, 2, 0, 3, 0, 0]])
+  tags = np.array([[1, 2, 3, 3, 0, 0, 3, 0, 0, 0, 0, 3]])
+  table = entities.confusion(label, tags, CLASSES)
+  assert table.tolist() == [[1, 1, 1], [0, 0, 2], [0, 3, 0]]
+  found = entities.errors(label, tags, CLASSES)
+  assert found.tolist() == [[1, 1, 0, 1, 0, 0], [0, 0, 1, 0, 1, 1]]
+
+
+def test_confusion_and_errors_agree_with_the_counts(drawn):
+  label, tags = drawn
+  totals = entities.counts(label, tags, CLASSES).sum(0)
+  table = entities.confusion(label, tags, CLASSES)
+  np.testing.assert_array_equal(np.diag(table)[:2], totals[:, 0])
+  np.testing.assert_array_equal(table.sum(0)[:2], totals[:, 1])
+  np.testing.assert_array_equal(table.sum(1)[:2], totals[:, 2])
+  found = entities.errors(label, tags, CLASSES)
+  np.testing.assert_array_equal(found[:, 0], totals[:, 0])
+  np.testing.assert_array_equal(found[:, :5].sum(1), totals[:, 2])

@@ -93,6 +93,7 @@ def own_iob(
     length=length,
     too_long=too_long,
     encode=encoded,
+    private=True,
     delimiter=delimiter,
     word_column=word_column,
   )

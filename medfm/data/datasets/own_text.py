@@ -107,6 +107,7 @@ def own_text(
     length=length,
     too_long=too_long,
     around_markers=around_markers,
+    private=True,
     text=text,
     pair=pair,
     id=id,

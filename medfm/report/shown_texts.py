@@ -1,0 +1,84 @@
+"""Held-out texts in the report, each token shaded by its attribution."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from medfm.report import wording
+from medfm.report.markup import Markup, join, tag
+from medfm.report.reading import Stage
+
+_KINDS = {
+  "right": "Surest right answers",
+  "wrong": "Surest wrong answers",
+  "unsure": "Least sure answers",
+}
+_HIDDEN = ("[CLS]", "<s>", "<|endoftext|>", "[PAD]")
+_HOW = (
+  "Texts of the {split} split, as the model's tokens. Orange tokens speak for "
+  "the class named, blue ones against it: integrated gradients "
+  "(Sundararajan et al. 2017) from the average token of the vocabulary, the "
+  "strongest token of a line the darkest. They show what moved this model's "
+  "answer, not why the answer would be true."
+)
+
+
+def texts(stage: Stage) -> Markup | None:
+  """The examples of the final split; None where there are none to show."""
+  found = stage.examples.get(stage.final_split) or []
+  if not found:
+    return None
+  parts = [
+    tag("h3", f"Examples, {stage.final_split}"),
+    tag("p", _HOW.format(split=stage.final_split)),
+  ]
+  for kind, title in _KINDS.items():
+    mine = [example for example in found if example["kind"] == kind]
+    if mine:
+      parts += [tag("h4", title), *map(_example, mine)]
+  return join(parts)
+
+
+def _example(example: Mapping[str, Any]) -> Markup:
+  sure = wording.percent(example["certainty"])
+  said = f"{example['id']}: predicted {example['said']} ({sure})"
+  left = example["left_out"]
+  return tag(
+    "div",
+    tag("b", said, f", labelled {example['true']}"),
+    *(_line(example, view) for view in example["views"]),
+    tag("small", f"{left:,} further tokens are not shown") if left else None,
+    class_="example",
+  )
+
+
+def _line(example: Mapping[str, Any], view: Mapping[str, Any]) -> Markup:
+  most = max((abs(value) for value in view["values"]), default=0) or 1.0
+  gap = wording.number(view["gap"], signed=True)
+  return tag(
+    "p",
+    tag("small", f"for {view['class']} (the values miss its logit by {gap})"),
+    *_tokens(example, view["values"], most),
+    class_="text",
+  )
+
+
+def _tokens(
+  example: Mapping[str, Any], values: list[float], most: float
+) -> Iterator[Any]:
+  start, stop = example["word"] or (0, 0)
+  for place, ((text, spaced), value) in enumerate(
+    zip(example["pieces"], values, strict=True)
+  ):
+    if text in _HIDDEN:
+      continue
+    kind = "for" if value > 0 else "against"
+    asked = " asked" if start <= place < stop else ""
+    share = f"--a: {0.75 * abs(value) / most:.2f}"
+    yield " " if spaced else ""
+    yield tag(
+      "span",
+      text,
+      class_=kind + asked,
+      style=share,
+      title=f"{value:+.4f}",
+    )
