@@ -9,24 +9,8 @@ import functools
 import pathlib
 from collections.abc import Callable
 
-from benchmarks import inputs
-
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-OURS = "medfm"
-
-
-@dataclasses.dataclass(frozen=True)
-class Tool:
-  """One program that can run cases.
-
-  title: in tables. module: run as `python -m`; "" is MedFM's launch.py.
-  package: the distribution that must be installed, whose version is shown.
-  """
-
-  title: str
-  package: str
-  module: str = ""
-  environment: dict[str, str] = dataclasses.field(default_factory=dict)
+from benchmarks import counted, inputs
+from benchmarks.tools import OURS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +24,11 @@ class Span:
   last: int
   every: int
 
+  def scaled(self, scale: float) -> int:
+    """The last step of a longer or shorter measurement, told of as well."""
+    lines = (self.last - self.first) * scale / self.every
+    return self.first + max(1, round(lines)) * self.every
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -49,6 +38,9 @@ class Case:
   batch: examples per step. unit: what an "example" is here.
   data: writes the case's files into a folder.
   overrides: of `configs.py`, {data} standing for that folder.
+  length: tokens of a row, where rows are of tokens.
+  flops: of an example's training step, where they are counted by hand; else
+    XLA counts them.
   """
 
   title: str
@@ -59,46 +51,8 @@ class Case:
   overrides: tuple[str, ...] = ()
   unit: str = "examples"
   training: bool = True
-
-
-KEPT = {  # What medfm.host sets for itself: glibc keeps freed memory.
-  "MALLOC_MMAP_MAX_": "0",
-  "MALLOC_TRIM_THRESHOLD_": "17179869184",
-  "MALLOC_TOP_PAD_": "134217728",
-  "MALLOC_ARENA_MAX": "1",
-}
-_PEERS = "benchmarks.peers"
-TOOLS = {
-  OURS: Tool("MedFM", "jax"),
-  "torch": Tool("PyTorch", "torch", f"{_PEERS}.torch_training"),
-  "torch_kept": Tool(
-    "PyTorch, memory kept", "torch", f"{_PEERS}.torch_training", KEPT
-  ),
-  "keras_tf": Tool(
-    "Keras on TensorFlow",
-    "tensorflow-cpu",
-    f"{_PEERS}.keras_training",
-    {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
-  ),
-  "keras_jax": Tool(
-    "Keras on JAX",
-    "keras",
-    f"{_PEERS}.keras_training",
-    {"KERAS_BACKEND": "jax"},
-  ),
-  "medfm_loader": Tool("MedFM", "jax", "benchmarks.ours.loading"),
-  "torch_loader": Tool("torch DataLoader", "torch", f"{_PEERS}.torch_loading"),
-  "tf_data": Tool(
-    "tf.data",
-    "tensorflow-cpu",
-    f"{_PEERS}.tf_loading",
-    {"TF_CPP_MIN_LOG_LEVEL": "3"},
-  ),
-  "medfm_scores": Tool("MedFM", "numpy", "benchmarks.ours.scores"),
-  "sklearn": Tool(
-    "scikit-learn loop", "scikit-learn", f"{_PEERS}.sklearn_scores"
-  ),
-}
+  length: int = 0
+  flops: float = 0.0
 
 
 def _training(
@@ -132,6 +86,32 @@ def _table(title, model, batch, span):
   return _training(title, model, batch, data, ("torch",), span, overrides)
 
 
+def _language(title, model, peers, *overrides):
+  data = functools.partial(inputs.corpus, count=1500, length=128)
+  overrides = (
+    "data.path={data}/corpus.txt",
+    "data.tokenizer.path={data}/vocab.txt",
+    *overrides,
+  )
+  case = _training(title, model, 16, data, peers, Span(5, 35, 5), overrides)
+  return dataclasses.replace(case, length=128)
+
+
+def _generation(batch, ours, theirs):
+  """ours, theirs: generations of 96 tokens a row that are measured."""
+  new = 96 * batch
+  return Case(
+    f"GPT of 4 layers, prompt of 32 tokens, 96 new, batch {batch}",
+    "generate", batch,
+    functools.partial(inputs.prompts, count=batch, length=32),
+    {
+      "medfm_generation": Span(1, 1 + ours * new, new),
+      "transformers_generation": Span(1, 1 + theirs * new, new),
+    },
+    unit="tokens", training=False,
+  )  # fmt: skip
+
+
 _CNN_PEERS = ("keras_tf", "keras_jax", "torch")
 _RESNET_PEERS = ("torch", "torch_kept")
 _JPEGS = functools.partial(
@@ -159,6 +139,38 @@ CASES = {
     "Tabular transformer, 30 columns, batch 128",
     "transformer", 128, Span(20, 120, 10),
   ),
+  "lstm": dataclasses.replace(
+    _training(
+      "LSTM, hidden 128, 200 tokens, batch 64",
+      "lstm", 64, functools.partial(inputs.texts, count=2048, length=200),
+      ("torch", "torch_kept"), Span(20, 240, 20),
+      (
+        "data.path={data}/texts.csv",
+        "data.tokenizer.path={data}/vocab.txt",
+      ),
+    ),
+    length=200, flops=counted.lstm(length=200, embed=128, width=128),
+  ),
+  "bert": _language(
+    "BERT, 4 layers of width 256, 128 tokens, batch 16, masked LM",
+    "bert",
+    ("transformers", "transformers_kept", "transformers_masked"),
+  ),
+  "bert_bf16": _language(
+    "BERT, the same, bf16",
+    "bert", ("transformers_bf16", "transformers_bf16_masked"),
+    "objective.model.dtype=bfloat16",
+  ),
+  "gpt": _language(
+    "GPT, 4 layers of width 256, 128 tokens, batch 16",
+    "gpt", ("transformers", "transformers_kept"),
+  ),
+  "gpt_bf16": _language(
+    "GPT, the same, bf16",
+    "gpt", ("transformers_bf16",), "objective.model.dtype=bfloat16",
+  ),
+  "generate_b1": _generation(1, 80, 20),
+  "generate_b8": _generation(8, 40, 20),
   "loading_first": Case(
     "Loading 224 x 224 JPEG at 64 x 64, first pass",
     "first", 64, _JPEGS,

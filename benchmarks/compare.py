@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.process import FailedError, Measured
 
 Run = Callable[[str], Measured]
-MEASURES = ("rate", "cpu", "start", "memory")
+MEASURES = ("rate", "cpu", "start", "memory", "device")
 
 
 def rounds(
@@ -32,7 +32,7 @@ def rounds(
         failed[name] = str(error)
         tell(f"  {name} failed: {error}")
         continue
-      tell(f"  round {index + 1} {name}: {_told(taken[name][-1])}")
+      tell(f"  round {index + 1} {name}: {told(taken[name][-1])}")
   return {name: taken[name] for name in tools if name not in failed}, failed
 
 
@@ -69,11 +69,17 @@ def spread(values: Sequence[float | None]) -> dict[str, float] | None:
   }
 
 
+def times(entry: dict[str, float], factor: float) -> dict[str, float]:
+  """A spread in another unit."""
+  return {key: value * factor for key, value in entry.items()}
+
+
 def _over(a: float | None, b: float | None) -> float | None:
   return a / b if a is not None and b else None
 
 
-def _told(measured: Measured) -> str:
+def told(measured: Measured) -> str:
+  """A measurement on a line."""
   cpu = "" if measured.cpu is None else f", {1e3 * measured.cpu:.3f} CPU-ms"
   return (
     f"{measured.rate:,.0f}/s{cpu}, first step after {measured.start:.1f} s, "

@@ -6,9 +6,10 @@ not reach. `benchmarks.run` sets data.path, batch_size, steps and log_every.
 """
 
 from medfm import optim, setup
-from medfm.data.datasets import own_images, own_table
-from medfm.models import cnn, mlp, resnet, tabular_transformer
-from medfm.objectives import classify
+from medfm.data import tokenizers
+from medfm.data.datasets import corpus, own_images, own_table, own_text
+from medfm.models import bert, cnn, gpt, mlp, resnet, rnn, tabular_transformer
+from medfm.objectives import classify, language
 from medfm.spec import bind, spec
 from medfm.variants import variants
 
@@ -16,15 +17,12 @@ NEVER = 10**9
 
 
 def get_config(arg: str = ""):
-  model = variants(arg, model=("cnn", "resnet", "mlp", "transformer"))["model"]
-  images = model in ("cnn", "resnet")
+  model = variants(arg, model=tuple(MODELS))["model"]
   return spec(
     setup.Run,
     name=f"benchmark-{model}",
-    data=bind(own_images.own_images, path="", size=28)
-    if images
-    else bind(own_table.own_table, path="", label="label", split_column="part"),
-    objective=bind(classify.multiclass, model=MODELS[model]),
+    data=DATA[model],
+    objective=bind(OBJECTIVES[model], model=MODELS[model]),
     optimizer=OPTIMIZERS[model],
     steps=100,
     evaluate_every=NEVER,
@@ -33,6 +31,30 @@ def get_config(arg: str = ""):
   )
 
 
+_IMAGES = bind(own_images.own_images, path="", size=28)
+_TABLE = bind(own_table.own_table, path="", label="label", split_column="part")
+_VOCABULARY = bind(tokenizers.loaded, path="")
+_TEXTS = bind(
+  own_text.own_text,
+  path="",
+  label="label",
+  split_column="part",
+  tokenizer=_VOCABULARY,
+  length=200,
+)
+_CORPUS = bind(
+  corpus.corpus, sets=(), path="", tokenizer=_VOCABULARY, length=128
+)
+DATA = {
+  "cnn": _IMAGES,
+  "resnet": _IMAGES,
+  "mlp": _TABLE,
+  "transformer": _TABLE,
+  "lstm": _TEXTS,
+  "bert": _CORPUS,
+  "gpt": _CORPUS,
+}
+_SIZE = {"width": 256, "depth": 4, "heads": 4, "length": 128}
 MODELS = {
   "cnn": bind(cnn.CNN),
   "resnet": bind(resnet.ResNet, depth=18, stem="imagenet"),
@@ -40,14 +62,27 @@ MODELS = {
   "transformer": bind(
     tabular_transformer.TabularTransformer, width=64, depth=3, heads=4
   ),
+  "lstm": bind(
+    rnn.RNN, width=128, bidirectional=False, pooling="last", dropout=0.1
+  ),
+  "bert": bind(bert.Bert, **_SIZE),
+  "gpt": bind(gpt.GPT, **_SIZE),
 }
+OBJECTIVES = dict.fromkeys(MODELS, classify.multiclass) | {
+  "bert": language.masked_lm,
+  "gpt": language.causal_lm,
+}
+_ADAM = bind(optim.optimizer, name="adam", lr=1e-3)
+_ADAMW = bind(optim.optimizer, name="adamw", lr=1e-3, weight_decay=1e-4)
+_PRETRAIN = bind(optim.optimizer, name="adamw", lr=1e-4, weight_decay=0.01)
 OPTIMIZERS = {
-  "cnn": bind(optim.optimizer, name="adam", lr=1e-3),
+  "cnn": _ADAM,
   "resnet": bind(
     optim.optimizer, name="sgd", lr=0.01, options={"momentum": 0.9}
   ),
-  "mlp": bind(optim.optimizer, name="adamw", lr=1e-3, weight_decay=1e-4),
-  "transformer": bind(
-    optim.optimizer, name="adamw", lr=1e-3, weight_decay=1e-4
-  ),
+  "mlp": _ADAMW,
+  "transformer": _ADAMW,
+  "lstm": _ADAM,
+  "bert": _PRETRAIN,
+  "gpt": _PRETRAIN,
 }

@@ -8,6 +8,8 @@ from PIL import Image
 
 CLASSES = 10
 COLUMNS = 30
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+VOCABULARY = 8192
 _HELD_OUT = 20  # Validation and test examples, never reached.
 
 
@@ -54,6 +56,77 @@ def table(folder: pathlib.Path, *, count: int) -> None:
     for row, answer, where in zip(features, label, part, strict=True):
       writer.writerow([*map(str, row), ("no", "yes")[answer], where])
   np.savez(folder / "train.npz", features=features[:count], label=label[:count])
+
+
+def corpus(folder: pathlib.Path, *, count: int, length: int) -> None:
+  """Made-up documents of 40 to 400 random words, each word one token.
+
+  Leaves `corpus.txt`, a document a line, and BERT's `vocab.txt`; and the
+  documents between [CLS] and [SEP], end to end and cut into full rows, in
+  `train.npz`: tokens int32 [N,length]. Those rows hold no padding.
+  """
+  generator = np.random.default_rng(0)
+  words = _vocabulary(folder)
+  cls, sep = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")
+  line, ids = [], []
+  for size in generator.integers(40, 401, count):
+    document = generator.integers(len(SPECIAL), VOCABULARY, size)
+    line.append(" ".join(words[document]))
+    ids += [cls, *document, sep]
+  (folder / "corpus.txt").write_text("\n".join(line) + "\n")
+  rows = len(ids) // length
+  tokens = np.array(ids[: rows * length], np.int32).reshape(rows, length)
+  np.savez(folder / "train.npz", tokens=tokens)
+
+
+def texts(folder: pathlib.Path, *, count: int, length: int) -> None:
+  """Labelled texts that fill rows of `length` tokens, in one of two classes.
+
+  Leaves `texts.csv` with the columns text, label and part, `vocab.txt`, and
+  the training rows in `train.npz`: tokens int32 [N,length], label int32 [N].
+  """
+  generator = np.random.default_rng(0)
+  words = _vocabulary(folder)
+  n = count + 2 * _HELD_OUT
+  label = np.arange(n, dtype=np.int32) % 2
+  tokens = generator.integers(len(SPECIAL), VOCABULARY // 2, (n, length))
+  tokens += label[:, None] * (VOCABULARY // 2 - len(SPECIAL))
+  tokens[:, 0], tokens[:, -1] = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")
+  part = np.repeat(
+    ["train", "validation", "test"], [count, _HELD_OUT, _HELD_OUT]
+  )
+  with (folder / "texts.csv").open("w", newline="") as file:
+    writer = csv.writer(file)
+    writer.writerow(["text", "label", "part"])
+    for row, answer, where in zip(tokens, label, part, strict=True):
+      writer.writerow(
+        [" ".join(words[row[1:-1]]), ("no", "yes")[answer], where]
+      )
+  np.savez(
+    folder / "train.npz",
+    tokens=tokens[:count].astype(np.int32),
+    label=label[:count],
+  )
+
+
+def prompts(folder: pathlib.Path, *, count: int, length: int) -> None:
+  """`prompts.npz`: tokens int32 [count,length] to be continued."""
+  generator = np.random.default_rng(0)
+  tokens = generator.integers(len(SPECIAL), VOCABULARY, (count, length))
+  np.savez(folder / "prompts.npz", tokens=tokens.astype(np.int32))
+
+
+def _vocabulary(folder: pathlib.Path) -> np.ndarray:
+  """Writes `vocab.txt`; its tokens [VOCABULARY], three syllables a word."""
+  syllables = [a + b for a in "bcdfghjklmnpqrst" for b in "aeiou"]
+  size = len(syllables)
+  words = [
+    syllables[i // size**2] + syllables[i // size % size] + syllables[i % size]
+    for i in range(VOCABULARY - len(SPECIAL))
+  ]
+  tokens = [*SPECIAL, *words]
+  (folder / "vocab.txt").write_text("\n".join(tokens) + "\n")
+  return np.array(tokens)
 
 
 def predictions(folder: pathlib.Path, *, count: int) -> None:

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-_LINE = re.compile(r"(?:^|\s)(\d+)/(\d+)\s+loss\s")
+_LINE = re.compile(r"(?:^|\s)(\d+)/(\d+)\s+loss\s\S+(?:\s+peak (\d+))?")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _KILOBYTE = 1 if sys.platform == "darwin" else 1024  # Of ru_maxrss.
 
@@ -28,11 +28,15 @@ class FailedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-  """A line of progress: seconds since the start, CPU seconds until then."""
+  """A line of progress: seconds since the start, CPU seconds until then.
+
+  device: peak bytes of the accelerator, where the tool tells of them.
+  """
 
   step: int
   seconds: float
   cpu: float | None
+  device: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +45,15 @@ class Measured:
 
   rate: examples/s between warm-up and end; None where only the start was
     asked for. cpu: CPU seconds per example, over the same steps; None where
-    the system does not tell. memory: peak resident bytes.
+    the system does not tell. memory: peak resident bytes. device: peak bytes
+    of the accelerator.
   """
 
   start: float
   rate: float | None
   cpu: float | None
   memory: int
+  device: int | None = None
 
 
 def measured(
@@ -72,7 +78,7 @@ def measured(
   """
   marks, memory = watched(command, environment, folder, last, threads, timeout)
   rate, cpu = steady(marks, first, batch) if last > 1 else (None, None)
-  return Measured(marks[0].seconds, rate, cpu, memory)
+  return Measured(marks[0].seconds, rate, cpu, memory, marks[-1].device)
 
 
 def steady(
@@ -116,7 +122,9 @@ def watched(
         for line in process.stdout:
           if found := _LINE.search(line):
             seconds = time.monotonic() - began
-            marks.append(Mark(int(found[1]), seconds, cpu_time(process.pid)))
+            device = int(found[3]) if found[3] else None
+            cpu = cpu_time(process.pid)
+            marks.append(Mark(int(found[1]), seconds, cpu, device))
             if marks[-1].step >= last:
               break
     finally:

@@ -10,45 +10,46 @@ is said to be so. See benchmarks/README.md for what is measured.
 
 import argparse
 import datetime
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 
-from benchmarks import compare, process, show
-from benchmarks.cases import CASES, OURS, ROOT, TOOLS, Case
+from benchmarks import machine, show
+from benchmarks.cases import CASES
+from benchmarks.runner import Runner, measured
+from benchmarks.tools import ROOT, TOOLS
 
-_PROBE = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
-_CONFIG = ROOT / "benchmarks" / "configs.py"
+KEPT = ROOT / "benchmarks" / "last"
+"""Where --keep writes: the last result of a quiet machine."""
 
 
 def main(words: list[str] | None = None) -> dict:
   """Measures, prints and writes; returns what results.json holds."""
   given = arguments(words)
-  pythons = dict(pair.split("=", 1) for pair in given.python)
-  found = {name: version(name, pythons) for name in TOOLS}
+  pythons = machine.pythons(given.python)
+  found = {name: machine.version(name, pythons) for name in TOOLS}
   result = {
-    "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    "command": shown(words if words is not None else sys.argv[1:]),
+    "date": now(),
+    "command": machine.shown(
+      "benchmarks.run", words if words is not None else sys.argv[1:]
+    ),
     "rounds": given.rounds,
     "threads": given.threads or os.cpu_count(),
-    "machine": machine(),
-    "versions": versions(found),
-    "matmul": None,
+    "machine": machine.machine(),
+    "versions": machine.versions(found),
+    "matmul": machine.limit(pythons, given.threads, "matmul"),
     "cases": {},
   }
-  result["matmul"] = limit(pythons, given.threads, "matmul")
   for name in given.only or CASES:
     with tempfile.TemporaryDirectory(prefix="medfm-benchmark-") as folder:
       runner = Runner(CASES[name], pathlib.Path(folder), pythons, given)
       result["cases"][name] = measured(name, runner, found, result["matmul"])
     write(result, given.out)
+  if given.keep:
+    write(result, KEPT)
   print(show.markdown(result))
   return result
 
@@ -70,212 +71,49 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     "--out", type=pathlib.Path, default=pathlib.Path("runs/benchmarks")
   )
   parser.add_argument(
-    "--python", action="append", metavar="TOOL=PATH",
-    default=list(filter(None, os.environ.get("MEDFM_PEERS", "").split(","))),
-    help="a tool's interpreter, also in MEDFM_PEERS; tools: "
-    + ", ".join(TOOLS),
+    "--keep", action="store_true",
+    help="write benchmarks/last as well: all cases, a quiet machine",
   )  # fmt: skip
+  add_python(parser)
   given = parser.parse_args(words)
   for name in given.only or ():
     if name not in CASES:
       parser.error(f"no case {name!r}; choose among {', '.join(CASES)}")
-  for pair in given.python:
-    if pair.partition("=")[0] not in TOOLS or "=" not in pair:
-      parser.error(f"--python {pair}: expected TOOL=PATH")
+  check_pythons(parser, given.python)
+  if given.keep:
+    check_keep(parser, given, os.getloadavg()[0])
   return given
 
 
-class Runner:
-  """Runs one case's tools, on files made once."""
+def add_python(parser: argparse.ArgumentParser) -> None:
+  """--python TOOL=PATH, with the default of MEDFM_PEERS."""
+  parser.add_argument(
+    "--python", action="append", metavar="TOOL=PATH",
+    default=list(filter(None, os.environ.get("MEDFM_PEERS", "").split(","))),
+    help="a tool's interpreter, also in MEDFM_PEERS; peers=PATH is that of "
+    "all but MedFM; tools: " + ", ".join(TOOLS),
+  )  # fmt: skip
 
-  def __init__(self, case: Case, folder: pathlib.Path, pythons, given):
-    self.case, self.folder = case, folder
-    self._pythons, self._given, self._count = pythons, given, 0
-    case.data(folder)
 
-  def __call__(self, name: str, *, cold: bool = False) -> process.Measured:
-    """One measurement; cold: MedFM without compiled programs, start alone."""
-    self._count += 1
-    place = self.folder / f"run{self._count}"
-    place.mkdir()
-    span = self.case.tools[name]
-    last = max(span.first + 1, round(span.last * self._given.scale))
-    last = 1 if cold else last if self.case.training else span.last
-    measured = process.measured(
-      self.command(name, place, last + span.every),
-      self.environment(name, cold),
-      place,
-      batch=self.case.batch if self.case.training else 1,
-      first=span.first,
-      last=last,
-      threads=self._given.threads,
+def check_pythons(parser: argparse.ArgumentParser, pairs: list[str]) -> None:
+  for pair in pairs:
+    if pair.partition("=")[0] not in ("peers", *TOOLS) or "=" not in pair:
+      parser.error(f"--python {pair}: expected TOOL=PATH")
+
+
+def check_keep(parser, given: argparse.Namespace, load: float) -> None:
+  """Refuses to keep what is not the whole table of a quiet machine."""
+  if given.only or given.scale != 1 or given.rounds < 3:
+    parser.error("--keep goes with all cases, --scale=1 and 3 rounds or more")
+  if load > os.cpu_count() / 2:
+    parser.error(
+      f"--keep: the load is {load:.1f} on {os.cpu_count()} cores; a result to "
+      "keep is that of a machine that does nothing else"
     )
-    shutil.rmtree(place)
-    return measured
-
-  def command(self, name: str, place: pathlib.Path, steps: int) -> list[str]:
-    tool, case = TOOLS[name], self.case
-    python = interpreter(name, self._pythons)
-    every = case.tools[name].every
-    if not tool.module:
-      return [
-        python,
-        str(ROOT / "launch.py"),
-        *self.settings(),
-        f"--config.steps={steps}",
-        f"--config.log_every={every}",
-        f"--workdir={place / 'run'}",
-      ]
-    if not case.training:
-      steps = case.tools[name].last
-    return [
-      python, "-m", tool.module, case.model, f"--data={self.folder}",
-      f"--batch={case.batch}", f"--steps={steps}", f"--every={every}",
-    ]  # fmt: skip
-
-  def settings(self) -> list[str]:
-    """MedFM's config and its overrides."""
-    overrides = [text.format(data=self.folder) for text in self.case.overrides]
-    return [
-      f"--config={_CONFIG}:{self.case.model}",
-      f"--config.batch_size={self.case.batch}",
-      *(f"--config.{text}" for text in overrides),
-    ]
-
-  def environment(self, name: str, cold: bool = False) -> dict[str, str]:
-    cache = self.folder / "cache"
-    if cold:
-      shutil.rmtree(cache / "compiled", ignore_errors=True)
-    own = {"MEDFM_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
-    if self._given.threads:
-      own["OMP_NUM_THREADS"] = str(self._given.threads)
-    return own | TOOLS[name].environment
-
-  def flops(self) -> float | None:
-    """Of a training step per example."""
-    if not self.case.training:
-      return None
-    config, *overrides = self.settings()
-    config = config.removeprefix("--config=")
-    environment = self.environment(OURS)
-    return limit(self._pythons, 0, "flops", config, *overrides, **environment)
 
 
-def measured(name, runner: Runner, found, peak) -> dict:
-  """One case's entry in results.json."""
-  case = runner.case
-  print(f"{name}: {case.title}", flush=True)
-  tools = [tool for tool in case.tools if found[tool]]
-  ours = next(iter(case.tools))
-  tell = lambda text: print(text, flush=True)  # noqa: E731
-  cold = []
-
-  def run(tool: str) -> process.Measured:
-    if tool == OURS:
-      cold.append(runner(tool, cold=True).start)
-    return runner(tool)
-
-  if OURS in tools:  # Decodes the data once, which no peer is asked to do.
-    try:
-      runner(OURS, cold=True)
-    except process.FailedError as error:
-      tell(f"  {error}")
-  taken, failed = compare.rounds(tools, run, runner._given.rounds, tell)
-  entries = compare.summary(taken, ours)
-  flops = runner.flops() if OURS in taken else None
-  shown = {}
-  for tool in case.tools:
-    title = TOOLS[tool].title
-    if tool not in entries:
-      problem = failed.get(tool)
-      problem = f"failed: {problem}" if problem else "not installed"
-      shown[tool] = {"title": title, "problem": problem}
-      continue
-    shown[tool] = {"title": title, **entries[tool]}
-    if flops and peak:
-      share = flops * entries[tool]["rate"]["median"] / peak
-      shown[tool]["share"] = share
-  if cold and OURS in entries:
-    shown[OURS]["cold_start"] = compare.spread(cold)
-  return {
-    "title": case.title,
-    "unit": case.unit,
-    "batch": case.batch,
-    "ours": ours,
-    "flops": flops,
-    "load": round(os.getloadavg()[0], 1),
-    "tools": shown,
-  }
-
-
-def interpreter(name: str, pythons: dict[str, str]) -> str:
-  """A tool's Python: its own, or this one."""
-  return pythons.get(name, sys.executable)
-
-
-def version(name: str, pythons: dict[str, str]) -> str | None:
-  """The version of a tool's package; None where it is not installed."""
-  done = subprocess.run(
-    [interpreter(name, pythons), "-c", _PROBE, TOOLS[name].package],
-    capture_output=True,
-    text=True,
-  )
-  return done.stdout.strip() or None
-
-
-def versions(found: dict[str, str | None]) -> dict[str, str]:
-  """Package -> version, of MedFM's own packages and the peers'."""
-  own = {
-    name: importlib.metadata.version(name)
-    for name in ("jax", "flax", "optax", "numpy")
-  }
-  peers = {TOOLS[name].package: v for name, v in found.items() if v}
-  return {"python": platform.python_version(), **peers, **own}
-
-
-def limit(pythons, threads: int, *words: str, **environment: str):
-  """What `ours.limits` prints, or None where it fails."""
-  done = subprocess.run(
-    [interpreter(OURS, pythons), "-m", "benchmarks.ours.limits", *words],
-    capture_output=True,
-    text=True,
-    cwd=ROOT,
-    env={**os.environ, **environment},
-    preexec_fn=process.pinned(threads),
-  )
-  try:
-    return float(done.stdout.splitlines()[-1])
-  except (IndexError, ValueError):
-    print(f"  no {words[0]}: {done.stderr.strip()[-300:]}", file=sys.stderr)
-    return None
-
-
-def machine() -> dict:
-  """Processor, cores, system, and the load before the first process."""
-  processor = platform.processor() or platform.machine()
-  info = pathlib.Path("/proc/cpuinfo")
-  if info.exists():
-    names = [
-      line.partition(":")[2].strip()
-      for line in info.read_text().splitlines()
-      if line.startswith("model name")
-    ]
-    processor = names[0] if names else processor
-  return {
-    "processor": processor,
-    "cores": os.cpu_count(),
-    "system": platform.platform(),
-    "load": round(os.getloadavg()[0], 1),
-  }
-
-
-def shown(words: list[str]) -> str:
-  """The command, without the folders of this machine's interpreters."""
-  words = [
-    word.partition("=")[0] + "=PYTHON" if "/python" in word else word
-    for word in words
-  ]
-  return " ".join(["python -m benchmarks.run", *words])
+def now() -> str:
+  return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def write(result: dict, out: pathlib.Path) -> None:

@@ -24,7 +24,8 @@ def markdown(result: dict[str, Any]) -> str:
     f"{result['date']}, {machine['processor']}, {result['threads']} of "
     f"{machine['cores']} cores, load {machine['load']}; {result['rounds']} "
     "rounds of alternating processes, medians and ranges. Matmul limit "
-    f"{result['matmul'] / 1e9:,.0f} GFLOP/s, float32, XLA."
+    f"{result['matmul'] / 1e9:,.0f} GFLOP/s, "
+    f"{result.get('dtype', 'float32')}, XLA."
     if result["matmul"]
     else f"{result['date']}; {result['rounds']} rounds.",
     "",
@@ -32,6 +33,8 @@ def markdown(result: dict[str, Any]) -> str:
     "",
     ", ".join(f"{name} {v}" for name, v in result["versions"].items()),
   ]
+  if result.get("device"):
+    lines += ["", f"Device: {result['device']}."]
   for case in result["cases"].values():
     lines += ["", f"## {case['title']}", "", *_table(case)]
   return "\n".join(lines) + "\n"
@@ -40,6 +43,13 @@ def markdown(result: dict[str, Any]) -> str:
 def _table(case: dict[str, Any]) -> list[str]:
   unit = case["unit"]
   head = [cell.format(unit=unit, single=unit.rstrip("s")) for cell in _HEAD]
+  tools = case["tools"].values()
+  tokens = any("tokens" in tool for tool in tools)
+  device = any(tool.get("device") for tool in tools)
+  if tokens:
+    head.insert(2, "tokens/s")
+  if device:
+    head.append("device MiB")
   rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
   for name, tool in case["tools"].items():
     if "problem" in tool:
@@ -48,19 +58,25 @@ def _table(case: dict[str, Any]) -> list[str]:
     start = _cell(tool["start"], ".1f")
     if tool.get("cold_start"):
       start = f"{start}; cold {_cell(tool['cold_start'], '.1f')}"
-    rows.append(
-      [
-        f"**{tool['title']}**" if name == case["ours"] else tool["title"],
-        _cell(tool["rate"], ",.0f"),
-        _cell(tool.get("ratio"), ".2f"),
-        _cell(tool["cpu"], ".3f", 1e3),
-        _cell(tool.get("cpu_ratio"), ".2f"),
-        start,
-        _cell(tool["memory"], ",.0f", 2**-20),
-        f"{100 * tool['share']:.0f} %" if tool.get("share") else "",
-      ]
-    )
-  return ["| " + " | ".join(row) + " |" for row in rows]
+    row = [
+      f"**{tool['title']}**" if name == case["ours"] else tool["title"],
+      _cell(tool["rate"], ",.0f"),
+      _cell(tool.get("ratio"), ".2f"),
+      _cell(tool["cpu"], ".3f", 1e3),
+      _cell(tool.get("cpu_ratio"), ".2f"),
+      start,
+      _cell(tool["memory"], ",.0f", 2**-20),
+      f"{100 * tool['share']:.0f} %" if tool.get("share") else "",
+    ]
+    if tokens:
+      row.insert(2, _cell(tool["tokens"], ",.0f"))
+    if device:
+      row.append(_cell(tool.get("device"), ",.0f", 2**-20))
+    rows.append(row)
+  lines = ["| " + " | ".join(row) + " |" for row in rows]
+  if case.get("padding") is not None:
+    lines += ["", f"Padding of MedFM's rows: {100 * case['padding']:.1f} %."]
+  return lines
 
 
 def _cell(entry: dict[str, float] | None, form: str, times: float = 1) -> str:

@@ -1,9 +1,12 @@
-"""The machine's matmul limit, and the FLOPs of an example's training step.
+"""The machine's limits, and what one example of a config costs.
 
-python -m benchmarks.ours.limits matmul
+python -m benchmarks.ours.limits matmul [dtype [size]]
+python -m benchmarks.ours.limits device
 python -m benchmarks.ours.limits flops CONFIG [--config.a.b=value ...]
+python -m benchmarks.ours.limits parameters CONFIG [--config.a.b=value ...]
+python -m benchmarks.ours.limits padding CONFIG [--config.a.b=value ...]
 
-Either prints one JSON number.
+Each prints one line of JSON.
 """
 
 import json
@@ -13,17 +16,25 @@ import time
 import jax
 import jax.numpy as jnp
 
-from medfm import command, setup, spec
+from medfm import command, setup, spec, tree
 
 
 def main() -> None:
   what, *rest = sys.argv[1:]
-  print(json.dumps({"matmul": matmul, "flops": flops}[what](*rest)))
+  kinds = {
+    "matmul": matmul,
+    "device": device,
+    "flops": flops,
+    "parameters": parameters,
+    "padding": padding,
+  }
+  print(json.dumps(kinds[what](*rest)))
 
 
-def matmul(size: int = 2048, tries: int = 10) -> float:
-  """FLOP/s of the quickest of some float32 matrix products."""
-  x = jnp.ones((size, size), jnp.float32)
+def matmul(dtype: str = "float32", size: str = "2048") -> float:
+  """FLOP/s of the quickest of some matrix products."""
+  size, tries = int(size), 10
+  x = jnp.ones((size, size), dtype)
   product = jax.jit(lambda a: a @ a)
   product(x).block_until_ready()
   best = float("inf")
@@ -34,13 +45,31 @@ def matmul(size: int = 2048, tries: int = 10) -> float:
   return 2 * size**3 / best
 
 
+def device() -> dict[str, str | int]:
+  """The first device's platform and name, and how many there are."""
+  first = jax.devices()[0]
+  return {
+    "platform": first.platform,
+    "name": first.device_kind,
+    "count": jax.device_count(),
+  }
+
+
+def padding(config: str, *overrides: str) -> float:
+  """The share of the training rows' places that hold no token."""
+  _, data = _read(config, overrides)
+  return data.card["text"]["train"]["padding"]["fixed"]
+
+
+def parameters(config: str, *overrides: str) -> int:
+  """How many are trained."""
+  parts, _ = _built(config, overrides)
+  return tree.count(parts.abstract.params)
+
+
 def flops(config: str, *overrides: str) -> float:
   """Of the compiled train step per example, as XLA counts them."""
-  overrides = [word.removeprefix("--config.") for word in overrides]
-  run = spec.build(command.config(config, overrides))
-  data, _ = setup.dataset(run, setup.folders(None))
-  split = setup.training_split(run, data)
-  parts = setup.parts(run, data.info, split)
+  parts, split = _built(config, overrides)
   size = parts.run.batch_size
   batch = {
     name: jax.ShapeDtypeStruct((size, *array.shape[1:]), array.dtype)
@@ -50,6 +79,21 @@ def flops(config: str, *overrides: str) -> float:
   batch["id"] = jax.ShapeDtypeStruct((size,), jnp.int32)
   lowered = parts.step.lower(parts.abstract, batch)
   return lowered.cost_analysis()["flops"] / size
+
+
+def _read(config: str, overrides: tuple[str, ...]):
+  """A config's run and its data."""
+  overrides = [word.removeprefix("--config.") for word in overrides]
+  run = spec.build(command.config(config, overrides))
+  data, _ = setup.dataset(run, setup.folders(None))
+  return run, data
+
+
+def _built(config: str, overrides: tuple[str, ...]):
+  """A config's parts and its training examples."""
+  run, data = _read(config, overrides)
+  split = setup.training_split(run, data)
+  return setup.parts(run, data.info, split), split
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 
-def say(step: int, total: int, loss: float) -> None:
-  print(f"{step}/{total}  loss {loss:.4f}", flush=True)
+def say(step: int, total: int, loss: float, peak: int = 0) -> None:
+  """peak: the device's bytes in use at most, where it has memory of its own."""
+  more = f"  peak {peak}" if peak else ""
+  print(f"{step}/{total}  loss {loss:.4f}{more}", flush=True)
 
 
 def due(step: int, every: int) -> bool:

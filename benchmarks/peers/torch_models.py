@@ -9,7 +9,9 @@ COLUMNS = 30
 
 
 def inputs(data) -> np.ndarray:
-  """Images scaled to [-1, 1], [N,C,H,W]; features as they are."""
+  """Images scaled to [-1, 1], [N,C,H,W]; features and tokens as they are."""
+  if "tokens" in data:
+    return data["tokens"].astype(np.int64)
   if "image" not in data:
     return data["features"]
   image = data["image"].astype(np.float32) / 255
@@ -64,6 +66,12 @@ def transformer():
   return model, torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=1e-4)
 
 
+def lstm():
+  """An embedding, one LSTM, the last state to two classes, by Adam."""
+  model = LSTM(vocabulary=8192, width=128)
+  return model, torch.optim.Adam(model.parameters(), 1e-3)
+
+
 class BasicBlock(nn.Module):
   """Two 3x3 convolutions around a shortcut."""
 
@@ -110,6 +118,21 @@ class TabularTransformer(nn.Module):
     return self.head(F.relu(self.norm(x)[:, 0]))
 
 
+class LSTM(nn.Module):
+  """Dropout after the embedding and after the layer."""
+
+  def __init__(self, vocabulary: int, width: int, dropout: float = 0.1):
+    super().__init__()
+    self.embed = nn.Embedding(vocabulary, width)
+    self.dropout = nn.Dropout(dropout)
+    self.lstm = nn.LSTM(width, width, batch_first=True)
+    self.head = nn.Linear(width, 2)
+
+  def forward(self, tokens):
+    states, _ = self.lstm(self.dropout(self.embed(tokens)))
+    return self.head(self.dropout(states)[:, -1])
+
+
 class Block(nn.Module):
   """Attention, then a gated MLP; dropout on both branches."""
 
@@ -134,4 +157,10 @@ class Block(nn.Module):
     return x + self.dropout(y)
 
 
-MODELS = {"cnn": cnn, "resnet": resnet, "mlp": mlp, "transformer": transformer}
+MODELS = {
+  "cnn": cnn,
+  "resnet": resnet,
+  "mlp": mlp,
+  "transformer": transformer,
+  "lstm": lstm,
+}

@@ -5,7 +5,16 @@ import sys
 
 import pytest
 
-from benchmarks import cases, compare, process, run, show
+from benchmarks import (
+  cases,
+  compare,
+  machine,
+  process,
+  run,
+  runner,
+  show,
+  tools,
+)
 from benchmarks.process import FailedError, Mark, Measured
 
 
@@ -115,30 +124,60 @@ def test_a_program_that_takes_too_long_is_stopped(tmp_path):
     process.watched(talking(text), {}, tmp_path, 1, 0, 0.2)
 
 
+def test_an_accelerators_peak_is_read_from_the_line(tmp_path):
+  text = "print('1/2  loss 0.5'); print('2/2  loss 0.25  peak 123')"
+  marks, _ = watched(tmp_path, text, 2)
+  assert [mark.device for mark in marks] == [None, 123]
+
+
 def test_every_case_is_led_by_our_own_program():
   for case in cases.CASES.values():
-    tools = [cases.TOOLS[name] for name in case.tools]
-    assert tools[0].title == "MedFM"
-    assert not any(tool.title == "MedFM" for tool in tools[1:])
+    found = [tools.TOOLS[name] for name in case.tools]
+    assert found[0].title == "MedFM"
+    assert len(found) > 1
+    assert not any(tool.title == "MedFM" for tool in found[1:])
+
+
+def test_every_last_step_is_told_of():
+  for case in cases.CASES.values():
+    for span in case.tools.values():
+      assert span.scaled(1) == span.last
+      assert span.scaled(0.001) == span.first + span.every
 
 
 def test_a_training_case_is_launched_by_the_products_command(tmp_path):
-  runner = run.Runner.__new__(run.Runner)
-  runner.case, runner.folder, runner._pythons = (
-    cases.CASES["cnn_b32"],
-    tmp_path,
-    {},
-  )
-  command = runner.command("medfm", tmp_path, 7)
+  own = runner.Runner.__new__(runner.Runner)
+  own.case, own.folder, own.pythons = cases.CASES["cnn_b32"], tmp_path, {}
+  command = own.command("medfm", tmp_path, 128)
   assert pathlib.Path(command[1]).name == "launch.py"
   assert "--config.batch_size=32" in command
-  assert "--config.steps=7" in command
+  assert "--config.steps=192" in command
 
 
 def test_a_package_that_is_absent_has_no_version(monkeypatch):
-  absent = cases.Tool("Absent", "no-such-distribution-at-all", "absent")
-  monkeypatch.setitem(cases.TOOLS, "absent", absent)
-  assert run.version("absent", {}) is None
+  absent = tools.Tool("Absent", ("numpy", "no-such-distribution-at-all"))
+  monkeypatch.setitem(tools.TOOLS, "absent", absent)
+  assert machine.version("absent", {}) is None
+  assert machine.version("medfm_scores", {})
+
+
+def test_peers_share_an_interpreter_and_one_may_have_its_own():
+  found = machine.pythons(["peers=/a", "torch=/b"])
+  assert found["torch"] == "/b"
+  assert found["transformers"] == found["sklearn"] == "/a"
+  assert not [name for name in found if name.startswith("medfm")]
+
+
+def test_only_the_whole_table_of_a_quiet_machine_is_kept(monkeypatch, capsys):
+  monkeypatch.setattr(run.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+  assert run.arguments(["--keep"]).keep
+  for words in (["--only=mlp"], ["--scale=0.5"], ["--rounds=1"]):
+    with pytest.raises(SystemExit):
+      run.arguments(["--keep", *words])
+  monkeypatch.setattr(run.os, "getloadavg", lambda: (99.0, 0.0, 0.0))
+  with pytest.raises(SystemExit):
+    run.arguments(["--keep"])
+  assert "load is 99.0" in capsys.readouterr().err
 
 
 def test_an_unknown_case_ends_with_the_known_ones(capsys):
@@ -173,4 +212,16 @@ def test_the_table_says_which_peers_are_not_installed():
   assert rows[2].startswith("| **OURS** | 11 [10, 12] |")
   assert rows[3].startswith("| A | 5 | 2.20 [2.00, 2.40] |")
   assert rows[4].startswith("| B | not installed |")
+  assert len({row.count("|") for row in rows}) == 1
+
+
+def test_rows_of_tokens_have_a_rate_and_a_padding_of_their_own():
+  entry = compare.summary({"ours": [one(10.0)]}, "ours")["ours"]
+  entry |= {"title": "OURS", "tokens": compare.times(entry["rate"], 128 * 0.5)}
+  result = report({"ours": entry, "b": {"title": "B", "problem": "absent"}})
+  result["cases"]["case"]["padding"] = 0.5
+  text = show.markdown(result)
+  assert "| **OURS** | 10 | 640 |" in text
+  assert "Padding of MedFM's rows: 50.0 %." in text
+  rows = [line for line in text.splitlines() if line.startswith("| ")]
   assert len({row.count("|") for row in rows}) == 1

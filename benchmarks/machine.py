@@ -1,0 +1,101 @@
+"""What this machine and its Pythons are, asked of each in its own process."""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from typing import Any
+
+from benchmarks import process
+from benchmarks.tools import OURS, ROOT, TOOLS
+
+_PROBE = (
+  "import importlib.metadata as m, sys; "
+  "print([m.version(name) for name in sys.argv[1:]][0])"
+)
+
+
+def pythons(pairs: list[str]) -> dict[str, str]:
+  """Tool -> interpreter, of TOOL=PATH pairs; later ones win.
+
+  The tool "peers" is all that are not MedFM's.
+  """
+  found = {}
+  for pair in pairs:
+    name, _, path = pair.partition("=")
+    peers = [key for key in TOOLS if not key.startswith(OURS)]
+    found |= dict.fromkeys(peers if name == "peers" else [name], path)
+  return found
+
+
+def interpreter(name: str, pythons: dict[str, str]) -> str:
+  """A tool's Python: its own, or this one."""
+  return pythons.get(name, sys.executable)
+
+
+def version(name: str, pythons: dict[str, str]) -> str | None:
+  """The version of a tool's package; None where one is not installed."""
+  done = subprocess.run(
+    [interpreter(name, pythons), "-c", _PROBE, *TOOLS[name].packages],
+    capture_output=True,
+    text=True,
+  )
+  return done.stdout.strip() or None
+
+
+def versions(found: dict[str, str | None]) -> dict[str, str]:
+  """Package -> version, of MedFM's own packages and the peers'."""
+  own = {
+    name: importlib.metadata.version(name)
+    for name in ("jax", "flax", "optax", "numpy")
+  }
+  peers = {TOOLS[name].packages[0]: v for name, v in found.items() if v}
+  return {"python": platform.python_version(), **peers, **own}
+
+
+def limit(pythons, threads: int, *words: str, **environment: str) -> Any:
+  """What `ours.limits` prints, or None where it fails."""
+  done = subprocess.run(
+    [interpreter(OURS, pythons), "-m", "benchmarks.ours.limits", *words],
+    capture_output=True,
+    text=True,
+    cwd=ROOT,
+    env={**os.environ, **environment},
+    preexec_fn=process.pinned(threads),
+  )
+  try:
+    return json.loads(done.stdout.splitlines()[-1])
+  except (IndexError, ValueError):
+    print(f"  no {words[0]}: {done.stderr.strip()[-300:]}", file=sys.stderr)
+    return None
+
+
+def machine() -> dict[str, Any]:
+  """Processor, cores, system, and the load before the first process."""
+  processor = platform.processor() or platform.machine()
+  info = pathlib.Path("/proc/cpuinfo")
+  if info.exists():
+    names = [
+      line.partition(":")[2].strip()
+      for line in info.read_text().splitlines()
+      if line.startswith("model name")
+    ]
+    processor = names[0] if names else processor
+  return {
+    "processor": processor,
+    "cores": os.cpu_count(),
+    "system": platform.platform(),
+    "load": round(os.getloadavg()[0], 1),
+  }
+
+
+def shown(module: str, words: list[str]) -> str:
+  """The command, without the folders of this machine's interpreters."""
+  words = [
+    word.partition("=")[0] + "=PYTHON" if "/python" in word else word
+    for word in words
+  ]
+  return " ".join([f"python -m {module}", *words])

@@ -1,0 +1,176 @@
+"""One case: its files, its tools' commands, and what they come to."""
+
+import os
+import pathlib
+import shutil
+
+from benchmarks import compare, process
+from benchmarks.cases import Case
+from benchmarks.machine import interpreter, limit
+from benchmarks.tools import OURS, ROOT, TOOLS
+
+_CONFIG = ROOT / "benchmarks" / "configs.py"
+
+
+class Runner:
+  """Runs one case's tools, on files made once.
+
+  given: the command line's `threads`, `scale` and `rounds`.
+  """
+
+  def __init__(self, case: Case, folder: pathlib.Path, pythons, given):
+    self.case, self.folder = case, folder
+    self.pythons, self.given, self._count = pythons, given, 0
+    case.data(folder)
+
+  def __call__(self, name: str, *, cold: bool = False) -> process.Measured:
+    """One measurement; cold: MedFM without compiled programs, start alone."""
+    self._count += 1
+    place = self.folder / f"run{self._count}"
+    place.mkdir()
+    span = self.case.tools[name]
+    last = span.scaled(self.given.scale)
+    measured = process.measured(
+      self.command(name, place, last),
+      self.environment(name, cold),
+      place,
+      batch=self.case.batch if self.case.training else 1,
+      first=span.first,
+      last=1 if cold else last,
+      threads=self.given.threads,
+    )
+    shutil.rmtree(place)
+    return measured
+
+  def command(self, name: str, place: pathlib.Path, last: int) -> list[str]:
+    """The words that start a tool and make it work until step `last`."""
+    tool, case = TOOLS[name], self.case
+    python = interpreter(name, self.pythons)
+    every = case.tools[name].every
+    # MedFM tells of a step once the next is under way.
+    steps = last + every if case.training else last
+    if not tool.module:
+      return launched(python, self.settings(), steps, every, place / "run")
+    return [
+      python, "-m", tool.module, case.model, f"--data={self.folder}",
+      f"--batch={case.batch}", f"--steps={steps}", f"--every={every}",
+      *tool.options,
+    ]  # fmt: skip
+
+  def settings(self) -> list[str]:
+    """MedFM's config and its overrides."""
+    return settings(
+      self.case.model, self.case.batch, self.folder, self.case.overrides
+    )
+
+  def environment(self, name: str, cold: bool = False) -> dict[str, str]:
+    own = environment(self.folder, self.given.threads)
+    if cold:
+      compiled = pathlib.Path(own["MEDFM_CACHE_DIR"], "compiled")
+      shutil.rmtree(compiled, ignore_errors=True)
+    return own | TOOLS[name].environment
+
+  def counted(self, what: str) -> float | None:
+    """`flops` of an example's training step, or its share of `padding`."""
+    config, *overrides = self.settings()
+    config = config.removeprefix("--config=")
+    environment = self.environment(OURS)
+    return limit(self.pythons, 0, what, config, *overrides, **environment)
+
+
+def settings(
+  model: str, batch: int, folder: pathlib.Path, overrides: tuple[str, ...]
+) -> list[str]:
+  """The words of a config of `configs.py`; {data} is the folder."""
+  overrides = [text.format(data=folder) for text in overrides]
+  return [
+    f"--config={_CONFIG}:{model}",
+    f"--config.batch_size={batch}",
+    *(f"--config.{text}" for text in overrides),
+  ]
+
+
+def launched(
+  python: str, words: list[str], steps: int, every: int, place: pathlib.Path
+) -> list[str]:
+  """MedFM's own command."""
+  return [
+    python,
+    str(ROOT / "launch.py"),
+    *words,
+    f"--config.steps={steps}",
+    f"--config.log_every={every}",
+    f"--workdir={place}",
+  ]
+
+
+def environment(folder: pathlib.Path, threads: int) -> dict[str, str]:
+  """Of every tool: caches of the case's own, and its cores."""
+  own = {
+    "MEDFM_CACHE_DIR": str(folder / "cache"),
+    "PYTHONPATH": str(ROOT),
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",
+  }
+  return own | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+
+
+def measured(name: str, runner: Runner, found, peak: float | None) -> dict:
+  """One case's entry in results.json.
+
+  found: tool -> version, None where it is not installed. peak: FLOP/s.
+  """
+  case = runner.case
+  tell(f"{name}: {case.title}")
+  tools = [tool for tool in case.tools if found[tool]]
+  ours = next(iter(case.tools))
+  cold = []
+
+  def run(tool: str) -> process.Measured:
+    if TOOLS[tool].compiles:
+      cold.append(runner(tool, cold=True).start)
+    return runner(tool)
+
+  if OURS in tools:  # Decodes the data once, which no peer is asked to do.
+    try:
+      runner(OURS, cold=True)
+    except process.FailedError as error:
+      tell(f"  {error}")
+  taken, failed = compare.rounds(tools, run, runner.given.rounds, tell)
+  entries = compare.summary(taken, ours)
+  flops = case.flops or None
+  if case.training and OURS in taken and not flops:
+    flops = runner.counted("flops")
+  padding = None
+  if case.length and OURS in taken:
+    padding = runner.counted("padding")
+  shown = {}
+  for tool in case.tools:
+    title = TOOLS[tool].title
+    if tool not in entries:
+      problem = failed.get(tool)
+      problem = f"failed: {problem}" if problem else "not installed"
+      shown[tool] = {"title": title, "problem": problem}
+      continue
+    entry = shown[tool] = {"title": title, **entries[tool]}
+    if flops and peak:
+      entry["share"] = flops * entry["rate"]["median"] / peak
+    if case.length:  # Rows of the peers are full; see `inputs.corpus`.
+      real = 1 - (padding or 0) if tool == OURS else 1
+      entry["tokens"] = compare.times(entry["rate"], case.length * real)
+  if cold and ours in shown and "problem" not in shown[ours]:
+    shown[ours]["cold_start"] = compare.spread(cold)
+  return {
+    "title": case.title,
+    "unit": case.unit,
+    "batch": case.batch,
+    "ours": ours,
+    "flops": flops,
+    "padding": padding,
+    "load": round(os.getloadavg()[0], 1),
+    "tools": shown,
+  }
+
+
+def tell(text: str) -> None:
+  print(text, flush=True)

@@ -1,0 +1,97 @@
+"""The programs that run cases: MedFM's own, and the peers'."""
+
+import dataclasses
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+OURS = "medfm"
+
+
+@dataclasses.dataclass(frozen=True)
+class Tool:
+  """One program that can run cases.
+
+  title: in tables. module: run as `python -m`; "" is MedFM's launch.py.
+  packages: the distributions that must be installed; the first one's version
+    is shown. options: further words of its command line.
+  compiles: keeps compiled programs, so that a start without them is measured
+    as well.
+  """
+
+  title: str
+  packages: tuple[str, ...]
+  module: str = ""
+  environment: dict[str, str] = dataclasses.field(default_factory=dict)
+  options: tuple[str, ...] = ()
+  compiles: bool = False
+
+
+KEPT = {  # What medfm.host sets for itself: glibc keeps freed memory.
+  "MALLOC_MMAP_MAX_": "0",
+  "MALLOC_TRIM_THRESHOLD_": "17179869184",
+  "MALLOC_TOP_PAD_": "134217728",
+  "MALLOC_ARENA_MAX": "1",
+}
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+_PEERS, _OURS = "benchmarks.peers", "benchmarks.ours"
+_TORCH = f"{_PEERS}.torch_training"
+_HF = f"{_PEERS}.transformers_training"
+_HF_PACKAGES = ("transformers", "torch")
+
+
+def _transformers(title: str, *options: str, **environment: str) -> Tool:
+  title = ", ".join(filter(None, ("transformers on PyTorch", title)))
+  return Tool(title, _HF_PACKAGES, _HF, environment, options)
+
+
+TOOLS = {
+  OURS: Tool("MedFM", ("jax",), compiles=True),
+  "torch": Tool("PyTorch", ("torch",), _TORCH),
+  "torch_kept": Tool("PyTorch, memory kept", ("torch",), _TORCH, KEPT),
+  "keras_tf": Tool(
+    "Keras on TensorFlow",
+    ("tensorflow-cpu", "keras"),
+    f"{_PEERS}.keras_training",
+    {"KERAS_BACKEND": "tensorflow", **_QUIET},
+  ),
+  "keras_jax": Tool(
+    "Keras on JAX",
+    ("keras", "jax"),
+    f"{_PEERS}.keras_training",
+    {"KERAS_BACKEND": "jax"},
+  ),
+  "transformers": _transformers(""),
+  "transformers_kept": _transformers("memory kept", **KEPT),
+  "transformers_masked": _transformers(
+    "logits at masked places alone", "--masked"
+  ),
+  "transformers_bf16": _transformers("bf16 autocast", "--bf16"),
+  "transformers_bf16_masked": _transformers(
+    "bf16 autocast, logits at masked places alone", "--bf16", "--masked"
+  ),
+  "medfm_generation": Tool(
+    "MedFM", ("jax",), f"{_OURS}.generation", compiles=True
+  ),
+  "transformers_generation": Tool(
+    "transformers on PyTorch",
+    _HF_PACKAGES,
+    f"{_PEERS}.transformers_generation",
+  ),
+  "medfm_resident": Tool("MedFM, bf16", ("jax",), f"{_OURS}.resident"),
+  "torch_resident": Tool(
+    "PyTorch, compiled, bf16",
+    ("torch", "transformers"),
+    f"{_PEERS}.torch_resident",
+  ),
+  "medfm_loader": Tool("MedFM", ("jax",), f"{_OURS}.loading"),
+  "torch_loader": Tool(
+    "torch DataLoader", ("torch",), f"{_PEERS}.torch_loading"
+  ),
+  "tf_data": Tool(
+    "tf.data", ("tensorflow-cpu",), f"{_PEERS}.tf_loading", _QUIET
+  ),
+  "medfm_scores": Tool("MedFM", ("numpy",), f"{_OURS}.scores"),
+  "sklearn": Tool(
+    "scikit-learn loop", ("scikit-learn",), f"{_PEERS}.sklearn_scores"
+  ),
+}

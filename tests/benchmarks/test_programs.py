@@ -1,0 +1,124 @@
+"""The programs behind the cases: found, lazily imported, and at work."""
+
+import functools
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from benchmarks import cases, counted, inputs, machine, run, runner, tools
+from benchmarks.ours import limits
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "transformers", "tensorflow", "keras", "jax")
+
+
+def test_the_benchmark_itself_imports_no_peer():
+  text = (
+    "import sys, benchmarks.run, benchmarks.growth, benchmarks.gpu; "
+    f"print([name for name in {HEAVY} if name in sys.modules])"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True
+  )
+  assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("name", tools.TOOLS)
+def test_a_tools_program_exists(name):
+  module = tools.TOOLS[name].module
+  if module:
+    assert importlib.util.find_spec(module)
+
+
+@pytest.mark.parametrize("name", tools.TOOLS)
+def test_an_installed_tools_program_can_be_imported(name):
+  tool = tools.TOOLS[name]
+  if not machine.version(name, {}):
+    pytest.skip(f"{' and '.join(tool.packages)} not installed")
+  if not tool.module:
+    return
+  done = subprocess.run(
+    [sys.executable, "-c", f"import {tool.module}"],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+  )
+  assert not done.returncode, done.stderr
+
+
+def test_documents_fill_the_peers_rows_and_are_one_token_a_word(tmp_path):
+  inputs.corpus(tmp_path, count=5, length=32)
+  tokens = np.load(tmp_path / "train.npz")["tokens"]
+  vocabulary = (tmp_path / "vocab.txt").read_text().split("\n")[:-1]
+  assert len(vocabulary) == len(set(vocabulary)) == inputs.VOCABULARY
+  lines = (tmp_path / "corpus.txt").read_text().splitlines()
+  spelt = [vocabulary[i] for i in tokens.flatten()]
+  joined = " ".join(f"[CLS] {line} [SEP]" for line in lines)
+  assert joined.startswith(" ".join(spelt))
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+  """name -> a runner of that case on a few examples."""
+  monkeypatch.setenv("MEDFM_CACHE_DIR", str(tmp_path / "cache"))
+  given = types.SimpleNamespace(threads=0, scale=0.001, rounds=1)
+
+  def make(name, count, **settings):
+    case = cases.CASES[name]
+    data = functools.partial(case.data.func, count=count, **settings)
+    data(tmp_path)
+    own = runner.Runner.__new__(runner.Runner)
+    own.case, own.folder, own.pythons, own.given = case, tmp_path, {}, given
+    config, *overrides = own.settings()
+    return config.removeprefix("--config="), overrides
+
+  return make
+
+
+def test_the_products_rows_of_documents_are_nearly_full(small):
+  config, overrides = small("bert", 200, length=128)
+  assert 0 < limits.padding(config, *overrides) < 0.05
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt"])
+def test_xla_counts_about_what_is_counted_by_hand(small, name):
+  config, overrides = small(name, 200, length=128)
+  places = {"bert": 20, "gpt": 128}[name]  # Rounded up from 15 %.
+  by_hand = counted.transformer(
+    length=128, width=256, depth=4, vocabulary=8192, places=places
+  )
+  found = limits.flops(config, *overrides)
+  assert found == pytest.approx(by_hand, rel=0.1)
+
+
+def test_the_lstms_rows_have_no_padding(small):
+  config, overrides = small("lstm", 64, length=200)
+  assert limits.padding(config, *overrides) == 0
+
+
+@pytest.mark.slow
+def test_a_case_is_measured_end_to_end(tmp_path, monkeypatch):
+  monkeypatch.setenv("XLA_FLAGS", "")
+  words = ["--only=mlp", "--rounds=1", "--scale=0.001", f"--out={tmp_path}"]
+  result = run.main(words)
+  ours = result["cases"]["mlp"]["tools"]["medfm"]
+  assert ours["rate"]["median"] > 0
+  assert ours["memory"]["median"] > 2**20
+  assert ours["cold_start"]["median"] > 0
+  assert ours["share"] > 0
+  assert "MLP" in (tmp_path / "results.md").read_text()
+
+
+@pytest.mark.slow
+def test_generation_is_measured_end_to_end(tmp_path, monkeypatch):
+  monkeypatch.setenv("XLA_FLAGS", "")
+  words = ["--only=generate_b1", "--rounds=1", "--scale=0.001"]
+  result = run.main([*words, f"--out={tmp_path}"])
+  ours = result["cases"]["generate_b1"]["tools"]["medfm_generation"]
+  assert ours["rate"]["median"] > 0
+  assert ours["cold_start"]["median"] > 0
