@@ -7,6 +7,7 @@ size of the corpus and the perplexity of hidden tokens on documents held out.
 
 Run:  python launch.py --config=configs/bert_pretrain.py
       python launch.py --config=configs/bert_pretrain.py:base   (a GPU)
+      python launch.py --config=configs/bert_pretrain.py:next_sentence
       python launch.py --config=configs/bert_pretrain.py \
         --config.data.path=notes.txt                 (your own texts beside)
 Then: python launch.py --config=configs/bert_finetune.py:bc5cdr \
@@ -14,7 +15,7 @@ Then: python launch.py --config=configs/bert_finetune.py:bc5cdr \
 """
 
 from medfm import optim, setup
-from medfm.data.datasets import corpus
+from medfm.data.datasets import corpus, sentence_pairs
 from medfm.models import bert
 from medfm.objectives import language
 from medfm.spec import bind, spec
@@ -29,16 +30,21 @@ MODELS = {
 
 
 def get_config(arg: str = ""):
-  size = variants(arg, size=tuple(MODELS))["size"]
+  chosen = variants(arg, size=tuple(MODELS), task=("masked", "next_sentence"))
+  size, paired = chosen["size"], chosen["task"] == "next_sentence"
   tiny = size == "tiny"
   return spec(
     setup.Run,
     name=f"bert_{size}-pretrain",
     description="Masked language modelling on biomedical text.",
-    data=bind(corpus.corpus, sets=("pubmedqa",) if tiny else corpus.SETS),
+    data=bind(
+      sentence_pairs.sentence_pairs if paired else corpus.corpus,
+      sets=("pubmedqa",) if tiny else corpus.SETS,
+    ),
     objective=bind(
       language.masked_lm,
       model=bind(bert.Bert, **MODELS[size]),
+      next_sentence=paired,
     ),
     optimizer=bind(
       optim.optimizer,

@@ -24,6 +24,7 @@ CASES = (
   "table.py:cleveland,tiny",
   "table.py:wisconsin_original,mlp,tiny",
   "bert_pretrain.py:tiny",
+  "bert_pretrain.py:next_sentence,tiny",
   "bert_finetune.py:medical_abstracts,frozen,tiny",
   "text_rnn.py:bc5cdr_disease,gru,tiny",
 )

@@ -81,13 +81,19 @@ def mean_loss(
 
   outputs: `loss` [N] and, where examples count unequally, `weight` [N]; of a
     language model the mean loss of a row's tokens and their number.
-  language: gives `perplexity` as well.
+  language: gives `perplexity` as well, and of pairs of texts, where
+    `next_sentence_accuracy` [N] is there, its mean.
   """
   losses = np.asarray(outputs["loss"], np.float64)
   share = np.asarray(outputs.get("weight", np.ones(len(losses))), np.float64)
   metrics = {"loss": partial(perplexity.loss, losses, share)}
   if language:
     metrics["perplexity"] = partial(perplexity.perplexity, losses, share)
+  if "next_sentence_accuracy" in outputs:
+    right = np.asarray(outputs["next_sentence_accuracy"], np.float64)
+    metrics["next_sentence_accuracy"] = partial(
+      perplexity.loss, right, np.ones(len(right))
+    )
   cluster = bootstrap.clusters(patients, len(losses))
   return {
     "n": len(losses),

@@ -28,6 +28,7 @@ def masked_lm(
   model: Callable,
   mask_rate: float = 0.15,
   whole_word: bool = False,
+  next_sentence: bool = False,
 ) -> Objective:
   """Restores hidden tokens from both sides (Devlin et al. 2019).
 
@@ -38,6 +39,10 @@ def masked_lm(
 
   model: one of tokens that looks both ways, such as `bert.Bert`; its token
     embedding is the decoder's too, `decoder` has the rest.
+  next_sentence: also tells from the embedding whether the second text of a
+    pair follows the first (`next_sentence` [B] of the data); its loss is
+    added to that of the tokens in training. `predict` keeps them apart:
+    `loss` is of tokens, `next_sentence_loss` and `_accuracy` of pairs.
   """
   _expect_vocabulary(info)
   if not 0 < mask_rate < 1:
@@ -48,16 +53,18 @@ def masked_lm(
       "medfm.objectives.language.causal_lm or a BERT's tokenizer"
     )
   net = backbone(info, model, outputs=0)
-  decoder = TiedDecoder(info.vocabulary, epsilon=getattr(net, "epsilon", 1e-12))
+  decoder = TiedDecoder(
+    info.vocabulary, getattr(net, "epsilon", 1e-12), next_sentence
+  )
 
   def init(key, batch):
     key, other = jax.random.split(key)
     variables = forward.init(net, key, batch)
     outputs, _ = forward.apply(net, variables, batch)
     table = variables["params"]["model"]["embed_tokens"]["embedding"]
-    states = outputs["tokens"][:, :1]
+    states = (outputs["tokens"][:, :1], table, outputs["embedding"])
     return forward.merge(
-      variables, forward.init(decoder, other, states, table, scope="decoder")
+      variables, forward.init(decoder, other, *states, scope="decoder")
     )
 
   def terms_of(variables, batch, mask_key, **training):
@@ -67,20 +74,26 @@ def masked_lm(
     outputs, updates = forward.apply(
       net, variables, {**batch, "tokens": hidden.tokens}, **training
     )
-    logits, _ = forward.apply(
+    (logits, follows), _ = forward.apply(
       decoder,
       variables,
       text.at(outputs["tokens"], hidden.places),
       variables["params"]["model"]["embed_tokens"]["embedding"],
+      outputs["embedding"],
       scope="decoder",
     )
     label = jnp.take_along_axis(batch["tokens"], hidden.places, 1)
     length = batch["tokens"].shape[1]
-    return _terms(logits, label, hidden.known, length), updates
+    terms = _terms(logits, label, hidden.known, length)
+    return terms | _of_pairs(follows, batch), updates
 
   def loss(variables, batch, key):
     mask_key, drop_key = jax.random.split(key)
-    return terms_of(variables, batch, mask_key, train=True, key=drop_key)
+    terms, updates = terms_of(
+      variables, batch, mask_key, train=True, key=drop_key
+    )
+    total = terms["loss"] + terms.get("next_sentence_loss", 0)
+    return terms | {"loss": total}, updates
 
   def predict(variables, batch):
     terms, _ = terms_of(variables, batch, rng.stream(0, "masked_lm/evaluation"))
@@ -195,16 +208,21 @@ def token_labels(
 
 
 class TiedDecoder(nn.Module):
-  """States [B,P,E], token embedding [V,E] -> logits [B,P,V].
+  """States [B,P,E], token embedding [V,E], embedding [B,E] -> logits [B,P,V]
+  of tokens and, with `next_sentence`, [B,2] of pairs (else None).
 
-  BERT's: dense, GELU, norm, the embedding's products, a bias per token.
+  BERT's: dense, GELU, norm, the embedding's products, a bias per token; and a
+  linear read-out of the embedding.
   """
 
   vocabulary: int
   epsilon: float = 1e-12
+  next_sentence: bool = False
 
   @nn.compact
-  def __call__(self, states: jax.Array, table: jax.Array) -> jax.Array:
+  def __call__(
+    self, states: jax.Array, table: jax.Array, embedding: jax.Array
+  ) -> tuple[jax.Array, jax.Array | None]:
     normal = nn.initializers.normal(0.02)
     x = nn.Dense(states.shape[-1], kernel_init=normal, name="dense")(states)
     x = normalisation("layer", "norm", self.epsilon)(activation("gelu")(x))
@@ -214,7 +232,11 @@ class TiedDecoder(nn.Module):
         f"masked_lm: states of width {x.shape[-1]} cannot share a token "
         f"embedding of width {table.shape[-1]}; set model.embed to the former"
       )
-    return text.vocabulary_logits(x, table) + bias.reshape(1, 1, -1)
+    logits = text.vocabulary_logits(x, table) + bias.reshape(1, 1, -1)
+    if not self.next_sentence:
+      return logits, None
+    read = nn.Dense(2, kernel_init=normal, name="next_sentence")
+    return logits, read(embedding)
 
 
 class TokenHead(nn.Module):
@@ -246,6 +268,19 @@ def _next(batch: Batch) -> tuple[jax.Array, jax.Array]:
   known = (segment[:, 1:] == segment[:, :-1]) & (segment[:, 1:] > 0)
   after = ((0, 0), (0, 1))
   return jnp.pad(tokens[:, 1:], after), jnp.pad(known, after)
+
+
+def _of_pairs(logits, batch):
+  """Loss and accuracy [B] of next-sentence logits [B,2], where there are."""
+  if logits is None:
+    return {}
+  if "next_sentence" not in batch:
+    raise UserError(
+      "next_sentence=True needs pairs of texts: set data to "
+      "medfm.data.datasets.sentence_pairs, or objective.next_sentence=False"
+    )
+  losses, right = _token_terms(logits, batch["next_sentence"])
+  return {"next_sentence_loss": losses, "next_sentence_accuracy": right}
 
 
 def _in_chunks(chunks, states, label, table):

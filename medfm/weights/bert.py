@@ -101,6 +101,8 @@ def kind(params: Mapping[str, Any]) -> str:
   decoder = params.get("decoder", {})
   if "head" in decoder:
     return "ForTokenClassification"
+  if "next_sentence" in decoder:
+    return "ForPreTraining"
   if "dense" in decoder:
     return "ForMaskedLM"
   head = "head" in params["model"]

@@ -34,6 +34,7 @@ TEXTS = {
   "medical_abstracts",
   "pubmed_rct",
   "pubmedqa",
+  "sentence_pairs",
 }
 
 

@@ -75,6 +75,12 @@ CASES = {
     toy.text,
     True,
   ),
+  "masked_lm next sentence": (
+    functools.partial(masked_lm, next_sentence=True),
+    functools.partial(Bert, heads=2, **_TEXT),
+    toy.text_pairs,
+    True,
+  ),
   "causal_lm": (
     causal_lm,
     functools.partial(GPT, heads=2, **_TEXT),

@@ -116,10 +116,11 @@ def test_the_loss_at_masked_places_is_that_of_all_logits():
     {"params": params["model"]}, {**batch, "tokens": found.tokens}
   )["tokens"]
   decoder = language.TiedDecoder(info.vocabulary)
-  logits = decoder.apply(
+  logits, _ = decoder.apply(
     {"params": params["decoder"]},
     states,
     params["model"]["embed_tokens"]["embedding"],
+    None,
   )
   log_probs = jax.nn.log_softmax(logits)
   own = np.take_along_axis(log_probs, batch["tokens"][:, :, None], 2)[:, :, 0]
@@ -204,3 +205,24 @@ def test_data_without_tokens_are_refused():
   info, _ = toy.unlabelled()
   with pytest.raises(UserError, match="has no tokens"):
     language.causal_lm(info, model=_GPT)
+
+
+def test_pairs_add_a_loss_that_is_told_apart():
+  info, batch = toy.text_pairs()
+  model = functools.partial(_BERT, length=9)
+  alone = language.masked_lm(info, model=model)
+  both = language.masked_lm(info, model=model, next_sentence=True)
+  variables = both.init(jax.random.key(0), batch)
+  key = jax.random.key(1)
+  terms, _ = both.loss(variables, batch, key)
+  tokens, _ = alone.loss(variables, batch, key)
+  np.testing.assert_allclose(
+    terms["loss"], tokens["loss"] + terms["next_sentence_loss"], rtol=1e-5
+  )
+  predicted = both.predict(variables, batch)
+  assert set(predicted) >= {"loss", "next_sentence_accuracy"}
+  np.testing.assert_allclose(
+    predicted["loss"], alone.predict(variables, batch)["loss"], rtol=1e-5
+  )
+  with pytest.raises(UserError, match="needs pairs of texts"):
+    both.loss(variables, toy.text()[1], key)

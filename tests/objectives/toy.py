@@ -101,6 +101,16 @@ def text_info(task, **more):
   return Info("toy", task, vocabulary=VOCABULARY, special=SPECIAL, **more)
 
 
+def text_pairs():
+  info, batch = text()
+  side = (batch["segment"] > 0) & (np.arange(9) > 3)
+  pairs = {
+    "token_type": side.astype("int32"),
+    "next_sentence": np.array([0, 1] * 4, "int32"),
+  }
+  return info, {**batch, **pairs}
+
+
 def text_classes():
   label = np.array([0, 1, 2, 0, 1, 2, 0, -1], "int32")
   info = text_info("multiclass", classes=("p", "q", "r"), counts=(3, 2, 2))

@@ -63,7 +63,7 @@ def _logits(name, model, variables):
       head = params["decoder"]["head"]
       return states @ head["kernel"] + head["bias"].reshape(1, 1, -1)
     decoder = TiedDecoder(13)
-    return decoder.apply({"params": params["decoder"]}, states, table)
+    return decoder.apply({"params": params["decoder"]}, states, table, None)[0]
 
   batch = {key: jnp.asarray(array) for key, array in batch.items()}
   return np.asarray(run(batch))

@@ -104,11 +104,11 @@ def corpus(
   `word_start` is 1 where a word begins, for whole-word masking.
   """
   documents = gathered(folders, sets, path, text, seed)
-  parts = _parts(documents, seed, fractions)
-  training = [documents.text[i] for i in parts["train"]]
+  split = parts(documents, seed, fractions)
+  training = [documents.text[i] for i in split["train"]]
   token = tokenizer(training, folders)
   found, changes = {}, []
-  for name, rows in parts.items():
+  for name, rows in split.items():
     found[name], long = _packed(
       token, [documents.text[i] for i in rows], name, length
     )
@@ -169,7 +169,7 @@ def tokenizer(
   texts: not read. learnt: the tokenizer given to `corpus`.
   """
   documents = gathered(folders, sets, path, text, seed)
-  rows = _parts(documents, seed, fractions)["train"]
+  rows = parts(documents, seed, fractions)["train"]
   return learnt([documents.text[i] for i in rows], folders)
 
 
@@ -308,9 +308,10 @@ def _runs(text: str) -> Iterator[int]:
     yield hash(tuple(words[start : start + RUN]))
 
 
-def _parts(
+def parts(
   documents: Documents, seed: int, fractions: tuple[float, ...]
 ) -> dict[str, np.ndarray]:
+  """Which documents are for training, validation and test."""
   return splits.by_patient(
     np.array(documents.names), None, None, fractions=fractions, seed=seed
   )

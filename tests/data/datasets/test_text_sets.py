@@ -13,6 +13,7 @@ from medfm.data.datasets import (
   medical_abstracts,
   pubmed_rct,
   pubmedqa,
+  sentence_pairs,
 )
 from medfm.data.tokenizers import wordpiece
 from medfm.types import Folders, UserError
@@ -185,6 +186,39 @@ def test_documents_of_the_corpus_are_in_one_part(pretraining):
     for split in pretraining.splits.values()
   ]  # fmt: skip
   assert not sets[0] & sets[2]
+
+
+@pytest.fixture(scope="module")
+def pairs(folders):
+  return sentence_pairs.sentence_pairs(folders, sets=("pubmedqa",), length=64)
+
+
+def test_pairs_are_counted_and_nearly_half_are_neighbours(pairs):
+  kinds = pairs.splits["train"].arrays["next_sentence"]
+  assert 0.3 < (kinds == sentence_pairs.FOLLOWS).mean() < 0.5
+  assert pairs.card["pairs"]["train"]["rows"] == len(kinds)
+  again = pairs.splits["train"].arrays
+  assert again["tokens"].shape[1] == 64
+  assert set(np.unique(again["token_type"])) == {0, 1}
+
+
+def test_a_pair_is_of_one_document_or_of_two():
+  documents = [[np.full(5, 100 * d + s) for s in range(6)] for d in range(1, 5)]
+  made = sentence_pairs.pairs(documents, 20, 0, "train")
+  assert made and {kind for *_, kind in made} == {0, 1}
+  for first, second, kind in made:
+    assert len(first) and len(second) and len(first) + len(second) <= 20
+    of = [set(part // 100) for part in (first, second)]
+    assert len(of[0]) == 1
+    if kind == sentence_pairs.FOLLOWS:
+      assert of[0] == of[1] and second[0] == first[-1] + 1
+    else:
+      assert not of[0] & of[1]
+  again = sentence_pairs.pairs(documents, 20, 0, "train")
+  for one, other in zip(made, again, strict=True):
+    np.testing.assert_array_equal(
+      np.concatenate(one[:2]), np.concatenate(other[:2])
+    )
 
 
 RCT = "\n".join(
