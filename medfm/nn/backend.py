@@ -28,6 +28,11 @@ def pool_by_index() -> bool:
   return on_cpu()
 
 
+def lstm_by_hand() -> bool:
+  """Whether an LSTM keeps its gates' slopes for a gradient of our own."""
+  return on_cpu()
+
+
 def attention(query: jax.Array, key: jax.Array) -> str:
   """The implementation of `jax.nn.dot_product_attention` for [B,L,heads,D].
 

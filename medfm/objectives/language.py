@@ -308,13 +308,26 @@ def _in_chunks(chunks, states, label, table):
 
 def _token_terms(logits, label, label_smoothing=0.0):
   """The loss and whether the likeliest class is right, at every place."""
-  right = (logits.argmax(-1) == label).astype(jnp.float32)
+  right = _is_likeliest(logits, label).astype(jnp.float32)
   if not label_smoothing:
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, label)
     return losses, right
   target = jax.nn.one_hot(label, logits.shape[-1])
   target = optax.smooth_labels(target, label_smoothing)
   return optax.softmax_cross_entropy(logits, target), right
+
+
+def _is_likeliest(logits, label):
+  """`logits.argmax(-1) == label`, in a fraction of argmax's time on a CPU.
+
+  The first of equal maxima is the likeliest; where one is not a number
+  nothing is.
+  """
+  own = jnp.take_along_axis(logits, label[..., None], -1)
+  most = logits.max(-1, keepdims=True)
+  index = jnp.arange(logits.shape[-1]).reshape(*(1,) * label.ndim, -1)
+  earlier = (logits == most) & (index < label[..., None])
+  return (own == most)[..., 0] & ~earlier.any(-1)
 
 
 def _terms(logits, label, known, length, label_smoothing=0.0):

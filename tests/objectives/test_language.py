@@ -226,3 +226,12 @@ def test_pairs_add_a_loss_that_is_told_apart():
   )
   with pytest.raises(UserError, match="needs pairs of texts"):
     both.loss(variables, toy.text()[1], key)
+
+
+def test_the_first_of_equal_maxima_is_the_likeliest():
+  rng = np.random.default_rng(0)
+  logits = jnp.asarray(rng.integers(0, 3, (4, 5, 7)), jnp.float32)
+  label = jnp.asarray(rng.integers(0, 7, (4, 5)))
+  found = language._token_terms(logits, label)[1]
+  assert 0 < found.sum() < (logits == logits.max(-1, keepdims=True)).sum()
+  np.testing.assert_array_equal(found, logits.argmax(-1) == label)
