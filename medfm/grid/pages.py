@@ -53,15 +53,21 @@ def blocks(
   counts = ", ".join(f"{n} {state}" for state, n in facts["counts"].items())
   yield Paragraph(f"{len(facts['cells'])} runs: {counts}.")
   yield from _best(facts, title)
-  yield from _arms(facts, title)
-  for name, png in figures.items():
-    yield Figure(
-      name,
+  if facts["trials"]:
+    caption = (
+      f"Validation {title} by trial and by each setting. Hollow: pruned or "
+      "not finished, at the best score it had reached."
+    )
+  else:
+    yield from _arms(facts, title)
+    caption = (
       f"{title} on the test split (lines, with the standard deviation over "
       "seeds) and on validation (thin). A ring marks the setting chosen by "
-      "validation.",
-      png,
+      "validation."
     )
+  for name, png in figures.items():
+    yield Figure(name, caption, png)
+  yield from _trials(facts, title)
   yield from _comparisons(facts, title)
   yield from _problems(facts)
   yield from _runs(facts, title)
@@ -126,6 +132,35 @@ def _arms(facts, title) -> Iterator[Block]:
     ]
     rows.append(row)
   yield Table(header, rows)
+
+
+def _trials(facts, title) -> Iterator[Block]:
+  """A search's trials; only validation chose among them."""
+  if not facts["trials"]:
+    return
+  yield Heading("Trials")
+  yield Paragraph(
+    "In the order they were drawn in, each by the validation scores before "
+    "it; the test split chose nothing. The validation score of the best of "
+    "many trials is too good by selection: the test score of the one chosen "
+    "is the one to read."
+  )
+  keys = list(facts["trials"][0]["setting"])
+  words = [key.rpartition(".")[2] for key in keys]
+  names = [
+    word if words.count(word) == 1 else key
+    for key, word in zip(keys, words, strict=True)
+  ]
+  rows = [
+    [
+      str(one["trial"]),
+      one["state"],
+      *one["setting"].values(),
+      wording.number(one["validation"]),
+    ]
+    for one in facts["trials"]
+  ]
+  yield Table(["trial", "state", *names, f"validation {title}"], rows, 2)
 
 
 def _comparisons(facts, title) -> Iterator[Block]:

@@ -138,7 +138,8 @@ def _search(
 
   def changed(trials: search.Trials) -> None:
     content = description(asked, trials.cells()) | {"metric": sought.metric}
-    workdir.write(root / "grid.json", content | {"trials": trials.numbers()})
+    content["search"] = trials.description()
+    workdir.write(root / "grid.json", content)
 
   with workdir.owned(root):
     trials = search.Trials(

@@ -11,6 +11,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from medfm import log
 from medfm.grid import cells, plan, sampler
@@ -112,9 +113,13 @@ class Trials:
     found = [self._cell(one) for one in self._whole()]
     return list({cell.name: cell for cell in found}.values())
 
-  def numbers(self) -> dict[int, str]:
-    """Trial -> the name of its cell."""
-    return {one.number: self._cell(one).name for one in self._whole()}
+  def description(self) -> dict[str, Any]:
+    """What grid.json keeps of a search: above all, each trial's cell."""
+    return {
+      "stage": self.question.stage,
+      "space": list(self._asked.search.space),
+      "trials": {one.number: self._cell(one).name for one in self._whole()},
+    }
 
   def left(self) -> int:
     """How many trials have still to be drawn."""

@@ -40,7 +40,8 @@ def run(root, asked, retry="stale", code=toy.CODE, jobs=1) -> list[str]:
 
   def changed(found):
     content = grids.description(asked, found.cells()) | {"metric": "auroc"}
-    workdir.write(root / "grid.json", content | {"trials": found.numbers()})
+    content["search"] = found.description()
+    workdir.write(root / "grid.json", content)
 
   found = trials(root, asked, retry, code, changed)
   room = slots.slots(jobs)

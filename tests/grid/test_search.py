@@ -79,7 +79,7 @@ def test_a_hopeless_trial_is_pruned_and_that_is_no_failure(whole):
 def test_every_trial_stands_beside_its_cell(whole):
   import optuna
 
-  mapping = cells.read(whole / "grid.json")["trials"]
+  mapping = cells.read(whole / "grid.json")["search"]["trials"]
   url = f"sqlite:///{whole / 'search.db'}"
   (name,) = optuna.get_all_study_names(url)
   found = optuna.load_study(study_name=name, storage=url).trials
@@ -185,7 +185,7 @@ def test_trials_with_the_same_setting_are_one_cell(tmp_path):
   )
   assert len(searching.run(tmp_path, asked)) == 2
   assert set(searching.attempts(tmp_path).values()) == {1}
-  assert len(cells.read(tmp_path / "grid.json")["trials"]) == 5
+  assert len(cells.read(tmp_path / "grid.json")["search"]["trials"]) == 5
 
 
 def test_several_trials_run_at_a_time(tmp_path, monkeypatch):
