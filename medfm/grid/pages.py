@@ -41,6 +41,14 @@ class Figure:
 Block = Heading | Paragraph | Table | Figure
 
 
+_STYLE = """
+figure.wide img { width: auto; max-width: 100%; }
+td { overflow-wrap: break-word; }
+"""
+"""A figure of one panel stays as large as it was drawn; no short word of a
+table is broken."""
+
+
 def blocks(
   facts: Mapping[str, Any], figures: Mapping[str, bytes]
 ) -> Iterator[Block]:
@@ -62,9 +70,10 @@ def blocks(
     yield from _arms(facts, title)
     caption = (
       f"{title} on the test split (lines, with the standard deviation over "
-      "seeds) and on validation (thin). A ring marks the setting chosen by "
-      "validation."
+      "seeds) and on validation (thin)."
     )
+    if facts["tuned"]:
+      caption += " A ring marks the setting chosen by validation."
   for name, png in figures.items():
     yield Figure(name, caption, png)
   yield from _trials(facts, title)
@@ -74,9 +83,9 @@ def blocks(
 
 
 def spread(found: Mapping[str, Any]) -> str:
-  """`0.912 ± 0.008`; the mean alone where there is one run."""
+  """`0.912 ± 0.008`, unbroken; the mean alone where there is one run."""
   text = wording.number(found["mean"])
-  return text if found["sd"] is None else f"{text} ± {found['sd']:.3f}"
+  return text if found["sd"] is None else f"{text}\xa0±\xa0{found['sd']:.3f}"
 
 
 def _best(facts, title) -> Iterator[Block]:
@@ -94,7 +103,7 @@ def _sampling(found: Mapping[str, Any]) -> str:
   if found["low"] is None or found["high"] is None:
     return ""
   low, high = wording.number(found["low"]), wording.number(found["high"])
-  return f" [{low}, {high}]"
+  return f" [{low},\xa0{high}]"
 
 
 def _arms(facts, title) -> Iterator[Block]:
@@ -124,7 +133,10 @@ def _arms(facts, title) -> Iterator[Block]:
   for arm in facts["arms"]:
     mark = " (chosen)" if tuned and arm["chosen"] else ""
     row = [arm["name"] + mark, *([arm["data"]] if several else [])]
-    row += [f"{len(arm['runs'])} of {arm['asked']}", spread(arm["validation"])]
+    row += [
+      f"{len(arm['runs'])}\xa0of\xa0{arm['asked']}",
+      spread(arm["validation"]),
+    ]
     row += [spread(arm["test"]), _sampling(arm["test"]).strip()]
     row += [
       spread(arm["others"][name]) if name in arm["others"] else ""
@@ -215,21 +227,23 @@ def _runs(facts, title) -> Iterator[Block]:
     return
   yield Heading("Runs")
   rows = []
+  staged = any(run["stage"] for run in facts["runs"])
   for run in facts["runs"]:
     link = (run["cell"], f"{run['cell']}/report.html")
     best = run["best"] or {}
     rows.append(
       [
         link,
-        run["stage"],
+        *([run["stage"]] if staged else []),
         run["data"],
         str(best.get("step", run["step"])),
         wording.interval(run["validation"]) if run["validation"] else "",
         wording.interval(run["test"]) if run["test"] else "",
       ]
     )
-  header = ["run", "stage", "data", "step", f"validation {title}"]
-  yield Table([*header, f"test {title}"], rows, numbers_from=3)
+  header = ["run", *(["stage"] if staged else []), "data", "step"]
+  header += [f"validation {title}", f"test {title}"]
+  yield Table(header, rows, numbers_from=2 + staged)
 
 
 def markdown(parts: Sequence[Block]) -> str:
@@ -265,7 +279,7 @@ def html(title: str, parts: Sequence[Block]) -> str:
     tag("meta", charset="utf-8"),
     tag("meta", http_equiv="Content-Security-Policy", content=report.POLICY),
     tag("title", title),
-    tag("style", Markup(report.STYLE)),
+    tag("style", Markup(report.STYLE + _STYLE)),
   )
   notice = tag("p", report.NOTICE, class_="notice")
   page = tag("html", head, tag("body", tag("main", body, notice)), lang="en")

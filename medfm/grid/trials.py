@@ -73,6 +73,7 @@ def figure(rows: Sequence[Mapping[str, Any]], metric: str) -> bytes:
     color=style.GREY,
     label="best so far",
   )
+  axes[0].xaxis.get_major_locator().set_params(integer=True)
   style.describe(axes[0], "", "trial", title)
   style.legend(axes[0])
   for one, key in zip(axes[1:], keys, strict=False):
