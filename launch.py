@@ -73,7 +73,7 @@ def main(overrides: list[str]) -> None:
 
 
 def _train(given: flags.FlagValues, overrides: list[str]) -> None:
-  if given.grid or given.sweep:
+  if given.grid or given.sweep or given.search:
     _grid(given, overrides)
     return
   if not given.config:

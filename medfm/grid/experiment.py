@@ -129,8 +129,7 @@ def _experiment(path: Path, words: str) -> Experiment:
     name="-".join([path.stem, *filter(None, words.split(","))]),
     hypothesis=inspect.cleandoc(module.__doc__ or ""),
     config=module.CONFIG,
-    **_asked(module, words),
-    **given,
+    **_asked(module, words) | given,
   )
 
 
