@@ -15,7 +15,7 @@ from medfm.grid.cells import Cell
 from medfm.grid.progress import Progress
 from medfm.interrupt import Interrupted, Watch
 
-_PERIOD_S = 0.2
+_PERIOD_S = 0.05
 _GRACE_S = 120
 _MOST_AGAIN = 20
 
