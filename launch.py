@@ -73,7 +73,7 @@ def main(overrides: list[str]) -> None:
 
 
 def _train(given: flags.FlagValues, overrides: list[str]) -> None:
-  if given.grid or given.sweep:
+  if given.grid or given.sweep or given.search:
     _grid(given, overrides)
     return
   if not given.config:
@@ -147,6 +147,7 @@ flags.DEFINE_string("stage", None, "evaluate, predict: a study's stage.")
 flags.DEFINE_string("on", None, "evaluate: a config whose data to use.")
 flags.DEFINE_string("grid", None, "FILE[:words]: an experiment to run.")
 flags.DEFINE_bool("sweep", False, "Settings may be lists: --config.a=1,2.")
+flags.DEFINE_integer("search", 0, "sweep: trials of a search; a=1..9.", 0)
 flags.DEFINE_enum("executor", "local", EXECUTORS, "grid: where cells run.")
 flags.DEFINE_integer("jobs", 0, "grid: cells at a time; 0 chooses.", 0)
 flags.DEFINE_enum("retry", "stale", RETRIES, "grid: what is run again.")

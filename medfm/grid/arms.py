@@ -289,3 +289,11 @@ def _metric(of: Panel, name: str) -> bootstrap.Metric:
 def stem(stage: str) -> str:
   """A stage's name without the number at its end: finetune_5 -> finetune."""
   return re.sub(r"[_-]?\d+$", "", stage)
+
+
+def number(value: str | None) -> float | None:
+  """A setting as a number; None where it is none."""
+  try:
+    return float(value)
+  except (TypeError, ValueError):
+    return None

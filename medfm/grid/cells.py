@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from medfm.grid import combine
 
 DONE, FAILED, MISSING = "done", "failed", "missing"
 STALE, RUNNING, UNAVAILABLE = "stale", "running", "unavailable"
-STATES = (DONE, RUNNING, MISSING, STALE, FAILED, UNAVAILABLE)
+PRUNED = "pruned"
+STATES = (DONE, PRUNED, RUNNING, MISSING, STALE, FAILED, UNAVAILABLE)
 
 _NOT_NUMBERS = ("grid", "report")
 """Parts of medfm that no number of a run depends on."""
@@ -76,13 +77,13 @@ def names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
   varied = [
     key for key in keys if len({repr(one.get(key)) for one in settings}) > 1
   ]
-  return [
-    "-".join(
-      dict.fromkeys(_word(key, one[key]) for key in varied if key in one)
-    )
-    or "cell"
-    for one in settings
-  ]
+  return [readable(one, varied) for one in settings]
+
+
+def readable(setting: Mapping[str, Any], keys: Collection[str]) -> str:
+  """A readable name for a setting, of some of its keys."""
+  words = [_word(key, setting[key]) for key in keys if key in setting]
+  return "-".join(dict.fromkeys(words)) or "cell"
 
 
 def _word(key: str, value: Any) -> str:
@@ -110,6 +111,8 @@ def status(cell: Cell, code: str) -> Status:
   begun = (cell.folder / "config.json").exists()
   if begun and noted.get("code") != code:
     return Status(STALE, "made by another version of the code")
+  if noted.get("pruned"):
+    return Status(PRUNED, noted["pruned"])
   if results.get("finished") and (cell.folder / "report.html").exists():
     return Status(DONE)
   if noted.get("error"):
@@ -186,6 +189,13 @@ def note_end(folder: Path, exit_code: int, error: str, seconds: float) -> None:
     "seconds": round(noted.get("seconds", 0) + seconds, 1),
   }
   workdir.write(folder / "cell.json", noted)
+
+
+def note_pruned(folder: Path, why: str) -> None:
+  """Adds to cell.json why a search gave the cell up; it is not run again."""
+  workdir.write(
+    folder / "cell.json", read(folder / "cell.json") | {"pruned": why}
+  )
 
 
 def set_aside(folder: Path) -> Path:

@@ -60,22 +60,86 @@ def seeds(count: int, key: str = "seed") -> list[Setting]:
 
 @dataclasses.dataclass(frozen=True)
 class Between:
-  """Numbers from low to high; evenly in their logarithm, where asked."""
+  """Numbers from low to high; evenly in their logarithm, where asked.
+
+  Whole numbers where both ends are `int`, else to three digits.
+
+  Raises:
+    UserError: low is not below high, or the logarithm of 0 is asked for.
+  """
 
   low: float
   high: float
   log: bool = False
 
+  def __post_init__(self):
+    if not self.low < self.high:
+      raise UserError(f"{self}: low must be below high")
+    if self.log and self.low <= 0:
+      raise UserError(f"{self}: a logarithm needs low above 0")
+
+  @property
+  def whole(self) -> bool:
+    return isinstance(self.low, int) and isinstance(self.high, int)
+
   def draw(self, generator: random.Random) -> float:
-    """One number, to three digits."""
+    """One number at random."""
     if not self.log:
-      return float(f"{generator.uniform(self.low, self.high):.3g}")
+      return self.rounded(generator.uniform(self.low, self.high))
     drawn = generator.uniform(math.log(self.low), math.log(self.high))
-    return float(f"{math.exp(drawn):.3g}")
+    return self.rounded(math.exp(drawn))
+
+  def rounded(self, value: float) -> float:
+    return round(value) if self.whole else float(f"{value:.3g}")
+
+
+Range = Between | Sequence[Any]
+"""Of a key that is searched: a span of numbers, or choices."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Search:
+  """Trials one after another, each chosen by the validation scores before it.
+
+  The tree-structured Parzen estimator of Optuna (Bergstra et al. 2011) draws
+  the settings. A trial whose best validation score so far is below the median
+  that completed trials had after as many evaluations is pruned (Golovin et
+  al. 2017). Needs `pip install optuna`.
+
+  trials: how many in all; more of them go on from those there are.
+  space: key -> range.
+  fixed: settings of every trial.
+  stage: whose scores count; needed where the config is a study of stages.
+  seed: of the draws.
+  startup: trials drawn at random, and completed, before any choice is made.
+  warmup: evaluations that a trial has before it may be pruned.
+  prune: whether trials are pruned at all.
+  """
+
+  trials: int
+  space: Mapping[str, Range]
+  fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  stage: str = ""
+  seed: int = 0
+  startup: int = 8
+  warmup: int = 1
+  prune: bool = True
+
+  def __post_init__(self):
+    if self.trials < 1 or not self.space:
+      raise UserError("a search needs a space and at least one trial")
+    for key, values in self.space.items():
+      if not isinstance(values, Between) and (
+        isinstance(values, str) or len(list(values)) < 2
+      ):
+        raise UserError(
+          f"the space of {key} is a Between or two choices or more, "
+          f"not {values!r}"
+        )
 
 
 def sampled(
-  count: int, ranges: Mapping[str, Between | Sequence[Any]], seed: int = 0
+  count: int, ranges: Mapping[str, Range], seed: int = 0
 ) -> list[Setting]:
   """Random search: `count` settings, each key drawn by itself.
 
@@ -104,11 +168,51 @@ def sweep(overrides: Iterable[str]) -> list[Setting]:
   """
   parts = []
   for text in overrides:
-    key, equals, values = text.partition("=")
-    if not equals:
-      raise UserError(f"--config.{key} needs a value: --config.{key}=...")
+    key, values = _assigned(text)
     parts.append(_along(key, _divided(values)))
   return product(*parts)
+
+
+def searched(overrides: Iterable[str], trials: int) -> Search:
+  """The search of command-line overrides: ranges, choices and fixed values.
+
+  `optimizer.lr=1e-5..1e-1` is a range, of logarithms where it begins with
+  `log:`, `seed=0..9` one of whole numbers, and `name=a,b` are choices.
+  """
+  space: dict[str, Range] = {}
+  fixed = {}
+  for key, values in map(_assigned, overrides):
+    choices = _divided(values)
+    low, dots, high = values.removeprefix("log:").partition("..")
+    if dots:
+      log = values.startswith("log:")
+      space[key] = Between(_number(key, low), _number(key, high), log)
+    elif len(choices) > 1:
+      space[key] = choices
+    else:
+      fixed[key] = values
+  if not space:
+    raise UserError(
+      "--search needs a flag with a range or several values, such as "
+      "--config.optimizer.lr=log:1e-5..1e-1"
+    )
+  return Search(trials=trials, space=space, fixed=fixed)
+
+
+def _assigned(text: str) -> tuple[str, str]:
+  key, equals, values = text.partition("=")
+  if not equals:
+    raise UserError(f"--config.{key} needs a value: --config.{key}=...")
+  return key, values
+
+
+def _number(key: str, text: str) -> float:
+  for kind in (int, float):
+    try:
+      return kind(text)
+    except ValueError:
+      continue
+  raise UserError(f"--config.{key}: {text!r} is no number, for a range a..b")
 
 
 def _settings(part: Part) -> list[Setting]:

@@ -14,9 +14,11 @@
   def unavailable(setting, raw): ...   why a setting cannot run on a machine
                                     with the raw folder `raw`, or ""
 
-all but CONFIG and `grid` optional. `grid` may take one argument: the words
-after the colon in --grid=FILE:words. Such a file is a program: run only those
-you would run yourself.
+all but CONFIG and `grid` optional. In place of `grid`, `search` gives a
+`combine.Search`: settings that are chosen by the validation scores of earlier
+ones. Both may take one argument: the words after the colon in
+--grid=FILE:words. Such a file is a program: run only those you would run
+yourself.
 """
 
 import dataclasses
@@ -33,12 +35,16 @@ from medfm.types import UserError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
-  """What an experiment file, or a sweep of the command line, asks for."""
+  """What an experiment file, or a sweep of the command line, asks for.
+
+  Either `settings`, or `search` has them chosen as results come in.
+  """
 
   name: str
   hypothesis: str
   config: str
-  settings: Sequence[combine.Setting]
+  settings: Sequence[combine.Setting] = ()
+  search: combine.Search | None = None
   metric: str = ""
   tuned: tuple[str, ...] = ()
   reference: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -75,15 +81,32 @@ def of_sweep(argument: str, overrides: Sequence[str]) -> Experiment:
       "--sweep needs a flag with several values, such as "
       "--config.optimizer.lr=1e-4,1e-3"
     )
-  path, _, words = argument.partition(":")
-  name = "-".join([Path(path).stem, *filter(None, words.split(","))])
   swept = [text.partition("=")[0] for text in overrides if "," in text]
   return Experiment(
-    name=f"sweep-{name}",
+    name=f"sweep-{_name(argument)}",
     hypothesis=f"A sweep of {argument} over {', '.join(swept)}.",
     config=argument,
     settings=settings,
   )
+
+
+def of_search(
+  argument: str, overrides: Sequence[str], trials: int
+) -> Experiment:
+  """The experiment of `--sweep --search=N --config.key=low..high`."""
+  asked = combine.searched(overrides, trials)
+  return Experiment(
+    name=f"search-{_name(argument)}",
+    hypothesis=f"A search of {argument} over {', '.join(asked.space)}.",
+    config=argument,
+    search=asked,
+    tuned=tuple(asked.space),
+  )
+
+
+def _name(argument: str) -> str:
+  path, _, words = argument.partition(":")
+  return "-".join([Path(path).stem, *filter(None, words.split(","))])
 
 
 def _experiment(path: Path, words: str) -> Experiment:
@@ -92,15 +115,8 @@ def _experiment(path: Path, words: str) -> Experiment:
     raise UserError("expected a .py file")
   module = importlib.util.module_from_spec(module_spec)
   module_spec.loader.exec_module(module)
-  for name in ("CONFIG", "grid"):
-    if not hasattr(module, name):
-      raise UserError(f"an experiment file has {name}; this one has none")
-  takes_words = bool(inspect.signature(module.grid).parameters)
-  if words and not takes_words:
-    raise UserError(f"grid() takes no argument, so no {words!r}")
-  settings = list(module.grid(words) if takes_words else module.grid())
-  if not settings:
-    raise UserError("grid() gives no settings")
+  if not hasattr(module, "CONFIG"):
+    raise UserError("an experiment file has CONFIG; this one has none")
   given = {
     field.name: getattr(module, field.name.upper())
     for field in dataclasses.fields(Experiment)
@@ -113,6 +129,24 @@ def _experiment(path: Path, words: str) -> Experiment:
     name="-".join([path.stem, *filter(None, words.split(","))]),
     hypothesis=inspect.cleandoc(module.__doc__ or ""),
     config=module.CONFIG,
-    settings=settings,
-    **given,
+    **_asked(module, words) | given,
   )
+
+
+def _asked(module: Any, words: str) -> dict[str, Any]:
+  """The settings of a module's `grid`, or what its `search` gives."""
+  found = [name for name in ("grid", "search") if hasattr(module, name)]
+  if len(found) != 1:
+    raise UserError("an experiment file has either grid or search")
+  function = getattr(module, found[0])
+  takes_words = bool(inspect.signature(function).parameters)
+  if words and not takes_words:
+    raise UserError(f"{found[0]}() takes no argument, so no {words!r}")
+  made = function(words) if takes_words else function()
+  if found[0] == "search":
+    if not isinstance(made, combine.Search):
+      raise UserError("search() gives a combine.Search")
+    return {"search": made, "tuned": tuple(made.space)}
+  if not (settings := list(made)):
+    raise UserError("grid() gives no settings")
+  return {"settings": settings}

@@ -8,24 +8,42 @@ for them. SIGTERM or Ctrl-C has every cell save and leave.
 import collections
 import time
 from collections.abc import Collection, Sequence
+from typing import Protocol
 
 from medfm.grid import attempt, cells, slots
 from medfm.grid.cells import Cell
 from medfm.grid.progress import Progress
 from medfm.interrupt import Interrupted, Watch
 
-_PERIOD_S = 0.2
+_PERIOD_S = 0.05
 _GRACE_S = 120
 _MOST_AGAIN = 20
+
+
+class Source(Protocol):
+  """Cells that are made up as earlier ones end, such as `search.Trials`."""
+
+  def left(self) -> int:
+    """How many cells, at least, are still to come."""
+
+  def next(self) -> tuple[Cell, bool] | None:
+    """A cell, and whether its old run is stale; None if there is none."""
+
+  def verdict(self, cell: Cell) -> str:
+    """Why a running cell is to be stopped for good; or ""."""
+
+  def ended(self, cell: Cell) -> None:
+    """Takes notice of the end of a cell."""
 
 
 def run(
   todo: Sequence[Cell],
   everything: Sequence[Cell],
   command: Sequence[str],
-  jobs: int,
+  room: Sequence[slots.Slot],
   code: str,
   stale: Collection[str] = (),
+  source: Source | None = None,
 ) -> None:
   """Runs `todo`, cells that are running already being waited for.
 
@@ -33,15 +51,16 @@ def run(
     todo: cells to run, those needed by others first.
     everything: all cells of the grid, for what `todo` needs.
     command: of `attempt.command`.
-    jobs: how many at a time; 0 chooses (see `slots.slots`).
+    room: a slot for each cell that may run at a time; of `slots.slots`.
     code: `cells.code_version()`.
     stale: names of those whose old runs are to be set aside.
+    source: gives further cells as there is room for them.
 
   Raises:
     Interrupted: asked to stop; all cells have saved and ended.
   """
   with Watch() as watch:
-    runner = _Runner(todo, everything, command, slots.slots(jobs), code, stale)
+    runner = _Runner(todo, everything, command, room, code, stale, source)
     while runner.busy() and watch.signal is None:
       runner.advance()
       time.sleep(_PERIOD_S)
@@ -51,17 +70,20 @@ def run(
 
 
 class _Runner:
-  def __init__(self, todo, everything, command, free, code, stale):
+  def __init__(self, todo, everything, command, room, code, stale, source):
     self._waiting = collections.deque(todo)
     self._everything = {cell.name: cell for cell in everything}
     self._command = command
-    self._free = list(free)
+    self._free = list(room)
     self._code = code
     self._stale = set(stale)
     self._under_way: dict[str, tuple[attempt.Attempt, slots.Slot]] = {}
     self._adopted: dict[str, slots.Slot] = {}
     self._again: collections.Counter[str] = collections.Counter()
-    self._progress = Progress(len(todo))
+    self._source = source
+    self._pruned: set[str] = set()
+    self._progress = Progress(len(todo) + (source.left() if source else 0))
+    self._draw()
 
   def busy(self) -> bool:
     return bool(self._waiting or self._under_way or self._adopted)
@@ -69,11 +91,33 @@ class _Runner:
   def advance(self) -> None:
     """Takes notice of what has ended, and starts what there is room for."""
     self._collect()
+    self._prune()
     for _ in range(len(self._waiting)):
       if not self._free:
         break
       self._next()
     self._progress.show(self._under_way, len(self._waiting))
+
+  def _draw(self) -> None:
+    """Takes cells from the source, as many as there is room for."""
+    while self._source and len(self._waiting) < len(self._free):
+      if (found := self._source.next()) is None:
+        break
+      cell, stale = found
+      self._everything[cell.name] = cell
+      self._stale |= {cell.name} if stale else set()
+      self._waiting.append(cell)
+
+  def _prune(self) -> None:
+    """Stops cells that the source gives up."""
+    for name, (under_way, _) in self._under_way.items():
+      cell = self._everything[name]
+      if not self._source or name in self._pruned:
+        continue
+      if why := self._source.verdict(cell):
+        self._pruned.add(name)
+        cells.note_pruned(cell.folder, why)
+        under_way.stop()
 
   def _collect(self) -> None:
     for name, (under_way, slot) in list(self._under_way.items()):
@@ -81,7 +125,10 @@ class _Runner:
         continue
       del self._under_way[name]
       self._free.append(slot)
-      code = under_way.end(stopping=False)
+      code = under_way.end(stopping=name in self._pruned)
+      if name in self._pruned:
+        self._ended(name, under_way.seconds())
+        continue
       self._again[name] += code == attempt.AGAIN
       if code == attempt.AGAIN and self._again[name] <= _MOST_AGAIN:
         self._waiting.append(self._everything[name])
@@ -139,8 +186,12 @@ class _Runner:
     return name in waiting | self._under_way.keys() | self._adopted.keys()
 
   def _ended(self, name: str, seconds: float) -> None:
-    status = cells.status(self._everything[name], self._code)
+    cell = self._everything[name]
+    if self._source:
+      self._source.ended(cell)
+    status = cells.status(cell, self._code)
     self._progress.ended(name, status, seconds)
+    self._draw()
 
   def stop(self, watch: Watch) -> None:
     """Has every cell save and end; those that take too long are killed."""

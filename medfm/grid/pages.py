@@ -41,6 +41,14 @@ class Figure:
 Block = Heading | Paragraph | Table | Figure
 
 
+_STYLE = """
+figure.wide img { width: auto; max-width: 100%; }
+td { overflow-wrap: break-word; }
+"""
+"""A figure of one panel stays as large as it was drawn; no short word of a
+table is broken."""
+
+
 def blocks(
   facts: Mapping[str, Any], figures: Mapping[str, bytes]
 ) -> Iterator[Block]:
@@ -53,24 +61,31 @@ def blocks(
   counts = ", ".join(f"{n} {state}" for state, n in facts["counts"].items())
   yield Paragraph(f"{len(facts['cells'])} runs: {counts}.")
   yield from _best(facts, title)
-  yield from _arms(facts, title)
-  for name, png in figures.items():
-    yield Figure(
-      name,
-      f"{title} on the test split (lines, with the standard deviation over "
-      "seeds) and on validation (thin). A ring marks the setting chosen by "
-      "validation.",
-      png,
+  if facts["trials"]:
+    caption = (
+      f"Validation {title} by trial and by each setting. Hollow: pruned or "
+      "not finished, at the best score it had reached."
     )
+  else:
+    yield from _arms(facts, title)
+    caption = (
+      f"{title} on the test split (lines, with the standard deviation over "
+      "seeds) and on validation (thin)."
+    )
+    if facts["tuned"]:
+      caption += " A ring marks the setting chosen by validation."
+  for name, png in figures.items():
+    yield Figure(name, caption, png)
+  yield from _trials(facts, title)
   yield from _comparisons(facts, title)
   yield from _problems(facts)
   yield from _runs(facts, title)
 
 
 def spread(found: Mapping[str, Any]) -> str:
-  """`0.912 ± 0.008`; the mean alone where there is one run."""
+  """`0.912 ± 0.008`, unbroken; the mean alone where there is one run."""
   text = wording.number(found["mean"])
-  return text if found["sd"] is None else f"{text} ± {found['sd']:.3f}"
+  return text if found["sd"] is None else f"{text}\xa0±\xa0{found['sd']:.3f}"
 
 
 def _best(facts, title) -> Iterator[Block]:
@@ -88,7 +103,7 @@ def _sampling(found: Mapping[str, Any]) -> str:
   if found["low"] is None or found["high"] is None:
     return ""
   low, high = wording.number(found["low"]), wording.number(found["high"])
-  return f" [{low}, {high}]"
+  return f" [{low},\xa0{high}]"
 
 
 def _arms(facts, title) -> Iterator[Block]:
@@ -118,7 +133,10 @@ def _arms(facts, title) -> Iterator[Block]:
   for arm in facts["arms"]:
     mark = " (chosen)" if tuned and arm["chosen"] else ""
     row = [arm["name"] + mark, *([arm["data"]] if several else [])]
-    row += [f"{len(arm['runs'])} of {arm['asked']}", spread(arm["validation"])]
+    row += [
+      f"{len(arm['runs'])}\xa0of\xa0{arm['asked']}",
+      spread(arm["validation"]),
+    ]
     row += [spread(arm["test"]), _sampling(arm["test"]).strip()]
     row += [
       spread(arm["others"][name]) if name in arm["others"] else ""
@@ -126,6 +144,35 @@ def _arms(facts, title) -> Iterator[Block]:
     ]
     rows.append(row)
   yield Table(header, rows)
+
+
+def _trials(facts, title) -> Iterator[Block]:
+  """A search's trials; only validation chose among them."""
+  if not facts["trials"]:
+    return
+  yield Heading("Trials")
+  yield Paragraph(
+    "In the order they were drawn in, each by the validation scores before "
+    "it; the test split chose nothing. The validation score of the best of "
+    "many trials is too good by selection: the test score of the one chosen "
+    "is the one to read."
+  )
+  keys = list(facts["trials"][0]["setting"])
+  words = [key.rpartition(".")[2] for key in keys]
+  names = [
+    word if words.count(word) == 1 else key
+    for key, word in zip(keys, words, strict=True)
+  ]
+  rows = [
+    [
+      str(one["trial"]),
+      one["state"],
+      *one["setting"].values(),
+      wording.number(one["validation"]),
+    ]
+    for one in facts["trials"]
+  ]
+  yield Table(["trial", "state", *names, f"validation {title}"], rows, 2)
 
 
 def _comparisons(facts, title) -> Iterator[Block]:
@@ -180,21 +227,23 @@ def _runs(facts, title) -> Iterator[Block]:
     return
   yield Heading("Runs")
   rows = []
+  staged = any(run["stage"] for run in facts["runs"])
   for run in facts["runs"]:
     link = (run["cell"], f"{run['cell']}/report.html")
     best = run["best"] or {}
     rows.append(
       [
         link,
-        run["stage"],
+        *([run["stage"]] if staged else []),
         run["data"],
         str(best.get("step", run["step"])),
         wording.interval(run["validation"]) if run["validation"] else "",
         wording.interval(run["test"]) if run["test"] else "",
       ]
     )
-  header = ["run", "stage", "data", "step", f"validation {title}"]
-  yield Table([*header, f"test {title}"], rows, numbers_from=3)
+  header = ["run", *(["stage"] if staged else []), "data", "step"]
+  header += [f"validation {title}", f"test {title}"]
+  yield Table(header, rows, numbers_from=2 + staged)
 
 
 def markdown(parts: Sequence[Block]) -> str:
@@ -230,7 +279,7 @@ def html(title: str, parts: Sequence[Block]) -> str:
     tag("meta", charset="utf-8"),
     tag("meta", http_equiv="Content-Security-Policy", content=report.POLICY),
     tag("title", title),
-    tag("style", Markup(report.STYLE)),
+    tag("style", Markup(report.STYLE + _STYLE)),
   )
   notice = tag("p", report.NOTICE, class_="notice")
   page = tag("html", head, tag("body", tag("main", body, notice)), lang="en")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medfm import command, spec
-from medfm.grid.cells import Cell, digest, names
+from medfm.grid.cells import Cell, digest, names, readable
 from medfm.grid.experiment import Experiment
 
 Config = dict[str, Any]
@@ -40,7 +40,7 @@ def cells(
       settings.append(setting)
   shared = _shared(list(configs.values()))
   found: dict[str, Cell] = {}
-  for name, setting, (key, config) in zip(
+  for words, setting, (key, config) in zip(
     names(settings), settings, configs.items(), strict=True
   ):
     without, needs = _started_from(config, shared, root)
@@ -48,7 +48,7 @@ def cells(
     for text in needs:
       first = Cell(shared[text], root / shared[text], {}, text, (), why)
       found.setdefault(first.name, first)
-    label = f"{name}-{digest(key)[:8]}"
+    label = f"{words}-{digest(key)[:8]}"
     found[label] = Cell(
       name=label,
       folder=root / label,
@@ -58,6 +58,21 @@ def cells(
       unavailable=why,
     )
   return list(found.values())
+
+
+def cell(
+  experiment: Experiment,
+  root: Path,
+  setting: Mapping[str, Any],
+  overrides: Sequence[str],
+  raw: str | None,
+) -> Cell:
+  """The cell of one trial of a search; its name tells what is searched."""
+  setting = {**experiment.search.fixed, **setting}
+  text = _text(resolved(experiment.config, setting, overrides))
+  label = f"{readable(setting, experiment.search.space)}-{digest(text)[:8]}"
+  why = experiment.unavailable(setting, raw)
+  return Cell(label, root / label, setting, text, (), why)
 
 
 def resolved(

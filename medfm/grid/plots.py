@@ -96,7 +96,9 @@ def _swept(listed: Sequence[Arm]) -> str:
   keys = dict.fromkeys(key for arm in listed for key in arm.setting)
   for key in keys:
     values = {arm.setting.get(key) for arm in listed}
-    if len(values) > 1 and all(_number(value) is not None for value in values):
+    if len(values) > 1 and all(
+      arms.number(value) is not None for value in values
+    ):
       return key
   return ""
 
@@ -110,11 +112,4 @@ def _line(arm: Arm, key: str, panel: str) -> str:
 
 
 def _x(arm: Arm, key: str) -> float | None:
-  return _number(arm.runs[0].values.get(key))
-
-
-def _number(value: str | None) -> float | None:
-  try:
-    return float(value)
-  except (TypeError, ValueError):
-    return None
+  return arms.number(arm.runs[0].values.get(key))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from medfm.grid.cells import DONE, Status
+from medfm.grid.cells import DONE, PRUNED, Status
 
 _PERIOD_S = 1.0
 
@@ -28,7 +28,7 @@ class Progress:
 
   def ended(self, name: str, status: Status, seconds: float) -> None:
     self._ended += 1
-    self._failed += status.state != DONE
+    self._failed += status.state not in (DONE, PRUNED)
     why = f": {status.why}" if status.why else ""
     took = f"  {seconds:.0f} s" if seconds else ""
     self.say(

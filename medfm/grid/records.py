@@ -88,7 +88,7 @@ def cells_of(root: Path, description: Mapping[str, Any]) -> list[Cell]:
       needs=tuple(one["needs"]),
       unavailable=one["unavailable"],
     )
-    for one in description["cells"]
+    for one in description.get("cells", ())
   ]
 
 

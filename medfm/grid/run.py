@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from medfm import workdir
-from medfm.grid import attempt, cells, experiment, local, plan, slurm, summary
+from medfm.grid import (
+  attempt,
+  cells,
+  experiment,
+  local,
+  plan,
+  records,
+  search,
+  slots,
+  slurm,
+  summary,
+)
 from medfm.grid.cells import Cell, Status
 from medfm.grid.experiment import Experiment
 from medfm.types import UserError
@@ -24,8 +35,13 @@ def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
   """Runs the grid that launch.py's flags ask for."""
   if bool(given.grid) == bool(given.sweep and given.config):
     raise UserError("a grid is --grid=FILE, or --sweep with --config=FILE")
+  if given.search and not given.sweep:
+    raise UserError("--search=N goes with --sweep; an experiment has search()")
   if given.grid:
     asked = experiment.load(given.grid)
+  elif given.search:
+    asked = experiment.of_search(given.config, overrides, given.search)
+    overrides = []
   else:
     asked, overrides = experiment.of_sweep(given.config, overrides), []
   grid(
@@ -69,20 +85,24 @@ def grid(
     options: for sbatch, where the executor is slurm.
     data_dir: the folder of raw files, or None.
   """
-  every = plan.cells(asked, root, overrides, data_dir)
+  places = root, overrides, data_dir
+  command = attempt.command(launch, data_dir)
+  if asked.search:
+    _search(asked, *places, command, executor, jobs, retry, dry_run, options)
+    return
+  every = plan.cells(asked, *places)
   code = cells.code_version()
   found = cells.statuses(every, code)
   todo = [cell for cell in every if found[cell.name].state in AGAIN[retry]]
   if dry_run:
     print(_listing(every, found, {cell.name for cell in todo}))
     return
-  command = attempt.command(launch, data_dir)
   stale = [name for name, one in found.items() if one.state == cells.STALE]
   with workdir.owned(root):
-    workdir.write(root / "grid.json", _description(asked, every))
+    workdir.write(root / "grid.json", description(asked, every))
     print(_counted(root, every, found, todo), flush=True)
     if executor == "local":
-      local.run(todo, every, command, jobs, code, stale)
+      local.run(todo, every, command, slots.slots(jobs), code, stale)
     elif executor == "slurm":
       slurm.submit(todo, root, command, jobs, options, stale)
       return
@@ -90,7 +110,60 @@ def grid(
   print(f"summary: {path}", flush=True)
 
 
-def _description(asked: Experiment, every: Sequence[Cell]) -> dict:
+def _search(
+  asked: Experiment,
+  root: Path,
+  overrides: Sequence[str],
+  raw: str | None,
+  command: Sequence[str],
+  executor: str,
+  jobs: int,
+  retry: str,
+  dry_run: bool,
+  options: str,
+) -> None:
+  """Runs what is left of a search, and sums up; as `grid` does."""
+  sought = search.question(asked, overrides)
+  code = cells.code_version()
+  if dry_run:
+    known = records.cells_of(root, cells.read(root / "grid.json"))
+    found = cells.statuses(known, code)
+    todo = {name for name, one in found.items() if one.state in AGAIN[retry]}
+    print(_listing(known, found, todo))
+    print(f"{asked.search.trials} trials, {len(known)} of them drawn so far")
+    return
+  room = [slots.Slot({})] * max(1, jobs)
+  if executor == "slurm":
+    command = [*slurm.step(options), *command]
+
+  def changed(trials: search.Trials) -> None:
+    content = description(asked, trials.cells()) | {"metric": sought.metric}
+    content["search"] = trials.description()
+    workdir.write(root / "grid.json", content)
+
+  with workdir.owned(root):
+    trials = search.Trials(
+      asked,
+      root,
+      overrides,
+      code=code,
+      again=AGAIN[retry],
+      raw=raw,
+      changed=changed,
+    )
+    changed(trials)
+    print(
+      f"{root}: {asked.search.trials} trials, {trials.left()} to draw",
+      flush=True,
+    )
+    if executor != "none":
+      room = slots.slots(jobs) if executor == "local" else room
+      local.run([], [], command, room, code, source=trials)
+    path = summary.write(root, code)
+  print(f"summary: {path}", flush=True)
+
+
+def description(asked: Experiment, every: Sequence[Cell]) -> dict:
   """What grid.json keeps, for whoever has only the folder."""
   return {
     "name": asked.name,

@@ -78,6 +78,16 @@ def submit(
   return ids
 
 
+def step(options: str) -> list[str]:
+  """What a cell's command is put behind to run as a job of its own.
+
+  Raises:
+    UserError: srun is missing.
+  """
+  _slurm("srun", "--version")
+  return ["srun", "--quiet", *shlex.split(options)]
+
+
 def task(tasks: Path, index: int) -> int:
   """Runs one cell of a tasks file within its job; gives the exit code."""
   content = cells.read(tasks)

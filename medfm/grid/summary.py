@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medfm import workdir
-from medfm.grid import arms, cells, pages, plots, records
+from medfm.grid import arms, cells, pages, plots, records, trials
 from medfm.grid.arms import Arm
 from medfm.grid.records import Record
 from medfm.types import UserError
@@ -39,7 +39,11 @@ def write(root: Path, code: str | None = None) -> Path:
   listed = arms.arms(found, metric)
   chosen = arms.tuned(listed, description["tuned"], metric)
   result = facts(root, description, found, metric, listed, chosen)
-  figures = plots.figures(description, listed, chosen, metric)
+  if result["trials"]:
+    png = trials.figure(result["trials"], metric)
+    figures = {f"{metric}-by-trial": png} if png else {}
+  else:
+    figures = plots.figures(description, listed, chosen, metric)
   for name, png in figures.items():
     (root / "figures").mkdir(exist_ok=True)
     (root / "figures" / f"{name}.png").write_bytes(png)
@@ -84,6 +88,7 @@ def facts(
     "arms": [_arm(arm, metric, id(arm) in picked) for arm in listed],
     "best": [_arm(arm, metric, True) for arm in leaders if arm is not None],
     "comparisons": arms.comparisons(root, compared, metric),
+    "trials": trials.facts(root, description, found, metric),
     "cells": [
       {
         "name": name,

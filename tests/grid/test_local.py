@@ -193,6 +193,16 @@ def test_each_cell_has_processors_of_its_own(monkeypatch):
   assert len(slots.slots(8)) == 8
 
 
+def test_the_gpus_are_those_that_this_process_may_use(monkeypatch):
+  monkeypatch.setenv("JAX_PLATFORMS", "")
+  monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5a,7")
+  assert slots.gpus() == ["3", "GPU-5a", "7"]
+  visible = [s.environment["CUDA_VISIBLE_DEVICES"] for s in slots.slots(2)]
+  assert visible == ["3", "GPU-5a"]
+  monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+  assert slots.gpus() == []
+
+
 def test_each_cell_has_a_gpu_of_its_own(monkeypatch):
   monkeypatch.setattr(slots, "gpus", lambda: ["0", "1"])
   visible = [s.environment["CUDA_VISIBLE_DEVICES"] for s in slots.slots(0)]

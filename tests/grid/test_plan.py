@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from medfm.grid import cells, combine, experiment, plan
+from medfm.grid import cells, combine, experiment, plan, search
 from medfm.grid.experiment import Experiment
 from medfm.types import UserError
 
@@ -100,7 +100,8 @@ def test_a_cell_keeps_its_name_when_others_join_the_grid():
   ("text", "message"),
   [
     ("def grid(): return []", "has CONFIG"),
-    ("CONFIG = 'x'", "has grid"),
+    ("CONFIG = 'x'", "either grid or search"),
+    ("CONFIG = 'x'\ndef search(): return 3", "gives a combine.Search"),
     ("CONFIG = 'x'\ndef grid(): return []", "no settings"),
     ("CONFIG = 'x'\ndef grid(): return 1 / 0", "ZeroDivisionError"),
   ],
@@ -129,6 +130,9 @@ def test_every_shipped_experiment_has_cells(monkeypatch, path, name, data_dir):
   monkeypatch.chdir(ROOT)
   asked = experiment.load(f"experiments/{path.name}{name}")
   assert asked.hypothesis.count("\n\n") >= 2
+  if asked.search:
+    assert search.question(asked, []).metric == asked.metric
+    return
   found = plan.cells(asked, pathlib.Path("runs/x"), [], str(data_dir))
   assert len(found) >= len(asked.settings)
 

@@ -97,6 +97,11 @@ def test_a_killed_grid_of_real_runs_ends_as_the_unbroken_one(
     (["--sweep", "--config=configs/cnn.py"], "several values"),
     (["--grid=experiments/medmnist_tabel.py"], "nearest: "),
     (["--grid=experiments/medmnist_table.py", "--jobs=-1"], "jobs"),
+    (["--grid=experiments/medmnist_table.py", "--retry=faild"], "faild"),
+    (["--grid=experiments/medmnist_table.py", "--executor=slrum"], "slrum"),
+    (["--grid=experiments/medmnist_table.py", "--search=3"], "--sweep"),
+    (["--sweep", "--config=configs/cnn.py", "--search=3"], "needs a flag"),
+    (["--search=3", "--config=configs/cnn.py"], "--sweep"),
   ],
 )
 def test_a_mistake_in_the_command_is_one_line(tmp_path, arguments, message):

@@ -4,7 +4,7 @@ import json
 import pathlib
 import sys
 
-from medfm.grid import local
+from medfm.grid import local, slots
 from medfm.grid.cells import Cell, statuses
 
 STUB = str(pathlib.Path(__file__).with_name("stub.py"))
@@ -20,7 +20,8 @@ def cell(root, name, needs=(), **config) -> Cell:
 
 def run(every, todo=None, jobs=2, code=CODE, stale=()) -> dict[str, str]:
   """Runs cells, and gives the state of each."""
-  local.run(every if todo is None else todo, every, COMMAND, jobs, code, stale)
+  todo = every if todo is None else todo
+  local.run(todo, every, COMMAND, slots.slots(jobs), code, stale)
   return states(every, code)
 
 

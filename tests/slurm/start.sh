@@ -3,21 +3,26 @@
 # systemd. As root on Debian or Ubuntu:
 #
 #   source tests/slurm/start.sh      installs what is missing, starts, and
-#                                    exports SLURM_CONF
+#                                    exports SLURM_CONF; its status tells
+#                                    whether a Slurm answers
 #   kill $(cat $MEDFM_SLURM/*.pid)   stops it
 #
+# MEDFM_SLURM, where it is set, is the folder that it lives in. Its daemons
+# listen on 127.0.0.1 alone.
 # Two partitions, low (the default) and high, which preempts low.
 
-if ! command -v slurmctld slurmd munged sbatch > /dev/null; then
+for name in slurmctld slurmd munged sbatch; do
+  command -v $name > /dev/null && continue
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
     munge slurmctld slurmd slurm-client
-fi
+  break
+done
 
-export MEDFM_SLURM=$(mktemp -d)
+export MEDFM_SLURM=${MEDFM_SLURM:-$(mktemp -d)}
 export SLURM_CONF=$MEDFM_SLURM/slurm.conf
+mkdir -p "$MEDFM_SLURM/state" "$MEDFM_SLURM/spool"
 chmod 755 "$MEDFM_SLURM"
-mkdir "$MEDFM_SLURM/state" "$MEDFM_SLURM/spool"
 
 if ! munge -n > /dev/null 2>&1; then
   [ -e /etc/munge/munge.key ] || /usr/sbin/mungekey --create
@@ -35,6 +40,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
@@ -64,3 +70,4 @@ for _ in $(seq 60); do
   sleep 1
 done
 sinfo
+sinfo -h -o %t | grep -q idle
