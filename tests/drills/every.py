@@ -1,0 +1,29 @@
+"""Every drill, in the order of the table."""
+
+from tests.drills import (
+  caches,
+  checkpoints,
+  disks,
+  grids,
+  killed,
+  launches,
+  long,
+  numbers,
+  signals,
+  slurm,
+)
+from tests.drills.catalogue import DRILLS
+
+MODULES = (
+  killed,
+  signals,
+  checkpoints,
+  disks,
+  launches,
+  numbers,
+  caches,
+  grids,
+  slurm,
+  long,
+)
+__all__ = ["DRILLS", "MODULES"]
