@@ -9,6 +9,7 @@ from tests.drills import (
   launches,
   long,
   numbers,
+  processes,
   signals,
   slurm,
 )
@@ -23,6 +24,7 @@ MODULES = (
   numbers,
   caches,
   grids,
+  processes,
   slurm,
   long,
 )

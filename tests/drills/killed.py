@@ -137,6 +137,10 @@ def a_study_of_stages_killed_three_times(room: Room):
 
 @drill("clock", cases=(-86400, 86400))
 def the_clock_jumps_by_a_day(room: Room, seconds: int):
-  room.start(fault={"clock": seconds}).until(f" {LATE}/").kill()
-  room.finish(fault={"clock": seconds})
+  """Orbax may give a save up, when a day seems to have passed over it."""
+  run = room.start(fault={"clock": seconds})
+  run.end(None)
+  if run.process.returncode != 0:
+    run.refused("could not be written", "timed out")
+  room.finish()
   room.same()

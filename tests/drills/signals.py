@@ -64,7 +64,7 @@ def outside_the_loop(room: Room, call: str):
 
 @drill("SIGTERM and Ctrl-C", cases=(0, 1), faults=4)
 def at_random_moments(room: Room, seed: int):
-  """From its first words on; before them Python itself is killed by it."""
+  """Python itself is killed by it only after the end, or before a word."""
   draw = random.Random(seed)
   seconds = float((room.unbroken().parent / "seconds").read_text())
   for _ in range(4):
@@ -72,8 +72,9 @@ def at_random_moments(room: Room, seed: int):
     wait(lambda run=run: run.ended() or run.out.read_text(), "a word")
     time.sleep(draw.uniform(0.0, 0.6) * seconds)
     run.send(signal.SIGTERM)
-    run.end(None)
-    assert run.process.returncode in (0, 75), str(run)
+    said = run.end(None)
+    code = run.process.returncode
+    assert code in (0, 75) or (code == -15 and "report: " in said), str(run)
   room.finish()
   room.same()
 
