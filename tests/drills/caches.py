@@ -207,5 +207,5 @@ def a_cell_cut_in_half_is_told_by_row(room: Room):
   toy = table(room)
   path = room.place / "cohort.csv"
   path.write_text(path.read_text()[:-4])
-  room.start(toy=toy).refused("cohort.csv", "row 80")
+  room.start(toy=toy).refused("cohort.csv", "row 81")
   assert not room.run.exists()

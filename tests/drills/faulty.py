@@ -141,7 +141,7 @@ def leak(fault: dict) -> None:
 
   def instead(self, k):
     if fault["leak"] == "memory":
-      kept.append(b"x" * 2**15)
+      kept.append(os.urandom(2**15))
     elif fault["leak"] == "file":
       kept.append(os.open(os.devnull, os.O_RDONLY))
     elif k % 50 == 0:

@@ -19,6 +19,9 @@ LONG = (
 GROWTH_MIB = 8.0
 """How much the resident size may rise over the second half of the run."""
 
+SLACK = 4
+"""By how much the least number of files or threads may differ by chance."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
@@ -72,7 +75,7 @@ def grown(found: Sequence[Sample], steps: int = STEPS) -> list[str]:
     before, after = (
       min(getattr(x, what) for x in part) for part in (early, late)
     )
-    if after > before:
+    if after > before + SLACK:
       said.append(f"{what} grew from {before} to {after}")
   return said
 
