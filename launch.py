@@ -24,7 +24,14 @@ from medfm import command, host, interrupt
 from medfm.spec import nearest
 from medfm.types import UserError
 
-NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+NOT_WRITABLE = (
+  errno.ENOSPC,
+  errno.EDQUOT,
+  errno.EFBIG,
+  errno.EIO,
+  errno.EROFS,
+  errno.EACCES,
+)
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -63,9 +70,10 @@ def main(overrides: list[str]) -> None:
   except OSError as error:
     if error.errno not in NOT_WRITABLE:
       raise
+    disk = f"the disk of {flags.FLAGS.workdir or 'the workdir'}"
     print(
-      f"error: {error.strerror}: {error.filename or 'the disk of the workdir'}"
-      "; what was saved before is kept: make room and give the command again",
+      f"error: {error.strerror}: {error.filename or disk}; what was saved "
+      "before is kept: make room, or mend the disk, and give the command again",
       file=sys.stderr,
       flush=True,
     )

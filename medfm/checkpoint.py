@@ -10,6 +10,7 @@ that agrees. Nothing is deleted before its successor stands complete.
 """
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -33,7 +34,7 @@ class Checkpoints:
 
   Args:
     folder: `<stage>/checkpoints`.
-    keep: how many of the newest steps stay besides the best one.
+    keep: how many of the newest steps stay, each with the best step so far.
     warn: called with one line for each step that is passed over.
   """
 
@@ -52,8 +53,16 @@ class Checkpoints:
 
     `notes` is JSON-able; `notes["best"]["step"]`, where given, names the step
     that pruning must keep. Errors of the previous save are raised here.
+
+    Raises:
+      UserError: the run's folder was deleted or moved: a checkpoint alone
+        would be taken for the run.
     """
     self.wait()
+    if not self.folder.parent.is_dir():
+      raise UserError(
+        f"{self.folder.parent} has disappeared while the run was writing to it"
+      )
     place = self.folder / str(step)
     if place.exists():
       shutil.rmtree(place)
@@ -112,10 +121,13 @@ class Checkpoints:
     numbers = []
     for place in self.folder.iterdir():
       if place.is_dir() and place.name.isdecimal():
-        if (place / "manifest.json").is_file():
+        if os.path.isfile(place / "manifest.json"):
           numbers.append(int(place.name))
         else:
-          self.warn(f"checkpoint {place.name} is ignored: never finished")
+          why = "never finished"
+          if not os.access(place, os.R_OK | os.X_OK):
+            why = "it cannot be read"
+          self.warn(f"checkpoint {place.name} is ignored: {why}")
       elif place.name != "README":
         self.warn(f"{place.name} in {self.folder.name}/ is ignored")
     return sorted(numbers)
@@ -200,13 +212,24 @@ class Checkpoints:
       file.flush()
       os.fsync(file.fileno())
     temporary.rename(place / "manifest.json")
-    best = (manifest["notes"].get("best") or {}).get("step")
-    finished = sorted(
+    self._prune(manifest["step"])
+
+  def _prune(self, newest: int) -> None:
+    """Keeps the newest steps, and the best step that each of them needs.
+
+    Steps past `newest` are those that the run went back from; they are left
+    alone, and do not count.
+    """
+    finished = (
       int(path.parent.name) for path in self.folder.glob("*/manifest.json")
     )
-    for step in finished[: -self.keep]:
-      if step not in (best, manifest["step"]):
-        shutil.rmtree(self.folder / str(step))
+    finished = sorted(step for step in finished if step <= newest)
+    needed = set(finished[-self.keep :])
+    for step in finished[-self.keep :]:
+      with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        needed.add(self.best(step))
+    for step in set(finished) - needed:
+      shutil.rmtree(self.folder / str(step))
 
 
 def _leaves(state: Any) -> dict[str, list]:

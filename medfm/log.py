@@ -28,7 +28,9 @@ class Metrics:
   def __init__(self, folder: Path, start: int):
     self.path = folder / "metrics.jsonl"
     kept = [line for line in read(self.path) if line["step"] <= start]
-    self.path.write_text("".join(_line(line) for line in kept))
+    whole = folder / ".metrics.jsonl.partial"
+    whole.write_text("".join(_line(line) for line in kept))
+    whole.replace(self.path)  # Killed before this, the run has its old lines.
     self._file = self.path.open("a")
     (folder / "tensorboard").mkdir(exist_ok=True)
     self._board = EventsWriter(str(folder / "tensorboard" / "events"))

@@ -74,9 +74,10 @@ def owned(workdir: Path) -> Iterator[Path]:
     try:
       yield workdir
     finally:
-      if [path.name for path in workdir.iterdir()] == [".lock"]:
-        (workdir / ".lock").unlink()
-        workdir.rmdir()
+      with contextlib.suppress(FileNotFoundError):  # It was taken away.
+        if [path.name for path in workdir.iterdir()] == [".lock"]:
+          (workdir / ".lock").unlink()
+          workdir.rmdir()
 
 
 def claim(workdir: Path, config: Any) -> None:

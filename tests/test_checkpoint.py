@@ -69,6 +69,24 @@ def test_old_steps_go_but_the_best_stays(saved):
   assert saved.steps() == [1, 3, 4]
 
 
+def test_a_step_that_is_kept_keeps_the_best_step_it_needs(saved):
+  """Else the newest step, once damaged, would take all others with it."""
+  fill(saved, 1, 2, best={"step": 1})
+  fill(saved, 3, best={"step": 3})
+  assert saved.steps() == [1, 2, 3]
+  damage_flip(next((saved.folder / "3" / "state").rglob("*/d/*")))
+  assert value(saved) == 2
+  fill(saved, 4, best={"step": 3})
+  assert saved.steps() == [3, 4]
+
+
+def test_steps_that_a_run_went_back_from_push_no_other_out(saved):
+  fill(saved, 1, 2, 9)
+  damage_flip(next((saved.folder / "9" / "state").rglob("*/d/*")))
+  fill(saved, 3)
+  assert saved.steps() == [2, 3, 9]
+
+
 def damage_delete(path):
   path.unlink()
 

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,15 @@ def test_an_unused_workdir_leaves_no_trace(tmp_path):
   with workdir.owned(tmp_path / "run"):
     pass
   assert not (tmp_path / "run").exists()
+
+
+def test_a_workdir_that_was_deleted_hides_no_error(tmp_path):
+  with (
+    pytest.raises(UserError, match="the reason"),
+    workdir.owned(tmp_path / "run"),
+  ):
+    shutil.rmtree(tmp_path / "run")
+    raise UserError("the reason")
 
 
 def test_a_second_owner_is_refused_and_the_first_is_named(tmp_path):

@@ -30,7 +30,7 @@ from medfm.data import decoded, disk
 from medfm.types import Folders, Split, UserError
 
 Raw = pathlib.Path | Mapping[str, pathlib.Path] | None
-_CHANGES = "changes.json"
+_MANIFEST = "manifest.json"
 
 
 class Prepared(NamedTuple):
@@ -85,8 +85,8 @@ def prepared(
   builder's name, config, version and `kwargs`, so that another raw file never
   meets old records.
 
-  Raises: UserError of the builder, and where the records cannot be read even
-    after they were written anew.
+  Raises: UserError of the builder, and where records that are as they were
+    written cannot be read.
   """
   fingerprint = _fingerprint(builder_class, raw, config, kwargs)
   cache = pathlib.Path(folders.cache).expanduser()
@@ -95,24 +95,13 @@ def prepared(
 
   def made():
     with disk.locked(root):
-      return _sources(_written(builder_class, arguments))
+      builder, changes = _written(builder_class, arguments)
+      return {name: _Records(builder, name) for name in builder.info.splits}, (
+        changes
+      )
 
   folder = cache / "decoded" / fingerprint
-  try:
-    return Prepared(*decoded.cached(folder, made), fingerprint)
-  except _DamagedError as error:
-    logging.warning("%s: %s: writing the records again", root, error)
-    shutil.rmtree(root)
-  try:
-    return Prepared(*decoded.cached(folder, made), fingerprint)
-  except _DamagedError as error:
-    raise UserError(
-      f"{root}: the records cannot be read ({error}): check the disk"
-    ) from error
-
-
-class _DamagedError(Exception):
-  """Records that cannot be read."""
+  return Prepared(*decoded.cached(folder, made), fingerprint)
 
 
 class _Records:
@@ -136,34 +125,59 @@ class _Records:
       yield
     except Exception as error:  # Each reader has errors of its own.
       reason = " ".join(str(error).split())[:200]
-      raise _DamagedError(f"split {self._split!r}: {reason}") from error
+      raise UserError(
+        f"the records of split {self._split!r} cannot be read ({reason}): "
+        "check the disk"
+      ) from error
 
 
 def _written(
   builder_class: type[Builder], arguments: dict[str, Any]
-) -> Builder:
-  """A builder whose records and list of changes exist."""
+) -> tuple[Builder, list[dict[str, Any]]]:
+  """A builder whose records are sound, and its list of changes.
+
+  The manifest is written last, so that what a killed run left has none.
+  """
+  root = arguments["data_dir"]
+  why = _unsound(root)
+  if why is None:
+    manifest = json.loads((root / _MANIFEST).read_text())
+    return builder_class(**arguments), manifest["changes"]
+  if root.exists():
+    logging.warning("%s: %s: writing the records again", root, why)
+    shutil.rmtree(root)
   builder = builder_class(**arguments)
-  folder = pathlib.Path(builder.data_dir)
-  if (folder / _CHANGES).exists():
-    return builder
-  if folder.exists():  # Killed before the last file was written.
-    shutil.rmtree(folder)
-    builder = builder_class(**arguments)
   tfds.disable_progress_bar()
   with contextlib.redirect_stdout(io.StringIO()):
     builder.download_and_prepare()
-  (folder / _CHANGES).write_text(json.dumps(builder.changes))
-  return builder
+  files = {
+    path.relative_to(root).as_posix(): disk.digest(path)
+    for path in sorted(root.rglob("*"))
+    if path.is_file()
+  }
+  content = {"changes": builder.changes, "files": files}
+  content["sha256"] = _digest(content)
+  (root / _MANIFEST).write_text(json.dumps(content))
+  return builder, builder.changes
 
 
-def _sources(
-  builder: Builder,
-) -> tuple[dict[str, _Records], list[dict[str, Any]]]:
-  changes = json.loads((pathlib.Path(builder.data_dir) / _CHANGES).read_text())
-  return {name: _Records(builder, name) for name in builder.info.splits}, (
-    changes
-  )
+def _unsound(root: pathlib.Path) -> str | None:
+  """Why records cannot be used, or None."""
+  try:
+    content = json.loads((root / _MANIFEST).read_text())
+    if content.pop("sha256") != _digest(content):
+      return f"{_MANIFEST} is damaged"
+    for name, digest in content["files"].items():
+      if not (root / name).is_file() or disk.digest(root / name) != digest:
+        return f"{name} is damaged"
+  except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    return f"{_MANIFEST} is missing or damaged"
+  return None
+
+
+def _digest(content: Any) -> str:
+  text = json.dumps(content, sort_keys=True, default=str)
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _fingerprint(
@@ -179,5 +193,4 @@ def _fingerprint(
     "settings": kwargs,
     "raw": {name: disk.digest(path) for name, path in paths.items()},
   }
-  text = json.dumps(content, sort_keys=True, default=str)
-  return hashlib.sha256(text.encode()).hexdigest()
+  return _digest(content)

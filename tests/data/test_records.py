@@ -186,9 +186,9 @@ def test_what_a_killed_run_left_is_cleared(toy, tmp_path):
   assert not left.exists()
 
 
-def test_records_without_their_list_of_changes_are_written_again(toy, tmp_path):
+def test_records_without_their_manifest_are_written_again(toy, tmp_path):
   toy()
-  (path,) = (tmp_path / "cache/records").rglob("changes.json")
+  (path,) = (tmp_path / "cache/records").glob("*/manifest.json")
   path.unlink()
   (_cache(tmp_path) / "manifest.json").unlink()
   assert toy().changes[0]["count"] == 1
@@ -209,6 +209,21 @@ def test_damaged_records_are_written_again(toy, tmp_path, caplog, harm):
   assert sorted(image[:, 0, 0, 0]) == [0, 1, 2, 3, 4, 6, 7]
   assert "writing the records again" in caplog.text
   assert Toy.built == 2
+
+
+def test_any_damaged_file_beside_the_records_is_found(toy, tmp_path):
+  toy()
+  (root,) = (
+    path for path in (tmp_path / "cache/records").iterdir() if path.is_dir()
+  )
+  names = [p.relative_to(root) for p in root.rglob("*") if p.is_file()]
+  assert len(names) > 3
+  for built, name in enumerate(names, 2):
+    content = (root / name).read_bytes()
+    (root / name).write_bytes(content.replace(b"1", b"2", 1)[:-1])
+    (_cache(tmp_path) / "manifest.json").unlink()
+    assert len(toy().splits["train"]) == 7
+    assert Toy.built == built, name
 
 
 def test_two_launches_at_once_write_the_records_once(toy):

@@ -1,0 +1,100 @@
+"""SIGTERM and Ctrl-C: the step is saved, the exit code says go on."""
+
+import random
+import signal
+import time
+
+from tests.drills.catalogue import drill
+from tests.drills.room import LATE, STEPS, Room, stopped_at, wait
+
+CODES = {signal.SIGTERM: 75, signal.SIGINT: 130}
+
+
+@drill("SIGTERM and Ctrl-C", cases=tuple(CODES), fast=(signal.SIGTERM,))
+def once(room: Room, number: signal.Signals):
+  run = room.start().until(" 12/")
+  run.send(number)
+  line = run.refused("go on with: python", code=CODES[number])
+  step = stopped_at(run)
+  assert f"at step {step};" in line and room.steps()[-1] == step
+  assert f"from step {step}" in room.finish()
+  room.same()
+
+
+@drill("SIGTERM and Ctrl-C", cases=tuple(CODES))
+def twice(room: Room, number: signal.Signals):
+  run = room.start().until(" 12/")
+  run.send(number)
+  time.sleep(0.02)
+  run.send(number)
+  run.refused("go on with: python", code=CODES[number])
+  room.finish()
+  room.same()
+
+
+@drill("SIGTERM and Ctrl-C")
+def twice_while_the_first_is_being_saved(room: Room):
+  """The checkpoint under way is finished; the second changes nothing."""
+  slow = {"event": "open", "path": "manifest.json.partial", "act": "term"}
+  run = room.start(fault=[slow | {"nth": n} for n in (2, 3)])
+  run.refused("go on with: python", code=75)
+  assert room.steps()[-1] == stopped_at(run)
+  room.finish()
+  room.same()
+
+
+@drill(
+  "SIGTERM and Ctrl-C",
+  cases=(
+    "medfm.setup:dataset",
+    "medfm.train:job",
+    "medfm.checkpoint:Checkpoints.restore",
+    "medfm.scoring:evaluation",
+    "medfm.report.html:write",
+    "medfm.workdir:write",
+  ),
+)
+def outside_the_loop(room: Room, call: str):
+  room.start().until(f" {LATE}/").kill()
+  fault = {"call": call, "act": "term"}
+  room.start(fault=fault).refused("go on with: python", code=75)
+  room.finish()
+  room.same()
+
+
+@drill("SIGTERM and Ctrl-C", cases=(0, 1), faults=4)
+def at_random_moments(room: Room, seed: int):
+  """Python itself is killed by it only after the end, or before a word."""
+  draw = random.Random(seed)
+  seconds = float((room.unbroken().parent / "seconds").read_text())
+  for _ in range(4):
+    run = room.start()
+    wait(lambda run=run: run.ended() or run.out.read_text(), "a word")
+    time.sleep(draw.uniform(0.0, 0.6) * seconds)
+    run.send(signal.SIGTERM)
+    said = run.end(None)
+    code = run.process.returncode
+    assert code in (0, 75) or (code == -15 and "report: " in said), str(run)
+  room.finish()
+  room.same()
+
+
+@drill("SIGTERM and Ctrl-C")
+def at_the_last_step(room: Room):
+  run = room.start(fault={"batches": [STEPS - 1], "feature": "1"})
+  run.until(f" {STEPS - 2}/")
+  run.send(signal.SIGTERM)
+  run.end(None)
+  assert run.process.returncode in (0, 75), str(run)
+  room.finish()
+  room.same()
+
+
+@drill("SIGSTOP and SIGCONT")
+def stopped_for_five_seconds(room: Room):
+  run = room.start().until(" 12/")
+  run.send(signal.SIGSTOP)
+  time.sleep(5)
+  run.send(signal.SIGCONT)
+  run.end()
+  room.same()
