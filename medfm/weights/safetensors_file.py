@@ -61,7 +61,8 @@ def write(
     if shards[-1] and size + tensor.nbytes > shard_bytes:
       shards.append({})
       size = 0
-    shards[-1][name] = np.ascontiguousarray(tensor)
+    # np.ascontiguousarray would give a scalar an axis.
+    shards[-1][name] = np.asarray(tensor, order="C")
     size += tensor.nbytes
   names = [NAME]
   if len(shards) > 1:

@@ -1,4 +1,4 @@
-"""Tiny models of `transformers`, and what they compute.
+"""Models of `transformers`, tiny and of base size, and what they compute.
 
 Run as a script it writes the golden files beside it, which prove parity where
 torch is not installed:
@@ -22,6 +22,13 @@ NAMES = (
   "resnet",
   "resnet_bottleneck",
 )
+BASE = {
+  "bert_masked_lm": "BERT-base",
+  "bert_classes": "BERT-base",
+  "gpt2": "GPT-2",
+  "vit": "ViT-B/16",
+  "resnet_bottleneck": "ResNet-50",
+}
 _BERT = {
   "vocab_size": 13,
   "hidden_size": 8,
@@ -33,51 +40,85 @@ _BERT = {
 }
 
 
+_GPT2 = {
+  "vocab_size": 13,
+  "n_embd": 8,
+  "n_layer": 2,
+  "n_head": 2,
+  "n_positions": 16,
+  "bos_token_id": 0,
+  "eos_token_id": 0,
+}
+_SHAPE = ("hidden_size", "num_hidden_layers", "num_attention_heads")
+_VIT = {
+  **{key: _BERT[key] for key in (*_SHAPE, "intermediate_size", "num_labels")},
+  "image_size": 8,
+  "patch_size": 4,
+}
+
+
 def images(size: int) -> np.ndarray:
   generator = np.random.default_rng(0)
   return generator.standard_normal((2, size, size, 3)).astype("float32")
 
 
-def model(name: str, **sizes):
-  """A tiny model of `transformers`, every weight of it random."""
+def batch(name: str, base: bool = False) -> dict[str, np.ndarray]:
+  """What a model of this name is asked, as MedFM's models read it."""
+  if name.startswith(("vit", "resnet")):
+    side = 224 if base else 8 if name == "vit" else 40
+    return {"image": images(side), "id": np.arange(2)}
+  if not base:
+    asked = {"tokens": TOKENS, "segment": SEGMENT, "token_type": TYPES}
+  else:
+    generator = np.random.default_rng(0)
+    segment = np.ones((2, 96), "int32")
+    segment[1, 61:] = 0
+    asked = {
+      "tokens": generator.integers(0, 30000, segment.shape).astype("int32"),
+      "segment": segment,
+      "token_type": (np.cumsum(segment, 1) > 40).astype("int32"),
+    }
+  if name == "gpt2":
+    asked = {"tokens": asked["tokens"]}
+  return {**asked, "id": np.arange(2)}
+
+
+def model(name: str, base: bool = False):
+  """A model of `transformers`, every weight of it random."""
   import torch
   import transformers as t
 
   torch.manual_seed(0)
+  # The defaults of their configs are the base sizes.
+  labels = {"num_labels": 3}
   if name.startswith("bert"):
     kind = {
       "bert_masked_lm": t.BertForMaskedLM,
       "bert_classes": t.BertForSequenceClassification,
       "bert_tokens": t.BertForTokenClassification,
     }[name]
-    made = kind(t.BertConfig(**{**_BERT, **sizes}))
+    made = kind(t.BertConfig(**(labels if base else _BERT)))
   elif name == "gpt2":
-    small = {"vocab_size": 13, "n_embd": 8, "n_layer": 2, "n_head": 2}
-    own = {"n_positions": 16, "bos_token_id": 0, "eos_token_id": 0}
-    made = t.GPT2LMHeadModel(t.GPT2Config(**{**small, **own, **sizes}))
+    made = t.GPT2LMHeadModel(t.GPT2Config(**({} if base else _GPT2)))
   elif name == "vit":
-    small = {"image_size": 8, "patch_size": 4, "num_labels": 3}
-    rest = {k: v for k, v in _BERT.items() if k.startswith(("h", "n", "i"))}
-    made = t.ViTForImageClassification(
-      t.ViTConfig(**{**rest, **small, **sizes})
-    )
+    settings = labels if base else _VIT
+    made = t.ViTForImageClassification(t.ViTConfig(**settings))
   else:
     deep = name == "resnet_bottleneck"
-    settings = {
+    small = {
       "embedding_size": 4,
       "hidden_sizes": [(16 if deep else 4) * 2**i for i in range(4)],
       "depths": [1, 1, 1, 1],
       "layer_type": "bottleneck" if deep else "basic",
-      "num_labels": 3,
     }
     made = t.ResNetForImageClassification(
-      t.ResNetConfig(**{**settings, **sizes})
+      t.ResNetConfig(**labels, **({} if base else small))
     )
   with torch.no_grad():
     for key, tensor in made.state_dict().items():
       if key.endswith("running_var"):
         tensor.uniform_(0.5, 2)
-      elif tensor.is_floating_point() and not sizes:
+      elif tensor.is_floating_point():
         # Of a size that keeps every layer's values near one.
         inputs = tensor[0].numel() if tensor.ndim > 1 else 4
         tensor.copy_(torch.randn_like(tensor) / inputs**0.5)
@@ -85,23 +126,25 @@ def model(name: str, **sizes):
   return made.eval()
 
 
-def logits(made, name: str) -> np.ndarray:
-  """What the reference model says of the inputs here."""
+def logits(made, name: str, base: bool = False) -> np.ndarray:
+  """What the reference model says of the batch."""
   import torch
 
+  asked = batch(name, base)
+  names = {
+    "input_ids": "tokens",
+    "attention_mask": "segment",
+    "token_type_ids": "token_type",
+  }
   with torch.no_grad():
-    if name.startswith("bert"):
-      inputs = {
-        "input_ids": torch.tensor(TOKENS).long(),
-        "attention_mask": torch.tensor(SEGMENT).long(),
-        "token_type_ids": torch.tensor(TYPES).long(),
-      }
-    elif name == "gpt2":
-      inputs = {"input_ids": torch.tensor(TOKENS).long()}
-    else:
-      size = 8 if name == "vit" else 40
-      pixels = torch.tensor(images(size)).permute(0, 3, 1, 2)
-      inputs = {"pixel_values": pixels}
+    if "image" in asked:
+      pixels = torch.tensor(asked["image"]).permute(0, 3, 1, 2)
+      return made(pixel_values=pixels).logits.numpy()
+    inputs = {
+      theirs: torch.tensor(asked[ours]).long()
+      for theirs, ours in names.items()
+      if ours in asked
+    }
     return made(**inputs).logits.numpy()
 
 

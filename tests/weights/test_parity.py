@@ -4,7 +4,6 @@ import functools
 import shutil
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -26,8 +25,6 @@ def _model(name, folder):
   """Our module for a folder of public weights, and its variables."""
   kind = name.partition("_")[0]
   settings = public.settings(folder)
-  if kind in ("bert", "gpt2"):
-    settings["vocabulary"] = 13
   if name in ("bert_masked_lm", "bert_tokens"):
     settings["pooling"] = "mean"  # They have no pooler.
   outputs = 0 if name in ("bert_masked_lm", "bert_tokens", "gpt2") else 3
@@ -35,23 +32,13 @@ def _model(name, folder):
   return model(), public.read(folder, model)
 
 
-def _logits(name, model, variables):
-  """Of the reference's inputs."""
-  size = 8 if name == "vit" else 40
-  batch = {
-    "tokens": reference.TOKENS,
-    "segment": reference.SEGMENT,
-    "token_type": reference.TYPES,
-    "image": reference.images(size),
-    "id": np.arange(2),
-  }
-  if name == "gpt2":
-    del batch["segment"]
-  own = {key: tree["model"] for key, tree in variables.items()}
-  params = variables["params"]
+def _logits(name, model, variables, base=False):
+  """Of the reference's batch."""
 
   @jax.jit
-  def run(batch):
+  def run(variables, batch):
+    own = {key: tree["model"] for key, tree in variables.items()}
+    params = variables["params"]
     outputs = model.apply(own, batch)
     if "logits" in outputs:
       return outputs["logits"]
@@ -62,18 +49,18 @@ def _logits(name, model, variables):
     if name == "bert_tokens":
       head = params["decoder"]["head"]
       return states @ head["kernel"] + head["bias"].reshape(1, 1, -1)
-    decoder = TiedDecoder(13)
+    decoder = TiedDecoder(len(table))
     return decoder.apply({"params": params["decoder"]}, states, table, None)[0]
 
-  batch = {key: jnp.asarray(array) for key, array in batch.items()}
-  return np.asarray(run(batch))
+  return np.asarray(run(variables, reference.batch(name, base)))
 
 
-def _compare(name, found, expected):
+def _compare(name, found, expected, base=False):
   if name in ("bert_masked_lm", "bert_tokens"):  # Padding predicts nothing.
-    real = reference.SEGMENT > 0
+    real = reference.batch(name, base)["segment"] > 0
     found, expected = found[real], expected[real]
-  np.testing.assert_allclose(found, expected, atol=1e-4)
+  np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+  return abs(found - expected).max(), abs(expected).max()
 
 
 @pytest.fixture(params=GOLDEN)
@@ -206,18 +193,40 @@ def test_a_config_of_another_variant_is_refused(tmp_path):
     public.read(tmp_path)
 
 
+@pytest.mark.reference
 @pytest.mark.parametrize("name", reference.NAMES)
 def test_transformers_agrees_in_both_directions(name, tmp_path):
+  _agrees(name, tmp_path, base=False, shard_bytes=3000)
+
+
+@pytest.mark.reference
+@pytest.mark.slow
+@pytest.mark.parametrize("name", reference.BASE)
+def test_transformers_agrees_in_both_directions_at_base_size(name, tmp_path):
+  _agrees(name, tmp_path, base=True, shard_bytes=40 * 10**6)
+
+
+def _agrees(name, tmp_path, *, base, shard_bytes):
+  """HF -> ours -> logits, and ours -> exported shards -> HF -> logits."""
   pytest.importorskip("torch", reason="torch is not installed")
   pytest.importorskip("transformers", reason="transformers is not installed")
-  made = reference.model(name)
-  expected = reference.logits(made, name)
-  made.save_pretrained(tmp_path / "theirs")
+  made = reference.model(name, base)
+  expected = reference.logits(made, name, base)
+  made.save_pretrained(tmp_path / "theirs", max_shard_size=shard_bytes)
   model, variables = _model(name, tmp_path / "theirs")
-  _compare(name, _logits(name, model, variables), expected)
-  public.write(tmp_path / "ours", variables, model)
-  again, told = type(made).from_pretrained(
-    tmp_path / "ours", output_loading_info=True
+  assert "unread" not in variables["params"]
+  read = _compare(name, _logits(name, model, variables, base), expected, base)
+  for folder, size in (("one", 10**12), ("many", shard_bytes)):
+    public.write(tmp_path / folder, variables, model, shard_bytes=size)
+    again, told = type(made).from_pretrained(
+      tmp_path / folder, output_loading_info=True
+    )
+    assert not any(told.values()), told
+    again = reference.logits(again.eval(), name, base)
+    written = _compare(name, again, expected, base)
+  for folder in ("theirs", "many"):
+    assert (tmp_path / folder / safetensors_file.INDEX).is_file()
+  print(
+    f"{reference.BASE[name] if base else 'tiny'} {name}: logits up to "
+    f"{read[1]:.3g}, apart by {read[0]:.1e} in, {written[0]:.1e} out"
   )
-  assert not any(told.values()), told
-  _compare(name, reference.logits(again.eval(), name), expected)
