@@ -13,59 +13,93 @@ Then:  python launch.py --mode=predict --workdir=runs/own_images --input=new/
 
 PNG, JPEG and DICOM, 8 and 16 bit. With several CSV columns or `;` between
 labels choose the variant multilabel, with a number to predict regression.
+Models: resnet, vit. From public weights of either, in the layout of Hugging
+Face, timm or torchvision, whose settings, image size and scaling are taken
+with them:
+
+      python launch.py --config=configs/own_images.py:weights=models/resnet-50 \
+        --config.data.path=scans/
 """
 
 from medfm import optim, setup
 from medfm.data.datasets import own_images
 from medfm.data.transforms import images as transforms
-from medfm.models import resnet
+from medfm.models import resnet, vit
 from medfm.nn import inputs
 from medfm.objectives import classify, regress
 from medfm.spec import bind, spec
 from medfm.variants import variants
+from medfm.weights import images, public
 
 OBJECTIVES = {
   "multiclass": classify.multiclass,
   "multilabel": classify.multilabel,
   "regression": regress.regression,
 }
+MODELS = {"resnet": resnet.ResNet, "vit": vit.ViT}
 
 
 def get_config(arg: str = ""):
-  chosen = variants(arg, task=tuple(OBJECTIVES), size=("full", "tiny"))
-  task, tiny = chosen["task"], chosen["size"] == "tiny"
+  chosen = variants(
+    arg,
+    model=("", *MODELS),
+    task=tuple(OBJECTIVES),
+    size=("full", "tiny"),
+    weights=(),
+  )
+  task, weights = chosen["task"], chosen["weights"]
+  tiny = chosen["size"] == "tiny"
+  pixels = {"size": 16 if tiny else 64}
+  scaling = {"channels": 3}
+  if weights:
+    _, model = public.model(weights, MODELS, chosen["model"])
+    scaling = images.wanted(weights)
+    pixels = {"size": scaling.pop("size"), "channels": scaling["channels"]}
+  else:
+    model = fresh(chosen["model"] or "resnet", tiny)
   return spec(
     setup.Run,
     name="own_images",
     description="Your own images.",
-    data=bind(
-      own_images.own_images, path="", task=task, size=16 if tiny else 64
-    ),
+    data=bind(own_images.own_images, path="", task=task, **pixels),
     objective=bind(
-      OBJECTIVES[task],
-      model=bind(
-        resnet.ResNet,
-        depth=10 if tiny else 18,
-        width=8 if tiny else 64,
-        norm="group",
-      ),
-      inputs=bind(inputs.image, channels=3),
+      OBJECTIVES[task], model=model, inputs=bind(inputs.image, **scaling)
     ),
     optimizer=bind(
       optim.optimizer,
       name="adamw",
-      lr=5e-4,
+      lr=1e-4 if weights else 5e-4,
       schedule="cosine",
       warmup=0.1,
       weight_decay=1e-2,
     ),
     transforms=(bind(transforms.shift), bind(transforms.flip_horizontal)),
     batch_size=8 if tiny else 32,
-    epochs=30,
+    epochs=10 if weights else 30,
     steps=4 if tiny else 0,
     evaluate_every=2 if tiny else 0,
     log_every=2 if tiny else 10,
+    init_from=weights,
     select="r2" if task == "regression" else "auroc",
     baselines=("ridge",) if task == "regression" else ("logistic_regression",),
     replicates=50 if tiny else 1000,
+  )
+
+
+def fresh(name: str, tiny: bool):
+  """A model from scratch."""
+  if name == "resnet":
+    return bind(
+      resnet.ResNet,
+      depth=10 if tiny else 18,
+      width=8 if tiny else 64,
+      norm="group",
+    )
+  return bind(
+    vit.ViT,
+    patch=8,
+    width=16 if tiny else 192,
+    depth=1 if tiny else 6,
+    heads=2 if tiny else 3,
+    dropout=0.1,
   )

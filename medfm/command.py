@@ -40,12 +40,16 @@ def config(argument: str, overrides: Sequence[str]) -> Any:
 
 
 def default_workdir(argument: str) -> str:
-  """`runs/<config>-<variant>` for a `--config` argument."""
+  """`runs/<config>-<variant>` for a `--config` argument.
+
+  Of a path among the variants, the last name.
+  """
   name, _, variant = argument.partition(":")
   path = Path(name)
   if path.name == "config.json":
     return str(path.parent)
-  words = [path.stem, *filter(None, re.split(r"[^\w.]+", variant))]
+  shown = [word.rstrip("/").rpartition("/")[2] for word in variant.split(",")]
+  words = [path.stem, *filter(None, re.split(r"[^\w.]+", ",".join(shown)))]
   return os.path.join("runs", "-".join(words))
 
 

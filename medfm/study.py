@@ -18,7 +18,7 @@ from medfm.evals import paired, words
 from medfm.explain import examples
 from medfm.report import html, reading, tables
 from medfm.types import Folders, Info, Split, UserError
-from medfm.weights import public
+from medfm.weights import public, vocabulary
 
 SINGLE = "train"
 """The name of the one stage of a config that is a run by itself."""
@@ -193,7 +193,11 @@ def _jobs(
       print(f"{known[key][0].info.name}: {leakage.line(known[key][1])}")
     data, found = known[key]
     weights = _start_weights(place, run, todo, data.info)
-    jobs[name] = (train.job(run, data), found, weights)
+    job = train.job(run, data)
+    started = (folder(place, name) / "checkpoints").exists()
+    if weights and run.init_from not in todo and not started:
+      train.begun(run, job.parts.abstract, weights())  # Refused before a step.
+    jobs[name] = (job, found, weights)
   return jobs
 
 
@@ -286,7 +290,8 @@ def _start_weights(
   if run.init_from in todo:
     source = folder(place, run.init_from)
   elif public.holds(source):
-    return lambda: public.read(source, _model(run.objective))
+    vocabulary.check(source, info)
+    return lambda: public.read(source, inner_model(run.objective))
   elif not source.is_dir():
     near = spec.nearest(run.init_from, todo)
     raise UserError(
@@ -297,11 +302,11 @@ def _start_weights(
   return lambda: steps.variables(weights(source))
 
 
-def _model(objective: Callable) -> Callable | None:
+def inner_model(objective: Callable) -> Callable | None:
   """The model that an objective, or the one it wraps, is configured with."""
   settings = getattr(objective, "keywords", {})
   if "objective" in settings:
-    return _model(settings["objective"])
+    return inner_model(settings["objective"])
   return settings.get("model")
 
 

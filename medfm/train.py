@@ -112,13 +112,8 @@ def _start(job, saved, weights) -> tuple[steps.TrainState, dict]:
   }
   if weights is None:
     return state, notes
-  source, start = parts.run.init_from, weights()
-  params, account = transfer.transferred(
-    state.params,
-    start["params"],
-    may_be_fresh=parts.run.init_fresh,
-    may_be_unused=parts.run.init_unused,
-  )
+  source = parts.run.init_from
+  state, account = begun(parts.run, state, weights())
   print(account.text(source), flush=True)
   notes["init"] = {
     "from": source,
@@ -126,22 +121,37 @@ def _start(job, saved, weights) -> tuple[steps.TrainState, dict]:
     "fresh": account.fresh,
     "unused": account.unused,
   }
-  extra = dict(state.extra)
-  for name in extra.keys() & start.keys():
-    extra[name], _ = transfer.transferred(
-      extra[name],
-      start[name],
-      may_be_fresh=parts.run.init_fresh,
-      may_be_unused=parts.run.init_unused,
-    )
-  if "ema" in extra:
-    extra["ema"] = params
   placed = jax.tree.map(
     lambda leaf, like: jax.device_put(leaf, like.sharding),
-    state._replace(params=params, extra=extra),
+    state,
     parts.abstract,
   )
   return placed, notes
+
+
+def begun(
+  run: setup.Run, state: steps.TrainState, start: Weights
+) -> tuple[steps.TrainState, transfer.Account]:
+  """The state with the leaves of start weights, and what became of each.
+
+  Of an abstract state it tells whether they fit, before anything is run.
+  """
+  names = ["params", *sorted(state.extra.keys() & start.keys())]
+  old = {"params": state.params, **state.extra}
+  new, accounts = {}, {}
+  for name in names:
+    new[name], accounts[name] = transfer.transferred(
+      old[name],
+      start[name],
+      may_be_fresh=run.init_fresh,
+      may_be_unused=run.init_unused,
+    )
+  params = new.pop("params")
+  extra = {**state.extra, **new}
+  if "ema" in extra:
+    extra["ema"] = params
+  account = transfer.together(accounts)
+  return state._replace(params=params, extra=extra), account
 
 
 def _loop(

@@ -9,18 +9,29 @@ from medfm.types import UserError
 def variants(arg: str, **choices: Sequence[str]) -> dict[str, str]:
   """One word of each kind: those named in `arg`, else each kind's first.
 
+  A kind of no choices, `weights=()`, takes any value, written
+  `weights=value`, and is "" otherwise.
+
   Raises:
     UserError: a word that no kind knows, or two words of one kind.
   """
-  chosen = {kind: words[0] for kind, words in choices.items()}
-  named = {}
+  chosen = {kind: next(iter(words), "") for kind, words in choices.items()}
+  known = [word for words in choices.values() for word in words if word]
+  free = [f"{kind}=" for kind, words in choices.items() if not words]
+  named: dict[str, str] = {}
   for word in filter(None, arg.split(",")):
     kinds = [kind for kind, words in choices.items() if word in words]
+    prefix, equals, value = word.partition("=")
+    if f"{prefix}{equals}" in free:
+      kinds, word = [prefix], value
+      if not value:
+        raise UserError(f"variant {prefix}= needs a value")
     if not kinds:
-      known = [word for words in choices.values() for word in words]
+      cut = [named[k[:-1]] for k in free if k[:-1] in named]
+      hint = f"; {cut[0]!r} before it may not hold a comma" if cut else ""
       raise UserError(
-        f"unknown variant {word!r}{spec.nearest(word, known)}; "
-        f"choose among {', '.join(known)}"
+        f"unknown variant {word!r}{spec.nearest(word, [*known, *free])}{hint}; "
+        f"choose among {', '.join([*known, *free])}"
       )
     kind = kinds[0]
     if kind in named:

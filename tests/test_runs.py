@@ -21,6 +21,7 @@ CASES = (
   "linear_regression.py:tiny",
   "cnn.py:breastmnist,tiny",
   "resnet.py:pneumoniamnist,tiny",
+  "vit.py:breastmnist,tiny",
   "table.py:cleveland,tiny",
   "table.py:wisconsin_original,mlp,tiny",
   "bert_pretrain.py:tiny",
@@ -28,7 +29,7 @@ CASES = (
   "bert_finetune.py:medical_abstracts,frozen,tiny",
   "text_rnn.py:bc5cdr_disease,gru,tiny",
 )
-OWN = ("own_images.py", "own_table.py")
+OWN = ("own_images.py", "own_iob.py", "own_table.py", "own_text.py")
 
 
 @pytest.fixture(scope="module")

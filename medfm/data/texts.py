@@ -185,6 +185,7 @@ def dataset(
     task=task,
     classes=own.classes,
     counts=counts,
+    **_moments(own.splits["train"], task),
     vocabulary=token.vocabulary,
     special=token.special,
     tokenizer=token.sha256,
@@ -407,9 +408,21 @@ def _same_arrays(parts: dict[str, Split]) -> None:
       parts[name] = dataclasses.replace(split, arrays=arrays)
 
 
+def _moments(split: Split, task: Task) -> dict[str, tuple]:
+  """Of a regression's targets, over the training texts."""
+  if task != "regression":
+    return {}
+  label = np.asarray(split.arrays["label"], np.float64)
+  return {
+    "target_mean": tuple(label.mean(0).tolist()),
+    "target_std": tuple(label.std(0).tolist()),
+    "units": ("",) * label.shape[1],
+  }
+
+
 def _counts(split: Split, task: Task, classes: tuple[str, ...]):
   """Training texts per class, positives per label, words per tag."""
-  if "label" not in split.arrays:
+  if "label" not in split.arrays or task == "regression":
     return ()
   label = np.asarray(split.arrays["label"])
   if "document" in split.arrays and task != "tokens":

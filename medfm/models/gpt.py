@@ -100,7 +100,9 @@ class GPT(nn.Module):
     result = {"tokens": x, "embedding": embedding}
     if self.outputs:
       y = Dropout(self.dropout)(embedding, batch["id"], train=train)
-      head = nn.Dense(self.outputs, kernel_init=_normal, name="head")
+      head = nn.Dense(
+        self.outputs, use_bias=False, kernel_init=_normal, name="head"
+      )
       result["logits"] = head(y)
     return result
 

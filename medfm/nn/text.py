@@ -44,7 +44,7 @@ def text(batch: Batch, *, vocabulary: int, length: int = 0) -> Text:
   if length and tokens.shape[1] > length:
     raise UserError(
       f"rows have {tokens.shape[1]} tokens and the model's positions end at "
-      f"{length}: cut texts into windows or set model.length"
+      f"{length}: lower data.length to it or set model.length"
     )
   count = jnp.arange(tokens.shape[1], dtype=jnp.int32)[None]
   count = jnp.broadcast_to(count, tokens.shape)

@@ -22,14 +22,16 @@ def backbone(info: Info, model: Callable, *, outputs: int) -> nn.Module:
 
   model: a module's class with its configuration bound. It receives `outputs`
     and, only where the data has categorical columns, `levels`, or where it
-    has tokens, `vocabulary`.
+    has tokens, `vocabulary`: the data's, or its own where that is larger.
   """
   settings: dict[str, Any] = {}
   if info.categorical:
     levels = tuple(len(values) for values in info.categorical.values())
     settings["levels"] = levels
   if info.vocabulary:
-    settings["vocabulary"] = info.vocabulary
+    # Public weights may have rows beyond the tokenizer's last id.
+    own = getattr(model, "keywords", {}).get("vocabulary", 0)
+    settings["vocabulary"] = max(info.vocabulary, own)
   return model(outputs=outputs, **settings)
 
 

@@ -54,7 +54,7 @@ def masked_lm(
     )
   net = backbone(info, model, outputs=0)
   decoder = TiedDecoder(
-    info.vocabulary, getattr(net, "epsilon", 1e-12), next_sentence
+    net.vocabulary, getattr(net, "epsilon", 1e-12), next_sentence
   )
 
   def init(key, batch):

@@ -12,8 +12,8 @@ from medfm import tree
 from medfm.types import Info, Objective, UserError
 
 SCOPE = "lora"
-TRAINED = (r"(^|/)head/", r"^decoder/", r"^lora/")
-"""What is trained beside the adapters: heads and decoders."""
+TRAINED = (r"(^|/)(head|pooler)/", r"^decoder/", r"^lora/")
+"""What is trained beside the adapters: heads, poolers and decoders."""
 
 LR_RULES = (("|".join(TRAINED), 1.0), (".*", 0.0))
 """Freezes everything else; also as the optimizer's `lr_rules`, so that it

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.types import UserError
 from medfm.weights import hugging_face as hf
 from medfm.weights.mapping import SAME, Leaf, attention, dense, norm
 
@@ -33,7 +34,17 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
-  """config.json of a model; kind: what is on top of it."""
+  """config.json of a model; kind: what is on top of it.
+
+  Raises:
+    UserError: a variant that BERT's layout does not have.
+  """
+  if settings["pre_norm"]:
+    raise UserError("BERT's layout has no model of pre_norm=True")
+  if kind == "ForSequenceClassification" and settings["pooling"] != "cls":
+    raise UserError(
+      f"BERT's layout has no classifier of pooling={settings['pooling']}"
+    )
   return {theirs: settings[ours] for ours, theirs in _SIZES.items()} | {
     "model_type": TYPE,
     "architectures": [f"Bert{kind}"],

@@ -1,13 +1,14 @@
 """Weights that others trained, in; and ours as others read them, out."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import ml_collections
 from flax import linen as nn
 
-from medfm import tree
+from medfm import spec, tree
 from medfm.types import UserError
 from medfm.weights import (
   bert,
@@ -51,7 +52,7 @@ def read(path: Path, model: Callable | None = None) -> dict[str, Any]:
       settings.
   """
   tensors = _tensors(path)
-  layout, config = _layout(path, tensors)
+  layout, config = described(path, tensors)
   settings = layout.settings(config)
   _compare(path, settings, getattr(model, "keywords", {}))
   kind = (config.get("architectures") or ["Model"])[0]
@@ -65,9 +66,37 @@ def settings(path: Path) -> dict[str, Any]:
   Raises:
     UserError: no config.json that describes a model known here.
   """
-  layout, config = _layout(path, {})
+  layout, config = described(path)
   found = layout.settings(config)
-  return {k: v for k, v in found.items() if k not in ("channels", "vocabulary")}
+  return {key: value for key, value in found.items() if key != "channels"}
+
+
+def model(
+  path: str, among: Mapping[str, Callable], named: str = ""
+) -> tuple[str, ml_collections.ConfigDict]:
+  """The name, and the config entry, of the model that public weights are of.
+
+  among: name -> class of the models that would do.
+  named: the one that is wanted; "" takes what the weights have.
+
+  Raises:
+    UserError: no weights there, or those of a model that will not do.
+  """
+  place = Path(path).expanduser()
+  if not holds(place):
+    there = "is no file of weights" if place.exists() else "does not exist"
+    raise UserError(
+      f"weights={path}: {there}; expected a folder with config.json and "
+      f"{safetensors_file.NAME} or {_TORCH[0]}, or such a file"
+    )
+  layout, _ = described(place)
+  fitting = [k for k, v in among.items() if _MODELS.get(v.__name__) is layout]
+  if not fitting or named not in ("", fitting[0]):
+    raise UserError(
+      f"weights={path}: are of the kind {layout.TYPE!r}, not of "
+      f"{named or ' or '.join(among)}"
+    )
+  return fitting[0], spec.bind(among[fitting[0]], **settings(place))
 
 
 def write(
@@ -76,6 +105,8 @@ def write(
   model: nn.Module,
   *,
   shard_bytes: int = 5 * 10**9,
+  classes: Sequence[str] = (),
+  notes: Mapping[str, Any] = {},
 ) -> list[str]:
   """Writes variables in the Hugging Face layout; returns the tensors' names.
 
@@ -83,6 +114,8 @@ def write(
     variables: as objectives have them, {"params": {"model": ...}, ...}.
     model: the module of those variables.
     shard_bytes: a larger model is cut into shards.
+    classes: the names of the head's outputs.
+    notes: further entries of config.json.
 
   Raises:
     UserError: a model or a leaf for which there is no such layout.
@@ -100,11 +133,41 @@ def write(
   kind = layout.kind(variables["params"])
   config = layout.config(chosen, kind)
   tensors = mapping.exported(layout.leaves(chosen, kind), variables)
-  config |= _classes(tensors)
+  config |= {**_classes(tensors, classes), **notes}
   if layout is resnet:
     tensors = resnet.completed(tensors)
   safetensors_file.write(folder, tensors, config, shard_bytes=shard_bytes)
   return list(tensors)
+
+
+def described(
+  path: Path, tensors: Mapping[str, Any] | None = None
+) -> tuple[Any, dict[str, Any]]:
+  """The layout of public weights, and their config.
+
+  tensors: of the file, where they have been read; torchvision's and timm's
+    describe themselves.
+  """
+  folder = path.parent if path.is_file() else path
+  config: dict[str, Any] = {}
+  if (folder / "config.json").is_file():
+    config = safetensors_file.read_config(folder)
+  kind = config.get("model_type")
+  if kind in LAYOUTS:
+    return LAYOUTS[kind], config
+  if kind is None:
+    guess = resnet.inferred(_tensors(path) if tensors is None else tensors)
+    if guess is not None:
+      return resnet, {**config, **guess}
+  if not config:
+    raise UserError(
+      f"{folder} has no config.json, which would say what model its weights "
+      "are of"
+    )
+  raise UserError(
+    f"{folder / 'config.json'} says model_type={kind!r}; known here are "
+    f"{', '.join(LAYOUTS)}"
+  )
 
 
 def _tensors(path: Path) -> dict[str, Any]:
@@ -135,23 +198,6 @@ def _torch_shards(folder: Path) -> dict[str, Any]:
   return found
 
 
-def _layout(path: Path, tensors: Mapping[str, Any]) -> tuple[Any, dict]:
-  """The layout of a file, and its config."""
-  folder = path.parent if path.is_file() else path
-  config: dict[str, Any] = {}
-  if (folder / "config.json").is_file():
-    config = safetensors_file.read_config(folder)
-  if config.get("model_type") in LAYOUTS:
-    return LAYOUTS[config["model_type"]], config
-  guess = resnet.inferred(tensors)
-  if guess is not None:
-    return resnet, guess
-  raise UserError(
-    f"{folder / 'config.json'} says model_type="
-    f"{config.get('model_type')!r}; known here are {', '.join(LAYOUTS)}"
-  )
-
-
 def _compare(path: Path, theirs: Mapping, ours: Mapping) -> None:
   for key in _UNSEEN:
     if key in theirs and key in ours and theirs[key] != ours[key]:
@@ -177,11 +223,20 @@ def _sizes(variables: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict:
   return {"hidden": chosen["hidden"] or 4 * chosen["width"]}
 
 
-def _classes(tensors: Mapping[str, Any]) -> dict[str, Any]:
+def note(path: Path, content: Mapping[str, Any]) -> None:
+  """Writes a JSON file beside the weights."""
+  path.write_text(json.dumps(dict(content), indent=2) + "\n")
+
+
+def _classes(
+  tensors: Mapping[str, Any], classes: Sequence[str]
+) -> dict[str, Any]:
   """Names for the outputs of a head; without them there would be two."""
-  for name in ("classifier.bias", "classifier.1.bias"):
+  for name in ("classifier.bias", "classifier.1.bias", "score.weight"):
     if name in tensors:
-      names = {str(i): f"LABEL_{i}" for i in range(len(tensors[name]))}
+      count = len(tensors[name])
+      given = list(classes) or [f"LABEL_{i}" for i in range(count)]
+      names = {str(i): label for i, label in enumerate(given)}
       return {
         "id2label": names,
         "label2id": {label: int(i) for i, label in names.items()},

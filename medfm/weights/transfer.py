@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -34,6 +34,20 @@ class Account:
       f"  fresh  {some(self.fresh)}\n"
       f"  unused {some(self.unused)}"
     )
+
+
+def together(accounts: Mapping[str, Account]) -> Account:
+  """One account of several collections, whose names stand before all paths
+  but those of `params`."""
+
+  def all_of(kind):
+    return tuple(
+      path if name == "params" else f"{name}/{path}"
+      for name, account in accounts.items()
+      for path in getattr(account, kind)
+    )
+
+  return Account(*map(all_of, ("loaded", "fresh", "unused")))
 
 
 def transferred(

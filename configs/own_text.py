@@ -1,0 +1,107 @@
+"""Learn from your own texts, without writing code.
+
+      python launch.py --config=configs/own_text.py \
+        --config.data.path=notes.csv --config.data.label=diagnosis \
+        --config.data.document=patient
+Then:  python launch.py --mode=predict --workdir=runs/own_text --input=new.csv
+
+CSV, TSV or JSON lines. From public weights in the Hugging Face layout, BERT's
+or GPT-2's, whose settings and tokenizer are taken with them:
+
+      python launch.py --config=configs/own_text.py:weights=models/BiomedBERT \
+        --config.data.path=notes.csv --config.data.label=diagnosis
+
+Models: bert, gpt, rnn. Tasks: multiclass, multilabel, regression. With lora
+only adapters and the head are trained. Sizes: full, tiny.
+"""
+
+from medfm import optim, setup
+from medfm.data import tokenizers
+from medfm.data.datasets import own_text
+from medfm.models import bert, gpt, rnn
+from medfm.objectives import classify, lora, regress
+from medfm.spec import bind, spec
+from medfm.variants import variants
+from medfm.weights import public
+
+OBJECTIVES = {
+  "multiclass": classify.multiclass,
+  "multilabel": classify.multilabel,
+  "regression": regress.regression,
+}
+MODELS = {"bert": bert.Bert, "gpt": gpt.GPT, "rnn": rnn.RNN}
+SELECT = {"multiclass": "auroc", "multilabel": "auroc", "regression": "r2"}
+
+
+def get_config(arg: str = ""):
+  chosen = variants(
+    arg,
+    model=("", *MODELS),
+    task=tuple(OBJECTIVES),
+    adapt=("all", "lora"),
+    size=("full", "tiny"),
+    weights=(),
+  )
+  task, weights = chosen["task"], chosen["weights"]
+  tiny = chosen["size"] == "tiny"
+  if weights:
+    _, model = public.model(weights, MODELS, chosen["model"])
+    tokenizer = bind(tokenizers.loaded, path=weights)
+  else:
+    model, tokenizer = fresh(chosen["model"] or "bert", tiny)
+  objective = bind(OBJECTIVES[task], model=model)
+  if chosen["adapt"] == "lora":
+    objective = bind(lora.lora, objective=objective)
+  return spec(
+    setup.Run,
+    name="own_text",
+    description="Your own texts.",
+    data=bind(
+      own_text.own_text,
+      path="",
+      label=("label",),
+      task=task,
+      tokenizer=tokenizer,
+      length=min(64 if tiny else 256, model.get("length", 256)),
+    ),
+    objective=objective,
+    optimizer=bind(
+      optim.optimizer,
+      name="adamw",
+      lr=5e-4 if not weights or chosen["adapt"] == "lora" else 3e-5,
+      schedule="linear",
+      warmup=0.1,
+      weight_decay=1e-2,
+      lr_rules=lora.LR_RULES if chosen["adapt"] == "lora" else (),
+    ),
+    batch_size=8 if tiny else 16,
+    epochs=5 if weights else 20,
+    steps=4 if tiny else 0,
+    evaluate_every=2 if tiny else 0,
+    log_every=2 if tiny else 10,
+    sampling="length",
+    init_from=weights,
+    # A language model's file may lack the pooler, and have a decoder.
+    init_fresh=(r"(^|/)(head|pooler)/", "^lora/"),
+    select=SELECT[task],
+    baselines=()
+    if task == "regression"
+    else ("majority", "tfidf_logistic_regression"),
+    replicates=50 if tiny else 1000,
+  )
+
+
+def fresh(name: str, tiny: bool):
+  """A model from scratch, and the tokenizer to learn for it."""
+  width, depth = (16, 1) if tiny else (256, 4)
+  tokenizer = tokenizers.byte_bpe if name == "gpt" else tokenizers.wordpiece
+  small = {"width": width, "depth": depth, "heads": 4}
+  models = {
+    "bert": small,
+    "gpt": small,
+    "rnn": {"width": width},
+  }
+  return (
+    bind(MODELS[name], **models[name]),
+    bind(tokenizer, vocabulary=600 if tiny else 8192),
+  )

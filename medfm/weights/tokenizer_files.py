@@ -1,0 +1,72 @@
+"""A run's tokenizer as files that `transformers` loads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from medfm.data import sequences
+from medfm.data.tokenizers import Tokenizer
+from medfm.types import Info
+from medfm.weights import public
+
+_ROLES = ("pad", "unk", "cls", "sep", "mask", "bos", "eos")
+
+
+def write(folder: Path, text: str, info: Info, *, length: int) -> None:
+  """Writes tokenizer.json, tokenizer_config.json and, of WordPiece, vocab.txt.
+
+  Read by `transformers` it cuts a text as the run did, and puts the same
+  tokens before and after it.
+
+  text: of the run's tokenizer.json.
+  length: the model's positions; 0 for any.
+  """
+  own = Tokenizer(text)
+  special = {
+    role: own.token(own.special[role]) for role in _ROLES if role in own.special
+  }
+  bert = "cls" in special and "sep" in special
+  if bert or info.task != "none":
+    text = _with_ends(text, own)
+  (folder / "tokenizer.json").write_text(text, encoding="utf-8")
+  inputs = ["input_ids", "attention_mask"]
+  settings: dict[str, Any] = {
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    # A text that spells out "[SEP]" says the word and does not end there.
+    "split_special_tokens": True,
+    "model_input_names": [*inputs, "token_type_ids"] if bert else inputs,
+    **{f"{role}_token": token for role, token in special.items()},
+  }
+  if length:
+    settings["model_max_length"] = length
+  content = json.loads(text)
+  normalizer = content.get("normalizer") or {}
+  if "lowercase" in normalizer:
+    settings["do_lower_case"] = normalizer["lowercase"]
+  public.note(folder / "tokenizer_config.json", settings)
+  if content["model"].get("type") == "WordPiece":
+    tokens = [own.token(index) for index in range(own.vocabulary)]
+    if all(tokens):
+      (folder / "vocab.txt").write_text(
+        "\n".join(tokens) + "\n", encoding="utf-8"
+      )
+  if "pad" not in special:
+    print(
+      "the tokenizer has no padding token: fill rows on the right with token 0"
+    )
+
+
+def _with_ends(text: str, own: Tokenizer) -> str:
+  """The JSON with the tokens around a text that `data.sequences` puts there."""
+  from tokenizers import Tokenizer as Inner
+  from tokenizers import processors
+
+  ids = sequences.ends(own)
+  first, last = (own.token(index) for index in ids)
+  inner = Inner.from_str(text)
+  inner.post_processor = processors.TemplateProcessing(
+    single=f"{first} $A {last}",
+    pair=f"{first} $A {last} $B:1 {last}:1",
+    special_tokens=list({first: ids[0], last: ids[1]}.items()),
+  )
+  return inner.to_str()

@@ -1,0 +1,133 @@
+"""From a folder that others published to a trained run and back again."""
+
+import csv
+import pathlib
+
+import numpy as np
+import pytest
+
+from medfm import command, export, predict, study
+from medfm import step as steps
+from medfm.objectives.backbone import backbone
+from medfm.types import Folders
+from medfm.weights import public
+from tests.weights import folders as made
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+  """A folder with the data, the public weights and a cache for them all."""
+  place = tmp_path_factory.mktemp("public")
+  made.notes(place / "notes.csv")
+  made.sentences(place / "train.iob")
+  made.scans(place / "scans")
+  for kind in made.MODELS:
+    made.public_folder(kind, place / kind)
+  return place
+
+
+def run(here, place, argument, *overrides):
+  config = command.config(str(ROOT / "configs" / argument), overrides)
+  return study.study(config, place, Folders(None, str(here / "cache")))
+
+
+NOTES = ("data.text=note", "data.label=diagnosis")
+CASES = {
+  "bert": ("own_text.py", NOTES, "notes.csv"),
+  "gpt": ("own_text.py", NOTES, "notes.csv"),
+  "bert,multilabel": (
+    "own_text.py",
+    ("data.text=note", "data.label=sick,urgent"),
+    "notes.csv",
+  ),
+  "bert,regression": (
+    "own_text.py",
+    ("data.text=note", "data.label=days"),
+    "notes.csv",
+  ),
+  "bert,lora": ("own_text.py", NOTES, "notes.csv"),
+  "bert ": ("own_iob.py", (), "train.iob"),
+  "vit": ("own_images.py", (), "scans"),
+  "resnet": ("own_images.py", (), "scans"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_public_weights_are_fine_tuned_and_come_out_again(
+  case, here, tmp_path, capsys
+):
+  config, overrides, data = CASES[case]
+  kind, *words = case.strip().split(",")
+  argument = ",".join([f"{config}:tiny", *words, f"weights={here / kind}"])
+  place = tmp_path / "run"
+  results = run(here, place, argument, f"data.path={here / data}", *overrides)
+  told = results["stages"]["train"]["init"]
+  said = capsys.readouterr().out
+  check_account(told, said, here / kind)
+  check_predictions(place, here, data, tmp_path)
+  check_export(place, tmp_path / "out")
+
+
+def check_account(told, said, folder):
+  """Every leaf of the file and of the model is told once."""
+  assert f"weights from {folder}" in said
+  for name in ("loaded", "fresh", "unused"):
+    assert f"{name}" in said
+  assert told["from"] == str(folder)
+  assert len(told["loaded"]) > 20
+  assert all(
+    any(part in path for part in ("head/", "pooler/", "lora/"))
+    for path in told["fresh"]
+  )
+  variables = public.read(folder)
+  known = {
+    path if top == "params" else f"{top}/{path}"
+    for top in variables
+    for path in study.trees.paths(variables[top])
+  }
+  assert known == set(told["loaded"]) | set(told["unused"])
+
+
+def check_predictions(place, here, data, tmp_path):
+  new = here / data
+  if data == "train.iob":
+    new = tmp_path / "new.txt"
+    new.write_text("she takes aspirin daily\nno asthma\n")
+  written = predict.predict(place, None, str(new), str(tmp_path / "new.csv"))
+  rows = list(csv.DictReader(written.open()))
+  assert len(rows) > 1
+  if data == "train.iob":
+    assert [len(row["predicted"].split()) for row in rows] == [4, 2]
+
+
+def check_export(place, out):
+  """What is read back computes what the run computes."""
+  export.export(place, None, str(out))
+  (run,) = study.chosen(place, None).values()
+  info, variables = (
+    study.read_info(place),
+    steps.variables(study.weights(place)),
+  )
+  batch = {"image": np.ones((2, 32, 32, 3), np.uint8), "id": np.arange(2)}
+  if info.vocabulary:
+    tokens = np.arange(24, dtype=np.int32).reshape(2, 12)
+    batch = {"tokens": tokens, "segment": np.ones_like(tokens)}
+    batch |= {"positions": tokens % 12, "id": np.arange(2)}
+  expected = run.objective(info).predict(variables, batch)
+  model = study.inner_model(run.objective)
+  again = public.read(out, model)
+  assert "unread" not in again["params"]
+  plain = run.objective
+  if "objective" in plain.keywords:
+    plain = plain.keywords["objective"]
+  found = plain(info).predict(again, batch)
+  key = "probs" if "probs" in expected else "value"
+  if info.task == "regression":  # The file gives raw units by itself.
+    net = backbone(info, model, outputs=1)
+    own = {"params": again["params"]["model"]}
+    value = net.apply(own, batch)["logits"]
+    np.testing.assert_allclose(value, expected["value"], atol=1e-4)
+  else:
+    np.testing.assert_allclose(found[key], expected[key], atol=1e-5)
