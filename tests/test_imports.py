@@ -18,7 +18,7 @@ LAYERS = (
   ("scoring",),
   ("train", "report"),
   ("study",),
-  ("evaluate", "predict", "grid"),
+  ("evaluate", "predict", "generate", "grid"),
 )
 WITHOUT_JAX = (
   "types",
