@@ -1,10 +1,11 @@
-"""MedFM's one command: pre-train, fine-tune, evaluate, predict, export.
+"""MedFM's one command: train, evaluate, predict, generate, export.
 
 python launch.py --config=configs/quickstart.py
 python launch.py --config=configs/resnet.py:breastmnist,fast --config.seed=1
 python launch.py --mode=evaluate --workdir=runs/resnet-breastmnist-fast
 python launch.py --mode=predict --workdir=runs/own_table --input=new.csv
 python launch.py --mode=export --workdir=runs/own_text --output=mine
+python launch.py --mode=generate --workdir=runs/gpt_pretrain --input=prompts.txt
 python launch.py --grid=experiments/optimizers_activations.py --jobs=2
 python launch.py --sweep --config=configs/cnn.py --config.seed=0,1,2
 
@@ -137,6 +138,17 @@ def _export(given: flags.FlagValues, overrides: list[str]) -> None:
   export.export(place, given.stage, given.output, alone=given.adapters)
 
 
+def _generate(given: flags.FlagValues, overrides: list[str]) -> None:
+  if not given.input or overrides:
+    _fail("generate takes --workdir and --input, and no --config settings")
+  place = _workdir(given)
+  from medfm import generate, setup
+
+  chosen = generate.sampling(given.sampling)
+  setup.compilation_cache(setup.folders(given.data_dir))
+  generate.generate(place, given.stage, given.input, given.output, chosen)
+
+
 def _workdir(given: flags.FlagValues) -> pathlib.Path:
   if given.workdir:
     return pathlib.Path(given.workdir)
@@ -157,6 +169,7 @@ MODES = {
   "evaluate": _evaluate,
   "predict": _predict,
   "export": _export,
+  "generate": _generate,
 }
 
 flags.DEFINE_string("config", None, "FILE[:variant]: a config, or config.json.")
@@ -164,10 +177,11 @@ flags.DEFINE_string("workdir", None, "Where the run lives; runs/<config>.")
 flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
 flags.DEFINE_bool("print_config", False, "Print every knob and stop.")
 flags.DEFINE_string("data_dir", None, "Raw files; default $MEDFM_DATA_DIR.")
-flags.DEFINE_string("input", None, "predict: an image, a folder, or a CSV.")
-flags.DEFINE_string("output", None, "predict: a CSV, export: a folder.")
+flags.DEFINE_string("input", None, "predict, generate: the new file or folder.")
+flags.DEFINE_string("output", None, "predict, generate, export: what to write.")
 flags.DEFINE_bool("adapters", False, "export: LoRA's adapters alone.")
-flags.DEFINE_string("stage", None, "evaluate, predict, export: a stage.")
+flags.DEFINE_string("stage", None, "All modes but train: a study's stage.")
+flags.DEFINE_string("sampling", "", "generate: new=64,temperature=0.8,seed=0.")
 flags.DEFINE_string("on", None, "evaluate: a config whose data to use.")
 flags.DEFINE_string("grid", None, "FILE[:words]: an experiment to run.")
 flags.DEFINE_bool("sweep", False, "Settings may be lists: --config.a=1,2.")

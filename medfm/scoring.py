@@ -11,6 +11,7 @@ from medfm.evals import (
   baselines,
   paired,
   probes,
+  prompts,
   scores,
   thresholds,
   words,
@@ -185,11 +186,21 @@ def _entry(run, info, name, split, outputs, chosen) -> dict[str, Any]:
     for model in outputs
     if model
   }
-  return {
+  entry = {
     **scored(""),
     "sha256": splits.sha256(split),
     "baselines": rivals,
   }
+  if prompts.PLAIN in outputs[""][name]:
+    entry["prompts"] = prompts.table(
+      info,
+      split.arrays["label"],
+      outputs[""][name],
+      patients=split.patients,
+      replicates=run.replicates,
+      seed=run.seed,
+    )
+  return entry
 
 
 def _scored(run, info, split, outputs, chosen, *, replicates) -> dict[str, Any]:

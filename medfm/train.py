@@ -175,6 +175,10 @@ def _loop(
     if scalars["skipped_in_row"] >= run.skip_limit:
       _stop_diverged(metrics.path.parent, step, scalars, job)
 
+  if not total and saved.newest() is None:
+    scores = scoring.quick(parts, steps.variables(state), job.data)
+    metrics.write(0, scores)
+    saved.save(0, state, notes)  # What is evaluated, and read by others.
   with Watch() as watch:
     for k, batch in loader.prefetched(job.batches, first, total, threads):
       state, scalars = parts.step(state, setup.placed(parts, batch))

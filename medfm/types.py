@@ -98,6 +98,10 @@ class Info:
   special: role (pad, cls, sep, mask, unk, bos, eos) -> token id; a role that
     the tokenizer does not have is absent.
   tokenizer: the hash of the tokenizer's file, "" where there is none.
+  prompts: what stands around a text whose label a causal model is asked for,
+    as lists of token ids: `shots` (what precedes it, one for each prompt),
+    `answers` (one for each class) and `content_free` (texts that say
+    nothing); and `names` of the prompts. {} where nothing is asked.
   """
 
   name: str
@@ -116,6 +120,7 @@ class Info:
   vocabulary: int = 0
   special: dict[str, int] = dataclasses.field(default_factory=dict)
   tokenizer: str = ""
+  prompts: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

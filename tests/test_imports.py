@@ -18,7 +18,7 @@ LAYERS = (
   ("scoring",),
   ("train", "report"),
   ("study",),
-  ("evaluate", "predict", "export", "grid"),
+  ("evaluate", "predict", "generate", "export", "grid"),
 )
 WITHOUT_JAX = (
   "types",

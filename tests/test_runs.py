@@ -28,6 +28,8 @@ CASES = (
   "bert_pretrain.py:next_sentence,tiny",
   "bert_finetune.py:medical_abstracts,frozen,tiny",
   "text_rnn.py:bc5cdr_disease,gru,tiny",
+  "gpt_pretrain.py:tiny",
+  "gpt_prompt.py:pubmedqa,tiny",
 )
 OWN = ("own_images.py", "own_iob.py", "own_table.py", "own_text.py")
 

@@ -76,7 +76,7 @@ def texts(
       columns = {} if pair is None else {"token_type": side}
       pieces.append(Piece(tokens, columns))
       source.append(index)
-  changes = _windowed(source, len(first))
+  changes = windowed(source, len(first))
   if cropped:
     what = "long sentences reduced to the part around both entities"
     changes.append({"what": what, "count": cropped})
@@ -125,7 +125,7 @@ def words(
   return Rows(
     packing.padded(pieces, length),
     np.array(source),
-    _windowed(source, len(sentences)),
+    windowed(source, len(sentences)),
   )
 
 
@@ -177,7 +177,8 @@ def _check_room(
     )
 
 
-def _windowed(source: Sequence[int], n: int) -> list[dict[str, Any]]:
+def windowed(source: Sequence[int], n: int) -> list[dict[str, Any]]:
+  """For the data card: how many of n texts have several rows of `source`."""
   windows = np.bincount(source, minlength=n)
   long = windows > 1
   if not long.any():

@@ -178,7 +178,7 @@ def dataset(
       split, token, task, own.classes, around_markers, **settings
     )
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
-  _same_arrays(parts)
+  same_arrays(parts)
   counts = _counts(parts["train"], task, own.classes)
   info = Info(
     name=name,
@@ -299,6 +299,22 @@ def tokenised(
   return own
 
 
+def of_rows(split: Split, rows: sequences.Rows) -> Split:
+  """The split whose rows are those that its texts became."""
+  arrays = dict(rows.arrays)
+  if "label" in split.arrays:
+    arrays["label"] = np.asarray(split.arrays["label"])[rows.source]
+  if len(rows.source) > len(split):
+    arrays["document"] = rows.source.astype(np.int32)
+  own = split.take(rows.source)
+  names = sequences.numbered(split.ids, rows.source)
+  # Windows of a text resample together, whoever wrote it.
+  patients = own.patients
+  if patients is None and "document" in arrays:
+    patients = np.array(own.ids, str)
+  return dataclasses.replace(own, arrays=arrays, ids=names, patients=patients)
+
+
 def content(*strings: str) -> str:
   """A name for what texts say, whatever their case, spaces and punctuation."""
   letters = [
@@ -364,21 +380,7 @@ def _tokenised(
       around_markers=around_markers,
       **settings,
     )
-  arrays = dict(rows.arrays)
-  if "label" in columns:
-    arrays["label"] = np.asarray(columns["label"])[rows.source]
-  if len(rows.source) > len(split):
-    arrays["document"] = rows.source.astype(np.int32)
-  own = split.take(rows.source)
-  names = sequences.numbered(split.ids, rows.source)
-  # Windows of a text resample together, whoever wrote it.
-  patients = own.patients
-  if patients is None and "document" in arrays:
-    patients = np.array(own.ids, str)
-  return (
-    dataclasses.replace(own, arrays=arrays, ids=names, patients=patients),
-    rows.changes,
-  )
+  return of_rows(split, rows), rows.changes
 
 
 def _tag_numbers(tags, classes: tuple[str, ...], names) -> list | None:
@@ -397,7 +399,7 @@ def _tag_numbers(tags, classes: tuple[str, ...], names) -> list | None:
   return found
 
 
-def _same_arrays(parts: dict[str, Split]) -> None:
+def same_arrays(parts: dict[str, Split]) -> None:
   """Gives every split `document` where one of them has it."""
   if not any("document" in split.arrays for split in parts.values()):
     return

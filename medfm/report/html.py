@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from medfm.report import gallery, papers, sections, style, summary
+from medfm.report import (
+  gallery,
+  papers,
+  prompting,
+  sections,
+  style,
+  summary,
+)
 from medfm.report.gallery import Plate
 from medfm.report.markup import Markup, join, tag
 from medfm.report.reading import Run, Stage, read
@@ -106,7 +113,9 @@ def _body(run: Run, plates, beside, exact):
 
 def _stage(stage: Stage, plates, count: int, first: bool) -> Markup:
   """One stage's results; folded where it is not the one the run is about."""
-  content = sections.stage_results(stage, plates)
+  content = join(
+    (prompting.section(stage), sections.stage_results(stage, plates))
+  )
   if count == 1:
     return join((tag("h2", "Results"), content))
   if first:

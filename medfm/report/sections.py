@@ -18,12 +18,11 @@ def overview(run: Run) -> Markup:
     result = stage.splits.get(split, {})
     metrics = result.get("metrics") or {}
     state = "finished" if stage.finished else "not finished"
-    share = stage.result.get("label_fraction")
     rows.append(
       (
         stage.name,
         state,
-        f"{100 * share:.3g} %" if share is not None else "",
+        _labels(stage),
         (stage.origin or "fresh") if stage.finished else "",
         f"{split}, n = {result.get('n', 0):,}" if split else "",
         join(
@@ -39,6 +38,15 @@ def overview(run: Run) -> Markup:
       table(header, rows, numbers_from=9),
     )
   )
+
+
+def _labels(stage: Stage) -> str:
+  """How many labels a stage has learnt from, or has been shown."""
+  asked = (stage.data.get("card") or {}).get("prompts")
+  if asked and not stage.result.get("steps"):
+    return f"{len(next(iter(asked['shots'].values())))} a prompt"
+  share = stage.result.get("label_fraction")
+  return f"{100 * share:.3g} %" if share is not None else ""
 
 
 def stage_results(stage: Stage, plates: Sequence[Plate]) -> Markup:

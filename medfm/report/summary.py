@@ -129,8 +129,19 @@ def _trained(stage: Stage) -> str:
     )
   name = stage.data.get("name") or "its data"
   made_up = "synthetic data set" if synthetic(stage) else "data set"
+  called = f"A model{f' ({model})' if model else ''}{size}"
+  asked = (stage.data.get("card") or {}).get("prompts")
+  if asked and not stage.result.get("steps"):
+    shots = next(iter(asked["shots"].values()))
+    count = wording.count(len(asked["shots"]), "prompts")
+    each = f" of {wording.count(len(shots), 'labelled examples')} each"
+    return (
+      f"{called} was not trained further{start} and was asked by {count}"
+      f"{each if shots else ' without examples'} to {_question(stage)} in the "
+      f"{made_up} {name}."
+    )
   return (
-    f"A model{f' ({model})' if model else ''}{size} was trained{steps}{start} "
+    f"{called} was trained{steps}{start} "
     f"to {_question(stage)} in the {made_up} {name}{used}."
   )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from medfm.report import wording
+from medfm.report import prompting, wording
 
 _HEADER = (
   "stage",
@@ -65,6 +65,9 @@ def _stage(name: str, stage: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
           wording.interval(found["metrics"][metric]),
           wording.interval(differences.get(metric), signed=True),
         )
+    if split == "test" or "test" not in stage["splits"]:
+      for what, title, value, difference in prompting.lines(result):
+        yield what, split, "", title, value, difference
 
 
 def _comparisons(results, stages) -> Iterator[tuple[str, ...]]:

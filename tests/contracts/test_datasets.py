@@ -32,6 +32,7 @@ TEXTS = {
   "hallmarks_of_cancer",
   "iob",
   "medical_abstracts",
+  "prompted",
   "pubmed_rct",
   "pubmedqa",
   "sentence_pairs",

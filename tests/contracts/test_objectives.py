@@ -23,6 +23,7 @@ from medfm.objectives.classify import multiclass, multilabel
 from medfm.objectives.language import causal_lm, masked_lm, token_labels
 from medfm.objectives.lora import lora
 from medfm.objectives.masked_features import masked_features
+from medfm.objectives.prompted import prompted
 from medfm.objectives.regress import regression
 from medfm.types import Info, Objective
 from tests.objectives import toy
@@ -85,6 +86,12 @@ CASES = {
     causal_lm,
     functools.partial(GPT, heads=2, **_TEXT),
     toy.text,
+    True,
+  ),
+  "prompted": (
+    prompted,
+    functools.partial(GPT, heads=2, **_TEXT),
+    toy.prompted,
     True,
   ),
   "token_labels": (

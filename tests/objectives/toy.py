@@ -1,5 +1,7 @@
 """Toy data sets of every task, eight rows each."""
 
+import dataclasses
+
 import numpy as np
 
 from medfm.types import Info
@@ -123,3 +125,16 @@ def token_labels():
   label[:, 0] = -1
   info = text_info("tokens", classes=("O", "B-x", "I-x"))
   return info, {**batch, "label": label.astype("int32")}
+
+
+PROMPTS = {
+  "names": ["draw 1, order 1", "draw 1, order 2"],
+  "shots": [[1, 4, 9, 5, 11], [1, 5, 11, 4, 9, 7, 2]],
+  "answers": [[9], [10, 12, 4], [11, 6]],
+  "content_free": [[5, 13], [13]],
+}
+
+
+def prompted():
+  info, batch = text_classes()
+  return dataclasses.replace(info, prompts=PROMPTS), batch

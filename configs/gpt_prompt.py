@@ -1,0 +1,148 @@
+"""What does a causal model say of a text when it is only asked?
+
+A GPT gets a text, perhaps after a few labelled ones (shots), and the class
+whose name it finds likeliest to follow is the answer; nothing is trained on
+the labels. The report shows every prompt's score and their spread, with and
+without contextual calibration (Zhao et al. 2021), beside the majority class
+and TF-IDF with logistic regression on all training labels.
+
+Run:  python launch.py --config=configs/gpt_prompt.py:pubmedqa
+      python launch.py --config=configs/gpt_prompt.py:medical_abstracts
+      python launch.py --config=configs/gpt_prompt.py:pubmedqa,tiny  (seconds)
+With weights there are, a finished run of gpt_pretrain.py or a folder of public
+GPT-2 weights with its tokenizer.json, whose sizes are then those of the model:
+      python launch.py --config=configs/gpt_prompt.py:pubmedqa,gpt2 \
+        --config.stages.*.init_from=DIR \
+        --config.stages.*.data.tokenizer.path=DIR
+Sources: pretrain (the model of gpt_pretrain.py, as a first stage), modern and
+gpt2 (weights there are, of either layout; for other sizes set
+--config.stages.*.objective.model.width and the like). Sizes: full, tiny.
+"""
+
+from medfm import optim, setup
+from medfm.data import tokenizers
+from medfm.data.datasets import (
+  corpus,
+  medical_abstracts,
+  prompted,
+  pubmedqa,
+)
+from medfm.models import gpt
+from medfm.objectives import language
+from medfm.objectives import prompted as objectives
+from medfm.spec import bind, spec
+from medfm.variants import variants
+
+TASKS = {
+  "pubmedqa": {
+    "source": bind(pubmedqa.source),
+    "template": "Abstract: {pair}\nQuestion: {text}\nAnswer:",
+    "answers": (" no", " maybe", " yes"),
+  },
+  "medical_abstracts": {
+    "source": bind(medical_abstracts.source),
+    "template": "Abstract: {text}\nTopic:",
+  },
+}
+SHORT = {
+  "pubmedqa": {"template": "Question: {text}\nAnswer:", "room": 96},
+  "medical_abstracts": {"room": 256},
+}
+"""What makes a task tiny."""
+
+SHOTS = {"pubmedqa": (0, 1, 3), "medical_abstracts": (0, 1, 5)}
+SIZES = {
+  "modern": {"width": 192, "depth": 4, "heads": 6, "hidden": 512},
+  "gpt2": {"width": 768, "depth": 12, "heads": 12},
+  "tiny": {"width": 16, "depth": 1, "heads": 2},
+}
+MODERN = {"rotary": True, "norm": "rms", "gated": True, "activation": "silu"}
+
+
+def get_config(arg: str = ""):
+  chosen = variants(
+    arg,
+    task=tuple(TASKS),
+    source=("pretrain", "modern", "gpt2"),
+    size=("full", "tiny"),
+  )
+  task, source, tiny = (
+    chosen["task"],
+    chosen["source"],
+    chosen["size"] == "tiny",
+  )
+  layout = "gpt2" if source == "gpt2" else "modern"
+  length = 512 if tiny else 1024
+  model = bind(
+    gpt.GPT,
+    **SIZES["tiny" if tiny else layout],
+    **(MODERN if layout == "modern" else {}),
+    length=length,
+    dropout=0.0,
+  )
+  learnt = bind(tokenizers.byte_bpe, vocabulary=1024 if tiny else 4096)
+  sets = (task,) if tiny else corpus.SETS
+  stages = {}
+  if source == "pretrain":
+    stages["pretrain"] = _pretrain(model, learnt, sets, tiny)
+    tokenizer = bind(corpus.tokenizer, sets=sets, learnt=learnt)
+  else:
+    tokenizer = bind(tokenizers.loaded, path="")
+  for shots in (0, 1) if tiny else SHOTS[task]:
+    data = TASKS[task] | (SHORT[task] if tiny else {})
+    several = shots > 0
+    stages[f"shots_{shots}"] = spec(
+      setup.Run,
+      data=bind(
+        prompted.prompted,
+        **data,
+        shots=shots,
+        draws=2 if several else 1,
+        orders=3 if several else 1,
+        tokenizer=tokenizer,
+        length=length,
+      ),
+      objective=bind(objectives.prompted, model=model),
+      batch_size=16,
+      steps=0,
+      init_from="pretrain" if source == "pretrain" else "",
+      baselines=("majority", "tfidf_logistic_regression"),
+      replicates=50 if tiny else 1000,
+    )
+  asked = [name for name in stages if name != "pretrain"]
+  return spec(
+    setup.Study,
+    name=f"gpt_prompt-{task}",
+    description="What does a causal model say of a text when it is only asked?",
+    stages=stages,
+    compare=tuple((name, "shots_0") for name in asked[1:]),
+  )
+
+
+def _pretrain(model, learnt, sets, tiny):
+  """The stage that `gpt_pretrain.py` is."""
+  return spec(
+    setup.Run,
+    data=bind(
+      corpus.corpus, sets=sets, tokenizer=learnt, length=64 if tiny else 512
+    ),
+    objective=bind(language.causal_lm, model=model),
+    optimizer=bind(
+      optim.optimizer,
+      name="adamw",
+      lr=2e-3,
+      schedule="cosine",
+      warmup=0.1,
+      end_factor=0.1,
+      weight_decay=0.1,
+      decay_rules=((r"kernel$", 1.0), (".*", 0.0)),
+      clip_norm=1.0,
+    ),
+    batch_size=16,
+    steps=4 if tiny else 600,
+    evaluate_every=2 if tiny else 100,
+    checkpoint_every=2 if tiny else 100,
+    log_every=2 if tiny else 20,
+    select="-loss",
+    replicates=50 if tiny else 1000,
+  )

@@ -1,0 +1,186 @@
+"""Any labelled set of texts as prompts for a causal model.
+
+Zero-shot and few-shot classification: a text is followed by what each class
+is called, and the likeliest answer is the class (`objectives.prompted`).
+Shots are drawn from the training split alone.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from medfm.data import prompts, sequences, text_tables, texts, tokenizers
+from medfm.data.datasets import pubmedqa
+from medfm.data.sequences import TooLong
+from medfm.data.tokenizers import Tokenizer
+from medfm.types import Dataset, Folders, Info, Split, UserError
+
+CONTENT_FREE = ("N/A", "[MASK]", "")
+"""Texts that say nothing, of Zhao et al. 2021."""
+
+
+def prompted(
+  folders: Folders,
+  *,
+  source: Callable = pubmedqa.source,
+  template: str = "{text}\nAnswer:",
+  answers: tuple[str, ...] = (),
+  between: str = "\n\n",
+  shots: int = 0,
+  draws: int = 1,
+  orders: int = 1,
+  balanced: bool = True,
+  content_free: tuple[str, ...] = CONTENT_FREE,
+  tokenizer: Callable = tokenizers.byte_bpe,
+  length: int = 1024,
+  room: int = 256,
+  too_long: TooLong = "windows",
+  seed: int = 0,
+) -> Dataset:
+  """Texts of a set with one label each, as rows [N, room] of tokens.
+
+  source: gives the recorded texts and their card, as `pubmedqa.source` does.
+  template: how a text is written, with {text} and perhaps {pair}; the answer
+    follows it.
+  answers: what each class is said as, in the order of the classes; without
+    them a blank and the class's name.
+  between: follows the answer of each shot.
+  shots: labelled texts before the one to label. draws: sets of them; orders:
+    of each set, so that there are draws * orders prompts.
+  balanced: shots are of the classes in turn.
+  content_free: stand in place of a text for calibration.
+  length: of the model's rows: shots, `room` for the text, and answers.
+  too_long: a text with no room is read in windows, or is an error.
+  seed: of the shots; the split's is `source.seed`.
+  """
+  own, card = source(folders)
+  name = getattr(source, "func", source).__module__.rpartition(".")[2]
+  label = np.asarray(own.splits["train"].arrays.get("label"))
+  if label.ndim != 1:
+    raise UserError(f"{name} has no single label a text to ask for")
+  token = tokenizer(texts.plain(own.splits["train"]), folders)
+  said = tuple(answers) or tuple(f" {each}" for each in own.classes)
+  if len(said) != len(own.classes):
+    raise UserError(
+      f"answers has {len(said)} words, {name} the classes "
+      + ", ".join(own.classes)
+    )
+  settings = {"template": template, "room": room, "too_long": too_long}
+  found, notes = _prompts(
+    own.splits["train"], token, said, template, between, content_free,
+    shots=shots, draws=draws, orders=orders, balanced=balanced,
+    length=length, room=room, seed=seed,
+  )  # fmt: skip
+  parts, changes = {}, list(own.changes)
+  for part, split in own.splits.items():
+    parts[part], new = _rows(split, token, **settings)
+    changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
+  texts.same_arrays(parts)
+  info = Info(
+    name=name,
+    task="multiclass",
+    classes=own.classes,
+    counts=tuple(np.bincount(label, minlength=len(said)).tolist()),
+    vocabulary=token.vocabulary,
+    special=token.special,
+    tokenizer=token.sha256,
+    prompts=found,
+  )
+  content = json.dumps([own.fingerprint, token.sha256, settings, found])
+  return Dataset(
+    splits=parts,
+    info=info,
+    card={
+      **card,
+      "changes": changes,
+      "split": own.how,
+      "prompts": notes,
+      "tokenizer": token.card(),
+      "text": texts.measures(parts, token),
+      "fingerprint": hashlib.sha256(content.encode()).hexdigest(),
+    },
+    encode=functools.partial(
+      encoded, info=info, tokenizer=token.text, **settings
+    ),
+  )
+
+
+def encoded(
+  path: str,
+  info: Info,
+  *,
+  tokenizer: str,
+  template: str,
+  room: int,
+  too_long: TooLong = "windows",
+) -> Split:
+  """New texts to label: a .txt (one a line), CSV or JSON lines file.
+
+  Columns are `text` and, where the template has it, `pair`.
+  """
+  table = text_tables.read(path)
+  names = [name for name in prompts.FIELDS if f"{{{name}}}" in template]
+  strings = {name: np.array(table[name], object) for name in names}
+  for name in names:
+    for index, cell in enumerate(strings[name]):
+      if not cell:
+        raise table.error(index, name, "the text is empty")
+  return _rows(
+    Split(strings, np.array(texts.ids(table))),
+    Tokenizer(tokenizer),
+    template=template,
+    room=room,
+    too_long=too_long,
+  )[0]
+
+
+def _rows(
+  split: Split, token: Tokenizer, *, template: str, room: int, too_long: TooLong
+) -> tuple[Split, list[dict[str, Any]]]:
+  found = prompts.rows(
+    token, template, split.arrays, split.ids, room=room, too_long=too_long
+  )
+  return texts.of_rows(split, found), found.changes
+
+
+def _prompts(
+  train, token, said, template, between, content_free,
+  *, shots, draws, orders, balanced, length, room, seed,
+) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
+  """`Info.prompts`, and their part of the card."""
+  told = prompts.answers(token, said)
+  label = np.asarray(train.arrays["label"])
+  after = token.ids([between])[0]
+  bodies = prompts.written(token, template, train.arrays)
+  whole = [
+    np.concatenate([body.whole, told[max(k, 0)], after])
+    for body, k in zip(bodies, label, strict=True)
+  ]
+  chosen = prompts.drawn(
+    np.array([len(ids) for ids in whole]),
+    label,
+    shots=shots,
+    draws=draws,
+    orders=orders,
+    budget=prompts.fitting(length, room, told, shots),
+    balanced=balanced,
+    seed=seed,
+  )
+  opening = sequences.ends(token)[0]
+  nothing = {name: content_free for name in prompts.FIELDS}
+  free = prompts.written(token, template, nothing) if content_free else []
+  found = {
+    "names": chosen.names,
+    "shots": [
+      prompts.listed(prompts.prefix(opening, [whole[i] for i in each]))
+      for each in chosen.shots
+    ],
+    "answers": [prompts.listed(ids) for ids in told],
+    "content_free": [prompts.listed(each.whole) for each in free],
+  }
+  said = [said[k] for k in label]
+  return found, prompts.card(chosen, train.ids, said, template)

@@ -1,0 +1,212 @@
+"""Let a trained causal model continue a user's texts."""
+
+import ast
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medfm import rng, setup, spec, study, workdir
+from medfm import step as steps
+from medfm.data import packing, sequences, text_tables, texts
+from medfm.data.packing import Piece
+from medfm.data.tokenizers import Tokenizer
+from medfm.models.gpt import GPT
+from medfm.nn import generation
+from medfm.objectives import language, lora, prompted
+from medfm.types import Info, UserError
+
+CAUSAL = (language.causal_lm, prompted.prompted)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampling:
+  """How tokens are chosen, as `--sampling=new=64,temperature=0.8`.
+
+  new: tokens at most, less where the model ends the text itself.
+  samples: continuations of each text.
+  temperature: 0 takes the likeliest token always.
+  top_k: only so many likeliest; 0 means all. top_p: only the likeliest that
+    together reach this probability.
+  seed: of the draws; equal ones give equal texts.
+  batch_size: texts at a time.
+  """
+
+  new: int = 64
+  samples: int = 1
+  temperature: float = 0.8
+  top_k: int = 0
+  top_p: float = 0.95
+  seed: int = 0
+  batch_size: int = 16
+
+
+def sampling(text: str) -> Sampling:
+  """The settings of a flag's text, checked."""
+  known = {f.name: f.type for f in dataclasses.fields(Sampling)}
+  found: dict[str, Any] = {}
+  for part in filter(None, (part.strip() for part in text.split(","))):
+    name, _, value = part.partition("=")
+    if name not in known:
+      raise UserError(
+        f"--sampling has no {name!r}{spec.nearest(name, known)}; it has "
+        + ", ".join(known)
+      )
+    try:
+      read = ast.literal_eval(value)
+      found[name] = known[name](read)
+      if found[name] != read:
+        raise ValueError
+    except (ValueError, SyntaxError, TypeError):
+      raise UserError(
+        f"--sampling={name}={value}: expected {known[name].__name__}"
+      ) from None
+  chosen = Sampling(**found)
+  for name, good in (
+    ("new", chosen.new > 0),
+    ("samples", chosen.samples > 0),
+    ("batch_size", chosen.batch_size > 0),
+    ("temperature", chosen.temperature >= 0),
+    ("top_k", chosen.top_k >= 0),
+    ("top_p", 0 < chosen.top_p <= 1),
+    ("seed", chosen.seed >= 0),
+  ):
+    if not good:
+      raise UserError(
+        f"--sampling={name}={getattr(chosen, name)}: out of range"
+      )
+  return chosen
+
+
+def generate(
+  place: Path,
+  stage: str | None,
+  source: str,
+  output: str | None,
+  chosen: Sampling,
+) -> Path:
+  """Writes continuations as JSON lines; returns their path.
+
+  A line has `id`, `prompt`, `text` (what is new), `tokens` (how many) and
+  `ended` (whether the model ended the text itself).
+
+  Args:
+    place: a workdir.
+    stage: one of its stages; the last by default. It must have a causal
+      model that has learnt to continue texts.
+    source: a .txt (a text a line), CSV or JSON lines file with `text`.
+    output: the file to write; generated-<source>.jsonl in the workdir by
+      default.
+    chosen: how to sample.
+  """
+  name, run = list(study.chosen(place, stage).items())[-1]
+  own = study.folder(place, name)
+  net = _model(name, run, study.read_info(own))
+  tokenizer = _tokenizer(own)
+  table = text_tables.read(source)
+  names, prompts = texts.ids(table), table["text"]
+  opening, end = sequences.ends(tokenizer)
+  tokens = [np.array([opening, *ids]) for ids in tokenizer.ids(prompts)]
+  _check_lengths(net, tokens, names, chosen.new)
+  found = _continued(net, _weights(own, run), tokens, end, chosen)
+  rows = []
+  for index, (new, size) in enumerate(found):
+    text = index // chosen.samples
+    rows.append(
+      {
+        "id": names[text],
+        "prompt": prompts[text],
+        "text": tokenizer.decoded(new[:size]),
+        "tokens": size,
+        "ended": size < chosen.new,
+      }
+    )
+  path = Path(output or place / f"generated-{Path(source).stem}.jsonl")
+  lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+  workdir.write(path, "\n".join(lines) + "\n")
+  print(f"{len(rows):,} continuations: {path}", flush=True)
+  return path
+
+
+def _continued(
+  net: GPT, variables: Any, tokens: list[np.ndarray], end: int, chosen: Sampling
+) -> list[tuple[list[int], int]]:
+  """(new ids, how many of them are text) for each sample of each prompt.
+
+  All batches have one shape, so that one program serves them.
+  """
+  width = max(map(len, tokens))
+  arrays = packing.padded([Piece(ids) for ids in tokens], width)
+  rows = np.repeat(np.arange(len(tokens)), chosen.samples)
+  size = min(chosen.batch_size, len(rows))
+  continued = generation.generation(net, new=chosen.new, end=end)
+  found: list[tuple[list[int], int]] = []
+  for start in range(0, len(rows), size):
+    # The last batch is filled with rows that are generated for nobody.
+    ids = np.arange(start, start + size)
+    of = rows[np.minimum(ids, len(rows) - 1)]
+    result = continued(
+      variables,
+      arrays["tokens"][of],
+      arrays["segment"][of],
+      key=rng.stream(chosen.seed, "generate"),
+      ids=ids,
+      temperature=chosen.temperature,
+      top_k=chosen.top_k,
+      top_p=chosen.top_p,
+    )
+    new, lengths = np.asarray(result.tokens), np.asarray(result.lengths)
+    found += zip(new.tolist(), lengths.tolist(), strict=True)
+  return found[: len(rows)]
+
+
+def _model(name: str, run: setup.Run, info: Info) -> GPT:
+  """The causal model of a run that continues texts, or a refusal."""
+  inner = _inner(run.objective)
+  model = inner.keywords.get("model")
+  if inner.func not in CAUSAL or getattr(model, "func", None) is not GPT:
+    kind = f"{inner.func.__module__}.{inner.func.__name__}"
+    raise UserError(
+      f"stage {name} cannot continue texts: its objective is "
+      f"{kind.removeprefix('medfm.objectives.')}; generate needs a GPT trained "
+      "by language.causal_lm, such as configs/gpt_pretrain.py"
+    )
+  return model(outputs=0, vocabulary=info.vocabulary)
+
+
+def _inner(objective: Any) -> Any:
+  """The objective within an adapter."""
+  if objective.func is lora.lora:
+    return objective.keywords["objective"]
+  return objective
+
+
+def _weights(own: Path, run: setup.Run) -> dict[str, Any]:
+  params = steps.variables(study.weights(own))["params"]
+  if run.objective.func is lora.lora:
+    params = lora.merged(params, run.objective.keywords["alpha"])
+  return {"params": params["model"]}
+
+
+def _tokenizer(own: Path) -> Tokenizer:
+  path = own / "tokenizer.json"
+  try:
+    return Tokenizer(path.read_text(encoding="utf-8"), str(path))
+  except OSError:
+    raise UserError(
+      f"{path} is missing; is {own} the folder of a run on text?"
+    ) from None
+
+
+def _check_lengths(
+  net: GPT, tokens: list[np.ndarray], names: list[str], new: int
+) -> None:
+  longest = max(range(len(tokens)), key=lambda i: len(tokens[i]))
+  size = len(tokens[longest])
+  if not net.rotary and size + new > net.length:
+    raise UserError(
+      f"{names[longest]}: {size} tokens and {new} new ones are more than the "
+      f"{net.length} positions of the model: shorten the text or lower new"
+    )

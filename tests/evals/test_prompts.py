@@ -1,0 +1,75 @@
+"""Each prompt is scored as it would be alone, and the spread is over them."""
+
+import numpy as np
+import pytest
+
+from medfm.evals import prompts, scores
+from medfm.types import Info
+
+INFO = Info(
+  "toy", "multiclass", classes=("p", "q", "r"), prompts={"names": ["a", "b"]}
+)
+SETTINGS = {"replicates": 20, "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def made():
+  generator = np.random.default_rng(0)
+  label = np.arange(60) % 3
+  probs = generator.dirichlet([1, 1, 1], (60, 2))
+  probs[:, 0] = (probs[:, 0] + np.eye(3)[label]) / 2
+  other = generator.dirichlet([1, 1, 1], (60, 2))
+  return label, {prompts.PLAIN: other, prompts.CALIBRATED: probs}
+
+
+def test_each_prompt_and_their_mean_are_scored_alone(made):
+  label, outputs = made
+  found = prompts.table(INFO, label, outputs, **SETTINGS)
+  assert found["names"] == ["a", "b"]
+  for way, name in prompts.WAYS.items():
+    probs = outputs[name]
+    cases = [*((probs[:, o], found["ways"][way]["each"][o]) for o in (0, 1))]
+    cases.append((probs.mean(1), found["ways"][way]["together"]))
+    for own, entry in cases:
+      alone = scores.scores(INFO, label, {"probs": own}, **SETTINGS)
+      for metric in prompts.METRICS:
+        assert entry[metric] == alone["metrics"][metric]
+
+
+def test_the_spread_is_over_the_prompts(made):
+  label, outputs = made
+  found = prompts.table(INFO, label, outputs, **SETTINGS)
+  way = found["ways"]["uncalibrated"]
+  values = [each["accuracy"]["value"] for each in way["each"]]
+  assert way["spread"]["accuracy"] == pytest.approx(
+    {
+      "mean": np.mean(values),
+      "min": min(values),
+      "max": max(values),
+      "sd": np.std(values, ddof=1),
+    }
+  )
+
+
+def test_the_difference_is_what_calibration_adds(made):
+  label, outputs = made
+  found = prompts.table(INFO, label, outputs, **SETTINGS)
+  ways = found["ways"]
+  gain = (
+    ways["calibrated"]["together"]["accuracy"]["value"]
+    - ways["uncalibrated"]["together"]["accuracy"]["value"]
+  )
+  assert found["difference"]["accuracy"]["value"] == pytest.approx(gain)
+  assert found["difference"]["accuracy"]["low"] > 0
+
+
+def test_a_single_prompt_has_no_spread_and_no_calibration_no_difference(made):
+  label, outputs = made
+  info = Info(
+    "toy", "multiclass", INFO.classes, prompts={"names": ["no shots"]}
+  )
+  one = {prompts.PLAIN: outputs[prompts.PLAIN][:, :1]}
+  found = prompts.table(info, label, one, **SETTINGS)
+  assert found["ways"]["uncalibrated"]["spread"]["f1"]["sd"] is None
+  assert list(found["ways"]) == ["uncalibrated"]
+  assert "difference" not in found
