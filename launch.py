@@ -8,6 +8,7 @@ python launch.py --mode=export --workdir=runs/own_text --output=mine
 python launch.py --mode=generate --workdir=runs/gpt_pretrain --input=prompts.txt
 python launch.py --grid=experiments/optimizers_activations.py --jobs=2
 python launch.py --sweep --config=configs/cnn.py --config.seed=0,1,2
+srun --ntasks=2 python launch.py --distributed=auto --config=configs/cnn.py
 
 Every knob of a config is a flag, `--config.a.b=value`; --print_config lists
 them. The same command in the same workdir goes on where it stopped.
@@ -16,8 +17,10 @@ them. The same command in the same workdir goes on where it stopped.
 import errno
 import os
 import pathlib
+import re
 import shlex
 import sys
+import traceback
 from typing import NoReturn
 
 from absl import app, flags, logging
@@ -61,6 +64,7 @@ def main(overrides: list[str]) -> None:
   host.keep_freed_memory()
   interrupt.raise_on_signals()
   try:
+    _check_processes(flags.FLAGS)
     MODES[flags.FLAGS.mode](flags.FLAGS, overrides)
   except UserError as error:
     _fail(str(error), getattr(error, "exit_code", 2))
@@ -80,6 +84,11 @@ def main(overrides: list[str]) -> None:
       flush=True,
     )
     os._exit(2)  # Handlers at exit would only fail on the same disk.
+  except Exception:
+    if host.count == 1:
+      raise
+    traceback.print_exc()
+    _fail(f"process {host.index} of {host.count} could not go on", 1)
 
 
 def _train(given: flags.FlagValues, overrides: list[str]) -> None:
@@ -92,8 +101,10 @@ def _train(given: flags.FlagValues, overrides: list[str]) -> None:
   if given.print_config:
     print(command.listing(config))
     return
-  from medfm import setup, study
+  from medfm import processes, setup, study
 
+  if given.distributed == "auto" or given.coordinator:
+    processes.start(given.coordinator, given.num_processes, given.process_id)
   folders = setup.folders(given.data_dir)
   setup.compilation_cache(folders)
   place = given.workdir or command.default_workdir(given.config)
@@ -157,7 +168,26 @@ def _workdir(given: flags.FlagValues) -> pathlib.Path:
   _fail(f"{given.mode} needs --workdir, the folder of a trained run")
 
 
+def _check_processes(given: flags.FlagValues) -> None:
+  """Refuses flags of several processes that do not go together."""
+  words = (given.coordinator, given.num_processes, given.process_id)
+  if words == (None, None, None) and given.distributed == "off":
+    return
+  if None in words and any(word is not None for word in words):
+    _fail("--coordinator, --num_processes, --process_id: give all or none")
+  if given.mode != "train" or given.grid or given.sweep:
+    _fail("several processes are for --mode=train, and for cells of a grid")
+  if given.coordinator and not 0 <= given.process_id < given.num_processes:
+    _fail(f"--process_id={given.process_id} is not below --num_processes")
+  if given.coordinator and not re.fullmatch(r"\S+:\d+", given.coordinator):
+    _fail(f"--coordinator={given.coordinator}: expected HOST:PORT")
+
+
 def _fail(line: str, code: int = 2) -> NoReturn:
+  if host.count > 1:
+    from medfm import processes
+
+    processes.leave(f"error: {line}", code)
   print(f"error: {line}", file=sys.stderr, flush=True)
   sys.exit(code)
 
@@ -189,6 +219,10 @@ flags.DEFINE_integer("search", 0, "sweep: trials of a search; a=1..9.", 0)
 flags.DEFINE_enum("executor", "local", EXECUTORS, "grid: where cells run.")
 flags.DEFINE_integer("jobs", 0, "grid: cells at a time; 0 chooses.", 0)
 flags.DEFINE_enum("retry", "stale", RETRIES, "grid: what is run again.")
+flags.DEFINE_enum("distributed", "off", ("off", "auto"), "auto: ask srun.")
+flags.DEFINE_string("coordinator", None, "HOST:PORT of several processes.")
+flags.DEFINE_integer("num_processes", None, "How many there are.", 1)
+flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.", 0)
 flags.DEFINE_string("sbatch", "", "slurm: options, such as --gres=gpu:1.")
 flags.DEFINE_bool("dry_run", False, "grid: say what would be run.")
 

@@ -23,7 +23,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from medfm import tree
+from medfm import host, processes, tree
 from medfm.types import UserError
 
 FORMAT = 1
@@ -64,9 +64,7 @@ class Checkpoints:
         f"{self.folder.parent} has disappeared while the run was writing to it"
       )
     place = self.folder / str(step)
-    if place.exists():
-      shutil.rmtree(place)
-    place.mkdir(parents=True)
+    processes.by_first(_emptied, place)
     self._writer.save(place / "state", args=ocp.args.PyTreeSave(state))
     manifest = {"step": step, "leaves": _leaves(state), "notes": notes}
     self._pending = self._finisher.submit(self._finish, place, manifest)
@@ -74,9 +72,12 @@ class Checkpoints:
   def wait(self) -> None:
     """Blocks until the last save stands complete; raises its error."""
     pending, self._pending = self._pending, None
+    if pending is not None:
+      processes.in_turn(self._stands, pending)
+
+  def _stands(self, pending: concurrent.futures.Future) -> None:
     try:
-      if pending is not None:
-        pending.result()
+      pending.result()
     except Exception as error:
       line = " ".join(str(error).split())[:300]
       raise UserError(
@@ -98,6 +99,9 @@ class Checkpoints:
     Raises:
       UserError: there are checkpoints, and none of them is sound.
     """
+    return processes.by_first(self._newest)
+
+  def _newest(self) -> int | None:
     found = self.steps()
     for step in reversed(found):
       fault = self.fault(step)
@@ -200,6 +204,8 @@ class Checkpoints:
 
   def _finish(self, place: Path, manifest: dict[str, Any]) -> None:
     self._writer.wait_until_finished()
+    if host.index:
+      return
     manifest = {
       "format": FORMAT,
       **manifest,
@@ -230,6 +236,12 @@ class Checkpoints:
         needed.add(self.best(step))
     for step in set(finished) - needed:
       shutil.rmtree(self.folder / str(step))
+
+
+def _emptied(place: Path) -> None:
+  if place.exists():
+    shutil.rmtree(place)
+  place.mkdir(parents=True)
 
 
 def _leaves(state: Any) -> dict[str, list]:

@@ -9,6 +9,9 @@ resident size. Set MEDFM_KEEP_FREED_MEMORY=0 to leave the allocator alone.
 import ctypes
 import os
 
+index, count = 0, 1
+"""Which process of a run this is, and of how many; `processes.start` tells."""
+
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 
 

@@ -33,18 +33,24 @@ class Watch:
   A second signal is noted like the first: what is being saved is finished.
   """
 
+  numbers = tuple(EXIT)
+
   def __init__(self):
     self.signal: int | None = None
     self._previous: dict[int, object] = {}
 
   def __enter__(self) -> "Watch":
-    for number in EXIT:
+    for number in self.numbers:
       self._previous[number] = signal.signal(number, self._note)
     return self
 
   def __exit__(self, *error) -> None:
     for number, handler in self._previous.items():
       signal.signal(number, handler)
+
+  def noted(self) -> int | None:
+    """The first signal so far; called once a step."""
+    return self.signal
 
   def _note(self, number: int, frame: FrameType | None) -> None:
     del frame

@@ -62,6 +62,20 @@ class Metrics:
     self._board.write_event(event_pb2.Event(wall_time=time.time(), **content))
 
 
+class Unwritten:
+  """What a run's other processes have for `Metrics`, which its first writes."""
+
+  def __init__(self, folder: Path, start: int):
+    del start
+    self.path = folder / "metrics.jsonl"
+
+  def write(self, step: int, scalars: dict[str, Any]) -> None:
+    pass
+
+  def close(self) -> None:
+    pass
+
+
 def read(path: Path) -> list[dict[str, Any]]:
   """The lines of a metrics.jsonl; a last line cut short is left out."""
   if not path.exists():

@@ -1,9 +1,10 @@
 """Where arrays live: one named mesh, rules from paths to shardings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from medfm import tree
@@ -11,6 +12,22 @@ from medfm.types import UserError
 
 AXES = ("data", "fsdp", "tensor")
 ROWS = PartitionSpec(("data", "fsdp"))
+
+RULES = {
+  "transformer": (
+    (r"(^|/)qkv/kernel$", ("...", "fsdp", "", "tensor", "")),
+    (r"(^|/)qkv/bias$", ("...", "", "tensor", "")),
+    (r"(^|/)attention/out/kernel$", ("...", "tensor", "", "fsdp")),
+    (r"(^|/)mlp/in/kernel$", ("...", "fsdp", "tensor")),
+    (r"(^|/)mlp/in/bias$", ("...", "tensor")),
+    (r"(^|/)mlp/out/kernel$", ("...", "tensor", "fsdp")),
+  ),
+}
+"""Rules by name, for `sharding` in a config or on the command line.
+
+transformer: the blocks of `nn.transformer`, heads and hidden units over the
+  tensor axis (Megatron-LM, Shoeybi et al. 2019), the width over fsdp.
+"""
 
 
 def mesh(*, data: int = -1, fsdp: int = 1, tensor: int = 1) -> Mesh:
@@ -37,25 +54,63 @@ def rows(mesh: Mesh) -> NamedSharding:
   return NamedSharding(mesh, ROWS)
 
 
+def share(mesh: Mesh, count: int) -> np.ndarray:
+  """Which of a batch's `count` rows this process's devices hold, in order."""
+  held = rows(mesh).addressable_devices_indices_map((count,)).values()
+  return np.unique(np.concatenate([np.arange(count)[index] for index in held]))
+
+
+def assembled(
+  own: Mapping[str, np.ndarray], share: np.ndarray, mesh: Mesh, count: int
+) -> dict[str, jax.Array]:
+  """The whole batch of `count` rows, of which each process gives its share."""
+
+  def whole(array):
+    def part(index):
+      start, stop, _ = index[0].indices(count)
+      first = int(np.searchsorted(share, start))
+      return array[first : first + stop - start]
+
+    shape = (count, *array.shape[1:])
+    return jax.make_array_from_callback(shape, rows(mesh), part)
+
+  return {name: whole(array) for name, array in own.items()}
+
+
 def shardings(
-  abstract: Any, mesh: Mesh, rules: Sequence[tuple[str, Sequence[str]]]
+  abstract: Any, mesh: Mesh, rules: Sequence[str | tuple[str, Sequence[str]]]
 ) -> Any:
   """A sharding for every leaf, from (regex, one axis name per dimension).
 
-  The axis name "" leaves a dimension whole. A leaf that no rule matches is
-  split over fsdp along its largest divisible dimension, where fsdp > 1.
+  A rule may also be the name of several in `RULES`. The axis name "" leaves a
+  dimension whole; "..." in front stands for all that the rest does not name,
+  left whole. A leaf that no rule matches is split over fsdp along its largest
+  divisible dimension, where fsdp > 1.
   """
 
   fallback = object()
-  chosen = tree.select(abstract, (*rules, (".*", fallback)))
+  chosen = tree.select(abstract, (*_named(rules), (".*", fallback)))
 
   def sharding(leaf, axes):
     if axes is fallback:
       axes = _largest_over_fsdp(leaf.shape, mesh.shape["fsdp"])
+    if axes and axes[0] == "...":
+      axes = [""] * (len(leaf.shape) - len(axes) + 1) + list(axes[1:])
     names = [axis or None for axis in axes[: len(leaf.shape)]]
     return NamedSharding(mesh, PartitionSpec(*names))
 
   return jax.tree.map(sharding, abstract, chosen)
+
+
+def _named(rules):
+  """The rules with those in place that are called by a name."""
+  for rule in rules:
+    if not isinstance(rule, str):
+      yield rule
+    elif rule in RULES:
+      yield from RULES[rule]
+    else:
+      raise UserError(f"sharding {rule!r}: choose one of {', '.join(RULES)}")
 
 
 def _largest_over_fsdp(shape: Sequence[int], fsdp: int) -> list[str]:

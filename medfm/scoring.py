@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm import setup
+from medfm import host, setup
 from medfm.data import splits
 from medfm.evals import (
   baselines,
@@ -24,13 +24,17 @@ Predictions = dict[str, np.ndarray]
 def quick(
   parts: setup.Parts, variables: Any, data: Dataset
 ) -> dict[str, float]:
-  """`validation/metric` values without intervals, for the learning curve."""
+  """`validation/metric` values without intervals, for the learning curve.
+
+  Of several processes all predict, and the first one scores.
+  """
   if "validation" not in data.splits:
     return {}
   split = data.splits["validation"]
-  outputs = words.outputs(
-    data.info, split, setup.predictions(parts, variables, split)
-  )
+  predicted = setup.predictions(parts, variables, split)
+  if host.index:
+    return {}
+  outputs = words.outputs(data.info, split, predicted)
   split = words.whole(data.info, split)
   entry = _scored(parts.run, data.info, split, outputs, {}, replicates=0)
   return {
@@ -55,6 +59,7 @@ def evaluation(
     split -> scores, as results.json holds them; and
     model -> split -> predictions, where "" is the model and the others are
     `baseline_<name>` and `probe_<name>`; rows are those of `words.whole`.
+  Of several processes all predict, and the first one scores.
   """
   run, info = parts.run, data.info
   held_out = {k: v for k, v in data.splits.items() if k != "train"}
@@ -65,6 +70,10 @@ def evaluation(
       for name, split in held_out.items()
     }
   }
+  probed = run.probes and train is not None
+  embedded = setup.predictions(parts, variables, train) if probed else {}
+  if host.index:
+    return {}, {}
   for name in names:
     outputs[f"baseline_{name}"] = baselines.predictions(
       name, train, held_out, info, run.seed
@@ -77,10 +86,8 @@ def evaluation(
     for model, by_split in outputs.items()
   }
   held_out = {k: words.whole(info, split) for k, split in held_out.items()}
-  if run.probes and train is not None:
-    train_outputs = words.outputs(
-      info, train, setup.predictions(parts, variables, train)
-    )
+  if probed:
+    train_outputs = words.outputs(info, train, embedded)
     features = {"train": train_outputs} | outputs[""]
     embeddings = {name: each["embedding"] for name, each in features.items()}
     seen = words.whole(info, train)

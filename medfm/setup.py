@@ -9,10 +9,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from medfm import mesh as meshes
-from medfm import optim, rng
+from medfm import optim, processes, rng
 from medfm import step as steps_
 from medfm.data import leakage, loader, splits
 from medfm.types import (
@@ -121,6 +121,7 @@ class Parts:
   initial: () -> TrainState, compiled and placed.
   abstract: the state's shapes, dtypes and shardings.
   predict: (variables, batch) -> arrays, compiled.
+  share: the rows of a batch that are this process's; None where it is alone.
   """
 
   run: Run
@@ -133,6 +134,7 @@ class Parts:
   abstract: steps_.TrainState
   step: steps_.Step
   predict: Callable
+  share: np.ndarray | None
 
 
 def folders(data_dir: str | None) -> Folders:
@@ -153,7 +155,7 @@ def compilation_cache(folders: Folders) -> None:
 
 def dataset(run: Run, folders: Folders) -> tuple[Dataset, dict[str, Any]]:
   """The run's data and its leakage report; refuses shared patients."""
-  data = run.data(folders)
+  data = processes.in_turn(run.data, folders)
   found = leakage.leakage(data)
   leakage.refuse(found)
   return data, found
@@ -227,7 +229,8 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     initial=lambda: placed(init_key, dict(example)),
     abstract=abstract,
     step=steps_.compiled(step, mesh, shardings, run.parallel),
-    predict=jax.jit(objective.predict),
+    predict=_predict(objective, mesh),
+    share=meshes.share(mesh, rows) if jax.process_count() > 1 else None,
   )
 
 
@@ -237,8 +240,14 @@ def length(run: Run, n: int) -> int:
 
 
 def placed(parts: Parts, batch: Mapping[str, np.ndarray]) -> Batch:
-  """A batch on the mesh, padded so that its devices share it equally."""
-  batch = _padded(batch, _rows(parts.run, parts.mesh))
+  """A batch on the mesh, padded so that its devices share it equally.
+
+  Of several processes each gives the rows of `parts.share`.
+  """
+  rows = _rows(parts.run, parts.mesh)
+  if parts.share is not None:
+    return meshes.assembled(batch, parts.share, parts.mesh, rows)
+  batch = _padded(batch, rows)
   if parts.mesh.size == 1:
     return batch  # Compiled functions place it in a third of the time.
   return jax.device_put(batch, meshes.rows(parts.mesh))
@@ -251,16 +260,15 @@ def predictions(
 
   What a model says of every token is 0 beyond the longest sequence's end.
   """
-  rows: list[np.ndarray] = []
   collected: dict[str, list[np.ndarray]] = {}
-  for batch in loader.by_length(split, parts.run.batch_size):
-    n = int((batch["weight"] > 0).sum())
-    rows.append(batch["id"][:n])
+  size = parts.run.batch_size
+  for k, batch in enumerate(loader.by_length(split, size, parts.share)):
+    n = min(size, len(split) - k * size)
     outputs = parts.predict(variables, placed(parts, batch))
     for name, output in jax.device_get(outputs).items():
       collected.setdefault(name, []).append(np.asarray(output)[:n])
-  order = np.argsort(np.concatenate(rows))
-  return {name: _joined(cuts)[order] for name, cuts in collected.items()}
+  back = np.argsort(loader.length_order(split))
+  return {name: _joined(cuts)[back] for name, cuts in collected.items()}
 
 
 def _joined(cuts: Sequence[np.ndarray]) -> np.ndarray:
@@ -275,6 +283,13 @@ def _joined(cuts: Sequence[np.ndarray]) -> np.ndarray:
       for cut in cuts
     ]
   return np.concatenate(cuts)
+
+
+def _predict(objective: Objective, mesh: Mesh) -> Callable:
+  """Compiled; of several processes each gets the rows of all."""
+  whole = jax.process_count() > 1
+  places = NamedSharding(mesh, PartitionSpec()) if whole else None
+  return jax.jit(objective.predict, out_shardings=places)
 
 
 def _rows(run: Run, mesh: Mesh) -> int:

@@ -149,6 +149,8 @@ def compiled(
     )
   if parallel != "pmap":
     raise UserError(f"parallel is {parallel!r}; choose jit or pmap")
+  if jax.process_count() > 1:
+    raise UserError("parallel='pmap' is for one process; choose jit")
   mapped = jax.pmap(
     step(axis="data"),
     axis_name="data",

@@ -9,7 +9,16 @@ from typing import Any
 
 import jax
 
-from medfm import predictions, scoring, setup, spec, train, workdir
+from medfm import (
+  host,
+  predictions,
+  processes,
+  scoring,
+  setup,
+  spec,
+  train,
+  workdir,
+)
 from medfm import step as steps
 from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
@@ -37,7 +46,7 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
   """
   built = spec.build(config)
   todo = stages(built)
-  with workdir.owned(place):
+  with processes.held_by_first(workdir.owned(place)):
     results = _read(place / "results.json", built)
     _refuse_stale(place, results, todo)
     if (place / "config.json").exists():
@@ -49,17 +58,27 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
       _introduce(place)
     for name, (job, found, weights) in jobs.items():
       _stage(place, results, name, job, found, weights)
-    if not results["finished"]:
-      results["comparisons"] = _comparisons(place, built, results)
-      results["finished"] = True
-      workdir.write(place / "results.json", results)
-    for name, run in todo.items():
-      if run.show_examples is False:
-        (folder(place, name) / reading.EXAMPLES).unlink(missing_ok=True)
-    path = html.write(place)
-    print(tables.text(results))
-    print(f"report: {path}", flush=True)
+    processes.by_first(_conclude, place, built, todo, results)
   return _read(place / "results.json", built)
+
+
+def _conclude(
+  place: Path,
+  built: Any,
+  todo: Mapping[str, setup.Run],
+  results: dict[str, Any],
+) -> None:
+  """Compares the stages, if that is yet to do, and reports."""
+  if not results["finished"]:
+    results["comparisons"] = _comparisons(place, built, results)
+    results["finished"] = True
+    workdir.write(place / "results.json", results)
+  for name, run in todo.items():
+    if run.show_examples is False:
+      (folder(place, name) / reading.EXAMPLES).unlink(missing_ok=True)
+  path = html.write(place)
+  print(tables.text(results))
+  print(f"report: {path}", flush=True)
 
 
 def stages(built: Any) -> Mapping[str, setup.Run]:
@@ -260,6 +279,7 @@ def _stage(place, results, name, job, found, weights) -> None:
     "splits": scores,
   }
   workdir.write(place / "results.json", results)
+  processes.wait()
 
 
 def _examples(parts, variables, data, outputs) -> list[dict[str, Any]]:
@@ -268,7 +288,10 @@ def _examples(parts, variables, data, outputs) -> list[dict[str, Any]]:
   settings = data.encode.keywords if data.encode is not None else {}
   if not (not data.private if show is None else show):
     return []
-  if "tokenizer" not in settings or "test" not in outputs[""]:
+  if "tokenizer" not in settings or "test" not in data.splits:
+    return []
+  variables = processes.gathered(variables)
+  if host.index:
     return []
   return examples.examples(
     parts.objective,

@@ -8,12 +8,12 @@ from typing import Any
 
 import jax
 
-from medfm import log, scoring, setup, workdir
+from medfm import host, log, processes, scoring, setup, workdir
 from medfm import step as steps
 from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
 from medfm.data import loader
-from medfm.interrupt import Interrupted, Watch
+from medfm.interrupt import Interrupted
 from medfm.types import Dataset, Split, UserError
 from medfm.weights import transfer
 
@@ -47,6 +47,7 @@ def job(run: setup.Run, data: Dataset) -> Job:
     seed=run.seed,
     sampling=run.sampling,
     transforms=run.transforms,
+    share=parts.share,
   )
   return Job(parts, data, split, batches)
 
@@ -78,7 +79,7 @@ def train(
       f"{parts.run.batch_size}" + (f", from step {first}" if first else ""),
       flush=True,
     )
-    metrics = log.Metrics(folder, first)
+    metrics = (log.Unwritten if host.index else log.Metrics)(folder, first)
     try:
       state, notes = _loop(job, name, saved, metrics, state, notes)
     finally:
@@ -179,7 +180,7 @@ def _loop(
     scores = scoring.quick(parts, steps.variables(state), job.data)
     metrics.write(0, scores)
     saved.save(0, state, notes)  # What is evaluated, and read by others.
-  with Watch() as watch:
+  with processes.watch() as watch:
     for k, batch in loader.prefetched(job.batches, first, total, threads):
       state, scalars = parts.step(state, setup.placed(parts, batch))
       step = k + 1
@@ -192,10 +193,12 @@ def _loop(
         scores = scoring.quick(parts, steps.variables(state), job.data)
         if scores:
           metrics.write(step, scores)
-        best = _better(run.select, notes["best"], scores, step)
-        improved = best is not notes["best"]
+        best = processes.by_first(
+          _better, run.select, notes["best"], scores, step
+        )
+        improved = best != notes["best"]
         notes = {**notes, "best": best}
-      stop = watch.signal is not None
+      stop = watch.noted()
       if improved or stop or _every(step, checkpoint_every, total):
         if waiting:  # What a checkpoint covers has been told before.
           report(*waiting)
@@ -203,7 +206,7 @@ def _loop(
         saved.save(step, state, notes)
       if stop:
         saved.wait()
-        raise Interrupted(watch.signal, step)
+        raise Interrupted(stop, step)
     if waiting:
       report(*waiting)
     saved.wait()
@@ -241,8 +244,7 @@ def _stop_diverged(folder, step, scalars, job) -> None:
   count = int(scalars["skipped_in_row"])
   culprits = {}
   for k in range(max(step - count, 0), step):
-    batch = job.batches[k]
-    rows = batch["id"][batch["weight"] > 0]
+    rows = job.batches.rows(k)
     culprits[str(k + 1)] = [str(name) for name in job.split.ids[rows]]
   path = folder / "nonfinite.json"
   workdir.write(path, culprits)

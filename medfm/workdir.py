@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from medfm import spec
+from medfm import host, spec
 from medfm.types import UserError
 
 MAY_CHANGE = (
@@ -25,8 +25,13 @@ MAY_CHANGE = (
   "keep",
   "show_examples",
   "description",
+  "sharding",
+  "parallel",
 )
-"""Last words of config keys that a resumed run may give a new value."""
+"""Last words of config keys that a resumed run may give a new value.
+
+So may those of `mesh`: a run goes on with other devices than it began with.
+"""
 
 _PACKAGES = (
   "jax",
@@ -100,6 +105,7 @@ def claim(workdir: Path, config: Any) -> None:
       for key in sorted(old.keys() | new.keys())
       if old.get(key) != new.get(key)
       and key.rpartition(".")[2] not in MAY_CHANGE
+      and "mesh" not in key.split(".")
     ]
     if differing:
       more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
@@ -113,7 +119,12 @@ def claim(workdir: Path, config: Any) -> None:
 
 
 def write(path: Path, content: str | Any) -> None:
-  """Writes text (or JSON) so that a reader sees the old or the new, whole."""
+  """Writes text (or JSON) so that a reader sees the old or the new, whole.
+
+  Of several processes of a run only the first one does.
+  """
+  if host.index:
+    return
   text = content if isinstance(content, str) else _json(content)
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f".{path.name}.partial")

@@ -38,6 +38,20 @@ def launch(*arguments, **environment):
     ([], "--config=FILE is missing"),
     (["--mode=evaluate"], "needs --workdir"),
     (["--mode=predict", "--workdir=nowhere", "--input=x"], "nowhere"),
+    ([CONFIG, "--process_id=0"], "give all or none"),
+    (
+      [CONFIG, "--coordinator=a:1", "--num_processes=2", "--process_id=2"],
+      "--process_id=2 is not below",
+    ),
+    (
+      [CONFIG, "--coordinator=a", "--num_processes=2", "--process_id=1"],
+      "expected HOST:PORT",
+    ),
+    ([CONFIG, "--distributed=auto"], "start them with srun"),
+    (
+      ["--mode=evaluate", "--workdir=x", "--distributed=auto"],
+      "several processes are for --mode=train",
+    ),
     (["--mode=predict"], "predict takes --workdir and --input"),
     ([CONFIG, "--config.optimizer.name=adma"], "nearest: adam"),
     ([CONFIG, "--config.data.fractions=0.5,0.9"], "sum 1"),

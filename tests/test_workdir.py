@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from medfm import optim, setup, spec, workdir
+from medfm import mesh, optim, setup, spec, workdir
 from medfm.types import UserError
 
 
@@ -52,6 +52,21 @@ def test_a_cadence_may_change_in_a_workdir(tmp_path):
   workdir.claim(tmp_path, old)
   workdir.claim(tmp_path, new)
   assert '"log_every": 2' in (tmp_path / "config.json").read_text()
+
+
+def test_the_devices_may_change_in_a_workdir(tmp_path):
+  old, new = (
+    spec.spec(
+      setup.Run,
+      data=optim.optimizer,
+      objective=optim.optimizer,
+      mesh=spec.bind(mesh.mesh, fsdp=fsdp),
+    )
+    for fsdp in (1, 4)
+  )
+  workdir.claim(tmp_path, old)
+  workdir.claim(tmp_path, new)
+  assert '"fsdp": 4' in (tmp_path / "config.json").read_text()
 
 
 def test_another_config_is_refused_with_the_differing_key(tmp_path):

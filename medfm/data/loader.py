@@ -32,6 +32,7 @@ def batches(
   seed: int,
   sampling: Literal["uniform", "balanced", "length"] = "uniform",
   transforms: Sequence[Transform] = (),
+  share: np.ndarray | None = None,
 ) -> "Batches":
   """The `steps` training batches of a run, by number.
 
@@ -47,6 +48,8 @@ def batches(
 
   transforms: called per example, in order, each with the one generator of
     (seed, visit, row), so that another batch size changes no augmentation.
+  share: the places of a batch, ascending, that this process builds; B is then
+    their number, and places past `batch_size` are padding. None builds all.
 
   Raises: UserError where the batch is larger than the data, or balanced
     sampling has no classes.
@@ -73,6 +76,7 @@ def batches(
     order(split, batch_size, seed),
     tuple(transforms),
     packing.buckets(split.arrays["segment"]) if sampling == "length" else None,
+    share,
   )
 
 
@@ -80,15 +84,16 @@ class Batches(Sequence):
   """A sequence of batches; see `batches`. Safe to read from many threads."""
 
   def __init__(
-    self, split, batch_size, steps, seed, order, transforms, lengths=None
+    self, split, batch_size, steps, seed, order, transforms, lengths, share
   ):
     self._split = split
-    self._batch_size = batch_size
+    self._batch_size = batch_size if share is None else len(share)
     self._steps = steps
     self._seed = seed
     self._order = order
     self._transforms = transforms
     self._lengths = lengths
+    self._share = share
 
   def __len__(self) -> int:
     return self._steps
@@ -96,25 +101,31 @@ class Batches(Sequence):
   def __getitem__(self, k: int) -> HostBatch:
     if not 0 <= k < self._steps:
       raise IndexError(f"batch {k} of {self._steps}")
-    rows, visits = self._order(k)
-    if not self._transforms:
+    whole, visits = self._order(k)
+    own, n = _own(len(whole), self._share)
+    rows = whole[own]
+    if self._transforms:
+      arrays = self._stacked(rows, visits[own])
+    else:
       arrays = _gathered(self._split, rows)
-      return _batch(self._cut(arrays, rows), rows, self._batch_size)
+    if self._lengths is not None:
+      arrays = packing.trimmed(arrays, int(self._lengths[whole].max()))
+    return _batch(arrays, rows, self._batch_size, n)
+
+  def rows(self, k: int) -> np.ndarray:
+    """The rows of the split in batch k, whoever builds them."""
+    return self._order(k)[0]
+
+  def _stacked(self, rows: np.ndarray, visits: np.ndarray) -> HostBatch:
     generator = rng.generator(self._seed)
     examples = [
       self._transformed(generator, int(row), int(visit))
       for row, visit in zip(rows, visits, strict=True)
     ]
-    arrays = {
+    return {
       name: np.stack([example[name] for example in examples])
       for name in examples[0]
     }
-    return _batch(self._cut(arrays, rows), rows, self._batch_size)
-
-  def _cut(self, arrays: HostBatch, rows: np.ndarray) -> HostBatch:
-    if self._lengths is None:
-      return arrays
-    return packing.trimmed(arrays, int(self._lengths[rows].max()))
 
   def _transformed(
     self, generator: np.random.Generator, row: int, visit: int
@@ -152,46 +163,81 @@ def prefetched(
   yield from enumerate(dataset.to_iter_dataset(options), start)
 
 
-def in_order(split: Split, batch_size: int) -> Iterator[HostBatch]:
-  """Every example once, in the split's order; the last batch is padded."""
+def in_order(
+  split: Split, batch_size: int, share: np.ndarray | None = None
+) -> Iterator[HostBatch]:
+  """Every example once, in the split's order; the last batch is padded.
+
+  share: as in `batches`.
+  """
   for start in range(0, len(split), batch_size):
-    rows = np.arange(start, min(start + batch_size, len(split)))
+    whole = slice(start, min(start + batch_size, len(split)))
+    own, n = _own(whole.stop - start, share)
     arrays = {
-      name: np.array(array[start : start + batch_size])
-      for name, array in split.arrays.items()
+      name: np.array(array[whole][own]) for name, array in split.arrays.items()
     }
-    yield _batch(arrays, rows, batch_size)
+    rows = np.arange(start, whole.stop)[own]
+    yield _batch(arrays, rows, batch_size if share is None else len(share), n)
 
 
-def by_length(split: Split, batch_size: int) -> Iterator[HostBatch]:
+def _own(n: int, share: np.ndarray | None) -> tuple[slice | np.ndarray, int]:
+  """Which of a batch's n places this process builds, and how many count.
+
+  Where padding alone falls to it, its content is that of the first place.
+  """
+  if share is None:
+    return slice(None), n
+  own = share[share < n]
+  return (own if len(own) else np.zeros(1, int)), len(own)
+
+
+def by_length(
+  split: Split, batch_size: int, share: np.ndarray | None = None
+) -> Iterator[HostBatch]:
   """Every example once, sequences of like length together and cut to it.
 
-  `id` says which row of the split each is; without sequences as `in_order`.
+  They come in `length_order`; without sequences as `in_order`.
+  share: as in `batches`.
   """
-  segment = split.arrays.get("segment")
-  if segment is None or segment.ndim != 2:
-    yield from in_order(split, batch_size)
+  if not _has_sequences(split):
+    yield from in_order(split, batch_size, share)
     return
-  lengths = packing.buckets(segment)
-  order = np.argsort(lengths, kind="stable")
+  lengths = packing.buckets(split.arrays["segment"])
+  order = length_order(split)
   for start in range(0, len(split), batch_size):
-    rows = order[start : start + batch_size]
-    arrays = packing.trimmed(_gathered(split, rows), int(lengths[rows].max()))
-    yield _batch(arrays, rows, batch_size)
+    whole = order[start : start + batch_size]
+    own, n = _own(len(whole), share)
+    rows = whole[own]
+    arrays = packing.trimmed(_gathered(split, rows), int(lengths[whole].max()))
+    yield _batch(arrays, rows, batch_size if share is None else len(share), n)
+
+
+def length_order(split: Split) -> np.ndarray:
+  """The rows of the split as `by_length` visits them."""
+  if not _has_sequences(split):
+    return np.arange(len(split))
+  return np.argsort(packing.buckets(split.arrays["segment"]), kind="stable")
+
+
+def _has_sequences(split: Split) -> bool:
+  segment = split.arrays.get("segment")
+  return segment is not None and segment.ndim == 2
 
 
 def _gathered(split: Split, rows: np.ndarray) -> HostBatch:
   return {name: np.asarray(array[rows]) for name, array in split.arrays.items()}
 
 
-def _batch(arrays: HostBatch, rows: np.ndarray, batch_size: int) -> HostBatch:
-  """Arrays of n <= B rows, padded to B, with `weight` and `id`."""
+def _batch(
+  arrays: HostBatch, rows: np.ndarray, batch_size: int, n: int
+) -> HostBatch:
+  """Arrays of at most B rows, padded to B; `weight` and `id` of the first n."""
   extra = batch_size - len(rows)
   weight = np.ones(batch_size, np.float32)
+  weight[n:] = 0
   identity = np.full(batch_size, -1, np.int32)
-  identity[: len(rows)] = rows
+  identity[:n] = rows[:n]
   if extra:
-    weight[len(rows) :] = 0
     arrays = {
       name: np.concatenate([array, np.repeat(array[:1], extra, axis=0)])
       for name, array in arrays.items()

@@ -5,6 +5,8 @@ before it, and a job behind them (afterany) that sums up. A task that is
 stopped (preempted, at its time limit) has saved, and has itself queued again;
 exit code 75 says so to clusters with RequeueExit=75. Nothing here needs
 accounting. Submitting again queues what is neither done nor in the queue.
+Where the options ask for several tasks (--nodes=2 --ntasks-per-node=4), each
+cell is one run of so many processes.
 
 On a node: python -m medfm.grid.slurm task FILE | summary FOLDER
 """
@@ -118,7 +120,10 @@ def task(tasks: Path, index: int) -> int:
       cells.note_end(cell.folder, 2, f"needs {name}, which is not done", 0)
       return 2
   # As a step, it gets the signals that a batch script is not sent.
-  under_way = attempt.begin(["srun", *content["command"]], cell.folder, {})
+  command = ["srun", *content["command"]]
+  if _several():
+    command.append("--distributed=auto")
+  under_way = attempt.begin(command, cell.folder, {})
   stopped = []
 
   def stop(number, frame):
@@ -134,6 +139,12 @@ def task(tasks: Path, index: int) -> int:
   if exit_code == attempt.AGAIN:
     _requeue()
   return exit_code
+
+
+def _several() -> bool:
+  """Whether srun starts more than one process in this job."""
+  words = ("SLURM_NTASKS", "SLURM_JOB_NUM_NODES")
+  return any(int(os.environ.get(word, "1")) > 1 for word in words)
 
 
 def _requeue() -> None:

@@ -1,0 +1,183 @@
+"""Several processes of one run: they start, go on and end together.
+
+Each runs the same program on devices of its own, with its share of every
+batch. The first one alone decides what a file or a clock decides, writes
+files and speaks; the others are told, or wait.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, NoReturn
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from medfm import host, interrupt
+from medfm.types import UserError
+
+LOST_S = 10
+"""A process that is silent for so long is given up, and ends the others."""
+
+_PATIENCE_S = 7 * 24 * 3600  # The first may prepare data or write for hours.
+_LEAVE_S = 5
+_waits, _asks = itertools.count(), itertools.count(1)
+
+
+def start(
+  coordinator: str | None = None,
+  count: int | None = None,
+  index: int | None = None,
+) -> None:
+  """Joins the other processes; call it before jax looks for devices.
+
+  Args:
+    coordinator: HOST:PORT, where the first process is to listen.
+    count: how many processes there are.
+    index: which of them this is, from 0. With none of the three the cluster
+      is asked (Slurm's srun, Open MPI's mpirun, and others jax knows).
+
+  Raises:
+    UserError: nothing says who the others are, or they do not answer.
+  """
+  given = coordinator is not None
+  try:
+    jax.distributed.initialize(
+      coordinator,
+      count,
+      index,
+      cluster_detection_method="deactivate" if given else None,
+      heartbeat_timeout_seconds=LOST_S,
+      shutdown_timeout_seconds=LOST_S // 2,
+    )
+  except (ValueError, RuntimeError) as error:
+    raise UserError(
+      "--distributed=auto finds no other processes: start them with srun, or "
+      "give --coordinator, --num_processes and --process_id"
+      if isinstance(error, ValueError) and not given
+      else f"the processes cannot be joined: {str(error).splitlines()[0]}"
+    ) from None
+  host.index, host.count = jax.process_index(), jax.process_count()
+  if host.index:
+    # For good: nothing is to be told twice.
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+
+
+def wait() -> None:
+  """Until all processes are here."""
+  if host.count > 1:
+    _barrier(f"medfm-{next(_waits)}", _PATIENCE_S)
+
+
+def by_first(function: Callable, *arguments: Any) -> Any:
+  """What the function gives on the first process, JSON-able, told to all.
+
+  Its UserError is everybody's.
+  """
+  if host.count == 1:
+    return function(*arguments)
+  value, error = None, None
+  if host.index == 0:
+    try:
+      value = function(*arguments)
+    except UserError as raised:
+      error = raised
+  wait()
+  code = getattr(error, "exit_code", 2)
+  told = _told([value, error and str(error), code])
+  if error is not None:
+    raise error
+  if told[1] is not None:
+    error = UserError(told[1])
+    error.exit_code = told[2]
+    raise error
+  return told[0] if host.index else value
+
+
+@contextlib.contextmanager
+def held_by_first(context: contextlib.AbstractContextManager) -> Iterator[None]:
+  """Holds the context on the first process, for all; so is its UserError."""
+  with contextlib.ExitStack() as held:
+    by_first(lambda: held.enter_context(context) and None)
+    yield
+
+
+def in_turn(function: Callable, *arguments: Any) -> Any:
+  """What the function gives here; the first process calls it before others.
+
+  What it prepares on a shared disk is prepared once.
+  """
+  made = []
+  by_first(lambda: made.append(function(*arguments)))
+  return made[0] if made else function(*arguments)
+
+
+def gathered(arrays: Any) -> Any:
+  """The tree's arrays whole on this process; all processes call it."""
+  if host.count == 1:
+    return arrays
+  return multihost_utils.process_allgather(arrays, tiled=True)
+
+
+def leave(line: str, code: int) -> NoReturn:
+  """Ends this process with an error, told once where all processes have it.
+
+  Where the others do not come to the same end within seconds, this one goes
+  alone, and they find it gone.
+  """
+  together = True
+  try:
+    _barrier("medfm-leave", _LEAVE_S)
+  except Exception:  # Whatever is wrong with the others, this one leaves.
+    together = False
+  if host.index == 0 or not together:
+    print(line, file=sys.stderr, flush=True)
+  if together:
+    sys.exit(code)
+  os._exit(code)  # Handlers at exit would wait for the others.
+
+
+def watch() -> interrupt.Watch:
+  """Notes a signal to this process or, where there are several, to any."""
+  return _SharedWatch() if host.count > 1 else interrupt.Watch()
+
+
+class _SharedWatch(interrupt.Watch):
+  """A signal to any process is noted by all of them after the same step.
+
+  jax's own service carries it. It has taken SIGTERM over when the processes
+  were joined, and a handler of Python's would take it away again.
+  """
+
+  numbers = (signal.SIGINT,)
+
+  def noted(self) -> int | None:
+    if multihost_utils.reached_preemption_sync_point(next(_asks)):
+      return self.signal or signal.SIGTERM
+    return None
+
+  def _note(self, number: int, frame: FrameType | None) -> None:
+    super()._note(number, frame)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _barrier(name: str, seconds: int) -> None:
+  ocp.multihost.get_barrier_sync_fn()(key=name, timeout_ms=1000 * seconds)
+
+
+def _told(value: Any) -> Any:
+  """The first process's value, as JSON through an array."""
+  content = json.dumps(value).encode() if host.index == 0 else b""
+  size = np.int32(len(content))
+  size = int(multihost_utils.broadcast_one_to_all(size))
+  room = np.zeros(1 << size.bit_length(), np.uint8)  # Few sizes to compile.
+  room[: len(content)] = np.frombuffer(content, np.uint8)
+  room = multihost_utils.broadcast_one_to_all(room)
+  return json.loads(room[:size].tobytes())
