@@ -40,8 +40,17 @@ def snippets(tmp_path):
   return module
 
 
+WEIGHTS = {
+  "models/BiomedBERT": ROOT / "tests/weights/golden/bert_classes",
+  "models/resnet-50": ROOT / "tests/weights/golden/resnet",
+}
+"""What stands in for a user's public weights."""
+
+
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_of_the_readme_is_understood(line):
+  for name, folder in WEIGHTS.items():
+    line = line.replace(name, str(folder))
   words = shlex.split(line)[2:]
   grid = next((w[7:] for w in words if w.startswith("--grid=")), None)
   if grid:
@@ -52,6 +61,10 @@ def test_a_command_of_the_readme_is_understood(line):
     assert any(word.startswith("--workdir=") for word in words)
     return
   overrides = [w[9:] for w in words if w.startswith("--config.")]
+  trials = next((w[9:] for w in words if w.startswith("--search=")), None)
+  if trials:
+    assert experiment.of_search(config, overrides, int(trials)).search
+    return
   if "--sweep" in words:
     assert experiment.of_sweep(config, overrides)
     return
