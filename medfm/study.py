@@ -290,6 +290,8 @@ def _examples(parts, variables, data, outputs) -> list[dict[str, Any]]:
     return []
   if "tokenizer" not in settings or "test" not in data.splits:
     return []
+  if data.info.prompts:  # Answers are of the vocabulary, not of a head.
+    return []
   variables = processes.gathered(variables)
   if host.index:
     return []
