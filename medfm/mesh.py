@@ -86,20 +86,29 @@ def shardings(
   dimension whole; "..." in front stands for all that the rest does not name,
   left whole. A leaf that no rule matches is split over fsdp along its largest
   divisible dimension, where fsdp > 1.
+
+  Raises:
+    UserError: an axis does not divide a dimension that a rule gives it.
   """
 
   fallback = object()
   chosen = tree.select(abstract, (*_named(rules), (".*", fallback)))
 
-  def sharding(leaf, axes):
+  def sharding(path, leaf, axes):
     if axes is fallback:
       axes = _largest_over_fsdp(leaf.shape, mesh.shape["fsdp"])
     if axes and axes[0] == "...":
       axes = [""] * (len(leaf.shape) - len(axes) + 1) + list(axes[1:])
     names = [axis or None for axis in axes[: len(leaf.shape)]]
+    for size, axis in zip(leaf.shape, names, strict=False):
+      if axis and size % mesh.shape[axis]:
+        raise UserError(
+          f"mesh.{axis}={mesh.shape[axis]} does not divide the {size} of "
+          f"{tree.name(path)} {leaf.shape}: choose another width or mesh"
+        )
     return NamedSharding(mesh, PartitionSpec(*names))
 
-  return jax.tree.map(sharding, abstract, chosen)
+  return jax.tree_util.tree_map_with_path(sharding, abstract, chosen)
 
 
 def _named(rules):

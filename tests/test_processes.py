@@ -19,6 +19,7 @@ from tests.test_resume import losses, state, until
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TRANSFORMER = (
   "--config=configs/table.py:wisconsin,transformer,tiny",
+  "--config.objective.model.hidden=8",
   "--config.batch_size=18",
   "--config.steps=100",
   "--config.log_every=1",

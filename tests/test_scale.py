@@ -52,9 +52,10 @@ def job(arrangement, steps=100, **settings):
   data, fsdp, tensor = arrangement
   if tensor > 1:
     settings.setdefault("sharding", ("transformer",))
+  objective = functools.partial(classify.multiclass, model=MODEL)
   run = setup.Run(
     data=lambda folders: dataset(),
-    objective=functools.partial(classify.multiclass, model=MODEL),
+    objective=settings.pop("objective", objective),
     optimizer=functools.partial(optim.optimizer, lr=1e-3),
     batch_size=18,
     steps=steps,
@@ -149,6 +150,16 @@ def test_dots_in_a_rule_stand_for_the_axes_that_scanned_layers_add():
   rules = ((r"kernel", ("...", "", "tensor")),)
   place = meshes.shardings({"kernel": leaf}, arranged(1, 1, 2)(), rules)
   assert tuple(place["kernel"].spec) == (None, None, "tensor")
+
+
+def test_an_axis_that_does_not_divide_is_named():
+  model = functools.partial(MODEL, hidden=7)
+  objective = functools.partial(classify.multiclass, model=model)
+  with pytest.raises(UserError, match="tensor=2 does not divide the 7 of"):
+    job((1, 1, 2), objective=objective)
+  leaf = jax.ShapeDtypeStruct((7,), np.float32)
+  place = meshes.shardings({"b": leaf}, arranged(1, 2, 1)(), ())
+  assert place["b"].is_fully_replicated
 
 
 def test_a_name_that_no_rules_have_is_refused():
