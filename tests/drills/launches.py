@@ -13,8 +13,10 @@ from tests.drills.room import LATE, STEPS, TOY, Room, losses
 @drill("two launches at once", fast=True)
 def a_second_launch_while_the_first_trains(room: Room):
   first = room.start().until(" 2/")
+  first.send(signal.SIGSTOP)  # However slowly the second one starts.
   second = room.start()
   second.refused(f"in use by process {first.process.pid}")
+  first.send(signal.SIGCONT)
   first.end()
   room.same()
 
