@@ -16,9 +16,8 @@ nearest-neighbour probe beside them), heads and low-rank changes (lora), or
 everything with lower rates towards the input (layerwise). In a study this
 holds for the pre-trained arm.
 
-Expect: small models from scratch are near TF-IDF and logistic regression;
-published numbers, on each task's card, took pre-training on millions of
-papers.
+Compare with the classical model that stands beside each; published numbers,
+on each task's card, took pre-training on millions of papers.
 """
 
 from medfm import optim, setup

@@ -9,7 +9,7 @@ on the same labels. The report draws each task's curve.
 
 Run:  python launch.py --config=configs/text_study.py
       python launch.py --config=configs/text_study.py:tiny
-About an hour and a half on two CPU cores; minutes on a GPU.
+Nineteen stages; hours on two CPU cores.
 """
 
 from medfm import optim, setup

@@ -5,7 +5,7 @@ training texts of eight public sets is better than the same one from scratch
 on triage, relations and entities; with all labels the gap is small.
 
 Three seeds of the text study (configs/text_study.py), which share one
-pre-training; half an hour and more each on two CPU cores.
+pre-training.
 
 Run:  python launch.py --grid=experiments/label_efficiency_text.py --jobs=2
       python launch.py --grid=experiments/label_efficiency_text.py:tiny
