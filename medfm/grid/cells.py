@@ -191,11 +191,9 @@ def note_end(folder: Path, exit_code: int, error: str, seconds: float) -> None:
   workdir.write(folder / "cell.json", noted)
 
 
-def note_pruned(folder: Path, why: str) -> None:
+def note_pruned(folder: Path, verdict: Mapping[str, Any]) -> None:
   """Adds to cell.json why a search gave the cell up; it is not run again."""
-  workdir.write(
-    folder / "cell.json", read(folder / "cell.json") | {"pruned": why}
-  )
+  workdir.write(folder / "cell.json", {**read(folder / "cell.json"), **verdict})
 
 
 def set_aside(folder: Path) -> Path:

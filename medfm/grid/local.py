@@ -7,8 +7,8 @@ for them. SIGTERM or Ctrl-C has every cell save and leave.
 
 import collections
 import time
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 from medfm.grid import attempt, cells, slots
 from medfm.grid.cells import Cell
@@ -29,8 +29,8 @@ class Source(Protocol):
   def next(self) -> tuple[Cell, bool] | None:
     """A cell, and whether its old run is stale; None if there is none."""
 
-  def verdict(self, cell: Cell) -> str:
-    """Why a running cell is to be stopped for good; or ""."""
+  def verdict(self, cell: Cell) -> Mapping[str, Any]:
+    """Why a running cell is to be stopped for good; or {}."""
 
   def ended(self, cell: Cell) -> None:
     """Takes notice of the end of a cell."""
@@ -114,9 +114,9 @@ class _Runner:
       cell = self._everything[name]
       if not self._source or name in self._pruned:
         continue
-      if why := self._source.verdict(cell):
+      if verdict := self._source.verdict(cell):
         self._pruned.add(name)
-        cells.note_pruned(cell.folder, why)
+        cells.note_pruned(cell.folder, verdict)
         under_way.stop()
 
   def _collect(self) -> None:

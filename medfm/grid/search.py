@@ -138,24 +138,29 @@ class Trials:
         return found
     return None
 
-  def verdict(self, cell: Cell) -> str:
-    """Why a cell is hopeless by its validation curve so far; or ""."""
+  def verdict(self, cell: Cell) -> dict[str, Any]:
+    """Why a cell is hopeless by its validation curve so far; or {}.
+
+    Its score is that of the evaluations that sufficed to say so: how many
+    more it had before it stopped is chance.
+    """
     count = self._count(cell)
     if not count:
-      return ""
+      return {}
     best = (max if self.question.maximize else min)(self._curve(cell)[:count])
-    return (
+    why = (
       f"pruned after {count} evaluations: its validation "
       f"{wording.title(self.question.metric)}, {wording.number(best)}, was "
       "behind the median of the trials before it"
     )
+    return {"pruned": why, "validation": best}
 
   def ended(self, cell: Cell) -> None:
     """Takes notice of how a cell ended."""
     self._under_way.discard(cell.name)
     state = cells.status(cell, self._code).state
-    if state == cells.DONE and (why := self.verdict(cell)):
-      cells.note_pruned(cell.folder, why)  # Though the end came before it.
+    if state == cells.DONE and (verdict := self.verdict(cell)):
+      cells.note_pruned(cell.folder, verdict)  # Though the end came before it.
     for trial in self._sampler.trials():
       if self._taken.get(trial.number) == cell.name:
         self._tell(trial, cell)

@@ -20,8 +20,9 @@ def facts(
 ) -> list[dict[str, Any]]:
   """One row per trial, in their order; [] where the grid is no search.
 
-  `validation` is the score of the state that a finished run is judged by; of
-  another run, the best score it had before it ended.
+  `validation` is the score of the state that a finished run is judged by, the
+  best score of a pruned run up to the verdict, and that of another run before
+  it ended.
   """
   search = description.get("search") or {}
   first = {}
@@ -39,9 +40,7 @@ def facts(
         "state": record.status.state,
         "why": record.status.why,
         "setting": setting,
-        "validation": record.value("validation", metric)
-        if record.done
-        else _reached(root / name / search["stage"], metric),
+        "validation": _score(root / name, record, search["stage"], metric),
       }
     )
   return rows
@@ -113,11 +112,16 @@ def _places(axes: Any, values: Sequence[str]) -> list[float]:
   return [names.index(value) for value in values]
 
 
-def _reached(folder: Path, metric: str) -> float | None:
-  """The best validation score of a run that has not finished."""
+def _score(
+  folder: Path, record: Record, stage: str, metric: str
+) -> float | None:
+  if record.done:
+    return record.value("validation", metric)
+  if record.status.state == cells.PRUNED:
+    return cells.read(folder / "cell.json").get("validation")
   found = [
     line.get(f"validation/{metric}")
-    for line in log.read(folder / "metrics.jsonl")
+    for line in log.read(folder / stage / "metrics.jsonl")
   ]
   scores = [score for score in found if isinstance(score, int | float)]
   best = min if wording.less_is_better(metric) else max

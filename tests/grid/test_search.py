@@ -76,6 +76,15 @@ def test_a_hopeless_trial_is_pruned_and_that_is_no_failure(whole):
   assert "behind the median of the trials before it" in page
 
 
+@pytest.mark.parametrize("seconds", ["0", "0.3"])
+def test_when_a_pruned_trial_stopped_does_not_show(
+  whole, tmp_path, monkeypatch, seconds
+):
+  monkeypatch.setenv("STUB_SLEEP", seconds)  # It ends by itself; or does not.
+  searching.run(tmp_path / "other", searching.experiment())
+  assert tables(tmp_path / "other") == tables(whole)
+
+
 def test_every_trial_stands_beside_its_cell(whole):
   import optuna
 
