@@ -40,7 +40,7 @@ def grid(words: str = ""):
       {"config": "configs/cnn.py:breastmnist,tiny" if tiny else CONFIG},
       {"optimizer.name": name},
       {"objective.model.activation": ACTIVATIONS[: 1 if tiny else None]},
-      {"optimizer.lr": RATES[name][1 : 3 if tiny else None]},
+      {"optimizer.lr": RATES[name][1:3] if tiny else RATES[name]},
       {"optimizer.schedule": "constant"},
       seeds(1 if tiny else 3),
     )
