@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from medfm import predictions, scoring, setup, spec, study, workdir
+from medfm import predictions, scoring, setup, spec, stages, workdir
 from medfm import step as steps
 from medfm.evals import words
 from medfm.report import tables
@@ -28,16 +28,16 @@ def evaluate(
   """
   results = {"name": "", "finished": True, "stages": {}, "comparisons": []}
   rows = []
-  for name, run in study.chosen(place, stage).items():
-    own = study.folder(place, name)
-    trained = study.read_info(own)
+  for name, run in stages.chosen(place, stage).items():
+    own = stages.folder(place, name)
+    trained = stages.read_info(own)
     cohort: Dataset = spec.build(data)(folders) if data else run.data(folders)
     train = None if data else setup.training_split(run, cohort)
     if data:
       results["name"] = cohort.info.name
       cohort = scoring.as_trained(cohort, trained)
     parts = setup.parts(run, trained, next(iter(cohort.splits.values())))
-    variables = steps.variables(study.weights(own))
+    variables = steps.variables(stages.weights(own))
     scores, outputs = scoring.evaluation(parts, variables, cohort, train)
     results["name"] = results["name"] or cohort.info.name
     results["stages"][name] = {"splits": scores}

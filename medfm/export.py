@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm import setup, study
+from medfm import setup, stages
 from medfm import step as steps
 from medfm.objectives import lora
 from medfm.objectives.backbone import backbone
@@ -41,15 +41,15 @@ def export(
   Raises:
     UserError: a model or a leaf that has no place in a public layout.
   """
-  name, run = list(study.chosen(place, stage).items())[-1]
-  own = study.folder(place, name)
-  info = study.read_info(own)
+  name, run = list(stages.chosen(place, stage).items())[-1]
+  own = stages.folder(place, name)
+  info = stages.read_info(own)
   target = Path(output or own / "export").expanduser()
   if target.exists() and (not target.is_dir() or any(target.iterdir())):
     raise UserError(f"{target} exists already; name a new folder with --output")
   part = target.with_name(f".{target.name}.partial")
   shutil.rmtree(part, ignore_errors=True)
-  variables = dict(steps.variables(study.weights(own)))
+  variables = dict(steps.variables(stages.weights(own)))
   try:
     if alone:
       params, alpha = variables["params"], _alpha(run.objective)
@@ -77,7 +77,7 @@ def _write(
     notes["problem_type"] = PROBLEMS[info.task]
   if info.task == "regression":
     params, notes = _raw_units(params, info, notes)
-  model = backbone(info, study.inner_model(run.objective), outputs=0)
+  model = backbone(info, setup.inner_model(run.objective), outputs=0)
   notes |= _ends(info)
   tensors = public.write(
     part,
@@ -136,7 +136,7 @@ def _describe_images(part, run, own, model, params) -> None:
   """Writes preprocessor_config.json, where the images' size is known."""
   size = 0
   if (own / "encode.json").exists():
-    size = study.read_encode(own).keywords.get("size", 0)
+    size = stages.read_encode(own).keywords.get("size", 0)
   if "positions" in params["model"]:
     places = params["model"]["positions"].shape[1] - 1
     size = round(places**0.5) * model.patch

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm import rng, setup, spec, study, workdir
+from medfm import rng, setup, spec, stages, workdir
 from medfm import step as steps
 from medfm.data import packing, sequences, text_tables, texts
 from medfm.data.packing import Piece
@@ -101,9 +101,9 @@ def generate(
       default.
     chosen: how to sample.
   """
-  name, run = list(study.chosen(place, stage).items())[-1]
-  own = study.folder(place, name)
-  net = _model(name, run, study.read_info(own))
+  name, run = list(stages.chosen(place, stage).items())[-1]
+  own = stages.folder(place, name)
+  net = _model(name, run, stages.read_info(own))
   tokenizer = _tokenizer(own)
   table = text_tables.read(source)
   names, prompts = texts.ids(table), table["text"]
@@ -184,7 +184,7 @@ def _inner(objective: Any) -> Any:
 
 
 def _weights(own: Path, run: setup.Run) -> dict[str, Any]:
-  params = steps.variables(study.weights(own))["params"]
+  params = steps.variables(stages.weights(own))["params"]
   if run.objective.func is lora.lora:
     params = lora.merged(params, run.objective.keywords["alpha"])
   return {"params": params["model"]}

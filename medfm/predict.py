@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medfm import predictions, setup, study, workdir
+from medfm import predictions, setup, stages, workdir
 from medfm import step as steps
 from medfm.evals import words
 
@@ -19,12 +19,12 @@ def predict(
     output: the CSV to write; predictions-<source>.csv in the workdir by
       default.
   """
-  name, run = list(study.chosen(place, stage).items())[-1]
-  own = study.folder(place, name)
-  info = study.read_info(own)
-  split = study.read_encode(own)(source, info)
+  name, run = list(stages.chosen(place, stage).items())[-1]
+  own = stages.folder(place, name)
+  info = stages.read_info(own)
+  split = stages.read_encode(own)(source, info)
   parts = setup.parts(run, info, split)
-  variables = steps.variables(study.weights(own))
+  variables = steps.variables(stages.weights(own))
   outputs = words.outputs(
     info, split, setup.predictions(parts, variables, split)
   )

@@ -310,3 +310,11 @@ def _padded(batch: Mapping[str, np.ndarray], rows: int) -> dict:
   more["weight"][-extra:] = 0
   more["id"][-extra:] = -1
   return more
+
+
+def inner_model(objective: Callable) -> Callable | None:
+  """The model that an objective, or the one it wraps, is configured with."""
+  settings = getattr(objective, "keywords", {})
+  if "objective" in settings:
+    return inner_model(settings["objective"])
+  return settings.get("model")

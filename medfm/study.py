@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,18 @@ from medfm import (
   scoring,
   setup,
   spec,
+  stages,
   train,
   workdir,
 )
 from medfm import step as steps
 from medfm import tree as trees
-from medfm.checkpoint import Checkpoints
 from medfm.data import leakage, splits, tokenizers
 from medfm.evals import paired, words
 from medfm.explain import examples
 from medfm.report import html, reading, tables
-from medfm.types import Folders, Info, Split, UserError
+from medfm.types import Folders, Info, UserError
 from medfm.weights import public, vocabulary
-
-SINGLE = "train"
-"""The name of the one stage of a config that is a run by itself."""
 
 
 def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
@@ -45,7 +41,7 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
     The content of results.json.
   """
   built = spec.build(config)
-  todo = stages(built)
+  todo = stages.ordered(built)
   with processes.held_by_first(workdir.owned(place)):
     results = _read(place / "results.json", built)
     _refuse_stale(place, results, todo)
@@ -75,105 +71,10 @@ def _conclude(
     workdir.write(place / "results.json", results)
   for name, run in todo.items():
     if run.show_examples is False:
-      (folder(place, name) / reading.EXAMPLES).unlink(missing_ok=True)
+      (stages.folder(place, name) / reading.EXAMPLES).unlink(missing_ok=True)
   path = html.write(place)
   print(tables.text(results))
   print(f"report: {path}", flush=True)
-
-
-def stages(built: Any) -> Mapping[str, setup.Run]:
-  """The runs of a built config by name, each after the one it starts from.
-
-  A config keeps no order, so that of names (5 before 10) decides the rest.
-  """
-  if isinstance(built, setup.Run):
-    return {SINGLE: built}
-  if not isinstance(built, setup.Study):
-    raise UserError("a config describes a setup.Run or a setup.Study")
-  for a, b in built.compare:
-    for name in (a, b):
-      if name not in built.stages:
-        raise UserError(
-          f"compare names the stage {name!r}"
-          f"{spec.nearest(name, built.stages)}, which does not exist"
-        )
-  ordered: dict[str, setup.Run] = {}
-  waiting = sorted(built.stages, key=_natural)
-  while waiting:
-    ready = [
-      name for name in waiting if built.stages[name].init_from not in waiting
-    ]
-    if not ready:
-      raise UserError(f"stages start from each other: {', '.join(waiting)}")
-    ordered[ready[0]] = built.stages[ready[0]]
-    waiting.remove(ready[0])
-  return ordered
-
-
-def _natural(name: str) -> list[Any]:
-  """A sorting key that reads the numbers in a name as numbers."""
-  words = re.split(r"(\d+)", name)
-  return [int(word) if word.isdecimal() else word for word in words]
-
-
-def chosen(place: Path, stage: str | None) -> Mapping[str, setup.Run]:
-  """The runs of a workdir's config.json by name; only `stage`, if named."""
-  path = place / "config.json"
-  try:
-    built = spec.build(spec.from_json(path.read_text()))
-  except (OSError, ValueError):
-    raise UserError(
-      f"{path} is missing or damaged; --workdir must be the folder of a run"
-    ) from None
-  known = stages(built)
-  if stage is None:
-    return known
-  if stage not in known:
-    raise UserError(
-      f"--stage={stage}: there is no such stage{spec.nearest(stage, known)}; "
-      f"there are {', '.join(known)}"
-    )
-  return {stage: known[stage]}
-
-
-def folder(place: Path, name: str) -> Path:
-  """Where a stage lives: the workdir itself for a single run."""
-  return place if name == SINGLE else place / name
-
-
-def weights(place: Path) -> steps.TrainState:
-  """The state a finished or unfinished stage is judged by, on the host.
-
-  Raises:
-    UserError: no sound checkpoint there.
-  """
-  saved = Checkpoints(place / "checkpoints")
-  try:
-    newest = saved.newest()
-    if newest is None:
-      raise UserError(f"{place} has no finished checkpoint")
-    best = saved.best(newest)
-    raw = saved.raw(newest if best is None else best)
-  finally:
-    saved.close()
-  return steps.TrainState(**raw)
-
-
-def read_info(place: Path) -> Info:
-  """What training knew of its data, from a stage's info.json."""
-  path = place / "info.json"
-  try:
-    content = json.loads(path.read_text())
-  except (OSError, ValueError):
-    raise UserError(
-      f"{path} is missing or damaged; is {place} the folder of a run?"
-    ) from None
-  listed = {
-    name: tuple(value) if isinstance(value, list) else value
-    for name, value in content.items()
-  }
-  levels = {k: tuple(v) for k, v in content["categorical"].items()}
-  return Info(**{**listed, "categorical": levels})
 
 
 def _introduce(place: Path) -> None:
@@ -181,17 +82,6 @@ def _introduce(place: Path) -> None:
   kinds = [device.device_kind for device in jax.devices()]
   workdir.write(place / "environment.json", workdir.environment(kinds))
   print(f"devices: {len(kinds)} x {kinds[0]}", flush=True)
-
-
-def read_encode(place: Path) -> Callable[[str, Info], Split]:
-  """How a stage's kind of data reads new files, from its encode.json."""
-  path = place / "encode.json"
-  if not path.exists():
-    raise UserError(
-      f"{place} was trained on a fixed data set, which takes no new files; "
-      "evaluate it on another one with --mode=evaluate --on=CONFIG"
-    )
-  return spec.build(spec.from_json(path.read_text()))
 
 
 def _jobs(
@@ -213,7 +103,7 @@ def _jobs(
     data, found = known[key]
     weights = _start_weights(place, run, todo, data.info)
     job = train.job(run, data)
-    started = (folder(place, name) / "checkpoints").exists()
+    started = (stages.folder(place, name) / "checkpoints").exists()
     if weights and run.init_from not in todo and not started:
       train.begun(run, job.parts.abstract, weights())  # Refused before a step.
     jobs[name] = (job, found, weights)
@@ -222,7 +112,7 @@ def _jobs(
 
 def _stage(place, results, name, job, found, weights) -> None:
   """Trains and evaluates one stage, and adds it to the results."""
-  own, data, parts = folder(place, name), job.data, job.parts
+  own, data, parts = stages.folder(place, name), job.data, job.parts
   run, split = parts.run, job.split
   workdir.write(own / "info.json", dataclasses.asdict(data.info))
   if data.encode is not None:
@@ -313,10 +203,10 @@ def _start_weights(
     return None
   source = Path(run.init_from)
   if run.init_from in todo:
-    source = folder(place, run.init_from)
+    source = stages.folder(place, run.init_from)
   elif public.holds(source):
     vocabulary.check(source, info)
-    return lambda: public.read(source, inner_model(run.objective))
+    return lambda: public.read(source, setup.inner_model(run.objective))
   elif not source.is_dir():
     near = spec.nearest(run.init_from, todo)
     raise UserError(
@@ -324,22 +214,14 @@ def _start_weights(
       "a run or of public weights"
     )
   _same_tokenizer(source, run.init_from, info)
-  return lambda: steps.variables(weights(source))
-
-
-def inner_model(objective: Callable) -> Callable | None:
-  """The model that an objective, or the one it wraps, is configured with."""
-  settings = getattr(objective, "keywords", {})
-  if "objective" in settings:
-    return inner_model(settings["objective"])
-  return settings.get("model")
+  return lambda: steps.variables(stages.weights(source))
 
 
 def _same_tokenizer(source: Path, name: str, info: Info) -> None:
   """Refuses weights whose token numbers mean other tokens."""
   if not info.tokenizer or not (source / "info.json").exists():
     return
-  trained = read_info(source)
+  trained = stages.read_info(source)
   if trained.tokenizer and trained.tokenizer != info.tokenizer:
     raise UserError(
       f"init_from={name!r} was trained with the tokenizer "
@@ -353,7 +235,7 @@ def _comparisons(place, built, results) -> list[dict[str, Any]]:
   rows = predictions.read(place / "predictions.csv")
   found = []
   for a, b in getattr(built, "compare", ()):
-    run, info = built.stages[a], read_info(folder(place, a))
+    run, info = built.stages[a], stages.read_info(stages.folder(place, a))
     split = "test"
     one, two = (
       predictions.held(rows, name, split, info.classes) for name in (a, b)
@@ -409,7 +291,7 @@ def _refuse_stale(place, results, todo) -> None:
     if (
       source in results["stages"]
       and not _finished(results, source, todo[source])
-      and (folder(place, name) / "checkpoints").exists()
+      and (stages.folder(place, name) / "checkpoints").exists()
     ):
       raise UserError(
         f"stage {source} has another length now, but {name} was trained from "

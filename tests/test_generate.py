@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from medfm import generate, study
+from medfm import generate, stages
 from medfm.data import packing
 from medfm.models.gpt import GPT
 from medfm.nn.generation import generation
@@ -91,8 +91,8 @@ def test_a_text_beyond_the_positions_is_refused_by_name():
 
 def test_greedy_text_is_that_of_the_trained_weights(place):
   (row, _) = made(place, "new=4,temperature=0")
-  own = study.chosen(place, None)["train"]
-  net = generate._model("train", own, study.read_info(place))
+  own = stages.chosen(place, None)["train"]
+  net = generate._model("train", own, stages.read_info(place))
   token = generate._tokenizer(place)
   ids = [token.special["bos"], *token.ids([row["prompt"]])[0]]
   variables = generate._weights(place, own)

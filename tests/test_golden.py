@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from medfm import command, spec, study, train, tree
+from medfm import command, spec, stages, train, tree
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -75,7 +75,7 @@ def test_a_resolved_config_is_as_reviewed(case):
 def test_parameters_are_as_reviewed(case, shared_folders):
   config = command.config(str(ROOT / "configs" / case), [])
   lines = []
-  for name, run in study.stages(spec.build(config)).items():
+  for name, run in stages.ordered(spec.build(config)).items():
     if "scratch" in name or name.endswith(("_1", "_5", "_10", "_25")):
       continue  # The same model as its neighbours.
     data = run.data(shared_folders)

@@ -15,7 +15,7 @@ LAYERS = (
   ("objectives", "weights", "evals"),
   ("explain",),
   ("setup",),
-  ("scoring",),
+  ("scoring", "stages"),
   ("train", "report"),
   ("study",),
   ("evaluate", "predict", "generate", "export", "grid"),

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from medfm import command, export, predict, study
+from medfm import command, export, predict, setup, stages, study
 from medfm import step as steps
 from medfm.objectives.backbone import backbone
 from medfm.types import Folders
@@ -105,10 +105,10 @@ def check_predictions(place, here, data, tmp_path):
 def check_export(place, out):
   """What is read back computes what the run computes."""
   export.export(place, None, str(out))
-  (run,) = study.chosen(place, None).values()
+  (run,) = stages.chosen(place, None).values()
   info, variables = (
-    study.read_info(place),
-    steps.variables(study.weights(place)),
+    stages.read_info(place),
+    steps.variables(stages.weights(place)),
   )
   batch = {"image": np.ones((2, 32, 32, 3), np.uint8), "id": np.arange(2)}
   if info.vocabulary:
@@ -116,7 +116,7 @@ def check_export(place, out):
     batch = {"tokens": tokens, "segment": np.ones_like(tokens)}
     batch |= {"positions": tokens % 12, "id": np.arange(2)}
   expected = run.objective(info).predict(variables, batch)
-  model = study.inner_model(run.objective)
+  model = setup.inner_model(run.objective)
   again = public.read(out, model)
   assert "unread" not in again["params"]
   plain = run.objective

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from medfm import command, evaluate, predict, spec, study
+from medfm import command, evaluate, predict, spec, stages, study
 from medfm.types import Folders, UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -77,7 +77,7 @@ def check_workdir(place, results):
   assert json.loads((place / "results.json").read_text()) == results
   spec.from_json((place / "config.json").read_text())
   for name, stage in results["stages"].items():
-    own = study.folder(place, name)
+    own = stages.folder(place, name)
     assert (own / "metrics.jsonl").stat().st_size
     assert list(own.glob("tensorboard/events*"))
     for split, entry in stage["splits"].items():

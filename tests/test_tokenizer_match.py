@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from medfm import study
+from medfm import stages, study
 from medfm.types import Info, UserError
 
 INFO = Info("corpus", "none", vocabulary=9, tokenizer="a" * 64)
@@ -30,4 +30,4 @@ def test_the_same_tokenizer_and_none_at_all_are_accepted(source):
 
 
 def test_info_is_read_back_as_it_was(source):
-  assert study.read_info(source) == INFO
+  assert stages.read_info(source) == INFO

@@ -1,0 +1,121 @@
+"""The stages of a run, and what the folder of each holds."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from medfm import setup, spec
+from medfm import step as steps
+from medfm.checkpoint import Checkpoints
+from medfm.types import Info, Split, UserError
+
+SINGLE = "train"
+"""The name of the one stage of a config that is a run by itself."""
+
+
+def ordered(built: Any) -> Mapping[str, setup.Run]:
+  """The runs of a built config by name, each after the one it starts from.
+
+  A config keeps no order, so that of names (5 before 10) decides the rest.
+  """
+  if isinstance(built, setup.Run):
+    return {SINGLE: built}
+  if not isinstance(built, setup.Study):
+    raise UserError("a config describes a setup.Run or a setup.Study")
+  for a, b in built.compare:
+    for name in (a, b):
+      if name not in built.stages:
+        raise UserError(
+          f"compare names the stage {name!r}"
+          f"{spec.nearest(name, built.stages)}, which does not exist"
+        )
+  found: dict[str, setup.Run] = {}
+  waiting = sorted(built.stages, key=_natural)
+  while waiting:
+    ready = [
+      name for name in waiting if built.stages[name].init_from not in waiting
+    ]
+    if not ready:
+      raise UserError(f"stages start from each other: {', '.join(waiting)}")
+    found[ready[0]] = built.stages[ready[0]]
+    waiting.remove(ready[0])
+  return found
+
+
+def _natural(name: str) -> list[Any]:
+  """A sorting key that reads the numbers in a name as numbers."""
+  words = re.split(r"(\d+)", name)
+  return [int(word) if word.isdecimal() else word for word in words]
+
+
+def chosen(place: Path, stage: str | None) -> Mapping[str, setup.Run]:
+  """The runs of a workdir's config.json by name; only `stage`, if named."""
+  path = place / "config.json"
+  try:
+    built = spec.build(spec.from_json(path.read_text()))
+  except (OSError, ValueError):
+    raise UserError(
+      f"{path} is missing or damaged; --workdir must be the folder of a run"
+    ) from None
+  known = ordered(built)
+  if stage is None:
+    return known
+  if stage not in known:
+    raise UserError(
+      f"--stage={stage}: there is no such stage{spec.nearest(stage, known)}; "
+      f"there are {', '.join(known)}"
+    )
+  return {stage: known[stage]}
+
+
+def folder(place: Path, name: str) -> Path:
+  """Where a stage lives: the workdir itself for a single run."""
+  return place if name == SINGLE else place / name
+
+
+def weights(place: Path) -> steps.TrainState:
+  """The state a finished or unfinished stage is judged by, on the host.
+
+  Raises:
+    UserError: no sound checkpoint there.
+  """
+  saved = Checkpoints(place / "checkpoints")
+  try:
+    newest = saved.newest()
+    if newest is None:
+      raise UserError(f"{place} has no finished checkpoint")
+    best = saved.best(newest)
+    raw = saved.raw(newest if best is None else best)
+  finally:
+    saved.close()
+  return steps.TrainState(**raw)
+
+
+def read_info(place: Path) -> Info:
+  """What training knew of its data, from a stage's info.json."""
+  path = place / "info.json"
+  try:
+    content = json.loads(path.read_text())
+  except (OSError, ValueError):
+    raise UserError(
+      f"{path} is missing or damaged; is {place} the folder of a run?"
+    ) from None
+  listed = {
+    name: tuple(value) if isinstance(value, list) else value
+    for name, value in content.items()
+  }
+  levels = {k: tuple(v) for k, v in content["categorical"].items()}
+  return Info(**{**listed, "categorical": levels})
+
+
+def read_encode(place: Path) -> Callable[[str, Info], Split]:
+  """How a stage's kind of data reads new files, from its encode.json."""
+  path = place / "encode.json"
+  if not path.exists():
+    raise UserError(
+      f"{place} was trained on a fixed data set, which takes no new files; "
+      "evaluate it on another one with --mode=evaluate --on=CONFIG"
+    )
+  return spec.build(spec.from_json(path.read_text()))
