@@ -197,6 +197,7 @@ def dataset(
     card={
       **card,
       "changes": changes,
+      "grouped_by": "document",
       "split": own.how,
       "tokenizer": token.card(),
       "text": measures(parts, token),

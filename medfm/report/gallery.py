@@ -154,7 +154,7 @@ def _curves(stage, split, predictions, asked) -> Iterator[Plate]:
   value = wording.interval(_metric(stage, split, "auroc"))
   yield Plate(
     _file(stage.name, split, "roc"),
-    _roc_caption(asked, single, predictions.task),
+    _roc_caption(stage, asked, single),
     f"ROC curves of {stage.name} on {split}: AUROC {value}.",
     style.png(figures.roc(asked, f"ROC, {title}", cut, rivals)),
   )
@@ -346,11 +346,15 @@ def _rivals(stage: Stage, split: str) -> dict[str, curves.Binary]:
   return found
 
 
-def _roc_caption(asked, single: bool, task: str) -> str:
+def _roc_caption(stage: Stage, asked, single: bool) -> str:
   if not single:
-    how = "one class against the rest" if task == "multiclass" else "per label"
+    how = (
+      "one class against the rest"
+      if stage.task == "multiclass"
+      else "per label"
+    )
     return f"ROC curves, {how}, each with its prevalence and AUROC."
-  drawn = "patients" if asked[0].patients is not None else "examples"
+  drawn = stage.whom if asked[0].patients is not None else "examples"
   return (
     f"ROC curve. The band is a pointwise bootstrap over {drawn}; the circle "
     "is the decision threshold, chosen on validation."

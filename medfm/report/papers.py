@@ -103,7 +103,10 @@ def facts(run: Run) -> Markup:
       ("State", "finished" if run.finished else "not finished"),
       ("Data", data.get("name")),
       ("Examples", f"{examples:,} ({sizes})" if splits else ""),
-      ("Patients", wording.count(total) if splits else ""),
+      (
+        stage.whom.capitalize() if stage else "",
+        wording.count(total) if splits else "",
+      ),
       ("Splits (sha256)", hashes),
       ("Commit", run.environment.get("commit")),
     )
@@ -140,7 +143,7 @@ def _card(stage: Stage, users: list[str]) -> Markup:
       if written
       else tag("p", "The data set has no card."),
       _changes(card.get("changes") or ()),
-      table(("Split", "n", "Patients", "sha256"), rows, "Splits"),
+      table(("Split", "n", stage.whom.capitalize(), "sha256"), rows, "Splits"),
       _leakage(data.get("leakage")),
     )
   )

@@ -75,6 +75,12 @@ class Stage:
     return self.result.get("splits") or {}
 
   @property
+  def whom(self) -> str:
+    """What examples are of, which splits and intervals keep together."""
+    card = self.data.get("card") or {}
+    return f"{card.get('grouped_by', 'patient')}s"
+
+  @property
   def final_split(self) -> str | None:
     """The split that answers the question: test where there is one."""
     for name in ("test", "validation"):

@@ -95,7 +95,7 @@ def metrics(stage: Stage) -> Markup | None:
   if not rows:
     return None
   header = [
-    join((name, tag("small", _size(result))), "")
+    join((name, tag("small", _size(stage, result))), "")
     for name, result in splits.items()
   ]
   return table(
@@ -193,7 +193,12 @@ def subgroups(stage: Stage) -> Markup:
       for levels in groups.values()
       for found in levels.values()
     )
-    header = ("Subgroup", "n", "Patients", *map(wording.title, names))
+    header = (
+      "Subgroup",
+      "n",
+      stage.whom.capitalize(),
+      *map(wording.title, names),
+    )
     return header, [
       (
         f"{group}: {level or 'not recorded'}",
@@ -355,9 +360,9 @@ def _inside(metric: str) -> str:
   return metric.partition("[")[2].removesuffix("]")
 
 
-def _size(result: Mapping[str, Any]) -> str:
+def _size(stage: Stage, result: Mapping[str, Any]) -> str:
   patients = result.get("patients")
-  more = "" if patients is None else f", {wording.count(patients, 'patients')}"
+  more = "" if patients is None else f", {wording.count(patients, stage.whom)}"
   return f"n = {result.get('n', 0):,}{more}"
 
 

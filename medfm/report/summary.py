@@ -123,10 +123,7 @@ def _trained(stage: Stage) -> str:
   if train.get("n"):
     share = stage.result.get("label_fraction") or 1.0
     cut = "" if share == 1 else f"{wording.percent(share)} of "
-    used = (
-      f", on {cut}{train['n']:,} training examples"
-      f"{_of_patients(train.get('patients'))}"
-    )
+    used = f", on {cut}{train['n']:,} training examples{_of_whom(stage, train)}"
   name = stage.data.get("name") or "its data"
   made_up = "synthetic data set" if synthetic(stage) else "data set"
   called = f"A model{f' ({model})' if model else ''}{size}"
@@ -167,7 +164,7 @@ def _reached(stage: Stage) -> Iterator[str]:
   split = stage.final_split
   result = stage.splits[split]
   n = wording.count(result.get("n"), "examples")
-  where = f"On the {split} split ({n}{_of_patients(result.get('patients'))})"
+  where = f"On the {split} split ({n}{_of_whom(stage, result)})"
   metrics = result.get("metrics", {})
   said = [
     _reading(stage, metric, metrics[metric])
@@ -248,8 +245,9 @@ def _name(metric: str) -> str:
   return title if title[:2].isupper() or title == "R²" else title.lower()
 
 
-def _of_patients(count: int | None) -> str:
-  return "" if count is None else f" of {wording.count(count, 'patients')}"
+def _of_whom(stage: Stage, counted: Mapping[str, Any]) -> str:
+  count = counted.get("patients")
+  return "" if count is None else f" of {wording.count(count, stage.whom)}"
 
 
 def _listed(names: list[str], most: int = 5) -> str:

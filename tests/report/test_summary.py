@@ -65,3 +65,14 @@ def test_the_best_step_is_told_apart_from_the_length_of_the_run():
   stage = types.SimpleNamespace(result=results)
   told = summary._length(stage)
   assert told == " for 50 steps (step 40 was best by validation)"
+
+
+def test_examples_are_of_what_the_data_card_groups_them_by(study):
+  def articles(results):
+    for stage in results["stages"].values():
+      stage["data"]["card"]["grouped_by"] = "document"
+
+  before = " ".join(summary.sentences(reading.read(study)))
+  assert " examples of 20 patients)" in before
+  after = " ".join(summary.sentences(change(study, articles)))
+  assert after == before.replace("patients", "documents")

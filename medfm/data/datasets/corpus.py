@@ -136,6 +136,7 @@ def corpus(
         f"content, by {RUN} words in a row.",
       ],
       "changes": [*documents.account["removed"], *changes],
+      "grouped_by": "document",
       "split": f"by document, fractions {tuple(fractions)}, seed {seed}",
       "corpus": documents.account,
       "tokenizer": token.card(),
