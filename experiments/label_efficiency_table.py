@@ -14,6 +14,7 @@ Run:  python launch.py --grid=experiments/label_efficiency_table.py --jobs=2
 """
 
 from medfm.grid.combine import product, seeds
+from medfm.variants import variants
 
 CONFIG = "configs/quickstart.py"
 METRIC = "auroc"
@@ -23,7 +24,7 @@ FIGURE = {"x": "label_fraction"}
 
 
 def grid(words: str = ""):
-  tiny = words == "tiny"
+  tiny = variants(words, size=("full", "tiny"))["size"] == "tiny"
   return product(
     {"config": f"{CONFIG}:tiny" if tiny else CONFIG},
     {RATE: (5e-4, 1e-3) if tiny else (2e-4, 5e-4, 1e-3)},

@@ -12,13 +12,14 @@ Run:  python launch.py --grid=experiments/label_efficiency_text.py --jobs=2
 """
 
 from medfm.grid.combine import product, seeds
+from medfm.variants import variants
 
 CONFIG = "configs/text_study.py"
 FIGURE = {"x": "label_fraction"}
 
 
 def grid(words: str = ""):
-  tiny = words == "tiny"
+  tiny = variants(words, size=("full", "tiny"))["size"] == "tiny"
   return product(
     {"config": f"{CONFIG}:tiny" if tiny else CONFIG},
     seeds(1 if tiny else 3, "stages.*_*.seed"),  # all but pretrain

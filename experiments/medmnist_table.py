@@ -11,6 +11,7 @@ GPUs: 100 epochs of the largest set are hours on one.
 
 Run:  python launch.py --grid=experiments/medmnist_table.py
       python launch.py --grid=experiments/medmnist_table.py --executor=slurm
+      python launch.py --grid=experiments/medmnist_table.py:breastmnist,r18
       python launch.py --grid=experiments/medmnist_table.py:tiny
 """
 
@@ -18,17 +19,21 @@ import pathlib
 
 from medfm.data.datasets.medmnist import MEMBERS
 from medfm.grid.combine import product, seeds
+from medfm.variants import subsets
 
 CONFIG = "configs/resnet.py"
 METRIC = "auroc"
+DEPTHS = ("r18", "r50")
 
 
 def grid(words: str = ""):
-  tiny = words == "tiny"
-  depths = ("r18",) if tiny else ("r18", "r50")
+  chosen = subsets(words, set=MEMBERS, depth=DEPTHS, size=("tiny",))
+  tiny = bool(chosen["size"])
+  sets = chosen["set"] or MEMBERS
+  depths = chosen["depth"] or DEPTHS[: 1 if tiny else None]
   end = ",tiny" if tiny else ""
   return product(
-    {"config": [f"{CONFIG}:{m},{d}{end}" for m in MEMBERS for d in depths]},
+    {"config": [f"{CONFIG}:{m},{d}{end}" for m in sets for d in depths]},
     seeds(1 if tiny else 3),
   )
 

@@ -13,6 +13,7 @@ Run:  python launch.py --grid=experiments/optimizers_activations.py --jobs=2
 """
 
 from medfm.grid.combine import product, seeds
+from medfm.variants import variants
 
 CONFIG = "configs/cnn.py:breastmnist,fast"
 METRIC = "auroc"
@@ -33,7 +34,7 @@ RATES = {
 
 
 def grid(words: str = ""):
-  tiny = words == "tiny"
+  tiny = variants(words, size=("full", "tiny"))["size"] == "tiny"
   settings = []
   for name in OPTIMIZERS:
     settings += product(

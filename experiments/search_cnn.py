@@ -14,13 +14,14 @@ Run:  python launch.py --grid=experiments/search_cnn.py --jobs=2
 """
 
 from medfm.grid.combine import Between, Search
+from medfm.variants import variants
 
 CONFIG = "configs/cnn.py:breastmnist,fast"
 METRIC = "auroc"
 
 
 def search(words: str = ""):
-  tiny = words == "tiny"
+  tiny = variants(words, size=("full", "tiny"))["size"] == "tiny"
   return Search(
     trials=4 if tiny else 24,
     startup=2 if tiny else 8,

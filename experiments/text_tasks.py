@@ -16,6 +16,7 @@ Run:  python launch.py --grid=experiments/text_tasks.py --jobs=2
 """
 
 from medfm.grid.combine import product, seeds
+from medfm.variants import subsets
 
 CONFIG = "configs/bert_finetune.py"
 TASKS = (
@@ -31,9 +32,9 @@ TASKS = (
 
 
 def grid(words: str = ""):
-  named = [word for word in words.split(",") if word in TASKS]
-  tiny = "tiny" in words.split(",")
-  tasks = named or TASKS[: 1 if tiny else None]
+  chosen = subsets(words, task=TASKS, size=("tiny",))
+  tiny = bool(chosen["size"])
+  tasks = chosen["task"] or TASKS[: 1 if tiny else None]
   end = ",compare,tiny" if tiny else ",compare"
   return product(
     {"config": [f"{CONFIG}:{task}{end}" for task in tasks]},

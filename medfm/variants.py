@@ -1,4 +1,7 @@
-"""The words after the colon in `--config=configs/x.py:breastmnist,fast`."""
+"""The words after the colon in `--config=configs/x.py:breastmnist,fast`.
+
+Or in `--grid=experiments/x.py:tiny`.
+"""
 
 from collections.abc import Sequence
 
@@ -29,10 +32,7 @@ def variants(arg: str, **choices: Sequence[str]) -> dict[str, str]:
     if not kinds:
       cut = [named[k[:-1]] for k in free if k[:-1] in named]
       hint = f"; {cut[0]!r} before it may not hold a comma" if cut else ""
-      raise UserError(
-        f"unknown variant {word!r}{spec.nearest(word, [*known, *free])}{hint}; "
-        f"choose among {', '.join([*known, *free])}"
-      )
+      raise _unknown(word, [*known, *free], hint)
     kind = kinds[0]
     if kind in named:
       raise UserError(
@@ -40,3 +40,27 @@ def variants(arg: str, **choices: Sequence[str]) -> dict[str, str]:
       )
     named[kind] = word
   return chosen | named
+
+
+def subsets(arg: str, **choices: Sequence[str]) -> dict[str, list[str]]:
+  """The words of each kind that `arg` names, in the order of the choices.
+
+  Raises:
+    UserError: a word that no kind knows.
+  """
+  named = [word for word in arg.split(",") if word]
+  known = [word for words in choices.values() for word in words]
+  for word in named:
+    if word not in known:
+      raise _unknown(word, known)
+  return {
+    kind: [word for word in words if word in named]
+    for kind, words in choices.items()
+  }
+
+
+def _unknown(word: str, known: Sequence[str], hint: str = "") -> UserError:
+  return UserError(
+    f"unknown variant {word!r}{spec.nearest(word, known)}{hint}; choose among "
+    f"{', '.join(known)}"
+  )

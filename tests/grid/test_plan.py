@@ -122,10 +122,36 @@ def test_words_for_an_experiment_without_any_are_refused(tmp_path):
     experiment.load(f"{path}:tiny")
 
 
-@pytest.mark.parametrize("name", ["", ":tiny"])
-@pytest.mark.parametrize(
+EXPERIMENTS = pytest.mark.parametrize(
   "path", sorted((ROOT / "experiments").glob("*.py")), ids=lambda p: p.stem
 )
+
+
+@EXPERIMENTS
+def test_a_misspelt_word_does_not_run_the_whole_study(path):
+  with pytest.raises(UserError, match=r"unknown variant 'tny' .nearest: tiny"):
+    experiment.load(f"{path}:tny")
+
+
+@pytest.mark.parametrize(
+  ("words", "runs"),
+  [
+    ("optimizers_activations", 108),
+    ("text_tasks", 24),
+    ("text_tasks.py:bc5cdr,chemprot", 6),
+    ("medmnist_table", 72),
+    ("medmnist_table.py:breastmnist,r50", 3),
+    ("label_efficiency_table", 15),
+  ],
+)
+def test_a_shipped_study_is_as_large_as_it_says(words, runs):
+  name, _, words = words.removesuffix(".py").partition(".py:")
+  asked = experiment.load(f"{ROOT}/experiments/{name}.py:{words}")
+  assert len(asked.settings) == runs
+
+
+@pytest.mark.parametrize("name", ["", ":tiny"])
+@EXPERIMENTS
 def test_every_shipped_experiment_has_cells(monkeypatch, path, name, data_dir):
   monkeypatch.chdir(ROOT)
   asked = experiment.load(f"experiments/{path.name}{name}")
