@@ -36,7 +36,7 @@ def grid(words: str = ""):
   tiny = bool(chosen["size"])
   tasks = chosen["task"] or TASKS[: 1 if tiny else None]
   end = ",compare,tiny" if tiny else ",compare"
-  return product(
-    {"config": [f"{CONFIG}:{task}{end}" for task in tasks]},
+  return product(  # Every task once before any task again.
     seeds(1 if tiny else 3, "stages.[fs]*.seed"),  # finetune and scratch
+    {"config": [f"{CONFIG}:{task}{end}" for task in tasks]},
   )
