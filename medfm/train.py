@@ -146,6 +146,7 @@ def begun(
       start[name],
       may_be_fresh=run.init_fresh,
       may_be_unused=run.init_unused,
+      source=run.init_from,
     )
   params = new.pop("params")
   extra = {**state.extra, **new}

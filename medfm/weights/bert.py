@@ -28,7 +28,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
   return {
     **hf.needed(config, _SIZES),
     "activation": hf.activation(config.get("hidden_act", "gelu")),
-    "epsilon": config.get("layer_norm_eps", 1e-12),
+    "epsilon": hf.epsilon(config, "layer_norm_eps", 1e-12),
     "pre_norm": False,
   }
 

@@ -30,9 +30,11 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
   )
   return {
     **hf.needed(config, _SIZES),
-    "hidden": config.get("n_inner") or 0,
+    "hidden": hf.size("n_inner", config["n_inner"])
+    if config.get("n_inner")
+    else 0,
     "activation": hf.activation(config.get("activation_function", "gelu_new")),
-    "epsilon": config.get("layer_norm_epsilon", 1e-5),
+    "epsilon": hf.epsilon(config, "layer_norm_epsilon", 1e-5),
     "norm": "layer",
     "rotary": False,
     "gated": False,

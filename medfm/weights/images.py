@@ -1,6 +1,7 @@
 """How public image models want their images, and ours as others read it."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from medfm.types import UserError
 from medfm.weights import public, vit
 
+LARGEST = 4096
 NAME = "preprocessor_config.json"
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
@@ -40,12 +42,24 @@ def wanted(path: str) -> dict[str, Any]:
       # Grey models are described by one number or by three equal ones.
       found[key] = tuple(values if len(values) == channels else values[:1])
     found["size"] = int(found["size"])
-  except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+    _check(found)
+  except (
+    OSError, ValueError, TypeError, KeyError, IndexError, AttributeError,
+  ) as error:  # fmt: skip
     raise UserError(
       f"{folder / NAME} does not say how large and how scaled images are: "
       f"{error!r}"
     ) from None
   return {**found, "channels": channels}
+
+
+def _check(found: Mapping[str, Any]) -> None:
+  if not 0 < found["size"] <= LARGEST:
+    raise ValueError(f"size={found['size']}, expected 1 to {LARGEST}")
+  if not all(0 < value < math.inf for value in found["std"]):
+    raise ValueError(f"std={found['std']}, expected numbers above 0")
+  if not all(map(math.isfinite, found["mean"])):
+    raise ValueError(f"mean={found['mean']}, expected finite numbers")
 
 
 def described(size: int, inputs: Mapping[str, Any]) -> dict[str, Any]:

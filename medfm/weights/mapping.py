@@ -49,9 +49,15 @@ def imported(
       missing = sorted(set(leaf.theirs) - set(there))[0]
       raise UserError(f"{source} has {there[0]} but lacks {missing}")
     used.update(there)
+    for name in there:
+      if not np.isfinite(np.asarray(tensors[name], np.float32)).all():
+        raise UserError(
+          f"{source}: {name} has values that are not finite; the file is "
+          "damaged, get it again"
+        )
     try:
       flat[leaf.ours] = leaf.codec.take([tensors[name] for name in there])
-    except ValueError:
+    except (ValueError, TypeError, IndexError):
       shapes = ", ".join(f"{name} {tensors[name].shape}" for name in there)
       raise UserError(
         f"{source}: {shapes} cannot become {leaf.ours}; its config.json "

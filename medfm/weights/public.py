@@ -53,9 +53,9 @@ def read(path: Path, model: Callable | None = None) -> dict[str, Any]:
   """
   tensors = _tensors(path)
   layout, config = described(path, tensors)
-  settings = layout.settings(config)
+  settings = _settings(path, layout, config)
   _compare(path, settings, getattr(model, "keywords", {}))
-  kind = (config.get("architectures") or ["Model"])[0]
+  kind = str([*(config.get("architectures") or ()), "Model"][0])
   table = layout.leaves(settings, kind)
   return mapping.imported(table, layout.canonical(tensors), str(path))
 
@@ -67,7 +67,7 @@ def settings(path: Path) -> dict[str, Any]:
     UserError: no config.json that describes a model known here.
   """
   layout, config = described(path)
-  found = layout.settings(config)
+  found = _settings(path, layout, config)
   return {key: value for key, value in found.items() if key != "channels"}
 
 
@@ -153,7 +153,7 @@ def described(
   if (folder / "config.json").is_file():
     config = safetensors_file.read_config(folder)
   kind = config.get("model_type")
-  if kind in LAYOUTS:
+  if isinstance(kind, str) and kind in LAYOUTS:
     return LAYOUTS[kind], config
   if kind is None:
     guess = resnet.inferred(_tensors(path) if tensors is None else tensors)
@@ -168,6 +168,17 @@ def described(
     f"{folder / 'config.json'} says model_type={kind!r}; known here are "
     f"{', '.join(LAYOUTS)}"
   )
+
+
+def _settings(path: Path, layout: Any, config: Mapping) -> dict[str, Any]:
+  """Of the model that a config describes; what is wrong names the file."""
+  folder = path.parent if path.is_file() else path
+  try:
+    return layout.settings(config)
+  except UserError as error:
+    raise UserError(f"{folder}/{error}") from None
+  except (TypeError, ValueError, AttributeError) as error:
+    raise UserError(f"{folder}/config.json is damaged: {error}") from None
 
 
 def _tensors(path: Path) -> dict[str, Any]:
@@ -185,15 +196,9 @@ def _tensors(path: Path) -> dict[str, Any]:
 
 
 def _torch_shards(folder: Path) -> dict[str, Any]:
-  path = folder / _TORCH_INDEX
-  try:
-    names = set(json.loads(path.read_text())["weight_map"].values())
-  except (OSError, ValueError, KeyError, TypeError, AttributeError):
-    raise UserError(f"{path} is damaged: it has no weight_map") from None
   found: dict[str, Any] = {}
-  for name in sorted(names):
-    if Path(name).name != name:
-      raise UserError(f"{path} names {name!r}, which is outside its folder")
+  placed = safetensors_file.placed(folder / _TORCH_INDEX)
+  for name in sorted(set(placed.values())):
     found |= torch_file.read(folder / name)
   return found
 

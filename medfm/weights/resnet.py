@@ -31,7 +31,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
   )
   kind = config.get("layer_type", "bottleneck")
   blocks = tuple(config.get("depths", ()))
-  width = config.get("embedding_size", 64)
+  width = hf.size("embedding_size", config.get("embedding_size", 64))
   if (kind, blocks) not in _BLOCKS:
     raise UserError(
       f"config.json describes a {kind} ResNet of stages {blocks}; the depths "
@@ -44,7 +44,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     "width": width,
     "stem": "imagenet",
     "norm": "batch",
-    "channels": config.get("num_channels", 3),
+    "channels": hf.size("num_channels", config.get("num_channels", 3)),
   }
 
 
@@ -52,7 +52,7 @@ def inferred(tensors: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
   """A config of a file that has none, where its names are a ResNet's."""
   found = canonical(tensors)
   stem = found.get(f"{_STEM}.convolution.weight")
-  if stem is None:
+  if stem is None or stem.ndim != 4:
     return None
   layers = re.compile(r"resnet\.encoder\.stages\.(\d)\.layers\.(\d+)\.layer\.0")
   blocks = [0] * 4

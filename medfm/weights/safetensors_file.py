@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,22 +99,38 @@ def read_config(folder: Path) -> dict[str, Any]:
   return config
 
 
-def _read_shards(folder: Path) -> Tensors:
-  path = folder / INDEX
+def placed(index: Path) -> dict[str, str]:
+  """Tensor -> the file beside an index that holds it; every file is there.
+
+  Raises:
+    UserError: a damaged index, a name that leaves the folder, or a missing
+      file.
+  """
   try:
-    placed = json.loads(path.read_text())["weight_map"]
-    files = sorted(set(placed.values()))
-  except (OSError, ValueError, KeyError, TypeError, AttributeError):
-    raise UserError(f"{path} is damaged: it has no weight_map") from None
+    found = dict(json.loads(index.read_text())["weight_map"])
+  except (OSError, ValueError, KeyError, TypeError):
+    raise UserError(f"{index} is damaged: it has no weight_map") from None
+  names = set(map(str, found.values()))
+  for name in sorted(names):
+    if not re.fullmatch(r"[\w-][\w.-]*", name):
+      raise UserError(f"{index} names {name!r}, which is outside its folder")
+    if not (index.parent / name).is_file():
+      raise UserError(
+        f"{index} names {name}, which is missing; get that file too, of "
+        f"{len(names)} shards"
+      )
+  return {tensor: str(name) for tensor, name in found.items()}
+
+
+def _read_shards(folder: Path) -> Tensors:
+  where = placed(folder / INDEX)
   found: Tensors = {}
-  for file in files:
-    if Path(file).name != file:
-      raise UserError(f"{path} names {file!r}, which is outside its folder")
+  for file in sorted(set(where.values())):
     for name, tensor in _read_file(folder / file).items():
-      if placed.get(name) != file:
+      if where.get(name) != file:
         raise UserError(f"{folder / file} holds {name}, which {INDEX} does not")
       found[name] = tensor
-  missing = sorted(set(placed) - set(found))
+  missing = sorted(set(where) - set(found))
   if missing:
     raise UserError(f"{folder} lacks {len(missing)} tensors: {missing[0]}, ...")
   return found
@@ -138,7 +155,7 @@ def _check_header(path: Path) -> None:
       if length > min(HEADER_BYTES, size - 8):
         raise UserError(
           f"{path} is truncated or no safetensors file: its header claims "
-          f"{length} bytes of {size}"
+          f"{length} bytes of {size}; get the file again"
         )
       header = json.loads(file.read(length), object_pairs_hook=_without_twins)
     header.pop("__metadata__", None)
@@ -155,7 +172,7 @@ def _check_header(path: Path) -> None:
   if place != size - 8 - length:
     raise UserError(
       f"{path} is truncated or has more than its header says: {place} bytes "
-      f"are promised, {size - 8 - length} there"
+      f"are promised, {size - 8 - length} there; get the file again"
     )
 
 

@@ -56,6 +56,7 @@ def transferred(
   *,
   may_be_fresh: Sequence[str],
   may_be_unused: Sequence[str],
+  source: str = "",
 ) -> tuple[Any, Account]:
   """`fresh` with the leaves that `loaded` has under the same path.
 
@@ -64,6 +65,7 @@ def transferred(
     loaded: another tree of arrays; whether its blocks are stacked or not.
     may_be_fresh: regexes of paths that may keep their fresh values.
     may_be_unused: regexes of loaded paths that may go unused.
+    source: where they are from, for messages.
 
   Raises:
     UserError: a leaf of another shape, or one that stays fresh or unused
@@ -89,10 +91,12 @@ def transferred(
   if faults:
     more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
     raise UserError(
-      "start weights do not fit: "
+      f"start weights {source}".rstrip()
+      + " do not fit: "
       + "; ".join(faults[:3])
       + more
-      + "; declare what may differ in init_fresh and init_unused"
+      + "; give those of this model (with their own config.json), or declare "
+      "what may differ in init_fresh and init_unused"
     )
   merged = jax.tree_util.tree_map_with_path(
     lambda path, leaf: taken.get(tree.name(path), leaf), fresh

@@ -34,9 +34,9 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
   hf.expect(config, qkv_bias=True)
   return {
     **hf.needed(config, _SIZES),
-    "channels": config.get("num_channels", 3),
+    "channels": hf.size("num_channels", config.get("num_channels", 3)),
     "activation": hf.activation(config.get("hidden_act", "gelu")),
-    "epsilon": config.get("layer_norm_eps", 1e-12),
+    "epsilon": hf.epsilon(config, "layer_norm_eps", 1e-12),
   }
 
 
