@@ -217,7 +217,7 @@ FAULTS = {
   "no tokenizer": (
     "bert",
     without("tokenizer.json", "vocab.txt"),
-    "no tokenizer.json or vocab.txt",
+    "no tokenizer.json or vocab.txt or vocab.json",
   ),
   "no config": ("bert", without("config.json"), "has no config.json"),
   "half a config": ("bert", file("config.json", "{x"), "no JSON text"),

@@ -1,4 +1,4 @@
-"""Tokenizers: trained here, or anyone's `tokenizer.json` or `vocab.txt`.
+"""Tokenizers: trained here, or anyone's `tokenizer.json` or vocabulary.
 
 A tokenizer is the text of a Hugging Face `tokenizer.json`: what is saved with
 a run, hashed, and read back. WordPiece is BERT's (Devlin et al. 2019),
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from medfm.data import disk
+from medfm.data import disk, vocabularies
 from medfm.spec import nearest
 from medfm.types import Folders, UserError
 
@@ -34,8 +34,10 @@ _ROLES = {
   "bos": ("<|endoftext|>", "<s>", "[CLS]"),
   "eos": ("<|endoftext|>", "</s>", "[SEP]"),
 }
-_WORDPIECE = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _BYTE_BPE = ("<|pad|>", "<|endoftext|>")
+FILES = ("tokenizer.json", "vocab.txt", "vocab.json")
+"""What a folder may hold a tokenizer in; the first one found is taken."""
+
 _MAX_BYTES = 1 << 27
 _BATCH = 1000
 _ALPHABET = 1000  # Rarer characters are unknown, as in BERT.
@@ -187,7 +189,7 @@ def wordpiece(
 
   Ids 0 to 4 are [PAD], [UNK], [CLS], [SEP] and [MASK]; then `markers`.
   """
-  special = (*_WORDPIECE, *markers)
+  special = (*vocabularies.WORDPIECE, *markers)
   _check_size(vocabulary, len(special) + 256)
   settings = {
     "kind": "wordpiece", "vocabulary": vocabulary, "lowercase": lowercase,
@@ -255,7 +257,10 @@ def loaded(
   path: str = "",
   lowercase: bool | None = None,
 ) -> Tokenizer:
-  """A Hugging Face `tokenizer.json`, or BERT's `vocab.txt`, or their folder.
+  """A Hugging Face `tokenizer.json`, or what came before it, or their folder.
+
+  Before it came BERT's `vocab.txt`, and GPT-2's `vocab.json` with a
+  `merges.txt` beside it.
 
   path: also a finished run's stage folder, which holds a tokenizer.json.
   lowercase: of a vocab.txt; None takes `do_lower_case` of the
@@ -271,56 +276,11 @@ def loaded(
     text = place.read_text(encoding="utf-8")
   except UnicodeDecodeError:
     raise UserError(f"{place}: is not UTF-8 text") from None
-  if place.suffix == ".json":
-    return Tokenizer(text, str(place))
-  return Tokenizer(_vocab_text(place, text, lowercase), str(place))
-
-
-def _vocab_text(place: pathlib.Path, text: str, lowercase: bool | None) -> str:
-  """The tokenizer.json of a BERT vocab.txt: one token a line, id = line."""
-  from tokenizers import (
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-  )
-
-  tokens = text.split("\n")
-  if tokens and not tokens[-1]:
-    tokens.pop()
-  tokens = [token.rstrip("\r") for token in tokens]
-  ids: dict[str, int] = {}
-  for line, token in enumerate(tokens, 1):
-    if token in ids:
-      raise UserError(
-        f"{place}, line {line}: the token {token[:20]!r} is also on line "
-        f"{ids[token] + 1}; is it a vocab.txt of BERT?"
-      )
-    ids[token] = line - 1
-  for token in _WORDPIECE:
-    if token not in ids:
-      raise UserError(f"{place}: has no {token}; is it a vocab.txt of BERT?")
-  if lowercase is None:
-    lowercase = _lowercase(place, tokens)
-  inner = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
-  inner.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-  inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-  inner.decoder = decoders.WordPiece()
-  inner.add_special_tokens(list(_WORDPIECE))
-  return inner.to_str()
-
-
-def _lowercase(place: pathlib.Path, tokens: Sequence[str]) -> bool:
-  beside = place.with_name("tokenizer_config.json")
-  if beside.exists():
-    try:
-      said = json.loads(beside.read_text(encoding="utf-8"))["do_lower_case"]
-      return bool(said)
-    except (ValueError, KeyError, TypeError):
-      logging.warning("%s says nothing of do_lower_case", beside)
-  words = [token for token in tokens if token not in _WORDPIECE]
-  return all(word == word.lower() for word in words)
+  if place.name == "vocab.json":
+    text = vocabularies.byte_bpe(place, text)
+  elif place.suffix != ".json":
+    text = vocabularies.wordpiece(place, text, lowercase)
+  return Tokenizer(text, str(place))
 
 
 def _wordpiece_text(
@@ -357,8 +317,8 @@ def _wordpiece_text(
   fresh.train_from_iterator(texts, trainer)
   vocab = fresh.get_vocab(with_added_tokens=True)
   inner.model = models.WordPiece(vocab, unk_token="[UNK]")
-  inner.add_special_tokens(list(_WORDPIECE))
-  inner.add_tokens(list(special[len(_WORDPIECE) :]))
+  inner.add_special_tokens(list(vocabularies.WORDPIECE))
+  inner.add_tokens(list(special[len(vocabularies.WORDPIECE) :]))
   return inner.to_str()
 
 
@@ -396,16 +356,12 @@ def _check_size(vocabulary: int, least: int) -> None:
 def _found(folders: Folders, path: str) -> pathlib.Path:
   """The file, looked for where the command runs and in the data folder."""
   if not path:
-    raise UserError("the tokenizer needs path=: a tokenizer.json or vocab.txt")
+    raise UserError(f"the tokenizer needs path=: a {' or '.join(FILES)}")
   own = pathlib.Path(path).expanduser()
   places = [own, *([pathlib.Path(folders.raw) / own] if folders.raw else [])]
-  for place, name in itertools.product(
-    places, ("", "tokenizer.json", "vocab.txt")
-  ):
+  for place, name in itertools.product(places, ("", *FILES)):
     if (place / name).is_file():
       return place / name
   folder = places[0] if places[0].is_dir() else places[0].parent
   names = os.listdir(folder) if folder.is_dir() else []
-  raise UserError(
-    f"{path}: no tokenizer.json or vocab.txt{nearest(own.name, names)}"
-  )
+  raise UserError(f"{path}: no {' or '.join(FILES)}{nearest(own.name, names)}")

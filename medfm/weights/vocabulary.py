@@ -6,8 +6,6 @@ from medfm.data import tokenizers
 from medfm.types import Folders, Info, UserError
 from medfm.weights import public
 
-_FILES = ("tokenizer.json", "vocab.txt")
-
 
 def check(path: Path, info: Info) -> None:
   """Refuses weights whose token numbers mean other tokens than the data's.
@@ -22,7 +20,7 @@ def check(path: Path, info: Info) -> None:
   if not info.tokenizer or rows is None:
     return
   folder = path.parent if path.is_file() else path
-  own = any((folder / name).is_file() for name in _FILES)
+  own = any((folder / name).is_file() for name in tokenizers.FILES)
   advice = "set data.tokenizer to tokenizers.loaded with the path of theirs"
   if own:
     theirs = tokenizers.loaded((), Folders(None, ""), path=str(folder))

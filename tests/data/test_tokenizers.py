@@ -172,6 +172,53 @@ def test_what_is_no_tokenizer_is_refused(place, tmp_path, name, content, said):
   assert name in str(caught.value) and "\n" not in str(caught.value)
 
 
+def _byte_bpe_files(folder, merges=("a b", "ab c"), more=("ab", "abc")):
+  """GPT-2's vocab.json and merges.txt of few tokens."""
+  from tokenizers import pre_tokenizers
+
+  tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *more]
+  ids = {token: index for index, token in enumerate(tokens)}
+  (folder / "vocab.json").write_text(json.dumps(ids))
+  (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]))
+  return ids
+
+
+def test_a_vocab_json_with_merges_is_read_as_gpt2_reads_it(place, tmp_path):
+  ids = _byte_bpe_files(tmp_path)
+  tokenizer = tokenizers.loaded((), place, path=str(tmp_path))
+  said = [tokenizer.token(i) for i in tokenizer.ids(["abcab"])[0]]
+  assert said == ["abc", "ab"]
+  assert tokenizer.vocabulary == len(ids)
+
+
+@pytest.mark.parametrize(
+  "name, content, said",
+  [
+    ("vocab.json", "[]", "no tokens with their numbers"),
+    ("vocab.json", '{"a": 0, "b": 0}', "one number"),
+    ("vocab.json", '{"a": 1e9}', "no tokens with their numbers"),
+    ("vocab.json", '{"a": 0}', "of the 256 bytes"),
+    ("merges.txt", None, "merges.txt is missing"),
+    ("merges.txt", "a b c", "line 1"),
+    ("merges.txt", "b a", "does not fit vocab.json"),
+    ("merges.txt", b"\xff\xfe", "UTF-8"),
+    ("added_tokens.json", '{"[NEW]": 258}', "1 tokens more"),
+  ],
+)
+def test_damaged_files_of_gpt2_are_refused(
+  place, tmp_path, name, content, said
+):
+  _byte_bpe_files(tmp_path)
+  if content is None:
+    (tmp_path / name).unlink()
+  else:
+    content = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / name).write_bytes(content)
+  with pytest.raises(UserError, match=said) as caught:
+    tokenizers.loaded((), place, path=str(tmp_path))
+  assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_an_absent_file_is_refused(place):
   with pytest.raises(UserError, match="gone"):
     tokenizers.loaded((), place, path="gone.json")

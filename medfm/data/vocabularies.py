@@ -1,0 +1,165 @@
+"""Tokenizers as files had them before tokenizer.json, as the JSON of one.
+
+BERT's is a vocab.txt, GPT-2's a vocab.json with a merges.txt beside it. What
+the tokenizer_config.json of their folder says of case, accents, Chinese and
+leading spaces holds.
+"""
+
+import json
+import logging
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from medfm.types import UserError
+
+WORDPIECE = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_END = "<|endoftext|>"
+_LARGEST = 1 << 24
+_AGAIN = "save it again with save_pretrained of a fast tokenizer"
+
+
+def wordpiece(place: pathlib.Path, text: str, lowercase: bool | None) -> str:
+  """Of a vocab.txt: one token a line, id = line.
+
+  lowercase: None takes what the config says, else whether the vocabulary has
+    no capital letter.
+  """
+  from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+  )
+
+  tokens = text.split("\n")
+  if tokens and not tokens[-1]:
+    tokens.pop()
+  tokens = [token.rstrip("\r") for token in tokens]
+  ids: dict[str, int] = {}
+  for line, token in enumerate(tokens, 1):
+    if token in ids:
+      raise UserError(
+        f"{place}, line {line}: the token {token[:20]!r} is also on line "
+        f"{ids[token] + 1}; is it a vocab.txt of BERT?"
+      )
+    ids[token] = line - 1
+  for token in WORDPIECE:
+    if token not in ids:
+      raise UserError(f"{place}: has no {token}; is it a vocab.txt of BERT?")
+  said = _config(place)
+  if lowercase is None:
+    lowercase = said.get("do_lower_case", _without_capitals(tokens))
+  inner = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
+  inner.normalizer = normalizers.BertNormalizer(
+    lowercase=lowercase,
+    strip_accents=said.get("strip_accents"),
+    handle_chinese_chars=said.get("tokenize_chinese_chars", True),
+  )
+  inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+  inner.decoder = decoders.WordPiece()
+  inner.add_special_tokens(list(WORDPIECE))
+  return inner.to_str()
+
+
+def byte_bpe(place: pathlib.Path, text: str) -> str:
+  """Of a vocab.json, token -> id, and the merges.txt beside it."""
+  from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+  ids = _ids(place, text)
+  absent = set(pre_tokenizers.ByteLevel.alphabet()) - ids.keys()
+  if absent:
+    raise UserError(
+      f"{place}: lacks {len(absent)} of the 256 bytes, so it is no byte-level "
+      f"BPE of GPT-2; {_AGAIN}"
+    )
+  beside = place.with_name("merges.txt")
+  merges = _merges(beside)
+  try:
+    inner = Tokenizer(models.BPE(ids, merges))
+  except Exception as error:  # The library raises plain Exceptions.
+    reason = " ".join(str(error).split())[:120]
+    raise UserError(f"{beside} does not fit {place.name}: {reason}") from None
+  inner.pre_tokenizer = pre_tokenizers.ByteLevel(
+    add_prefix_space=_config(place).get("add_prefix_space", False)
+  )
+  inner.decoder = decoders.ByteLevel()
+  if _END in ids:
+    inner.add_special_tokens([_END])
+  return inner.to_str()
+
+
+def _ids(place: pathlib.Path, text: str) -> dict[str, int]:
+  try:
+    ids = json.loads(text)
+  except ValueError:
+    ids = None
+  if not isinstance(ids, dict) or not all(
+    type(i) is int and 0 <= i < _LARGEST for i in ids.values()
+  ):
+    raise UserError(f"{place}: holds no tokens with their numbers; {_AGAIN}")
+  if len(set(ids.values())) < len(ids):
+    raise UserError(f"{place}: two tokens have one number; {_AGAIN}")
+  return ids
+
+
+def _merges(place: pathlib.Path) -> list[tuple[str, str]]:
+  """The pairs of a merges.txt, the first to be merged first."""
+  try:
+    lines = place.read_text(encoding="utf-8").split("\n")
+  except OSError:
+    raise UserError(
+      f"{place} is missing; a vocab.json of GPT-2 needs it beside it"
+    ) from None
+  except UnicodeDecodeError:
+    raise UserError(f"{place}: is not UTF-8 text") from None
+  found = []
+  for number, line in enumerate(lines, 1):
+    if not line.strip() or (number == 1 and line.startswith("#version")):
+      continue
+    pair = line.rstrip("\r").split(" ")
+    if len(pair) != 2 or not all(pair):
+      raise UserError(
+        f"{place}, line {number}: expected two tokens with a space between "
+        f"them, not {line[:30]!r}"
+      )
+    found.append((pair[0], pair[1]))
+  return found
+
+
+def _config(place: pathlib.Path) -> dict[str, Any]:
+  """What is set in the tokenizer_config.json beside a vocabulary.
+
+  Raises:
+    UserError: tokens added to the vocabulary, which its own file lacks.
+  """
+  added = _json(place.with_name("added_tokens.json"))
+  if added:
+    raise UserError(
+      f"{place}: has {len(added)} tokens more in added_tokens.json; {_AGAIN}"
+    )
+  keys = (
+    "do_lower_case", "strip_accents", "tokenize_chinese_chars",
+    "add_prefix_space",
+  )  # fmt: skip
+  said = _json(place.with_name("tokenizer_config.json"))
+  return {key: said[key] for key in keys if isinstance(said.get(key), bool)}
+
+
+def _json(path: pathlib.Path) -> dict[str, Any]:
+  if not path.exists():
+    return {}
+  try:
+    content = json.loads(path.read_text(encoding="utf-8"))
+  except (OSError, ValueError):
+    content = None
+  if isinstance(content, dict):
+    return content
+  logging.warning("%s is damaged: nothing is taken from it", path)
+  return {}
+
+
+def _without_capitals(tokens: Sequence[str]) -> bool:
+  words = [token for token in tokens if token not in WORDPIECE]
+  return all(word == word.lower() for word in words)
