@@ -8,8 +8,12 @@ bert_pretrain.py learnt, or from public weights:
 Run:  python launch.py --config=configs/bert_finetune.py:bc5cdr
       python launch.py --config=configs/bert_finetune.py:bc5cdr \
         --config.init_from=runs/bert_pretrain
+      python launch.py \
+        --config=configs/bert_finetune.py:bc5cdr,weights=models/BiomedBERT
       python launch.py --config=configs/bert_finetune.py:bc5cdr,compare
 
+Public weights are a folder in the Hugging Face layout, whose settings and
+tokenizer are taken with them; `compare` then has them for its pre-training.
 `compare` is a study: pre-training, then this task after it and from scratch.
 What is trained: everything (full), heads alone (frozen, with a linear and a
 nearest-neighbour probe beside them), heads and low-rank changes (lora), or
@@ -21,12 +25,13 @@ on each task's card, took pre-training on millions of papers.
 """
 
 from medfm import optim, setup
-from medfm.data import text_tasks
+from medfm.data import text_tasks, tokenizers
 from medfm.data.datasets import corpus
 from medfm.models import bert
 from medfm.objectives import classify, language, lora
 from medfm.spec import bind, spec
 from medfm.variants import variants
+from medfm.weights import public
 
 MODELS = {
   "small": {"width": 128, "depth": 2, "heads": 2},
@@ -41,6 +46,12 @@ OBJECTIVES = {
   "tokens": language.token_labels,
 }
 
+PARTIAL = {
+  "init_fresh": (r"(^|/)(head|pooler)/", "^lora/"),
+  "init_unused": (r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
+}
+"""A language model's file may lack the pooler, and have what is unused."""
+
 
 def get_config(arg: str = ""):
   chosen = variants(
@@ -49,17 +60,22 @@ def get_config(arg: str = ""):
     study=("alone", "compare"),
     trained=("full", "frozen", "lora", "layerwise"),
     size=tuple(MODELS),
+    weights=(),
   )
+  weights = chosen["weights"]
   name, size, trained = chosen["task"], chosen["size"], chosen["trained"]
   if chosen["study"] == "alone":
-    return _finetuning(name, size, trained)
+    return _finetuning(name, size, trained, weights=weights)
+  before = {} if weights else {"pretrain": _pretraining(size)}
   return spec(
     setup.Study,
     name=f"bert_{size}-{name}",
     description=f"Does pre-training on biomedical text help on {name}?",
     stages={
-      "pretrain": _pretraining(size),
-      "finetune": _finetuning(name, size, trained, init_from="pretrain"),
+      **before,
+      "finetune": _finetuning(
+        name, size, trained, init_from="pretrain", weights=weights
+      ),
       "scratch": _finetuning(name, size, "full"),
     },
     compare=(("finetune", "scratch"),),
@@ -91,35 +107,42 @@ def _pretraining(size):
   )
 
 
-def _finetuning(name, size, trained, init_from=""):
+def _finetuning(name, size, trained, init_from="", weights=""):
   task, tiny = text_tasks.TASKS[name], size == "tiny"
-  objective = bind(OBJECTIVES[task.task], model=_model(size))
+  words, model = task.task == "tokens", _model(size)
+  tokenizer = bind(corpus.tokenizer, sets=_sets(size))
+  if weights:
+    _, model = public.model(weights, {"bert": bert.Bert})
+    tokenizer = bind(tokenizers.loaded, path=weights)
+    if words:
+      model.pooling = "mean"  # Every token is read out, none stands for all.
+  objective = bind(OBJECTIVES[task.task], model=model)
   rules = {
     "full": (),
     "frozen": ((r"(^|/)head/", 1.0), (".*", 0.0)),
     "lora": lora.LR_RULES,
     "layerwise": optim.layerwise(
-      groups=optim.transformer_layers(MODELS[size]["depth"]), decay=0.8
+      groups=optim.transformer_layers(model.depth), decay=0.8
     ),
   }[trained]
   frozen = trained == "frozen"
   if trained == "lora":
     objective = bind(lora.lora, objective=objective)
-  words = task.task == "tokens"
   return spec(
     setup.Run,
     name=f"bert_{size}-{name}",
     description=f"A BERT fine-tuned on {name}.",
     data=bind(
       task.dataset,
-      length=task.length,
-      tokenizer=bind(corpus.tokenizer, sets=_sets(size)),
+      length=min(task.length, model.get("length", task.length)),
+      tokenizer=tokenizer,
       **task.settings,
     ),
     objective=objective,
     optimizer=bind(
       optim.optimizer,
-      lr=RATES[size] * (4 if trained in ("frozen", "lora") else 1),
+      lr=RATES["base" if weights else size]
+      * (4 if trained in ("frozen", "lora") else 1),
       schedule="linear",
       warmup=0.1,
       weight_decay=0.01,
@@ -133,7 +156,8 @@ def _finetuning(name, size, trained, init_from=""):
     log_every=2 if tiny else 20,
     sampling="length",
     select=task.metric,
-    init_from=init_from,
+    init_from=weights or init_from,
+    **(PARTIAL if weights else {}),
     baselines=("dictionary",)
     if words
     else ("majority", "tfidf_logistic_regression"),

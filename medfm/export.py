@@ -127,8 +127,7 @@ def _ends(info: Info) -> dict[str, int]:
     return {}
   names = {"pad": "pad_token_id", "bos": "bos_token_id", "eos": "eos_token_id"}
   found = {theirs: info.special.get(ours) for ours, theirs in names.items()}
-  # Rows are filled with 0 behind a closing token, which marks where they end.
-  found["pad_token_id"] = info.special.get("pad", 0)
+  found["pad_token_id"] = tokenizer_files.padding(info.special)
   return {name: value for name, value in found.items() if value is not None}
 
 

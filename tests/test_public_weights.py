@@ -70,6 +70,32 @@ def test_public_weights_are_fine_tuned_and_come_out_again(
   check_export(place, tmp_path / "out")
 
 
+TASKS = {
+  "medical_abstracts,layerwise": ("own_text.py", NOTES, "notes.csv"),
+  "bc5cdr,lora": ("own_iob.py", (), "train.iob"),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_public_bert_learns_a_public_task(task, here, tmp_path, capsys):
+  """bert_finetune's own settings, with texts that are at hand."""
+  path, overrides, data = TASKS[task]
+  argument = f"bert_finetune.py:{task},tiny,weights={here / 'bert'}"
+  config = command.config(str(ROOT / "configs" / argument), ())
+  own = command.config(
+    str(ROOT / "configs" / f"{path}:tiny,weights={here / 'bert'}"),
+    (f"data.path={here / data}", *overrides),
+  )
+  assert config.data.tokenizer == own.data.tokenizer
+  assert config.data.length == own.data.length == 40
+  with config.unlocked():
+    config.data = own.data
+  folders = Folders(None, str(here / "cache"))
+  results = study.study(config, tmp_path / "run", folders)
+  told = results["stages"]["train"]["init"]
+  check_account(told, capsys.readouterr().out, here / "bert")
+
+
 def check_account(told, said, folder):
   """Every leaf of the file and of the model is told once."""
   assert f"weights from {folder}" in said

@@ -1,6 +1,7 @@
 """A run's tokenizer as files that `transformers` loads."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,14 @@ def write(folder: Path, text: str, info: Info, *, length: int) -> None:
       )
   if "pad" not in special:
     print(
-      "the tokenizer has no padding token: fill rows on the right with token 0"
+      "the tokenizer has no padding token: fill rows on the right with token "
+      f"{padding(own.special)}"
     )
+
+
+def padding(special: Mapping[str, int]) -> int:
+  """The token that fills rows; not the closing one, which marks their end."""
+  return special.get("pad", int(special.get("eos") == 0))
 
 
 def _with_ends(text: str, own: Tokenizer) -> str:
