@@ -6,11 +6,13 @@ import pathlib
 import numpy as np
 import pytest
 
-from medfm import command, export, predict, setup, stages, study
+from medfm import command, export, predict, setup, stages, study, tree
 from medfm import step as steps
+from medfm.objectives import lora
 from medfm.objectives.backbone import backbone
-from medfm.types import Folders
-from medfm.weights import public
+from medfm.types import Folders, UserError
+from medfm.weights import adapters, mapping, public, safetensors_file
+from tests.test_launch import launch
 from tests.weights import folders as made
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -68,6 +70,13 @@ def test_public_weights_are_fine_tuned_and_come_out_again(
   check_account(told, said, here / kind)
   check_predictions(place, here, data, tmp_path)
   check_export(place, tmp_path / "out")
+  if "lora" in words:
+    check_adapters(place, here / kind, tmp_path / "adapters")
+    check_merged(place, tmp_path / "out")
+  else:
+    with pytest.raises(UserError, match="the run has no adapters"):
+      export.export(place, None, str(tmp_path / "adapters"), alone=True)
+    assert not list(tmp_path.glob("*adapters*"))
 
 
 TASKS = {
@@ -157,3 +166,44 @@ def check_export(place, out):
     np.testing.assert_allclose(value, expected["value"], atol=1e-4)
   else:
     np.testing.assert_allclose(found[key], expected[key], atol=1e-5)
+
+
+def check_adapters(place, base, out):
+  """Adapters alone, on the public model they changed, are the run's model."""
+  done = launch(
+    "--mode=export", "--adapters", f"--workdir={place}", f"--output={out}"
+  )
+  assert done.returncode == 0, done.stderr
+  sizes = [
+    sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    for folder in (out, base)
+  ]
+  assert sizes[0] < sizes[1] / 2
+  expected = tree.paths(stages.weights(place).params)
+  saved = safetensors_file.read(out)
+  assert {path.partition("/")[0] for path in saved} == {"lora", "model"}
+  known = tree.paths(public.read(base)["params"])
+  start = {
+    path: known.get(path, np.full_like(leaf, 7))
+    for path, leaf in expected.items()
+  }
+  params, alpha = adapters.read(out, mapping.nested(start))
+  (run,) = stages.chosen(place, None).values()
+  assert alpha == run.objective.keywords["alpha"]
+  found = tree.paths(params)
+  assert set(found) == set(expected)
+  for path, leaf in expected.items():
+    np.testing.assert_array_equal(found[path], leaf, path)
+  moved = [path for path in saved if path.endswith("/b")]
+  assert moved and all(np.abs(saved[path]).max() > 0 for path in moved)
+
+
+def check_merged(place, out):
+  """The whole export holds kernels with their changes in them, exactly."""
+  (run,) = stages.chosen(place, None).values()
+  alpha = run.objective.keywords["alpha"]
+  expected = tree.paths(lora.merged(stages.weights(place).params, alpha))
+  found = tree.paths(public.read(out)["params"])
+  assert set(found) == set(expected)
+  for path, leaf in expected.items():
+    np.testing.assert_array_equal(found[path], leaf, path)
