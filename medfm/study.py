@@ -136,7 +136,7 @@ def _stage(place, results, name, job, found, weights) -> None:
       held_out = words.whole(data.info, data.splits[split_name])
       rows += predictions.rows(label, split_name, held_out, data.info, arrays)
   workdir.write(place / "predictions.csv", predictions.text(rows))
-  shown = _examples(parts, steps.variables(state), data, outputs)
+  shown = _examples(parts, steps.variables(state), data, outputs, scores)
   if shown:
     workdir.write(own / reading.EXAMPLES, {"test": shown})
   results["finished"] = False
@@ -172,7 +172,7 @@ def _stage(place, results, name, job, found, weights) -> None:
   processes.wait()
 
 
-def _examples(parts, variables, data, outputs) -> list[dict[str, Any]]:
+def _examples(parts, variables, data, outputs, scores) -> list[dict[str, Any]]:
   """A few test texts with attributions, where the run may show any."""
   show = parts.run.show_examples
   settings = data.encode.keywords if data.encode is not None else {}
@@ -192,6 +192,7 @@ def _examples(parts, variables, data, outputs) -> list[dict[str, Any]]:
     data.splits["test"],
     outputs[""]["test"],
     tokenizers.Tokenizer(settings["tokenizer"]),
+    scores["test"].get("thresholds", {}),
   )
 
 

@@ -1,7 +1,8 @@
 """A few held-out texts with their tokens' attributions, for the report.
 
 The surest right answers, the surest wrong ones and the least sure: what a
-reader asks to see first. Texts are cut to `SHOWN` tokens.
+reader asks to see first. Texts are cut to `SHOWN` tokens. Of several labels
+an answer is the set of those predicted, right where all of it is.
 """
 
 import functools
@@ -14,19 +15,29 @@ import numpy as np
 
 from medfm.data import loader, packing
 from medfm.data.tokenizers import Tokenizer
-from medfm.evals import words
+from medfm.evals import panel, words
 from medfm.explain import attribution
 from medfm.types import Info, Objective, Split, Variables
 
 SHOWN = 100
 MOST = 3
+VIEWS = 3
+"""The labels, of several, whose attributions are shown."""
+
+LABELS = 12
+"""The labels, of several, that are named."""
+
 _ROWS = 4
 POINTS = 32
 
 
 class Answers(NamedTuple):
   """Candidates [M]: which text, the answer and the truth by class, how sure
-  the answer was, whether it is right, and the word asked about (-1: none)."""
+  the answer was, whether it is right, and the word asked about (-1: none).
+
+  Of several labels said is [M,K] bool, true [M,K] with NaN where the truth is
+  not known, and probs [M,K].
+  """
 
   text: np.ndarray
   said: np.ndarray
@@ -34,6 +45,7 @@ class Answers(NamedTuple):
   certainty: np.ndarray
   right: np.ndarray
   word: np.ndarray
+  probs: np.ndarray | None = None
 
 
 def examples(
@@ -43,15 +55,19 @@ def examples(
   split: Split,
   outputs: Mapping[str, np.ndarray],
   tokenizer: Tokenizer,
+  thresholds: Mapping[str, float] = {},
 ) -> list[dict[str, Any]]:
   """The chosen texts, JSON-able.
 
   split: rows of tokens; outputs: of `words.outputs`, one row a text.
+  thresholds: of several labels, as `evals.thresholds` has chosen them.
   Each has kind (right, wrong, unsure), id, said, true, certainty, word (the
   place [start, stop) of the word asked about, else None), pieces (text and
   whether a space comes before), left_out (tokens) and views: for the answer,
   and the truth where it differs, class, values and gap, by how much the
   values miss the logit's difference from the baseline.
+  Of several labels said and true are lists, and labels has, of those that are
+  called or true, class, prob, cut, threshold, said and true.
   """
   whole = words.whole(info, split)
   found = answers(info, whole, outputs)
@@ -61,11 +77,12 @@ def examples(
   asked = [
     (index, _row(split, found, index), k)
     for _, index in chosen
-    for k in dict.fromkeys((int(found.said[index]), int(found.true[index])))
+    for k in _classes(found, index)
   ]
   views = _attributed(objective, variables, info, split, found, asked)
   return [
     _described(kind, index, found, whole, split, info, tokenizer, asked, views)
+    | _answered(found, index, info, thresholds)
     for kind, index in chosen
   ]
 
@@ -73,9 +90,10 @@ def examples(
 def answers(
   info: Info, whole: Split, outputs: Mapping[str, np.ndarray]
 ) -> Answers:
-  """Every answer that may be shown: one a text, label or word.
+  """Every answer that may be shown: one a text or word.
 
-  Of several labels and of words those that are called or are true count.
+  Texts of several labels, and words, of which nothing is called or true do
+  not count.
   """
   label = np.asarray(whole.arrays.get("label", np.zeros(0)))
   if info.task == "multiclass" and "probs" in outputs:
@@ -83,6 +101,8 @@ def answers(
     text = np.flatnonzero((label >= 0) & np.isfinite(probs).all(1))
     said, true, word = probs[text].argmax(1), label[text], -np.ones(len(text))
     certainty = probs[text].max(1)
+  elif info.task == "multilabel" and "probs" in outputs:
+    return _label_sets(label, np.asarray(outputs["probs"]))
   elif info.task == "tokens" and "certainty" in outputs:
     tags = outputs["tags"]
     outside = info.classes.index("O") if "O" in info.classes else -1
@@ -94,6 +114,53 @@ def answers(
     text = said = true = word = np.zeros(0, int)
     certainty = np.zeros(0)
   return Answers(text, said, true, certainty, said == true, word.astype(int))
+
+
+def _label_sets(label: np.ndarray, probs: np.ndarray) -> Answers:
+  """A right set is as sure as its least sure label, a wrong one as its surest
+  mistake."""
+  known, called = np.isfinite(label), probs > panel.MULTILABEL_CUT
+  wrong = known & (called != (label > 0.5))
+  sure = np.maximum(probs, 1 - probs)
+  certainty = np.where(
+    wrong.any(1),
+    np.where(wrong, sure, 0).max(1),
+    np.where(known, sure, 1).min(1),
+  )
+  counts = (known & (called | (label > 0.5))).any(1)
+  text = np.flatnonzero(counts & np.isfinite(probs).all(1))
+  return Answers(
+    text,
+    called[text],
+    label[text],
+    certainty[text],
+    ~wrong[text].any(1),
+    np.full(len(text), -1),
+    probs[text],
+  )
+
+
+def _classes(found: Answers, index: int) -> list[int]:
+  """Whose attributions are asked for: the answer's and the truth's.
+
+  Of several labels the mistakes come first, then what is rightly called, the
+  surest of each first; at most `VIEWS` of them.
+  """
+  said, true = found.said[index], found.true[index]
+  if found.probs is None:
+    return list(dict.fromkeys((int(said), int(true))))
+  return _named(found, index)[:VIEWS]
+
+
+def _named(found: Answers, index: int) -> list[int]:
+  """The labels that are called or true, mistakes first."""
+  said, true = found.said[index], found.true[index]
+  sure = np.abs(found.probs[index] - panel.MULTILABEL_CUT)
+  wrong = np.isfinite(true) & (said != (true > 0.5))
+  return sorted(
+    np.flatnonzero(said | (true > 0.5)).tolist(),
+    key=lambda k: (not wrong[k], -sure[k]),
+  )
 
 
 def choice(found: Answers, most: int = MOST) -> list[tuple[str, int]]:
@@ -181,8 +248,6 @@ def _described(
   return {
     "kind": kind,
     "id": str(whole.ids[found.text[index]]),
-    "said": info.classes[int(found.said[index])],
-    "true": info.classes[int(found.true[index])],
     "certainty": round(float(found.certainty[index]), 6),
     "word": word,
     "pieces": [[text, bool(spaced)] for text, spaced in pieces],
@@ -195,6 +260,34 @@ def _described(
       }
       for place, own in zip(mine, values, strict=True)
     ],
+  }
+
+
+def _answered(
+  found: Answers, index: int, info: Info, thresholds: Mapping[str, float]
+) -> dict[str, Any]:
+  """The answer and the truth by name; of several labels with their numbers."""
+  said, true = found.said[index], found.true[index]
+  if found.probs is None:
+    return {"said": info.classes[int(said)], "true": info.classes[int(true)]}
+  of_class = {key.partition("[")[2][:-1]: v for key, v in thresholds.items()}
+  named = _named(found, index)
+  labels = [
+    {
+      "class": info.classes[k],
+      "prob": round(float(found.probs[index][k]), 6),
+      "cut": panel.MULTILABEL_CUT,
+      "threshold": of_class.get(info.classes[k]),
+      "said": bool(said[k]),
+      "true": bool(true[k] > 0.5) if np.isfinite(true[k]) else None,
+    }
+    for k in named[:LABELS]
+  ]
+  return {
+    "said": [info.classes[k] for k in np.flatnonzero(said)[:LABELS]],
+    "true": [info.classes[k] for k in np.flatnonzero(true > 0.5)[:LABELS]],
+    "labels": labels,
+    "labels_left_out": len(named) - len(labels),
   }
 
 

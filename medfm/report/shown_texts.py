@@ -8,8 +8,8 @@ from medfm.report.markup import Markup, join, tag
 from medfm.report.reading import Stage
 
 _KINDS = {
-  "right": "Surest right answers",
   "wrong": "Surest wrong answers",
+  "right": "Surest right answers",
   "unsure": "Least sure answers",
 }
 _HIDDEN = ("[CLS]", "<s>", "<|endoftext|>", "[PAD]")
@@ -39,15 +39,38 @@ def texts(stage: Stage) -> Markup | None:
 
 
 def _example(example: Mapping[str, Any]) -> Markup:
-  sure = wording.percent(example["certainty"])
-  said = f"{example['id']}: predicted {example['said']} ({sure})"
+  labels = example.get("labels")
+  said, true = example["said"], example["true"]
+  if labels is None:
+    said = f"{said} ({wording.percent(example['certainty'])})"
+  else:
+    said, true = _set(said), _set(true)
   left = example["left_out"]
+  more = example.get("labels_left_out")
   return tag(
     "div",
-    tag("b", said, f", labelled {example['true']}"),
+    tag("b", f"{example['id']}: predicted {said}, labelled {true}"),
+    *(tag("small", _label(label)) for label in labels or ()),
+    tag("small", f"{more:,} further labels are not shown") if more else None,
     *(_line(example, view) for view in example["views"]),
     tag("small", f"{left:,} further tokens are not shown") if left else None,
     class_="example",
+  )
+
+
+def _set(names: list[str]) -> str:
+  return " and ".join(names) or "nothing"
+
+
+def _label(label: Mapping[str, Any]) -> str:
+  """`sick: 71.0 %, cut 50.0 %, ...; predicted, not labelled`."""
+  cut, own = wording.percent(label["cut"]), label["threshold"]
+  chosen = f", threshold by validation {wording.percent(own)}" if own else ""
+  said = "predicted" if label["said"] else "not predicted"
+  true = {True: "labelled", False: "not labelled", None: "label not known"}
+  return (
+    f"{label['class']}: {wording.percent(label['prob'])} (cut {cut}{chosen}); "
+    f"{said}, {true[label['true']]}"
   )
 
 

@@ -27,7 +27,7 @@ def tokenizer(tmp_path_factory):
   return tokenizers.wordpiece(text, place, vocabulary=300)
 
 
-def shown(info, split, objective, tokenizer):
+def shown(info, split, objective, tokenizer, thresholds=None):
   batch = {
     **split.arrays,
     "weight": np.ones(len(split), np.float32),
@@ -37,7 +37,7 @@ def shown(info, split, objective, tokenizer):
   said = jax.device_get(jax.jit(objective.predict)(variables, batch))
   outputs = words.outputs(info, split, said)
   found = examples.examples(
-    objective, variables, info, split, outputs, tokenizer
+    objective, variables, info, split, outputs, tokenizer, thresholds or {}
   )
   return found, outputs
 
@@ -119,11 +119,92 @@ def test_a_word_of_a_later_window_is_found_and_marked(tokenizer):
   assert "".join(text for text, _ in one["pieces"][start:stop]) == "again"
 
 
-@pytest.mark.parametrize("show", [None, False, True])
-def test_no_text_is_in_the_workdir_unless_asked_for(show, tmp_path):
-  lines = ["text,label,id"]
+def test_a_set_of_labels_is_right_as_a_whole():
+  info = Info("toy", "multilabel", ("p", "q", "r"), vocabulary=9)
+  label = [[1, 0, 0], [1, 1, 0], [0, 0, 0], [np.nan, 0, 1], [0, 0, 0]]
+  probs = [
+    [0.9, 0.2, 0.1],  # Right.
+    [0.8, 0.4, 0.7],  # q is missed, r is wrong and the surer mistake.
+    [0.1, 0.1, 0.1],  # Right, but there is nothing to see.
+    [0.9, 0.1, 0.8],  # Right in what is known.
+    [0.2, 0.6, 0.1],  # q is wrong.
+  ]
+  split = Split({"label": np.array(label)}, np.array(list("abcde")))
+  found = examples.answers(info, split, {"probs": np.array(probs)})
+  assert found.text.tolist() == [0, 1, 3, 4]
+  assert found.right.tolist() == [True, False, True, False]
+  np.testing.assert_allclose(found.certainty, [0.8, 0.7, 0.8, 0.6])
+  assert examples.choice(found, most=1) == [
+    ("right", 0),
+    ("wrong", 1),
+    ("unsure", 3),
+  ]
+  asked = [examples._classes(found, index) for index in range(4)]
+  assert asked == [[0], [2, 1, 0], [0, 2], [1]]
+
+
+def test_a_text_of_several_labels_is_shown_with_its_mistakes(tokenizer):
+  text = ["took aspirin plus warfarin", "again and again", "took " * 150]
+  names = np.array(["a", "b", "c"])
+  rows = sequences.texts(tokenizer, text, None, names, length=160)
+  classes = ("x", "y", "z", "v")
+  info = Info(
+    "toy", "multilabel", classes, (1,) * 4,
+    vocabulary=tokenizer.vocabulary, special=tokenizer.special,
+  )  # fmt: skip
+  label = np.array([[1, 0, 0, 1], [1, 1, 1, 1], [np.nan, 0, 0, 1]], np.float32)
+  split = Split({**rows.arrays, "label": label}, names)
+  objective = classify.multilabel(info, model=_RNN)
+  thresholds = {"specificity_90[y]": 0.25}
+  found, outputs = shown(info, split, objective, tokenizer, thresholds)
+  assert {one["id"] for one in found} == {"a", "b", "c"}
+  for one in found:
+    row = "abc".index(one["id"])
+    probs = outputs["probs"][row]
+    assert one["said"] == [
+      c for c, p in zip(classes, probs, strict=True) if p > 0.5
+    ]
+    assert one["true"] == [
+      c for c, y in zip(classes, label[row], strict=True) if y == 1
+    ]
+    wrong = [
+      one_label["said"] != one_label["true"]
+      for one_label in one["labels"]
+      if one_label["true"] is not None
+    ]
+    assert wrong == sorted(wrong, reverse=True)
+    assert {one_label["class"] for one_label in one["labels"]} == {
+      *one["said"],
+      *one["true"],
+    }
+    for one_label in one["labels"]:
+      k = classes.index(one_label["class"])
+      assert one_label["prob"] == pytest.approx(probs[k], abs=1e-5)
+      assert one_label["cut"] == 0.5
+      expected = 0.25 if one_label["class"] == "y" else None
+      assert one_label["threshold"] == expected
+    views = [view["class"] for view in one["views"]]
+    assert (
+      views == [label["class"] for label in one["labels"]][: examples.VIEWS]
+    )
+    assert all(abs(view["gap"]) < 1e-3 for view in one["views"])
+    assert len(one["pieces"]) <= examples.SHOWN
+
+
+TASKS = {"multiclass": ("a",), "multilabel": ("a", "b")}
+
+
+@pytest.mark.parametrize(
+  ("show", "task"),
+  [
+    *((show, "multiclass") for show in (None, False, True)),
+    *((show, "multilabel") for show in (None, True)),
+  ],
+)
+def test_no_text_is_in_the_workdir_unless_asked_for(show, task, tmp_path):
+  lines = ["text,a,b,id"]
   lines += [
-    f"note {i} {PLANTED} {'fever' if i % 2 else 'cough'},{i % 2},n{i}"
+    f"note {i} {PLANTED} {('cough', 'fever')[i % 2]},{i % 2},{i % 3 % 2},n{i}"
     for i in range(40)
   ]
   (tmp_path / "notes.csv").write_text("\n".join(lines) + "\n")
@@ -133,12 +214,13 @@ def test_no_text_is_in_the_workdir_unless_asked_for(show, tmp_path):
     data=bind(
       own_text.own_text,
       path=str(tmp_path / "notes.csv"),
-      label="label",
+      label=TASKS[task],
+      task=task,
       id="id",
       length=32,
       tokenizer=bind(tokenizers.wordpiece, vocabulary=300),
     ),
-    objective=bind(classify.multiclass, model=bind(RNN, width=8)),
+    objective=bind(getattr(classify, task), model=bind(RNN, width=8)),
     optimizer=bind(optim.optimizer, lr=1e-2),
     batch_size=8,
     steps=2,
@@ -150,7 +232,7 @@ def test_no_text_is_in_the_workdir_unless_asked_for(show, tmp_path):
   study.study(config, place, folders)
   page = (place / "report.html").read_text()
   assert (place / "examples.json").exists() == (show is True)
-  assert ("Surest right answers" in page) == (show is True)
+  assert ("Surest" in page) == (show is True)
   assert "<script" not in page
   texts = [
     path.read_text(errors="ignore").lower()
@@ -159,6 +241,9 @@ def test_no_text_is_in_the_workdir_unless_asked_for(show, tmp_path):
   ]
   if show:
     assert "&lt;" in page
+    if task == "multilabel":
+      assert "threshold by validation" in page
+      assert page.index("(cut 50.0 %") > page.index("Surest")
     config.unlock()
     config.show_examples = False
     study.study(config, place, folders)  # The flag takes them away again.
