@@ -44,7 +44,10 @@ def figures(
     _panel(one, groups[place], key, metric, picked)
     title = ", ".join(filter(None, place))
     style.describe(
-      one, title, key.rpartition(".")[2], f"{wording.title(metric)}"
+      one,
+      title,
+      key.rpartition(".")[2].replace("_", " "),
+      wording.title(metric),
     )
   for one in axes[len(places) :]:
     one.set_visible(False)
