@@ -66,6 +66,7 @@ def main(overrides: list[str]) -> None:
   try:
     _check_processes(flags.FLAGS)
     MODES[flags.FLAGS.mode](flags.FLAGS, overrides)
+    interrupt.ignore_signals()
   except UserError as error:
     _fail(str(error), getattr(error, "exit_code", 2))
   except interrupt.Interrupted as stop:
@@ -184,6 +185,7 @@ def _check_processes(given: flags.FlagValues) -> None:
 
 
 def _fail(line: str, code: int = 2) -> NoReturn:
+  interrupt.ignore_signals()
   if host.count > 1:
     from medfm import processes
 

@@ -17,20 +17,35 @@ class Interrupted(BaseException):
 
 
 def raise_on_signals() -> None:
-  """From now on a signal raises `Interrupted` wherever the program is."""
+  """The next signal raises `Interrupted` wherever the program is.
+
+  Those after it change nothing: how the program ends has been decided.
+  """
 
   def handler(number: int, frame: FrameType | None):
     del frame
+    ignore_signals()
     raise Interrupted(number)
 
   for number in EXIT:
     signal.signal(number, handler)
 
 
+def ignore_signals() -> None:
+  """From now on no signal changes how the program ends.
+
+  Python itself, while it shuts down, would give a handler back to the system,
+  and die of a signal with all its work done.
+  """
+  for number in EXIT:
+    signal.signal(number, signal.SIG_IGN)
+
+
 class Watch:
   """Notes a signal while it is entered, instead of dying of it.
 
-  A second signal is noted like the first: what is being saved is finished.
+  A second signal changes nothing: what is being saved is finished, and the
+  caller, who acts on the first one, ends undisturbed.
   """
 
   numbers = tuple(EXIT)
@@ -45,6 +60,9 @@ class Watch:
     return self
 
   def __exit__(self, *error) -> None:
+    if self.signal is not None:
+      ignore_signals()
+      return
     for number, handler in self._previous.items():
       signal.signal(number, handler)
 

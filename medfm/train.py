@@ -211,6 +211,8 @@ def _loop(
     if waiting:
       report(*waiting)
     saved.wait()
+    if stop := watch.noted():
+      raise Interrupted(stop, total)
   return state, notes
 
 

@@ -17,6 +17,8 @@ FAULT is a JSON list of objects, each of one of the forms
   The clock is put back by this many seconds at every hundredth look at it.
 {"threads": 4}
   Batches are read ahead by so many threads.
+{"end": "term"}
+  A signal to itself when Python is shutting down, and handles none any more.
 {"leak": "memory"}
   Each step keeps 32 KiB or an open file, every fiftieth a thread.
 """
@@ -152,12 +154,27 @@ def leak(fault: dict) -> None:
   loader.Batches.__getitem__ = instead
 
 
+class Late:
+  """Acts when it is deleted; by default of values that are still there."""
+
+  def __init__(self, action: str):
+    self.number = SIGNALS[action]
+
+  def __del__(self, kill=os.kill, own=os.getpid):
+    kill(own(), self.number)
+
+
+def at_end(fault: dict) -> None:
+  sys.late = Late(fault["end"])
+
+
 FORMS = {
   "event": on_event,
   "call": on_call,
   "batches": in_batches,
   "clock": in_clock,
   "threads": in_threads,
+  "end": at_end,
   "leak": leak,
 }
 

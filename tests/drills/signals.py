@@ -64,7 +64,6 @@ def outside_the_loop(room: Room, call: str):
 
 @drill("SIGTERM and Ctrl-C", cases=(0, 1), faults=4)
 def at_random_moments(room: Room, seed: int):
-  """Python itself is killed by it only after the end, or before a word."""
   draw = random.Random(seed)
   seconds = float((room.unbroken().parent / "seconds").read_text())
   for _ in range(4):
@@ -72,9 +71,34 @@ def at_random_moments(room: Room, seed: int):
     wait(lambda run=run: run.ended() or run.out.read_text(), "a word")
     time.sleep(draw.uniform(0.0, 0.6) * seconds)
     run.send(signal.SIGTERM)
-    said = run.end(None)
-    code = run.process.returncode
-    assert code in (0, 75) or (code == -15 and "report: " in said), str(run)
+    run.end(None)
+    assert run.process.returncode in (0, 75), str(run)
+  room.finish()
+  room.same()
+
+
+@drill("SIGTERM and Ctrl-C")
+def while_the_last_step_is_being_saved(room: Room):
+  """The loop has no step more to notice it after."""
+  last = f"{STEPS}/manifest.json.partial"
+  run = room.start(fault={"event": "open", "path": last, "act": "term"})
+  run.refused(f"stopped at step {STEPS};", code=75)
+  assert "examples/s" not in room.finish(), "it trained again"
+  room.same()
+
+
+@drill("SIGTERM and Ctrl-C", cases=("term", "int"))
+def while_python_shuts_down(room: Room, act: str):
+  """All is done by then, and the exit code says so."""
+  room.start(fault={"end": act}).end()
+  room.same()
+
+
+@drill("SIGTERM and Ctrl-C")
+def while_python_shuts_down_after_another(room: Room):
+  run = room.start(fault={"end": "term"}).until(" 12/")
+  run.send(signal.SIGTERM)
+  run.refused("go on with: python", code=75)
   room.finish()
   room.same()
 
