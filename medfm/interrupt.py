@@ -1,10 +1,13 @@
-"""SIGTERM and Ctrl-C: finish the step, save, and say how to go on."""
+"""SIGTERM, SIGUSR1 and Ctrl-C: finish the step, save, and say how to go on."""
 
 import signal
 from types import FrameType
 
-EXIT = {signal.SIGTERM: 75, signal.SIGINT: 130}
-"""Exit codes; 75 (EX_TEMPFAIL) is what a cluster is told to requeue on."""
+EXIT = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
+"""Exit codes; 75 (EX_TEMPFAIL) is what a cluster is told to requeue on.
+
+SIGUSR1 asks for the same as SIGTERM, which Slurm's srun does not pass on.
+"""
 
 
 class Interrupted(BaseException):

@@ -13,6 +13,10 @@ from medfm.grid import cells
 AGAIN = 75
 """The exit code of a run that was stopped with all it had done saved."""
 
+_STOPS = (signal.SIGTERM, signal.SIGUSR1)
+_UNHEARD = [code for n in _STOPS for code in (-n, 128 + n)]
+"""Those of a run that was stopped before it listened; srun tells the second."""
+
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -28,16 +32,23 @@ class Attempt:
     return time.monotonic() - self._begun
 
   def stop(self) -> None:
-    """Asks the run to save and leave."""
+    """Asks the run to save and leave.
+
+    At SIGTERM srun would kill what it runs; SIGUSR1 it passes on.
+    """
     if self.process.poll() is None:
-      self.process.send_signal(signal.SIGTERM)
+      behind = Path(self.process.args[0]).name == "srun"
+      self.process.send_signal(_STOPS[behind])
 
   def end(self, stopping: bool) -> int:
     """Notes in cell.json how the process ended, and gives its exit code.
 
-    A run that was asked to stop has not failed, whatever its code.
+    A run that was asked to stop has not failed, whatever its code; nor has
+    one that was stopped before it had begun, by others than this process.
     """
     code = self.process.wait()
+    if code in _UNHEARD:
+      code = AGAIN
     error = ""
     if code not in (0, AGAIN) and not stopping:
       error = cells.last_error(self.folder / "log.txt", code)

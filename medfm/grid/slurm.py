@@ -8,7 +8,7 @@ accounting. Submitting again queues what is neither done nor in the queue.
 Where the options ask for several tasks (--nodes=2 --ntasks-per-node=4), each
 cell is one run of so many processes.
 
-On a node: python -m medfm.grid.slurm task FILE | summary FOLDER
+On a node: python -m medfm.grid.slurm task FILE | summary FOLDER | again
 """
 
 import os
@@ -27,6 +27,23 @@ from medfm.types import UserError
 
 GRACE_S = 90
 """How long before its time limit a task is told to save."""
+
+_SCRIPT = """#!/bin/bash
+# SIGTERM is passed on. Python that dies of it, since it was still starting,
+# has done nothing yet, and the job is queued again.
+export PYTHONPATH={home}:$PYTHONPATH
+trap 'told=1; kill -TERM $work 2> /dev/null' TERM
+{asked} &
+work=$!
+[ -z "$told" ] || kill -TERM $work
+wait $work
+while kill -0 $work 2> /dev/null; do wait $work; done
+wait $work
+code=$?
+trap '' TERM
+[ $code != 143 ] || exec {program} again
+exit $code
+"""
 
 
 def submit(
@@ -94,17 +111,14 @@ def task(tasks: Path, index: int) -> int:
   """Runs one cell of a tasks file within its job; gives the exit code."""
   content = cells.read(tasks)
   folder = tasks.parent.parent
-  every = {
-    one["name"]: Cell(
-      one["name"],
-      folder / one["name"],
-      one["setting"],
-      one["request"],
-      tuple(one["needs"]),
-    )
-    for one in content["cells"]
-  }
-  cell = list(every.values())[index]
+  one = content["cells"][index]
+  cell = Cell(
+    one["name"],
+    folder / one["name"],
+    one["setting"],
+    one["request"],
+    tuple(one["needs"]),
+  )
   code = cells.code_version()
   now = cells.status(cell, code)
   again = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
@@ -123,22 +137,29 @@ def task(tasks: Path, index: int) -> int:
   command = ["srun", *content["command"]]
   if _several():
     command.append("--distributed=auto")
-  under_way = attempt.begin(command, cell.folder, {})
-  stopped = []
-
-  def stop(number, frame):
-    del number, frame
-    stopped.append(True)
-    under_way.stop()
-
-  signal.signal(signal.SIGTERM, stop)
-  under_way.process.wait()
-  exit_code = under_way.end(stopping=bool(stopped))
-  if stopped and exit_code != 0:
-    exit_code = attempt.AGAIN
+  exit_code = _attempted(command, cell.folder)
   if exit_code == attempt.AGAIN:
     _requeue()
   return exit_code
+
+
+def _attempted(command: Sequence[str], folder: Path) -> int:
+  """The exit code of a cell's step; SIGTERM has it save and leave."""
+  under_way, stopped = None, []
+
+  def stop(number, frame):
+    del frame
+    stopped.append(number)
+    if under_way:
+      under_way.stop()
+
+  signal.signal(signal.SIGTERM, stop)
+  under_way = attempt.begin(command, folder, {})
+  if stopped:
+    under_way.stop()
+  under_way.process.wait()
+  code = under_way.end(stopping=bool(stopped))
+  return attempt.AGAIN if stopped and code != 0 else code
 
 
 def _several() -> bool:
@@ -185,12 +206,11 @@ def _sbatch(
   """Submits one script and gives its job's id."""
   script = folder / f"{what}.sh"
   home = Path(__file__).resolve().parents[2]
-  arguments = [sys.executable, "-m", "medfm.grid.slurm", what, str(path)]
+  program = shlex.join([sys.executable, "-m", "medfm.grid.slurm"])
+  asked = f"{program} {what} {shlex.quote(str(path))}"
   workdir.write(
     script,
-    "#!/bin/bash\n"
-    f"export PYTHONPATH={shlex.quote(str(home))}:$PYTHONPATH\n"
-    f"exec {shlex.join(arguments)}\n",
+    _SCRIPT.format(home=shlex.quote(str(home)), asked=asked, program=program),
   )
   return _slurm(
     "sbatch",
@@ -234,12 +254,16 @@ def _slurm(*command: str, refused: bool = False) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-  what, path = arguments
+  what, *rest = arguments
+  if what == "again":
+    _requeue()
+    return attempt.AGAIN
+  path = Path(*rest)
   if what == "task":
-    return task(Path(path), int(os.environ["SLURM_ARRAY_TASK_ID"]))
+    return task(path, int(os.environ["SLURM_ARRAY_TASK_ID"]))
   from medfm.grid import summary  # Its imports are heavy, a task's are not.
 
-  print(f"summary: {summary.write(Path(path))}")
+  print(f"summary: {summary.write(path)}")
   return 0
 
 

@@ -15,6 +15,8 @@ FAULT is a JSON list of objects, each of one of the forms
   a number, are multiplied by it.
 {"clock": -86400}
   The clock is put back by this many seconds at every hundredth look at it.
+{"slow": 0.1, "until": "FILE"}
+  Each batch takes so many seconds more, until there is such a file.
 {"threads": 4}
   Batches are read ahead by so many threads.
 {"end": "term"}
@@ -122,6 +124,18 @@ def in_batches(fault: dict) -> None:
   loader.Batches.__getitem__ = instead
 
 
+def slowly(fault: dict) -> None:
+  from medfm.data import loader
+
+  original, free = loader.Batches.__getitem__, pathlib.Path(fault["until"])
+
+  def instead(self, k):
+    time.sleep(0 if free.exists() else fault["slow"])
+    return original(self, k)
+
+  loader.Batches.__getitem__ = instead
+
+
 def in_clock(fault: dict) -> None:
   original, looks = time.time, iter(range(1, sys.maxsize))
   time.time = lambda: original() + fault["clock"] * (next(looks) // 100)
@@ -173,6 +187,7 @@ FORMS = {
   "call": on_call,
   "batches": in_batches,
   "clock": in_clock,
+  "slow": slowly,
   "threads": in_threads,
   "end": at_end,
   "leak": leak,

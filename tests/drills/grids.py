@@ -9,7 +9,7 @@ import sys
 import time
 
 from tests.drills.catalogue import drill
-from tests.drills.room import ROOT, TOY, Room, same
+from tests.drills.room import LONG, ROOT, TOY, Room, same, wait
 from tests.grid import toy
 from tests.grid.summing import summed
 
@@ -80,25 +80,35 @@ def grid():
 '''
 
 
-@drill("grid runner killed", faults=3)
-def with_all_its_cells_over_real_runs(room: Room):
+@drill("grid runner killed", faults=10)
+def ten_times_with_all_its_cells_over_real_runs(room: Room):
+  """Each time at a later step."""
   (room.place / "study.py").write_text(GRID)
-  asked = (f"--grid={room.place / 'study.py'}", "--jobs=2", *TOY[1:])
+  toy = (f"--grid={room.place / 'study.py'}", "--jobs=2", *TOY[1:], LONG)
   draw = random.Random(1)
-  for _ in range(3):
-    run = room.start(toy=asked)
-    time.sleep(draw.uniform(4, 10))
-    for log in room.run.glob("*/.lock"):
-      words = log.read_text().split()
+  for _ in range(10):
+    before = reached(room)
+    run = room.start(toy=toy)
+    wait(lambda before=before: reached(room) > before, "another checkpoint")
+    time.sleep(draw.uniform(0.0, 0.2))
+    assert not run.ended(), str(run)
+    for lock in room.run.glob("*/.lock"):
+      words = lock.read_text().split()
       if len(words) > 1:
         kill(int(words[1]))
     run.kill()
-  room.finish(toy=asked)
+  room.finish(toy=toy)
   facts = json.loads((room.run / "summary.json").read_text())
   assert facts["counts"] == {"done": 2}
   for seed in (0, 1):
     (folder,) = room.run.glob(f"seed{seed}-*")
-    same(folder, alone(room, seed))
+    same(folder, room.unbroken(f"--config.seed={seed}", LONG))
+
+
+def reached(room: Room) -> int:
+  """The newest checkpoint of any cell."""
+  found = room.run.glob("seed*/checkpoints/*/manifest.json")
+  return max((int(path.parent.name) for path in found), default=0)
 
 
 def kill(number: int) -> None:
@@ -109,7 +119,3 @@ def kill(number: int) -> None:
       os.kill(number, 9)
   except (FileNotFoundError, ProcessLookupError):
     pass
-
-
-def alone(room: Room, seed: int) -> pathlib.Path:
-  return room.unbroken(f"--config.seed={seed}")

@@ -11,14 +11,16 @@ WITHIN_S = 30
 """How soon the other has to leave."""
 
 
-def both(room: Room, place: pathlib.Path | None = None) -> list[Run]:
+def both(
+  room: Room, place: pathlib.Path | None = None, *settings: str
+) -> list[Run]:
   """The toy run as two processes."""
   if '"coordinator"' not in (ROOT / "launch.py").read_text():
     raise Skipped("a run is of one process here")
   with socket.socket() as free:
     free.bind(("localhost", 0))
     port = free.getsockname()[1]
-  words = f"--coordinator=localhost:{port}", "--num_processes=2"
+  words = *settings, f"--coordinator=localhost:{port}", "--num_processes=2"
   return [
     room.start(*words, f"--process_id={i}", place=place) for i in range(2)
   ]

@@ -34,6 +34,8 @@ TOY = (
   "--config.replicates=10",
   "--config.baselines=()",
 )
+LONG = "--config.steps=600"
+"""Long enough to be stopped many times."""
 _PATIENCE_S = 240
 
 

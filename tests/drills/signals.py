@@ -7,7 +7,7 @@ import time
 from tests.drills.catalogue import drill
 from tests.drills.room import LATE, STEPS, Room, stopped_at, wait
 
-CODES = {signal.SIGTERM: 75, signal.SIGINT: 130}
+CODES = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
 
 
 @drill("SIGTERM and Ctrl-C", cases=tuple(CODES), fast=(signal.SIGTERM,))

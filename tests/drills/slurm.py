@@ -1,102 +1,137 @@
 """Real runs that a real Slurm stops; tests/slurm/start.sh starts one."""
 
-import shutil
-import subprocess
+import contextlib
+import dataclasses
+import json
+import pathlib
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from medfm import command, spec
 from medfm.grid import cells
 from medfm.grid import slurm as executor
 from tests.drills.catalogue import Skipped, drill
-from tests.drills.room import ROOT, TOY, Room, losses, same
+from tests.drills.processes import both
+from tests.drills.room import FAULTY, LONG, ROOT, TOY, Room, losses, same
 from tests.grid.summing import summed
+from tests.slurm import queues
+from tests.slurm.queues import queue, until
 
-LONG = "--config.steps=600"
+PATIENCE_S = 500
 
 
-def answers() -> None:
-  """Skips the drill where no Slurm does."""
-  if (
-    not shutil.which("sbatch")
-    or subprocess.run(["sinfo"], capture_output=True).returncode
-  ):
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """One toy run in the queue: its cell, its job, the job that sums up."""
+
+  cell: cells.Cell
+  task: str
+  summary: str
+
+  def log(self) -> str:
+    return (self.cell.folder / "log.txt").read_text()
+
+  def gone(self) -> bool:
+    """Neither it nor its summary is in the queue."""
+    found = {line.split()[0].partition("_")[0] for line in queue()}
+    return not found & {self.task, self.summary}
+
+  def trained(self) -> bool:
+    """It has some checkpoints, and is far from its end."""
+    path = self.cell.folder / "metrics.jsonl"
+    return path.exists() and len(losses(self.cell.folder)) > 20
+
+  def again(self) -> bool:
+    """It is in the queue again, or has begun again."""
+    return "Restarts=0" not in slurm("scontrol", "show", "job", "-o", self.task)
+
+
+@contextlib.contextmanager
+def queued(room: Room, options: str = "") -> Iterator[Job]:
+  """A toy run that Slurm has begun; it is slow until `ended`."""
+  if not queues.answers():
     raise Skipped("no Slurm answers; source tests/slurm/start.sh")
-
-
-def queued(room: Room, options: str) -> cells.Cell:
-  """One toy run in the queue; its cell."""
   config, *settings = [*TOY, LONG]
   words = [word.removeprefix("--config.") for word in settings]
   made = command.config(str(ROOT / config.removeprefix("--config=")), words)
   cell = cells.Cell("toy", room.place / "toy", {}, spec.to_json(made))
   summed(room.place, [cell])
+  slow = {"slow": 0.2, "until": str(room.place / "fast")}
   launch = ["env", f"MEDFM_CACHE_DIR={room.cache}", "JAX_PLATFORMS=cpu"]
-  launch += ["XLA_FLAGS=", sys.executable, str(ROOT / "launch.py")]
-  executor.submit([cell], room.place, launch, 0, options)
-  return cell
+  launch += ["XLA_FLAGS=", sys.executable, FAULTY, json.dumps([slow])]
+  job = Job(cell, *executor.submit([cell], room.place, launch, 0, options))
+  try:
+    until(job.trained, PATIENCE_S)
+    yield job
+  finally:
+    slurm("scancel", job.summary, job.task)
 
 
-def queue() -> list[str]:
-  told = executor._slurm("squeue", "-h", "-r", "-o", "%i %t %P %r %j")
-  return told.splitlines()
+def slurm(*words: str) -> str:
+  return executor._slurm(*words, refused=words[0] != "scancel")
 
 
-def until(true: Callable[[], bool], seconds: float = 500) -> None:
-  """Waits; a job queued again need not rest for Slurm's two minutes."""
-  limit = time.monotonic() + seconds
-  while not true():
-    assert time.monotonic() < limit, f"it never came; the queue: {queue()}"
-    for line in queue():
-      job, state, _, reason, _ = line.split(maxsplit=4)
-      if (state, reason) == ("PD", "BeginTime"):
-        executor._slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
-    time.sleep(0.5)
+def saved(job: Job) -> None:
+  """Waits until it is in the queue again, with all it has done saved."""
+  until(job.again, PATIENCE_S)
+  log = job.log().split("$ srun")[1]
+  assert log.count("stopped at step") == 1, log
 
 
-def ended(room: Room, cell: cells.Cell) -> None:
+def ended(room: Room, job: Job, unbroken: pathlib.Path) -> None:
   """It went on, and is the run that Slurm never stopped."""
-  until(lambda: not any(room.place.name in line for line in queue()))
-  log = (cell.folder / "log.txt").read_text()
-  assert cells.status(cell, cells.code_version()).state == cells.DONE, log
-  assert "from step" in log, "it was never stopped"
-  same(cell.folder, room.unbroken(LONG))
+  (room.place / "fast").touch()
+  slurm("scontrol", "update", f"JobId={job.task}", "TimeLimit=60")
+  until(job.gone, PATIENCE_S)
+  state = cells.status(job.cell, cells.code_version()).state
+  assert state == cells.DONE, job.log()
+  assert "from step" in job.log(), "it was never stopped"
+  same(job.cell.folder, unbroken)
 
 
-@drill("Slurm")
-def a_preempted_job_goes_on(room: Room):
-  answers()
-  cell = queued(room, "--partition=low")
-  until(lambda: trained(cell))
-  executor._slurm(
-    "sbatch",
-    "--partition=high",
-    "--exclusive",
-    f"--output={room.place}/high.log",
-    "--wrap=sleep 2",
-  )
-  ended(room, cell)
+def preempted(job: Job) -> None:
+  """A job of the higher partition wants the whole machine."""
+  output = f"--output={job.cell.folder.parent}/high.log"
+  options = "--partition=high", "--exclusive", output
+  slurm("sbatch", *options, "--wrap=sleep 2")
 
 
-@drill("Slurm")
-def a_job_at_its_time_limit_goes_on(room: Room):
-  answers()
-  cell = queued(room, "--time=1 --signal=B:TERM@40")
-  ended(room, cell)
+def at_its_limit(job: Job) -> None:
+  """Of two minutes from now, a minute more or less; Slurm looks twice in one.
+
+  What the job is told to do 90 seconds before is due at once.
+  """
+  told = slurm("squeue", "-h", "-j", job.task, "-o", "%M")
+  minutes = int(told.split(":")[-2])
+  slurm("scontrol", "update", f"JobId={job.task}", f"TimeLimit={minutes + 2}")
+
+
+STOPS = (preempted, at_its_limit)
+
+
+@drill("Slurm", cases=STOPS)
+def a_job_saves_and_goes_on(room: Room, stop):
+  with queued(room) as job:
+    stop(job)
+    saved(job)
+    ended(room, job, room.unbroken(LONG))
+
+
+@drill("Slurm", cases=STOPS)
+def a_job_of_two_tasks_saves_and_goes_on(room: Room, stop):
+  """Both save the same step; the run is that of two processes unstopped."""
+  with queued(room, "--ntasks=2") as job:
+    stop(job)
+    saved(job)
+    place = room.place / "whole"
+    for run in both(room, place, LONG):
+      run.end()
+    ended(room, job, place)
 
 
 @drill("Slurm")
 def a_requeued_job_goes_on(room: Room):
   """scontrol requeue gives it no time to save: from the checkpoint before."""
-  answers()
-  cell = queued(room, "")
-  until(lambda: trained(cell))
-  job = next(x.split()[0] for x in queue() if f"task-{room.place.name}" in x)
-  executor._slurm("scontrol", "requeue", job)
-  ended(room, cell)
-
-
-def trained(cell: cells.Cell) -> bool:
-  path = cell.folder / "metrics.jsonl"
-  return path.exists() and len(losses(cell.folder)) > 20
+  with queued(room) as job:
+    slurm("scontrol", "requeue", job.task)
+    ended(room, job, room.unbroken(LONG))

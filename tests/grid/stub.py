@@ -4,8 +4,8 @@ Its config may hold, at its top, `fail` (exit with this code and a line),
 `sleep` (seconds per step) and `steps`; each step is kept, and a rerun goes on
 from it. Validation comes nearer to `score` with every step; a real config
 scores the better the nearer its learning rate is to 0.01, sleeps for
-$STUB_SLEEP and fails where the rate is above $STUB_MOST. SIGTERM ends it with
-75.
+$STUB_SLEEP and fails where the rate is above $STUB_MOST. SIGTERM or SIGUSR1
+ends it with 75.
 """
 
 import json
@@ -23,7 +23,8 @@ def main():
   place = pathlib.Path(given["workdir"])
   config = json.loads(pathlib.Path(given["config"]).read_text())
   (place / "config.json").write_text(json.dumps(config))
-  signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+  for number in (signal.SIGTERM, signal.SIGUSR1):
+    signal.signal(number, stopped)
   count = place / "metrics.jsonl"
   done = len(count.read_text().splitlines()) if count.exists() else 0
   steps = config.get("steps", 1)
@@ -55,6 +56,11 @@ def main():
   results = {"finished": True, "stages": {"train": stage}}
   (place / "results.json").write_text(json.dumps(results))
   (place / "report.html").write_text("report")
+
+
+def stopped(number, frame):
+  print("error: stopped")
+  sys.exit(75)
 
 
 def score(config):

@@ -7,7 +7,8 @@ import pytest
 from medfm.grid import attempt, cells, plan, slurm
 from medfm.grid.experiment import Experiment
 from tests.grid.summing import summed
-from tests.slurm.test_slurm import pytestmark, queue, until  # noqa: F401
+from tests.slurm.queues import queue, until
+from tests.slurm.test_slurm import pytestmark  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = str(ROOT / "configs/linear_regression.py:tiny")

@@ -4,8 +4,7 @@ source tests/slurm/start.sh; python -m pytest tests/slurm
 """
 
 import json
-import shutil
-import subprocess
+import sys
 import time
 
 import pytest
@@ -13,44 +12,22 @@ import pytest
 from medfm.grid import cells, slurm
 from tests.grid import toy
 from tests.grid.summing import summed
-
-
-def _answers() -> bool:
-  return (
-    shutil.which("sbatch") is not None
-    and subprocess.run(["sinfo"], capture_output=True).returncode == 0
-  )
-
+from tests.slurm import queues
+from tests.slurm.queues import queue, until
 
 pytestmark = [
   pytest.mark.slurm,
   pytest.mark.skipif(
-    not _answers(), reason="no Slurm answers; source tests/slurm/start.sh"
+    not queues.answers(), reason="no Slurm answers; source tests/slurm/start.sh"
   ),
 ]
 
 
-def submit(root, every, jobs=0, options=""):
+def submit(root, every, jobs=0, options="", command=toy.COMMAND):
   """Queues cells with their summary."""
   summed(root, every)
   (root / "summary.json").unlink()
-  return slurm.submit(every, root, toy.COMMAND, jobs, options)
-
-
-def queue() -> list[str]:
-  return slurm._slurm("squeue", "-h", "-r", "-o", "%i %t %P %r").splitlines()
-
-
-def until(true, seconds=300):
-  """Waits; a job queued again need not rest for Slurm's two minutes."""
-  limit = time.monotonic() + seconds
-  while not true():
-    assert time.monotonic() < limit, f"it never came; the queue: {queue()}"
-    for line in queue():
-      job, state, _, reason = line.split(maxsplit=3)
-      if (state, reason) == ("PD", "BeginTime"):
-        slurm._slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
-    time.sleep(0.5)
+  return slurm.submit(every, root, command, jobs, options)
 
 
 def states(every):
@@ -125,7 +102,39 @@ def test_a_cell_at_its_time_limit_saves_and_goes_on(tmp_path):
   until(lambda: not queue(), 400)
   assert states(every) == {"a": "done"}
   assert steps(every[0].folder) == list(range(1, 101))
-  assert (every[0].folder / "log.txt").read_text().count("$ ") > 1
+  log = (every[0].folder / "log.txt").read_text()
+  assert log.count("$ ") == 1 + log.count("error: stopped") > 1, log
+
+
+SLOW = """import os, pathlib, time
+begun = pathlib.Path(os.environ["STUB_BEGUN"])
+if not begun.exists():
+  begun.touch()
+  time.sleep(20)
+"""
+
+
+@pytest.mark.parametrize("who", ["the task", "its step"])
+def test_a_cell_stopped_while_it_starts_is_queued_again(
+  tmp_path, monkeypatch, who
+):
+  """Python, still importing, dies of SIGTERM: nothing is done, nor lost."""
+  (tmp_path / "sitecustomize.py").write_text(SLOW)
+  monkeypatch.setenv("STUB_BEGUN", str(tmp_path / "begun"))
+  every = [toy.cell(tmp_path, "a", steps=3)]
+  command, options = toy.COMMAND, "--signal=TERM"
+  if who == "the task":
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    options = "--batch"
+  else:
+    command = ["env", f"PYTHONPATH={tmp_path}", sys.executable, toy.STUB]
+  job, _ = submit(tmp_path, every, command=command)
+  until((tmp_path / "begun").exists, 60)
+  slurm._slurm("scancel", "--signal=TERM", options, f"{job}_0", refused=True)
+  until(lambda: not queue(), 120)
+  assert states(every) == {"a": "done"}
+  (log,) = (tmp_path / "slurm").glob("medfm-task-*.log")
+  assert "CANCELLED AT" in log.read_text(), "it was never stopped"
 
 
 def test_a_cancelled_cell_does_not_come_back(tmp_path):
