@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import fcntl
 import json
 import pathlib
 import sys
@@ -48,7 +49,10 @@ class Job:
 
 @contextlib.contextmanager
 def queued(room: Room, options: str = "") -> Iterator[Job]:
-  """A toy run that Slurm has begun; it is slow until `ended`."""
+  """A toy run that Slurm has begun; it is slow until `ended`.
+
+  One drill at a time: what preempts one job would preempt others.
+  """
   if not queues.answers():
     raise Skipped("no Slurm answers; source tests/slurm/start.sh")
   config, *settings = [*TOY, LONG]
@@ -59,12 +63,14 @@ def queued(room: Room, options: str = "") -> Iterator[Job]:
   slow = {"slow": 0.2, "until": str(room.place / "fast")}
   launch = ["env", f"MEDFM_CACHE_DIR={room.cache}", "JAX_PLATFORMS=cpu"]
   launch += ["XLA_FLAGS=", sys.executable, FAULTY, json.dumps([slow])]
-  job = Job(cell, *executor.submit([cell], room.place, launch, 0, options))
-  try:
-    until(job.trained, PATIENCE_S)
-    yield job
-  finally:
-    slurm("scancel", job.summary, job.task)
+  with (room.shared / "slurm").open("w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    job = Job(cell, *executor.submit([cell], room.place, launch, 0, options))
+    try:
+      until(job.trained, PATIENCE_S)
+      yield job
+    finally:
+      slurm("scancel", job.summary, job.task)
 
 
 def slurm(*words: str) -> str:
