@@ -14,7 +14,6 @@ Every knob of a config is a flag, `--config.a.b=value`; --print_config lists
 them. The same command in the same workdir goes on where it stopped.
 """
 
-import errno
 import os
 import pathlib
 import re
@@ -28,15 +27,6 @@ from absl import app, flags, logging
 from medfm import command, host, interrupt
 from medfm.spec import nearest
 from medfm.types import UserError
-
-NOT_WRITABLE = (
-  errno.ENOSPC,
-  errno.EDQUOT,
-  errno.EFBIG,
-  errno.EIO,
-  errno.EROFS,
-  errno.EACCES,
-)
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -75,11 +65,12 @@ def main(overrides: list[str]) -> None:
   except BrokenPipeError:  # Whoever read the output, such as head, has left.
     os._exit(141)
   except OSError as error:
-    if error.errno not in NOT_WRITABLE:
+    if error.errno not in host.NOT_WRITABLE:
       raise
-    disk = f"the disk of {flags.FLAGS.workdir or 'the workdir'}"
+    place = error.filename or flags.FLAGS.workdir or "."
+    disk = error.filename or f"the disk of {flags.FLAGS.workdir or 'the run'}"
     print(
-      f"error: {error.strerror}: {error.filename or disk}; what was saved "
+      f"error: {error.strerror}: {disk} ({host.room(place)}); what was saved "
       "before is kept: make room, or mend the disk, and give the command again",
       file=sys.stderr,
       flush=True,

@@ -47,6 +47,7 @@ class Checkpoints:
     self._writer = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
     self._finisher = concurrent.futures.ThreadPoolExecutor(1)
     self._pending: concurrent.futures.Future | None = None
+    self._bytes = 0
 
   def save(self, step: int, state: Any, notes: dict[str, Any]) -> None:
     """Starts writing a step; the state may be donated afterwards.
@@ -63,6 +64,7 @@ class Checkpoints:
       raise UserError(
         f"{self.folder.parent} has disappeared while the run was writing to it"
       )
+    self._bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     place = self.folder / str(step)
     processes.by_first(_emptied, place)
     self._writer.save(place / "state", args=ocp.args.PyTreeSave(state))
@@ -80,9 +82,11 @@ class Checkpoints:
       pending.result()
     except Exception as error:
       line = " ".join(str(error).split())[:300]
+      needed = f"{self._bytes / 2**20:.1f} MiB and its lists are needed"
       raise UserError(
-        f"a checkpoint could not be written to {self.folder}: {line}; the "
-        "checkpoints before it are as they were"
+        f"a checkpoint could not be written to {self.folder}: {line}; "
+        f"{needed}, {host.room(self.folder)}; the checkpoints before it are "
+        "as they were"
       ) from error
 
   def close(self) -> None:

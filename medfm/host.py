@@ -7,10 +7,22 @@ resident size. Set MEDFM_KEEP_FREED_MEMORY=0 to leave the allocator alone.
 """
 
 import ctypes
+import errno
 import os
+import shutil
 
 index, count = 0, 1
 """Which process of a run this is, and of how many; `processes.start` tells."""
+
+NOT_WRITABLE = (
+  errno.ENOSPC,
+  errno.EDQUOT,
+  errno.EFBIG,
+  errno.EIO,
+  errno.EROFS,
+  errno.EACCES,
+)
+"""What a disk answers that is full, failing or not ours."""
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 
@@ -30,3 +42,15 @@ def keep_freed_memory() -> bool:
     (_ARENA_MAX, 1),
   )
   return all([mallopt(name, value) == 1 for name, value in settings])
+
+
+def room(place: str | os.PathLike) -> str:
+  """What is free on the disk of a file or folder, in words."""
+  place = os.path.abspath(place)
+  while not os.path.exists(place):
+    place = os.path.dirname(place)
+  try:
+    free = shutil.disk_usage(place).free
+  except OSError:
+    return "how much is free it does not tell"
+  return f"{free / 2**20:.1f} MiB are free"

@@ -181,5 +181,7 @@ def test_a_failed_save_is_an_error_at_the_next(saved, monkeypatch):
 
   monkeypatch.setattr("medfm.checkpoint._checksums", full)
   saved.save(1, state(1), {})
-  with pytest.raises(UserError, match="No space left"):
+  free = r"No space left on device; [\d.]+ MiB .* needed, [\d.]+ MiB are free"
+  with pytest.raises(UserError, match=free) as error:
     saved.save(2, state(2), {})
+  assert str(saved.folder) in str(error.value)

@@ -91,3 +91,24 @@ def test_help_does_not_need_jax():
   )
   assert "--config" in done.stdout
   assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_disk_that_takes_no_more_is_one_line_with_what_is_free(tmp_path):
+  """As where files may not grow: ulimit -f 1 allows a kilobyte."""
+  done = subprocess.run(
+    [
+      *("bash", "-c", 'ulimit -f 1; exec "$@"', "-", sys.executable),
+      str(ROOT / "launch.py"),
+      CONFIG,
+      f"--workdir={tmp_path / 'run'}",
+    ],
+    cwd=ROOT,
+    env={**os.environ, "XLA_FLAGS": "", "MEDFM_CACHE_DIR": str(tmp_path)},
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+  assert done.returncode == 2, done.stderr
+  (line,) = done.stderr.splitlines()
+  assert line.startswith("error: File too large: ")
+  assert str(tmp_path) in line and "MiB are free); " in line

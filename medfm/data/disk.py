@@ -11,6 +11,8 @@ import tempfile
 import threading
 from collections.abc import Iterator
 
+from medfm import host
+
 _locks: dict[str, threading.Lock] = {}
 
 
@@ -63,6 +65,18 @@ def replaced(path: pathlib.Path) -> Iterator[pathlib.Path]:
     synced(path.parent)
   finally:
     shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def errors(path: pathlib.Path) -> Iterator[None]:
+  """What a library says of a full or failing disk becomes an OSError."""
+  try:
+    yield
+  except RuntimeError as error:
+    for number in host.NOT_WRITABLE:
+      if (words := os.strerror(number)) in str(error):
+        raise OSError(number, words, str(path)) from error
+    raise
 
 
 def synced(path: pathlib.Path) -> None:

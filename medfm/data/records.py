@@ -148,7 +148,7 @@ def _written(
     shutil.rmtree(root)
   builder = builder_class(**arguments)
   tfds.disable_progress_bar()
-  with contextlib.redirect_stdout(io.StringIO()):
+  with contextlib.redirect_stdout(io.StringIO()), disk.errors(root):
     builder.download_and_prepare()
   files = {
     path.relative_to(root).as_posix(): disk.digest(path)

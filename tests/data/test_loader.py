@@ -1,5 +1,7 @@
 """Batches: pure functions of their number, every example once an epoch."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -197,6 +199,31 @@ def test_an_error_of_a_transform_surfaces_in_the_caller(threads):
   batches = _batches(transforms=[broken])
   with pytest.raises(ZeroDivisionError, match="row of the test"):
     next(loader.prefetched(batches, 0, 9, threads=threads))
+
+
+@pytest.mark.parametrize("threads", [0, 1, 4])
+def test_an_error_under_way_ends_whoever_waits_for_the_batch(threads):
+  """It comes at its turn, after sound batches, and nobody hangs."""
+
+  def broken(example, generator):
+    if example["label"] == 5:
+      raise ZeroDivisionError("row of the test")
+    return example
+
+  seen, raised = [], []
+
+  def read():
+    batches = _batches(12, label=np.arange(12), transforms=[broken])
+    try:
+      seen.extend(k for k, _ in loader.prefetched(batches, 0, 9, threads))
+    except ZeroDivisionError as error:
+      raised.append(error)
+
+  reader = threading.Thread(target=read, daemon=True)
+  reader.start()
+  reader.join(60)
+  assert not reader.is_alive(), "it hangs"
+  assert len(raised) == 1 and len(seen) < 3
 
 
 def test_evaluation_sees_every_example_once_in_order():
