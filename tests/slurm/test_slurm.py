@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from medfm.grid import cells, slurm
+from medfm.grid import attempt, cells, slurm
 from tests.grid import toy
 from tests.grid.summing import summed
 from tests.slurm import queues
@@ -135,6 +135,18 @@ def test_a_cell_stopped_while_it_starts_is_queued_again(
   assert states(every) == {"a": "done"}
   (log,) = (tmp_path / "slurm").glob("medfm-task-*.log")
   assert "CANCELLED AT" in log.read_text(), "it was never stopped"
+
+
+def test_a_step_that_is_stopped_saves(tmp_path):
+  """As a trial of a search that is pruned, or whose runner is stopped."""
+  cell = toy.cell(tmp_path, "a", steps=1000, sleep=0.1)
+  cells.prepare(cell, toy.CODE, False)
+  command = [*slurm.step(""), *toy.COMMAND]
+  under_way = attempt.begin(command, cell.folder, {})
+  until((cell.folder / "metrics.jsonl").exists, 60)
+  under_way.stop()
+  assert under_way.end(stopping=True) == attempt.AGAIN
+  assert "error: stopped" in (cell.folder / "log.txt").read_text()
 
 
 def test_a_cancelled_cell_does_not_come_back(tmp_path):
