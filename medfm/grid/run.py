@@ -1,5 +1,6 @@
 """A grid from its command line to its summary."""
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -31,6 +32,38 @@ AGAIN = {
 """What --retry takes, and the states that it runs."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """A grid as it is asked for.
+
+  asked: the experiment.
+  root: the grid's folder, such as runs/<study>.
+  overrides: `key=value`, for every cell.
+  launch: the path of launch.py, which runs a cell.
+  executor: local, slurm, or none to sum up only.
+  jobs: how many cells at a time; 0 chooses.
+  retry: one of AGAIN.
+  dry_run: says what would be run, and writes nothing.
+  options: for sbatch, where the executor is slurm.
+  data_dir: the folder of raw files, or None.
+  """
+
+  asked: Experiment
+  root: Path
+  overrides: Sequence[str]
+  launch: Path
+  executor: str = "local"
+  jobs: int = 0
+  retry: str = "stale"
+  dry_run: bool = False
+  options: str = ""
+  data_dir: str | None = None
+
+  def command(self) -> list[str]:
+    """What runs a cell."""
+    return attempt.command(self.launch, self.data_dir)
+
+
 def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
   """Runs the grid that launch.py's flags ask for."""
   if bool(given.grid) == bool(given.sweep and given.config):
@@ -44,11 +77,11 @@ def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
     overrides = []
   else:
     asked, overrides = experiment.of_sweep(given.config, overrides), []
-  grid(
+  request = Request(
     asked,
     Path(given.workdir or Path("runs") / asked.name),
     overrides,
-    launch=launch,
+    launch,
     executor=given.executor,
     jobs=given.jobs,
     retry=given.retry,
@@ -56,85 +89,45 @@ def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
     options=given.sbatch,
     data_dir=given.data_dir or os.environ.get("MEDFM_DATA_DIR"),
   )
+  (_search if asked.search else _grid)(request)
 
 
-def grid(
-  asked: Experiment,
-  root: Path,
-  overrides: Sequence[str],
-  *,
-  launch: Path,
-  executor: str = "local",
-  jobs: int = 0,
-  retry: str = "stale",
-  dry_run: bool = False,
-  options: str = "",
-  data_dir: str | None = None,
-) -> None:
-  """Runs the cells of an experiment that have to be run, and sums up.
-
-  Args:
-    asked: the experiment.
-    root: the grid's folder, such as runs/<study>.
-    overrides: `key=value`, for every cell.
-    launch: the path of launch.py, which runs a cell.
-    executor: local, slurm, or none to sum up only.
-    jobs: how many cells at a time; 0 chooses.
-    retry: one of AGAIN.
-    dry_run: says what would be run, and writes nothing.
-    options: for sbatch, where the executor is slurm.
-    data_dir: the folder of raw files, or None.
-  """
-  places = root, overrides, data_dir
-  command = attempt.command(launch, data_dir)
-  if asked.search:
-    _search(asked, *places, command, executor, jobs, retry, dry_run, options)
-    return
-  every = plan.cells(asked, *places)
+def _grid(request: Request) -> None:
+  """Runs the cells of an experiment that have to be run, and sums up."""
+  asked, root = request.asked, request.root
+  every = plan.cells(asked, root, request.overrides, request.data_dir)
   code = cells.code_version()
   found = cells.statuses(every, code)
-  todo = [cell for cell in every if found[cell.name].state in AGAIN[retry]]
-  if dry_run:
+  again = AGAIN[request.retry]
+  todo = [cell for cell in every if found[cell.name].state in again]
+  if request.dry_run:
     print(_listing(every, found, {cell.name for cell in todo}))
     return
   stale = [name for name, one in found.items() if one.state == cells.STALE]
+  command, jobs = request.command(), request.jobs
   with workdir.owned(root):
     workdir.write(root / "grid.json", description(asked, every))
     print(_counted(root, every, found, todo), flush=True)
-    if executor == "local":
+    if request.executor == "local":
       local.run(todo, every, command, slots.slots(jobs), code, stale)
-    elif executor == "slurm":
-      slurm.submit(todo, root, command, jobs, options, stale)
+    elif request.executor == "slurm":
+      slurm.submit(todo, root, command, jobs, request.options, stale)
       return
     path = summary.write(root, code)
   print(f"summary: {path}", flush=True)
 
 
-def _search(
-  asked: Experiment,
-  root: Path,
-  overrides: Sequence[str],
-  raw: str | None,
-  command: Sequence[str],
-  executor: str,
-  jobs: int,
-  retry: str,
-  dry_run: bool,
-  options: str,
-) -> None:
-  """Runs what is left of a search, and sums up; as `grid` does."""
-  sought = search.question(asked, overrides)
+def _search(request: Request) -> None:
+  """Runs what is left of a search, and sums up; as `_grid` does."""
+  asked, root = request.asked, request.root
+  sought = search.question(asked, request.overrides)
   code = cells.code_version()
-  if dry_run:
-    known = records.cells_of(root, cells.read(root / "grid.json"))
-    found = cells.statuses(known, code)
-    todo = {name for name, one in found.items() if one.state in AGAIN[retry]}
-    print(_listing(known, found, todo))
-    print(f"{asked.search.trials} trials, {len(known)} of them drawn so far")
+  if request.dry_run:
+    print(_drawn(request, code))
     return
-  room = [slots.Slot({})] * max(1, jobs)
-  if executor == "slurm":
-    command = [*slurm.step(options), *command]
+  command = request.command()
+  if request.executor == "slurm":
+    command = [*slurm.step(request.options), *command]
 
   def changed(trials: search.Trials) -> None:
     content = description(asked, trials.cells()) | {"metric": sought.metric}
@@ -145,10 +138,10 @@ def _search(
     trials = search.Trials(
       asked,
       root,
-      overrides,
+      request.overrides,
       code=code,
-      again=AGAIN[retry],
-      raw=raw,
+      again=AGAIN[request.retry],
+      raw=request.data_dir,
       changed=changed,
     )
     changed(trials)
@@ -156,11 +149,30 @@ def _search(
       f"{root}: {asked.search.trials} trials, {trials.left()} to draw",
       flush=True,
     )
-    if executor != "none":
-      room = slots.slots(jobs) if executor == "local" else room
-      local.run([], [], command, room, code, source=trials)
+    if request.executor != "none":
+      local.run([], [], command, _room(request), code, source=trials)
     path = summary.write(root, code)
   print(f"summary: {path}", flush=True)
+
+
+def _room(request: Request) -> list[slots.Slot]:
+  """A slot for each trial at a time; Slurm finds those of its own."""
+  if request.executor == "local":
+    return slots.slots(request.jobs)
+  return [slots.Slot({})] * max(1, request.jobs)
+
+
+def _drawn(request: Request, code: str) -> str:
+  """The listing of the trials that a search has drawn so far."""
+  root, again = request.root, AGAIN[request.retry]
+  known = records.cells_of(root, cells.read(root / "grid.json"))
+  found = cells.statuses(known, code)
+  todo = {name for name, one in found.items() if one.state in again}
+  trials = f"{request.asked.search.trials} trials"
+  return (
+    f"{_listing(known, found, todo)}\n"
+    f"{trials}, {len(known)} of them drawn so far"
+  )
 
 
 def description(asked: Experiment, every: Sequence[Cell]) -> dict:
