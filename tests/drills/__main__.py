@@ -21,6 +21,9 @@ from tests.drills import every
 from tests.drills.catalogue import Drill, Skipped
 from tests.drills.room import Room
 
+SAID = sys.stdout
+"""Drills that share this process may have redirected it when others end."""
+
 
 def main() -> int:
   parser = argparse.ArgumentParser(prog="python -m tests.drills")
@@ -70,7 +73,8 @@ def tried(one: Drill, number: int, root: pathlib.Path) -> tuple:
   finally:
     room.close()
   seconds = time.monotonic() - begin
-  print(f"{word:<8}  {one.kind}: {one.name} ({seconds:.0f} s){why}", flush=True)
+  line = f"{word:<8}  {one.kind}: {one.name} ({seconds:.0f} s){why}"
+  print(line, file=SAID, flush=True)
   return one.kind, count, lived, skipped, seconds
 
 
@@ -80,13 +84,14 @@ def summed(rows: list[tuple]) -> int:
   for kind, *numbers in rows:
     table[kind] = [a + b for a, b in zip(table[kind], numbers, strict=True)]
   width = max(map(len, table), default=4)
-  print(f"\n{'kind':<{width}}  tried  survived  skipped  seconds")
-  for kind, (count, lived, skipped, seconds) in table.items():
-    print(
-      f"{kind:<{width}}  {count:>5}  {lived:>8}  {skipped:>7}  {seconds:>7.0f}"
-    )
+  lines = [f"\n{'kind':<{width}}  tried  survived  skipped  seconds"]
+  lines += [
+    f"{kind:<{width}}  {count:>5}  {lived:>8}  {skipped:>7}  {seconds:>7.0f}"
+    for kind, (count, lived, skipped, seconds) in table.items()
+  ]
   count, lived, skipped = (sum(row[i] for row in rows) for i in (1, 2, 3))
-  print(f"survived {lived} / tried {count} (skipped {skipped})")
+  lines.append(f"survived {lived} / tried {count} (skipped {skipped})")
+  print("\n".join(lines), file=SAID)
   return 0 if count and lived == count else 1
 
 
