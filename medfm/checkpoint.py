@@ -81,10 +81,12 @@ class Checkpoints:
     try:
       pending.result()
     except Exception as error:
-      line = " ".join(str(error).split())[:300]
+      line = " ".join(str(error).split())
+      if number := host.refusal(line):
+        line = os.strerror(number)
       needed = f"{self._bytes / 2**20:.1f} MiB and its lists are needed"
       raise UserError(
-        f"a checkpoint could not be written to {self.folder}: {line}; "
+        f"a checkpoint could not be written to {self.folder}: {line[:300]}; "
         f"{needed}, {host.room(self.folder)}; the checkpoints before it are "
         "as they were"
       ) from error

@@ -44,6 +44,11 @@ def keep_freed_memory() -> bool:
   return all([mallopt(name, value) == 1 for name, value in settings])
 
 
+def refusal(said: str) -> int:
+  """The number of a disk's refusal that words of a library hold; or 0."""
+  return next((n for n in NOT_WRITABLE if os.strerror(n) in said), 0)
+
+
 def room(place: str | os.PathLike) -> str:
   """What is free on the disk of a file or folder, in words."""
   place = os.path.abspath(place)

@@ -73,9 +73,8 @@ def errors(path: pathlib.Path) -> Iterator[None]:
   try:
     yield
   except RuntimeError as error:
-    for number in host.NOT_WRITABLE:
-      if (words := os.strerror(number)) in str(error):
-        raise OSError(number, words, str(path)) from error
+    if number := host.refusal(str(error)):
+      raise OSError(number, os.strerror(number), str(path)) from error
     raise
 
 
