@@ -7,7 +7,7 @@ learning rate is tried for both, and the better by validation is taken.
 
 Five seeds x three fine-tuning rates of the quickstart study (Wisconsin, 569
 patients; 5, 10, 25 and 100 % of the labels): 15 runs and 5 pre-trainings,
-each of which three runs share; about a minute each on two CPU cores.
+each of which three runs share; minutes each on two CPU cores.
 
 Run:  python launch.py --grid=experiments/label_efficiency_table.py --jobs=2
       python launch.py --grid=experiments/label_efficiency_table.py:tiny
