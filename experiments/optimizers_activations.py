@@ -6,7 +6,8 @@ the same number of epochs, and ReLU and tanh learn where sigmoid barely starts.
 
 Three optimizers x three activations x four learning rates x three seeds on
 BreastMNIST (546 training images): 108 runs of 20 epochs, ten seconds each
-where two run at a time on two CPU cores. The rate is constant, so that it alone is compared.
+where two run at a time on two CPU cores. The rate is constant, so that it
+alone is compared.
 
 Run:  python launch.py --grid=experiments/optimizers_activations.py --jobs=2
       python launch.py --grid=experiments/optimizers_activations.py:tiny

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ class Checkpoints:
     self._finisher = concurrent.futures.ThreadPoolExecutor(1)
     self._pending: concurrent.futures.Future | None = None
     self._bytes = 0
+    if sys.unraisablehook is sys.__unraisablehook__:
+      sys.unraisablehook = _unless_abandoned
 
   def save(self, step: int, state: Any, notes: dict[str, Any]) -> None:
     """Starts writing a step; the state may be donated afterwards.
@@ -242,6 +245,17 @@ class Checkpoints:
         needed.add(self.best(step))
     for step in set(finished) - needed:
       shutil.rmtree(self.folder / str(step))
+
+
+def _unless_abandoned(unraisable: Any) -> None:
+  """Reports an error that nobody can catch; but not the ends of other writes.
+
+  Where one write of a checkpoint fails, those under way find the event loop
+  that waited for them closed, and each would print a traceback of its own
+  beside the error of the first.
+  """
+  if "Event loop is closed" not in str(unraisable.exc_value):
+    sys.__unraisablehook__(unraisable)
 
 
 def _emptied(place: Path) -> None:

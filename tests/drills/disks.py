@@ -37,8 +37,7 @@ def remounted(place: pathlib.Path, options: str) -> None:
 def a_disk_that_becomes_full(room: Room, size: str):
   """One line; what was saved is sound; with room made it goes on."""
   with small_disk(room.run, size):
-    # Writes under way may still tell that nobody waits for them any more.
-    room.start().refused("No space left", str(room.run), tidy=False)
+    room.start().refused("No space left", str(room.run))
     remounted(room.run, "size=64m")
     room.finish()
     room.same()
