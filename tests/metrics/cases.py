@@ -23,7 +23,7 @@ class Case(NamedTuple):
   metric: Any
   data: str
   naive: Any
-  library: Any
+  sklearn: Any
   config: dict = {}
 
 

@@ -51,12 +51,12 @@ def test_metric_equals_its_naive_reference(case):
 
 
 @every
-def test_metric_with_weights_equals_the_library(case):
+def test_metric_with_weights_equals_scikit_learn(case):
   label, values, weight = data(case.data)
   config = case.config if case.data == "prob" else {}
   np.testing.assert_allclose(
     case.metric(label, values, weight, **case.config),
-    case.library(label, values, weight, **config),
+    case.sklearn(label, values, weight, **config),
     atol=1e-5,
   )
 

@@ -144,6 +144,15 @@ def trained(here, place, argument, *overrides):
   return run, info, variables
 
 
+def exported(tmp_path, kind):
+  """The run's weights as transformers reads them, each in its place."""
+  out = tmp_path / "out"
+  export.export(tmp_path / "run", None, str(out))
+  model, told = kind.from_pretrained(out, output_loading_info=True)
+  assert not any(told.values()), told
+  return model
+
+
 def logits(run, info, variables, batch):
   """Of the run's model, which has a head [K]."""
   net = backbone(
@@ -158,7 +167,7 @@ def test_a_text_model_goes_there_and_back(kind, here, tmp_path):
   import torch
   import transformers as t
 
-  place, out = tmp_path / "run", tmp_path / "out"
+  place = tmp_path / "run"
   run, info, variables = trained(
     here,
     place,
@@ -167,17 +176,13 @@ def test_a_text_model_goes_there_and_back(kind, here, tmp_path):
     "data.text=note",
     "data.label=diagnosis",
   )
-  export.export(place, None, str(out))
+  model = exported(tmp_path, t.AutoModelForSequenceClassification)
   (tmp_path / "new.txt").write_text("\n".join(NEW) + "\n", encoding="utf-8")
   split = stages.read_encode(place)(str(tmp_path / "new.txt"), info)
   batch = {**split.arrays, "id": np.arange(len(NEW))}
   found = logits(run, info, variables, batch)
 
-  cutter = t.AutoTokenizer.from_pretrained(out)
-  model, told = t.AutoModelForSequenceClassification.from_pretrained(
-    out, output_loading_info=True
-  )
-  assert not any(told.values()), told
+  cutter = t.AutoTokenizer.from_pretrained(tmp_path / "out")
   if cutter.pad_token is None:
     own = cutter.convert_ids_to_tokens(model.config.pad_token_id)
     cutter.pad_token = own
@@ -210,18 +215,13 @@ def test_a_tagger_goes_there_and_back(kind, here, tmp_path):
   import torch
   import transformers as t
 
-  place, out = tmp_path / "run", tmp_path / "out"
   run, info, variables = trained(
     here,
-    place,
+    tmp_path / "run",
     f"own_iob.py:tiny,weights={here / kind}",
     f"data.path={here / 'train.iob'}",
   )
-  export.export(place, None, str(out))
-  model, told = t.AutoModelForTokenClassification.from_pretrained(
-    out, output_loading_info=True
-  )
-  assert not any(told.values()), told
+  model = exported(tmp_path, t.AutoModelForTokenClassification)
   assert list(model.config.id2label.values()) == list(info.classes)
   tokens = np.arange(1, 25, dtype=np.int32).reshape(2, 12)
   batch = {"tokens": tokens, "segment": np.ones_like(tokens)}
@@ -239,23 +239,18 @@ def test_an_image_model_goes_there_and_back(kind, here, tmp_path):
   import torch
   import transformers as t
 
-  place, out = tmp_path / "run", tmp_path / "out"
   run, info, variables = trained(
     here,
-    place,
+    tmp_path / "run",
     f"own_images.py:tiny,weights={here / kind}",
     f"data.path={here / 'scans'}",
   )
-  export.export(place, None, str(out))
-  model, told = t.AutoModelForImageClassification.from_pretrained(
-    out, output_loading_info=True
-  )
-  assert not any(told.values()), told
+  model = exported(tmp_path, t.AutoModelForImageClassification)
   pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
   said = run.objective(info).predict(
     variables, {"image": pixels, "id": np.arange(2)}
   )
-  described = json.loads((out / images.NAME).read_text())
+  described = json.loads((tmp_path / "out" / images.NAME).read_text())
   scaled = pixels * described["rescale_factor"] - described["image_mean"]
   scaled = (scaled / described["image_std"]).astype(np.float32)
   with torch.no_grad():
