@@ -18,7 +18,7 @@ from medfm.metrics import (
 
 
 class Case(NamedTuple):
-  """metric(label, values, weight, **config) == naive(...) == library(...)."""
+  """metric(label, values, weight, **config) == naive(...) == sklearn(...)."""
 
   metric: Any
   data: str
