@@ -28,6 +28,7 @@ def get_config(arg: str = ""):
     evaluate_every=NEVER,
     checkpoint_every=NEVER,
     replicates=10,
+    onednn=model in ("bert", "gpt"),
   )
 
 

@@ -104,6 +104,7 @@ def _pretraining(size):
     log_every=2 if tiny else 20,
     select="-loss",
     replicates=50 if tiny else 1000,
+    onednn=not tiny,
   )
 
 

@@ -61,4 +61,5 @@ def get_config(arg: str = ""):
     log_every=2 if tiny else 20,
     select="-loss",
     replicates=50 if tiny else 1000,
+    onednn=not tiny,
   )

@@ -10,6 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from medfm import mesh as meshes
 from medfm import rng
+from medfm.nn import backend
 from medfm.types import Batch, Objective, UserError, Variables
 
 State = Any
@@ -133,15 +134,21 @@ def train_step(
 
 
 def compiled(
-  step: Callable[..., Step], mesh: Mesh, shardings: Any, parallel: str
+  step: Callable[..., Step],
+  mesh: Mesh,
+  shardings: Any,
+  parallel: str,
+  *,
+  onednn: bool = False,
 ) -> Step:
   """`step(axis=...)` compiled: jit over the mesh, or pmap over all devices.
 
   The state is donated. Both give the same numbers; pmap repeats the state on
-  every device.
+  every device. `onednn` is of jit alone.
   """
   if parallel == "jit":
-    return jax.jit(
+    jit = backend.onednn if onednn else jax.jit
+    return jit(
       step(axis=None),
       in_shardings=(shardings, meshes.rows(mesh)),
       out_shardings=(shardings, NamedSharding(mesh, PartitionSpec())),

@@ -27,6 +27,7 @@ MAY_CHANGE = (
   "description",
   "sharding",
   "parallel",
+  "onednn",
 )
 """Last words of config keys that a resumed run may give a new value.
 

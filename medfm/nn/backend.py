@@ -6,6 +6,8 @@ of a small network's step. There, and only there, our own forms of the same
 values and gradients take over.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -31,6 +33,30 @@ def pool_by_index() -> bool:
 def lstm_by_hand() -> bool:
   """Whether an LSTM keeps its gates' slopes for a gradient of our own."""
   return on_cpu()
+
+
+def onednn(step: Callable, **jit) -> Callable:
+  """`jax.jit(step, **jit)`, with oneDNN's matrix products where it helps.
+
+  That is on a CPU from jax 0.11 on; before, XLA's own are as fast. Such
+  programs cannot be written to the compilation cache (jaxlib 0.12 runs out of
+  memory trying), so they are not.
+  """
+  if not on_cpu() or jax.__version_info__ < (0, 11):
+    return jax.jit(step, **jit)
+  option = {"xla_cpu_experimental_onednn_custom_call": True}
+  compiled = jax.jit(step, **jit, compiler_options=option)
+  threshold = "jax_persistent_cache_min_compile_time_secs"
+
+  def call(*arguments):
+    before = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update(threshold, float("inf"))
+    try:
+      return compiled(*arguments)
+    finally:
+      jax.config.update(threshold, before)
+
+  return call
 
 
 def attention(query: jax.Array, key: jax.Array) -> str:
