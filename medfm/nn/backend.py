@@ -56,6 +56,7 @@ def onednn(step: Callable, **jit) -> Callable:
     finally:
       jax.config.update(threshold, before)
 
+  call.lower = compiled.lower  # As `jax.jit` has it, to ask for its costs.
   return call
 
 
