@@ -32,6 +32,7 @@ class Arm:
   """The runs of one setting and stage on one test split.
 
   setting: its keys that vary, without seeds.
+  metric: what the runs are judged by.
   asked: how many runs there should be; runs: those with a result.
   """
 
@@ -39,6 +40,7 @@ class Arm:
   stage: str
   data: str
   test: str
+  metric: str
   asked: int
   runs: Sequence[Record]
 
@@ -47,17 +49,17 @@ class Arm:
     words = [shown(key, value) for key, value in self.setting.items()]
     return ", ".join([*words, *filter(None, [self.stage])]) or "all runs"
 
-  def mean(self, split: str, metric: str) -> float | None:
-    values = self.values(split, metric)
-    return float(np.mean(values)) if values else None
+  def mean(self, split: str) -> float | None:
+    return self.spread(split)["mean"]
 
-  def values(self, split: str, metric: str) -> list[float]:
+  def spread(self, split: str, metric: str = "") -> dict[str, Any]:
+    """mean and sd over runs; low and high: the runs' intervals, averaged.
+
+    Of the metric that the arm is judged by, unless another is named.
+    """
+    metric = metric or self.metric
     found = [run.value(split, metric) for run in self.runs]
-    return [value for value in found if value is not None]
-
-  def spread(self, split: str, metric: str) -> dict[str, Any]:
-    """mean and sd over runs; low and high: the runs' intervals, averaged."""
-    values = self.values(split, metric)
+    values = [value for value in found if value is not None]
     ends = {}
     for end in ("low", "high"):
       found = [run.entry(split, metric).get(end) for run in self.runs]
@@ -83,9 +85,14 @@ def shown(key: str, value: str) -> str:
   return value if word == "name" else f"{word} {value}"
 
 
-def arms(found: Sequence[Record], metric: str) -> list[Arm]:
-  """The arms of all records that are judged by the metric on a test split."""
+def arms(found: Sequence[Record]) -> list[Arm]:
+  """The arms of all records that have a score on a test split.
+
+  Pre-training is none where there is a labelled task to judge it by.
+  """
   found = [record for record in found if not record.shared]
+  if any(record.task not in ("", "none") for record in found):
+    found = [record for record in found if record.task != "none"]
   settings = [record.setting for record in found]
   keys = list(dict.fromkeys(key for one in settings for key in one))
   varied = [
@@ -100,37 +107,45 @@ def arms(found: Sequence[Record], metric: str) -> list[Arm]:
       (key, record.setting[key]) for key in varied if key in record.setting
     )
     asked.setdefault(setting, set()).add(record.cell)
-    if record.value("test", metric) is not None:
-      groups.setdefault((setting, record.stage, record.test), []).append(record)
+    if record.value("test", record.metric) is not None:
+      key = (setting, record.stage, record.test, record.metric)
+      groups.setdefault(key, []).append(record)
   return [
-    Arm(dict(setting), stage, runs[0].data, test, len(asked[setting]), runs)
-    for (setting, stage, test), runs in groups.items()
+    Arm(dict(setting), stage, runs[0].data, *judged, len(asked[setting]), runs)
+    for (setting, stage, *judged), runs in groups.items()
   ]
 
 
-def best(candidates: Sequence[Arm], metric: str) -> Arm | None:
-  """The arm of best mean validation score; the first of equals."""
-  sign = -1 if wording.less_is_better(metric) else 1
+def rivals(every: Sequence[Arm]) -> list[list[Arm]]:
+  """Arms that answer one question: of one test split, judged by one metric."""
+  groups: dict[tuple[str, str], list[Arm]] = {}
+  for arm in every:
+    groups.setdefault((arm.test, arm.metric), []).append(arm)
+  return list(groups.values())
+
+
+def best(candidates: Sequence[Arm]) -> Arm | None:
+  """Of rivals, the arm of best mean validation score; the first of equals."""
   scored = [
-    (sign * score, -i, arm)
+    (-score if wording.less_is_better(arm.metric) else score, -i, arm)
     for i, arm in enumerate(candidates)
-    if (score := arm.mean("validation", metric)) is not None
+    if (score := arm.mean("validation")) is not None
   ]
   return max(scored, key=lambda one: one[:2])[2] if scored else None
 
 
-def tuned(every: Sequence[Arm], keys: Sequence[str], metric: str) -> list[Arm]:
+def tuned(every: Sequence[Arm], keys: Sequence[str]) -> list[Arm]:
   """Of arms that differ in tuned keys alone, the best by validation."""
   groups: dict[tuple, list[Arm]] = {}
   for arm in every:
-    groups.setdefault((_rest(arm, keys), arm.stage, arm.test), []).append(arm)
-  chosen = [best(group, metric) for group in groups.values()]
+    same = (_rest(arm, keys), arm.stage, arm.test, arm.metric)
+    groups.setdefault(same, []).append(arm)
+  chosen = [best(group) for group in groups.values()]
   return [arm for arm in chosen if arm is not None]
 
 
 def pairs(
   chosen: Sequence[Arm],
-  metric: str,
   reference: Mapping[str, str],
   stages: Sequence[Sequence[str]],
   tuned_keys: Sequence[str],
@@ -138,8 +153,8 @@ def pairs(
   """Which arms are compared: the first of a pair minus the second.
 
   For pairs of stages, arms of those stages under the same setting but for
-  tuned keys; else every arm with the reference of its test split, which is
-  the best by validation where none is named.
+  tuned keys; else every arm with the reference among its rivals, which is the
+  best by validation where none is named.
   """
   if stages:
     by_stage = {(_rest(arm, tuned_keys), arm.stage): arm for arm in chosen}
@@ -147,19 +162,20 @@ def pairs(
       (by_stage[rest, a], by_stage[rest, b])
       for rest in dict.fromkeys(rest for rest, _ in by_stage)
       for a, b in stages
-      if (rest, a) in by_stage and (rest, b) in by_stage
+      if (rest, a) in by_stage
+      and (rest, b) in by_stage
+      and by_stage[rest, a].metric == by_stage[rest, b].metric
     ]
   found = []
-  for test in dict.fromkeys(arm.test for arm in chosen):
-    group = [arm for arm in chosen if arm.test == test]
+  for group in rivals(chosen):
     against = next((a for a in group if _is(a, reference)), None)
-    against = against or best(group, metric)
+    against = against or best(group)
     found += [(arm, against) for arm in group if arm is not against]
   return [(arm, against) for arm, against in found if against is not None]
 
 
 def comparisons(
-  root: Path, compared: Sequence[tuple[Arm, Arm]], metric: str
+  root: Path, compared: Sequence[tuple[Arm, Arm]]
 ) -> list[dict[str, Any]]:
   """The paired difference of each pair on its test split, with p values.
 
@@ -173,9 +189,10 @@ def comparisons(
   for a, b in compared:
     for arm in (a, b):
       if id(arm) not in draws:
-        draws[id(arm)] = _draws(root, arm, metric)
+        draws[id(arm)] = _draws(root, arm)
     made = _difference(draws[id(a)], draws[id(b)])
-    found.append({"a": a.name, "b": b.name, "data": a.data, **made})
+    names = {"a": a.name, "b": b.name, "data": a.data, "metric": a.metric}
+    found.append(names | made)
   adjusted = holm([one["p"] for one in found])
   return [{**one, "p_holm": p} for one, p in zip(found, adjusted, strict=True)]
 
@@ -233,13 +250,13 @@ def _difference(a: dict, b: dict) -> dict[str, Any]:
   return result | {"low": float(low), "high": float(high), "p": float(p)}
 
 
-def _draws(root: Path, arm: Arm, metric: str) -> dict:
+def _draws(root: Path, arm: Arm) -> dict:
   """Seeds of a run -> its test score and that of every bootstrap draw."""
   found = {}
   for run in arm.runs:
     seeds = tuple(v for k, v in run.setting.items() if is_seed(k))
     with contextlib.suppress(Undefined):
-      found[seeds] = _scores(root, run, metric)
+      found[seeds] = _scores(root, run, arm.metric)
   return found
 
 

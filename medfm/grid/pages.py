@@ -53,14 +53,14 @@ def blocks(
   facts: Mapping[str, Any], figures: Mapping[str, bytes]
 ) -> Iterator[Block]:
   """The parts of a summary, from the question to the single runs."""
-  title = wording.title(facts["metric"]) if facts["metric"] else "metric"
+  title = wording.title(facts["metric"]) if facts["metric"] else ""
   for text in facts["hypothesis"].split("\n\n"):
     if text.startswith("Run:"):
       continue
     yield Paragraph(" ".join(text.split()))
   counts = ", ".join(f"{n} {state}" for state, n in facts["counts"].items())
   yield Paragraph(f"{len(facts['cells'])} runs: {counts}.")
-  yield from _best(facts, title)
+  yield from _best(facts)
   if facts["trials"]:
     caption = (
       f"Validation {title} by trial and by each setting. Hollow: pruned or "
@@ -69,8 +69,8 @@ def blocks(
   else:
     yield from _arms(facts, title)
     caption = (
-      f"{title} on the test split (lines, with the standard deviation over "
-      "seeds) and on validation (thin)."
+      f"{title or 'The score'} on the test split (lines, with the standard "
+      "deviation over seeds) and on validation (thin)."
     )
     if facts["tuned"]:
       caption += " A ring marks the setting chosen by validation."
@@ -88,10 +88,11 @@ def spread(found: Mapping[str, Any]) -> str:
   return text if found["sd"] is None else f"{text}\xa0±\xa0{found['sd']:.3f}"
 
 
-def _best(facts, title) -> Iterator[Block]:
+def _best(facts) -> Iterator[Block]:
   several = len({arm["data"] for arm in facts["best"]}) > 1
   for arm in facts["best"]:
     where = f" on {arm['data']}" if several else ""
+    title = wording.title(arm["metric"])
     yield Paragraph(
       f"Best by validation{where}: {arm['name']} (validation {title} "
       f"{spread(arm['validation'])}); its test {title} is "
@@ -127,23 +128,29 @@ def _arms(facts, title) -> Iterator[Block]:
     )
   )
   header = ["arm", *(["data"] if several else []), "runs"]
-  header += [f"validation {title}", f"test {title}", "test 95 % interval"]
+  header += [*_scores(title), "test 95 % interval"]
   header += [wording.title(name) for name in others]
   rows = []
   for arm in facts["arms"]:
     mark = " (chosen)" if tuned and arm["chosen"] else ""
     row = [arm["name"] + mark, *([arm["data"]] if several else [])]
-    row += [
-      f"{len(arm['runs'])}\xa0of\xa0{arm['asked']}",
-      spread(arm["validation"]),
-    ]
-    row += [spread(arm["test"]), _sampling(arm["test"]).strip()]
+    row += [f"{len(arm['runs'])}\xa0of\xa0{arm['asked']}"]
+    row += [] if title else [wording.title(arm["metric"])]
+    row += [spread(arm["validation"]), spread(arm["test"])]
+    row += [_sampling(arm["test"]).strip()]
     row += [
       spread(arm["others"][name]) if name in arm["others"] else ""
       for name in others
     ]
     rows.append(row)
   yield Table(header, rows)
+
+
+def _scores(title: str) -> list[str]:
+  """Headers of a score on both splits; with "", one that tells its metric."""
+  if not title:
+    return ["metric", "validation", "test"]
+  return [f"validation {title}", f"test {title}"]
 
 
 def _trials(facts, title) -> Iterator[Block]:
@@ -181,10 +188,10 @@ def _comparisons(facts, title) -> Iterator[Block]:
     return
   yield Heading("Differences between arms")
   yield Paragraph(
-    f"Test {title} of the first minus the second, on the same patients and "
-    "averaged over the seeds that both have; interval and p value from a "
-    "bootstrap of patients, which leaves out what another set of seeds would "
-    "change: for that see the standard deviation over seeds. "
+    f"Test {title or 'score'} of the first minus the second, on the same "
+    "patients and averaged over the seeds that both have; interval and p value "
+    "from a bootstrap of patients, which leaves out what another set of seeds "
+    "would change: for that see the standard deviation over seeds. "
     f"{len(found)} comparisons were made; p (Holm) is adjusted for that "
     "number, and is the one to read."
   )
@@ -194,6 +201,7 @@ def _comparisons(facts, title) -> Iterator[Block]:
     rows.append(
       [
         f"{one['a']} − {one['b']}",
+        *([] if title else [wording.title(one["metric"])]),
         wording.interval(one, signed=True),
         deviation,
         str(one["n"]),
@@ -201,7 +209,8 @@ def _comparisons(facts, title) -> Iterator[Block]:
         _p(one["p_holm"]),
       ]
     )
-  header = ("pair", "difference [95 % interval]", "SD over seeds", "seeds")
+  header = ["pair", *([] if title else ["metric"])]
+  header += ["difference [95 % interval]", "SD over seeds", "seeds"]
   yield Table([*header, "p", "p (Holm)"], rows)
 
 
@@ -237,12 +246,13 @@ def _runs(facts, title) -> Iterator[Block]:
         *([run["stage"]] if staged else []),
         run["data"],
         str(best.get("step", run["step"])),
+        *([] if title else [wording.title(run["metric"])]),
         wording.interval(run["validation"]) if run["validation"] else "",
         wording.interval(run["test"]) if run["test"] else "",
       ]
     )
   header = ["run", *(["stage"] if staged else []), "data", "step"]
-  header += [f"validation {title}", f"test {title}"]
+  header += _scores(title)
   yield Table(header, rows, numbers_from=2 + staged)
 
 

@@ -1,4 +1,4 @@
-"""Curves of a grid: the metric against a setting that was swept."""
+"""Curves of a grid: what arms are judged by against a setting swept."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,18 @@ def figures(
   description: Mapping[str, Any],
   listed: Sequence[Arm],
   chosen: Sequence[Arm],
-  metric: str,
 ) -> dict[str, bytes]:
   """File name -> PNG; {} where no number was swept."""
   asked = description["figure"]
   key = asked.get("x") or _swept(listed)
   if not key or not listed:
     return {}
-  groups: dict[tuple[str, str], dict[str, list[Arm]]] = {}
+  groups: dict[tuple[str, str, str], dict[str, list[Arm]]] = {}
   for arm in listed:
     if _x(arm, key) is None:
       continue
     panel = asked.get("panels", "")
-    place = (arm.data, arm.setting.get(panel, ""))
+    place = (arm.metric, arm.data, arm.setting.get(panel, ""))
     line = _line(arm, key, panel)
     groups.setdefault(place, {}).setdefault(line, []).append(arm)
   places = list(groups)[:_MOST_PANELS]
@@ -36,13 +35,19 @@ def figures(
     return {}
   columns = min(3, len(places))
   rows = math.ceil(len(places) / columns)
+  metrics = {metric for metric, *_ in places}
   figure, axes = style.panels(
-    max(5.4, 4.2 * columns), 3.8 * rows, columns, rows, sharey=len(places) > 1
+    max(5.4, 4.2 * columns),
+    3.8 * rows,
+    columns,
+    rows,
+    sharey=len(places) > 1 and len(metrics) == 1,
   )
   picked = {id(arm) for arm in chosen} if description["tuned"] else set()
   for one, place in zip(axes, places, strict=False):
-    _panel(one, groups[place], key, metric, picked)
-    title = ", ".join(filter(None, place))
+    metric, *words = place
+    _panel(one, groups[place], key, picked)
+    title = ", ".join(filter(None, words))
     style.describe(
       one,
       title,
@@ -52,20 +57,20 @@ def figures(
   for one in axes[len(places) :]:
     one.set_visible(False)
   style.legend(axes[0])
-  return {f"{metric}-by-{key.rpartition('.')[2]}": style.png(figure)}
+  what = metrics.pop() if len(metrics) == 1 else "score"
+  return {f"{what}-by-{key.rpartition('.')[2]}": style.png(figure)}
 
 
 def _panel(
   axes: Any,
   lines: Mapping[str, Sequence[Arm]],
   key: str,
-  metric: str,
   picked: set[int],
 ) -> None:
   xs = [_x(arm, key) for line in lines.values() for arm in line]
   for i, (name, line) in enumerate(list(lines.items())[:_MOST_LINES]):
     line = sorted(line, key=lambda arm: _x(arm, key))
-    spreads = [arm.spread("test", metric) for arm in line]
+    spreads = [arm.spread("test") for arm in line]
     looks = style.series(i)
     axes.errorbar(
       [_x(arm, key) for arm in line],
@@ -77,19 +82,19 @@ def _panel(
       **looks,
     )
     thin = {**looks, "linewidth": 0.8, "alpha": 0.6}
-    _draw(axes, line, key, "validation", metric, **thin)
+    _draw(axes, line, key, "validation", **thin)
     chosen = [arm for arm in line if id(arm) in picked]
     ring = {"mfc": "none", "mec": looks["color"], "ms": 13, "mew": 1.5}
-    _draw(axes, chosen, key, "test", metric, marker="o", ls="", **ring)
+    _draw(axes, chosen, key, "test", marker="o", ls="", **ring)
   if min(xs) > 0 and max(xs) / min(xs) >= 10:
     axes.set_xscale("log")
 
 
-def _draw(axes, line, key: str, split: str, metric: str, **looks: Any) -> None:
-  kept = [arm for arm in line if arm.mean(split, metric) is not None]
+def _draw(axes, line, key: str, split: str, **looks: Any) -> None:
+  kept = [arm for arm in line if arm.mean(split) is not None]
   axes.plot(
     [_x(arm, key) for arm in kept],
-    [arm.mean(split, metric) for arm in kept],
+    [arm.mean(split) for arm in kept],
     **looks,
   )
 
@@ -111,6 +116,7 @@ def _line(arm: Arm, key: str, panel: str) -> str:
     arms.shown(k, v) for k, v in arm.setting.items() if k not in (key, panel)
   ]
   stage = arms.stem(arm.stage) if key == "label_fraction" else arm.stage
+  stage = stage.removeprefix(f"{arm.data}_")  # The panel's title has it.
   return ", ".join([*words, *filter(None, [stage])]) or "all"
 
 

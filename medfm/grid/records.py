@@ -16,12 +16,15 @@ class Record:
 
   setting: all that tells the cell from others, as text.
   stage: "" where the cell has one stage only.
+  metric: what it is judged by: as the experiment tells, as it selects its best
+    step, or the first of its task's; "" without a result.
   result: the stage's entry of results.json; {} without a result.
   """
 
   cell: str
   setting: Mapping[str, str]
   stage: str
+  metric: str
   status: Status
   result: Mapping[str, Any]
 
@@ -46,6 +49,10 @@ class Record:
     return (self.result.get("data") or {}).get("name", "")
 
   @property
+  def task(self) -> str:
+    return (self.result.get("data") or {}).get("task", "")
+
+  @property
   def test(self) -> str:
     """What identifies the examples it was tested on."""
     return self.result["splits"].get("test", {}).get("sha256", "")
@@ -59,21 +66,29 @@ class Record:
     return self.entry(split, metric).get("value")
 
 
-def records(every: Sequence[Cell], found: Mapping[str, Status]) -> list[Record]:
-  """The records of all cells, in the order of cells and stages."""
+def records(
+  every: Sequence[Cell], found: Mapping[str, Status], metric: str
+) -> list[Record]:
+  """The records of all cells, in the order of cells and stages.
+
+  metric: what the experiment has all of them judged by; "" leaves it to each.
+  """
   listed = []
   for cell in every:
     setting = {key: str(value) for key, value in cell.setting.items()}
     one = found[cell.name]
-    stages = {}
+    stages = config = {}
     if one.state == cells.DONE:
       results = cells.read(cell.folder / "results.json")
+      config = cells.read(cell.folder / "config.json")
       stages = results.get("stages", {})
     if not stages:
-      listed.append(Record(cell.name, setting, "", one, {}))
+      listed.append(Record(cell.name, setting, "", "", one, {}))
     for name, result in stages.items():
       label = "" if len(stages) == 1 and name == "train" else name
-      listed.append(Record(cell.name, setting, label, one, result))
+      own = config.get("stages", {}).get(name, config)
+      judge = metric or _metric(own, result)
+      listed.append(Record(cell.name, setting, label, judge, one, result))
   return listed
 
 
@@ -92,19 +107,10 @@ def cells_of(root: Path, description: Mapping[str, Any]) -> list[Cell]:
   ]
 
 
-def metric_of(
-  root: Path, description: Mapping[str, Any], found: Sequence[Record]
-) -> str:
-  """What arms are judged by: as told, as runs select, or a task's first."""
-  if description["metric"]:
-    return description["metric"]
-  for record in found:
-    if not record.done or "test" not in record.result.get("splits", {}):
-      continue
-    config = cells.read(root / record.cell / "config.json")
-    config = config.get("stages", {}).get(record.stage, config)
-    if selected := config.get("select", "").removeprefix("-"):
-      return selected
-    metrics = record.result["splits"]["test"]["metrics"]
-    return wording.main(record.result["data"]["task"], metrics)[0]
-  return ""
+def _metric(config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+  if selected := config.get("select", "").removeprefix("-"):
+    return selected
+  if "test" not in result.get("splits", {}):
+    return ""
+  metrics = result["splits"]["test"]["metrics"]
+  return wording.main(result["data"]["task"], metrics)[0]

@@ -33,17 +33,18 @@ def write(root: Path, code: str | None = None) -> Path:
     raise UserError(f"{root} is not the folder of a grid: no grid.json")
   every = records.cells_of(root, description)
   found = records.records(
-    every, cells.statuses(every, code or cells.code_version())
+    every,
+    cells.statuses(every, code or cells.code_version()),
+    description["metric"],
   )
-  metric = records.metric_of(root, description, found)
-  listed = arms.arms(found, metric)
-  chosen = arms.tuned(listed, description["tuned"], metric)
-  result = facts(root, description, found, metric, listed, chosen)
+  listed = arms.arms(found)
+  chosen = arms.tuned(listed, description["tuned"])
+  result = facts(root, description, found, listed, chosen)
   if result["trials"]:
-    png = trials.figure(result["trials"], metric)
-    figures = {f"{metric}-by-trial": png} if png else {}
+    png = trials.figure(result["trials"], description["metric"])
+    figures = {f"{description['metric']}-by-trial": png} if png else {}
   else:
-    figures = plots.figures(description, listed, chosen, metric)
+    figures = plots.figures(description, listed, chosen)
   for name, png in figures.items():
     (root / "figures").mkdir(exist_ok=True)
     (root / "figures" / f"{name}.png").write_bytes(png)
@@ -59,7 +60,6 @@ def facts(
   root: Path,
   description: Mapping[str, Any],
   found: Sequence[Record],
-  metric: str,
   listed: Sequence[Arm],
   chosen: Sequence[Arm],
 ) -> dict[str, Any]:
@@ -67,28 +67,24 @@ def facts(
   states = {record.cell: record.status for record in found}
   counts = Counter(status.state for status in states.values())
   picked = {id(arm) for arm in chosen}
-  tests = dict.fromkeys(arm.test for arm in chosen)
-  leaders = [
-    arms.best([arm for arm in chosen if arm.test == test], metric)
-    for test in tests
-  ]
+  leaders = [arms.best(group) for group in arms.rivals(chosen)]
   compared = arms.pairs(
     chosen,
-    metric,
     description["reference"],
     _stage_pairs(root, found),
     description["tuned"],
   )
+  metrics = {arm.metric for arm in listed} or {description["metric"]}
   return {
     "name": description["name"],
     "hypothesis": description["hypothesis"],
-    "metric": metric,
+    "metric": metrics.pop() if len(metrics) == 1 else "",
     "tuned": description["tuned"],
     "counts": {state: counts[state] for state in cells.STATES if counts[state]},
-    "arms": [_arm(arm, metric, id(arm) in picked) for arm in listed],
-    "best": [_arm(arm, metric, True) for arm in leaders if arm is not None],
-    "comparisons": arms.comparisons(root, compared, metric),
-    "trials": trials.facts(root, description, found, metric),
+    "arms": [_arm(arm, id(arm) in picked) for arm in listed],
+    "best": [_arm(arm, True) for arm in leaders if arm is not None],
+    "comparisons": arms.comparisons(root, compared),
+    "trials": trials.facts(root, description, found),
     "cells": [
       {
         "name": name,
@@ -98,7 +94,7 @@ def facts(
       }
       for name, status in states.items()
     ],
-    "runs": [_run(record, metric) for record in found if record.done],
+    "runs": [_run(record) for record in found if record.done],
   }
 
 
@@ -130,42 +126,44 @@ def table(found: Sequence[Record]) -> str:
   return out.getvalue()
 
 
-def _arm(arm: Arm, metric: str, chosen: bool) -> dict[str, Any]:
+def _arm(arm: Arm, chosen: bool) -> dict[str, Any]:
   return {
     "name": arm.name,
     "setting": dict(arm.setting),
     "stage": arm.stage,
     "data": arm.data,
+    "metric": arm.metric,
     "asked": arm.asked,
     "runs": [run.cell for run in arm.runs],
     "chosen": chosen,
-    "validation": arm.spread("validation", metric),
-    "test": arm.spread("test", metric),
-    "others": {name: arm.spread("test", name) for name in _others(arm, metric)},
+    "validation": arm.spread("validation"),
+    "test": arm.spread("test"),
+    "others": {name: arm.spread("test", name) for name in _others(arm)},
   }
 
 
-def _others(arm: Arm, metric: str) -> list[str]:
+def _others(arm: Arm) -> list[str]:
   """Further metrics of a table: those most asked for, of those there are."""
   known = arm.runs[0].result["splits"]["test"]["metrics"]
   wanted = ("auroc", "accuracy", "precision", "recall", "f1", "rmse", "r2")
-  return [name for name in wanted if name in known and name != metric]
+  return [name for name in wanted if name in known and name != arm.metric]
 
 
-def _run(record: Record, metric: str) -> dict[str, Any]:
+def _run(record: Record) -> dict[str, Any]:
   result = record.result
   return {
     "cell": record.cell,
     "stage": record.stage,
     "setting": dict(record.setting),
     "data": record.data,
+    "metric": record.metric,
     "step": result.get("step"),
     "params": result.get("params"),
     "label_fraction": result.get("label_fraction"),
     "best": result.get("best"),
     "skipped": result.get("skipped"),
-    "validation": dict(record.entry("validation", metric)) or None,
-    "test": dict(record.entry("test", metric)) or None,
+    "validation": dict(record.entry("validation", record.metric)) or None,
+    "test": dict(record.entry("test", record.metric)) or None,
   }
 
 

@@ -16,7 +16,6 @@ def facts(
   root: Path,
   description: Mapping[str, Any],
   found: Sequence[Record],
-  metric: str,
 ) -> list[dict[str, Any]]:
   """One row per trial, in their order; [] where the grid is no search.
 
@@ -24,7 +23,7 @@ def facts(
   best score of a pruned run up to the verdict, and that of another run before
   it ended.
   """
-  search = description.get("search") or {}
+  search, metric = description.get("search") or {}, description["metric"]
   first = {}
   for record in found:
     if record.stage in ("", search.get("stage")):

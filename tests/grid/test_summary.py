@@ -123,6 +123,32 @@ def test_a_tuned_setting_is_chosen_by_validation_and_never_by_test(tmp_path):
   assert (tmp_path / "figures/auroc-by-lr.png").stat().st_size > 1000
 
 
+def test_each_arm_is_judged_by_what_its_own_runs_select_by(tmp_path):
+  """A shared pre-training comes first and is judged by its loss."""
+  selected = {"shared-1": "-loss", "entities": "f1", "triage": "accuracy"}
+  every = [toy.cell(tmp_path, name, select=by) for name, by in selected.items()]
+  toy.run(every)
+  for name, by in selected.items():
+    path = tmp_path / name / "results.json"
+    results = json.loads(path.read_text())
+    stage = results["stages"]["train"]
+    metric = by.removeprefix("-")
+    split = stage["splits"]["test"] | {"sha256": name}
+    split["metrics"] = {metric: split["metrics"]["auroc"]}
+    stage["splits"] = {"validation": split, "test": split}
+    stage["data"] |= {"name": name}
+    stage["data"] |= {"task": "none"} if metric == "loss" else {}
+    path.write_text(json.dumps(results))
+  summed(tmp_path, every, metric="")
+  facts = json.loads((tmp_path / "summary.json").read_text())
+  found = {arm["data"]: arm["metric"] for arm in facts["arms"]}
+  assert found == {"entities": "f1", "triage": "accuracy"}
+  assert [arm["test"]["mean"] for arm in facts["arms"]] == [0.5, 0.5]
+  page = (tmp_path / "summary.md").read_text()
+  assert "| F1 |" in page and "| Accuracy |" in page
+  assert facts["comparisons"] == []
+
+
 def test_holm_multiplies_by_what_is_left_and_never_falls():
   adjusted = arms.holm([0.01, 0.04, None, 0.03])
   assert adjusted[2] is None
