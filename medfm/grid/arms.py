@@ -58,19 +58,30 @@ class Arm:
     Of the metric that the arm is judged by, unless another is named.
     """
     metric = metric or self.metric
-    found = [run.value(split, metric) for run in self.runs]
-    values = [value for value in found if value is not None]
-    ends = {}
-    for end in ("low", "high"):
-      found = [run.entry(split, metric).get(end) for run in self.runs]
-      found = [value for value in found if value is not None]
-      ends[end] = float(np.mean(found)) if found else None
-    return {
-      "mean": float(np.mean(values)) if values else None,
-      "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-      "n": len(values),
-      **ends,
-    }
+    return spread([run.entry(split, metric) for run in self.runs])
+
+  def baselines(self) -> dict[str, dict[str, Any]]:
+    """Of each classical model beside the runs, the same on the test split."""
+    found: dict[str, list] = {}
+    for run in self.runs:
+      for name, entry in run.baselines("test", self.metric).items():
+        found.setdefault(name, []).append(entry)
+    return {name: spread(entries) for name, entries in found.items()}
+
+
+def spread(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+  """mean and sd of metrics of several runs; their low and high averaged."""
+  columns = {
+    key: [one[key] for one in entries if one.get(key) is not None]
+    for key in ("value", "low", "high")
+  }
+  values = columns.pop("value")
+  return {
+    "mean": float(np.mean(values)) if values else None,
+    "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+    "n": len(values),
+    **{k: float(np.mean(v)) if v else None for k, v in columns.items()},
+  }
 
 
 def is_seed(key: str) -> bool:

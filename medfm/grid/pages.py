@@ -72,6 +72,8 @@ def blocks(
       f"{title or 'The score'} on the test split (lines, with the standard "
       "deviation over seeds) and on validation (thin)."
     )
+    if any(arm["baselines"] for arm in facts["arms"]):
+      caption += " Grey: classical models on the same test split."
     if facts["tuned"]:
       caption += " A ring marks the setting chosen by validation."
   for name, png in figures.items():
@@ -130,6 +132,8 @@ def _arms(facts, title) -> Iterator[Block]:
   header = ["arm", *(["data"] if several else []), "runs"]
   header += [*_scores(title), "test 95 % interval"]
   header += [wording.title(name) for name in others]
+  beside = any(arm["baselines"] for arm in facts["arms"])
+  header += ["baselines"] if beside else []
   rows = []
   for arm in facts["arms"]:
     mark = " (chosen)" if tuned and arm["chosen"] else ""
@@ -142,8 +146,17 @@ def _arms(facts, title) -> Iterator[Block]:
       spread(arm["others"][name]) if name in arm["others"] else ""
       for name in others
     ]
+    row += [_baselines(arm)] if beside else []
     rows.append(row)
   yield Table(header, rows)
+
+
+def _baselines(arm) -> str:
+  """What the classical models reached on the same test split."""
+  return "; ".join(
+    f"{name} {spread(found)}{_sampling(found)}"
+    for name, found in arm["baselines"].items()
+  )
 
 
 def _scores(title: str) -> list[str]:

@@ -56,7 +56,7 @@ def figures(
     )
   for one in axes[len(places) :]:
     one.set_visible(False)
-  style.legend(axes[0])
+  _legends(axes[: len(places)])
   what = metrics.pop() if len(metrics) == 1 else "score"
   return {f"{what}-by-{key.rpartition('.')[2]}": style.png(figure)}
 
@@ -86,8 +86,37 @@ def _panel(
     chosen = [arm for arm in line if id(arm) in picked]
     ring = {"mfc": "none", "mec": looks["color"], "ms": 13, "mew": 1.5}
     _draw(axes, chosen, key, "test", marker="o", ls="", **ring)
+  for i, (name, points) in enumerate(_baselines(lines, key).items()):
+    dash = style.DASHES[(i + 1) % len(style.DASHES)]
+    label = style.plain(f"baseline {name}", 48)
+    axes.plot(*points, color=style.GREY, linestyle=dash, label=label)
   if min(xs) > 0 and max(xs) / min(xs) >= 10:
     axes.set_xscale("log")
+
+
+def _baselines(
+  lines: Mapping[str, Sequence[Arm]], key: str
+) -> dict[str, tuple[list[float], list[float]]]:
+  """Of each classical model, xs and mean test scores; of several x only."""
+  found: dict[str, dict[float, float]] = {}
+  for arm in (arm for line in lines.values() for arm in line):
+    for name, spread in arm.baselines().items():
+      found.setdefault(name, {})[_x(arm, key)] = spread["mean"]
+  return {
+    name: tuple(map(list, zip(*sorted(points.items()), strict=True)))
+    for name, points in found.items()
+    if len(points) > 1
+  }
+
+
+def _legends(panels: Sequence[Any]) -> None:
+  """A legend in every panel that names what the ones before do not."""
+  named: set[str] = set()
+  for axes in panels:
+    labels = set(axes.get_legend_handles_labels()[1])
+    if labels - named:
+      style.legend(axes)
+    named |= labels
 
 
 def _draw(axes, line, key: str, split: str, **looks: Any) -> None:

@@ -62,6 +62,15 @@ class Record:
     found = self.result.get("splits", {}).get(split, {})
     return found.get("metrics", {}).get(metric) or {}
 
+  def baselines(self, split: str, metric: str) -> dict[str, Mapping[str, Any]]:
+    """The metric of each classical model on the same examples, by name."""
+    found = self.result.get("splits", {}).get(split, {}).get("baselines") or {}
+    return {
+      name: one["metrics"][metric]
+      for name, one in found.items()
+      if (one.get("metrics") or {}).get(metric)
+    }
+
   def value(self, split: str, metric: str) -> float | None:
     return self.entry(split, metric).get("value")
 

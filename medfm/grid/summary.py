@@ -138,6 +138,7 @@ def _arm(arm: Arm, chosen: bool) -> dict[str, Any]:
     "chosen": chosen,
     "validation": arm.spread("validation"),
     "test": arm.spread("test"),
+    "baselines": arm.baselines(),
     "others": {name: arm.spread("test", name) for name in _others(arm)},
   }
 

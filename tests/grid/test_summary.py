@@ -149,6 +149,29 @@ def test_each_arm_is_judged_by_what_its_own_runs_select_by(tmp_path):
   assert facts["comparisons"] == []
 
 
+def test_classical_models_stand_beside_the_arms(tmp_path):
+  every = []
+  for seed, share, value in ((0, 0.1, 0.6), (1, 0.1, 0.7), (0, 1.0, 0.8)):
+    name = f"{share}-{seed}"
+    one = toy.cell(tmp_path, name, score=0.9)
+    every.append(with_setting(one, share=share, seed=seed))
+    toy.run([one])
+    results = json.loads((one.folder / "results.json").read_text())
+    rival = {"metrics": {"auroc": {"value": value, "low": 0.5, "high": 0.9}}}
+    splits = results["stages"]["train"]["splits"]
+    splits["test"] = splits["test"] | {"baselines": {"logistic": rival}}
+    (one.folder / "results.json").write_text(json.dumps(results))
+  summed(tmp_path, every, figure={"x": "share"})
+  facts = json.loads((tmp_path / "summary.json").read_text())
+  few, all_of_them = (arm["baselines"]["logistic"] for arm in facts["arms"])
+  assert few["mean"] == pytest.approx(0.65)
+  assert few["sd"] == pytest.approx(statistics.stdev([0.6, 0.7]))
+  assert (all_of_them["mean"], all_of_them["low"]) == (0.8, 0.5)
+  page = (tmp_path / "summary.md").read_text().replace("\xa0", " ")
+  assert "logistic 0.650 ± 0.071 [0.500, 0.900]" in page
+  assert (tmp_path / "figures/auroc-by-share.png").stat().st_size > 1000
+
+
 def test_holm_multiplies_by_what_is_left_and_never_falls():
   adjusted = arms.holm([0.01, 0.04, None, 0.03])
   assert adjusted[2] is None
