@@ -44,7 +44,11 @@ def quick(
 
 
 def evaluation(
-  parts: setup.Parts, variables: Any, data: Dataset, train: Split | None
+  parts: setup.Parts,
+  variables: Any,
+  data: Dataset,
+  train: Split | None,
+  fitted: dict[tuple, dict] | None = None,
 ) -> tuple[dict[str, Any], dict[str, dict[str, Predictions]]]:
   """Scores of the model and its baselines on the splits not trained on.
 
@@ -54,6 +58,8 @@ def evaluation(
     data: whose splits but "train" are evaluated.
     train: the examples that baselines and probes learn from, those the model
       had; None leaves both out.
+    fitted: what baselines have predicted so far, to which this adds; stages
+      of the same data and training examples need each only once.
 
   Returns:
     split -> scores, as results.json holds them; and
@@ -74,10 +80,12 @@ def evaluation(
   embedded = setup.predictions(parts, variables, train) if probed else {}
   if host.index:
     return {}, {}
+  fitted = {} if fitted is None else fitted
   for name in names:
-    outputs[f"baseline_{name}"] = baselines.predictions(
-      name, train, held_out, info, run.seed
-    )
+    key = (name, id(data), splits.sha256(train), run.seed)
+    if key not in fitted:
+      fitted[key] = baselines.predictions(name, train, held_out, info, run.seed)
+    outputs[f"baseline_{name}"] = fitted[key]
   outputs = {
     model: {
       name: words.outputs(info, held_out[name], predicted)

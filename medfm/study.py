@@ -52,8 +52,9 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
     if jobs:  # Whatever was wrong has been said, and left no workdir behind.
       workdir.claim(place, config)
       _introduce(place)
+    fitted = {}
     for name, (job, found, weights) in jobs.items():
-      _stage(place, results, name, job, found, weights)
+      _stage(place, results, name, job, found, weights, fitted)
     processes.by_first(_conclude, place, built, todo, results)
   return _read(place / "results.json", built)
 
@@ -110,8 +111,11 @@ def _jobs(
   return jobs
 
 
-def _stage(place, results, name, job, found, weights) -> None:
-  """Trains and evaluates one stage, and adds it to the results."""
+def _stage(place, results, name, job, found, weights, fitted) -> None:
+  """Trains and evaluates one stage, and adds it to the results.
+
+  fitted: baselines' predictions, shared by stages.
+  """
   own, data, parts = stages.folder(place, name), job.data, job.parts
   run, split = parts.run, job.split
   workdir.write(own / "info.json", dataclasses.asdict(data.info))
@@ -123,7 +127,7 @@ def _stage(place, results, name, job, found, weights) -> None:
       workdir.write(own / "tokenizer.json", settings["tokenizer"])
   state, notes = train.train(job, own, name, weights)
   scores, outputs = scoring.evaluation(
-    parts, steps.variables(state), data, split
+    parts, steps.variables(state), data, split, fitted
   )
   rows = [
     row

@@ -8,7 +8,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from medfm import command, evaluate, predict, spec, stages, study
+from medfm import command, evaluate, predict, setup, spec, stages, study
+from medfm.evals import baselines
 from medfm.types import Folders, UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -93,6 +94,39 @@ def check_evaluation(place, results, folders):
   again = evaluate.evaluate(place, None, None, folders)
   for name, stage in again["stages"].items():
     assert stage["splits"] == results["stages"][name]["splits"]
+
+
+def test_stages_of_the_same_examples_fit_their_baselines_once(
+  tmp_path, data_dir, cache, monkeypatch
+):
+  fit, asked = baselines.predictions, []
+
+  def counted(name, train, *rest):
+    asked.append((name, len(train)))
+    return fit(name, train, *rest)
+
+  monkeypatch.setattr(baselines, "predictions", counted)
+  path = str(ROOT / "configs/table.py:cleveland,tiny")
+  names = ("all", "all_again", "few")
+  parts = {name: command.config(path, []) for name in names}
+  parts["few"].label_fraction = 0.5
+  results = study.study(
+    spec.spec(setup.Study, name="thrice", stages=parts),
+    tmp_path,
+    Folders(str(data_dir), str(cache)),
+  )
+  first, again, few = (
+    {
+      name: one["metrics"]
+      for name, one in results["stages"][stage]["splits"]["test"][
+        "baselines"
+      ].items()
+    }
+    for stage in names
+  )
+  assert len(asked) == len(set(asked)) == len(first) + len(few)
+  assert first == again
+  assert first != few
 
 
 def test_another_config_in_the_same_workdir_is_refused(
