@@ -49,11 +49,12 @@ def get_config(arg: str = ""):
       data=bind(corpus.corpus, sets=sets),
       objective=bind(language.masked_lm, model=model),
       optimizer=_optimizer(1e-3),
-      batch_size=8 if tiny else 64,
-      epochs=4,
+      batch_size=8 if tiny else 16,
+      epochs=16,
       steps=4 if tiny else 0,
       evaluate_every=2 if tiny else 0,
       select="-loss",
+      onednn=not tiny,
     )
   }
   compare = []
