@@ -46,7 +46,7 @@ TASKS = {
   "chemprot": TextTask(
     chemprot.chemprot, "multiclass", "accuracy", 256, epochs=12
   ),
-  "ddi2013": TextTask(ddi2013.ddi2013, "multiclass", "micro_f1", 256, epochs=3),
+  "ddi2013": TextTask(ddi2013.ddi2013, "multiclass", "micro_f1", 320, epochs=3),
   "hallmarks_of_cancer": TextTask(
     hallmarks_of_cancer.hallmarks_of_cancer, "multilabel", "micro_f1", 384, 16
   ),
