@@ -13,7 +13,8 @@ Run:  python launch.py --config=configs/bert_finetune.py:bc5cdr
       python launch.py --config=configs/bert_finetune.py:bc5cdr,compare
 
 Public weights are a folder in the Hugging Face layout, whose settings and
-tokenizer are taken with them; `compare` then has them for its pre-training.
+tokenizer are taken with them; `compare` then has them for its pre-training,
+and their model with fresh weights beside.
 `compare` is a study: pre-training, then this task after it and from scratch.
 What is trained: everything (full), heads alone (frozen, with a linear and a
 nearest-neighbour probe beside them), heads and low-rank changes (lora), or
@@ -65,7 +66,7 @@ def get_config(arg: str = ""):
   weights = chosen["weights"]
   name, size, trained = chosen["task"], chosen["size"], chosen["trained"]
   if chosen["study"] == "alone":
-    return _finetuning(name, size, trained, weights=weights)
+    return _finetuning(name, size, trained, weights, init_from=weights)
   before = {} if weights else {"pretrain": _pretraining(size)}
   return spec(
     setup.Study,
@@ -74,9 +75,9 @@ def get_config(arg: str = ""):
     stages={
       **before,
       "finetune": _finetuning(
-        name, size, trained, init_from="pretrain", weights=weights
+        name, size, trained, weights, init_from=weights or "pretrain"
       ),
-      "scratch": _finetuning(name, size, "full"),
+      "scratch": _finetuning(name, size, "full", weights),
     },
     compare=(("finetune", "scratch"),),
   )
@@ -108,7 +109,8 @@ def _pretraining(size):
   )
 
 
-def _finetuning(name, size, trained, init_from="", weights=""):
+def _finetuning(name, size, trained, weights, init_from=""):
+  """weights: a folder whose model and tokenizer are taken, or ""."""
   task, tiny = text_tasks.TASKS[name], size == "tiny"
   words, model = task.task == "tokens", _model(size)
   tokenizer = bind(corpus.tokenizer, sets=_sets(size))
@@ -157,8 +159,8 @@ def _finetuning(name, size, trained, init_from="", weights=""):
     log_every=2 if tiny else 20,
     sampling="length",
     select=task.metric,
-    init_from=weights or init_from,
-    **(PARTIAL if weights else {}),
+    init_from=init_from,
+    **(PARTIAL if weights and init_from else {}),
     baselines=("dictionary",)
     if words
     else ("majority", "tfidf_logistic_regression"),

@@ -105,6 +105,18 @@ def test_a_public_bert_learns_a_public_task(task, here, tmp_path, capsys):
   check_account(told, capsys.readouterr().out, here / "bert")
 
 
+def test_public_weights_are_compared_with_their_own_model_from_scratch(here):
+  argument = f"bert_finetune.py:pubmedqa,compare,tiny,weights={here / 'bert'}"
+  config = command.config(str(ROOT / "configs" / argument), ())
+  arms = config.stages
+  assert set(arms) == {"finetune", "scratch"}
+  assert arms.finetune.init_from == str(here / "bert")
+  assert arms.scratch.init_from == ""
+  assert arms.scratch.objective == arms.finetune.objective
+  assert arms.scratch.data == arms.finetune.data
+  assert arms.scratch.optimizer == arms.finetune.optimizer
+
+
 def check_account(told, said, folder):
   """Every leaf of the file and of the model is told once."""
   assert f"weights from {folder}" in said
