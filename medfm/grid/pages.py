@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -128,14 +129,17 @@ def _arms(facts, title) -> Iterator[Block]:
       if tuned
       else ""
     )
+    + (
+      " A baseline is a classical model on the examples of the arms above it."
+      if any(arm["baselines"] for arm in facts["arms"])
+      else ""
+    )
   )
   header = ["arm", *(["data"] if several else []), "runs"]
   header += [*_scores(title), "test 95 % interval"]
   header += [wording.title(name) for name in others]
-  beside = any(arm["baselines"] for arm in facts["arms"])
-  header += ["baselines"] if beside else []
   rows = []
-  for arm in facts["arms"]:
+  for arm, following in itertools.pairwise([*facts["arms"], None]):
     mark = " (chosen)" if tuned and arm["chosen"] else ""
     row = [arm["name"] + mark, *([arm["data"]] if several else [])]
     row += [f"{len(arm['runs'])}\xa0of\xa0{arm['asked']}"]
@@ -146,17 +150,15 @@ def _arms(facts, title) -> Iterator[Block]:
       spread(arm["others"][name]) if name in arm["others"] else ""
       for name in others
     ]
-    row += [_baselines(arm)] if beside else []
     rows.append(row)
+    if following and following["baselines"] == arm["baselines"]:
+      continue  # Of arms on the same examples, below the last one.
+    for name, found in arm["baselines"].items():
+      row = [f"baseline {name}", *([arm["data"]] if several else []), ""]
+      row += [] if title else [wording.title(arm["metric"])]
+      row += ["", spread(found), _sampling(found).strip()]
+      rows.append([*row, *("" for _ in others)])
   yield Table(header, rows)
-
-
-def _baselines(arm) -> str:
-  """What the classical models reached on the same test split."""
-  return "; ".join(
-    f"{name} {spread(found)}{_sampling(found)}"
-    for name, found in arm["baselines"].items()
-  )
 
 
 def _scores(title: str) -> list[str]:

@@ -168,7 +168,8 @@ def test_classical_models_stand_beside_the_arms(tmp_path):
   assert few["sd"] == pytest.approx(statistics.stdev([0.6, 0.7]))
   assert (all_of_them["mean"], all_of_them["low"]) == (0.8, 0.5)
   page = (tmp_path / "summary.md").read_text().replace("\xa0", " ")
-  assert "logistic 0.650 ± 0.071 [0.500, 0.900]" in page
+  assert "| baseline logistic |" in page
+  assert "| 0.650 ± 0.071 | [0.500, 0.900] |" in page
   assert (tmp_path / "figures/auroc-by-share.png").stat().st_size > 1000
 
 
