@@ -68,10 +68,10 @@ def blocks(
       "not finished, at the best score it had reached."
     )
   else:
-    yield from _arms(facts, title)
+    yield from _arms(facts)
     caption = (
-      f"{title or 'The score'} on the test split (lines, with the standard "
-      "deviation over seeds) and on validation (thin)."
+      "Scores on the test split (lines, with the standard deviation over "
+      "seeds) and on validation (thin)."
     )
     if any(arm["baselines"] for arm in facts["arms"]):
       caption += " Grey: classical models on the same test split."
@@ -80,9 +80,9 @@ def blocks(
   for name, png in figures.items():
     yield Figure(name, caption, png)
   yield from _trials(facts, title)
-  yield from _comparisons(facts, title)
+  yield from _comparisons(facts)
   yield from _problems(facts)
-  yield from _runs(facts, title)
+  yield from _runs(facts)
 
 
 def spread(found: Mapping[str, Any]) -> str:
@@ -110,7 +110,7 @@ def _sampling(found: Mapping[str, Any]) -> str:
   return f" [{low},\xa0{high}]"
 
 
-def _arms(facts, title) -> Iterator[Block]:
+def _arms(facts) -> Iterator[Block]:
   if not facts["arms"]:
     return
   others = list(
@@ -136,16 +136,19 @@ def _arms(facts, title) -> Iterator[Block]:
     )
   )
   header = ["arm", *(["data"] if several else []), "runs"]
-  header += [*_scores(title), "test 95 % interval"]
+  header += ["metric", "validation", "test", "test 95 % interval"]
   header += [wording.title(name) for name in others]
   rows = []
   for arm, following in itertools.pairwise([*facts["arms"], None]):
     mark = " (chosen)" if tuned and arm["chosen"] else ""
     row = [arm["name"] + mark, *([arm["data"]] if several else [])]
-    row += [f"{len(arm['runs'])}\xa0of\xa0{arm['asked']}"]
-    row += [] if title else [wording.title(arm["metric"])]
-    row += [spread(arm["validation"]), spread(arm["test"])]
-    row += [_sampling(arm["test"]).strip()]
+    row += [
+      f"{len(arm['runs'])}\xa0of\xa0{arm['asked']}",
+      wording.title(arm["metric"]),
+      spread(arm["validation"]),
+      spread(arm["test"]),
+      _sampling(arm["test"]).strip(),
+    ]
     row += [
       spread(arm["others"][name]) if name in arm["others"] else ""
       for name in others
@@ -155,17 +158,9 @@ def _arms(facts, title) -> Iterator[Block]:
       continue  # Of arms on the same examples, below the last one.
     for name, found in arm["baselines"].items():
       row = [f"baseline {name}", *([arm["data"]] if several else []), ""]
-      row += [] if title else [wording.title(arm["metric"])]
-      row += ["", spread(found), _sampling(found).strip()]
-      rows.append([*row, *("" for _ in others)])
+      row += [wording.title(arm["metric"]), "", spread(found)]
+      rows.append([*row, _sampling(found).strip(), *("" for _ in others)])
   yield Table(header, rows)
-
-
-def _scores(title: str) -> list[str]:
-  """Headers of a score on both splits; with "", one that tells its metric."""
-  if not title:
-    return ["metric", "validation", "test"]
-  return [f"validation {title}", f"test {title}"]
 
 
 def _trials(facts, title) -> Iterator[Block]:
@@ -197,16 +192,16 @@ def _trials(facts, title) -> Iterator[Block]:
   yield Table(["trial", "state", *names, f"validation {title}"], rows, 2)
 
 
-def _comparisons(facts, title) -> Iterator[Block]:
+def _comparisons(facts) -> Iterator[Block]:
   found = facts["comparisons"]
   if not found:
     return
   yield Heading("Differences between arms")
   yield Paragraph(
-    f"Test {title or 'score'} of the first minus the second, on the same "
-    "patients and averaged over the seeds that both have; interval and p value "
-    "from a bootstrap of patients, which leaves out what another set of seeds "
-    "would change: for that see the standard deviation over seeds. "
+    "Test score of the first minus the second, on the same patients and "
+    "averaged over the seeds that both have; interval and p value from a "
+    "bootstrap of patients, which leaves out what another set of seeds would "
+    "change: for that see the standard deviation over seeds. "
     f"{len(found)} comparisons were made; p (Holm) is adjusted for that "
     "number, and is the one to read."
   )
@@ -216,7 +211,7 @@ def _comparisons(facts, title) -> Iterator[Block]:
     rows.append(
       [
         f"{one['a']} − {one['b']}",
-        *([] if title else [wording.title(one["metric"])]),
+        wording.title(one["metric"]),
         wording.interval(one, signed=True),
         deviation,
         str(one["n"]),
@@ -224,9 +219,8 @@ def _comparisons(facts, title) -> Iterator[Block]:
         _p(one["p_holm"]),
       ]
     )
-  header = ["pair", *([] if title else ["metric"])]
-  header += ["difference [95 % interval]", "SD over seeds", "seeds"]
-  yield Table([*header, "p", "p (Holm)"], rows)
+  header = ["pair", "metric", "difference [95 % interval]", "SD over seeds"]
+  yield Table([*header, "seeds", "p", "p (Holm)"], rows)
 
 
 def _p(value: float | None) -> str:
@@ -246,7 +240,7 @@ def _problems(facts) -> Iterator[Block]:
     yield Table(["run", "state", "why"], rows, numbers_from=3)
 
 
-def _runs(facts, title) -> Iterator[Block]:
+def _runs(facts) -> Iterator[Block]:
   if not facts["runs"]:
     return
   yield Heading("Runs")
@@ -261,13 +255,13 @@ def _runs(facts, title) -> Iterator[Block]:
         *([run["stage"]] if staged else []),
         run["data"],
         str(best.get("step", run["step"])),
-        *([] if title else [wording.title(run["metric"])]),
+        wording.title(run["metric"]),
         wording.interval(run["validation"]) if run["validation"] else "",
         wording.interval(run["test"]) if run["test"] else "",
       ]
     )
   header = ["run", *(["stage"] if staged else []), "data", "step"]
-  header += _scores(title)
+  header += ["metric", "validation", "test"]
   yield Table(header, rows, numbers_from=2 + staged)
 
 
