@@ -44,9 +44,13 @@ def figures(
     sharey=len(places) > 1 and len(metrics) == 1,
   )
   picked = {id(arm) for arm in chosen} if description["tuned"] else set()
+  names = list(
+    dict.fromkeys(name for place in places for name in groups[place])
+  )
+  classical = list(dict.fromkeys(k for arm in listed for k in arm.baselines()))
   for one, place in zip(axes, places, strict=False):
     metric, *words = place
-    _panel(one, groups[place], key, picked)
+    _panel(one, groups[place], key, picked, names, classical)
     title = ", ".join(filter(None, words))
     style.describe(
       one,
@@ -66,9 +70,13 @@ def _panel(
   lines: Mapping[str, Sequence[Arm]],
   key: str,
   picked: set[int],
+  names: Sequence[str],
+  classical: Sequence[str],
 ) -> None:
+  """One panel; a line looks as its name's place in `names` has it look."""
   xs = [_x(arm, key) for line in lines.values() for arm in line]
-  for i, (name, line) in enumerate(list(lines.items())[:_MOST_LINES]):
+  for name, line in list(lines.items())[:_MOST_LINES]:
+    i = names.index(name)
     line = sorted(line, key=lambda arm: _x(arm, key))
     spreads = [arm.spread("test") for arm in line]
     looks = style.series(i)
@@ -86,8 +94,8 @@ def _panel(
     chosen = [arm for arm in line if id(arm) in picked]
     ring = {"mfc": "none", "mec": looks["color"], "ms": 13, "mew": 1.5}
     _draw(axes, chosen, key, "test", marker="o", ls="", **ring)
-  for i, (name, points) in enumerate(_baselines(lines, key).items()):
-    dash = style.DASHES[(i + 1) % len(style.DASHES)]
+  for name, points in _baselines(lines, key).items():
+    dash = style.DASHES[(classical.index(name) + 1) % len(style.DASHES)]
     label = style.plain(f"baseline {name}", 48)
     axes.plot(*points, color=style.GREY, linestyle=dash, label=label)
   if min(xs) > 0 and max(xs) / min(xs) >= 10:

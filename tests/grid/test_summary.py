@@ -1,12 +1,14 @@
 """What a summary says of runs whose scores are known."""
 
 import csv
+import itertools
 import json
 import statistics
 
 import pytest
 
 from medfm.grid import arms, summary
+from medfm.report import style
 from medfm.types import UserError
 from tests.grid import toy
 from tests.grid.summing import summed
@@ -171,6 +173,47 @@ def test_classical_models_stand_beside_the_arms(tmp_path):
   assert "| baseline logistic |" in page
   assert "| 0.650 ± 0.071 | [0.500, 0.900] |" in page
   assert (tmp_path / "figures/auroc-by-share.png").stat().st_size > 1000
+
+
+def test_a_line_looks_the_same_in_every_panel_of_a_figure(
+  tmp_path, monkeypatch
+):
+  """Whatever order the panels have their arms and baselines in."""
+  drawn = []
+  monkeypatch.setattr(style, "png", lambda figure: drawn.append(figure) or b"")
+  orders = {"hearts": (("x", "y"), ("p", "q")), "lungs": (("y", "x"), ("q",))}
+  every = []
+  for data, (names, rivals) in orders.items():
+    for name, lr in itertools.product(names, ("1", "2")):
+      one = toy.cell(tmp_path, f"{data}-{name}-{lr}")
+      every.append(with_setting(one, name=name, lr=lr))
+      toy.run([one])
+      results = json.loads((one.folder / "results.json").read_text())
+      stage = results["stages"]["train"]
+      test = stage["splits"]["test"]
+      beside = {rival: {"metrics": test["metrics"]} for rival in rivals}
+      stage["data"]["name"] = data
+      stage["splits"]["test"] = test | {"sha256": data, "baselines": beside}
+      (one.folder / "results.json").write_text(json.dumps(results))
+  summed(tmp_path, every, figure={"x": "lr"})
+  (figure,) = drawn
+  hearts, lungs = (looks(axes) for axes in figure.axes[:2])
+  assert len(hearts) == 4 and len(lungs) == 3
+  assert len(set(hearts.values())) == 4
+  assert lungs.items() <= hearts.items()
+  assert [axes.get_legend() is not None for axes in figure.axes] == [
+    True,
+    False,
+  ]
+
+
+def looks(axes):
+  handles, labels = axes.get_legend_handles_labels()
+  lines = [getattr(handle, "lines", [handle])[0] for handle in handles]
+  return {
+    label: (line.get_color(), str(line._dash_pattern), line.get_marker())
+    for label, line in zip(labels, lines, strict=True)
+  }
 
 
 def test_holm_multiplies_by_what_is_left_and_never_falls():
