@@ -81,8 +81,9 @@ def evaluation(
   if host.index:
     return {}, {}
   fitted = {} if fitted is None else fitted
+  learnt = splits.sha256(train) if names else ""
   for name in names:
-    key = (name, id(data), splits.sha256(train), run.seed)
+    key = (name, id(data), learnt, run.seed)
     if key not in fitted:
       fitted[key] = baselines.predictions(name, train, held_out, info, run.seed)
     outputs[f"baseline_{name}"] = fitted[key]
