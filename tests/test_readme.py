@@ -42,6 +42,7 @@ def snippets(tmp_path):
 
 WEIGHTS = {
   "models/BiomedBERT": ROOT / "tests/weights/golden/bert_classes",
+  "models/gpt2-medical": ROOT / "tests/weights/golden/gpt2",
   "models/resnet-50": ROOT / "tests/weights/golden/resnet",
 }
 """What stands in for a user's public weights."""
