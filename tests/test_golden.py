@@ -12,6 +12,7 @@ from medfm import command, spec, stages, train, tree
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
+LENGTHS = ("batch_size", "epochs", "steps", "select", "onednn", "seed")
 CASES = (
   "quickstart.py",
   "linear_regression.py",
@@ -69,6 +70,30 @@ def test_every_config_has_a_golden_file():
 def test_a_resolved_config_is_as_reviewed(case):
   config = command.config(str(ROOT / "configs" / case), [])
   check(f"{slug(case)}.config", command.listing(config) + "\n")
+
+
+@pytest.mark.parametrize(
+  ("study", "alone"),
+  [
+    *(
+      (f"bert_finetune.py:bc5cdr,compare,{size}", f"bert_pretrain.py:{size}")
+      for size in ("tiny", "small", "mini", "base")
+    ),
+    ("text_study.py:tiny", "bert_pretrain.py:tiny"),
+    ("text_study.py", "bert_pretrain.py"),
+    ("gpt_prompt.py:pubmedqa", "gpt_pretrain.py"),
+  ],
+)
+def test_a_study_pretrains_as_the_config_of_its_model_does(study, alone):
+  """Configs stand by themselves, so that what they repeat could part."""
+  stage = command.config(str(ROOT / "configs" / study), []).stages.pretrain
+  whole = command.config(str(ROOT / "configs" / alone), [])
+  for key in ("data", "optimizer", *LENGTHS):
+    assert stage[key] == whole[key], key
+  ours, theirs = (one.objective.to_dict() for one in (stage, whole))
+  for objective in (ours, theirs):  # Prompts may be longer than rows.
+    objective["model"].pop("length")
+  assert ours == theirs
 
 
 @pytest.mark.parametrize("case", MODELS)
