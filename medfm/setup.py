@@ -41,6 +41,8 @@ class Run:
   transforms: host augmentations, applied in turn to each training example.
   sampling: uniform (each example once an epoch), balanced over classes, or
     length (each once, sequences of like length together).
+  resident: keep the training examples on the device and gather batches
+    there, for data that fit into its memory; without transforms.
   accumulate: micro-batches per step; refused with batch normalisation, the
     one thing whose numbers it would change.
   ema_decay: of averaged parameters for evaluation; 0 keeps none.
@@ -79,6 +81,7 @@ class Run:
   label_fraction: float = 1.0
   transforms: tuple = ()
   sampling: str = "uniform"
+  resident: bool = False
   accumulate: int = 1
   ema_decay: float = 0.0
   mesh: Callable = meshes.mesh

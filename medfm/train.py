@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from medfm import host, log, processes, scoring, setup, workdir
+from medfm import host, log, processes, resident, scoring, setup, workdir
 from medfm import step as steps
 from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
@@ -48,6 +48,7 @@ def job(run: setup.Run, data: Dataset) -> Job:
     sampling=run.sampling,
     transforms=run.transforms,
     share=parts.share,
+    rows_alone=run.resident,
   )
   return Job(parts, data, split, batches)
 
@@ -167,6 +168,7 @@ def _loop(
   progress = log.Progress(name, total, first, run.batch_size)
   # A whole-batch gather costs less than handing it over from a thread.
   threads = 1 if run.transforms else 0
+  gather = resident.gather(job.split, parts.mesh) if run.resident else None
   waiting = None  # The scalars of a step are read after the next is under way.
 
   def report(step, scalars):
@@ -183,7 +185,8 @@ def _loop(
     saved.save(0, state, notes)  # What is evaluated, and read by others.
   with processes.watch() as watch:
     for k, batch in loader.prefetched(job.batches, first, total, threads):
-      state, scalars = parts.step(state, setup.placed(parts, batch))
+      batch = setup.placed(parts, batch)
+      state, scalars = parts.step(state, gather(batch) if gather else batch)
       step = k + 1
       if waiting:
         report(*waiting)

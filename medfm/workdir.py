@@ -28,6 +28,7 @@ MAY_CHANGE = (
   "sharding",
   "parallel",
   "onednn",
+  "resident",
 )
 """Last words of config keys that a resumed run may give a new value.
 

@@ -11,7 +11,7 @@ LAYERS = (
   ("spec", "tree", "rng", "processes"),
   ("nn", "variants", "predictions"),
   ("models", "metrics", "data", "optim", "mesh", "log", "workdir"),
-  ("step", "checkpoint", "command"),
+  ("step", "resident", "checkpoint", "command"),
   ("objectives", "weights", "evals"),
   ("explain",),
   ("setup",),

@@ -33,6 +33,7 @@ def batches(
   sampling: Literal["uniform", "balanced", "length"] = "uniform",
   transforms: Sequence[Transform] = (),
   share: np.ndarray | None = None,
+  rows_alone: bool = False,
 ) -> "Batches":
   """The `steps` training batches of a run, by number.
 
@@ -50,9 +51,11 @@ def batches(
     (seed, visit, row), so that another batch size changes no augmentation.
   share: the places of a batch, ascending, that this process builds; B is then
     their number, and places past `batch_size` are padding. None builds all.
+  rows_alone: `row` int32 [B], which rows of the split a batch holds, in place
+    of its arrays; another gathers them.
 
-  Raises: UserError where the batch is larger than the data, or balanced
-    sampling has no classes.
+  Raises: UserError where the batch is larger than the data, balanced
+    sampling has no classes, or rows alone do not tell what a batch is.
   """
   if batch_size < 1 or steps < 0:
     raise UserError(
@@ -62,6 +65,11 @@ def batches(
     raise UserError(
       f"batch_size {batch_size} is larger than the {len(split)} training "
       f"examples: set batch_size to at most {len(split)}"
+    )
+  if rows_alone and (transforms or sampling == "length"):
+    raise UserError(
+      "resident=true takes whole examples as they are: choose transforms=() "
+      "and sampling='uniform' or 'balanced', or resident=false"
     )
   order = _ORDERS.get(sampling)
   if order is None:
@@ -77,6 +85,7 @@ def batches(
     tuple(transforms),
     packing.buckets(split.arrays["segment"]) if sampling == "length" else None,
     share,
+    rows_alone,
   )
 
 
@@ -84,7 +93,16 @@ class Batches(Sequence):
   """A sequence of batches; see `batches`. Safe to read from many threads."""
 
   def __init__(
-    self, split, batch_size, steps, seed, order, transforms, lengths, share
+    self,
+    split,
+    batch_size,
+    steps,
+    seed,
+    order,
+    transforms,
+    lengths,
+    share,
+    rows_alone,
   ):
     self._split = split
     self._batch_size = batch_size if share is None else len(share)
@@ -94,6 +112,7 @@ class Batches(Sequence):
     self._transforms = transforms
     self._lengths = lengths
     self._share = share
+    self._rows_alone = rows_alone
 
   def __len__(self) -> int:
     return self._steps
@@ -104,7 +123,9 @@ class Batches(Sequence):
     whole, visits = self._order(k)
     own, n = _own(len(whole), self._share)
     rows = whole[own]
-    if self._transforms:
+    if self._rows_alone:
+      arrays = {"row": rows.astype(np.int32)}
+    elif self._transforms:
       arrays = self._stacked(rows, visits[own])
     else:
       arrays = _gathered(self._split, rows)
