@@ -106,6 +106,7 @@ def watched(
 ) -> tuple[list[Mark], int]:
   """The marks until step `last`, and the peak resident bytes."""
   marks: list[Mark] = []
+  memory = None
   with (folder / "errors.txt").open("w+") as errors:
     began = time.monotonic()
     process = subprocess.Popen(
@@ -126,6 +127,7 @@ def watched(
             cpu = cpu_time(process.pid)
             marks.append(Mark(int(found[1]), seconds, cpu, device))
             if marks[-1].step >= last:
+              memory = peak_resident(process.pid)
               break
     finally:
       with contextlib.suppress(ProcessLookupError):
@@ -137,7 +139,21 @@ def watched(
       errors.seek(0)
       lines = errors.read().strip().splitlines()
       raise FailedError(lines[-1][:200] if lines else "it ended early")
-  return marks, usage.ru_maxrss * _KILOBYTE
+  return marks, memory or usage.ru_maxrss * _KILOBYTE
+
+
+def peak_resident(pid: int) -> int | None:
+  """The peak resident bytes of a process; None where /proc does not tell.
+
+  Unlike `ru_maxrss` it leaves out what a process held before its program
+  began: the pages of its parent, from which it was forked.
+  """
+  try:
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+  except OSError:
+    return None
+  found = re.search(r"^VmHWM:\s*(\d+) kB$", text, re.MULTILINE)
+  return int(found[1]) * 1024 if found else None
 
 
 def cpu_time(session: int) -> float | None:

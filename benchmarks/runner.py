@@ -156,7 +156,7 @@ def measured(name: str, runner: Runner, found, peak: float | None) -> dict:
     if flops and peak:
       entry["share"] = flops * entry["rate"]["median"] / peak
     if case.length:  # Rows of the peers are full; see `inputs.corpus`.
-      real = 1 - (padding or 0) if tool == OURS else 1
+      real = 1 if TOOLS[tool].module else 1 - (padding or 0)
       entry["tokens"] = compare.times(entry["rate"], case.length * real)
   if cold and ours in shown and "problem" not in shown[ours]:
     shown[ours]["cold_start"] = compare.spread(cold)

@@ -46,6 +46,11 @@ def _transformers(title: str, *options: str, **environment: str) -> Tool:
 
 TOOLS = {
   OURS: Tool("MedFM", ("jax",), compiles=True),
+  "medfm_given_back": Tool(
+    "MedFM, memory given back",
+    ("jax",),
+    environment={"MEDFM_KEEP_FREED_MEMORY": "0"},
+  ),
   "torch": Tool("PyTorch", ("torch",), _TORCH),
   "torch_kept": Tool("PyTorch, memory kept", ("torch",), _TORCH, KEPT),
   "keras_tf": Tool(
@@ -84,6 +89,12 @@ TOOLS = {
     f"{_PEERS}.torch_resident",
   ),
   "medfm_loader": Tool("MedFM", ("jax",), f"{_OURS}.loading"),
+  "medfm_resident_loader": Tool(
+    "MedFM, on the device",
+    ("jax",),
+    f"{_OURS}.loading",
+    options=("--resident",),
+  ),
   "torch_loader": Tool(
     "torch DataLoader", ("torch",), f"{_PEERS}.torch_loading"
   ),

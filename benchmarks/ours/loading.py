@@ -1,15 +1,22 @@
-"""A folder of JPEG files through the product's reader, cache and loader."""
+"""A folder of JPEG files through the product's reader, cache and loader.
 
+--resident keeps the decoded images on the device and gathers batches there.
+"""
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.peers import arguments, lines
+from medfm import mesh as meshes
+from medfm import resident
 from medfm.data import loader
 from medfm.data.datasets import own_images
 from medfm.types import Folders
 
 
 def main() -> None:
-  given = arguments.parsed()
+  given = arguments.parsed("resident")
   lines.say(1, given.steps, 0.0)
   folders = Folders(raw=None, cache=f"{given.data}/cache-{given.model}")
   data = own_images.own_images(
@@ -19,13 +26,28 @@ def main() -> None:
   per_epoch = loader.steps_per_epoch(len(split), given.batch)
   epochs = given.steps // len(split)
   batches = loader.batches(
-    split, batch_size=given.batch, steps=per_epoch * epochs, seed=0
+    split,
+    batch_size=given.batch,
+    steps=per_epoch * epochs,
+    seed=0,
+    rows_alone=given.resident,
   )
+  scaled = _on_device(split) if given.resident else _scaled
   for k, batch in loader.prefetched(batches, 0, len(batches)):
-    image = batch["image"].astype(np.float32) / 255
+    image = scaled(batch)
     if (k + 1) % per_epoch == 0:
       done = 1 + len(split) * ((k + 1) // per_epoch)
       lines.say(done, given.steps, float(image.mean()))
+
+
+def _scaled(batch):
+  return batch["image"].astype(np.float32) / 255
+
+
+def _on_device(split):
+  gather = resident.gather(split, meshes.mesh())
+  scale = jax.jit(lambda batch: batch["image"].astype(jnp.float32) / 255)
+  return lambda batch: scale(gather(batch))
 
 
 if __name__ == "__main__":

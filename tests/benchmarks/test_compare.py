@@ -106,6 +106,13 @@ def test_lines_of_progress_become_marks_until_the_last_step(tmp_path):
   assert memory > 2**20
 
 
+def test_the_memory_of_who_measures_does_not_count(tmp_path):
+  held = bytearray(b"x") * (200 << 20)
+  text = "print('1/1  loss 1', flush=True); import time; time.sleep(60)"
+  _, memory = watched(tmp_path, text, 1)
+  assert 2**20 < memory < len(held) / 2
+
+
 def test_other_lines_are_passed_over(tmp_path):
   text = "print('1/2 of it'); print('see 3/4'); print('4/4  loss 1')"
   marks, _ = watched(tmp_path, text, 4)
