@@ -38,52 +38,55 @@ class Recurrent(nn.Module):
   def __call__(self, x: jax.Array, segment: jax.Array) -> jax.Array:
     """segment: [B,L] int; the state is reset where it changes."""
     gates = CELLS[self.cell]
+    x, segment = x.swapaxes(0, 1), segment.swapaxes(0, 1)  # Places first.
     given = nn.Dense(gates * self.width, dtype=self.dtype, name="in")(x)
     orthogonal = nn.initializers.orthogonal(column_axis=-1)
     hidden = self.param("hidden", orthogonal, (self.width, gates * self.width))
     hidden = hidden.astype(self.dtype)
-    edge = jnp.zeros_like(segment[:, :1])
-    if self.reverse:
-      same = jnp.concatenate([segment[:, :-1] == segment[:, 1:], edge > 0], 1)
-    else:
-      same = jnp.concatenate([edge > 0, segment[:, 1:] == segment[:, :-1]], 1)
-    given, same = given.swapaxes(0, 1), same.swapaxes(0, 1)[:, :, None]
+    edge, equal = segment[:1] != segment[:1], segment[1:] == segment[:-1]
+    parts = [equal, edge] if self.reverse else [edge, equal]
+    same = jnp.concatenate(parts)[:, :, None]
     if self.cell == "lstm":
       run = _lstm_kept if backend.lstm_by_hand() else _lstm_states
       states = run(given, hidden, same, self.reverse)
     else:
       bias = self.param("hidden_bias", nn.initializers.zeros, (self.width,))
       step = _gru(hidden, bias.astype(self.dtype))
-      start = jnp.zeros((x.shape[0], self.width), given.dtype)
+      start = jnp.zeros((x.shape[1], self.width), given.dtype)
       _, states = lax.scan(step, (start,), (given, same), reverse=self.reverse)
     return states.swapaxes(0, 1)
 
 
-def _lstm_states(given, hidden, same, reverse):
+def _lstm_states(given, hidden, same, reverse, barrier=lambda sums: sums):
   """Input products [L,B,4W], hidden [W,4W], same [L,B,1] -> states [L,B,W]."""
   start = jnp.zeros((given.shape[1], hidden.shape[0]), given.dtype)
-  inputs = (given, same)
-  _, states = lax.scan(_lstm(hidden), (start, start), inputs, reverse=reverse)
+  step, inputs = _lstm(hidden, barrier), (given, same)
+  _, states = lax.scan(step, (start, start), inputs, reverse=reverse)
   return states
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def _lstm_kept(given, hidden, same, reverse):
-  """`_lstm_states` and its gradients, in less time on a CPU."""
-  return _lstm_forward(given, hidden, same, reverse)[0]
+  """`_lstm_states` and its gradients, in less time and memory on a CPU.
+
+  Without a barrier XLA computes the matrix product anew in each fusion that
+  reads a gate.
+  """
+  return _lstm_states(given, hidden, same, reverse, lax.optimization_barrier)
 
 
 def _lstm_forward(given, hidden, same, reverse):
   """The states, and of every place what the gradients multiply by.
 
-  Without the barrier XLA computes the matrix product anew in each fusion
-  that reads a gate.
+  Of each gate that is its slope, which takes the place of the input product:
+  what a loop stacks is an array of its own, filled with zeros first.
   """
 
   def step(carry, inputs):
-    given, same = inputs
-    h, c = (jnp.where(same, value, 0) for value in carry)
-    gates = lax.optimization_barrier(given + h @ hidden)
+    h, c, held = carry
+    place, same = inputs
+    h, c = (jnp.where(same, value, 0) for value in (h, c))
+    gates = lax.optimization_barrier(held[place] + h @ hidden)
     i, f, g, o = jnp.split(gates, 4, -1)
     i, f, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f + 1), jax.nn.sigmoid(o)
     g = jnp.tanh(g)
@@ -92,32 +95,36 @@ def _lstm_forward(given, hidden, same, reverse):
     t = jnp.tanh(c)
     slopes = jnp.concatenate([*slopes, t * o * (1 - o)], -1)
     h = o * t
-    return (h, c), (h, slopes, o * (1 - t * t), f)
+    return (h, c, held.at[place].set(slopes)), (h, o * (1 - t * t), f)
 
   start = jnp.zeros((given.shape[1], hidden.shape[0]), given.dtype)
-  inputs = (given, same)
-  _, (states, *slopes) = lax.scan(step, (start, start), inputs, reverse=reverse)
-  return states, (states, *slopes, hidden, same)
+  carry, inputs = (start, start, given), (jnp.arange(len(given)), same)
+  (*_, slopes), kept = lax.scan(step, carry, inputs, reverse=reverse)
+  return kept[0], (slopes, *kept, hidden, same)
 
 
 def _lstm_backward(reverse, residuals, d_states):
-  """Gradients; that of `hidden` is one product after the loop."""
-  states, *slopes, hidden, same = residuals
+  """Gradients; that of `hidden` is one product after the loop.
+
+  Those of the input products take the place of the slopes.
+  """
+  slopes, states, out, forget, hidden, same = residuals
   turned = lax.optimization_barrier(hidden.T)
 
   def step(carry, inputs):
-    dh, dc = carry
-    d_state, slopes, out, forget, same = inputs
+    dh, dc, held = carry
+    place, d_state, out, forget, same = inputs
     dh = dh + d_state
     dc = dc + dh * out
-    d_gates = jnp.concatenate([dc, dc, dc, dh], -1) * slopes
+    d_gates = jnp.concatenate([dc, dc, dc, dh], -1) * held[place]
     d_gates, dc = lax.optimization_barrier((d_gates, dc * forget))
-    before = jnp.where(same, d_gates @ turned, 0), jnp.where(same, dc, 0)
-    return before, d_gates
+    dh, dc = jnp.where(same, d_gates @ turned, 0), jnp.where(same, dc, 0)
+    return (dh, dc, held.at[place].set(d_gates)), None
 
   start = jnp.zeros_like(states[0])
-  inputs = (d_states, *slopes, same)
-  _, d_gates = lax.scan(step, (start, start), inputs, reverse=not reverse)
+  inputs = (jnp.arange(len(states)), d_states, out, forget, same)
+  carry = (start, start, slopes)
+  (*_, d_gates), _ = lax.scan(step, carry, inputs, reverse=not reverse)
   parts = [states[1:], start[None]] if reverse else [start[None], states[:-1]]
   before = jnp.where(same, jnp.concatenate(parts), 0)
   before = lax.optimization_barrier(before).reshape(-1, start.shape[-1])
@@ -128,11 +135,11 @@ def _lstm_backward(reverse, residuals, d_states):
 _lstm_kept.defvjp(_lstm_forward, _lstm_backward)
 
 
-def _lstm(hidden):
+def _lstm(hidden, barrier):
   def step(carry, inputs):
     given, same = inputs
     h, c = (jnp.where(same, value, 0) for value in carry)
-    i, f, g, o = jnp.split(given + h @ hidden, 4, -1)
+    i, f, g, o = jnp.split(barrier(given + h @ hidden), 4, -1)
     c = jax.nn.sigmoid(f + 1) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
     h = jax.nn.sigmoid(o) * jnp.tanh(c)
     return (h, c), h

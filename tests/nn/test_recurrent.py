@@ -35,6 +35,8 @@ def test_states_and_gradients_are_those_of_the_plain_scan(reverse):
   for one, other in zip(found, expected, strict=True):
     assert abs(other).max() > 0.1
     np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+  alone = recurrent._lstm_kept(given, hidden, same, reverse)
+  np.testing.assert_allclose(alone, expected[0], rtol=1e-5, atol=1e-5)
 
 
 def test_a_gradient_of_the_gradient_exists():
