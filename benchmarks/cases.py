@@ -114,6 +114,7 @@ def _generation(batch, ours, theirs):
 
 _CNN_PEERS = ("keras_tf", "keras_jax", "torch")
 _GIVEN_BACK = "medfm_given_back"
+_PRODUCTS = "medfm_products"
 _TORCH = ("torch", "torch_kept")
 _JPEGS = functools.partial(
   inputs.images, count=1024, size=224, channels=3, suffix="jpg"
@@ -125,11 +126,11 @@ CASES = {
   ),
   "cnn_b128": _images(
     "CNN, 28 x 28 x 1, batch 128",
-    "cnn", 128, 28, 1, _CNN_PEERS, Span(32, 256, 16),
+    "cnn", 128, 28, 1, ("medfm_pool", *_CNN_PEERS), Span(32, 256, 16),
   ),
   "resnet18_28": _images(
     "ResNet-18, 28 x 28 x 3, batch 32",
-    "resnet", 32, 28, 3, _TORCH, Span(10, 80, 10), 512,
+    "resnet", 32, 28, 3, ("medfm_conv", *_TORCH), Span(10, 80, 10), 512,
   ),
   "resnet18_64": _images(
     "ResNet-18, 64 x 64 x 3, batch 32",
@@ -144,7 +145,7 @@ CASES = {
     _training(
       "LSTM, hidden 128, 200 tokens, batch 64",
       "lstm", 64, functools.partial(inputs.texts, count=2048, length=200),
-      (_GIVEN_BACK, *_TORCH), Span(20, 240, 20),
+      ("medfm_scan", _GIVEN_BACK, *_TORCH), Span(20, 240, 20),
       (
         "data.path={data}/texts.csv",
         "data.tokenizer.path={data}/vocab.txt",
@@ -156,6 +157,7 @@ CASES = {
     "BERT, 4 layers of width 256, 128 tokens, batch 16, masked LM",
     "bert",
     (
+      _PRODUCTS,
       _GIVEN_BACK,
       "transformers",
       "transformers_kept",
@@ -164,16 +166,17 @@ CASES = {
   ),
   "bert_bf16": _language(
     "BERT, the same, bf16",
-    "bert", ("transformers_bf16", "transformers_bf16_masked"),
+    "bert", (_PRODUCTS, "transformers_bf16", "transformers_bf16_masked"),
     "objective.model.dtype=bfloat16",
   ),
   "gpt": _language(
     "GPT, 4 layers of width 256, 128 tokens, batch 16",
-    "gpt", (_GIVEN_BACK, "transformers", "transformers_kept"),
+    "gpt",
+    (_PRODUCTS, _GIVEN_BACK, "transformers", "transformers_kept"),
   ),
   "gpt_bf16": _language(
     "GPT, the same, bf16",
-    "gpt", ("transformers_bf16",), "objective.model.dtype=bfloat16",
+    "gpt", (_PRODUCTS, "transformers_bf16"), "objective.model.dtype=bfloat16",
   ),
   "generate_b1": _generation(1, 80, 20),
   "generate_b8": _generation(8, 40, 20),

@@ -50,7 +50,11 @@ class Runner:
     # MedFM tells of a step once the next is under way.
     steps = last + every if case.training else last
     if not tool.module:
-      return launched(python, self.settings(), steps, every, place / "run")
+      words = [*self.settings(), *tool.options]
+      own = launched(python, words, steps, every, place / "run")
+      if tool.without:
+        own[1:2] = ["-m", "benchmarks.ours.without", tool.without]
+      return own
     return [
       python, "-m", tool.module, case.model, f"--data={self.folder}",
       f"--batch={case.batch}", f"--steps={steps}", f"--every={every}",

@@ -14,6 +14,7 @@ class Tool:
   title: in tables. module: run as `python -m`; "" is MedFM's launch.py.
   packages: the distributions that must be installed; the first one's version
     is shown. options: further words of its command line.
+  without: launch.py with this choice of `nn.backend` refused.
   compiles: keeps compiled programs, so that a start without them is measured
     as well.
   """
@@ -24,6 +25,7 @@ class Tool:
   environment: dict[str, str] = dataclasses.field(default_factory=dict)
   options: tuple[str, ...] = ()
   compiles: bool = False
+  without: str = ""
 
 
 KEPT = {  # What medfm.host sets for itself: glibc keeps freed memory.
@@ -44,12 +46,20 @@ def _transformers(title: str, *options: str, **environment: str) -> Tool:
   return Tool(title, _HF_PACKAGES, _HF, environment, options)
 
 
+def _without(title: str, **settings) -> Tool:
+  return Tool(f"MedFM, {title}", ("jax",), **settings)
+
+
 TOOLS = {
   OURS: Tool("MedFM", ("jax",), compiles=True),
-  "medfm_given_back": Tool(
-    "MedFM, memory given back",
-    ("jax",),
-    environment={"MEDFM_KEEP_FREED_MEMORY": "0"},
+  "medfm_given_back": _without(
+    "memory given back", environment={"MEDFM_KEEP_FREED_MEMORY": "0"}
+  ),
+  "medfm_pool": _without("XLA's pooling gradient", without="pool_by_index"),
+  "medfm_conv": _without("XLA's convolutions", without="conv_as_dot"),
+  "medfm_scan": _without("XLA's gradient of the scan", without="lstm_by_hand"),
+  "medfm_products": _without(
+    "XLA's products", options=("--config.onednn=false",)
   ),
   "torch": Tool("PyTorch", ("torch",), _TORCH),
   "torch_kept": Tool("PyTorch, memory kept", ("torch",), _TORCH, KEPT),

@@ -3,7 +3,8 @@
 XLA frees and takes its temporaries at every step; glibc gives them back to
 the system each time, and the page faults cost up to 40 % of a step on a CPU.
 `keep_freed_memory` tells it to hold on to them, at the price of a higher
-resident size. Set MEDFM_KEEP_FREED_MEMORY=0 to leave the allocator alone.
+resident size, until `give_back`. Set MEDFM_KEEP_FREED_MEMORY=0 to leave the
+allocator alone.
 """
 
 import ctypes
@@ -31,9 +32,8 @@ def keep_freed_memory() -> bool:
   """Whether glibc's allocator now keeps freed pages for the next step."""
   if os.environ.get("MEDFM_KEEP_FREED_MEMORY", "1") == "0":
     return False
-  try:
-    mallopt = ctypes.CDLL("libc.so.6").mallopt
-  except (OSError, AttributeError):  # Another C library or system.
+  mallopt = _of_glibc("mallopt")
+  if mallopt is None:
     return False
   settings = (
     (_MMAP_MAX, 0),
@@ -42,6 +42,20 @@ def keep_freed_memory() -> bool:
     (_ARENA_MAX, 1),
   )
   return all([mallopt(name, value) == 1 for name, value in settings])
+
+
+def give_back() -> None:
+  """Hands all freed pages back to the system, for other work needs others."""
+  if trim := _of_glibc("malloc_trim"):
+    trim(0)
+
+
+def _of_glibc(name: str):
+  """One of its functions; None with another C library or system."""
+  try:
+    return getattr(ctypes.CDLL("libc.so.6"), name)
+  except (OSError, AttributeError):
+    return None
 
 
 def refusal(said: str) -> int:

@@ -53,8 +53,9 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
       workdir.claim(place, config)
       _introduce(place)
     fitted = {}
-    for name, (job, found, weights) in jobs.items():
-      _stage(place, results, name, job, found, weights, fitted)
+    for name in list(jobs):  # A stage's programs and memory end with it.
+      _stage(place, results, name, *jobs.pop(name), fitted)
+      host.give_back()
     processes.by_first(_conclude, place, built, todo, results)
   return _read(place / "results.json", built)
 

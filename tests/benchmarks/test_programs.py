@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import cases, counted, inputs, machine, run, runner, tools
 from benchmarks.ours import limits
+from medfm.nn import backend
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "transformers", "tensorflow", "keras", "jax")
@@ -33,6 +34,12 @@ def test_a_tools_program_exists(name):
   module = tools.TOOLS[name].module
   if module:
     assert importlib.util.find_spec(module)
+
+
+@pytest.mark.parametrize("name", tools.TOOLS)
+def test_what_a_tool_does_without_is_a_choice_of_the_backend(name):
+  without = tools.TOOLS[name].without
+  assert not without or callable(getattr(backend, without))
 
 
 @pytest.mark.parametrize("name", tools.TOOLS)
