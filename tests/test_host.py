@@ -7,11 +7,12 @@ import sys
 import pytest
 
 KEEPING = """
-import gc, pathlib
+import os, pathlib
 from medfm import host
 
 def resident():
-  return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096
+  pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
+  return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 print(host.keep_freed_memory())
 blocks = [b"x" * (1 << 20) for _ in range(200)]

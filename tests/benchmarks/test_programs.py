@@ -36,10 +36,38 @@ def test_a_tools_program_exists(name):
     assert importlib.util.find_spec(module)
 
 
-@pytest.mark.parametrize("name", tools.TOOLS)
-def test_what_a_tool_does_without_is_a_choice_of_the_backend(name):
+def unmade(name, folder):
+  """A runner of that case whose files are not written."""
+  own = runner.Runner.__new__(runner.Runner)
+  own.case, own.folder, own.pythons = cases.CASES[name], folder, {}
+  own.given = types.SimpleNamespace(threads=0, scale=0.001, rounds=1)
+  return own
+
+
+REFUSED = [
+  (case, name)
+  for case, entry in cases.CASES.items()
+  for name in entry.tools
+  if tools.TOOLS[name].without
+]
+
+
+@pytest.mark.parametrize(("case", "name"), REFUSED)
+def test_what_a_tool_does_without_is_a_choice_of_the_backend(
+  case, name, tmp_path
+):
   without = tools.TOOLS[name].without
-  assert not without or callable(getattr(backend, without))
+  assert callable(getattr(backend, without))
+  words = unmade(case, tmp_path).command(name, tmp_path, 32)
+  assert words[1:4] == ["-m", "benchmarks.ours.without", without]
+  assert f"--config.batch_size={cases.CASES[case].batch}" in words
+
+
+def test_products_of_xla_are_asked_for_by_a_flag(tmp_path):
+  own = unmade("bert", tmp_path)
+  flag = "--config.onednn=false"
+  assert flag in own.command("medfm_products", tmp_path, 32)
+  assert flag not in own.command(tools.OURS, tmp_path, 32)
 
 
 @pytest.mark.parametrize("name", tools.TOOLS)
@@ -71,17 +99,13 @@ def test_documents_fill_the_peers_rows_and_are_one_token_a_word(tmp_path):
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-  """name -> a runner of that case on a few examples."""
+  """name -> the config and overrides of that case on a few examples."""
   monkeypatch.setenv("MEDFM_CACHE_DIR", str(tmp_path / "cache"))
-  given = types.SimpleNamespace(threads=0, scale=0.001, rounds=1)
 
   def make(name, count, **settings):
-    case = cases.CASES[name]
-    data = functools.partial(case.data.func, count=count, **settings)
-    data(tmp_path)
-    own = runner.Runner.__new__(runner.Runner)
-    own.case, own.folder, own.pythons, own.given = case, tmp_path, {}, given
-    config, *overrides = own.settings()
+    data = cases.CASES[name].data
+    functools.partial(data.func, count=count, **settings)(tmp_path)
+    config, *overrides = unmade(name, tmp_path).settings()
     return config.removeprefix("--config="), overrides
 
   return make
