@@ -98,7 +98,7 @@ def _train(given: flags.FlagValues, overrides: list[str]) -> None:
   if given.distributed == "auto" or given.coordinator:
     processes.start(given.coordinator, given.num_processes, given.process_id)
   folders = setup.folders(given.data_dir)
-  setup.compilation_cache(folders)
+  setup.jax_settings(folders)
   place = given.workdir or command.default_workdir(given.config)
   study.study(config, pathlib.Path(place), folders)
 
@@ -118,7 +118,7 @@ def _evaluate(given: flags.FlagValues, overrides: list[str]) -> None:
   from medfm import evaluate, setup
 
   folders = setup.folders(given.data_dir)
-  setup.compilation_cache(folders)
+  setup.jax_settings(folders)
   evaluate.evaluate(place, given.stage, data, folders)
 
 
@@ -128,7 +128,7 @@ def _predict(given: flags.FlagValues, overrides: list[str]) -> None:
   place = _workdir(given)
   from medfm import predict, setup
 
-  setup.compilation_cache(setup.folders(given.data_dir))
+  setup.jax_settings(setup.folders(given.data_dir))
   predict.predict(place, given.stage, given.input, given.output)
 
 
@@ -148,7 +148,7 @@ def _generate(given: flags.FlagValues, overrides: list[str]) -> None:
   from medfm import generate, setup
 
   chosen = generate.sampling(given.sampling)
-  setup.compilation_cache(setup.folders(given.data_dir))
+  setup.jax_settings(setup.folders(given.data_dir))
   generate.generate(place, given.stage, given.input, given.output, chosen)
 
 

@@ -153,11 +153,18 @@ def folders(data_dir: str | None) -> Folders:
   )
 
 
-def compilation_cache(folders: Folders) -> None:
-  """Keeps compiled programs between runs."""
+def jax_settings(folders: Folders) -> None:
+  """Before jax's first use of a device: what holds for the whole process.
+
+  Compiled programs are kept between runs. One CPU runs a program where it is
+  called: a step launched ahead of its turn would hold its temporaries beside
+  those of the step under way, twice the memory or more, and only steps under
+  a millisecond gain by it.
+  """
   jax.config.update("jax_compilation_cache_dir", f"{folders.cache}/compiled")
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
   jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+  jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
 def dataset(run: Run, folders: Folders) -> tuple[Dataset, dict[str, Any]]:

@@ -188,6 +188,9 @@ def _loop(
       batch = setup.placed(parts, batch)
       state, scalars = parts.step(state, gather(batch) if gather else batch)
       step = k + 1
+      if k == first:  # What compiling took, and a first place of temporaries.
+        jax.block_until_ready(state)
+        host.give_back()
       if waiting:
         report(*waiting)
       due = step == 1 or _every(step, run.log_every, total)

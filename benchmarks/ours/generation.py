@@ -16,7 +16,7 @@ NEW, VOCABULARY = 96, 8192
 def main() -> None:
   given = arguments.parsed()
   host.keep_freed_memory()  # As launch.py does.
-  setup.compilation_cache(setup.folders(None))
+  setup.jax_settings(setup.folders(None))
   tokens = np.load(f"{given.data}/prompts.npz")["tokens"][: given.batch]
   model = gpt.GPT(
     outputs=0,

@@ -23,7 +23,7 @@ DTYPE = "bfloat16"
 def main() -> None:
   given = resident.parsed()
   host.keep_freed_memory()  # As launch.py does.
-  setup.compilation_cache(setup.folders(None))
+  setup.jax_settings(setup.folders(None))
   sizes = gpu_cases.SIZES[given.size][given.model]
   arrays = resident.arrays(sizes, given.batch)
   split = Split(arrays, np.array([str(i) for i in range(given.batch)]))
