@@ -76,13 +76,22 @@ def markdown(result: dict[str, Any]) -> str:
   return "\n".join(lines) + "\n"
 
 
+def _number(value: float) -> str:
+  """2048 as 2k and 3709952 as 3.7M, for the marks of an axis."""
+  for unit, name in ((1e6, "M"), (1e3, "k")):
+    if value >= unit:
+      return f"{value / unit:.2g}{name}"
+  return f"{value:g}"
+
+
 def figure(result: dict[str, Any], path: pathlib.Path) -> None:
   """Step time and peak memory of every axis, with the fitted powers."""
   import matplotlib
 
   matplotlib.use("agg")
-  from matplotlib import pyplot
+  from matplotlib import pyplot, ticker
 
+  plain = ticker.FuncFormatter(lambda value, _: _number(value))
   shown = ("seconds", "memory")
   count = len(result["axes"])
   drawing, panels = pyplot.subplots(
@@ -103,6 +112,14 @@ def figure(result: dict[str, Any], path: pathlib.Path) -> None:
       panel.plot(x, line, lw=1, label=f"x^{fit['exponent']:.2f}")
       panel.set_xscale("log")
       panel.set_yscale("log")
+      panel.set_ylim(min(y) / 2, max(y) * 2)
+      for part in (panel.xaxis, panel.yaxis):
+        part.set_major_formatter(plain)
+        part.set_minor_formatter(ticker.NullFormatter())
+      panel.xaxis.set_minor_locator(ticker.NullLocator())
+      panel.set_xticks(x)
+      panel.yaxis.set_major_locator(ticker.LogLocator(10, subs=(1, 2, 5)))
+      panel.tick_params(labelsize=7)
       panel.set_xlabel(name)
       panel.set_ylabel(unit)
       panel.legend(fontsize=7)

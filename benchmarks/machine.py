@@ -93,9 +93,10 @@ def machine() -> dict[str, Any]:
 
 
 def shown(module: str, words: list[str]) -> str:
-  """The command, without the folders of this machine's interpreters."""
+  """The command, without this machine's folders."""
   words = [
     word.partition("=")[0] + "=PYTHON" if "/python" in word else word
     for word in words
+    if not word.startswith("--out=")
   ]
   return " ".join([f"python -m {module}", *words])

@@ -117,7 +117,7 @@ def figure(result: dict[str, Any], path: pathlib.Path) -> None:
   axes.axvline(1, color="grey", lw=0.8)
   axes.set_xscale("log")
   axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=7)
-  axes.invert_yaxis()
+  axes.set_ylim(len(rows) - 0.5, -0.5)
   axes.set_xlabel("MedFM over the peer; right of 1 MedFM is ahead")
   axes.legend(fontsize=7)
   drawing.savefig(path, dpi=150)

@@ -12,6 +12,7 @@ Each prints one line of JSON.
 import json
 import sys
 import time
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -81,19 +82,24 @@ def flops(config: str, *overrides: str) -> float:
   return lowered.cost_analysis()["flops"] / size
 
 
-def _read(config: str, overrides: tuple[str, ...]):
-  """A config's run and its data."""
+def run(config: str, overrides: Sequence[str]) -> setup.Run:
+  """Of a config, with the overrides of a command line."""
   overrides = [word.removeprefix("--config.") for word in overrides]
-  run = spec.build(command.config(config, overrides))
-  data, _ = setup.dataset(run, setup.folders(None))
-  return run, data
+  return spec.build(command.config(config, overrides))
 
 
-def _built(config: str, overrides: tuple[str, ...]):
+def _read(config: str, overrides: Sequence[str]):
+  """A config's run and its data."""
+  read = run(config, overrides)
+  data, _ = setup.dataset(read, setup.folders(None))
+  return read, data
+
+
+def _built(config: str, overrides: Sequence[str]):
   """A config's parts and its training examples."""
-  run, data = _read(config, overrides)
-  split = setup.training_split(run, data)
-  return setup.parts(run, data.info, split), split
+  read, data = _read(config, overrides)
+  split = setup.training_split(read, data)
+  return setup.parts(read, data.info, split), split
 
 
 if __name__ == "__main__":

@@ -3,6 +3,10 @@
 --resident keeps the decoded images on the device and gathers batches there.
 """
 
+import argparse
+import contextlib
+import tempfile
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,8 +21,17 @@ from medfm.types import Folders
 
 def main() -> None:
   given = arguments.parsed("resident")
+  with contextlib.ExitStack() as stack:
+    cache = f"{given.data}/cache"
+    if given.model == "first":  # Nothing of another process's is found.
+      cache = stack.enter_context(tempfile.TemporaryDirectory(dir=given.data))
+    load(given, cache)
+
+
+def load(given: argparse.Namespace, cache: str) -> None:
+  """Goes through the images, saying how far it has come."""
   lines.say(1, given.steps, 0.0)
-  folders = Folders(raw=None, cache=f"{given.data}/cache-{given.model}")
+  folders = Folders(raw=None, cache=cache)
   data = own_images.own_images(
     folders, path=f"{given.data}/files", size=64, channels=3
   )

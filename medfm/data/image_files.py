@@ -32,15 +32,20 @@ def under(root: pathlib.Path) -> tuple[list[str], int]:
     for name in folders:
       if os.path.islink(os.path.join(folder, name)):
         raise UserError(f"{name}: is a link to a folder; move the real one in")
+    below = pathlib.Path(folder).relative_to(top).as_posix()
     for name in found:
-      path = pathlib.Path(folder, name)
-      if not path.resolve().is_relative_to(top):
+      path = os.path.join(folder, name)
+      if os.path.islink(path) and not _leads_into(path, top):
         raise UserError(f"{name}: is a link out of {root.name}")
-      if images.offered(str(path)):
-        names.append(path.relative_to(top).as_posix())
+      if images.offered(path):
+        names.append(name if below == "." else f"{below}/{name}")
       else:
         others += 1
   return sorted(names), others
+
+
+def _leads_into(link: str, top: pathlib.Path) -> bool:
+  return pathlib.Path(link).resolve().is_relative_to(top)
 
 
 def inside(root: pathlib.Path, cell: str) -> pathlib.Path:

@@ -103,7 +103,7 @@ def from_folders(
     raise UserError(f"{root.name}: no images ({', '.join(images.SUFFIXES)})")
   if task == "multiclass":
     parents = [root / top for top in tops] if by_split else [root]
-    _check_folders(root, parents, labels)
+    _check_folders(root, parents, names)
     classes = _classes(root.name, labels, classes)
   changes = [{"what": "other files, ignored", "count": others}]
   return Listing(items, tuple(classes), changes if others else [], [])
@@ -269,15 +269,20 @@ def _check_splits(items: list[Item], classes: tuple[str, ...]) -> None:
 
 
 def _check_folders(
-  root: pathlib.Path, parents: list[pathlib.Path], labels: dict
+  root: pathlib.Path, parents: list[pathlib.Path], names: list[str]
 ) -> None:
   """Refuses class folders that hold nothing, which are mistakes mostly."""
+  holding = {
+    str(folder)
+    for parent in {name.rpartition("/")[0] for name in names}
+    for folder in (parent, *pathlib.PurePosixPath(parent).parents)
+  }
   for parent in parents:
     for folder in sorted(parent.iterdir()):
       if not folder.is_dir() or image_files.is_clutter(folder.name):
         continue
-      if not image_files.under(folder)[0]:
-        name = folder.relative_to(root).as_posix()
+      name = folder.relative_to(root).as_posix()
+      if name not in holding:
         raise UserError(f"{root.name}: class folder {name} has no images")
 
 

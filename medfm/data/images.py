@@ -4,10 +4,12 @@ PNG, JPEG, TIFF and BMP are read by Pillow, DICOM by pydicom (optional). A
 file is known by its content; its suffix only chooses what a folder offers.
 """
 
+import collections
 import io
+import math
 import os
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -196,13 +198,31 @@ def in_parallel(
 
   The first error, in the order of the items, is raised.
   """
-  with ThreadPoolExecutor(threads or min(16, os.cpu_count() or 1)) as pool:
-    futures = [pool.submit(function, item) for item in items]
-    try:
-      return [future.result() for future in futures]
-    except BaseException:
-      pool.shutdown(cancel_futures=True)
-      raise
+  return list(in_order(function, items, threads))
+
+
+def in_order(
+  function: Callable[[Any], Any],
+  items: Iterable,
+  threads: int | None = None,
+  *,
+  ahead: float = math.inf,
+) -> Iterator[Any]:
+  """`function(item)` for each item, one by one, from threads.
+
+  ahead: at most so many are under way or waiting to be asked for.
+  """
+  waiting = collections.deque()
+  pool = ThreadPoolExecutor(threads or min(16, os.cpu_count() or 1))
+  try:
+    for item in items:
+      waiting.append(pool.submit(function, item))
+      if len(waiting) >= ahead:
+        yield waiting.popleft().result()
+    while waiting:
+      yield waiting.popleft().result()
+  finally:
+    pool.shutdown(cancel_futures=True)
 
 
 def offered(path: str) -> bool:

@@ -175,6 +175,12 @@ def test_peers_share_an_interpreter_and_one_may_have_its_own():
   assert not [name for name in found if name.startswith("medfm")]
 
 
+def test_a_command_is_shown_without_this_machines_folders():
+  words = ["--rounds=3", "--out=/a/b", "--python=torch=/c/bin/python"]
+  shown = machine.shown("benchmarks.run", words)
+  assert shown == "python -m benchmarks.run --rounds=3 --python=PYTHON"
+
+
 def test_only_the_whole_table_of_a_quiet_machine_is_kept(monkeypatch, capsys):
   monkeypatch.setattr(run.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
   assert run.arguments(["--keep"]).keep

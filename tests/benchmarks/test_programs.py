@@ -86,6 +86,20 @@ def test_an_installed_tools_program_can_be_imported(name):
   assert not done.returncode, done.stderr
 
 
+@pytest.mark.parametrize("model", ["first", "again"])
+def test_a_first_pass_finds_nothing_of_an_earlier_one(model, tmp_path):
+  inputs.images(tmp_path, count=64, size=16, channels=3, suffix="jpg")
+  words = (f"--data={tmp_path}", "--batch=32", "--steps=64", "--every=64")
+  subprocess.run(
+    [sys.executable, "-m", "benchmarks.ours.loading", model, *words],
+    cwd=ROOT,
+    check=True,
+  )
+  kept = {path.name for path in tmp_path.iterdir()}
+  left = {"first": set(), "again": {"cache"}}[model]
+  assert kept - {"files", "train.npz"} == left
+
+
 def test_documents_fill_the_peers_rows_and_are_one_token_a_word(tmp_path):
   inputs.corpus(tmp_path, count=5, length=32)
   tokens = np.load(tmp_path / "train.npz")["tokens"]

@@ -15,7 +15,7 @@ from medfm.types import Dataset, Folders, Info, UserError
 
 TASKS = ("multiclass", "multilabel", "regression", "none")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-_CHUNK = 256  # Images decoded at a time.
+_AHEAD = 256  # Images decoded before the writer asks for them.
 
 
 class OwnImages(records.Builder, skip_registration=True):
@@ -80,15 +80,12 @@ class OwnImages(records.Builder, skip_registration=True):
 
   def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
     items = [item for item in self._items if item.split == split]
-    for start in range(0, len(items), _CHUNK):
-      chunk = items[start : start + _CHUNK]
-      for item, image in zip(
-        chunk, images.in_parallel(self._decoded, chunk), strict=True
-      ):
-        if isinstance(image, UserError):
-          self._skip(image)
-        else:
-          yield item.name, self._example(item, image)
+    decoded = images.in_order(self._decoded, items, ahead=_AHEAD)
+    for item, image in zip(items, decoded, strict=True):
+      if isinstance(image, UserError):
+        self._skip(image)
+      else:
+        yield item.name, self._example(item, image)
 
   def _decoded(self, item: Item) -> np.ndarray | UserError:
     """The image, or why there is none where the policy is to skip it."""
