@@ -100,7 +100,8 @@ class Checkpoints:
       self.wait()
     finally:
       self._finisher.shutdown()
-      self._writer.close()
+      with contextlib.suppress(Exception):  # Of the save that `wait` told of.
+        self._writer.close()
 
   def newest(self) -> int | None:
     """The newest sound step, or None where there is no checkpoint at all.

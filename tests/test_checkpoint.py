@@ -185,3 +185,18 @@ def test_a_failed_save_is_an_error_at_the_next(saved, monkeypatch):
   with pytest.raises(UserError, match=free) as error:
     saved.save(2, state(2), {})
   assert str(saved.folder) in str(error.value)
+
+
+def test_a_failed_saves_further_errors_do_not_hide_the_one_that_is_told(
+  tmp_path, monkeypatch
+):
+  saved = Checkpoints(tmp_path / "stage")
+  lists = saved._writer._metadata_store
+
+  def gone():
+    raise FileNotFoundError("_CHECKPOINT_METADATA")
+
+  monkeypatch.setattr(lists, "wait_until_finished", gone)
+  saved.save(1, state(1), {})
+  with pytest.raises(UserError, match="could not be written"):
+    saved.close()
