@@ -19,21 +19,17 @@ import re
 import tempfile
 import time
 
-from medfm import host
+import jax
 
-host.keep_freed_memory()  # Before jax is imported, as launch.py does.
-
-import jax  # noqa: E402
-
-from benchmarks import runner  # noqa: E402
-from benchmarks.cases import CASES, Case  # noqa: E402
-from benchmarks.ours import limits  # noqa: E402
-from medfm import setup, train  # noqa: E402
-from medfm.types import Folders  # noqa: E402
+from benchmarks import runner
+from benchmarks.cases import CASES, Case
+from benchmarks.ours import limits
+from medfm import host, setup, train
+from medfm.types import Folders
 
 PRODUCTS = ("dot", "convolution", "oneDNN matmul")
 _INSTRUCTION = re.compile(
-  r"^\s*(?:ROOT )?%?([\w.-]+) = (?:\(.*?\)|\S+) ([\w-]+)\(", re.MULTILINE
+  r"\s*(?:ROOT )?%?([\w.-]+) = (?:\(.*?\)|\S+) ([\w-]+)\("
 )
 _OPERATION = re.compile(r'op_name="([^"]*)"')
 _CALLED = re.compile(r"calls=%?([\w.-]+)")
@@ -48,6 +44,7 @@ def main(words: list[str] | None = None) -> None:
   parser.add_argument("--steps", type=int, default=10)
   given = parser.parse_args(words)
   case = CASES[given.case]
+  host.keep_freed_memory()  # As launch.py does.
   with tempfile.TemporaryDirectory(prefix="medfm-profile-") as name:
     folder = pathlib.Path(name)
     case.data(folder)
@@ -76,6 +73,7 @@ class Step:
 
 
 def _measured(case: Case, folder: pathlib.Path, steps: int) -> Step:
+  """Runs `steps` batches thrice: to warm up, by the clock, and traced."""
   folders = Folders(raw=None, cache=str(folder / "cache"))
   jax.config.update("jax_cpu_enable_async_dispatch", False)  # As a run's.
   words = runner.settings(case.model, case.batch, folder, case.overrides)
@@ -95,7 +93,7 @@ def _measured(case: Case, folder: pathlib.Path, steps: int) -> Step:
     jax.block_until_ready(state)
     return (time.perf_counter() - began) / steps
 
-  seconds()  # Warms up.
+  seconds()
   plain = seconds()
   with jax.profiler.trace(str(folder / "trace")):
     traced = seconds()
@@ -103,14 +101,14 @@ def _measured(case: Case, folder: pathlib.Path, steps: int) -> Step:
   with gzip.open(found) as file:
     events = json.load(file)["traceEvents"]
   flops = case.flops * case.batch or step.cost_analysis()["flops"]
-  kind_of, ran = kinds(step.as_text()), collections.defaultdict(lambda: (0, 0))
-  for name, (micros, count) in shares(spans(events)).items():
+  kind_of, taken = kinds(step.as_text()), collections.Counter()
+  count = collections.Counter()
+  for name, (micros, times) in shares(spans(events)).items():
     kind = kind_of.get(name, name)
-    before = ran[kind]
-    ran[kind] = (
-      before[0] + micros / steps / 1e6, before[1] + count / steps
-    )  # fmt: skip
-  return Step(plain, traced, flops, dict(ran))
+    taken[kind] += micros / steps / 1e6
+    count[kind] += times / steps
+  ran = {kind: (taken[kind], count[kind]) for kind in taken}
+  return Step(plain, traced, flops, ran)
 
 
 def kinds(program: str) -> dict[str, str]:

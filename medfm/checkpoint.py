@@ -49,6 +49,7 @@ class Checkpoints:
     self._finisher = concurrent.futures.ThreadPoolExecutor(1)
     self._pending: concurrent.futures.Future | None = None
     self._bytes = 0
+    self._failed = False
     if sys.unraisablehook is sys.__unraisablehook__:
       sys.unraisablehook = _unless_abandoned
 
@@ -78,7 +79,9 @@ class Checkpoints:
     """Blocks until the last save stands complete; raises its error."""
     pending, self._pending = self._pending, None
     if pending is not None:
+      self._failed = True
       processes.in_turn(self._stands, pending)
+      self._failed = False
 
   def _stands(self, pending: concurrent.futures.Future) -> None:
     try:
@@ -100,8 +103,11 @@ class Checkpoints:
       self.wait()
     finally:
       self._finisher.shutdown()
-      with contextlib.suppress(Exception):  # Of the save that `wait` told of.
+      try:
         self._writer.close()
+      except Exception:
+        if not self._failed:  # Else it is of the save that `wait` told of.
+          raise
 
   def newest(self) -> int | None:
     """The newest sound step, or None where there is no checkpoint at all.

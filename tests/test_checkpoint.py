@@ -192,11 +192,28 @@ def test_a_failed_saves_further_errors_do_not_hide_the_one_that_is_told(
 ):
   saved = Checkpoints(tmp_path / "stage")
   lists = saved._writer._metadata_store
+  calls = []
 
   def gone():
-    raise FileNotFoundError("_CHECKPOINT_METADATA")
+    calls.append(len(calls))
+    if calls[-1]:  # The first waits for the save before.
+      raise FileNotFoundError("_CHECKPOINT_METADATA")
 
   monkeypatch.setattr(lists, "wait_until_finished", gone)
   saved.save(1, state(1), {})
   with pytest.raises(UserError, match="could not be written"):
     saved.close()
+  assert len(calls) > 2
+
+
+def test_an_error_on_closing_that_nobody_has_told_is_raised(saved, monkeypatch):
+  saved.save(1, state(1), {})
+  saved.wait()
+
+  def broken():
+    raise RuntimeError("broken")
+
+  monkeypatch.setattr(saved._writer, "close", broken)
+  with pytest.raises(RuntimeError, match="broken"):
+    saved.close()
+  monkeypatch.undo()

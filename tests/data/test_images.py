@@ -248,3 +248,12 @@ def test_a_folder_offers_images_by_suffix_and_scans_by_content(tmp_path):
     if images.offered(str(tmp_path / name))
   ]
   assert offered == ["IM0001", "a.PNG"]
+
+
+def test_images_are_decoded_ahead_but_not_without_bound():
+  asked = []
+  items = (asked.append(i) or i for i in range(50))
+  squares = images.in_order(lambda i: i * i, items, threads=2, ahead=4)
+  assert next(squares) == 0
+  assert asked == [0, 1, 2, 3]
+  assert list(squares) == [i * i for i in range(1, 50)]
