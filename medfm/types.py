@@ -37,11 +37,19 @@ class Objective(NamedTuple):
   loss(variables, batch, key) -> (terms, updates): every term is [B], and
     terms["loss"] is minimised; updates are new non-trained collections.
   predict(variables, batch) -> dict of [B, ...] arrays, deterministic.
+  task: the module of `medfm.tasks` that scores what `predict` says.
+  coupled: whether an example's loss depends on the others of its batch.
+  net: the linen module that is trained.
+  inner: the objective that this one wraps, where it wraps one.
   """
 
   init: Callable[[Any, Batch], Variables]
   loss: Callable[[Variables, Batch, Any], tuple[dict[str, Any], Variables]]
   predict: Callable[[Variables, Batch], dict[str, Any]]
+  task: Any = None
+  coupled: bool = False
+  net: Any = None
+  inner: "Objective | None" = None
 
 
 @dataclasses.dataclass(frozen=True)
