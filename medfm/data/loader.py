@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from medfm.data import packing, rng
+from medfm.data import rng
+from medfm.data.text import packing
 from medfm.types import Example, Split, UserError
 
 Transform = Callable[[Example, np.random.Generator], Example]

@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from medfm.data import loader, packing
-from medfm.data.tokenizers import Tokenizer
+from medfm.data import loader
+from medfm.data.text import packing
+from medfm.data.text.tokenizers import Tokenizer
 from medfm.evals import panel, words
 from medfm.explain import attribution
 from medfm.types import Info, Objective, Split, Variables
