@@ -1,6 +1,5 @@
 """A study from its first stage to its report; a single run is one stage."""
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -120,7 +119,7 @@ def _stage(place, results, name, job, found, weights, fitted) -> None:
   """
   own, data, parts = stages.folder(place, name), job.data, job.parts
   run, split = parts.run, job.split
-  workdir.write(own / "info.json", dataclasses.asdict(data.info))
+  workdir.write(own / "info.json", spec.plain(data.info))
   if data.encode is not None:
     settings = {k: v for k, v in data.encode.keywords.items() if k != "info"}
     encode = spec.bind(data.encode.func, **settings)

@@ -5,15 +5,16 @@ import json
 
 import pytest
 
-from medfm import stages, study
-from medfm.types import Info, UserError
+from medfm import spec, stages, study
+from medfm.types import UserError
+from tests import infos
 
-INFO = Info("corpus", "none", vocabulary=9, tokenizer="a" * 64)
+INFO = infos.info("corpus", "none", vocabulary=9, tokenizer="a" * 64)
 
 
 @pytest.fixture
 def source(tmp_path):
-  text = json.dumps(dataclasses.asdict(INFO))
+  text = json.dumps(spec.plain(INFO))
   (tmp_path / "info.json").write_text(text)
   return tmp_path
 

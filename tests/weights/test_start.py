@@ -10,9 +10,10 @@ from medfm import setup, study, tree
 from medfm.models.bert import Bert
 from medfm.objectives.classify import multiclass
 from medfm.objectives.lora import lora
-from medfm.types import Info, UserError
+from medfm.types import UserError
 from medfm.weights import public
 from medfm.weights.transfer import transferred
+from tests import infos
 from tests.weights import reference
 
 _CLASSES = str(reference.GOLDEN / "bert_classes")
@@ -27,8 +28,8 @@ def _started(source, tmp_path, *, vocabulary=13, adapted=False, **settings):
   if adapted:
     objective = functools.partial(lora, objective=objective)
   run = setup.Run(data=None, objective=objective, init_from=source)
-  weights = study._start_weights(tmp_path, run, {}, Info("toy", "none"))()
-  info = Info("toy", "multiclass", ("p", "q", "r"), vocabulary=vocabulary)
+  weights = study._start_weights(tmp_path, run, {}, infos.info("toy", "none"))()
+  info = infos.info("toy", "multiclass", ("p", "q", "r"), vocabulary=vocabulary)
   batch = {"tokens": reference.TOKENS, "id": np.arange(2)}
   fresh = jax.jit(objective(info).init)(jax.random.key(0), batch)
   return transferred(
@@ -82,4 +83,4 @@ def test_a_model_of_another_epsilon_is_refused(tmp_path):
 def test_a_folder_of_neither_kind_is_refused(tmp_path):
   run = setup.Run(data=None, objective=multiclass, init_from=str(tmp_path))
   with pytest.raises(UserError, match="no finished checkpoint"):
-    study._start_weights(tmp_path, run, {}, Info("toy", "none"))()
+    study._start_weights(tmp_path, run, {}, infos.info("toy", "none"))()
