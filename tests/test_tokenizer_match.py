@@ -1,6 +1,5 @@
 """Weights start a run only where their tokens are the run's tokens."""
 
-import dataclasses
 import json
 
 import pytest
@@ -20,13 +19,13 @@ def source(tmp_path):
 
 
 def test_another_tokenizer_is_refused(source):
-  other = dataclasses.replace(INFO, name="mine", tokenizer="b" * 64)
+  other = infos.info("mine", "none", vocabulary=9, tokenizer="b" * 64)
   with pytest.raises(UserError, match="aaaaaaaaaaaa, mine is cut by bbbb"):
     study._same_tokenizer(source, "pretrain", other)
 
 
 def test_the_same_tokenizer_and_none_at_all_are_accepted(source):
-  for info in (INFO, dataclasses.replace(INFO, tokenizer="")):
+  for info in (INFO, infos.info("corpus", "none", vocabulary=9)):
     assert study._same_tokenizer(source, "pretrain", info) is None
 
 
