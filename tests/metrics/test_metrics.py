@@ -11,8 +11,14 @@ from medfm import metrics
 from medfm.metrics.undefined import Undefined
 from tests.metrics.cases import CASES, data, repeated
 
-NOT_METRICS = ("bootstrap", "undefined", "entities", "perplexity")
-"""No functions of label and prediction; the last two have tests apart."""
+NOT_METRICS = (
+  "bootstrap",
+  "undefined",
+  "entities",
+  "perplexity",
+  "survival",
+)
+"""No functions of label and prediction; the last three have tests apart."""
 ONE_WEIGHT = ("threshold_at_specificity",)
 
 
