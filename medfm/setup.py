@@ -43,6 +43,7 @@ class Run:
     length (each once, sequences of like length together).
   resident: keep the training examples on the device and gather batches
     there, for data that fit into its memory; without transforms.
+  gradients: the gradient of a batch's summed loss (`step.Gradients`).
   accumulate: micro-batches per step; refused with batch normalisation, the
     one thing whose numbers it would change.
   ema_decay: of averaged parameters for evaluation; 0 keeps none.
@@ -82,6 +83,7 @@ class Run:
   transforms: tuple = ()
   sampling: str = "uniform"
   resident: bool = False
+  gradients: Callable = steps_.gradients
   accumulate: int = 1
   ema_decay: float = 0.0
   mesh: Callable = meshes.mesh
@@ -211,11 +213,8 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     ema_decay=run.ema_decay,
   )
   abstract = jax.eval_shape(fresh, init_key, example)
-  if run.accumulate > 1 and "batch_stats" in abstract.extra:
-    raise UserError(
-      "accumulate would change what batch normalisation computes, which sees "
-      "one micro-batch at a time; choose accumulate=1 or group normalisation"
-    )
+  if "batch_stats" in abstract.extra:
+    _refuse_cuts(run)
   shardings = meshes.shardings(abstract, mesh, run.sharding)
   abstract = jax.tree.map(
     lambda leaf, place: jax.ShapeDtypeStruct(
@@ -230,6 +229,7 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     objective,
     optimizer,
     seed=run.seed,
+    gradients=run.gradients,
     accumulate=run.accumulate,
     ema_decay=run.ema_decay,
   )
@@ -248,6 +248,21 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     predict=_predict(objective, mesh),
     share=meshes.share(mesh, rows) if jax.process_count() > 1 else None,
   )
+
+
+def _refuse_cuts(run: Run) -> None:
+  """Refuses what would change the numbers of batch normalisation."""
+  why = "would change what batch normalisation computes, which sees one"
+  if run.accumulate > 1:
+    raise UserError(
+      f"accumulate {why} micro-batch at a time; choose accumulate=1 or group "
+      "normalisation"
+    )
+  if steps_.of_examples(run.gradients):
+    raise UserError(
+      f"gradients of single examples {why} example at a time; choose "
+      "gradients=step.gradients or group normalisation"
+    )
 
 
 def length(run: Run, n: int) -> int:

@@ -56,6 +56,36 @@ def normed():
   return Objective(init, loss, lambda variables, batch: {})
 
 
+def ranked():
+  """A Cox-like loss: each example beside all whose label is no smaller."""
+
+  def loss(variables, batch, key):
+    del key
+    score = batch["x"] @ variables["params"]["w"]
+    later = batch["label"][None] >= batch["label"][:, None]
+    at_risk = jnp.where(later & (batch["weight"] > 0)[None], score[None], -1e9)
+    return {"loss": jax.nn.logsumexp(at_risk, -1) - score}, {}
+
+  return linear()._replace(loss=loss, coupled=True)
+
+
+def clipped(objective, variables, batch, key, *, norm=1.0):
+  """As in DP-SGD: the sum of the examples' gradients, each cut to a norm."""
+
+  def of_example(example):
+    part = {name: array[None] for name, array in example.items()}
+    return steps.gradients(objective, variables, part, key)
+
+  gradient, (sums, weight, updates) = jax.vmap(of_example)(dict(batch))
+  norms = jax.vmap(optax.tree.norm)(gradient)
+  factor = jnp.minimum(1, norm / jnp.maximum(norms, 1e-12))
+  gradient = jax.tree.map(lambda g: jnp.tensordot(factor, g, axes=1), gradient)
+  return gradient, (jax.tree.map(jnp.sum, sums), jnp.sum(weight), updates)
+
+
+clipped.per_example = True
+
+
 def run(
   objective,
   batches,
@@ -181,3 +211,51 @@ def test_averaged_parameters_are_what_predict_reads():
 def test_an_unknown_way_to_run_in_parallel_is_refused():
   with pytest.raises(UserError, match="choose jit or pmap"):
     run(linear(), [batch()], parallel="threads")
+
+
+def test_gradients_of_single_examples_can_be_clipped_however_they_are_cut():
+  ragged = batch()
+  ragged["weight"][13:] = 0
+  batches = [ragged, batch()]
+  settings = {"gradients": clipped, "optimizer": optax.sgd(0.1)}
+  one = run(linear(), batches, devices=1, **settings)
+  close(one, run(linear(), batches, devices=1, accumulate=4, **settings))
+  close(one, run(linear(), batches, devices=8, **settings))
+  close(one, run(linear(), batches, devices=8, accumulate=2, **settings))
+  close(one, run(linear(), batches, parallel="pmap", **settings))
+  # By hand: every gradient is longer than 1, and cut to it.
+  state, _ = run(linear(), batches[:1], devices=1, **settings)
+  start, _ = run(linear(), batches[:1], optimizer=optax.set_to_zero())
+  error = X @ start.params["w"] - batch()["label"]
+  each = 2 * error[:, None] * np.concatenate([X, np.ones((16, 1))], 1)
+  each = each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1)
+  expected = start.params["w"] - 0.1 * each[:13, :3].sum(0) / 13
+  np.testing.assert_allclose(state.params["w"], expected, rtol=1e-4, atol=1e-5)
+  whole, _ = run(linear(), batches[:1], devices=1, optimizer=optax.sgd(0.1))
+  assert np.abs(whole.params["w"] - state.params["w"]).max() > 0.01
+
+
+def test_a_coupled_objective_sees_the_batch_of_all_devices():
+  ragged = batch()
+  ragged["weight"][11:] = 0
+  one = run(ranked(), [ragged, batch()], devices=1)
+  close(one, run(ranked(), [ragged, batch()], devices=8))
+  alone = run(ranked(), [ragged], devices=1)
+  close(alone, run(ranked(), [batch(11)], devices=1))
+
+
+@pytest.mark.parametrize(
+  ("settings", "advice"),
+  [
+    ({"accumulate": 2}, "choose accumulate=1"),
+    ({"parallel": "pmap"}, "choose jit"),
+    ({"gradients": clipped}, "choose gradients=step.gradients"),
+    (
+      {"gradients": functools.partial(clipped, norm=2.0)},
+      "choose gradients=step.gradients",
+    ),
+  ],
+)
+def test_a_coupled_objective_refuses_what_cuts_its_batch(settings, advice):
+  with pytest.raises(UserError, match=advice):
+    run(ranked(), [batch()], **settings)
