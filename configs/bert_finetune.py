@@ -26,7 +26,7 @@ on each task's card, took pre-training on millions of papers.
 """
 
 from medfm import optim, setup
-from medfm.data import text_tasks, tokenizers
+from medfm.data import orders, text_tasks, tokenizers
 from medfm.data.datasets import corpus
 from medfm.models import bert
 from medfm.objectives import classify, language, lora
@@ -157,7 +157,7 @@ def _finetuning(name, size, trained, weights, init_from=""):
     steps=4 if tiny else 0,
     evaluate_every=2 if tiny else 0,
     log_every=2 if tiny else 20,
-    sampling="length",
+    order=bind(orders.by_length),
     select=task.metric,
     init_from=init_from,
     **(PARTIAL if weights and init_from else {}),

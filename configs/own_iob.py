@@ -15,7 +15,7 @@ Models: bert, rnn. Sizes: full, tiny.
 """
 
 from medfm import optim, setup
-from medfm.data import tokenizers
+from medfm.data import orders, tokenizers
 from medfm.data.datasets import own_iob
 from medfm.models import bert, rnn
 from medfm.objectives import language
@@ -64,7 +64,7 @@ def get_config(arg: str = ""):
     steps=4 if tiny else 0,
     evaluate_every=2 if tiny else 0,
     log_every=2 if tiny else 10,
-    sampling="length",
+    order=bind(orders.by_length),
     init_from=weights,
     init_unused=(r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
     select="f1",

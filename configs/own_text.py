@@ -16,7 +16,7 @@ only adapters and the head are trained. Sizes: full, tiny.
 """
 
 from medfm import optim, setup
-from medfm.data import tokenizers
+from medfm.data import orders, tokenizers
 from medfm.data.datasets import own_text
 from medfm.models import bert, gpt, rnn
 from medfm.objectives import classify, lora, regress
@@ -79,7 +79,7 @@ def get_config(arg: str = ""):
     steps=4 if tiny else 0,
     evaluate_every=2 if tiny else 0,
     log_every=2 if tiny else 10,
-    sampling="length",
+    order=bind(orders.by_length),
     init_from=weights,
     # A language model's file may lack the pooler, and have a decoder.
     init_fresh=(r"(^|/)(head|pooler)/", "^lora/"),

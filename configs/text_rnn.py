@@ -9,7 +9,7 @@ Run:  python launch.py --config=configs/text_rnn.py:bc5cdr_chemical
 """
 
 from medfm import optim, setup
-from medfm.data import text_tasks
+from medfm.data import orders, text_tasks
 from medfm.models import rnn
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec
@@ -48,7 +48,7 @@ def get_config(arg: str = ""):
     steps=4 if tiny else 0,
     evaluate_every=2 if tiny else 0,
     log_every=2 if tiny else 20,
-    sampling="length",
+    order=bind(orders.by_length),
     select=task.metric,
     baselines=("dictionary",)
     if task.task == "tokens"

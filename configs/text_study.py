@@ -13,7 +13,7 @@ Nineteen stages; hours on two CPU cores.
 """
 
 from medfm import optim, setup
-from medfm.data import text_tasks
+from medfm.data import orders, text_tasks
 from medfm.data.datasets import corpus
 from medfm.models import bert
 from medfm.objectives import classify, language
@@ -79,7 +79,7 @@ def get_config(arg: str = ""):
           steps=4 if tiny else steps,
           evaluate_every=2 if tiny else steps // 5,
           label_fraction=percent / 100,
-          sampling="length",
+          order=bind(orders.by_length),
           init_from="pretrain" if start == "finetune" else "",
           select=task.metric,
           baselines=("dictionary",)

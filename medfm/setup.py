@@ -14,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from medfm import mesh as meshes
 from medfm import optim, processes, rng
 from medfm import step as steps_
-from medfm.data import leakage, loader, splits
+from medfm.data import leakage, loader, orders, splits
 from medfm.types import (
   Batch,
   Dataset,
@@ -39,8 +39,7 @@ class Run:
   label_fraction: the share of the training patients that is used, drawn by
     class; smaller shares are subsets of larger ones.
   transforms: host augmentations, applied in turn to each training example.
-  sampling: uniform (each example once an epoch), balanced over classes, or
-    length (each once, sequences of like length together).
+  order: in which the training examples are visited (`data.orders`).
   resident: keep the training examples on the device and gather batches
     there, for data that fit into its memory; without transforms.
   gradients: the gradient of a batch's summed loss (`step.Gradients`).
@@ -81,7 +80,7 @@ class Run:
   seed: int = 0
   label_fraction: float = 1.0
   transforms: tuple = ()
-  sampling: str = "uniform"
+  order: Callable = orders.uniform
   resident: bool = False
   gradients: Callable = steps_.gradients
   accumulate: int = 1
@@ -238,7 +237,7 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     objective=objective,
     mesh=mesh,
     steps=total,
-    per_epoch=loader.steps_per_epoch(len(split), run.batch_size),
+    per_epoch=orders.per_epoch(len(split), run.batch_size),
     learning_rate=rate,
     initial=lambda: placed(init_key, dict(example)),
     abstract=abstract,
@@ -267,7 +266,7 @@ def _refuse_cuts(run: Run) -> None:
 
 def length(run: Run, n: int) -> int:
   """The number of steps of a run over `n` training examples."""
-  return run.steps or run.epochs * loader.steps_per_epoch(n, run.batch_size)
+  return run.steps or run.epochs * orders.per_epoch(n, run.batch_size)
 
 
 def placed(parts: Parts, batch: Mapping[str, np.ndarray]) -> Batch:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from medfm import host, log, processes, resident, scoring, setup, workdir
 from medfm import step as steps
@@ -14,7 +15,7 @@ from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
 from medfm.data import loader
 from medfm.interrupt import Interrupted
-from medfm.types import Dataset, Split, UserError
+from medfm.types import Dataset, Objective, Split, UserError
 from medfm.weights import transfer
 
 Weights = Mapping[str, Any]
@@ -45,12 +46,23 @@ def job(run: setup.Run, data: Dataset) -> Job:
     batch_size=parts.run.batch_size,
     steps=parts.steps,
     seed=run.seed,
-    sampling=run.sampling,
+    order=run.order,
+    strata=_strata(parts.objective, data, split),
     transforms=run.transforms,
     share=parts.share,
     rows_alone=run.resident,
   )
   return Job(parts, data, split, batches)
+
+
+def _strata(
+  objective: Objective, data: Dataset, split: Split
+) -> np.ndarray | None:
+  """[N] int codes of the training examples, by which an order may choose."""
+  if objective.task is not None:
+    return objective.task.strata(data.info, split.arrays)
+  label = np.asarray(split.arrays.get("label", np.zeros((0, 0))))
+  return label if label.ndim == 1 and label.dtype.kind in "iu" else None
 
 
 def train(

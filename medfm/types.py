@@ -53,6 +53,22 @@ class Objective(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
+class Lengths:
+  """How far each example fills the columns that are padded to one length.
+
+  sizes: [N] int, how many places of an example count, from the first on.
+  columns: the names of the arrays [N,L,...] whose second axis is that place.
+  """
+
+  sizes: np.ndarray
+  columns: tuple[str, ...]
+
+  def take(self, indices: np.ndarray) -> "Lengths":
+    """Those of these rows, in this order."""
+    return Lengths(self.sizes[indices], self.columns)
+
+
+@dataclasses.dataclass(frozen=True)
 class Split:
   """The examples of one split, held by column; a `Source`.
 
@@ -60,12 +76,14 @@ class Split:
   ids: [N] str, the name of each example in every report.
   patients: [N] str, or None where the source names no patients.
   groups: name -> [N] str for subgroup tables; "" where unknown.
+  lengths: of the examples, where some arrays are padded; else None.
   """
 
   arrays: dict[str, np.ndarray]
   ids: np.ndarray
   patients: np.ndarray | None = None
   groups: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+  lengths: Lengths | None = None
 
   def __len__(self) -> int:
     return len(self.ids)
@@ -80,6 +98,7 @@ class Split:
       ids=self.ids[indices],
       patients=None if self.patients is None else self.patients[indices],
       groups={name: array[indices] for name, array in self.groups.items()},
+      lengths=None if self.lengths is None else self.lengths.take(indices),
     )
 
 

@@ -214,7 +214,10 @@ def _training(stage: Stage) -> Iterator[tuple[str, str]]:
   done, total = result.get("step"), result.get("steps")
   yield "Steps", f"{wording.count(done)} of {wording.count(total)}"
   yield "Optimizer", _settings(config.get("optimizer"))
-  for key in ("batch_size", "seed", "sampling", "transforms", "select"):
+  order = target(config, "order")
+  if order:
+    yield "Order", order.removeprefix("data.")
+  for key in ("batch_size", "seed", "transforms", "select"):
     if config.get(key) not in (None, "", [], ()):
       yield key.replace("_", " ").capitalize(), _shown(config[key])
   best = result.get("best")

@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from medfm.data import loader
-from medfm.types import Split, UserError
+from medfm.data import loader, orders
+from medfm.types import Lengths, Split, UserError
 
 
 def _split(n: int, label=None) -> Split:
@@ -21,8 +21,10 @@ def _split(n: int, label=None) -> Split:
 
 
 def _batches(n=10, batch_size=4, steps=9, **kwargs):
+  split = _split(n, kwargs.pop("label", None))
   return loader.batches(
-    _split(n, kwargs.pop("label", None)),
+    split,
+    strata=split.arrays["label"],
     batch_size=batch_size,
     steps=steps,
     seed=kwargs.pop("seed", 0),
@@ -94,7 +96,7 @@ def test_the_batch_size_changes_no_augmentation():
   def by_id(batch_size):
     batches = _batches(batch_size=batch_size, transforms=[_noise])
     found = {}
-    for k in range(loader.steps_per_epoch(10, batch_size)):
+    for k in range(orders.per_epoch(10, batch_size)):
       found |= dict(
         zip(batches[k]["id"], batches[k]["image"].ravel(), strict=True)
       )
@@ -128,29 +130,9 @@ def test_an_empty_split_is_refused():
     _batches(n=0, batch_size=1)
 
 
-def test_an_unknown_sampling_is_refused_by_name():
-  with pytest.raises(UserError, match="sampling 'weighted'"):
-    _batches(sampling="weighted")
-
-
-def test_balanced_batches_hold_every_class_equally():
-  batches = _batches(label=[0] * 8 + [1] * 2, sampling="balanced")
-  for k in range(9):
-    assert np.bincount(batches[k]["label"]).tolist() == [2, 2]
-    assert batches[k]["weight"].all()
-
-
-def test_balanced_sampling_visits_each_class_evenly_and_no_unlabelled():
+def test_a_balanced_order_orders_each_visit_anew():
   batches = _batches(
-    label=[0] * 6 + [1] * 2 + [-1] * 2, sampling="balanced", steps=3
-  )
-  ids = np.concatenate([batches[k]["id"] for k in range(3)])
-  assert np.bincount(ids, minlength=10).tolist() == [1] * 6 + [3] * 2 + [0] * 2
-
-
-def test_balanced_sampling_orders_each_visit_anew():
-  batches = _batches(
-    n=40, batch_size=20, label=[0] * 20 + [1] * 20, sampling="balanced"
+    n=40, batch_size=20, label=[0] * 20 + [1] * 20, order=orders.balanced
   )
   first, second = (
     [i for k in ks for i in batches[k]["id"]] for ks in ((0, 1), (2, 3))
@@ -159,9 +141,9 @@ def test_balanced_sampling_orders_each_visit_anew():
   assert first != second
 
 
-def test_balanced_sampling_augments_each_visit_anew():
+def test_a_balanced_order_augments_each_visit_anew():
   batches = _batches(
-    label=[0] * 9 + [1], sampling="balanced", transforms=[_noise]
+    label=[0] * 9 + [1], order=orders.balanced, transforms=[_noise]
   )
   seen = [
     value
@@ -171,10 +153,10 @@ def test_balanced_sampling_augments_each_visit_anew():
   assert len(set(seen)) == len(seen) == 8
 
 
-def test_balanced_sampling_without_classes_is_refused():
+def test_a_balanced_order_without_classes_is_refused():
   split = Split({"label": np.zeros((4, 1), np.float32)}, np.array(list("abcd")))
   with pytest.raises(UserError, match="one class per example"):
-    loader.batches(split, batch_size=2, steps=1, seed=0, sampling="balanced")
+    loader.batches(split, batch_size=2, steps=1, seed=0, order=orders.balanced)
 
 
 @pytest.mark.parametrize("threads", [0, 1, 4])
@@ -244,7 +226,9 @@ def test_sequences_of_like_length_are_predicted_together_and_cut():
   segment = (np.arange(64)[None] < lengths[:, None]).astype(np.int32)
   tokens = segment * np.arange(1, 7)[:, None].astype(np.int32)
   split = Split(
-    {"tokens": tokens, "segment": segment}, np.arange(6).astype(str)
+    {"tokens": tokens, "segment": segment},
+    np.arange(6).astype(str),
+    lengths=Lengths(lengths, ("tokens", "segment")),
   )
   batches = list(loader.by_length(split, 4))
   assert [batch["tokens"].shape for batch in batches] == [(4, 48), (4, 64)]
