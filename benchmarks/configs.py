@@ -6,8 +6,11 @@ not reach. `benchmarks.run` sets data.path, batch_size, steps and log_every.
 """
 
 from medfm import optim, setup
-from medfm.data import tokenizers
-from medfm.data.datasets import corpus, own_images, own_table, own_text
+from medfm.data.datasets import corpus
+from medfm.data.images import own as own_images
+from medfm.data.tables import own as own_table
+from medfm.data.text import own as own_text
+from medfm.data.text import tokenizers
 from medfm.models import bert, cnn, gpt, mlp, resnet, rnn, tabular_transformer
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec

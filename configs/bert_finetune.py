@@ -26,8 +26,9 @@ on each task's card, took pre-training on millions of papers.
 """
 
 from medfm import optim, setup
-from medfm.data import orders, text_tasks, tokenizers
-from medfm.data.datasets import corpus
+from medfm.data import orders
+from medfm.data.datasets import corpus, text_tasks
+from medfm.data.text import tokenizers
 from medfm.models import bert
 from medfm.objectives import classify, language, lora
 from medfm.spec import bind, spec

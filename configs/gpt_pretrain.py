@@ -22,8 +22,8 @@ own beside them: --config.data.path=notes.jsonl.
 """
 
 from medfm import optim, setup
-from medfm.data import tokenizers
 from medfm.data.datasets import corpus
+from medfm.data.text import tokenizers
 from medfm.models import gpt
 from medfm.objectives import language
 from medfm.spec import bind, spec

@@ -20,13 +20,13 @@ gpt2 (weights there are, of either layout; for other sizes set
 """
 
 from medfm import optim, setup
-from medfm.data import tokenizers
 from medfm.data.datasets import (
   corpus,
   medical_abstracts,
   prompted,
   pubmedqa,
 )
+from medfm.data.text import tokenizers
 from medfm.models import gpt
 from medfm.objectives import language
 from medfm.objectives import prompted as objectives

@@ -22,7 +22,7 @@ with them:
 """
 
 from medfm import optim, setup
-from medfm.data.datasets import own_images
+from medfm.data.images import own as own_images
 from medfm.data.transforms import images as transforms
 from medfm.models import resnet, vit
 from medfm.nn import inputs

@@ -15,8 +15,8 @@ Models: bert, rnn. Sizes: full, tiny.
 """
 
 from medfm import optim, setup
-from medfm.data import orders, tokenizers
-from medfm.data.datasets import own_iob
+from medfm.data import orders
+from medfm.data.text import own_iob, tokenizers
 from medfm.models import bert, rnn
 from medfm.objectives import language
 from medfm.spec import bind, spec

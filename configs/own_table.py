@@ -11,7 +11,7 @@ multilabel (--config.data.label=a,b), for a number to predict regression.
 """
 
 from medfm import optim, setup
-from medfm.data.datasets import own_table
+from medfm.data.tables import own as own_table
 from medfm.models import tabular_transformer
 from medfm.objectives import classify, regress
 from medfm.spec import bind, spec

@@ -16,8 +16,9 @@ only adapters and the head are trained. Sizes: full, tiny.
 """
 
 from medfm import optim, setup
-from medfm.data import orders, tokenizers
-from medfm.data.datasets import own_text
+from medfm.data import orders
+from medfm.data.text import own as own_text
+from medfm.data.text import tokenizers
 from medfm.models import bert, gpt, rnn
 from medfm.objectives import classify, lora, regress
 from medfm.spec import bind, spec

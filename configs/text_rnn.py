@@ -9,7 +9,8 @@ Run:  python launch.py --config=configs/text_rnn.py:bc5cdr_chemical
 """
 
 from medfm import optim, setup
-from medfm.data import orders, text_tasks
+from medfm.data import orders
+from medfm.data.datasets import text_tasks
 from medfm.models import rnn
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec

@@ -13,8 +13,8 @@ Nineteen stages; hours on two CPU cores.
 """
 
 from medfm import optim, setup
-from medfm.data import orders, text_tasks
-from medfm.data.datasets import corpus
+from medfm.data import orders
+from medfm.data.datasets import corpus, text_tasks
 from medfm.models import bert
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec

@@ -10,9 +10,9 @@ import numpy as np
 
 from medfm import rng, setup, spec, stages, workdir
 from medfm import step as steps
-from medfm.data import packing, sequences, text_tables, texts
-from medfm.data.packing import Piece
-from medfm.data.tokenizers import Tokenizer
+from medfm.data.text import packing, sequences, text_tables, texts
+from medfm.data.text.packing import Piece
+from medfm.data.text.tokenizers import Tokenizer
 from medfm.models.gpt import GPT
 from medfm.nn import generation
 from medfm.objectives import language, lora, prompted

@@ -21,7 +21,8 @@ from medfm import (
 )
 from medfm import step as steps
 from medfm import tree as trees
-from medfm.data import leakage, splits, tokenizers
+from medfm.data import leakage, splits
+from medfm.data.text import tokenizers
 from medfm.evals import paired, words
 from medfm.explain import examples
 from medfm.report import html, reading, tables

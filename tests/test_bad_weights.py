@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from medfm import command, study
-from medfm.data import tokenizers
+from medfm.data.text import tokenizers
 from medfm.types import Folders, UserError
 from medfm.weights import safetensors_file
 from tests.test_launch import launch

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medfm import generate, stages
-from medfm.data import packing
+from medfm.data.text import packing
 from medfm.models.gpt import GPT
 from medfm.nn.generation import generation
 from medfm.types import Folders, UserError

@@ -15,7 +15,7 @@ from benchmarks.peers import arguments, lines
 from medfm import mesh as meshes
 from medfm import resident
 from medfm.data import loader, orders
-from medfm.data.datasets import own_images
+from medfm.data.images import own as own_images
 from medfm.types import Folders
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medfm.data import table as tables
-from medfm.data.table import Table
+from medfm.data.tables import table as tables
+from medfm.data.tables.table import Table
 from medfm.spec import nearest
 from medfm.types import Dataset, Split, UserError
 

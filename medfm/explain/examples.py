@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from medfm.data import cuts, loader
-from medfm.data.tokenizers import Tokenizer
+from medfm.data.text.tokenizers import Tokenizer
 from medfm.evals import panel, words
 from medfm.explain import attribution
 from medfm.types import Info, Objective, Split, Variables

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medfm.data import sequences
-from medfm.data.tokenizers import Tokenizer
+from medfm.data.text import sequences
+from medfm.data.text.tokenizers import Tokenizer
 from medfm.types import Info
 from medfm.weights import public
 

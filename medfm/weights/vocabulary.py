@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medfm.data import tokenizers
+from medfm.data.text import tokenizers
 from medfm.types import Folders, Info, UserError
 from medfm.weights import public
 

@@ -5,8 +5,7 @@ import inspect
 
 import pytest
 
-from medfm.data import text_tasks
-from medfm.data.datasets import corpus
+from medfm.data.datasets import corpus, text_tasks
 
 
 @pytest.mark.parametrize("name", text_tasks.TASKS)

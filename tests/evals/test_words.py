@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medfm import predictions
-from medfm.data import sequences, tokenizers
+from medfm.data.text import sequences, tokenizers
 from medfm.evals import baselines, paired, scores, words
 from medfm.types import Folders, Info, Split
 

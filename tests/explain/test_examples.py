@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from medfm import optim, predictions, setup, study
-from medfm.data import sequences, tokenizers
-from medfm.data.datasets import own_text
+from medfm.data.text import own as own_text
+from medfm.data.text import sequences, tokenizers
 from medfm.evals import words
 from medfm.explain import examples
 from medfm.models.rnn import RNN

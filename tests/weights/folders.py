@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 from flax import linen as nn
 
-from medfm.data import tokenizers
+from medfm.data.text import tokenizers
 from medfm.models.bert import Bert
 from medfm.models.gpt import GPT
 from medfm.models.resnet import ResNet

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from medfm.data import sequences, tokenizers
+from medfm.data.text import sequences, tokenizers
 from medfm.types import Folders
 
 TEXTS = {

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import text_files, texts, tokenizers
-from medfm.data.sequences import TooLong
-from medfm.data.table import shortened
+from medfm.data.tables.table import shortened
+from medfm.data.text import text_files, texts, tokenizers
+from medfm.data.text.sequences import TooLong
 from medfm.types import Dataset, Folders, UserError
 
 _URL = "https://github.com/allenai/scibert/tree/master/data/text_classification/chemprot"

@@ -19,28 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import (
-  disk,
-  files,
-  packing,
-  sequences,
-  splits,
-  text_tables,
-  texts,
-  tokenizers,
-)
+from medfm.data import disk, files, splits
 from medfm.data.datasets import (
   chemprot,
   ddi2013,
   hallmarks_of_cancer,
   iob,
   medical_abstracts,
-  own_text,
   pubmed_rct,
   pubmedqa,
 )
-from medfm.data.packing import Piece
-from medfm.data.tokenizers import Tokenizer
+from medfm.data.text import own as own_text
+from medfm.data.text import packing, sequences, text_tables, texts, tokenizers
+from medfm.data.text.packing import Piece
+from medfm.data.text.tokenizers import Tokenizer
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 SETS = (

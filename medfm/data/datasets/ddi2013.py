@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from medfm.data import texts, tokenizers
-from medfm.data.sequences import TooLong
+from medfm.data.text import texts, tokenizers
+from medfm.data.text.sequences import TooLong
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("none", "advise", "effect", "int", "mechanism")

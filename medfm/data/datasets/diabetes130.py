@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medfm.data import encoding, files, icd9, records, tabular
-from medfm.data import table as tables
-from medfm.data.table import Table
+from medfm.data import files, records
+from medfm.data.tables import encoding, icd9, tabular
+from medfm.data.tables import table as tables
+from medfm.data.tables.table import Table
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 _URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00296/dataset_diabetes.zip"

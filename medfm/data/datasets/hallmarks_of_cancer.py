@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import text_files, texts, tokenizers
-from medfm.data.sequences import TooLong
+from medfm.data.text import text_files, texts, tokenizers
+from medfm.data.text.sequences import TooLong
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = (

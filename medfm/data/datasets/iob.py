@@ -7,9 +7,8 @@ to biomedical named entity recognition" (2017): a word and its tag a line.
 import pathlib
 from collections.abc import Callable
 
-from medfm.data import text_files, texts, tokenizers
-from medfm.data.datasets import own_iob
-from medfm.data.sequences import TooLong
+from medfm.data.text import own_iob, text_files, texts, tokenizers
+from medfm.data.text.sequences import TooLong
 from medfm.types import Dataset, Folders, UserError
 
 _URL = "https://github.com/cambridgeltl/MTL-Bioinformatics-2016"

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import table as tables
-from medfm.data import texts, tokenizers
-from medfm.data.sequences import TooLong
+from medfm.data.tables import table as tables
+from medfm.data.text import texts, tokenizers
+from medfm.data.text.sequences import TooLong
 from medfm.types import Dataset, Folders
 
 CLASSES = (

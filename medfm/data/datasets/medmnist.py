@@ -16,7 +16,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from medfm.data import files, image_files, records
+from medfm.data import files, records
+from medfm.data.images import files as image_files
 from medfm.spec import nearest
 from medfm.types import Dataset, Folders, Info, Split, UserError
 

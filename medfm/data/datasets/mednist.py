@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from medfm.data import files, image_files, images, records, splits
+from medfm.data import files, records, splits
+from medfm.data.images import decode
+from medfm.data.images import files as image_files
 from medfm.types import Dataset, Folders, Info, UserError
 
 CLASSES = ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
@@ -94,7 +96,7 @@ class MedNIST(records.Builder, skip_registration=True):
       data = contents[item.file]
       name = f"{item.label}/{item.number:06d}"
       # The bytes are stored as they are; this finds the broken ones.
-      shape = images.decoded(data, name=f"{self.raw.name}: {name}").shape
+      shape = decode.decoded(data, name=f"{self.raw.name}: {name}").shape
       if shape != (SIZE, SIZE, 1):
         raise UserError(
           f"{self.raw.name}: {name} has the shape {shape}, expected grey "
@@ -188,7 +190,7 @@ def _contents(raw: pathlib.Path) -> dict[str, bytes]:
   if raw.is_dir():
     paths = [path for path in raw.rglob("*") if path.is_file()]
     return {
-      path.relative_to(raw.parent).as_posix(): images.content(path)
+      path.relative_to(raw.parent).as_posix(): decode.content(path)
       for path in paths
     }
   try:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import prompts, sequences, text_tables, texts, tokenizers
 from medfm.data.datasets import pubmedqa
-from medfm.data.sequences import TooLong
-from medfm.data.tokenizers import Tokenizer
+from medfm.data.text import prompts, sequences, text_tables, texts, tokenizers
+from medfm.data.text.sequences import TooLong
+from medfm.data.text.tokenizers import Tokenizer
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 CONTENT_FREE = ("N/A", "[MASK]", "")

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import files, text_files, texts, tokenizers
-from medfm.data.sequences import TooLong
-from medfm.data.table import shortened
+from medfm.data import files
+from medfm.data.tables.table import shortened
+from medfm.data.text import text_files, texts, tokenizers
+from medfm.data.text.sequences import TooLong
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("BACKGROUND", "OBJECTIVE", "METHODS", "RESULTS", "CONCLUSIONS")

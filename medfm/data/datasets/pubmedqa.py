@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import texts, tokenizers
-from medfm.data.sequences import TooLong
+from medfm.data.text import texts, tokenizers
+from medfm.data.text.sequences import TooLong
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("no", "maybe", "yes")

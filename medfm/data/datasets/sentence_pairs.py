@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from medfm.data import packing, rng, sequences, texts, tokenizers
+from medfm.data import rng
 from medfm.data.datasets import corpus
-from medfm.data.packing import Piece
-from medfm.data.tokenizers import Tokenizer
+from medfm.data.text import packing, sequences, texts, tokenizers
+from medfm.data.text.packing import Piece
+from medfm.data.text.tokenizers import Tokenizer
 from medfm.types import Dataset, Folders, Split, UserError
 
 FOLLOWS, RANDOM = 0, 1

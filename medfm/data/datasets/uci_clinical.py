@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import encoding, files, records, tabular
-from medfm.data import table as tables
-from medfm.data.table import Table
+from medfm.data import files, records
+from medfm.data.tables import encoding, tabular
+from medfm.data.tables import table as tables
+from medfm.data.tables.table import Table
 from medfm.spec import nearest
 from medfm.types import Dataset, Folders, Split, UserError
 

@@ -10,7 +10,8 @@ import functools
 
 import numpy as np
 
-from medfm.data import encoding, records, tabular
+from medfm.data import records
+from medfm.data.tables import encoding, tabular
 from medfm.types import Dataset, Folders
 
 CARD = {

@@ -6,9 +6,10 @@ import functools
 import numpy as np
 import pytest
 
-from medfm.data import texts, tokenizers
-from medfm.data.datasets import own_text, prompted
-from medfm.data.tokenizers import Tokenizer
+from medfm.data.datasets import prompted
+from medfm.data.text import own as own_text
+from medfm.data.text import texts, tokenizers
+from medfm.data.text.tokenizers import Tokenizer
 from medfm.types import Folders, UserError
 
 WORDS = ["pain", "fever", "rash", "cough", "ache"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medfm.data import leakage, texts
+from medfm.data import leakage
 from medfm.data.datasets import (
   chemprot,
   corpus,
@@ -15,7 +15,8 @@ from medfm.data.datasets import (
   pubmedqa,
   sentence_pairs,
 )
-from medfm.data.tokenizers import wordpiece
+from medfm.data.text import texts
+from medfm.data.text.tokenizers import wordpiece
 from medfm.types import Folders, UserError
 
 

@@ -1,0 +1,1 @@
+"""Pictures: files, DICOM, lists of them, and what a user brings."""

@@ -1,0 +1,330 @@
+"""Image files -> arrays [H,W,C]; equal sizes, channels and bits.
+
+PNG, JPEG, TIFF and BMP are read by Pillow, DICOM by pydicom (optional). A
+file is known by its content; its suffix only chooses what a folder offers.
+"""
+
+import collections
+import io
+import math
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from PIL import (
+  BmpImagePlugin,
+  Image,
+  ImageOps,
+  JpegImagePlugin,
+  PngImagePlugin,
+  TiffImagePlugin,
+)
+
+from medfm.data.images import dicom
+from medfm.types import UserError
+
+MAX_PIXELS = 50_000_000
+SUFFIXES = (
+  ".png",
+  ".jpg",
+  ".jpeg",
+  ".tif",
+  ".tiff",
+  ".bmp",
+  ".dcm",
+  ".dicom",
+)
+# The only decoders a file may choose; importing them registers them.
+_FORMATS = (
+  PngImagePlugin.PngImageFile.format,
+  JpegImagePlugin.JpegImageFile.format,
+  TiffImagePlugin.TiffImageFile.format,
+  BmpImagePlugin.BmpImageFile.format,
+)
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
+
+def decoded(
+  source: str | os.PathLike | bytes,
+  *,
+  name: str,
+  frame: int | None = None,
+  window: tuple[float, float] | None = None,
+  max_pixels: int = MAX_PIXELS,
+) -> np.ndarray:
+  """The image of a file, [H,W,1] grey or [H,W,3] RGB.
+
+  uint8 or uint16 over the type's whole range; float32 for floating point
+  TIFF and DICOM. Palettes become RGB, alpha is dropped, EXIF orientation is
+  applied. Sixteen-bit colour PNG is read at 8 bits, as Pillow does.
+
+  name: what an error calls the file; nothing else of it is ever quoted.
+  frame: of a multi-frame DICOM or TIFF, which is otherwise refused.
+  window: (low, high) of grey DICOM; see `dicom.pixels`.
+
+  Raises UserError for anything that is not one whole image.
+  """
+  data = source if isinstance(source, bytes) else content(source, max_pixels)
+  if not data:
+    raise UserError(f"{name}: the file is empty")
+  if dicom.is_dicom(data[:132]):
+    return dicom.pixels(
+      data, name=name, frame=frame, window=window, max_pixels=max_pixels
+    )
+  try:
+    return _pillow(data, name, frame, max_pixels)
+  except UserError:
+    raise
+  except Image.UnidentifiedImageError:
+    raise UserError(
+      f"{name}: not a PNG, JPEG, TIFF, BMP or DICOM image, or damaged"
+    ) from None
+  except Image.DecompressionBombError:
+    raise UserError(f"{name}: more pixels than Pillow opens") from None
+  except Exception:  # Each decoder has its own types for damage.
+    raise UserError(f"{name}: the image is damaged or truncated") from None
+
+
+def content(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> bytes:
+  """The bytes of an image file, unless they are too many for an image."""
+  name = os.path.basename(path)
+  try:
+    if os.path.getsize(path) > 8 * max_pixels:
+      raise UserError(f"{name}: larger than {8 * max_pixels:,} bytes")
+    with open(path, "rb") as file:
+      return file.read()
+  except OSError as error:
+    raise UserError(f"{name}: cannot be opened ({error.strerror})") from None
+
+
+def resized(
+  image: np.ndarray,
+  size: int,
+  *,
+  how: str = "pad",
+  channels: int | None = None,
+) -> np.ndarray:
+  """An image [H,W,C] as [size,size,channels] of the same dtype.
+
+  how: "pad" keeps all of the image and centres it on black, "crop" keeps the
+    largest centred square, "stretch" ignores the aspect ratio. Bilinear, with
+    antialiasing where it shrinks.
+  channels: 1, 3 or None (as they are).
+  """
+  if how not in ("pad", "crop", "stretch"):
+    raise UserError(f"resize={how!r}: expected pad, crop or stretch")
+  if channels is not None:
+    image = with_channels(image, channels)
+  height, width = image.shape[:2]
+  if how == "crop":
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    image = image[top : top + side, left : left + side]
+  if how != "pad" or height == width:
+    return _resampled(image, size, size)
+  scale = size / max(height, width)
+  rows, columns = (max(1, round(n * scale)) for n in (height, width))
+  padded = np.zeros((size, size, image.shape[2]), image.dtype)
+  top, left = (size - rows) // 2, (size - columns) // 2
+  padded[top : top + rows, left : left + columns] = _resampled(
+    image, rows, columns
+  )
+  return padded
+
+
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+  """[...,1|3] -> [...,channels]; colour becomes luma (BT.601), grey repeats."""
+  if channels not in (1, 3):
+    raise UserError(f"channels={channels}: expected 1 (grey) or 3 (RGB)")
+  if image.shape[-1] == channels:
+    return image
+  if channels == 3:
+    return np.repeat(image, 3, axis=-1)
+  # Differences from green: an image of equal channels keeps its exact values.
+  colours = image.astype(np.float32)
+  green = colours[..., 1:2]
+  luma = green + ((colours - green) @ _LUMA)[..., None]
+  return _cast(luma, image.dtype)
+
+
+def with_dtype(image: np.ndarray, dtype: Any) -> np.ndarray:
+  """uint8 <-> uint16, keeping black black and white white.
+
+  Raises: UserError between whole numbers and floating point, whose range is
+    not known.
+  """
+  dtype = np.dtype(dtype)
+  if image.dtype == dtype:
+    return image
+  if (image.dtype, dtype) == (np.uint8, np.uint16):
+    return image.astype(np.uint16) * np.uint16(257)
+  if (image.dtype, dtype) == (np.uint16, np.uint8):
+    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+  raise UserError(
+    f"{image.dtype} images cannot stand beside {dtype} ones: convert them to "
+    "one kind of file"
+  )
+
+
+def bits(source: str | os.PathLike, *, name: str) -> np.dtype:
+  """The dtype that `decoded` will give, from the head of the file."""
+  data = content(source)
+  if dicom.is_dicom(data[:132]):
+    return dicom.bits(data, name=name, max_pixels=MAX_PIXELS)
+  try:
+    mode = Image.open(io.BytesIO(data), formats=_FORMATS).mode
+  except Exception:  # As in `decoded`: any type for damage.
+    raise UserError(f"{name}: not an image, or damaged") from None
+  if mode == "F":
+    return np.dtype(np.float32)
+  return np.dtype(np.uint16 if mode.startswith("I") else np.uint8)
+
+
+def patient_key(source: str | os.PathLike, *, name: str) -> str:
+  """A hash of the patient a DICOM file names; "" for any other file."""
+  with open(source, "rb") as file:
+    if not dicom.is_dicom(file.read(132)):
+      return ""
+  return dicom.patient_key(content(source), name=name, max_pixels=MAX_PIXELS)
+
+
+def in_parallel(
+  function: Callable[[Any], Any], items: Iterable, threads: int | None = None
+) -> list:
+  """`[function(item) for item in items]` on threads; decoders free the GIL.
+
+  The first error, in the order of the items, is raised.
+  """
+  return list(in_order(function, items, threads))
+
+
+def in_order(
+  function: Callable[[Any], Any],
+  items: Iterable,
+  threads: int | None = None,
+  *,
+  ahead: float = math.inf,
+) -> Iterator[Any]:
+  """`function(item)` for each item, one by one, from threads.
+
+  ahead: at most so many are under way or waiting to be asked for.
+  """
+  waiting = collections.deque()
+  pool = ThreadPoolExecutor(threads or min(16, os.cpu_count() or 1))
+  try:
+    for item in items:
+      waiting.append(pool.submit(function, item))
+      if len(waiting) >= ahead:
+        yield waiting.popleft().result()
+    while waiting:
+      yield waiting.popleft().result()
+  finally:
+    pool.shutdown(cancel_futures=True)
+
+
+def offered(path: str) -> bool:
+  """Whether a folder offers this file as an image.
+
+  By suffix; without a suffix, as scanners export, by the DICOM marker.
+  """
+  suffix = os.path.splitext(path)[1].lower()
+  if suffix:
+    return suffix in SUFFIXES and not os.path.basename(path).startswith(".")
+  if os.path.basename(path).upper() == "DICOMDIR":
+    return False
+  with open(path, "rb") as file:
+    return dicom.is_dicom(file.read(132))
+
+
+def _pillow(
+  data: bytes, name: str, frame: int | None, max_pixels: int
+) -> np.ndarray:
+  image = Image.open(io.BytesIO(data), formats=_FORMATS)
+  if image.width * image.height > max_pixels:
+    raise UserError(f"{name}: more than max_pixels={max_pixels:,} pixels")
+  if image.format == "PNG":
+    _check_png(data, name)
+  if image.format in ("JPEG", "MPO"):
+    _check_jpeg(data, name)
+  frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+  if frames > 1 and frame is None:
+    raise UserError(f"{name}: holds {frames} pages; choose one with frame=")
+  if frame is not None and not 0 <= frame < frames:
+    raise UserError(f"{name}: there is no frame {frame}")
+  image.seek(frame or 0)
+  image.load()
+  return _array(ImageOps.exif_transpose(image), name)
+
+
+def _array(image: Image.Image, name: str) -> np.ndarray:
+  if image.mode.startswith("I;16"):
+    return np.asarray(image).astype(np.uint16)[:, :, None]
+  if image.mode == "I":
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 65535:
+      raise UserError(f"{name}: grey values outside 0..65535")
+    return values.astype(np.uint16)[:, :, None]
+  if image.mode == "F":
+    values = np.asarray(image, np.float32)
+    if not np.isfinite(values).all():
+      raise UserError(f"{name}: pixels are not finite")
+    return values[:, :, None].copy()
+  if image.mode in ("1", "L", "LA", "La"):
+    return np.asarray(image.convert("L"))[:, :, None].copy()
+  return np.asarray(image.convert("RGB")).copy()
+
+
+def _check_png(data: bytes, name: str) -> None:
+  """Pillow does not compare the checksums of image chunks; this does."""
+  position = 8
+  while position + 12 <= len(data):
+    length = int.from_bytes(data[position : position + 4])
+    end = position + 8 + length
+    if zlib.crc32(data[position + 4 : end]) != int.from_bytes(
+      data[end : end + 4]
+    ):
+      break
+    if data[position + 4 : position + 8] == b"IEND":
+      return
+    position = end + 4
+  raise UserError(f"{name}: the image is damaged or truncated")
+
+
+def _check_jpeg(data: bytes, name: str) -> None:
+  """libjpeg fills up missing scans with grey; the end marker must be there.
+
+  The scan marker cannot occur inside a scan, so the last one opens the last
+  scan, behind any embedded thumbnail.
+  """
+  if data.find(b"\xff\xd9", data.rfind(b"\xff\xda") + 2) < 0:
+    raise UserError(f"{name}: the image is damaged or truncated")
+
+
+def _resampled(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
+  if image.shape[:2] == (rows, columns):
+    return image
+  if image.dtype == np.uint8:
+    grey = image.shape[2] == 1
+    picture = Image.fromarray(image[:, :, 0] if grey else image)
+    small = np.asarray(
+      picture.resize((columns, rows), Image.Resampling.BILINEAR)
+    )
+    return small[:, :, None] if grey else small
+  planes = [
+    np.asarray(
+      Image.fromarray(image[:, :, channel].astype(np.float32)).resize(
+        (columns, rows), Image.Resampling.BILINEAR
+      )
+    )
+    for channel in range(image.shape[2])
+  ]
+  return _cast(np.stack(planes, axis=-1), image.dtype)
+
+
+def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+  if not np.issubdtype(dtype, np.integer):
+    return values.astype(dtype)
+  return np.rint(np.clip(values, 0, np.iinfo(dtype).max)).astype(dtype)

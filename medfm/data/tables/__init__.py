@@ -1,0 +1,1 @@
+"""Tables: strict CSV reading, encoding, labels, and what a user brings."""

@@ -1,0 +1,290 @@
+"""From text columns to arrays and back again for a new file.
+
+What is fitted is fitted on the training rows alone and lives in `Info`, so a
+run's saved `Info` turns next year's CSV into the arrays its model expects.
+"""
+
+import dataclasses
+import logging
+import os
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from medfm.data.tables import table as tables
+from medfm.data.tables.table import Table
+from medfm.spec import nearest
+from medfm.types import Info, Split, UserError
+
+_AGE_EDGES = (18, 40, 65)
+_AGE_BANDS = ("0-17", "18-39", "40-64", "65+")
+_AGE = re.compile(r"(?<![a-z])age(?![a-z])")
+_MOST_GROUPS = 12
+_FEW, _SHARE = 50, 0.1  # More levels than both: free text or identifiers.
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+  """A whole table as arrays, before anything is fitted.
+
+  features: [N,F] float32 in raw units, NaN where missing.
+  categories: [N,M] int32 into `levels`, -1 where missing.
+  numeric: the F names; levels: the M names with all their values, sorted.
+  """
+
+  features: np.ndarray
+  categories: np.ndarray
+  numeric: tuple[str, ...]
+  levels: dict[str, tuple[str, ...]]
+
+
+def kinds(
+  table: Table,
+  names: Sequence[str],
+  *,
+  numeric: Collection[str] = (),
+  categorical: Collection[str] = (),
+) -> tuple[tuple[str, ...], tuple[str, ...], list[dict[str, Any]]]:
+  """The numeric and the categorical of these columns, and what was dropped.
+
+  A column named in `numeric` or `categorical` is taken at its word. Of the
+  others, one whose observed cells are all numbers is numeric; a row counter
+  and a text column with too many levels (free text, identifiers) are dropped
+  and listed as changes.
+
+  Raises:
+    UserError: a name that is no column, or a column of numbers with text.
+  """
+  for name in (*numeric, *categorical):
+    if name not in names:
+      raise UserError(
+        f"{table.path}: {name!r} is not a feature column{nearest(name, names)}"
+      )
+    if name in numeric and name in categorical:
+      raise UserError(f"{name!r} is named both numeric and categorical")
+  numbers, texts, changes = [], [], []
+  limit = max(_FEW, _SHARE * len(table))
+  for name in names:
+    if name in categorical:
+      texts.append(name)
+    elif name in numeric or tables.is_numeric(table, name):
+      if name not in numeric and _counts_rows(tables.numbers(table, name)):
+        changes.append(
+          {"what": f"dropped the column {name!r}: a row counter", "count": 1}
+        )
+      else:
+        numbers.append(name)
+    elif (count := len(set(table[name]) - {""})) > limit:
+      changes.append(
+        {
+          "what": f"dropped the column {name!r}: {count} different texts, "
+          f"free text or identifiers (keep it by naming it categorical)",
+          "count": 1,
+        }
+      )
+    else:
+      texts.append(name)
+  return tuple(numbers), tuple(texts), changes
+
+
+def parsed(
+  table: Table, numeric: Sequence[str], categorical: Sequence[str]
+) -> Columns:
+  """The columns of a table as arrays, with every level that occurs."""
+  levels = {
+    name: tuple(sorted(set(table[name]) - {""})) for name in categorical
+  }
+  return Columns(
+    features=_stack(
+      [tables.numbers(table, name) for name in numeric], len(table), np.float32
+    ),
+    categories=_stack(
+      [_codes(table[name], values) for name, values in levels.items()],
+      len(table),
+      np.int32,
+    ),
+    numeric=tuple(numeric),
+    levels=levels,
+  )
+
+
+def fit(columns: Columns) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+  """The feature fields of `Info` from the training rows, and card changes.
+
+  Means and (population) standard deviations are over observed values. A
+  constant column has std 1, one without any observed value mean 0, std 1.
+  """
+  values = columns.features.astype(np.float64)
+  observed = ~np.isnan(values)
+  count = observed.sum(0)
+  total = np.maximum(count, 1)
+  mean = np.where(observed, values, 0).sum(0) / total
+  deviation = np.where(observed, values - mean, 0)
+  std = np.sqrt((deviation**2).sum(0) / total)
+  constant = std <= 1e-7 * np.abs(mean)
+  std[constant] = 1
+  categorical = {}
+  for index, (name, levels) in enumerate(columns.levels.items()):
+    codes = np.unique(columns.categories[:, index])
+    categorical[name] = tuple(levels[code] for code in codes if code >= 0)
+  fields = {
+    "numeric": columns.numeric,
+    "numeric_mean": tuple(mean.tolist()),
+    "numeric_std": tuple(std.tolist()),
+    "categorical": categorical,
+  }
+  names = [columns.numeric[i] for i in np.flatnonzero(constant)]
+  names += [name for name, levels in categorical.items() if len(levels) < 2]
+  if not names:
+    return fields, []
+  what = "kept columns that are constant in training: " + ", ".join(names)
+  return fields, [{"what": what, "count": len(names)}]
+
+
+def arrays(columns: Columns, info: Info) -> dict[str, np.ndarray]:
+  """`features` and `categories` as `info` codes them; absent where empty."""
+  codes = np.full_like(columns.categories, -1)
+  for index, (name, levels) in enumerate(columns.levels.items()):
+    known = {level: code for code, level in enumerate(info.categorical[name])}
+    # One entry more for -1, which then means "missing" before and after.
+    recode = np.array([known.get(level, -1) for level in (*levels, "")])
+    codes[:, index] = recode[columns.categories[:, index]]
+  return _present(columns.features, codes)
+
+
+def encode(
+  table: Table, info: Info, *, used: Collection[str] = ()
+) -> dict[str, np.ndarray]:
+  """The arrays of a new table, treated as training treated the old one.
+
+  Other columns are ignored and unseen levels become missing; both are logged,
+  by number and by column. used: columns that are no features but are read.
+
+  Raises:
+    UserError: a column that the model reads is not there.
+  """
+  needed = (*info.numeric, *info.categorical)
+  for name in needed:
+    if name not in table.columns:
+      raise UserError(
+        f"{table.path}: the column {name!r}, which the model reads, is missing"
+        f"{nearest(name, table.columns)}"
+      )
+  extra = [name for name in table.columns if name not in (*needed, *used)]
+  if extra:
+    logging.info("%s: columns ignored: %s", table.path, ", ".join(extra))
+  codes = []
+  for name, levels in info.categorical.items():
+    codes.append(_codes(table[name], levels))
+    unseen = int((codes[-1] < 0).sum()) - table[name].count("")
+    if unseen:
+      logging.warning(
+        "%s: %d cells of %r hold levels never seen in training; "
+        "treated as missing",
+        table.path,
+        unseen,
+        name,
+      )
+  features = [tables.numbers(table, name) for name in info.numeric]
+  return _present(
+    _stack(features, len(table), np.float32),
+    _stack(codes, len(table), np.int32),
+  )
+
+
+def encoded(
+  path: str,
+  info: Info,
+  *,
+  id: str = "",
+  patient: str = "",
+  groups: Sequence[str] = (),
+  missing: Collection[str] = tables.MISSING,
+  delimiter: str = ",",
+  clean: Callable[[Table], Table] | None = None,
+) -> Split:
+  """A user's new CSV as a `Split` without labels.
+
+  `id`, `patient` and `groups` name columns; each is left out where the new
+  file does not have it. Without an id column, ids are `file.csv:row`.
+  """
+  table = tables.read(path, missing=missing, delimiter=delimiter)
+  if clean is not None:
+    table = clean(table)
+  has = table.columns.__contains__
+  return Split(
+    arrays=encode(table, info, used=(id, patient, *groups)),
+    ids=ids(table, id if has(id) else ""),
+    patients=np.array(table[patient], str) if has(patient) else None,
+    groups={name: group(table, name) for name in groups if has(name)},
+  )
+
+
+def ids(table: Table, column: str = "") -> np.ndarray:
+  """The id column [N] str, else `file.csv:row`; each occurs once."""
+  if not column:
+    names = [os.path.basename(path) for path in table.paths]
+    for index, name in enumerate(names):
+      if name in names[:index]:
+        names[index] = f"{name}#{index + 1}"
+    places = zip(table.files, table.rows, strict=True)
+    return np.array([f"{names[file]}:{row}" for file, row in places], str)
+  first = {}
+  for index, cell in enumerate(table[column]):
+    if not cell:
+      raise table.error(index, column, "an id is missing")
+    if cell in first:
+      raise table.error(
+        index, column, f"the same id as {table.place(first[cell])}"
+      )
+    first[cell] = index
+  return np.array(table[column], str)
+
+
+def group(table: Table, column: str) -> np.ndarray:
+  """A column as subgroup levels [N] str, "" where missing; ages in bands."""
+  cells = table[column]
+  if _AGE.search(column.lower()) and tables.is_numeric(table, column):
+    return age_bands(tables.numbers(table, column))
+  count = len(set(cells))
+  if count > _MOST_GROUPS:
+    raise UserError(
+      f"{table.path}: the group column {column!r} has {count} levels, at most "
+      f"{_MOST_GROUPS} make subgroups (ages in years are banded if the "
+      f"column is named age)"
+    )
+  return np.array(cells, str)
+
+
+def age_bands(years: np.ndarray) -> np.ndarray:
+  """Ages in years [N] as bands [N] str; "" where missing."""
+  bands = np.array([*_AGE_BANDS, ""])
+  index = np.searchsorted(_AGE_EDGES, years, side="right")
+  return bands[np.where(np.isnan(years), len(_AGE_BANDS), index)]
+
+
+def _codes(cells: list[str], levels: Sequence[str]) -> np.ndarray:
+  known = {level: code for code, level in enumerate(levels)}
+  return np.array([known.get(cell, -1) for cell in cells], np.int32)
+
+
+def _stack(columns: list[np.ndarray], rows: int, dtype: Any) -> np.ndarray:
+  return (
+    np.stack(columns, 1) if columns else np.zeros((rows, 0), dtype)
+  ).astype(dtype, copy=False)
+
+
+def _present(features: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
+  found = {"features": features, "categories": codes}
+  return {name: array for name, array in found.items() if array.shape[1]}
+
+
+def _counts_rows(values: np.ndarray) -> bool:
+  """Whether a column is 0, 1, 2, ... or 1, 2, 3, ... in the file's order."""
+  return (
+    len(values) > 20
+    and values[0] in (0, 1)
+    and bool(np.all(np.diff(values) == 1))
+  )

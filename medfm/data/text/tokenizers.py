@@ -1,0 +1,368 @@
+"""Tokenizers: trained here, or anyone's `tokenizer.json` or vocabulary.
+
+A tokenizer is the text of a Hugging Face `tokenizer.json`: what is saved with
+a run, hashed, and read back. WordPiece is BERT's (Devlin et al. 2019),
+byte-level BPE is GPT-2's (Radford et al. 2019).
+"""
+
+import collections
+import functools
+import hashlib
+import itertools
+import json
+import logging
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from medfm.data import disk
+from medfm.data.text import vocabularies
+from medfm.spec import nearest
+from medfm.types import Folders, UserError
+
+MARKERS = ("<<", ">>", "[[", "]]")
+"""Around the first and the second entity of a relation; each one token in a
+tokenizer trained here, and ordinary text to any other."""
+
+_ROLES = {
+  "pad": ("[PAD]", "<pad>", "<|pad|>"),
+  "unk": ("[UNK]", "<unk>"),
+  "cls": ("[CLS]", "<s>"),
+  "sep": ("[SEP]", "</s>"),
+  "mask": ("[MASK]", "<mask>"),
+  "bos": ("<|endoftext|>", "<s>", "[CLS]"),
+  "eos": ("<|endoftext|>", "</s>", "[SEP]"),
+}
+_BYTE_BPE = ("<|pad|>", "<|endoftext|>")
+FILES = ("tokenizer.json", "vocab.txt", "vocab.json")
+"""What a folder may hold a tokenizer in; the first one found is taken."""
+
+_MAX_BYTES = 1 << 27
+_BATCH = 1000
+_ALPHABET = 1000  # Rarer characters are unknown, as in BERT.
+
+Factory = Callable[[Iterable[str], Folders], "Tokenizer"]
+"""(training texts, folders) -> tokenizer; the texts may be left unread."""
+
+
+class Tokenizer:
+  """text <-> token ids, from the JSON text of a `tokenizer.json`.
+
+  text: the JSON, as saved; sha256: its hash.
+  vocabulary: the number of ids, holes included.
+  special: role (pad, unk, cls, sep, mask, bos, eos) -> id, those it has.
+  """
+
+  def __init__(self, text: str, where: str = "the tokenizer"):
+    import tokenizers
+
+    try:
+      self._inner = tokenizers.Tokenizer.from_str(text)
+    except Exception as error:  # The library raises plain Exceptions.
+      reason = " ".join(str(error).split())[:120]
+      raise UserError(
+        f"{where}: is no tokenizer.json ({reason}); save it again with "
+        "save_pretrained of a fast tokenizer"
+      ) from None
+    # Cutting and padding are ours to count, never the file's to do.
+    self._inner.no_truncation()
+    self._inner.no_padding()
+    # A text that spells out "[SEP]" says the word and does not end there.
+    self._inner.encode_special_tokens = True
+    self.text = text
+    self.sha256 = hashlib.sha256(text.encode()).hexdigest()
+    known = self._inner.get_vocab(with_added_tokens=True)
+    if not known:
+      raise UserError(f"{where}: the tokenizer has no vocabulary")
+    self.vocabulary = max(known.values()) + 1
+    self.special = {
+      role: next(known[name] for name in names if name in known)
+      for role, names in _ROLES.items()
+      if any(name in known for name in names)
+    }
+    self._spaced = "ByteLevel" in json.dumps(
+      json.loads(text).get("pre_tokenizer")
+    )
+    self._word = functools.lru_cache(maxsize=1 << 17)(self._word_ids)
+
+  def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
+    """Each text's tokens as int32, without [CLS], [SEP] or the like."""
+    found = []
+    for start in range(0, len(texts), _BATCH):
+      batch = self._inner.encode_batch_fast(
+        list(texts[start : start + _BATCH]), add_special_tokens=False
+      )
+      found += [np.array(each.ids, np.int32) for each in batch]
+    return found
+
+  def words(self, words: Sequence[str]) -> list[tuple[int, ...]]:
+    """The ids of each word of a sentence, one at least for each.
+
+    The words are cut as in their sentence with single spaces between them; a
+    word of which nothing is left (a control character) is an unknown token.
+    """
+    return [
+      self._word(f" {word}" if self._spaced and i else word)
+      for i, word in enumerate(words)
+    ]
+
+  def decoded(self, ids: Iterable[int]) -> str:
+    """The text of ids, special tokens left out."""
+    return self._inner.decode([int(i) for i in ids], skip_special_tokens=True)
+
+  def token(self, index: int) -> str:
+    """The token of one id, as the vocabulary spells it."""
+    return self._inner.id_to_token(int(index)) or ""
+
+  def pieces(self, ids: Iterable[int]) -> list[tuple[str, bool]]:
+    """Each token as people read it, and whether a space comes before it."""
+    found = []
+    for index in ids:
+      token = self.token(index)
+      if self._spaced:
+        text = self._inner.decode([int(index)], skip_special_tokens=False)
+        found.append((text.strip(), token.startswith("Ġ")))
+      else:
+        found.append((token.removeprefix("##"), not token.startswith("##")))
+    return found
+
+  def starts(self) -> np.ndarray:
+    """[vocabulary] bool: whether a token begins a word."""
+    tokens = [self._inner.id_to_token(i) or "" for i in range(self.vocabulary)]
+    if self._spaced:
+      return np.array([token.startswith("Ġ") for token in tokens])
+    return np.array([not token.startswith("##") for token in tokens])
+
+  def card(self) -> dict:
+    """For the data card."""
+    kind = json.loads(self.text)["model"].get("type", "")
+    return {
+      "kind": kind,
+      "vocabulary": self.vocabulary,
+      "sha256": self.sha256,
+      "special": dict(self.special),
+    }
+
+  def _word_ids(self, word: str) -> tuple[int, ...]:
+    ids = self._inner.encode(word, add_special_tokens=False).ids
+    if ids:
+      return tuple(ids)
+    return (self.special.get("unk", self.special.get("eos", 0)),)
+
+
+def marked(text: str, first: tuple[int, int], second: tuple[int, int]) -> str:
+  """The text with << >> around one stretch [a, b) and [[ ]] around another.
+
+  Where one lies within the other, so do its marks.
+  """
+  marks = []
+  for (start, stop), left, right in (
+    (first, *MARKERS[:2]),
+    (second, *MARKERS[2:]),
+  ):
+    size = stop - start
+    # At one place: what ends comes before what begins, the shorter inside.
+    marks.append((start, 1, -size, f" {left} "))
+    marks.append((stop, 0, size, f" {right} "))
+  for place, _, _, mark in sorted(marks, reverse=True):
+    text = text[:place] + mark + text[place:]
+  return text
+
+
+def unmarked(text: str) -> str:
+  """The text without << >> [[ ]]."""
+  for mark in MARKERS:
+    text = text.replace(mark, " ")
+  return " ".join(text.split())
+
+
+def wordpiece(
+  texts: Iterable[str],
+  folders: Folders,
+  *,
+  vocabulary: int = 8192,
+  lowercase: bool = True,
+  markers: tuple[str, ...] = MARKERS,
+) -> Tokenizer:
+  """BERT's WordPiece, learnt from the training texts.
+
+  Ids 0 to 4 are [PAD], [UNK], [CLS], [SEP] and [MASK]; then `markers`.
+  """
+  special = (*vocabularies.WORDPIECE, *markers)
+  _check_size(vocabulary, len(special) + 256)
+  settings = {
+    "kind": "wordpiece", "vocabulary": vocabulary, "lowercase": lowercase,
+    "markers": list(markers),
+  }  # fmt: skip
+
+  def train(texts):
+    from tokenizers import (
+      Tokenizer,
+      decoders,
+      models,
+      normalizers,
+      pre_tokenizers,
+    )
+
+    inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    inner.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    inner.decoder = decoders.WordPiece()
+    return _wordpiece_text(inner, texts, special, vocabulary)
+
+  return _cached(texts, folders, settings, train)
+
+
+def byte_bpe(
+  texts: Iterable[str],
+  folders: Folders,
+  *,
+  vocabulary: int = 8192,
+  markers: tuple[str, ...] = (),
+) -> Tokenizer:
+  """GPT-2's byte-level BPE, learnt from the training texts.
+
+  Ids 0 and 1 are <|pad|> and <|endoftext|>, which begins and ends a text;
+  the last ids are the `markers`.
+  """
+  _check_size(vocabulary, len(_BYTE_BPE) + len(markers) + 256)
+  settings = {
+    "kind": "byte_bpe", "vocabulary": vocabulary, "markers": list(markers),
+  }  # fmt: skip
+
+  def train(texts):
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+      vocab_size=vocabulary - len(markers),
+      special_tokens=list(_BYTE_BPE),
+      initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+      show_progress=False,
+    )
+    inner.train_from_iterator(texts, trainer)
+    inner.add_tokens(list(markers))
+    return inner.to_str()
+
+  return _cached(texts, folders, settings, train)
+
+
+def loaded(
+  texts: Iterable[str],
+  folders: Folders,
+  *,
+  path: str = "",
+  lowercase: bool | None = None,
+) -> Tokenizer:
+  """A Hugging Face `tokenizer.json`, or what came before it, or their folder.
+
+  Before it came BERT's `vocab.txt`, and GPT-2's `vocab.json` with a
+  `merges.txt` beside it.
+
+  path: also a finished run's stage folder, which holds a tokenizer.json.
+  lowercase: of a vocab.txt; None takes `do_lower_case` of the
+    tokenizer_config.json beside it, else whether the vocabulary has no
+    capital letter.
+
+  Raises: UserError where the file is absent, too large or no tokenizer.
+  """
+  place = _found(folders, path)
+  if place.stat().st_size > _MAX_BYTES:
+    raise UserError(f"{place}: is too large for a tokenizer")
+  try:
+    text = place.read_text(encoding="utf-8")
+  except UnicodeDecodeError:
+    raise UserError(f"{place}: is not UTF-8 text") from None
+  if place.name == "vocab.json":
+    text = vocabularies.byte_bpe(place, text)
+  elif place.suffix != ".json":
+    text = vocabularies.wordpiece(place, text, lowercase)
+  return Tokenizer(text, str(place))
+
+
+def _wordpiece_text(
+  inner, texts: Iterable[str], special: Sequence[str], vocabulary: int
+) -> str:
+  """The JSON of a WordPiece learnt by merging the commonest pairs.
+
+  The library's trainer numbers the characters in the order of a hash map,
+  which differs from run to run and decides ties; here they are numbered
+  first, in their own order.
+  """
+  from tokenizers import models, trainers
+
+  texts = list(texts)
+  letters = collections.Counter()
+  for text in texts:
+    letters.update(inner.normalizer.normalize_str(text))
+  commonest = sorted(letters, key=lambda c: (-letters[c], c))
+  alphabet = sorted(c for c in commonest[:_ALPHABET] if not c.isspace())
+  inner.model = models.BPE(unk_token="[UNK]", continuing_subword_prefix="##")
+  first = [*special, *alphabet, *(f"##{c}" for c in alphabet)]
+  trainer = trainers.BpeTrainer(
+    vocab_size=max(vocabulary, len(first)),
+    special_tokens=first,
+    initial_alphabet=alphabet,
+    limit_alphabet=len(alphabet),
+    continuing_subword_prefix="##",
+    show_progress=False,
+  )
+  # Merging is what the trainer is for: the added tokens stay out of it.
+  fresh = type(inner)(inner.model)
+  fresh.normalizer = inner.normalizer
+  fresh.pre_tokenizer = inner.pre_tokenizer
+  fresh.train_from_iterator(texts, trainer)
+  vocab = fresh.get_vocab(with_added_tokens=True)
+  inner.model = models.WordPiece(vocab, unk_token="[UNK]")
+  inner.add_special_tokens(list(vocabularies.WORDPIECE))
+  inner.add_tokens(list(special[len(vocabularies.WORDPIECE) :]))
+  return inner.to_str()
+
+
+def _cached(
+  texts: Iterable[str], folders: Folders, settings: dict, train: Callable
+) -> Tokenizer:
+  """Trained once for equal texts and settings."""
+  texts = list(texts)
+  if not any(texts):
+    raise UserError("a tokenizer cannot be learnt from no text at all")
+  digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+  for text in texts:
+    digest.update(len(text).to_bytes(8, "little"))
+    digest.update(text.encode())
+  cache = pathlib.Path(folders.cache).expanduser() / "tokenizers"
+  path = cache / f"{digest.hexdigest()}.json"
+  with disk.locked(path):
+    if path.exists():
+      try:
+        return Tokenizer(path.read_text(encoding="utf-8"), str(path))
+      except (UserError, UnicodeDecodeError):
+        logging.warning("%s is damaged: learning the tokenizer again", path)
+    text = train(texts)
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+  return Tokenizer(text, str(path))
+
+
+def _check_size(vocabulary: int, least: int) -> None:
+  if vocabulary < least:
+    raise UserError(f"vocabulary={vocabulary}: expected at least {least}")
+
+
+def _found(folders: Folders, path: str) -> pathlib.Path:
+  """The file, looked for where the command runs and in the data folder."""
+  if not path:
+    raise UserError(f"the tokenizer needs path=: a {' or '.join(FILES)}")
+  own = pathlib.Path(path).expanduser()
+  places = [own, *([pathlib.Path(folders.raw) / own] if folders.raw else [])]
+  for place, name in itertools.product(places, ("", *FILES)):
+    if (place / name).is_file():
+      return place / name
+  folder = places[0] if places[0].is_dir() else places[0].parent
+  names = os.listdir(folder) if folder.is_dir() else []
+  raise UserError(f"{path}: no {' or '.join(FILES)}{nearest(own.name, names)}")

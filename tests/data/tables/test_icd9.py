@@ -1,0 +1,19 @@
+"""ICD-9 codes by chapter."""
+
+import pytest
+
+from medfm.data.tables import icd9
+
+
+@pytest.mark.parametrize(
+  ("code", "chapter"),
+  [
+    ("1", "infectious"), ("139.8", "infectious"), ("140", "neoplasms"),
+    ("250.83", "diabetes"), ("250", "diabetes"), ("251", "endocrine"),
+    ("428", "circulatory"), ("786", "symptoms"), ("999.9", "injury"),
+    ("V57", "services"), ("E849", "external"), ("?", ""), ("x12", ""),
+    ("1234", ""),
+  ],
+)  # fmt: skip
+def test_a_code_belongs_to_its_chapter(code, chapter):
+  assert icd9.chapter(code) == chapter

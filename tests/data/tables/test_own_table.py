@@ -1,0 +1,309 @@
+"""A user's own CSV: what is made of it, and each mistake with its message."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from medfm.data import splits
+from medfm.data.tables import encoding, own
+from medfm.spec import bind, build, from_json, to_json
+from medfm.types import Folders, Info, UserError
+
+
+def text(rows=30, header="pid,age,sex,dose,outcome,note"):
+  lines = [header]
+  for i in range(rows):
+    sex, dose = "fm"[i % 2], "" if i == 4 else i / 2
+    lines.append(f"p{i // 2},{20 + i},{sex},{dose},{'yn'[i % 3 == 0]},n{i % 2}")
+  return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def table(tmp_path):
+  """Makes the dataset of a CSV text with these settings."""
+
+  def make(content=None, other=None, **settings):
+    (tmp_path / "cohort.csv").write_text(content or text())
+    if other is not None:
+      (tmp_path / "later.csv").write_text(other)
+      settings["test_path"] = "later.csv"
+    folders = Folders(raw=str(tmp_path), cache=str(tmp_path / "cache"))
+    given = {"path": "cohort.csv", "label": "outcome", **settings}
+    return own.own_table(folders, **given)
+
+  return make
+
+
+@pytest.fixture
+def fault(table):
+  """The one-line message of a mistake."""
+
+  def message(*args, **settings):
+    with pytest.raises(UserError) as caught:
+      table(*args, **settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+  return message
+
+
+def column(dataset, name):
+  return np.concatenate([s.arrays[name] for s in dataset.splits.values()])
+
+
+def test_columns_become_features_and_categories(table):
+  dataset = table(patient="pid", drop=("note",))
+  assert dataset.info.numeric == ("age", "dose")
+  assert list(dataset.info.categorical) == ["sex"]
+  assert column(dataset, "features").shape == (30, 2)
+  assert np.isnan(column(dataset, "features")).sum() == 1
+  assert column(dataset, "categories").dtype == np.int32
+
+
+def test_values_stay_with_their_row(table):
+  dataset = table(patient="pid")
+  for split in dataset.splits.values():
+    rows = np.array([int(name.split(":")[1]) for name in split.ids])
+    np.testing.assert_array_equal(split.arrays["features"][:, 0], 18 + rows)
+    np.testing.assert_array_equal(
+      split.arrays["label"], ((rows - 2) % 3 != 0).astype(int)
+    )
+
+
+def test_patients_are_disjoint_and_every_row_is_kept(table):
+  parts = table(patient="pid").splits
+  sets = [set(split.patients) for split in parts.values()]
+  assert sum(map(len, sets)) == len(set.union(*sets)) == 15
+  assert sum(map(len, parts.values())) == 30
+
+
+def test_without_a_patient_column_the_card_says_so(table):
+  dataset = table()
+  assert dataset.splits["train"].patients is None
+  assert "each row was taken for a patient" in dataset.card["split"]
+
+
+def test_statistics_are_those_of_the_training_split(table):
+  dataset = table(patient="pid")
+  age = dataset.splits["train"].arrays["features"][:, 0]
+  np.testing.assert_allclose(dataset.info.numeric_mean[0], age.mean(), 1e-5)
+  np.testing.assert_allclose(dataset.info.numeric_std[0], age.std(), 1e-5)
+
+
+def test_text_classes_are_sorted_and_counted_in_training(table):
+  info = table(patient="pid").info
+  assert info.classes == ("n", "y")
+  label = table(patient="pid").splits["train"].arrays["label"]
+  assert info.counts == tuple(np.bincount(label))
+
+
+def test_the_positive_class_comes_last(table):
+  assert table(positive="n").info.classes == ("y", "n")
+
+
+def test_classes_may_be_given_in_order(table):
+  assert table(classes=("y", "n")).info.classes == ("y", "n")
+
+
+def test_number_classes_are_ordered_by_value(table):
+  content = "x,outcome\n" + "".join(
+    f"{i},{(2, 10, '1.0')[i % 3]}\n"
+    for i in (3, 1, 2, 5, 9, 7, 11, 13, 12, 4, 6, 8)
+  )
+  assert table(content).info.classes == ("1", "2", "10")
+
+
+def test_several_labels_keep_missing_as_nan(table):
+  content = "x,a,b\n" + "".join(
+    f"{i % 5},{i % 2},{('yes', 'no', '')[i % 3]}\n" for i in range(30)
+  )
+  dataset = table(content, label="a,b", task="multilabel")
+  label = column(dataset, "label")
+  assert dataset.info.classes == ("a", "b")
+  assert np.isnan(label).sum(0).tolist() == [0, 10]
+  assert np.nansum(label, 0).tolist() == [15, 10]
+
+
+def test_regression_targets_stay_in_raw_units(table):
+  dataset = table(
+    label="dose", task="regression", missing_label="drop", units=("mg",)
+  )
+  label = column(dataset, "label")
+  assert label.shape == (29, 1)
+  assert label.max() == 14.5
+  assert dataset.info.units == ("mg",)
+  train = dataset.splits["train"].arrays["label"]
+  np.testing.assert_allclose(dataset.info.target_mean, train.mean(0), 1e-5)
+
+
+def test_rows_without_a_label_are_dropped_and_counted(table):
+  dataset = table(text() + "p99,50,f,1,,n\n", missing_label="drop")
+  assert dataset.card["changes"][0]["count"] == 1
+  assert len(column(dataset, "label")) == 30
+
+
+def test_groups_are_levels_and_age_bands(table):
+  groups = table(groups=("sex", "age")).splits["train"].groups
+  assert set(groups["sex"]) == {"f", "m"}
+  assert set(groups["age"]) == {"18-39", "40-64"}
+
+
+def test_a_named_id_column_names_the_examples(table):
+  content = "k,x,outcome\n" + "".join(
+    f"e{i},{i % 4},{i % 2}\n" for i in range(20)
+  )
+  dataset = table(content, id="k")
+  assert {i for s in dataset.splits.values() for i in s.ids} == {
+    f"e{i}" for i in range(20)
+  }
+  assert dataset.info.numeric == ("x",)
+
+
+def test_a_split_column_decides_every_row(table):
+  content = "x,part,outcome\n" + "".join(
+    f"{i + 3},{('train', 'val', 'Test')[i % 3]},{i // 3 % 2}\n"
+    for i in range(30)
+  )
+  dataset = table(content, split_column="part")
+  assert {name: len(s) for name, s in dataset.splits.items()} == {
+    "train": 10, "validation": 10, "test": 10,
+  }  # fmt: skip
+  assert (dataset.splits["test"].arrays["features"][:, 0] % 3 == 2).all()
+
+
+def test_validation_is_taken_out_of_train_where_it_is_not_given(table):
+  dataset = table(text(40), text(12).replace("\np", "\nq"), patient="pid")
+  sizes = {name: len(split) for name, split in dataset.splits.items()}
+  assert sizes["test"] == 12
+  assert sizes["train"] + sizes["validation"] == 40
+  assert sizes["train"] > sizes["validation"] > 0
+  assert dataset.splits["test"].ids[0] == "later.csv:2"
+
+
+def test_another_seed_gives_another_split_of_the_same_records(table):
+  one, two = table(seed=0), table(seed=1)
+  assert one.card["fingerprint"] == two.card["fingerprint"]
+  assert splits.manifest(one) != splits.manifest(two)
+
+
+def test_a_changed_file_has_another_fingerprint(table):
+  one, two = table(), table(text() + "p50,50,f,1,y,n\n")
+  assert one.card["fingerprint"] != two.card["fingerprint"]
+  assert len(column(two, "label")) == 31
+
+
+def test_a_new_file_is_encoded_like_training(table, tmp_path):
+  dataset = table(patient="pid", groups=("sex",))
+  (tmp_path / "new.csv").write_text(text())
+  split = dataset.encode(str(tmp_path / "new.csv"))
+  assert "label" not in split.arrays
+  train = dataset.splits["train"]
+  rows = [int(name.split(":")[1]) - 2 for name in train.ids]
+  for name in ("features", "categories"):
+    np.testing.assert_array_equal(split.arrays[name][rows], train.arrays[name])
+  assert split.patients[0] == "p0"
+  assert split.groups["sex"][0] == "f"
+
+
+def test_a_saved_info_encodes_a_file_without_label_and_patient(table, tmp_path):
+  info = Info(**json.loads(json.dumps(dataclasses.asdict(table().info))))
+  (tmp_path / "new.csv").write_text("note,sex,dose,age,pid\nn0,f,?,40,p1\n")
+  split = encoding.encoded(str(tmp_path / "new.csv"), info)
+  assert split.ids.tolist() == ["new.csv:2"]
+  np.testing.assert_array_equal(split.arrays["features"], [[40, np.nan]])
+
+
+def test_a_config_entry_survives_its_json_file(table, tmp_path):
+  table()
+  entry = bind(own.own_table, path="cohort.csv", label="outcome")
+  factory = build(from_json(to_json(entry)))
+  folders = Folders(raw=str(tmp_path), cache=str(tmp_path / "cache"))
+  assert len(factory(folders).splits["train"])
+
+
+def test_free_text_is_dropped_and_stands_on_the_card(table):
+  content = "x,report,outcome\n" + "".join(
+    f"{i % 7},text {i},{i % 2}\n" for i in range(80)
+  )
+  dataset = table(content)
+  assert dataset.info.categorical == {}
+  assert "'report'" in dataset.card["changes"][0]["what"]
+
+
+PATIENT_TWICE = "pid,x,part,outcome\n" + "".join(
+  f"p{i % 9},{i},{('train', 'test')[i % 2]},{i % 2}\n" for i in range(12)
+)
+
+
+@pytest.mark.parametrize(
+  ("content", "settings", "words"),
+  [
+    (text(), {"label": "outcom"}, ["'outcom'", "nearest: outcome"]),
+    (text(), {"patient": "pdi"}, ["'pdi'", "nearest: pid"]),
+    (text(), {"groups": ("sx",)}, ["'sx'", "nearest: sex"]),
+    (text(), {"drop": ("nota",)}, ["'nota'", "nearest: note"]),
+    (text(), {"numeric": ("agee",)}, ["'agee'", "nearest: age"]),
+    (text(), {"patient": "outcome"}, ["'outcome'", "two roles"]),
+    (text(), {"numeric": ("sex",)}, ["row 2", "'sex'", "'f'"]),
+    (text() + "p9,x9,f,1,y,n\n", {}, ["row 32", "'age'", "'x9'"]),
+    (text() + "p9,40,f,1\n", {}, ["row 32", "4 columns", "expected 6"]),
+    (text() + "p9,40,f,1,,n\n", {}, ["row 32", "'outcome'", "missing",
+                                     "missing_label='drop'"]),
+    (text(), {"missing_label": "skip"}, ["'skip'", "'error' or 'drop'"]),
+    (text().replace(",n,", ",y,"), {}, ["'outcome'", "one class only"]),
+    (text(), {"classes": ("y", "no")}, ["row 2", "'n'", "y, no",
+                                       "nearest: no"]),
+    (text(), {"positive": "yes"}, ["'yes'", "n, y", "nearest: y"]),
+    (text(), {"task": "multilabel"}, ["row 2", "'outcome'", "expected 0, 1"]),
+    (text(), {"task": "regression"}, ["row 2", "'outcome'", "not a finite"]),
+    (text(), {"task": "survival"}, ["'survival'", "expected multiclass"]),
+    (text(), {"label": "sex,outcome"}, ["task='multilabel'"]),
+    (text(), {"label": "dose", "missing_label": "drop"}, ["regression"]),
+    (text(), {"path": "nope.csv"}, ["nope.csv", "no such file"]),
+    (text(), {"path": "cohort.cvs"}, ["nearest: cohort.csv"]),
+    (text(), {"path": "."}, ["is a folder"]),
+    (text(), {"split_column": "sex"}, ["row 2", "'f'", "no split"]),
+    (text(), {"id": "pid"}, ["row 3", "'pid'", "row 2"]),
+    (text(), {"groups": ("dose",)}, ["'dose'", "levels"]),
+    (text(), {"fractions": (0.5, 0.2)}, ["fractions"]),
+    (text(), {"delimiter": ";"}, ["','", "delimiter"]),
+    (text(), {"units": ("mg",)}, ["units"]),
+    (text(), {"drop": ("pid", "age", "sex", "dose", "note")}, ["no feature"]),
+    (PATIENT_TWICE, {"patient": "pid", "split_column": "part"},
+     ["row 2 (train)", "row 11 (test)", "one patient"]),
+    (PATIENT_TWICE.replace(",test,", ",train,"), {"split_column": "part"},
+     ["'part'", "'test'"]),
+  ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_that_says_where(fault, content, settings, words):
+  message = fault(content, **settings)
+  assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize(
+  ("other", "settings", "words"),
+  [
+    (text(4), {"patient": "pid"}, ["cohort.csv, row 2", "later.csv, row 2"]),
+    (text(4).replace(",y,", ",maybe,"), {},
+     ["later.csv, row 3", "'maybe'", "n, y"]),
+    (text(4).replace("dose", "dosis"), {},
+     ["later.csv", "'dose'", "nearest: dosis"]),
+    (text(4).replace("20", "young"), {},
+     ["later.csv, row 2", "'age'", "'young'"]),
+    (text(4), {"split_column": "sex"}, ["give one of them"]),
+  ],
+)  # fmt: skip
+def test_a_test_file_that_does_not_fit_is_refused(
+  fault, other, settings, words
+):
+  message = fault(text(), other, **settings)
+  assert [word for word in words if word not in message] == []
+
+
+def test_a_mistake_is_found_again_after_it_was_mended(table, fault):
+  bad = text() + "p9,x9,f,1,y,n\n"
+  fault(bad)
+  table()
+  assert "row 32" in fault(bad)

@@ -1,0 +1,150 @@
+"""Strict CSV reading: each fault is named by row, none is repaired."""
+
+import numpy as np
+import pytest
+
+from medfm.data.tables import table as tables
+from medfm.types import UserError
+
+
+def read(tmp_path, text, **options):
+  path = tmp_path / "cohort.csv"
+  path.write_bytes(text if isinstance(text, bytes) else text.encode())
+  return tables.read(path, **options)
+
+
+def fault(tmp_path, text, **options):
+  with pytest.raises(UserError) as caught:
+    read(tmp_path, text, **options)
+  return str(caught.value)
+
+
+def test_cells_are_held_by_column_with_the_row_they_came_from(tmp_path):
+  table = read(tmp_path, "age,sex\n41,f\n52,m\n")
+  assert table.columns == {"age": ["41", "52"], "sex": ["f", "m"]}
+  assert table.rows.tolist() == [2, 3]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
+  assert "age" in read(tmp_path, b"\xef\xbb\xbfage\n41\n").columns
+
+
+def test_a_quoted_line_break_stays_in_its_cell_and_row(tmp_path):
+  table = read(tmp_path, 'age,note\r\n41,"a\r\nb"\r\n52,c\r\n')
+  assert table["note"] == ["a\r\nb", "c"]
+  assert table.rows.tolist() == [2, 3]
+
+
+def test_blank_lines_hold_no_row_but_count(tmp_path):
+  assert read(tmp_path, "age\n41\n\n52\n\n").rows.tolist() == [2, 4]
+
+
+def test_missing_markers_become_empty(tmp_path):
+  table = read(tmp_path, "a,b\n?, NA \nnan,\n-9,x\n")
+  assert table["a"] == ["", "", "-9"]
+  assert table["b"] == ["", "", "x"]
+
+
+def test_other_missing_markers_can_be_named(tmp_path):
+  table = read(tmp_path, "a\n-9\nNA\n", missing=("-9",))
+  assert table["a"] == ["", "NA"]
+
+
+def test_a_file_without_a_header_takes_given_names(tmp_path):
+  table = read(tmp_path, "41,f\n", names=("age", "sex"))
+  assert table["age"] == ["41"]
+  assert table.rows.tolist() == [1]
+
+
+def test_other_delimiters_can_be_named(tmp_path):
+  assert read(tmp_path, "a;b\n1;2\n", delimiter=";")["b"] == ["2"]
+
+
+def test_many_rows_are_read_in_order(tmp_path):
+  text = "a,b\n" + "".join(f"{i},x\n" for i in range(10_000))
+  table = read(tmp_path, text)
+  assert tables.numbers(table, "a").tolist() == list(range(10_000))
+  assert len({id(cell) for cell in table["b"]}) == 1
+
+
+@pytest.mark.parametrize(
+  ("text", "words"),
+  [
+    ("a,b\n1,2\n1\n", ["row 3", "1 columns", "expected 2"]),
+    ("a,b\n1,2,3\n", ["row 2", "3 columns", "expected 2"]),
+    ("a,b,a\n1,2,3\n", ["'a'", "twice"]),
+    ("a,,c\n1,2,3\n", ["column 2", "no name"]),
+    ("", ["empty"]),
+    ("\n\n", ["empty"]),
+    ("a,b\n", ["no rows"]),
+    ("a;b\n1;2\n", ["';'", "delimiter"]),
+    (b"name\nM\xfcller\n", ["row 2", "0xfc", "UTF-8"]),
+    (b"a\n1\n\x00\n", ["row 3", "zero byte"]),
+    (b"\xff\xfea\x00", ["row 1", "0xff", "UTF-8"]),
+    (b"PK\x03\x04rest", ["Excel"]),
+    ('a,b\n1,"2\n3,4\n', ["row 2", "quote"]),
+    ('a\n"x"y\n', ["row 2", "quote"]),
+  ],
+)
+def test_a_malformed_file_is_refused_by_row(tmp_path, text, words):
+  message = fault(tmp_path, text)
+  assert message.startswith(str(tmp_path / "cohort.csv"))
+  assert [word for word in words if word not in message] == []
+  assert "\n" not in message
+
+
+def test_a_message_shows_no_other_cell(tmp_path):
+  message = fault(tmp_path, "name,age\nDoe,41\nRoe\n")
+  assert "Doe" not in message
+  assert "Roe" not in message
+
+
+def test_a_folder_and_a_missing_file_are_told_apart(tmp_path):
+  with pytest.raises(UserError, match="is a folder"):
+    tables.read(tmp_path)
+  with pytest.raises(UserError, match="no such file"):
+    tables.read(tmp_path / "x.csv")
+
+
+def test_numbers_are_float32_with_nan_where_missing(tmp_path):
+  table = read(tmp_path, "a\n1\n?\n-2.5e1\n.5\n")
+  values = tables.numbers(table, "a")
+  assert values.dtype == np.float32
+  np.testing.assert_array_equal(values, [1, np.nan, -25, 0.5])
+
+
+@pytest.mark.parametrize(
+  "cell", ["high", "inf", "-Infinity", "1_000", "١", "1e99"]
+)
+def test_text_in_a_number_column_is_named(tmp_path, cell):
+  table = read(tmp_path, f"id,a\n7,1\n8,{cell}\n")
+  with pytest.raises(UserError) as caught:
+    tables.numbers(table, "a")
+  message = str(caught.value)
+  assert "row 3, column 'a'" in message
+  assert repr(cell) in message
+
+
+def test_a_long_cell_is_shortened_in_a_message(tmp_path):
+  table = read(tmp_path, "a\n" + "x" * 99 + "\n")
+  with pytest.raises(UserError) as caught:
+    tables.numbers(table, "a")
+  assert "x" * 21 not in str(caught.value)
+
+
+def test_a_column_is_numeric_if_all_observed_cells_are(tmp_path):
+  table = read(tmp_path, "a,b,c\n1,x,\n,y,\n2.5,3,\n")
+  assert tables.is_numeric(table, "a")
+  assert not tables.is_numeric(table, "b")
+  assert tables.is_numeric(table, "c")
+
+
+def test_one_word_among_numbers_is_an_error_not_a_text_column(tmp_path):
+  table = read(tmp_path, "a\n1\n2\nhigh\n")
+  with pytest.raises(UserError, match=r"row 4, column 'a': 'high'"):
+    tables.is_numeric(table, "a")
+
+
+def test_an_unknown_column_names_the_nearest(tmp_path):
+  with pytest.raises(UserError, match=r"'agee' \(nearest: age\)"):
+    read(tmp_path, "age\n1\n")["agee"]

@@ -1,0 +1,287 @@
+"""A user's own texts and annotated sentences, and each mistake's message."""
+
+import json
+
+import numpy as np
+import pytest
+
+from medfm.data import splits
+from medfm.data.text import own as own_text
+from medfm.data.text import own_iob, tokenizers
+from medfm.spec import bind, build, from_json, to_json
+from medfm.types import Folders, UserError
+
+SMALL = {"tokenizer": bind(tokenizers.wordpiece, vocabulary=300), "length": 32}
+
+
+def settings(**given):
+  return {**SMALL, "tokenizer": build(SMALL["tokenizer"]), **given}
+
+
+def lines(n=30, **change):
+  """JSON lines of texts about two drugs."""
+  rows = []
+  for i in range(n):
+    drug = ("aspirin", "warfarin")[i % 2]
+    rows.append(
+      {"text": f"case {i} took {drug}", "label": drug, "who": f"p{i // 3}"}
+    )
+  for row, entry in change.items():
+    rows[int(row.removeprefix("row"))] |= entry
+  return "\n".join(map(json.dumps, rows)) + "\n"
+
+
+@pytest.fixture
+def texts(tmp_path):
+  """Makes the dataset of a file's content with these settings."""
+
+  def make(content=None, name="notes.jsonl", other=None, **given):
+    (tmp_path / name).write_text(lines() if content is None else content)
+    if other is not None:
+      (tmp_path / "later.jsonl").write_text(other)
+      given["test_path"] = "later.jsonl"
+    folders = Folders(raw=str(tmp_path), cache=str(tmp_path / "cache"))
+    given = settings(**{"path": name, "label": "label", **given})
+    return own_text.own_text(folders, **given)
+
+  return make
+
+
+@pytest.fixture
+def fault(texts):
+  def message(*args, **given):
+    with pytest.raises(UserError) as caught:
+      texts(*args, **given)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+  return message
+
+
+def test_texts_become_tokens_with_their_labels(texts):
+  data = texts(document="who")
+  assert data.info.task == "multiclass"
+  assert data.info.classes == ("aspirin", "warfarin")
+  assert sum(map(len, data.splits.values())) == 30
+  for split in data.splits.values():
+    rows = np.array([int(name.split(":")[1]) - 1 for name in split.ids])
+    np.testing.assert_array_equal(split.arrays["label"], rows % 2)
+    assert split.arrays["tokens"].shape == (len(split), 32)
+
+
+def test_documents_stay_in_one_split(texts):
+  parts = texts(document="who").splits
+  sets = [set(split.patients) for split in parts.values()]
+  assert sum(map(len, sets)) == len(set.union(*sets)) == 10
+
+
+def test_equal_texts_stay_in_one_split(texts):
+  same = {"text": "Case 0, took ASPIRIN."}
+  content = lines(row7=same, row9=same, row20=same)
+  parts = texts(content).splits
+  homes = [
+    name
+    for name, split in parts.items()
+    for row in ("1", "8", "10", "21")
+    if f"notes.jsonl:{row}" in split.ids
+  ]
+  assert len(homes) == 4 and len(set(homes)) == 1
+
+
+def test_the_vocabulary_is_on_info_and_the_card(texts):
+  data = texts()
+  assert data.info.vocabulary == data.card["tokenizer"]["vocabulary"] > 0
+  assert data.info.tokenizer == data.card["tokenizer"]["sha256"]
+  assert data.info.special["mask"] == 4
+  assert 0 < data.card["text"]["train"]["padding"]["fixed"] < 1
+
+
+def test_another_length_is_another_fingerprint(texts):
+  one, two = texts(), texts(length=24)
+  assert one.card["fingerprint"] != two.card["fingerprint"]
+
+
+def test_several_labels_are_read_from_a_list(texts):
+  content = "\n".join(
+    json.dumps({"text": f"t {i}", "label": [["a"], ["a", "b"], []][i % 3]})
+    for i in range(30)
+  )
+  data = texts(content, task="multilabel", missing_label="drop")
+  assert data.info.classes == ("a", "b")
+  values = np.concatenate([s.arrays["label"] for s in data.splits.values()])
+  assert values.sum(0).tolist() == [20, 10]
+
+
+def test_pairs_have_types(texts):
+  content = "\n".join(
+    json.dumps({"q": f"is it {i}", "a": "yes it is", "label": "ny"[i % 2]})
+    for i in range(20)
+  )
+  data = texts(content, text="q", pair="a")
+  assert set(np.unique(data.splits["train"].arrays["token_type"])) == {0, 1}
+
+
+def test_a_csv_gives_the_same_as_json_lines(texts):
+  rows = [json.loads(line) for line in lines().splitlines()]
+  table = "text,label,who\n" + "\n".join(
+    f"{r['text']},{r['label']},{r['who']}" for r in rows
+  )
+  one, two = texts(), texts(table, name="notes.csv")
+  np.testing.assert_array_equal(
+    np.sort(one.splits["train"].arrays["tokens"], axis=0)[:3].shape,
+    np.sort(two.splits["train"].arrays["tokens"], axis=0)[:3].shape,
+  )
+  assert one.info.tokenizer == two.info.tokenizer or len(one.splits) == 3
+
+
+def test_a_new_file_is_encoded_as_training_was(texts, tmp_path):
+  data = texts()
+  saved = {k: v for k, v in data.encode.keywords.items() if k != "info"}
+  encode = build(from_json(to_json(bind(data.encode.func, **saved))))
+  split = encode(str(tmp_path / "notes.jsonl"), data.info)
+  train = data.splits["train"]
+  row = list(split.ids).index(train.ids[0])
+  np.testing.assert_array_equal(
+    split.arrays["tokens"][row], train.arrays["tokens"][0]
+  )
+  assert "label" not in split.arrays and len(split) == 30
+
+
+def test_new_relations_are_reduced_as_training_was(texts, tmp_path):
+  def content(long):
+    text = "<< aspirin >> helps [[ fever ]]" + " and so on" * (30 * long)
+    rows = [{"text": f"{text} {i}", "label": "ny"[i % 2]} for i in range(20)]
+    return "\n".join(map(json.dumps, rows))
+
+  data = texts(content(False), around_markers=True)
+  (tmp_path / "new.jsonl").write_text(content(True))
+  split = data.encode(str(tmp_path / "new.jsonl"))
+  assert len(split) == 20 and "document" not in split.arrays
+
+
+def test_windows_of_a_text_share_its_label_and_patient(texts):
+  long = {"text": "case 4 took aspirin " + "and then some more " * 20}
+  data = texts(lines(row4=long), document="who")
+  found = [s for s in data.splits.values() if "notes.jsonl:5#2" in s.ids]
+  (split,) = found
+  rows = [
+    i
+    for i, name in enumerate(split.ids)
+    if name.startswith("notes.jsonl:5#") or name == "notes.jsonl:5"
+  ]
+  assert len(rows) > 2
+  assert set(split.arrays["label"][rows]) == {0}
+  assert set(split.patients[rows]) == {"p1"}
+  assert len(set(split.arrays["document"][rows])) == 1
+  assert any("windows" in change["what"] for change in data.card["changes"])
+
+
+@pytest.mark.parametrize(
+  "change, said",
+  [
+    ({"row6": {"text": " "}}, "row 7, column 'text': the text is empty"),
+    ({"row6": {"label": None}}, "row 7, column 'label': the label is missing"),
+    ({"row6": {"other": 1}}, "row 7: the key 'other'"),
+  ],
+)
+def test_a_bad_row_is_named(fault, change, said):
+  assert said in fault(lines(**change))
+
+
+def test_a_broken_line_is_named(fault):
+  assert "notes.jsonl, row 31: is no JSON" in fault(lines() + '{"text": "a')
+
+
+def test_a_label_unseen_in_training_is_named(fault):
+  said = fault(other=lines(6, row2={"label": "heparin"}))
+  assert "later.jsonl, row 3, column 'label'" in said and "heparin" in said
+
+
+def test_a_list_label_unseen_in_training_is_named(fault):
+  def content(*extra):
+    kinds = [["a"], ["b"], ["a", "b"], *extra]
+    return "\n".join(
+      json.dumps({"text": f"t {i}", "label": kinds[i % len(kinds)]})
+      for i in range(16)
+    )
+
+  said = fault(content(), other=content(["c"]), task="multilabel")
+  assert "later.jsonl, row 4, column 'label'" in said
+
+
+def test_a_document_in_two_splits_is_refused(fault):
+  said = fault(document="who", other=lines(3))
+  assert "one document" in said
+
+
+def test_a_text_over_the_length_is_refused_on_demand(fault):
+  long = {"text": "case 4 took aspirin " + "and then some more " * 20}
+  said = fault(lines(row4=long), too_long="error")
+  assert "notes.jsonl:5" in said and "32" in said
+
+
+def test_an_unknown_column_has_its_nearest(fault):
+  assert "nearest: text" in fault(text="txt")
+
+
+IOB = "\n".join(
+  f"case\tO\n{i}\tO\ntook\tO\nasp{i}\tB-Drug\nrin\tI-Drug\n" for i in range(20)
+)
+
+
+@pytest.fixture
+def iob(tmp_path):
+  def make(content=IOB, test=None, **given):
+    (tmp_path / "mine.tsv").write_text(content)
+    if test is not None:
+      (tmp_path / "test.tsv").write_text(test)
+      given["test_path"] = "test.tsv"
+    folders = Folders(raw=str(tmp_path), cache=str(tmp_path / "cache"))
+    return own_iob.own_iob(folders, path="mine.tsv", **settings(**given))
+
+  return make
+
+
+def test_sentences_become_labelled_tokens(iob):
+  data = iob()
+  assert data.info.task == "tokens"
+  assert data.info.classes == ("O", "B-Drug", "I-Drug")
+  labels = [s.arrays["label"] for s in data.splits.values()]
+  values, counts = np.unique(np.concatenate(labels), return_counts=True)
+  assert dict(zip(values.tolist(), counts.tolist(), strict=True)) | {-1: 0} == {
+    -1: 0, 0: 60, 1: 20, 2: 20,
+  }  # fmt: skip
+
+
+def test_documents_of_sentences_stay_together(iob):
+  marked = "\n".join(
+    f"-DOCSTART-\tO\n\nasp\tB-Drug\n\nsecond{i}\tO\n" for i in range(10)
+  )
+  parts = iob(marked).splits
+  sets = [set(split.patients) for split in parts.values()]
+  assert sum(map(len, sets)) == 10
+  assert splits.sha256(parts["train"])
+
+
+def test_new_sentences_need_no_tags(iob, tmp_path):
+  data = iob()
+  (tmp_path / "new.txt").write_text("took asp1 rin\n\ncase 3\n")
+  split = data.encode(str(tmp_path / "new.txt"))
+  assert split.ids.tolist() == ["new.txt:1", "new.txt:3"]
+  assert "label" not in split.arrays
+  assert split.arrays["word"].max(1).tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(
+  "given, said",
+  [
+    ({"content": IOB + "\nx\tI-Drug\n"}, "row 121"),
+    ({"content": IOB + "\nx B-Drug\n"}, "row 121"),
+    ({"content": "a\tO\n"}, "marks no entity"),
+    ({"test": "a\tB-Gene\n"}, "row 1: the entity type 'Gene'"),
+  ],
+)
+def test_a_bad_annotation_is_named(iob, given, said):
+  with pytest.raises(UserError) as caught:
+    iob(**given)
+  assert said in str(caught.value)
