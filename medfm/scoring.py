@@ -22,7 +22,7 @@ Predictions = dict[str, np.ndarray]
 
 
 def quick(
-  parts: setup.Parts, variables: Any, data: Dataset
+  parts: setup.Inference, variables: Any, data: Dataset
 ) -> dict[str, float]:
   """`validation/metric` values without intervals, for the learning curve.
 
@@ -44,7 +44,7 @@ def quick(
 
 
 def evaluation(
-  parts: setup.Parts,
+  parts: setup.Inference,
   variables: Any,
   data: Dataset,
   train: Split | None,
@@ -53,7 +53,7 @@ def evaluation(
   """Scores of the model and its baselines on the splits not trained on.
 
   Args:
-    parts: of the run.
+    parts: the run's model.
     variables: what `predict` reads.
     data: whose splits but "train" are evaluated.
     train: the examples that baselines and probes learn from, those the model
@@ -116,7 +116,7 @@ def evaluation(
 
 
 def coefficients(
-  parts: setup.Parts, variables: Any, info: Info, train: Split
+  parts: setup.Inference, variables: Any, info: Info, train: Split
 ) -> list[dict[str, Any]]:
   """A linear model's coefficients in raw units beside those of least squares.
 

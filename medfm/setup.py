@@ -122,27 +122,39 @@ class Study:
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
-  """A run's objects, built for one dataset.
+class Inference:
+  """A run's model, ready to predict; there is nothing of training in it.
 
-  steps, per_epoch: the run's length and an epoch's.
-  initial: () -> TrainState, compiled and placed.
-  abstract: the state's shapes, dtypes and shardings.
+  mesh: the devices it predicts on.
   predict: (variables, batch) -> arrays, compiled.
   share: the rows of a batch that are this process's; None where it is alone.
   """
 
   run: Run
+  info: Info
   objective: Objective
   mesh: Mesh
+  predict: Callable
+  share: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+  """A run's objects, built for one dataset.
+
+  steps, per_epoch: the run's length and an epoch's.
+  learning_rate: step -> the rate there.
+  initial: () -> TrainState, compiled and placed.
+  abstract: the state's shapes, dtypes and shardings.
+  """
+
+  inference: Inference
   steps: int
   per_epoch: int
   learning_rate: Callable[[int], Any]
   initial: Callable[[], steps_.TrainState]
   abstract: steps_.TrainState
   step: steps_.Step
-  predict: Callable
-  share: np.ndarray | None
 
 
 def folders(data_dir: str | None) -> Folders:
@@ -188,18 +200,29 @@ def training_split(run: Run, data: Dataset) -> Split:
   return splits.fraction(split, run.label_fraction, run.seed)
 
 
+def inference(run: Run, info: Info) -> Inference:
+  """The run's model for data of which training knew `info`; no optimizer."""
+  objective = run.objective(info)
+  mesh = run.mesh()
+  share = None
+  if jax.process_count() > 1:
+    share = meshes.share(mesh, _rows(run.batch_size, run, mesh))
+  predict = _predict(objective, mesh)
+  return Inference(run, info, objective, mesh, predict, share)
+
+
 def parts(run: Run, info: Info, split: Split) -> Parts:
   """The run's objects.
 
   Args:
     run: the settings.
     info: of the dataset that is trained on.
-    split: the training examples; for evaluation alone, any with their arrays.
+    split: the training examples.
   """
   run = dataclasses.replace(run, batch_size=run.batch_size or len(split))
-  objective = run.objective(info)
-  mesh = run.mesh()
-  rows = _rows(run, mesh)
+  model = inference(run, info)
+  objective, mesh = model.objective, model.mesh
+  rows = _rows(run.batch_size, run, mesh)
   example = _padded(next(loader.in_order(split, run.batch_size)), rows)
   total = length(run, len(split))
   init_key = rng.stream(run.seed, "init")
@@ -233,9 +256,7 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     ema_decay=run.ema_decay,
   )
   return Parts(
-    run=run,
-    objective=objective,
-    mesh=mesh,
+    inference=model,
     steps=total,
     per_epoch=orders.per_epoch(len(split), run.batch_size),
     learning_rate=rate,
@@ -244,8 +265,6 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     step=steps_.compiled(
       step, mesh, shardings, run.parallel, onednn=run.onednn
     ),
-    predict=_predict(objective, mesh),
-    share=meshes.share(mesh, rows) if jax.process_count() > 1 else None,
   )
 
 
@@ -269,32 +288,33 @@ def length(run: Run, n: int) -> int:
   return run.steps or run.epochs * orders.per_epoch(n, run.batch_size)
 
 
-def placed(parts: Parts, batch: Mapping[str, np.ndarray]) -> Batch:
+def placed(model: Inference, batch: Mapping[str, np.ndarray]) -> Batch:
   """A batch on the mesh, padded so that its devices share it equally.
 
-  Of several processes each gives the rows of `parts.share`.
+  Of several processes each gives the rows of `model.share`.
   """
-  rows = _rows(parts.run, parts.mesh)
-  if parts.share is not None:
-    return meshes.assembled(batch, parts.share, parts.mesh, rows)
+  size = model.run.batch_size or len(batch["weight"])
+  rows = _rows(size, model.run, model.mesh)
+  if model.share is not None:
+    return meshes.assembled(batch, model.share, model.mesh, rows)
   batch = _padded(batch, rows)
-  if parts.mesh.size == 1:
+  if model.mesh.size == 1:
     return batch  # Compiled functions place it in a third of the time.
-  return jax.device_put(batch, meshes.rows(parts.mesh))
+  return jax.device_put(batch, meshes.rows(model.mesh))
 
 
 def predictions(
-  parts: Parts, variables: Any, split: Split
+  model: Inference, variables: Any, split: Split
 ) -> dict[str, np.ndarray]:
   """`predict` over a whole split: name -> [N, ...], in the split's order.
 
   What a model says of every token is 0 beyond the longest sequence's end.
   """
   collected: dict[str, list[np.ndarray]] = {}
-  size = parts.run.batch_size
-  for k, batch in enumerate(loader.by_length(split, size, parts.share)):
+  size = model.run.batch_size or len(split)
+  for k, batch in enumerate(loader.by_length(split, size, model.share)):
     n = min(size, len(split) - k * size)
-    outputs = parts.predict(variables, placed(parts, batch))
+    outputs = model.predict(variables, placed(model, batch))
     for name, output in jax.device_get(outputs).items():
       collected.setdefault(name, []).append(np.asarray(output)[:n])
   back = np.argsort(loader.length_order(split))
@@ -322,10 +342,10 @@ def _predict(objective: Objective, mesh: Mesh) -> Callable:
   return jax.jit(objective.predict, out_shardings=places)
 
 
-def _rows(run: Run, mesh: Mesh) -> int:
+def _rows(size: int, run: Run, mesh: Mesh) -> int:
   """The rows of a batch, up to what devices and micro-batches divide."""
   parts = mesh.shape["data"] * mesh.shape["fsdp"] * run.accumulate
-  return -(-run.batch_size // parts) * parts
+  return -(-size // parts) * parts
 
 
 def _padded(batch: Mapping[str, np.ndarray], rows: int) -> dict:
@@ -340,11 +360,3 @@ def _padded(batch: Mapping[str, np.ndarray], rows: int) -> dict:
   more["weight"][-extra:] = 0
   more["id"][-extra:] = -1
   return more
-
-
-def inner_model(objective: Callable) -> Callable | None:
-  """The model that an objective, or the one it wraps, is configured with."""
-  settings = getattr(objective, "keywords", {})
-  if "objective" in settings:
-    return inner_model(settings["objective"])
-  return settings.get("model")

@@ -94,6 +94,11 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
   return leaves
 
 
+def settings(bound: Any) -> Mapping[str, Any]:
+  """The settings of a function that `build` made of a `bind`; {} of others."""
+  return bound.keywords if isinstance(bound, functools.partial) else {}
+
+
 def nearest(name: str, names: typing.Iterable[str]) -> str:
   """' (nearest: x)' for an error message, or '' where nothing is near."""
   close = difflib.get_close_matches(name, list(names), 1, 0.5)

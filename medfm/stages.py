@@ -1,15 +1,19 @@
 """The stages of a run, and what the folder of each holds."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from medfm import mesh as meshes
 from medfm import setup, spec
 from medfm import step as steps
 from medfm.checkpoint import Checkpoints
-from medfm.types import Info, Split, UserError
+from medfm.types import Batch, Info, Objective, Split, UserError, Variables
 
 SINGLE = "train"
 """The name of the one stage of a config that is a run by itself."""
@@ -68,6 +72,57 @@ def chosen(place: Path, stage: str | None) -> Mapping[str, setup.Run]:
       f"there are {', '.join(known)}"
     )
   return {stage: known[stage]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """A finished stage, opened again.
+
+  name, folder: of the stage.
+  model: the run, what training knew of its data, its objective, and a
+    compiled `predict`.
+  variables: what `predict` reads, on the host.
+  """
+
+  name: str
+  folder: Path
+  model: setup.Inference
+  variables: Variables
+
+  @property
+  def run(self) -> setup.Run:
+    return self.model.run
+
+  @property
+  def info(self) -> Info:
+    return self.model.info
+
+  @property
+  def objective(self) -> Objective:
+    return self.model.objective
+
+  def predict(self, batch: Batch) -> dict[str, Any]:
+    """Of a batch [B, ...] on the host: name -> [B', ...], padded rows last."""
+    return self.model.predict(self.variables, setup.placed(self.model, batch))
+
+  def predictions(self, split: Split) -> dict[str, np.ndarray]:
+    """Of a whole split: name -> [N, ...], in its order."""
+    return setup.predictions(self.model, self.variables, split)
+
+
+def opened(place: Path, stage: str | None = None) -> Trained:
+  """A stage of a workdir, the last one by default, with no optimizer built.
+
+  It predicts on all devices there are, whatever mesh it was trained on.
+
+  Raises:
+    UserError: no such stage, or no sound checkpoint of it.
+  """
+  name, run = list(chosen(place, stage).items())[-1]
+  own = folder(place, name)
+  run = dataclasses.replace(run, mesh=meshes.mesh)
+  model = setup.inference(run, read_info(own))
+  return Trained(name, own, model, steps.variables(weights(own)))
 
 
 def folder(place: Path, name: str) -> Path:

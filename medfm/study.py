@@ -99,7 +99,7 @@ def _jobs(
   """
   jobs, known = {}, {}
   for name, run in remaining.items():
-    key = repr((run.data.func, sorted(run.data.keywords.items())))
+    key = repr((run.data.func, sorted(spec.settings(run.data).items())))
     if key not in known:
       known[key] = setup.dataset(run, folders)
       print(f"{known[key][0].info.name}: {leakage.line(known[key][1])}")
@@ -118,18 +118,20 @@ def _stage(place, results, name, job, found, weights, fitted) -> None:
 
   fitted: baselines' predictions, shared by stages.
   """
-  own, data, parts = stages.folder(place, name), job.data, job.parts
-  run, split = parts.run, job.split
+  own, data = stages.folder(place, name), job.data
+  inference = job.parts.inference
+  run, split = job.run, job.split
   workdir.write(own / "info.json", dataclasses.asdict(data.info))
   if data.encode is not None:
-    settings = {k: v for k, v in data.encode.keywords.items() if k != "info"}
+    settings = dict(spec.settings(data.encode))
+    settings.pop("info")
     encode = spec.bind(data.encode.func, **settings)
     workdir.write(own / "encode.json", spec.to_json(encode))
     if "tokenizer" in settings:
       workdir.write(own / "tokenizer.json", settings["tokenizer"])
   state, notes = train.train(job, own, name, weights)
   scores, outputs = scoring.evaluation(
-    parts, steps.variables(state), data, split, fitted
+    inference, steps.variables(state), data, split, fitted
   )
   rows = [
     row
@@ -142,17 +144,17 @@ def _stage(place, results, name, job, found, weights, fitted) -> None:
       held_out = words.whole(data.info, data.splits[split_name])
       rows += predictions.rows(label, split_name, held_out, data.info, arrays)
   workdir.write(place / "predictions.csv", predictions.text(rows))
-  shown = _examples(parts, steps.variables(state), data, outputs, scores)
+  shown = _examples(inference, steps.variables(state), data, outputs, scores)
   if shown:
     workdir.write(own / reading.EXAMPLES, {"test": shown})
   results["finished"] = False
   if run.coefficients:
     results["coefficients"] = scoring.coefficients(
-      parts, steps.variables(state), data.info, split
+      inference, steps.variables(state), data.info, split
     )
   results["stages"][name] = {
     "step": int(state.step),
-    "steps": parts.steps,
+    "steps": job.parts.steps,
     "length": {"steps": run.steps, "epochs": run.epochs},
     "params": trees.count(state.params),
     "select": run.select.removeprefix("-"),
@@ -178,10 +180,12 @@ def _stage(place, results, name, job, found, weights, fitted) -> None:
   processes.wait()
 
 
-def _examples(parts, variables, data, outputs, scores) -> list[dict[str, Any]]:
+def _examples(
+  inference, variables, data, outputs, scores
+) -> list[dict[str, Any]]:
   """A few test texts with attributions, where the run may show any."""
-  show = parts.run.show_examples
-  settings = data.encode.keywords if data.encode is not None else {}
+  show = inference.run.show_examples
+  settings = spec.settings(data.encode)
   if not (not data.private if show is None else show):
     return []
   if "tokenizer" not in settings or "test" not in data.splits:
@@ -192,7 +196,7 @@ def _examples(parts, variables, data, outputs, scores) -> list[dict[str, Any]]:
   if host.index:
     return []
   return examples.examples(
-    parts.objective,
+    inference.objective,
     variables,
     data.info,
     data.splits["test"],
@@ -213,7 +217,7 @@ def _start_weights(
     source = stages.folder(place, run.init_from)
   elif public.holds(source):
     vocabulary.check(source, info)
-    return lambda: public.read(source, setup.inner_model(run.objective))
+    return lambda: public.read(source, run.objective(info).net)
   elif not source.is_dir():
     near = spec.nearest(run.init_from, todo)
     raise UserError(

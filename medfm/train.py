@@ -36,20 +36,26 @@ class Job:
   split: Split
   batches: loader.Batches
 
+  @property
+  def run(self) -> setup.Run:
+    """The settings, with the batch size that was found for the data."""
+    return self.parts.inference.run
+
 
 def job(run: setup.Run, data: Dataset) -> Job:
   """Checks a run's settings against its data; nothing is computed yet."""
   split = setup.training_split(run, data)
   parts = setup.parts(run, data.info, split)
+  model = parts.inference
   batches = loader.batches(
     split,
-    batch_size=parts.run.batch_size,
+    batch_size=model.run.batch_size,
     steps=parts.steps,
     seed=run.seed,
     order=run.order,
-    strata=_strata(parts.objective, data, split),
+    strata=_strata(model.objective, data, split),
     transforms=run.transforms,
-    share=parts.share,
+    share=model.share,
     rows_alone=run.resident,
   )
   return Job(parts, data, split, batches)
@@ -82,14 +88,14 @@ def train(
   """
   folder.mkdir(parents=True, exist_ok=True)
   parts = job.parts
-  saved = Checkpoints(folder / "checkpoints", keep=parts.run.keep)
+  saved = Checkpoints(folder / "checkpoints", keep=job.run.keep)
   try:
     state, notes = _start(job, saved, weights)
     first = int(state.step)
     print(
       f"{name}: {trees.count(state.params):,} parameters, "
       f"{len(job.split):,} training examples, {parts.steps:,} steps of "
-      f"{parts.run.batch_size}" + (f", from step {first}" if first else ""),
+      f"{job.run.batch_size}" + (f", from step {first}" if first else ""),
       flush=True,
     )
     metrics = (log.Unwritten if host.index else log.Metrics)(folder, first)
@@ -126,8 +132,8 @@ def _start(job, saved, weights) -> tuple[steps.TrainState, dict]:
   }
   if weights is None:
     return state, notes
-  source = parts.run.init_from
-  state, account = begun(parts.run, state, weights())
+  source = job.run.init_from
+  state, account = begun(job.run, state, weights())
   print(account.text(source), flush=True)
   notes["init"] = {
     "from": source,
@@ -173,14 +179,14 @@ def _loop(
   job, name, saved, metrics, state, notes
 ) -> tuple[steps.TrainState, dict]:
   parts = job.parts
-  run, total = parts.run, parts.steps
+  run, model, total = job.run, parts.inference, parts.steps
   first = int(state.step)
   evaluate_every = run.evaluate_every or parts.per_epoch
   checkpoint_every = run.checkpoint_every or parts.per_epoch
   progress = log.Progress(name, total, first, run.batch_size)
   # A whole-batch gather costs less than handing it over from a thread.
   threads = 1 if run.transforms else 0
-  gather = resident.gather(job.split, parts.mesh) if run.resident else None
+  gather = resident.gather(job.split, model.mesh) if run.resident else None
   waiting = None  # The scalars of a step are read after the next is under way.
 
   def report(step, scalars):
@@ -192,12 +198,12 @@ def _loop(
       _stop_diverged(metrics.path.parent, step, scalars, job)
 
   if not total and saved.newest() is None:
-    scores = scoring.quick(parts, steps.variables(state), job.data)
+    scores = scoring.quick(model, steps.variables(state), job.data)
     metrics.write(0, scores)
     saved.save(0, state, notes)  # What is evaluated, and read by others.
   with processes.watch() as watch:
     for k, batch in loader.prefetched(job.batches, first, total, threads):
-      batch = setup.placed(parts, batch)
+      batch = setup.placed(model, batch)
       state, scalars = parts.step(state, gather(batch) if gather else batch)
       step = k + 1
       if k == first:  # What compiling took, and a first place of temporaries.
@@ -209,7 +215,7 @@ def _loop(
       waiting = (step, scalars) if due else None
       improved = False
       if _every(step, evaluate_every, total):
-        scores = scoring.quick(parts, steps.variables(state), job.data)
+        scores = scoring.quick(model, steps.variables(state), job.data)
         if scores:
           metrics.write(step, scores)
         best = processes.by_first(

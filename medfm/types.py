@@ -41,6 +41,7 @@ class Objective(NamedTuple):
   coupled: whether an example's loss depends on the others of its batch.
   net: the linen module that is trained.
   inner: the objective that this one wraps, where it wraps one.
+  to_inner: parameters of this one -> those of `inner`.
   """
 
   init: Callable[[Any, Batch], Variables]
@@ -50,6 +51,13 @@ class Objective(NamedTuple):
   coupled: bool = False
   net: Any = None
   inner: "Objective | None" = None
+  to_inner: Callable[[Any], Any] | None = None
+
+  def innermost(self, params: Any) -> tuple["Objective", Any]:
+    """The objective that others are wrapped around, and its parameters."""
+    if self.inner is None or self.to_inner is None:
+      return self, params
+    return self.inner.innermost(self.to_inner(params))
 
 
 @dataclasses.dataclass(frozen=True)

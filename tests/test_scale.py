@@ -72,7 +72,7 @@ def losses(arrangement, steps):
   one = job(arrangement, steps)
   state, found = one.parts.initial(), []
   for k in range(steps):
-    batch = setup.placed(one.parts, one.batches[k])
+    batch = setup.placed(one.parts.inference, one.batches[k])
     state, scalars = one.parts.step(state, batch)
     found.append(float(scalars["loss"]))
   return np.array(found)
