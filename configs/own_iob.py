@@ -62,12 +62,21 @@ def get_config(arg: str = ""):
     batch_size=8 if tiny else 16,
     epochs=10 if weights else 20,
     steps=4 if tiny else 0,
-    evaluate_every=2 if tiny else 0,
-    log_every=2 if tiny else 10,
+    start=spec(
+      setup.Start,
+      weights=weights,
+      unused=(r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
+    ),
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 0,
+      log_every=2 if tiny else 10,
+      select="f1",
+    ),
+    evaluation=spec(
+      setup.Evaluation,
+      baselines=("dictionary",),
+      replicates=50 if tiny else 1000,
+    ),
     order=bind(orders.by_length),
-    init_from=weights,
-    init_unused=(r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
-    select="f1",
-    baselines=("dictionary",),
-    replicates=50 if tiny else 1000,
   )

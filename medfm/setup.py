@@ -27,6 +27,84 @@ from medfm.types import (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Schedule:
+  """What happens during a run, and when.
+
+  select: the validation metric whose best step is evaluated, such as
+    "auroc"; "" takes the last step. A leading "-" means less is better.
+  evaluate_every, checkpoint_every: in steps; 0 means once an epoch.
+  log_every: steps between lines of metrics.jsonl.
+  keep: newest checkpoints kept besides the best.
+  skip_limit: non-finite steps in a row that stop the run.
+  """
+
+  select: str = ""
+  evaluate_every: int = 0
+  checkpoint_every: int = 0
+  log_every: int = 10
+  keep: int = 2
+  skip_limit: int = 10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Start:
+  """The weights that a run starts from.
+
+  weights: a stage of the study, a workdir, a folder or file of public
+    weights (`weights.public`), or "" for fresh weights.
+  fresh, unused: regexes of leaves that may stay fresh or unused.
+  """
+
+  weights: str = ""
+  fresh: tuple = (r"(^|/)head/", r"^lora/")
+  unused: tuple = (r"(^|/)head/", r"^decoder/", r"^lora/")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Devices:
+  """How a run is divided over devices, which changes none of its numbers.
+
+  parallel: jit over the mesh, or pmap over all devices.
+  sharding: (regex, axis per dimension) rules on paths of the state, or names
+    of such rules (`mesh.RULES`).
+  resident: keep the training examples on the device and gather batches
+    there, for data that fit into its memory; without transforms.
+  onednn: on a CPU, matrix products of the train step by oneDNN: transformers
+    train faster, in bfloat16 more than twice as fast, convolutions slower,
+    and the step is compiled at every start (`backend.onednn`).
+  """
+
+  mesh: Callable = meshes.mesh
+  parallel: str = "jit"
+  sharding: tuple = ()
+  resident: bool = False
+  onednn: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+  """What is told of a trained model, and beside what.
+
+  baselines: classical models on the same split, by name.
+  probes: "linear", "nearest": what the model's frozen embedding tells a
+    logistic regression, and its nearest neighbours (`evals.probes`).
+  coefficients: report a linear model's beside those of least squares.
+  replicates: bootstrap replicates behind every interval.
+  specificity: at which sensitivity is reported.
+  show_examples: a few held-out texts in the report, with attributions; None
+    shows those of published sets alone. Off, no text is written anywhere; the
+    vocabulary of a tokenizer that was learnt here still holds single words.
+  """
+
+  baselines: tuple = ()
+  probes: tuple = ()
+  coefficients: bool = False
+  replicates: int = 1000
+  specificity: float = 0.9
+  show_examples: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
   """The settings of one run; its fields are what a config may set.
 
@@ -40,35 +118,10 @@ class Run:
     class; smaller shares are subsets of larger ones.
   transforms: host augmentations, applied in turn to each training example.
   order: in which the training examples are visited (`data.orders`).
-  resident: keep the training examples on the device and gather batches
-    there, for data that fit into its memory; without transforms.
   gradients: the gradient of a batch's summed loss (`step.Gradients`).
   accumulate: micro-batches per step; refused with batch normalisation, the
     one thing whose numbers it would change.
   ema_decay: of averaged parameters for evaluation; 0 keeps none.
-  parallel: jit over the mesh, or pmap over all devices.
-  onednn: on a CPU, matrix products of the train step by oneDNN: transformers
-    train faster, in bfloat16 more than twice as fast, convolutions slower,
-    and the step is compiled at every start (`backend.onednn`).
-  sharding: (regex, axis per dimension) rules on paths of the state.
-  select: the validation metric whose best step is evaluated, such as
-    "auroc"; "" takes the last step. A leading "-" means less is better.
-  evaluate_every, checkpoint_every: in steps; 0 means once an epoch.
-  log_every: steps between lines of metrics.jsonl.
-  keep: newest checkpoints kept besides the best.
-  skip_limit: non-finite steps in a row that stop the run.
-  init_from: a stage of the study, a workdir, a folder or file of public
-    weights (`weights.public`), or "" for fresh weights.
-  init_fresh, init_unused: regexes of leaves that may stay fresh or unused.
-  coefficients: report a linear model's beside those of least squares.
-  baselines: classical models on the same split, by name.
-  probes: "linear", "nearest": what the model's frozen embedding tells a
-    logistic regression, and its nearest neighbours (`evals.probes`).
-  replicates: bootstrap replicates behind every interval.
-  specificity: at which sensitivity is reported.
-  show_examples: a few held-out texts in the report, with attributions; None
-    shows those of published sets alone. Off, no text is written anywhere; the
-    vocabulary of a tokenizer that was learnt here still holds single words.
   """
 
   data: Callable
@@ -81,29 +134,13 @@ class Run:
   label_fraction: float = 1.0
   transforms: tuple = ()
   order: Callable = orders.uniform
-  resident: bool = False
   gradients: Callable = steps_.gradients
   accumulate: int = 1
   ema_decay: float = 0.0
-  mesh: Callable = meshes.mesh
-  parallel: str = "jit"
-  onednn: bool = False
-  sharding: tuple = ()
-  select: str = ""
-  evaluate_every: int = 0
-  checkpoint_every: int = 0
-  log_every: int = 10
-  keep: int = 2
-  skip_limit: int = 10
-  init_from: str = ""
-  init_fresh: tuple = (r"(^|/)head/", r"^lora/")
-  init_unused: tuple = (r"(^|/)head/", r"^decoder/", r"^lora/")
-  baselines: tuple = ()
-  probes: tuple = ()
-  coefficients: bool = False
-  replicates: int = 1000
-  specificity: float = 0.9
-  show_examples: bool | None = None
+  start: Start = Start()
+  schedule: Schedule = Schedule()
+  evaluation: Evaluation = Evaluation()
+  devices: Devices = Devices()
   name: str = "run"
   description: str = ""
 
@@ -203,7 +240,7 @@ def training_split(run: Run, data: Dataset) -> Split:
 def inference(run: Run, info: Info) -> Inference:
   """The run's model for data of which training knew `info`; no optimizer."""
   objective = run.objective(info)
-  mesh = run.mesh()
+  mesh = run.devices.mesh()
   share = None
   if jax.process_count() > 1:
     share = meshes.share(mesh, _rows(run.batch_size, run, mesh))
@@ -237,7 +274,7 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
   abstract = jax.eval_shape(fresh, init_key, example)
   if "batch_stats" in abstract.extra:
     _refuse_cuts(run)
-  shardings = meshes.shardings(abstract, mesh, run.sharding)
+  shardings = meshes.shardings(abstract, mesh, run.devices.sharding)
   abstract = jax.tree.map(
     lambda leaf, place: jax.ShapeDtypeStruct(
       leaf.shape, leaf.dtype, sharding=place
@@ -263,7 +300,11 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     initial=lambda: placed(init_key, dict(example)),
     abstract=abstract,
     step=steps_.compiled(
-      step, mesh, shardings, run.parallel, onednn=run.onednn
+      step,
+      mesh,
+      shardings,
+      run.devices.parallel,
+      onednn=run.devices.onednn,
     ),
   )
 

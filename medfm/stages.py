@@ -39,7 +39,9 @@ def ordered(built: Any) -> Mapping[str, setup.Run]:
   waiting = sorted(built.stages, key=_natural)
   while waiting:
     ready = [
-      name for name in waiting if built.stages[name].init_from not in waiting
+      name
+      for name in waiting
+      if built.stages[name].start.weights not in waiting
     ]
     if not ready:
       raise UserError(f"stages start from each other: {', '.join(waiting)}")
@@ -58,7 +60,7 @@ def chosen(place: Path, stage: str | None) -> Mapping[str, setup.Run]:
   """The runs of a workdir's config.json by name; only `stage`, if named."""
   path = place / "config.json"
   try:
-    built = spec.build(spec.from_json(path.read_text()))
+    built = spec.build(spec.from_json(path.read_text(), path))
   except (OSError, ValueError):
     raise UserError(
       f"{path} is missing or damaged; --workdir must be the folder of a run"
@@ -120,7 +122,8 @@ def opened(place: Path, stage: str | None = None) -> Trained:
   """
   name, run = list(chosen(place, stage).items())[-1]
   own = folder(place, name)
-  run = dataclasses.replace(run, mesh=meshes.mesh)
+  devices = dataclasses.replace(run.devices, mesh=meshes.mesh)
+  run = dataclasses.replace(run, devices=devices)
   model = setup.inference(run, read_info(own))
   return Trained(name, own, model, steps.variables(weights(own)))
 
@@ -173,4 +176,4 @@ def read_encode(place: Path) -> Callable[[str, Info], Split]:
       f"{place} was trained on a fixed data set, which takes no new files; "
       "evaluate it on another one with --mode=evaluate --on=CONFIG"
     )
-  return spec.build(spec.from_json(path.read_text()))
+  return spec.build(spec.from_json(path.read_text(), path))

@@ -191,9 +191,9 @@ def compiled(
       donate_argnums=0,
     )
   if parallel != "pmap":
-    raise UserError(f"parallel is {parallel!r}; choose jit or pmap")
+    raise UserError(f"devices.parallel is {parallel!r}; choose jit or pmap")
   if jax.process_count() > 1:
-    raise UserError("parallel='pmap' is for one process; choose jit")
+    raise UserError("devices.parallel='pmap' is for one process; choose jit")
   mapped = jax.pmap(
     step(axis="data"),
     axis_name="data",
@@ -224,7 +224,8 @@ def _refuse_cuts(
     )
   if axis is not None:
     raise UserError(
-      f"{why}pmap shows it the rows of one device at a time: choose jit"
+      f"{why}pmap shows it the rows of one device at a time: choose "
+      "devices.parallel='jit'"
     )
   if of_examples(gradients):
     raise UserError(

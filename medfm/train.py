@@ -56,7 +56,7 @@ def job(run: setup.Run, data: Dataset) -> Job:
     strata=_strata(model.objective, data, split),
     transforms=run.transforms,
     share=model.share,
-    rows_alone=run.resident,
+    rows_alone=run.devices.resident,
   )
   return Job(parts, data, split, batches)
 
@@ -88,7 +88,7 @@ def train(
   """
   folder.mkdir(parents=True, exist_ok=True)
   parts = job.parts
-  saved = Checkpoints(folder / "checkpoints", keep=job.run.keep)
+  saved = Checkpoints(folder / "checkpoints", keep=job.run.schedule.keep)
   try:
     state, notes = _start(job, saved, weights)
     first = int(state.step)
@@ -132,7 +132,7 @@ def _start(job, saved, weights) -> tuple[steps.TrainState, dict]:
   }
   if weights is None:
     return state, notes
-  source = job.run.init_from
+  source = job.run.start.weights
   state, account = begun(job.run, state, weights())
   print(account.text(source), flush=True)
   notes["init"] = {
@@ -163,9 +163,9 @@ def begun(
     new[name], accounts[name] = transfer.transferred(
       old[name],
       start[name],
-      may_be_fresh=run.init_fresh,
-      may_be_unused=run.init_unused,
-      source=run.init_from,
+      may_be_fresh=run.start.fresh,
+      may_be_unused=run.start.unused,
+      source=run.start.weights,
     )
   params = new.pop("params")
   extra = {**state.extra, **new}
@@ -181,12 +181,14 @@ def _loop(
   parts = job.parts
   run, model, total = job.run, parts.inference, parts.steps
   first = int(state.step)
-  evaluate_every = run.evaluate_every or parts.per_epoch
-  checkpoint_every = run.checkpoint_every or parts.per_epoch
+  evaluate_every = run.schedule.evaluate_every or parts.per_epoch
+  checkpoint_every = run.schedule.checkpoint_every or parts.per_epoch
   progress = log.Progress(name, total, first, run.batch_size)
   # A whole-batch gather costs less than handing it over from a thread.
   threads = 1 if run.transforms else 0
-  gather = resident.gather(job.split, model.mesh) if run.resident else None
+  gather = (
+    resident.gather(job.split, model.mesh) if run.devices.resident else None
+  )
   waiting = None  # The scalars of a step are read after the next is under way.
 
   def report(step, scalars):
@@ -194,7 +196,7 @@ def _loop(
     scalars["lr"] = float(parts.learning_rate(step - 1))
     rate = progress.line(step, scalars["loss"], scalars["lr"])
     metrics.write(step, scalars | {"examples_per_s": round(rate, 1)})
-    if scalars["skipped_in_row"] >= run.skip_limit:
+    if scalars["skipped_in_row"] >= run.schedule.skip_limit:
       _stop_diverged(metrics.path.parent, step, scalars, job)
 
   if not total and saved.newest() is None:
@@ -211,7 +213,7 @@ def _loop(
         host.give_back()
       if waiting:
         report(*waiting)
-      due = step == 1 or _every(step, run.log_every, total)
+      due = step == 1 or _every(step, run.schedule.log_every, total)
       waiting = (step, scalars) if due else None
       improved = False
       if _every(step, evaluate_every, total):
@@ -219,7 +221,7 @@ def _loop(
         if scores:
           metrics.write(step, scores)
         best = processes.by_first(
-          _better, run.select, notes["best"], scores, step
+          _better, run.schedule.select, notes["best"], scores, step
         )
         improved = best != notes["best"]
         notes = {**notes, "best": best}
@@ -257,7 +259,9 @@ def _better(
   name = f"validation/{select.removeprefix('-')}"
   if name not in scores:
     known = ", ".join(key.partition("/")[2] for key in scores) or "none"
-    raise UserError(f"select={select!r} is not among the metrics: {known}")
+    raise UserError(
+      f"schedule.select={select!r} is not among the metrics: {known}"
+    )
   value = scores[name]
   if value is None or not math.isfinite(value):
     return best

@@ -107,8 +107,8 @@ def test_public_weights_are_compared_with_their_own_model_from_scratch(here):
   config = command.config(str(ROOT / "configs" / argument), ())
   arms = config.stages
   assert set(arms) == {"finetune", "scratch"}
-  assert arms.finetune.init_from == str(here / "bert")
-  assert arms.scratch.init_from == ""
+  assert arms.finetune.start.weights == str(here / "bert")
+  assert arms.scratch.start.weights == ""
   assert arms.scratch.objective == arms.finetune.objective
   assert arms.scratch.data == arms.finetune.data
   assert arms.scratch.optimizer == arms.finetune.optimizer

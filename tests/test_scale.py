@@ -50,8 +50,10 @@ def dataset():
 def job(arrangement, steps=100, **settings):
   """Of 18 rows a step: no number of devices divides them."""
   data, fsdp, tensor = arrangement
-  if tensor > 1:
-    settings.setdefault("sharding", ("transformer",))
+  devices = {"sharding": ("transformer",) if tensor > 1 else ()}
+  for name in ("sharding", "parallel", "resident"):
+    if name in settings:
+      devices[name] = settings.pop(name)
   objective = functools.partial(classify.multiclass, model=MODEL)
   run = setup.Run(
     data=lambda folders: dataset(),
@@ -59,10 +61,10 @@ def job(arrangement, steps=100, **settings):
     optimizer=functools.partial(optim.optimizer, lr=1e-3),
     batch_size=18,
     steps=steps,
-    log_every=1,
-    checkpoint_every=80,
-    evaluate_every=100,
-    mesh=arranged(data, fsdp, tensor),
+    schedule=setup.Schedule(
+      log_every=1, checkpoint_every=80, evaluate_every=100
+    ),
+    devices=setup.Devices(mesh=arranged(data, fsdp, tensor), **devices),
     **settings,
   )
   return train.job(run, dataset())

@@ -248,7 +248,7 @@ def test_a_coupled_objective_sees_the_batch_of_all_devices():
   ("settings", "advice"),
   [
     ({"accumulate": 2}, "choose accumulate=1"),
-    ({"parallel": "pmap"}, "choose jit"),
+    ({"parallel": "pmap"}, "parallel=.jit."),
     ({"gradients": clipped}, "choose gradients=step.gradients"),
     (
       {"gradients": functools.partial(clipped, norm=2.0)},

@@ -58,9 +58,9 @@ def batches(
   chosen = order(split, strata, batch_size, seed)
   if rows_alone and (transforms or chosen.cut):
     raise UserError(
-      "resident=true takes whole examples as they are: choose transforms=() "
-      "and an order that cuts nothing, such as orders.uniform, or "
-      "resident=false"
+      "devices.resident=true takes whole examples as they are: choose "
+      "transforms=() and an order that cuts nothing, such as orders.uniform, "
+      "or devices.resident=false"
     )
   return Batches(
     split,

@@ -39,7 +39,7 @@ def lora(
 
   Adapters are `params/lora/<path of the kernel>/a` and `b`. What neither is
   one nor matches `TRAINED` gets a zero gradient; set the optimizer's
-  `lr_rules` to `LR_RULES` and a run's `init_fresh` to include "^lora/".
+  `lr_rules` to `LR_RULES` and a run's `start.fresh` to include "^lora/".
 
   objective: a factory of an objective, called with info.
   targets: regexes of paths of kernels; each must match one.

@@ -217,9 +217,11 @@ def _training(stage: Stage) -> Iterator[tuple[str, str]]:
   order = target(config, "order")
   if order:
     yield "Order", order.removeprefix("data.")
-  for key in ("batch_size", "seed", "transforms", "select"):
-    if config.get(key) not in (None, "", [], ()):
-      yield key.replace("_", " ").capitalize(), _shown(config[key])
+  shown = {key: config.get(key) for key in ("batch_size", "seed", "transforms")}
+  shown["select"] = config.get("schedule", {}).get("select")
+  for key, value in shown.items():
+    if value not in (None, "", [], ()):
+      yield key.replace("_", " ").capitalize(), _shown(value)
   best = result.get("best")
   if best:
     shown = wording.number(best["value"])

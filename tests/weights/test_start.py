@@ -1,4 +1,4 @@
-"""Public weights as the start of a run: `init_from` names them."""
+"""Public weights as the start of a run: `start.weights` names them."""
 
 import functools
 
@@ -26,7 +26,11 @@ def _started(source, tmp_path, *, vocabulary=13, adapted=False, **settings):
   objective = functools.partial(multiclass, model=model)
   if adapted:
     objective = functools.partial(lora, objective=objective)
-  run = setup.Run(data=None, objective=objective, init_from=source)
+  run = setup.Run(
+    data=None,
+    objective=objective,
+    start=setup.Start(weights=source),
+  )
   weights = study._start_weights(tmp_path, run, {}, Info("toy", "none"))()
   info = Info("toy", "multiclass", ("p", "q", "r"), vocabulary=vocabulary)
   batch = {"tokens": reference.TOKENS, "id": np.arange(2)}
@@ -34,8 +38,8 @@ def _started(source, tmp_path, *, vocabulary=13, adapted=False, **settings):
   return transferred(
     fresh["params"],
     weights["params"],
-    may_be_fresh=run.init_fresh,
-    may_be_unused=run.init_unused,
+    may_be_fresh=run.start.fresh,
+    may_be_unused=run.start.unused,
   )
 
 
@@ -80,6 +84,10 @@ def test_a_model_of_another_epsilon_is_refused(tmp_path):
 
 
 def test_a_folder_of_neither_kind_is_refused(tmp_path):
-  run = setup.Run(data=None, objective=multiclass, init_from=str(tmp_path))
+  run = setup.Run(
+    data=None,
+    objective=multiclass,
+    start=setup.Start(weights=str(tmp_path)),
+  )
   with pytest.raises(UserError, match="no finished checkpoint"):
     study._start_weights(tmp_path, run, {}, Info("toy", "none"))()
