@@ -31,8 +31,8 @@ def _started(source, tmp_path, *, vocabulary=13, adapted=False, **settings):
     objective=objective,
     start=setup.Start(weights=source),
   )
-  weights = study._start_weights(tmp_path, run, {}, Info("toy", "none"))()
   info = Info("toy", "multiclass", ("p", "q", "r"), vocabulary=vocabulary)
+  weights = study._start_weights(tmp_path, run, {}, info)()
   batch = {"tokens": reference.TOKENS, "id": np.arange(2)}
   fresh = jax.jit(objective(info).init)(jax.random.key(0), batch)
   return transferred(
