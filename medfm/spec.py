@@ -24,7 +24,7 @@ from ml_collections import config_dict
 
 from medfm.types import UserError
 
-CALL, BIND = "_call_", "_bind_"
+CALL, BIND, NOUN = "_call_", "_bind_", "_noun_"
 _ALLOWED = ("medfm.", "optax.")
 _SIMPLE = (bool, int, float, str)
 
@@ -101,6 +101,46 @@ def from_json(
       f"{source} was written by an earlier version of MedFM ({error}): train "
       "anew with another --workdir, or use the version that environment.json "
       "beside it names"
+    ) from None
+
+
+def plain(value: Any) -> Any:
+  """A frozen dataclass as JSON-able values that `noun` reads back."""
+  if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    kind = type(value)
+    fields = dataclasses.fields(value)
+    return {
+      NOUN: f"{kind.__module__}.{kind.__qualname__}",
+      **{each.name: plain(getattr(value, each.name)) for each in fields},
+    }
+  if isinstance(value, Mapping):
+    return {key: plain(item) for key, item in value.items()}
+  if isinstance(value, list | tuple):
+    return [plain(item) for item in value]
+  return value
+
+
+def noun(value: Any) -> Any:
+  """The dataclass that `plain` wrote down; lists come back as tuples.
+
+  Raises:
+    UserError: a name that is no dataclass of medfm, or other fields.
+  """
+  if isinstance(value, list):
+    return tuple(noun(item) for item in value)
+  if not isinstance(value, dict):
+    return value
+  fields = {key: noun(item) for key, item in value.items() if key != NOUN}
+  if NOUN not in value:
+    return fields
+  kind = resolve(str(value[NOUN]))
+  if not dataclasses.is_dataclass(kind):
+    raise UserError(f"{value[NOUN]!r} is not a description of data")
+  try:
+    return kind(**fields)
+  except TypeError:
+    raise UserError(
+      f"the fields of {value[NOUN]} are those of another version of MedFM"
     ) from None
 
 

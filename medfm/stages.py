@@ -160,12 +160,15 @@ def read_info(place: Path) -> Info:
     raise UserError(
       f"{path} is missing or damaged; is {place} the folder of a run?"
     ) from None
-  listed = {
-    name: tuple(value) if isinstance(value, list) else value
-    for name, value in content.items()
-  }
-  levels = {k: tuple(v) for k, v in content["categorical"].items()}
-  return Info(**{**listed, "categorical": levels})
+  if not isinstance(content, dict) or spec.NOUN not in content:
+    raise UserError(
+      f"{path} was written by an earlier version of MedFM; train again in a "
+      "new --workdir, or use the version in environment.json"
+    )
+  info = spec.noun(content)
+  if not isinstance(info, Info):
+    raise UserError(f"{path} is damaged: it describes no data")
+  return info
 
 
 def read_encode(place: Path) -> Callable[[str, Info], Split]:

@@ -1,6 +1,5 @@
 """A study from its first stage to its report; a single run is one stage."""
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -121,7 +120,7 @@ def _stage(place, results, name, job, found, weights, fitted) -> None:
   own, data = stages.folder(place, name), job.data
   inference = job.parts.inference
   run, split = job.run, job.split
-  workdir.write(own / "info.json", dataclasses.asdict(data.info))
+  workdir.write(own / "info.json", spec.plain(data.info))
   if data.encode is not None:
     settings = dict(spec.settings(data.encode))
     settings.pop("info")

@@ -110,52 +110,122 @@ class Split:
     )
 
 
+class Input(Protocol):
+  """What a model must know of one kind of input; JSON-able, frozen."""
+
+  @property
+  def arrays(self) -> tuple[str, ...]:
+    """Names of its arrays in a split."""
+    ...
+
+  def settings(self) -> dict[str, Any]:
+    """Keyword arguments that a model of this input is called with."""
+    ...
+
+
+class Target(Protocol):
+  """What is predicted, as its task describes it; JSON-able, frozen."""
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """Of classes, labels, numbers or tags; () where nothing is predicted."""
+    ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Info:
-  """What a model, an objective and a report must know of a dataset.
+  """What a model, a task and a report must know of a dataset.
 
   Everything here is JSON-able and, where it is fitted, fitted on the
   training split alone; it is saved with a run so that `predict` treats a new
   file exactly as training treated the old ones.
 
-  classes: class names (multiclass), label names (multilabel), target names
-    (regression) or the IOB2 tags (tokens), in the order of the label's values
-    or columns.
-  counts: training examples per class, positive per label or words per tag;
-    () otherwise.
-  numeric: names of `features` [B,F], in order.
-  numeric_mean, numeric_std: [F], of the training split's observed values.
-  categorical: column name -> levels, in the order of `categories` [B,M];
-    level i is stored as the integer i, anything else as -1 (missing).
-  target_mean, target_std: [T] for regression; () otherwise.
-  units: of the regression targets, one each; () otherwise.
-  vocabulary: the number of token ids of `tokens` [B,L]; 0 where there are none.
-  special: role (pad, cls, sep, mask, unk, bos, eos) -> token id; a role that
-    the tokenizer does not have is absent.
-  tokenizer: the hash of the tokenizer's file, "" where there is none.
-  prompts: what stands around a text whose label a causal model is asked for,
-    as lists of token ids: `shots` (what precedes it, one for each prompt),
-    `answers` (one for each class) and `content_free` (texts that say
-    nothing); and `names` of the prompts. {} where nothing is asked.
+  inputs: name -> description (`Table`, `Image`, `Tokens`), as its room in
+    `medfm.data` defines it. The arrays of a sole input stand in a split under
+    their own names, those of several under `<input>/<array>`.
+  target: what is predicted, as its task in `medfm.tasks` defines it.
   """
 
   name: str
-  task: Task
-  classes: tuple[str, ...] = ()
-  counts: tuple[int, ...] = ()
-  numeric: tuple[str, ...] = ()
-  numeric_mean: tuple[float, ...] = ()
-  numeric_std: tuple[float, ...] = ()
-  categorical: dict[str, tuple[str, ...]] = dataclasses.field(
-    default_factory=dict
-  )
-  target_mean: tuple[float, ...] = ()
-  target_std: tuple[float, ...] = ()
-  units: tuple[str, ...] = ()
-  vocabulary: int = 0
-  special: dict[str, int] = dataclasses.field(default_factory=dict)
-  tokenizer: str = ""
-  prompts: dict[str, Any] = dataclasses.field(default_factory=dict)
+  inputs: Mapping[str, Input]
+  target: Target
+
+  @property
+  def only(self) -> Input:
+    """The sole input."""
+    if len(self.inputs) != 1:
+      raise UserError(
+        f"{self.name} has the inputs {', '.join(self.inputs)}; this takes one"
+      )
+    return next(iter(self.inputs.values()))
+
+  # The names of before, until everything reads `inputs` and `target`.
+  def _of(self, name: str, default: Any) -> Any:
+    for each in self.inputs.values():
+      if hasattr(each, name):
+        return getattr(each, name)
+    return default
+
+  @property
+  def task(self) -> str:
+    return {
+      "Classes": "multiclass",
+      "Labels": "multilabel",
+      "Numbers": "regression",
+      "Tags": "tokens",
+    }.get(type(self.target).__name__, "none")
+
+  @property
+  def classes(self) -> tuple[str, ...]:
+    return self.target.names
+
+  @property
+  def counts(self) -> tuple[int, ...]:
+    return getattr(self.target, "counts", ())
+
+  @property
+  def target_mean(self) -> tuple[float, ...]:
+    return getattr(self.target, "mean", ())
+
+  @property
+  def target_std(self) -> tuple[float, ...]:
+    return getattr(self.target, "std", ())
+
+  @property
+  def units(self) -> tuple[str, ...]:
+    return getattr(self.target, "units", ())
+
+  @property
+  def numeric(self) -> tuple[str, ...]:
+    return self._of("numeric", ())
+
+  @property
+  def numeric_mean(self) -> tuple[float, ...]:
+    return self._of("mean", ())
+
+  @property
+  def numeric_std(self) -> tuple[float, ...]:
+    return self._of("std", ())
+
+  @property
+  def categorical(self) -> dict[str, tuple[str, ...]]:
+    return self._of("levels", {})
+
+  @property
+  def vocabulary(self) -> int:
+    return self._of("vocabulary", 0)
+
+  @property
+  def special(self) -> dict[str, int]:
+    return self._of("special", {})
+
+  @property
+  def tokenizer(self) -> str:
+    return self._of("tokenizer", "")
+
+  @property
+  def prompts(self) -> dict[str, Any]:
+    return self._of("prompts", {})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 
 from medfm import command
 from medfm.grid import experiment
-from medfm.types import Info
+from tests import infos
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from medfm.nn import forward
 from medfm.types import Objective
+from tests import infos
 """
 
 
@@ -83,7 +84,7 @@ def test_every_config_of_the_readme_exists_and_the_other_way_round():
 
 def test_the_model_and_the_objective_of_the_readme_learn(tmp_path):
   module = snippets(tmp_path)
-  info = Info(name="toy", task="regression", classes=("y",))
+  info = infos.info(name="toy", task="regression", classes=("y",))
   objective = module.absolute_error(info, model=module.Mean)
   batch = {
     "image": np.ones((4, 8, 8, 3), np.float32),

@@ -11,7 +11,8 @@ from medfm import optim, setup, train, tree
 from medfm.data import loader
 from medfm.models import tabular_transformer
 from medfm.objectives import classify
-from medfm.types import Dataset, Info, Split, UserError
+from medfm.types import Dataset, Split, UserError
+from tests import infos
 
 MODEL = functools.partial(
   tabular_transformer.TabularTransformer, width=16, depth=1, heads=4, hidden=8
@@ -33,7 +34,7 @@ def dataset():
   generator = np.random.default_rng(0)
   features = generator.standard_normal((ROWS, 5)).astype(np.float32)
   label = (features.sum(1) > 0).astype(np.int32)
-  info = Info(
+  info = infos.info(
     "toy",
     "multiclass",
     classes=("no", "yes"),

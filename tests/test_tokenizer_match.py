@@ -1,31 +1,31 @@
 """Weights start a run only where their tokens are the run's tokens."""
 
-import dataclasses
 import json
 
 import pytest
 
-from medfm import stages, study
-from medfm.types import Info, UserError
+from medfm import spec, stages, study
+from medfm.types import UserError
+from tests import infos
 
-INFO = Info("corpus", "none", vocabulary=9, tokenizer="a" * 64)
+INFO = infos.info("corpus", "none", vocabulary=9, tokenizer="a" * 64)
 
 
 @pytest.fixture
 def source(tmp_path):
-  text = json.dumps(dataclasses.asdict(INFO))
+  text = json.dumps(spec.plain(INFO))
   (tmp_path / "info.json").write_text(text)
   return tmp_path
 
 
 def test_another_tokenizer_is_refused(source):
-  other = dataclasses.replace(INFO, name="mine", tokenizer="b" * 64)
+  other = infos.info("mine", "none", vocabulary=9, tokenizer="b" * 64)
   with pytest.raises(UserError, match="aaaaaaaaaaaa, mine is cut by bbbb"):
     study._same_tokenizer(source, "pretrain", other)
 
 
 def test_the_same_tokenizer_and_none_at_all_are_accepted(source):
-  for info in (INFO, dataclasses.replace(INFO, tokenizer="")):
+  for info in (INFO, infos.info("corpus", "none", vocabulary=9)):
     assert study._same_tokenizer(source, "pretrain", info) is None
 
 

@@ -13,8 +13,12 @@ from benchmarks.peers import lines, resident
 from medfm import host, optim, setup
 from medfm import mesh as meshes
 from medfm.data import loader
+from medfm.data.images.input import Image
+from medfm.data.text.input import Tokens
 from medfm.models import bert, gpt, resnet, vit
 from medfm.objectives import classify, language
+from medfm.tasks.multiclass import Classes
+from medfm.tasks.pretext import Nothing
 from medfm.types import Info, Split
 
 DTYPE = "bfloat16"
@@ -58,11 +62,10 @@ def run(given, sizes: gpu_cases.Sizes, layers: dict[str, bool]) -> setup.Run:
 def info(sizes: gpu_cases.Sizes) -> Info:
   if sizes.image:
     classes = tuple(f"class{k}" for k in range(sizes.classes))
-    return Info(name="synthetic", task="multiclass", classes=classes)
+    return Info("synthetic", {"image": Image()}, Classes(classes))
   special = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
-  return Info(
-    name="synthetic", task="none", vocabulary=sizes.vocabulary, special=special
-  )
+  text = Tokens(sizes.vocabulary, special)
+  return Info("synthetic", {"text": text}, Nothing())
 
 
 def peak() -> int:

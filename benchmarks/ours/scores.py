@@ -4,6 +4,7 @@ import numpy as np
 
 from benchmarks.peers import arguments, lines
 from medfm.evals import scores
+from medfm.tasks.multiclass import Classes
 from medfm.types import Info
 
 REPLICATES = 1000
@@ -13,7 +14,7 @@ def main() -> None:
   given = arguments.parsed()
   data = np.load(f"{given.data}/predictions.npz")
   classes = tuple(f"class{k}" for k in range(data["probs"].shape[1]))
-  info = Info(name="benchmark", task="multiclass", classes=classes)
+  info = Info("benchmark", {}, Classes(classes))
   lines.say(1, given.steps, 0.0)
   for done in range(REPLICATES, given.steps + 1, REPLICATES):
     result = scores.scores(

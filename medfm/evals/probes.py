@@ -4,10 +4,12 @@ Numbers only: the features are the `embedding` that a model of any kind
 predicts for each split.
 """
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 
+from medfm.data.tables.input import Table
 from medfm.evals import baselines
 from medfm.types import Info, Split, UserError
 
@@ -61,16 +63,7 @@ def linear(
     raise UserError(f"a linear probe is not for the task {info.task!r}")
   width = _checked(train, embeddings, others).shape[1]
   columns = tuple(f"feature{i}" for i in range(width))
-  features = Info(
-    info.name,
-    info.task,
-    classes=info.classes,
-    counts=info.counts,
-    numeric=columns,
-    target_mean=info.target_mean,
-    target_std=info.target_std,
-    units=info.units,
-  )
+  features = dataclasses.replace(info, inputs={"embedding": Table(columns)})
   return baselines.predictions(
     name,
     _held(train, embeddings["train"]),

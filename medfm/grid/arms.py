@@ -21,6 +21,10 @@ from medfm.grid.records import Record
 from medfm.metrics import bootstrap
 from medfm.metrics.undefined import Undefined
 from medfm.report import wording
+from medfm.tasks.multiclass import Classes
+from medfm.tasks.multilabel import Labels
+from medfm.tasks.regression import Numbers
+from medfm.tasks.tags import Tags
 from medfm.types import Info
 
 _DRAWS = (1000, 10_000)
@@ -278,7 +282,14 @@ def _scores(root: Path, run: Record, metric: str) -> tuple[float, np.ndarray]:
     Undefined: it has none, or its predictions are lost.
   """
   data = run.result["data"]
-  info = Info(data["name"], data["task"], tuple(data["classes"]))
+  targets = {
+    "multiclass": Classes,
+    "multilabel": Labels,
+    "regression": Numbers,
+    "tokens": Tags,
+  }
+  target = targets[data["task"]](tuple(data["classes"]))
+  info = Info(data["name"], {}, target)
   rows = predictions.read(root / run.cell / "predictions.csv")
   held = predictions.held(rows, run.stage or "train", "test", info.classes)
   if held is None:

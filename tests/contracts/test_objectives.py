@@ -26,7 +26,8 @@ from medfm.objectives.lora import lora
 from medfm.objectives.masked_features import masked_features
 from medfm.objectives.prompted import prompted
 from medfm.objectives.regress import regression
-from medfm.types import Info, Objective
+from medfm.types import Objective
+from tests import infos
 from tests.objectives import toy
 
 _MLP = functools.partial(MLP, widths=(16,), dropout=0.1)
@@ -44,7 +45,7 @@ def _image():
     "weight": np.ones(8, "float32"),
     "id": np.arange(8, dtype="int32"),
   }
-  return Info("toy", "multiclass", ("p", "q")), batch
+  return infos.info("toy", "multiclass", ("p", "q")), batch
 
 
 # Factory, model, data, and whether examples are independent in training.

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from medfm.data import leakage
-from medfm.types import Dataset, Info, Split, UserError
+from medfm.types import Dataset, Split, UserError
+from tests import infos
 
 
 def _dataset(**splits) -> Dataset:
-  return Dataset(splits, Info("toy", "multiclass"), {})
+  return Dataset(splits, infos.info("toy", "multiclass"), {})
 
 
 def _images(n, seed=0, prefix="", **kwargs):

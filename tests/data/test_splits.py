@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from medfm.data import splits
-from medfm.types import Dataset, Info, Split, UserError
+from medfm.types import Dataset, Split, UserError
+from tests import infos
 
 
 def _cohort(n=600, patients=200, seed=0):
@@ -176,7 +177,7 @@ def test_the_hash_of_a_split_is_of_its_examples_in_any_order():
 def test_the_manifest_counts_examples_and_patients():
   split = _split(patients=90)
   found = splits.manifest(
-    Dataset({"train": split, "test": _split(5)}, Info("x", "none"), {})
+    Dataset({"train": split, "test": _split(5)}, infos.info("x", "none"), {})
   )
   assert found["train"]["n"] == 400
   assert found["train"]["patients"] == len(set(split.patients))

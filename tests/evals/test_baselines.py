@@ -9,15 +9,16 @@ from sklearn.linear_model import LinearRegression
 
 from medfm.evals import baselines, designs
 from medfm.evals.scores import scores
-from medfm.types import Info, Split, UserError
+from medfm.types import Split, UserError
+from tests import infos
 
-BINARY = Info("toy", "multiclass", ("no", "yes"), numeric=("a", "b", "c"))
+BINARY = infos.info("toy", "multiclass", ("no", "yes"), numeric=("a", "b", "c"))
 LABELS = dataclasses.replace(BINARY, task="multilabel", classes=("x", "y"))
 LINE = dataclasses.replace(BINARY, task="regression", classes=("t",))
 MIXED = dataclasses.replace(
   BINARY, numeric=(), categorical={"sex": ("F", "M"), "site": ("1", "2", "3")}
 )
-IMAGES = Info("toy", "multiclass", ("no", "yes"))
+IMAGES = infos.info("toy", "multiclass", ("no", "yes"))
 
 
 def _split(count=60, seed=0, **arrays):
@@ -289,7 +290,7 @@ def test_images_are_learnt_from(size):
 
 def test_logistic_regression_knows_the_wisconsin_tumours():
   data = load_breast_cancer()
-  info = Info(
+  info = infos.info(
     "wisconsin",
     "multiclass",
     ("benign", "malignant"),

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from medfm.evals import probes
-from medfm.types import Info, Split, UserError
+from medfm.types import Split, UserError
+from tests import infos
 
-_INFO = Info("toy", "multiclass", ("p", "q"), counts=(20, 20))
+_INFO = infos.info("toy", "multiclass", ("p", "q"), counts=(20, 20))
 
 
 def _split(label):
@@ -47,7 +48,7 @@ def test_the_nearest_vote_is_the_weighted_share_of_the_neighbours():
 
 
 def test_missing_labels_have_no_vote():
-  info = Info("toy", "multilabel", ("a", "b"))
+  info = infos.info("toy", "multilabel", ("a", "b"))
   label = np.array([[1, np.nan], [np.nan, np.nan]], "float32")
   embeddings = {"train": np.eye(2), "test": np.ones((1, 2))}
   others = {"test": _split(np.zeros((1, 2), "float32"))}

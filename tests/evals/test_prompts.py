@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from medfm.evals import prompts, scores
-from medfm.types import Info
+from tests import infos
 
-INFO = Info(
+INFO = infos.info(
   "toy", "multiclass", classes=("p", "q", "r"), prompts={"names": ["a", "b"]}
 )
 SETTINGS = {"replicates": 20, "seed": 0}
@@ -65,7 +65,7 @@ def test_the_difference_is_what_calibration_adds(made):
 
 def test_a_single_prompt_has_no_spread_and_no_calibration_no_difference(made):
   label, outputs = made
-  info = Info(
+  info = infos.info(
     "toy", "multiclass", INFO.classes, prompts={"names": ["no shots"]}
   )
   one = {prompts.PLAIN: outputs[prompts.PLAIN][:, :1]}

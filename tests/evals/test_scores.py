@@ -9,13 +9,16 @@ from sklearn import metrics as reference
 from medfm.evals.paired import difference
 from medfm.evals.scores import scores
 from medfm.evals.thresholds import thresholds
-from medfm.types import Info, UserError
+from medfm.types import UserError
+from tests import infos
 
-BINARY = Info("toy", "multiclass", ("benign", "malignant"))
-THREE = Info("toy", "multiclass", ("a", "b", "c"))
-LABELS = Info("toy", "multilabel", ("x", "y"))
-ONE_TARGET = Info("toy", "regression", ("age",), units=("years",))
-TARGETS = Info("toy", "regression", ("age", "height"), units=("years", "cm"))
+BINARY = infos.info("toy", "multiclass", ("benign", "malignant"))
+THREE = infos.info("toy", "multiclass", ("a", "b", "c"))
+LABELS = infos.info("toy", "multilabel", ("x", "y"))
+ONE_TARGET = infos.info("toy", "regression", ("age",), units=("years",))
+TARGETS = infos.info(
+  "toy", "regression", ("age", "height"), units=("years", "cm")
+)
 
 
 def _binary(count=80, seed=0):
@@ -286,7 +289,7 @@ def test_confusion_has_labels_in_rows():
 
 
 def test_task_without_labels_is_a_user_error():
-  info = Info("toy", "none")
+  info = infos.info("toy", "none")
   with pytest.raises(UserError, match="no labels to score"):
     scores(info, np.zeros((3, 0)), {"probs": np.zeros((3, 0))})
 

@@ -9,10 +9,11 @@ import pytest
 from medfm import predictions
 from medfm.data.text import sequences, tokenizers
 from medfm.evals import baselines, paired, scores, words
-from medfm.types import Folders, Info, Split
+from medfm.types import Folders, Split
+from tests import infos
 
 CLASSES = ("O", "B-Drug", "I-Drug")
-INFO = Info("toy", "tokens", CLASSES, vocabulary=300)
+INFO = infos.info("toy", "tokens", CLASSES, vocabulary=300)
 GOOD = [
   ["took", "aspirin", "plus", "today"],
   ["warfarin", "now"],
@@ -64,7 +65,7 @@ def test_probabilities_give_the_likeliest_tag(split):
 
 
 def test_windows_of_a_text_are_scored_by_their_mean():
-  info = Info("toy", "multiclass", ("a", "b"))
+  info = infos.info("toy", "multiclass", ("a", "b"))
   split = Split(
     {"document": np.array([0, 1, 1]), "label": np.array([0, 1, 1])},
     np.array(["x", "y", "y#2"]),
@@ -76,7 +77,7 @@ def test_windows_of_a_text_are_scored_by_their_mean():
 
 
 def test_rows_that_are_no_windows_stay_as_they_are():
-  info = Info("toy", "regression", ("a",))
+  info = infos.info("toy", "regression", ("a",))
   split = Split({"features": np.zeros((2, 1))}, np.array(["x", "y"]))
   assert words.whole(info, split) is split
   value = {"value": np.ones((2, 1))}
@@ -107,7 +108,7 @@ def test_a_missed_entity_lowers_recall_alone(split):
 
 
 def test_types_have_a_mean():
-  info = Info("toy", "tokens", ("O", "B-A", "I-A", "B-B", "I-B"))
+  info = infos.info("toy", "tokens", ("O", "B-A", "I-A", "B-B", "I-B"))
   label = np.array([[1, 3], [1, 0]])
   found = scores.scores(
     info, label, {"tags": np.array([[1, 0], [1, 0]])}, replicates=0
@@ -150,7 +151,7 @@ def test_perplexity_is_there_for_language_alone():
 
 
 def test_relations_have_a_micro_f1_of_the_positive_classes():
-  info = Info("toy", "multiclass", ("none", "x", "y"))
+  info = infos.info("toy", "multiclass", ("none", "x", "y"))
   probs = np.eye(3)[[0, 1, 2, 1, 0]]
   label = np.array([0, 1, 1, 0, 2])
   found = scores.scores(info, label, {"probs": probs}, replicates=20)
@@ -191,7 +192,7 @@ def topics(tokenizer):
 
 
 def test_counted_words_tell_topics_apart(topics):
-  info = Info("toy", "multiclass", ("a", "b"), vocabulary=300)
+  info = infos.info("toy", "multiclass", ("a", "b"), vocabulary=300)
   name = "tfidf_logistic_regression"
   probs = baselines.predictions(name, topics, {"t": topics}, info, 0)["t"]
   said = words.outputs(info, topics, probs)["probs"]
@@ -200,7 +201,7 @@ def test_counted_words_tell_topics_apart(topics):
 
 
 def test_counted_words_give_several_labels(topics):
-  info = Info("toy", "multilabel", ("a", "b"), vocabulary=300)
+  info = infos.info("toy", "multilabel", ("a", "b"), vocabulary=300)
   label = np.stack([topics.arrays["label"], np.zeros(len(topics))], 1)
   own = Split({**topics.arrays, "label": label}, topics.ids, topics.patients)
   name = "tfidf_logistic_regression"
@@ -211,7 +212,7 @@ def test_counted_words_give_several_labels(topics):
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 def test_texts_have_baselines_of_their_own(task):
-  info = Info("t", task, ("a", "b"), vocabulary=9)
+  info = infos.info("t", task, ("a", "b"), vocabulary=9)
   expected = ("majority", "tfidf_logistic_regression")
   assert baselines.defaults(info) == expected
 

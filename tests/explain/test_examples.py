@@ -14,7 +14,8 @@ from medfm.explain import examples
 from medfm.models.rnn import RNN
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec
-from medfm.types import Folders, Info, Split
+from medfm.types import Folders, Split
+from tests import infos
 
 PLANTED = "the secret of Mrs. Quillfeather <script>alert(1)</script>"
 _RNN = functools.partial(RNN, width=8, pooling="mean", dropout=0.0)
@@ -62,7 +63,7 @@ def test_a_text_is_shown_with_its_tokens_and_both_classes(tokenizer):
   text = ["took aspirin plus warfarin", "again and again", "took " * 150]
   names = np.array(["a", "b", "c"])
   rows = sequences.texts(tokenizer, text, None, names, length=160)
-  info = Info(
+  info = infos.info(
     "toy", "multiclass", ("x", "y"), (1, 1),
     vocabulary=tokenizer.vocabulary, special=tokenizer.special,
   )  # fmt: skip
@@ -97,7 +98,7 @@ def test_a_word_of_a_later_window_is_found_and_marked(tokenizer):
   assert len(rows.source) > 1
   arrays = {**rows.arrays, "document": rows.source.astype(np.int32)}
   split = Split(arrays, sequences.numbered(names, rows.source))
-  info = Info(
+  info = infos.info(
     "toy", "tokens", ("O", "B-x", "I-x"),
     vocabulary=tokenizer.vocabulary, special=tokenizer.special,
   )  # fmt: skip
@@ -120,7 +121,7 @@ def test_a_word_of_a_later_window_is_found_and_marked(tokenizer):
 
 
 def test_a_set_of_labels_is_right_as_a_whole():
-  info = Info("toy", "multilabel", ("p", "q", "r"), vocabulary=9)
+  info = infos.info("toy", "multilabel", ("p", "q", "r"), vocabulary=9)
   label = [[1, 0, 0], [1, 1, 0], [0, 0, 0], [np.nan, 0, 1], [0, 0, 0]]
   probs = [
     [0.9, 0.2, 0.1],  # Right.
@@ -148,7 +149,7 @@ def test_a_text_of_several_labels_is_shown_with_its_mistakes(tokenizer):
   names = np.array(["a", "b", "c"])
   rows = sequences.texts(tokenizer, text, None, names, length=160)
   classes = ("x", "y", "z", "v")
-  info = Info(
+  info = infos.info(
     "toy", "multilabel", classes, (1,) * 4,
     vocabulary=tokenizer.vocabulary, special=tokenizer.special,
   )  # fmt: skip

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from medfm.nn import inputs
-from medfm.types import Info, UserError
+from medfm.types import UserError
+from tests import infos
 
-INFO = Info(
+INFO = infos.info(
   "toy",
   "none",
   numeric=("a", "b"),

@@ -10,6 +10,7 @@ from medfm.models.linear import Linear
 from medfm.models.resnet import ResNet
 from medfm.objectives.classify import multiclass, multilabel
 from medfm.types import UserError
+from tests import infos
 from tests.objectives import toy
 
 
@@ -99,5 +100,5 @@ def test_balanced_weights_need_counts():
 
 
 def test_levels_go_only_to_models_of_categorical_data():
-  info = toy.Info("toy", "multiclass", ("p", "q"))
+  info = infos.info("toy", "multiclass", ("p", "q"))
   multiclass(info, model=functools.partial(ResNet, depth=10))

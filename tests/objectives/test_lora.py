@@ -12,8 +12,9 @@ from medfm.models.bert import Bert
 from medfm.models.resnet import ResNet
 from medfm.objectives.classify import multiclass
 from medfm.objectives.lora import LR_RULES, SCOPE, lora, merged, trained
-from medfm.types import Info, UserError
+from medfm.types import UserError
 from medfm.weights import adapters
+from tests import infos
 from tests.objectives import toy
 
 _BERT = functools.partial(Bert, width=8, heads=2, depth=2, dropout=0.0)
@@ -115,7 +116,7 @@ def test_a_target_that_matches_nothing_is_refused():
 
 
 def test_convolutions_of_an_image_model_are_adapted():
-  info = Info("toy", "multiclass", ("p", "q"))
+  info = infos.info("toy", "multiclass", ("p", "q"))
   model = functools.partial(ResNet, depth=10, width=4)
   objective = lora(
     info,

@@ -1,6 +1,5 @@
 """Asking a causal model equals reading every prompt and answer by itself."""
 
-import dataclasses
 import functools
 
 import jax
@@ -133,7 +132,7 @@ def test_data_without_prompts_are_refused():
 def test_calibration_without_content_free_texts_is_refused():
   info, _ = toy.prompted()
   none = {**toy.PROMPTS, "content_free": []}
-  info = dataclasses.replace(info, prompts=none)
+  info = toy.asked(info, none)
   with pytest.raises(UserError, match=r"needs data\.content_free"):
     prompted(info, model=_GPT)
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from medfm.types import Info
+from tests import infos
 
 ROWS = 8
 
@@ -31,7 +31,7 @@ def info(task, **more):
     "numeric_std": (1.0, 5.0, 0.1),
     "categorical": {"d": ("x", "y", "z"), "e": ("x", "y", "z")},
   }
-  return Info("toy", task, **settings, **more)
+  return infos.info("toy", task, **settings, **more)
 
 
 def multiclass():
@@ -100,7 +100,7 @@ def text():
 
 
 def text_info(task, **more):
-  return Info("toy", task, vocabulary=VOCABULARY, special=SPECIAL, **more)
+  return infos.info("toy", task, vocabulary=VOCABULARY, special=SPECIAL, **more)
 
 
 def text_pairs():
@@ -137,4 +137,10 @@ PROMPTS = {
 
 def prompted():
   info, batch = text_classes()
-  return dataclasses.replace(info, prompts=PROMPTS), batch
+  return asked(info, PROMPTS), batch
+
+
+def asked(info, prompts):
+  """The description with these prompts."""
+  text = dataclasses.replace(info.only, prompts=prompts)
+  return dataclasses.replace(info, inputs={"text": text})

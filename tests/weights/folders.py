@@ -15,8 +15,9 @@ from medfm.models.gpt import GPT
 from medfm.models.resnet import ResNet
 from medfm.models.vit import ViT
 from medfm.nn import forward
-from medfm.types import Folders, Info
+from medfm.types import Folders
 from medfm.weights import images, public, tokenizer_files
+from tests import infos
 
 WORDS = {
   "pneumonia": ("consolidation", "fever", "cough", "infiltrate"),
@@ -88,12 +89,14 @@ def tokenizer(kind: str, cache: pathlib.Path) -> tokenizers.Tokenizer:
 def public_folder(kind: str, folder: pathlib.Path) -> pathlib.Path:
   """Random weights of a kind, as others publish them: no head, a tokenizer."""
   folder.mkdir(parents=True)
-  settings, info = {}, Info(kind, "none")
+  settings, info = {}, infos.info(kind, "none")
   batch = {"image": np.zeros((1, 32, 32, 3), np.float32), "id": np.arange(1)}
   if kind in ("bert", "gpt"):
     own = tokenizer(kind, folder.parent / "cache")
     settings = {"vocabulary": own.vocabulary}
-    info = Info(kind, "none", vocabulary=own.vocabulary, special=own.special)
+    info = infos.info(
+      kind, "none", vocabulary=own.vocabulary, special=own.special
+    )
     batch = {"tokens": np.zeros((1, 8), np.int32), "id": np.arange(1)}
   net: nn.Module = MODELS[kind](outputs=0, **settings)
   variables = jax.jit(functools.partial(forward.init, net))(

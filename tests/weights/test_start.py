@@ -10,9 +10,10 @@ from medfm import setup, study, tree
 from medfm.models.bert import Bert
 from medfm.objectives.classify import multiclass
 from medfm.objectives.lora import lora
-from medfm.types import Info, UserError
+from medfm.types import UserError
 from medfm.weights import public
 from medfm.weights.transfer import transferred
+from tests import infos
 from tests.weights import reference
 
 _CLASSES = str(reference.GOLDEN / "bert_classes")
@@ -31,7 +32,7 @@ def _started(source, tmp_path, *, vocabulary=13, adapted=False, **settings):
     objective=objective,
     start=setup.Start(weights=source),
   )
-  info = Info("toy", "multiclass", ("p", "q", "r"), vocabulary=vocabulary)
+  info = infos.info("toy", "multiclass", ("p", "q", "r"), vocabulary=vocabulary)
   weights = study._start_weights(tmp_path, run, {}, info)()
   batch = {"tokens": reference.TOKENS, "id": np.arange(2)}
   fresh = jax.jit(objective(info).init)(jax.random.key(0), batch)
@@ -90,4 +91,4 @@ def test_a_folder_of_neither_kind_is_refused(tmp_path):
     start=setup.Start(weights=str(tmp_path)),
   )
   with pytest.raises(UserError, match="no finished checkpoint"):
-    study._start_weights(tmp_path, run, {}, Info("toy", "none"))()
+    study._start_weights(tmp_path, run, {}, infos.info("toy", "none"))()

@@ -31,8 +31,10 @@ from medfm.data.datasets import (
 )
 from medfm.data.text import own as own_text
 from medfm.data.text import packing, sequences, text_tables, texts, tokenizers
+from medfm.data.text.input import Tokens
 from medfm.data.text.packing import Piece
 from medfm.data.text.tokenizers import Tokenizer
+from medfm.tasks.pretext import Nothing
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 SETS = (
@@ -111,10 +113,8 @@ def corpus(
   )
   info = Info(
     name="corpus",
-    task="none",
-    vocabulary=token.vocabulary,
-    special=token.special,
-    tokenizer=token.sha256,
+    inputs={"text": Tokens(token.vocabulary, token.special, token.sha256)},
+    target=Nothing(),
   )
   return Dataset(
     splits=found,

@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 
 from medfm.data import files, records
 from medfm.data.images import files as image_files
+from medfm.data.images import input as image_input
 from medfm.spec import nearest
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
@@ -380,9 +381,8 @@ def medmnist(
   splits = {split: prepared.splits[split] for split in _KEYS.values()}
   info = Info(
     name=name,
-    task=member.task,
-    classes=member.classes,
-    counts=image_files.counts(splits["train"], member.task, member.classes),
+    inputs={"image": image_input.of(splits["train"])},
+    target=image_files.target(splits["train"], member.task, member.classes),
   )
   card = {
     "source": files.origin(path, url=url, md5=md5),

@@ -21,6 +21,8 @@ import tensorflow_datasets as tfds
 from medfm.data import files, records, splits
 from medfm.data.images import decode
 from medfm.data.images import files as image_files
+from medfm.data.images import input as image_input
+from medfm.tasks.multiclass import Classes
 from medfm.types import Dataset, Folders, Info, UserError
 
 CLASSES = ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
@@ -143,9 +145,10 @@ def mednist(
   label = prepared.splits["train"].arrays["label"]
   info = Info(
     name="mednist",
-    task="multiclass",
-    classes=CLASSES,
-    counts=tuple(np.bincount(label, minlength=len(CLASSES)).tolist()),
+    inputs={"image": image_input.of(prepared.splits["train"])},
+    target=Classes(
+      CLASSES, tuple(np.bincount(label, minlength=len(CLASSES)).tolist())
+    ),
   )
   total = sum(map(len, prepared.splits.values()))
   card = {

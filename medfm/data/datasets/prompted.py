@@ -15,8 +15,10 @@ import numpy as np
 
 from medfm.data.datasets import pubmedqa
 from medfm.data.text import prompts, sequences, text_tables, texts, tokenizers
+from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer
+from medfm.tasks.multiclass import Classes
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 CONTENT_FREE = ("N/A", "[MASK]", "")
@@ -82,13 +84,12 @@ def prompted(
   texts.same_arrays(parts)
   info = Info(
     name=name,
-    task="multiclass",
-    classes=own.classes,
-    counts=tuple(np.bincount(label, minlength=len(said)).tolist()),
-    vocabulary=token.vocabulary,
-    special=token.special,
-    tokenizer=token.sha256,
-    prompts=found,
+    inputs={
+      "text": Tokens(token.vocabulary, token.special, token.sha256, found)
+    },
+    target=Classes(
+      own.classes, tuple(np.bincount(label, minlength=len(said)).tolist())
+    ),
   )
   content = json.dumps([own.fingerprint, token.sha256, settings, found])
   return Dataset(

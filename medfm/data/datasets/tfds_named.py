@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from medfm.data import decoded, disk, files, splits
+from medfm.data.images import input as image_input
+from medfm.tasks.multiclass import Classes
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 _SPLITS = {
@@ -64,9 +66,8 @@ def named(
     splits=found,
     info=Info(
       name=name,
-      task="multiclass",
-      classes=classes,
-      counts=tuple(int(count) for count in counts),
+      inputs={"image": image_input.of(found["train"])},
+      target=Classes(classes, tuple(int(count) for count in counts)),
     ),
     card={
       "source": f"TensorFlow Datasets: {builder.info.full_name}",

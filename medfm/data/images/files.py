@@ -10,7 +10,9 @@ import numpy as np
 from medfm.data.images import decode
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
-from medfm.types import Info, Split, UserError
+from medfm.tasks import multiclass, multilabel, regression
+from medfm.tasks.pretext import Nothing
+from medfm.types import Info, Split, Target, UserError
 
 COLUMNS = ("image", "image_path", "path", "file", "filename", "file_name")
 """Names under which a table's image column is found when none is given."""
@@ -158,16 +160,17 @@ def encoded(
   )
 
 
-def counts(
-  split: Split, task: str, classes: tuple[str, ...]
-) -> tuple[int, ...]:
-  """Examples per class, or positives per label; () for other tasks."""
+def target(split: Split, task: str, classes: tuple[str, ...]) -> Target:
+  """What the labels of a training split are."""
   label = split.arrays.get("label")
-  if label is None or task not in ("multiclass", "multilabel"):
-    return ()
-  if task == "multilabel":
-    return tuple(np.nansum(label, axis=0).astype(int).tolist())
-  return tuple(np.bincount(label, minlength=len(classes)).tolist())
+  if label is None or task == "none":
+    return Nothing()
+  kinds = {
+    "multiclass": multiclass,
+    "multilabel": multilabel,
+    "regression": regression,
+  }
+  return kinds[task].fitted(classes, label)
 
 
 def _as_trained(image: np.ndarray, dtype: Any, name: str) -> np.ndarray:

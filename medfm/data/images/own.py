@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 from medfm.data import files, records
 from medfm.data.images import decode, lists
 from medfm.data.images import files as image_files
+from medfm.data.images import input as image_input
 from medfm.data.images.lists import Item, Listing
 from medfm.types import Dataset, Folders, Info, UserError
 
@@ -286,20 +287,10 @@ def _described(
   name: str, task: str, listing: Listing, prepared: records.Prepared
 ) -> Info:
   train = prepared.splits["train"]
-  moments = {}
-  if task == "regression":
-    label = np.asarray(train.arrays["label"], np.float64)
-    moments = {
-      "target_mean": tuple(label.mean(axis=0).tolist()),
-      "target_std": tuple(label.std(axis=0).tolist()),
-      "units": ("",) * label.shape[1],
-    }
   return Info(
     name=name,
-    task=task,
-    classes=listing.classes,
-    counts=image_files.counts(train, task, listing.classes),
-    **moments,
+    inputs={"image": image_input.of(train)},
+    target=image_files.target(train, task, listing.classes),
   )
 
 

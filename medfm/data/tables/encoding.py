@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from medfm.data.tables import table as tables
+from medfm.data.tables.input import Table as Described
 from medfm.data.tables.table import Table
 from medfm.spec import nearest
 from medfm.types import Info, Split, UserError
@@ -110,8 +111,8 @@ def parsed(
   )
 
 
-def fit(columns: Columns) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-  """The feature fields of `Info` from the training rows, and card changes.
+def fit(columns: Columns) -> tuple[Described, list[dict[str, Any]]]:
+  """The description of the training rows, and changes for the card.
 
   Means and (population) standard deviations are over observed values. A
   constant column has std 1, one without any observed value mean 0, std 1.
@@ -129,18 +130,15 @@ def fit(columns: Columns) -> tuple[dict[str, Any], list[dict[str, Any]]]:
   for index, (name, levels) in enumerate(columns.levels.items()):
     codes = np.unique(columns.categories[:, index])
     categorical[name] = tuple(levels[code] for code in codes if code >= 0)
-  fields = {
-    "numeric": columns.numeric,
-    "numeric_mean": tuple(mean.tolist()),
-    "numeric_std": tuple(std.tolist()),
-    "categorical": categorical,
-  }
+  described = Described(
+    columns.numeric, tuple(mean.tolist()), tuple(std.tolist()), categorical
+  )
   names = [columns.numeric[i] for i in np.flatnonzero(constant)]
   names += [name for name, levels in categorical.items() if len(levels) < 2]
   if not names:
-    return fields, []
+    return described, []
   what = "kept columns that are constant in training: " + ", ".join(names)
-  return fields, [{"what": what, "count": len(names)}]
+  return described, [{"what": what, "count": len(names)}]
 
 
 def arrays(columns: Columns, info: Info) -> dict[str, np.ndarray]:

@@ -16,7 +16,8 @@ import tensorflow_datasets as tfds
 from medfm.data import records, splits
 from medfm.data.tables import encoding
 from medfm.data.tables.encoding import Columns
-from medfm.types import Dataset, Info, Split, Task, UserError
+from medfm.tasks import multiclass, multilabel, regression
+from medfm.types import Dataset, Info, Split, Target, Task
 
 WHOLE = splits.WHOLE
 
@@ -130,16 +131,13 @@ def dataset(
     )
     for part, split in parts.items()
   }
-  fields, constant = encoding.fit(columns["train"])
+  described, constant = encoding.fit(columns["train"])
   label = parts["train"].arrays["label"]
   classes = tuple(schema["classes"])
   info = Info(
     name=name,
-    task=task,
-    classes=classes,
-    units=units,
-    **fields,
-    **_of_label(label, task, classes),
+    inputs={"table": described},
+    target=_target(label, task, classes, units),
   )
   arrays = {part: encoding.arrays(own, info) for part, own in columns.items()}
   return Dataset(
@@ -165,31 +163,21 @@ def _schema(changes: list[dict]) -> tuple[dict[str, Any], list[dict]]:
   return schema, [entry for entry in changes if "schema" not in entry]
 
 
-def _of_label(
-  label: np.ndarray, task: Task, classes: tuple[str, ...]
-) -> dict[str, Any]:
-  """The label's fields of `Info`, of the training rows.
+def _target(
+  label: np.ndarray, task: Task, classes: tuple[str, ...], units: tuple
+) -> Target:
+  """What the labels of the training rows are.
 
   Raises:
     UserError: a class without a training example.
   """
   if task == "regression":
-    values = label.astype(np.float64)
-    std = values.std(0)
-    return {
-      "target_mean": tuple(values.mean(0).tolist()),
-      "target_std": tuple(np.where(std > 0, std, 1).tolist()),
-    }
+    return regression.fitted(classes, label, units)
   if task == "multilabel":
-    return {"counts": tuple((label == 1).sum(0).tolist())}
-  counts = np.bincount(label, minlength=len(classes)).tolist()
-  for name, count in zip(classes, counts, strict=True):
-    if not count:
-      raise UserError(
-        f"no training example has the class {name!r}: merge it with another, "
-        f"drop it, or give more data"
-      )
-  return {"counts": tuple(counts)}
+    return multilabel.fitted(classes, label)
+  target = multiclass.fitted(classes, label)
+  multiclass.require_every(target)
+  return target
 
 
 def _unseen(

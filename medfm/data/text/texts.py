@@ -18,9 +18,12 @@ import tensorflow_datasets as tfds
 
 from medfm.data import files, records, splits
 from medfm.data.text import packing, sequences, text_tables
+from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer
-from medfm.types import Dataset, Folders, Info, Split, Task, UserError
+from medfm.tasks import multiclass, multilabel, regression, tags
+from medfm.tasks.pretext import Nothing
+from medfm.types import Dataset, Folders, Info, Split, Target, Task, UserError
 
 STRINGS = ("text", "pair", "words", "tags")
 SEPARATOR = "\t"
@@ -173,16 +176,10 @@ def dataset(
     )
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
   same_arrays(parts)
-  counts = _counts(parts["train"], task, own.classes)
   info = Info(
     name=name,
-    task=task,
-    classes=own.classes,
-    counts=counts,
-    **_moments(own.splits["train"], task),
-    vocabulary=token.vocabulary,
-    special=token.special,
-    tokenizer=token.sha256,
+    inputs={"text": Tokens(token.vocabulary, token.special, token.sha256)},
+    target=_target(parts["train"], task, own.classes),
   )
   content = json.dumps([own.fingerprint, token.sha256, settings])
   return Dataset(
@@ -411,32 +408,19 @@ def same_arrays(parts: dict[str, Split]) -> None:
       parts[name] = dataclasses.replace(split, arrays=arrays)
 
 
-def _moments(split: Split, task: Task) -> dict[str, tuple]:
-  """Of a regression's targets, over the training texts."""
-  if task != "regression":
-    return {}
-  label = np.asarray(split.arrays["label"], np.float64)
-  return {
-    "target_mean": tuple(label.mean(0).tolist()),
-    "target_std": tuple(label.std(0).tolist()),
-    "units": ("",) * label.shape[1],
-  }
-
-
-def _counts(split: Split, task: Task, classes: tuple[str, ...]):
-  """Training texts per class, positives per label, words per tag."""
-  if "label" not in split.arrays or task == "regression":
-    return ()
+def _target(split: Split, task: Task, classes: tuple[str, ...]) -> Target:
+  """Of the training split: texts per class or label, words per tag."""
+  if "label" not in split.arrays:
+    return Nothing()
   label = np.asarray(split.arrays["label"])
-  if "document" in split.arrays and task != "tokens":
+  if task == "tokens":
+    return tags.fitted(classes, label)
+  if "document" in split.arrays:
     label = label[np.unique(split.arrays["document"], return_index=True)[1]]
-  if task == "multilabel":
-    return tuple((label == 1).sum(0).tolist())
-  counts = np.bincount(label[label >= 0], minlength=len(classes)).tolist()
-  for name, count in zip(classes, counts, strict=True):
-    if not count and task == "multiclass":
-      raise UserError(
-        f"no training text has the class {name!r}: merge it with another, "
-        "drop it, or give more data"
-      )
-  return tuple(counts)
+  if task == "multiclass":
+    target = multiclass.fitted(classes, label)
+    multiclass.require_every(target)
+    return target
+  return {"multilabel": multilabel, "regression": regression}[task].fitted(
+    classes, label
+  )

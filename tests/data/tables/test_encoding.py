@@ -6,8 +6,11 @@ import json
 import numpy as np
 import pytest
 
+from medfm import spec
 from medfm.data.tables import encoding
 from medfm.data.tables import table as tables
+from medfm.tasks.multiclass import Classes
+from medfm.tasks.pretext import Nothing
 from medfm.types import Info, UserError
 
 TEXT = "age,sex,note\n40,f,a\n60,m,\n,f,c\n90,d,d\n"
@@ -28,8 +31,8 @@ def info(columns):
   train = dataclasses.replace(
     columns, features=columns.features[:3], categories=columns.categories[:3]
   )
-  fields, _ = encoding.fit(train)
-  return Info("toy", "multiclass", ("no", "yes"), **fields)
+  table, _ = encoding.fit(train)
+  return Info("toy", {"table": table}, Classes(("no", "yes")))
 
 
 def test_mean_and_std_are_those_of_observed_training_values(info):
@@ -55,7 +58,7 @@ def test_a_new_file_is_encoded_like_the_old_one(tmp_path, columns, info):
 
 
 def test_info_read_back_from_json_encodes_the_same(tmp_path, columns, info):
-  back = Info(**json.loads(json.dumps(dataclasses.asdict(info))))
+  back = spec.noun(json.loads(json.dumps(spec.plain(info))))
   split = encoding.encoded(str(tmp_path / "cohort.csv"), back)
   np.testing.assert_array_equal(
     split.arrays["categories"], encoding.arrays(columns, info)["categories"]
@@ -65,19 +68,18 @@ def test_info_read_back_from_json_encodes_the_same(tmp_path, columns, info):
 def test_a_constant_column_has_std_one_and_is_a_change(tmp_path):
   table = read(tmp_path, "a,b,c\n0.1,x,\n0.1,x,\n0.1,x,\n")
   columns = encoding.parsed(table, ("a", "c"), ("b",))
-  fields, changes = encoding.fit(columns)
-  assert fields["numeric_std"] == (1.0, 1.0)
-  assert fields["numeric_mean"][1] == 0
+  table, changes = encoding.fit(columns)
+  assert table.std == (1.0, 1.0)
+  assert table.mean[1] == 0
   assert changes[0]["count"] == 3
   assert changes[0]["what"].endswith("a, c, b")
 
 
 def test_absent_kinds_leave_no_array(tmp_path):
   columns = encoding.parsed(read(tmp_path, "a\n1\n2\n"), ("a",), ())
-  fields, _ = encoding.fit(columns)
-  assert list(encoding.arrays(columns, Info("toy", "none", **fields))) == [
-    "features"
-  ]
+  table, _ = encoding.fit(columns)
+  info = Info("toy", {"table": table}, Nothing())
+  assert list(encoding.arrays(columns, info)) == ["features"]
 
 
 def test_unseen_levels_and_extra_columns_are_logged(tmp_path, info, caplog):

@@ -1,15 +1,15 @@
 """A user's own CSV: what is made of it, and each mistake with its message."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 
+from medfm import spec
 from medfm.data import splits
 from medfm.data.tables import encoding, own
 from medfm.spec import bind, build, from_json, to_json
-from medfm.types import Folders, Info, UserError
+from medfm.types import Folders, UserError
 
 
 def text(rows=30, header="pid,age,sex,dose,outcome,note"):
@@ -208,7 +208,7 @@ def test_a_new_file_is_encoded_like_training(table, tmp_path):
 
 
 def test_a_saved_info_encodes_a_file_without_label_and_patient(table, tmp_path):
-  info = Info(**json.loads(json.dumps(dataclasses.asdict(table().info))))
+  info = spec.noun(json.loads(json.dumps(spec.plain(table().info))))
   (tmp_path / "new.csv").write_text("note,sex,dose,age,pid\nn0,f,?,40,p1\n")
   split = encoding.encoded(str(tmp_path / "new.csv"), info)
   assert split.ids.tolist() == ["new.csv:2"]

@@ -1,0 +1,1 @@
+"""What is predicted: one folder a task, with its numbers, figures and words."""
