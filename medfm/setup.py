@@ -117,6 +117,8 @@ class Run:
   label_fraction: the share of the training patients that is used, drawn by
     class; smaller shares are subsets of larger ones.
   transforms: host augmentations, applied in turn to each training example.
+  augment: (batch, info, keys [B]) -> batch, on the device within the step, in
+    training alone; an example's key is of the seed, its visit and itself.
   order: in which the training examples are visited (`data.orders`).
   gradients: the gradient of a batch's summed loss (`step.Gradients`).
   accumulate: micro-batches per step; refused with batch normalisation, the
@@ -133,6 +135,7 @@ class Run:
   seed: int = 0
   label_fraction: float = 1.0
   transforms: tuple = ()
+  augment: Callable | None = None
   order: Callable = orders.uniform
   gradients: Callable = steps_.gradients
   accumulate: int = 1
@@ -289,6 +292,7 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     optimizer,
     seed=run.seed,
     gradients=run.gradients,
+    augment=_augment(run, info),
     accumulate=run.accumulate,
     ema_decay=run.ema_decay,
   )
@@ -307,6 +311,13 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
       onednn=run.devices.onednn,
     ),
   )
+
+
+def _augment(run: Run, info: Info) -> Callable | None:
+  augment = run.augment
+  if augment is None:
+    return None
+  return lambda batch, keys: augment(batch, info, keys)
 
 
 def _refuse_cuts(run: Run) -> None:

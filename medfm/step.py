@@ -103,6 +103,7 @@ def train_step(
   *,
   seed: int,
   gradients: Gradients = gradients,
+  augment: Callable[[Batch, jax.Array], Batch] | None = None,
   accumulate: int = 1,
   ema_decay: float = 0.0,
   axis: str | None = None,
@@ -113,6 +114,9 @@ def train_step(
   it was cut into: `accumulate` micro-batches, devices of a mesh, or the
   mapped axis `axis`. A step whose loss or gradient is not finite changes
   nothing but the counts.
+
+  augment: (batch, keys [B]) -> batch; the key of an example is of the seed,
+    its `visit` and its `id`, and of nothing else.
 
   Raises:
     UserError: the objective couples the examples of a batch, which cannot be
@@ -127,6 +131,10 @@ def train_step(
     collections = {k: v for k, v in state.extra.items() if k not in own}
     totals = None
     for part in _parts(batch, accumulate):
+      if augment is not None:
+        drawn = rng.stream(seed, "augment")
+        keys = rng.per_visit(drawn, part["visit"], part["id"])
+        part = augment(part, keys)
       gradient, (sums, weight, updates) = gradients(
         objective, {"params": state.params, **collections}, part, key
       )

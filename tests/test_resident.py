@@ -22,7 +22,7 @@ def test_a_gathered_batch_is_the_hosts(arrangement, order):
   for k in range(6):  # 40 rows in batches of 18: ragged ones are among them.
     host = setup.placed(hosts.parts.inference, hosts.batches[k])
     batch = setup.placed(ours.parts.inference, ours.batches[k])
-    assert batch.keys() == {"row", "weight", "id"}
+    assert batch.keys() == {"row", "weight", "id", "visit"}
     found = gather(batch)
     assert found.keys() == host.keys()
     for name, array in found.items():

@@ -8,6 +8,7 @@ import pytest
 
 from medfm import mesh as meshes
 from medfm import optim, setup, train, tree
+from medfm import step as steps
 from medfm.data import loader
 from medfm.models import tabular_transformer
 from medfm.objectives import classify
@@ -238,3 +239,22 @@ def test_several_processes_are_no_pmap(monkeypatch):
   monkeypatch.setattr(jax, "process_count", lambda: 2)
   with pytest.raises(UserError, match="is for one process; choose jit"):
     job((1, 1, 1), parallel="pmap")
+
+
+def shifted(batch, info, keys):
+  drawn = jax.vmap(lambda key: jax.random.normal(key, (5,)))(keys)
+  assert info.name == "toy"
+  return {**batch, "features": batch["features"] + drawn}
+
+
+def test_a_run_augments_in_training_alone():
+  plain, moved = (job((1, 1, 1), augment=each) for each in (None, shifted))
+  seen, predicted = [], []
+  for made in (plain, moved):
+    model, state = made.parts.inference, made.parts.initial()
+    variables = steps.variables(state)
+    predicted.append(setup.predictions(model, variables, made.split)["probs"])
+    batch = setup.placed(model, made.batches[0])
+    seen.append(float(made.parts.step(state, batch)[1]["loss"]))
+  np.testing.assert_array_equal(*predicted)
+  assert abs(seen[0] - seen[1]) > 1e-3

@@ -9,8 +9,9 @@ import pytest
 from medfm import mesh as meshes
 from medfm import step as steps
 from medfm import tree
+from medfm.data import loader, orders
 from medfm.nn.norm import BatchNorm
-from medfm.types import Objective, UserError
+from medfm.types import Objective, Split, UserError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 3)).astype(np.float32)
@@ -259,3 +260,49 @@ def test_a_coupled_objective_sees_the_batch_of_all_devices():
 def test_a_coupled_objective_refuses_what_cuts_its_batch(settings, advice):
   with pytest.raises(UserError, match=advice):
     run(ranked(), [batch()], **settings)
+
+
+def noisy(part, keys):
+  """Noise of its own for every example."""
+  draw = jax.vmap(lambda key: jax.random.normal(key, (3,)))(keys)
+  return {**part, "x": part["x"] + 0.3 * draw}
+
+
+def test_an_augmented_step_is_the_same_however_it_is_cut():
+  ragged = batch(visit=np.arange(16) // 4)
+  ragged["weight"][13:] = 0
+  one = run(linear(), [ragged], devices=1, augment=noisy)
+  close(one, run(linear(), [ragged], devices=1, augment=noisy, accumulate=4))
+  close(one, run(linear(), [ragged], devices=8, augment=noisy))
+  close(one, run(linear(), [ragged], parallel="pmap", augment=noisy))
+  plain = run(linear(), [ragged], devices=1)
+  assert abs(plain[1]["loss"] - one[1]["loss"]) > 1e-3
+
+
+def epochs_losses(batch_size, seed=0, start=0):
+  """The sum of the augmented losses of each of two epochs of real batches."""
+  arrays = {"x": X, "label": batch()["label"]}
+  batches = loader.batches(
+    Split(arrays, np.arange(16).astype(str)),
+    batch_size=batch_size,
+    steps=2 * orders.per_epoch(16, batch_size),
+    seed=3,
+  )
+  objective, still = linear(), optax.set_to_zero()
+  step = jax.jit(steps.train_step(objective, still, seed=seed, augment=noisy))
+  fresh = steps.initial(objective, still, jax.random.key(0), batches[0])
+  totals = np.zeros(2)
+  for k in range(start, len(batches)):
+    _, scalars = step(fresh._replace(step=k), batches[k])
+    count = batches[k]["weight"].sum()
+    totals[2 * k // len(batches)] += scalars["loss"] * count
+  return totals
+
+
+def test_the_batch_size_and_resuming_change_no_augmentation():
+  whole = epochs_losses(16)
+  np.testing.assert_allclose(epochs_losses(3), whole, rtol=1e-5)
+  np.testing.assert_allclose(epochs_losses(8), whole, rtol=1e-5)
+  np.testing.assert_allclose(epochs_losses(8, start=2)[1], whole[1], rtol=1e-5)
+  assert abs(whole[0] - whole[1]) > 1e-2  # Every visit draws anew.
+  assert abs(whole[0] - epochs_losses(16, seed=1)[0]) > 1e-2

@@ -30,8 +30,9 @@ def batches(
 ) -> "Batches":
   """The `steps` training batches of a run, by number.
 
-  Each holds the split's arrays [B, ...], `weight` float32 [B] and `id` int32
-  [B], the row in the split; a batch of fewer rows is padded with weight 0,
+  Each holds the split's arrays [B, ...], `weight` float32 [B], `id` int32
+  [B], the row in the split, and `visit` int32 [B], how often it was seen
+  before; a batch of fewer rows is padded with weight 0,
   id -1 and the content of its first row.
 
   order: which rows make up each batch, a function of `medfm.data.orders`.
@@ -116,6 +117,7 @@ class Batches(Sequence):
     if self._lengths is not None:
       longest = int(self._lengths[whole].max())
       arrays = cuts.cut(arrays, self._split.lengths, longest)
+    arrays["visit"] = visits[own].astype(np.int32)
     return _batch(arrays, rows, self._batch_size, n)
 
   def rows(self, k: int) -> np.ndarray:

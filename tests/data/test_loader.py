@@ -87,6 +87,19 @@ def test_a_batch_is_a_pure_function_of_its_number():
   _same(batches[7], late)
 
 
+def test_a_batch_says_how_often_its_rows_were_seen_before():
+  batches = _batches()
+  assert [batches[k]["visit"].tolist() for k in (0, 3, 8)] == [
+    [0] * 4,
+    [1] * 4,
+    [2] * 4,
+  ]
+  assert batches[0]["visit"].dtype == np.int32
+  few = _batches(label=[0] * 9 + [1], order=orders.balanced)
+  visits = [few[k]["visit"][few[k]["id"] == 9].tolist() for k in range(3)]
+  assert visits == [[0, 1], [2, 3], [4, 5]]
+
+
 def test_a_batch_out_of_range_is_an_index_error():
   with pytest.raises(IndexError):
     _batches(steps=2)[2]
