@@ -77,17 +77,64 @@ class Lengths:
 
 
 @dataclasses.dataclass(frozen=True)
+class Ragged:
+  """A column whose examples differ in length, or in every extent.
+
+  values: all examples end to end [total,...], often memory-mapped.
+  ends: [N] int, where each example ends in `values`.
+  shapes: [N,R] int, the extents of each example, where `values` are flat
+    [total]; None where examples differ along their first axis alone.
+  starts: [N] int, where each begins; None where the one before it ends.
+  """
+
+  values: np.ndarray
+  ends: np.ndarray
+  shapes: np.ndarray | None = None
+  starts: np.ndarray | None = None
+
+  def __len__(self) -> int:
+    return len(self.ends)
+
+  def __getitem__(self, index: Any) -> Any:
+    """The array of one row; of several rows, or a slice, a `Ragged`."""
+    if not isinstance(index, int | np.integer):
+      return self.take(index)
+    begin = self._starts()[index]
+    values = self.values[begin : self.ends[index]]
+    return values if self.shapes is None else values.reshape(self.shapes[index])
+
+  @property
+  def extents(self) -> np.ndarray:
+    """[N,R] int, how large each example is along the axes that differ."""
+    if self.shapes is not None:
+      return self.shapes
+    return (self.ends - self._starts())[:, None]
+
+  def take(self, indices: Any) -> "Ragged":
+    """These rows, in this order; their values stay where they are."""
+    shapes = None if self.shapes is None else self.shapes[indices]
+    starts = self._starts()[indices]
+    return Ragged(self.values, self.ends[indices], shapes, starts)
+
+  def _starts(self) -> np.ndarray:
+    if self.starts is not None:
+      return self.starts
+    return np.concatenate([np.zeros(1, self.ends.dtype), self.ends[:-1]])
+
+
+@dataclasses.dataclass(frozen=True)
 class Split:
   """The examples of one split, held by column; a `Source`.
 
-  arrays: what models and losses see, name -> [N, ...], often memory-mapped.
+  arrays: what models and losses see, name -> [N, ...], often memory-mapped;
+    a `Ragged` where examples differ in shape.
   ids: [N] str, the name of each example in every report.
   patients: [N] str, or None where the source names no patients.
   groups: name -> [N] str for subgroup tables; "" where unknown.
   lengths: of the examples, where some arrays are padded; else None.
   """
 
-  arrays: dict[str, np.ndarray]
+  arrays: dict[str, Any]
   ids: np.ndarray
   patients: np.ndarray | None = None
   groups: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)

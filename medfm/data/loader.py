@@ -4,7 +4,7 @@ Resuming needs no saved position, and neither threads nor their number change
 a batch: they only prefetch.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from medfm.types import Example, Split, UserError
 
 Transform = Callable[[Example, np.random.Generator], Example]
 HostBatch = dict[str, np.ndarray]
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 def batches(
@@ -33,7 +34,9 @@ def batches(
   Each holds the split's arrays [B, ...], `weight` float32 [B], `id` int32
   [B], the row in the split, and `visit` int32 [B], how often it was seen
   before; a batch of fewer rows is padded with weight 0,
-  id -1 and the content of its first row.
+  id -1 and the content of its first row. A `Ragged` column is padded with 0
+  to one of a few shapes (`cuts.padding`), which the batch's rows alone decide;
+  `<name>/size` int32 has the true extents, [B] or, of several axes, [B,R].
 
   order: which rows make up each batch, a function of `medfm.data.orders`.
   strata: [N] int codes, by which an order may choose.
@@ -57,11 +60,11 @@ def batches(
       f"examples: set batch_size to at most {len(split)}"
     )
   chosen = order(split, strata, batch_size, seed)
-  if rows_alone and (transforms or chosen.cut):
+  if rows_alone and (transforms or chosen.cut or cuts.paddings(split)):
     raise UserError(
       "devices.resident=true takes whole examples as they are: choose "
-      "transforms=() and an order that cuts nothing, such as orders.uniform, "
-      "or devices.resident=false"
+      "transforms=(), data of one shape and an order that cuts nothing, such "
+      "as orders.uniform, or devices.resident=false"
     )
   return Batches(
     split,
@@ -96,6 +99,7 @@ class Batches(Sequence):
     self._order = order.rows
     self._transforms = transforms
     self._lengths = cuts.buckets(split) if order.cut else None
+    self._paddings = cuts.paddings(split)
     self._share = share
     self._rows_alone = rows_alone
 
@@ -108,12 +112,13 @@ class Batches(Sequence):
     whole, visits = self._order(k)
     own, n = _own(len(whole), self._share)
     rows = whole[own]
+    shapes = {name: p.shape(whole) for name, p in self._paddings.items()}
     if self._rows_alone:
       arrays = {"row": rows.astype(np.int32)}
     elif self._transforms:
-      arrays = self._stacked(rows, visits[own])
+      arrays = self._stacked(rows, visits[own], shapes)
     else:
-      arrays = _gathered(self._split, rows)
+      arrays = _gathered(self._split, rows, shapes)
     if self._lengths is not None:
       longest = int(self._lengths[whole].max())
       arrays = cuts.cut(arrays, self._split.lengths, longest)
@@ -124,16 +129,22 @@ class Batches(Sequence):
     """The rows of the split in batch k, whoever builds them."""
     return self._order(k)[0]
 
-  def _stacked(self, rows: np.ndarray, visits: np.ndarray) -> HostBatch:
+  def _stacked(
+    self, rows: np.ndarray, visits: np.ndarray, shapes: Shapes
+  ) -> HostBatch:
     generator = rng.generator(self._seed)
     examples = [
       self._transformed(generator, int(row), int(visit))
       for row, visit in zip(rows, visits, strict=True)
     ]
-    return {
-      name: np.stack([example[name] for example in examples])
-      for name in examples[0]
-    }
+    arrays: HostBatch = {}
+    for name in examples[0]:
+      column = [example[name] for example in examples]
+      if name in shapes:
+        arrays |= _filled(name, column, shapes)
+      else:
+        arrays[name] = np.stack(column)
+    return arrays
 
   def _transformed(
     self, generator: np.random.Generator, row: int, visit: int
@@ -178,13 +189,13 @@ def in_order(
 
   share: as in `batches`.
   """
+  paddings = cuts.paddings(split)
   for start in range(0, len(split), batch_size):
-    whole = slice(start, min(start + batch_size, len(split)))
-    own, n = _own(whole.stop - start, share)
-    arrays = {
-      name: np.array(array[whole][own]) for name, array in split.arrays.items()
-    }
-    rows = np.arange(start, whole.stop)[own]
+    whole = np.arange(start, min(start + batch_size, len(split)))
+    own, n = _own(len(whole), share)
+    rows = whole[own]
+    shapes = {name: p.shape(whole) for name, p in paddings.items()}
+    arrays = _gathered(split, rows, shapes)
     yield _batch(arrays, rows, batch_size if share is None else len(share), n)
 
 
@@ -207,30 +218,47 @@ def by_length(
   They come in `length_order`; where all are of one length as `in_order`.
   share: as in `batches`.
   """
-  lengths = cuts.buckets(split)
-  if lengths is None:
+  if cuts.likeness(split) is None:
     yield from in_order(split, batch_size, share)
     return
-  order = length_order(split)
+  order, lengths = length_order(split), cuts.buckets(split)
+  paddings = cuts.paddings(split)
   for start in range(0, len(split), batch_size):
     whole = order[start : start + batch_size]
     own, n = _own(len(whole), share)
     rows = whole[own]
-    longest = int(lengths[whole].max())
-    arrays = cuts.cut(_gathered(split, rows), split.lengths, longest)
+    shapes = {name: p.shape(whole) for name, p in paddings.items()}
+    arrays = _gathered(split, rows, shapes)
+    if lengths is not None:
+      longest = int(lengths[whole].max())
+      arrays = cuts.cut(arrays, split.lengths, longest)
     yield _batch(arrays, rows, batch_size if share is None else len(share), n)
 
 
 def length_order(split: Split) -> np.ndarray:
   """The rows of the split as `by_length` visits them."""
-  lengths = cuts.buckets(split)
-  if lengths is None:
+  likeness = cuts.likeness(split)
+  if likeness is None:
     return np.arange(len(split))
-  return np.argsort(lengths, kind="stable")
+  return np.argsort(likeness, kind="stable")
 
 
-def _gathered(split: Split, rows: np.ndarray) -> HostBatch:
-  return {name: np.asarray(array[rows]) for name, array in split.arrays.items()}
+def _gathered(split: Split, rows: np.ndarray, shapes: Shapes) -> HostBatch:
+  """The split's arrays of these rows, those of ragged columns padded."""
+  arrays: HostBatch = {}
+  for name, column in split.arrays.items():
+    if name in shapes:
+      arrays |= _filled(name, [column[row] for row in rows], shapes)
+    else:
+      arrays[name] = np.asarray(column[rows])
+  return arrays
+
+
+def _filled(
+  name: str, examples: Sequence[np.ndarray], shapes: Shapes
+) -> HostBatch:
+  array, extents = cuts.filled(examples, shapes[name])
+  return {name: array, f"{name}/size": extents}
 
 
 def _batch(

@@ -110,11 +110,11 @@ def by_length(
   Raises: UserError where all examples of the split are of one length.
   """
   del strata
-  lengths = cuts.buckets(split)
+  lengths = cuts.likeness(split)
   if lengths is None:
     raise UserError(
       "order=orders.by_length needs examples of different length, such as "
-      "texts: use orders.uniform"
+      "texts or signals: use orders.uniform"
     )
   n = len(split)
   count = per_epoch(n, batch_size)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from medfm.data import cuts
-from medfm.types import Lengths, Split
+from medfm.types import Lengths, Ragged, Split
 
 
 def test_sizes_are_few_and_end_with_the_full_length():
@@ -35,3 +35,41 @@ def test_a_split_takes_its_lengths_along():
   part = split.take(np.array([2, 0]))
   assert part.lengths.columns == ("signal",)
   assert cuts.buckets(part).tolist() == [24, 16]
+
+
+def ragged(*lengths):
+  return Ragged(np.arange(1.0, sum(lengths) + 1), np.cumsum(lengths))
+
+
+def test_a_batch_is_padded_to_the_next_of_few_shapes():
+  padding = cuts.padding(ragged(5, 100, 22, 64, 16))
+  assert padding.shapes.ravel().tolist() == list(cuts.sizes(112))
+  assert padding.shape(np.array([0, 4])) == (28,)
+  assert padding.shape(np.array([0, 3])) == (84,)
+  assert padding.shape(np.array([2, 1])) == (112,)
+
+
+def test_extents_grow_together_so_that_shapes_stay_few():
+  generator = np.random.default_rng(0)
+  shapes = generator.integers(1, (400, 90, 12), (200, 3))
+  column = Ragged(
+    np.zeros(shapes.prod(1).sum()), shapes.prod(1).cumsum(), shapes
+  )
+  padding = cuts.padding(column)
+  assert len(padding.shapes) <= 8
+  held = padding.shapes[padding.levels]
+  assert (held >= shapes).all()
+  assert padding.shapes[-1].tolist() == [400, 96, 11]
+  below = padding.shapes[np.maximum(padding.levels - 1, 0)]
+  assert ((below < shapes).any(1) | (padding.levels == 0)).all()
+
+
+def test_what_is_beyond_an_example_is_0():
+  column = ragged(2, 3)
+  found, extents = cuts.filled([column[0], column[1]], (4,))
+  assert found.tolist() == [[1, 2, 0, 0], [3, 4, 5, 0]]
+  assert extents.tolist() == [2, 3] and extents.dtype == np.int32
+  cubes = [np.ones((1, 2, 5)), np.ones((2, 1, 5))]
+  found, extents = cuts.filled(cubes, (2, 3))
+  assert found.shape == (2, 2, 3, 5) and found.sum() == 20
+  assert extents.tolist() == [[1, 2], [2, 1]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medfm.data import loader, orders
-from medfm.types import Lengths, Split, UserError
+from medfm.types import Lengths, Ragged, Split, UserError
 
 
 def _split(n: int, label=None) -> Split:
@@ -34,6 +34,10 @@ def _batches(n=10, batch_size=4, steps=9, **kwargs):
 
 def _noise(example, generator):
   return {**example, "image": example["image"] + generator.random()}
+
+
+def _raised(example, generator):
+  return {**example, "signal": example["signal"] + generator.random()}
 
 
 def _same(a, b):
@@ -263,3 +267,78 @@ def test_what_has_no_sequences_is_predicted_in_order():
     loader.by_length(_split(10), 4), loader.in_order(_split(10), 4), strict=True
   ):
     _same(a, b)
+
+
+def _signals(n=40) -> Split:
+  """Signals of a length each, filled with their row's number."""
+  lengths = (200 ** np.random.default_rng(1).random(n)).astype(int)
+  values = np.repeat(np.arange(n, dtype=np.float32), lengths)
+  return Split(
+    {"signal": Ragged(values, np.cumsum(lengths)), "label": np.arange(n) % 2},
+    np.arange(n).astype(str),
+  )
+
+
+def _is_whole(batch, split):
+  """Whether the signals of a batch are those that its `id` names."""
+  for row, signal, size in zip(
+    batch["id"], batch["signal"], batch["signal/size"], strict=True
+  ):
+    if row >= 0:
+      np.testing.assert_array_equal(signal[:size], split.arrays["signal"][row])
+      assert not signal[size:].any()
+  return True
+
+
+@pytest.mark.parametrize("order", [orders.uniform, orders.by_length])
+@pytest.mark.parametrize("transforms", [(), (_raised,)])
+def test_signals_of_different_length_come_in_few_shapes(order, transforms):
+  split = _signals()
+  settings = {"batch_size": 6, "steps": 21, "seed": 0, "order": order}
+  batches = loader.batches(split, transforms=transforms, **settings)
+  late = batches[20]
+  shapes = set()
+  for k in range(21):
+    assert transforms or _is_whole(batches[k], split)
+    shapes.add(batches[k]["signal"].shape)
+  assert 1 < len(shapes) <= 7
+  again = loader.batches(split, transforms=transforms, **settings)[20]
+  _same(late, again)
+  _same(late, batches[20])
+
+
+def test_signals_by_length_are_padded_little():
+  split, shares = _signals(400), []
+  for order in (orders.uniform, orders.by_length):
+    batches = loader.batches(split, batch_size=8, steps=50, seed=0, order=order)
+    real = sum(batches[k]["signal/size"].sum() for k in range(50))
+    shares.append(real / sum(batches[k]["signal"].size for k in range(50)))
+  assert shares[0] < 0.4 < 0.6 < shares[1]
+
+
+def test_signals_are_evaluated_each_once_in_either_order():
+  split = _signals()
+  for visit in (loader.in_order, loader.by_length):
+    batches = list(visit(split, 16))
+    assert all(_is_whole(batch, split) for batch in batches)
+    ids = np.concatenate([batch["id"] for batch in batches])
+    assert sorted(ids[ids >= 0]) == list(range(40))
+  np.testing.assert_array_equal(ids[:40], loader.length_order(split))
+
+
+def test_processes_pad_signals_as_one_does():
+  split = _signals()
+  settings = {"batch_size": 8, "steps": 5, "seed": 0}
+  whole = loader.batches(split, **settings)
+  halves = [
+    loader.batches(split, share=share, **settings)
+    for share in (np.arange(4), np.arange(4, 8))
+  ]
+  for k in range(5):
+    parts = [half[k]["signal"] for half in halves]
+    np.testing.assert_array_equal(np.concatenate(parts), whole[k]["signal"])
+
+
+def test_signals_of_different_length_cannot_be_resident():
+  with pytest.raises(UserError, match="data of one shape"):
+    loader.batches(_signals(), batch_size=4, steps=1, seed=0, rows_alone=True)
