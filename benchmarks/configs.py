@@ -28,10 +28,9 @@ def get_config(arg: str = ""):
     objective=bind(OBJECTIVES[model], model=MODELS[model]),
     optimizer=OPTIMIZERS[model],
     steps=100,
-    evaluate_every=NEVER,
-    checkpoint_every=NEVER,
-    replicates=10,
-    onednn=model in ("bert", "gpt"),
+    schedule=spec(setup.Schedule, evaluate_every=NEVER, checkpoint_every=NEVER),
+    evaluation=spec(setup.Evaluation, replicates=10),
+    devices=spec(setup.Devices, onednn=model in ("bert", "gpt")),
   )
 
 

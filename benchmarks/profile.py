@@ -82,7 +82,9 @@ def _measured(case: Case, folder: pathlib.Path, steps: int) -> Step:
   data, _ = setup.dataset(run, folders)
   job = train.job(run, data)
   state = job.parts.initial()
-  batches = [setup.placed(job.parts, job.batches[k]) for k in range(steps)]
+  batches = [
+    setup.placed(job.parts.inference, job.batches[k]) for k in range(steps)
+  ]
   step = job.parts.step.lower(state, batches[0]).compile()
 
   def seconds() -> float:

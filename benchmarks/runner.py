@@ -103,7 +103,7 @@ def launched(
     str(ROOT / "launch.py"),
     *words,
     f"--config.steps={steps}",
-    f"--config.log_every={every}",
+    f"--config.schedule.log_every={every}",
     f"--workdir={place}",
   ]
 

@@ -59,7 +59,7 @@ TOOLS = {
   "medfm_conv": _without("XLA's convolutions", without="conv_as_dot"),
   "medfm_scan": _without("XLA's gradient of the scan", without="lstm_by_hand"),
   "medfm_products": _without(
-    "XLA's products", options=("--config.onednn=false",)
+    "XLA's products", options=("--config.devices.onednn=false",)
   ),
   "torch": Tool("PyTorch", ("torch",), _TORCH),
   "torch_kept": Tool("PyTorch, memory kept", ("torch",), _TORCH, KEPT),

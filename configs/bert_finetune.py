@@ -7,7 +7,7 @@ bert_pretrain.py learnt, or from public weights:
 
 Run:  python launch.py --config=configs/bert_finetune.py:bc5cdr
       python launch.py --config=configs/bert_finetune.py:bc5cdr \
-        --config.init_from=runs/bert_pretrain
+        --config.start.weights=runs/bert_pretrain
       python launch.py \
         --config=configs/bert_finetune.py:bc5cdr,weights=models/BiomedBERT
       python launch.py --config=configs/bert_finetune.py:bc5cdr,compare
@@ -26,6 +26,7 @@ on each task's card, took pre-training on millions of papers.
 """
 
 from medfm import optim, setup
+from medfm.data import orders
 from medfm.data.datasets import corpus, text_tasks
 from medfm.data.text import tokenizers
 from medfm.models import bert
@@ -48,8 +49,8 @@ OBJECTIVES = {
 }
 
 PARTIAL = {
-  "init_fresh": (r"(^|/)(head|pooler)/", "^lora/"),
-  "init_unused": (r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
+  "fresh": (r"(^|/)(head|pooler)/", "^lora/"),
+  "unused": (r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
 }
 """A language model's file may lack the pooler, and have what is unused."""
 
@@ -66,7 +67,7 @@ def get_config(arg: str = ""):
   weights = chosen["weights"]
   name, size, trained = chosen["task"], chosen["size"], chosen["trained"]
   if chosen["study"] == "alone":
-    return _finetuning(name, size, trained, weights, init_from=weights)
+    return _finetuning(name, size, trained, weights, start=weights)
   before = {} if weights else {"pretrain": _pretraining(size)}
   return spec(
     setup.Study,
@@ -75,7 +76,7 @@ def get_config(arg: str = ""):
     stages={
       **before,
       "finetune": _finetuning(
-        name, size, trained, weights, init_from=weights or "pretrain"
+        name, size, trained, weights, start=weights or "pretrain"
       ),
       "scratch": _finetuning(name, size, "full", weights),
     },
@@ -101,15 +102,18 @@ def _pretraining(size):
     batch_size={"tiny": 8, "base": 64}.get(size, 16),
     epochs=16,
     steps=4 if tiny else 0,
-    evaluate_every=2 if tiny else 0,
-    log_every=2 if tiny else 20,
-    select="-loss",
-    replicates=50 if tiny else 1000,
-    onednn=not tiny,
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 0,
+      log_every=2 if tiny else 20,
+      select="-loss",
+    ),
+    evaluation=spec(setup.Evaluation, replicates=50 if tiny else 1000),
+    devices=spec(setup.Devices, onednn=not tiny),
   )
 
 
-def _finetuning(name, size, trained, weights, init_from=""):
+def _finetuning(name, size, trained, weights, start=""):
   """weights: a folder whose model and tokenizer are taken, or ""."""
   task, tiny = text_tasks.TASKS[name], size == "tiny"
   words, model = task.task == "tokens", _model(size)
@@ -155,17 +159,24 @@ def _finetuning(name, size, trained, weights, init_from=""):
     batch_size=8 if tiny else task.rows,
     epochs=task.epochs,
     steps=4 if tiny else 0,
-    evaluate_every=2 if tiny else 0,
-    log_every=2 if tiny else 20,
-    sampling="length",
-    select=task.metric,
-    init_from=init_from,
-    **(PARTIAL if weights and init_from else {}),
-    baselines=("dictionary",)
-    if words
-    else ("majority", "tfidf_logistic_regression"),
-    probes=("linear", "nearest") if frozen and not words else (),
-    replicates=50 if tiny else 1000,
+    start=spec(
+      setup.Start, weights=start, **(PARTIAL if weights and start else {})
+    ),
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 0,
+      log_every=2 if tiny else 20,
+      select=task.metric,
+    ),
+    evaluation=spec(
+      setup.Evaluation,
+      baselines=("dictionary",)
+      if words
+      else ("majority", "tfidf_logistic_regression"),
+      probes=("linear", "nearest") if frozen and not words else (),
+      replicates=50 if tiny else 1000,
+    ),
+    order=bind(orders.by_length),
   )
 
 

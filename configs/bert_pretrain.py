@@ -16,7 +16,7 @@ Run:  python launch.py --config=configs/bert_pretrain.py
       python launch.py --config=configs/bert_pretrain.py \
         --config.data.path=notes.txt                 (your own texts beside)
 Then: python launch.py --config=configs/bert_finetune.py:bc5cdr \
-        --config.init_from=runs/bert_pretrain
+        --config.start.weights=runs/bert_pretrain
 """
 
 from medfm import optim, setup
@@ -62,9 +62,12 @@ def get_config(arg: str = ""):
     batch_size={"tiny": 8, "base": 64}.get(size, 16),
     epochs=16,
     steps=4 if tiny else 0,
-    evaluate_every=2 if tiny else 0,
-    log_every=2 if tiny else 20,
-    select="-loss",
-    replicates=50 if tiny else 1000,
-    onednn=not tiny,
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 0,
+      log_every=2 if tiny else 20,
+      select="-loss",
+    ),
+    evaluation=spec(setup.Evaluation, replicates=50 if tiny else 1000),
+    devices=spec(setup.Devices, onednn=not tiny),
   )

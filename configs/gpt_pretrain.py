@@ -74,9 +74,12 @@ def get_config(arg: str = ""):
     ),
     batch_size=4 if tiny else 16,
     steps=4 if tiny else 3000 if base else 600,
-    evaluate_every=2 if tiny else 100,
-    checkpoint_every=2 if tiny else 100,
-    log_every=2 if tiny else 20,
-    select="-loss",
-    replicates=50 if tiny else 1000,
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 100,
+      checkpoint_every=2 if tiny else 100,
+      log_every=2 if tiny else 20,
+      select="-loss",
+    ),
+    evaluation=spec(setup.Evaluation, replicates=50 if tiny else 1000),
   )

@@ -12,7 +12,7 @@ Run:  python launch.py --config=configs/gpt_prompt.py:pubmedqa
 With weights there are, a finished run of gpt_pretrain.py or a folder of public
 GPT-2 weights with its tokenizer.json, whose sizes are then those of the model:
       python launch.py --config=configs/gpt_prompt.py:pubmedqa,gpt2 \
-        --config.stages.*.init_from=DIR \
+        --config.stages.*.start.weights=DIR \
         --config.stages.*.data.tokenizer.path=DIR
 Sources: pretrain (the model of gpt_pretrain.py, as a first stage), modern and
 gpt2 (weights there are, of either layout; for other sizes set
@@ -105,9 +105,14 @@ def get_config(arg: str = ""):
       objective=bind(objectives.prompted, model=model),
       batch_size=16,
       steps=0,
-      init_from="pretrain" if source == "pretrain" else "",
-      baselines=("majority", "tfidf_logistic_regression"),
-      replicates=50 if tiny else 1000,
+      start=spec(
+        setup.Start, weights="pretrain" if source == "pretrain" else ""
+      ),
+      evaluation=spec(
+        setup.Evaluation,
+        baselines=("majority", "tfidf_logistic_regression"),
+        replicates=50 if tiny else 1000,
+      ),
     )
   asked = [name for name in stages if name != "pretrain"]
   return spec(
@@ -140,9 +145,12 @@ def _pretrain(model, learnt, sets, tiny):
     ),
     batch_size=16,
     steps=4 if tiny else 600,
-    evaluate_every=2 if tiny else 100,
-    checkpoint_every=2 if tiny else 100,
-    log_every=2 if tiny else 20,
-    select="-loss",
-    replicates=50 if tiny else 1000,
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 100,
+      checkpoint_every=2 if tiny else 100,
+      log_every=2 if tiny else 20,
+      select="-loss",
+    ),
+    evaluation=spec(setup.Evaluation, replicates=50 if tiny else 1000),
   )

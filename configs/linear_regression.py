@@ -27,10 +27,16 @@ def get_config(arg: str = ""):
     optimizer=bind(optim.optimizer, name="gradient_descent", lr=0.2),
     batch_size=0,
     steps=4 if tiny else 10_000,
-    evaluate_every=2 if tiny else 1000,
-    checkpoint_every=2 if tiny else 1000,
-    log_every=2 if tiny else 500,
-    replicates=50 if tiny else 1000,
-    baselines=("least_squares", "mean"),
-    coefficients=True,
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 1000,
+      checkpoint_every=2 if tiny else 1000,
+      log_every=2 if tiny else 500,
+    ),
+    evaluation=spec(
+      setup.Evaluation,
+      replicates=50 if tiny else 1000,
+      baselines=("least_squares", "mean"),
+      coefficients=True,
+    ),
   )

@@ -77,12 +77,20 @@ def get_config(arg: str = ""):
     batch_size=8 if tiny else 32,
     epochs=10 if weights else 30,
     steps=4 if tiny else 0,
-    evaluate_every=2 if tiny else 0,
-    log_every=2 if tiny else 10,
-    init_from=weights,
-    select="r2" if task == "regression" else "auroc",
-    baselines=("ridge",) if task == "regression" else ("logistic_regression",),
-    replicates=50 if tiny else 1000,
+    start=spec(setup.Start, weights=weights),
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 0,
+      log_every=2 if tiny else 10,
+      select="r2" if task == "regression" else "auroc",
+    ),
+    evaluation=spec(
+      setup.Evaluation,
+      baselines=("ridge",)
+      if task == "regression"
+      else ("logistic_regression",),
+      replicates=50 if tiny else 1000,
+    ),
   )
 
 

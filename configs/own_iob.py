@@ -15,6 +15,7 @@ Models: bert, rnn. Sizes: full, tiny.
 """
 
 from medfm import optim, setup
+from medfm.data import orders
 from medfm.data.text import own_iob, tokenizers
 from medfm.models import bert, rnn
 from medfm.objectives import language
@@ -61,12 +62,21 @@ def get_config(arg: str = ""):
     batch_size=8 if tiny else 16,
     epochs=10 if weights else 20,
     steps=4 if tiny else 0,
-    evaluate_every=2 if tiny else 0,
-    log_every=2 if tiny else 10,
-    sampling="length",
-    init_from=weights,
-    init_unused=(r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
-    select="f1",
-    baselines=("dictionary",),
-    replicates=50 if tiny else 1000,
+    start=spec(
+      setup.Start,
+      weights=weights,
+      unused=(r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
+    ),
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 0,
+      log_every=2 if tiny else 10,
+      select="f1",
+    ),
+    evaluation=spec(
+      setup.Evaluation,
+      baselines=("dictionary",),
+      replicates=50 if tiny else 1000,
+    ),
+    order=bind(orders.by_length),
   )

@@ -53,11 +53,17 @@ def get_config(arg: str = ""):
     batch_size=8 if tiny else 32,
     epochs=50,
     steps=4 if tiny else 0,
-    evaluate_every=2 if tiny else 0,
-    log_every=2 if tiny else 10,
-    select="r2" if regression else "auroc",
-    baselines=("ridge",)
-    if regression
-    else ("logistic_regression", "gradient_boosting"),
-    replicates=50 if tiny else 1000,
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 0,
+      log_every=2 if tiny else 10,
+      select="r2" if regression else "auroc",
+    ),
+    evaluation=spec(
+      setup.Evaluation,
+      baselines=("ridge",)
+      if regression
+      else ("logistic_regression", "gradient_boosting"),
+      replicates=50 if tiny else 1000,
+    ),
   )

@@ -16,6 +16,7 @@ only adapters and the head are trained. Sizes: full, tiny.
 """
 
 from medfm import optim, setup
+from medfm.data import orders
 from medfm.data.text import own as own_text
 from medfm.data.text import tokenizers
 from medfm.models import bert, gpt, rnn
@@ -77,17 +78,24 @@ def get_config(arg: str = ""):
     batch_size=8 if tiny else 16,
     epochs=5 if weights else 20,
     steps=4 if tiny else 0,
-    evaluate_every=2 if tiny else 0,
-    log_every=2 if tiny else 10,
-    sampling="length",
-    init_from=weights,
+    start=spec(
+      setup.Start, weights=weights, fresh=(r"(^|/)(head|pooler)/", "^lora/")
+    ),
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 0,
+      log_every=2 if tiny else 10,
+      select=SELECT[task],
+    ),
+    evaluation=spec(
+      setup.Evaluation,
+      baselines=()
+      if task == "regression"
+      else ("majority", "tfidf_logistic_regression"),
+      replicates=50 if tiny else 1000,
+    ),
+    order=bind(orders.by_length),
     # A language model's file may lack the pooler, and have a decoder.
-    init_fresh=(r"(^|/)(head|pooler)/", "^lora/"),
-    select=SELECT[task],
-    baselines=()
-    if task == "regression"
-    else ("majority", "tfidf_logistic_regression"),
-    replicates=50 if tiny else 1000,
   )
 
 

@@ -29,36 +29,45 @@ def get_config(arg: str = ""):
     depth=1 if tiny else 3,
     heads=4,
   )
-  shared = {
-    "data": data,
-    "batch_size": 16,
-    "replicates": 50 if tiny else 1000,
-    "log_every": 2 if tiny else 20,
-  }
+  log_every, replicates = (2, 50) if tiny else (20, 1000)
   stages = {
     "pretrain": spec(
       setup.Run,
-      **shared,
+      data=data,
+      batch_size=16,
       objective=bind(masked_features.masked_features, model=model),
       optimizer=bind(optim.optimizer, lr=1e-3, schedule="cosine", warmup=0.1),
       steps=4 if tiny else 2000,
-      select="-loss",
+      schedule=spec(setup.Schedule, log_every=log_every, select="-loss"),
+      evaluation=spec(setup.Evaluation, replicates=replicates),
     )
   }
   for percent in PERCENT:
     for start in ("finetune", "scratch"):
       stages[f"{start}_{percent}"] = spec(
         setup.Run,
-        **shared,
+        data=data,
+        batch_size=16,
         objective=bind(classify.multiclass, model=model),
         optimizer=bind(optim.optimizer, lr=5e-4, schedule="cosine", warmup=0.1),
         steps=4 if tiny else 300,
-        evaluate_every=2 if tiny else 25,
+        start=spec(
+          setup.Start,
+          weights="pretrain" if start == "finetune" else "",
+          fresh=("^model/head/",),
+        ),
+        schedule=spec(
+          setup.Schedule,
+          evaluate_every=2 if tiny else 25,
+          log_every=log_every,
+          select="auroc",
+        ),
+        evaluation=spec(
+          setup.Evaluation,
+          baselines=("logistic_regression",),
+          replicates=replicates,
+        ),
         label_fraction=percent / 100,
-        init_from="pretrain" if start == "finetune" else "",
-        init_fresh=("^model/head/",),
-        select="auroc",
-        baselines=("logistic_regression",),
       )
   return spec(
     setup.Study,

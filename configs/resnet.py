@@ -58,9 +58,15 @@ def get_config(arg: str = ""):
     batch_size=32 if tiny else 128,
     epochs=EPOCHS[size],
     steps=4 if tiny else 0,
-    evaluate_every=2 if tiny else 0,
-    log_every=2 if tiny else 5,
-    select="auroc",
-    baselines=("logistic_regression",),
-    replicates=50 if tiny else 1000,
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 0,
+      log_every=2 if tiny else 5,
+      select="auroc",
+    ),
+    evaluation=spec(
+      setup.Evaluation,
+      baselines=("logistic_regression",),
+      replicates=50 if tiny else 1000,
+    ),
   )

@@ -54,9 +54,15 @@ def get_config(arg: str = ""):
     batch_size=512 if large else 16,
     epochs=5 if large else 50,
     steps=4 if tiny else 0,
-    evaluate_every=2 if tiny else 0,
-    log_every=2 if tiny else 10,
-    select="auroc",
-    baselines=("logistic_regression", "gradient_boosting"),
-    replicates=50 if tiny else 1000,
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 0,
+      log_every=2 if tiny else 10,
+      select="auroc",
+    ),
+    evaluation=spec(
+      setup.Evaluation,
+      baselines=("logistic_regression", "gradient_boosting"),
+      replicates=50 if tiny else 1000,
+    ),
   )

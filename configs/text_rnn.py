@@ -9,6 +9,7 @@ Run:  python launch.py --config=configs/text_rnn.py:bc5cdr_chemical
 """
 
 from medfm import optim, setup
+from medfm.data import orders
 from medfm.data.datasets import text_tasks
 from medfm.models import rnn
 from medfm.objectives import classify, language
@@ -46,12 +47,18 @@ def get_config(arg: str = ""):
     batch_size=8 if tiny else task.rows,
     epochs=task.epochs,
     steps=4 if tiny else 0,
-    evaluate_every=2 if tiny else 0,
-    log_every=2 if tiny else 20,
-    sampling="length",
-    select=task.metric,
-    baselines=("dictionary",)
-    if task.task == "tokens"
-    else ("majority", "tfidf_logistic_regression"),
-    replicates=50 if tiny else 1000,
+    schedule=spec(
+      setup.Schedule,
+      evaluate_every=2 if tiny else 0,
+      log_every=2 if tiny else 20,
+      select=task.metric,
+    ),
+    evaluation=spec(
+      setup.Evaluation,
+      baselines=("dictionary",)
+      if task.task == "tokens"
+      else ("majority", "tfidf_logistic_regression"),
+      replicates=50 if tiny else 1000,
+    ),
+    order=bind(orders.by_length),
   )

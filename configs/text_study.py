@@ -13,6 +13,7 @@ Nineteen stages; hours on two CPU cores.
 """
 
 from medfm import optim, setup
+from medfm.data import orders
 from medfm.data.datasets import corpus, text_tasks
 from medfm.models import bert
 from medfm.objectives import classify, language
@@ -37,23 +38,24 @@ def get_config(arg: str = ""):
     heads=2,
   )
   sets = ("pubmedqa",) if tiny else corpus.SETS
-  shared = {
-    "log_every": 2 if tiny else 20,
-    "replicates": 50 if tiny else 1000,
-  }
+  log_every, replicates = (2, 50) if tiny else (20, 1000)
   stages = {
     "pretrain": spec(
       setup.Run,
-      **shared,
       data=bind(corpus.corpus, sets=sets),
       objective=bind(language.masked_lm, model=model),
       optimizer=_optimizer(1e-3),
       batch_size=8 if tiny else 16,
       epochs=16,
       steps=4 if tiny else 0,
-      evaluate_every=2 if tiny else 0,
-      select="-loss",
-      onednn=not tiny,
+      schedule=spec(
+        setup.Schedule,
+        evaluate_every=2 if tiny else 0,
+        log_every=log_every,
+        select="-loss",
+      ),
+      evaluation=spec(setup.Evaluation, replicates=replicates),
+      devices=spec(setup.Devices, onednn=not tiny),
     )
   }
   compare = []
@@ -65,7 +67,6 @@ def get_config(arg: str = ""):
       for start in ("finetune", "scratch"):
         stages[f"{name}_{start}_{percent}"] = spec(
           setup.Run,
-          **shared,
           data=bind(
             task.dataset,
             length=task.length,
@@ -76,14 +77,24 @@ def get_config(arg: str = ""):
           optimizer=_optimizer(5e-4),
           batch_size=8 if tiny else 16,
           steps=4 if tiny else steps,
-          evaluate_every=2 if tiny else steps // 5,
+          start=spec(
+            setup.Start, weights="pretrain" if start == "finetune" else ""
+          ),
+          schedule=spec(
+            setup.Schedule,
+            evaluate_every=2 if tiny else steps // 5,
+            log_every=log_every,
+            select=task.metric,
+          ),
+          evaluation=spec(
+            setup.Evaluation,
+            baselines=("dictionary",)
+            if words
+            else ("majority", "tfidf_logistic_regression"),
+            replicates=replicates,
+          ),
           label_fraction=percent / 100,
-          sampling="length",
-          init_from="pretrain" if start == "finetune" else "",
-          select=task.metric,
-          baselines=("dictionary",)
-          if words
-          else ("majority", "tfidf_logistic_regression"),
+          order=bind(orders.by_length),
         )
       compare.append(
         (f"{name}_finetune_{percent}", f"{name}_scratch_{percent}")

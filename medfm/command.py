@@ -182,6 +182,6 @@ def _python(path: Path, variant: str) -> Any:
 
 def _json(path: Path) -> Any:
   try:
-    return spec.from_json(path.read_text())
+    return spec.from_json(path.read_text(), path)
   except ValueError as error:
     raise UserError(f"{path} is not JSON: {error}") from None

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from medfm import predictions, scoring, setup, spec, stages, workdir
-from medfm import step as steps
 from medfm.evals import words
 from medfm.report import tables
 from medfm.types import Dataset, Folders
@@ -28,17 +27,17 @@ def evaluate(
   """
   results = {"name": "", "finished": True, "stages": {}, "comparisons": []}
   rows = []
-  for name, run in stages.chosen(place, stage).items():
-    own = stages.folder(place, name)
-    trained = stages.read_info(own)
-    cohort: Dataset = spec.build(data)(folders) if data else run.data(folders)
-    train = None if data else setup.training_split(run, cohort)
+  for name in stages.chosen(place, stage):
+    opened = stages.opened(place, name)
+    read, trained = opened.run.data, opened.info
+    cohort: Dataset = (spec.build(data) if data else read)(folders)
+    train = None if data else setup.training_split(opened.run, cohort)
     if data:
       results["name"] = cohort.info.name
       cohort = scoring.as_trained(cohort, trained)
-    parts = setup.parts(run, trained, next(iter(cohort.splits.values())))
-    variables = steps.variables(stages.weights(own))
-    scores, outputs = scoring.evaluation(parts, variables, cohort, train)
+    scores, outputs = scoring.evaluation(
+      opened.model, opened.variables, cohort, train
+    )
     results["name"] = results["name"] or cohort.info.name
     results["stages"][name] = {"splits": scores}
     for model, by_split in outputs.items():

@@ -1,6 +1,5 @@
 """A trained run in the layout of Hugging Face; its workdir alone is enough."""
 
-import functools
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from medfm import setup, stages
-from medfm import step as steps
+from medfm import spec, stages
 from medfm.objectives import lora
-from medfm.objectives.backbone import backbone
 from medfm.types import Info, UserError
 from medfm.weights import adapters, images, public, tokenizer_files
 
@@ -41,47 +38,49 @@ def export(
   Raises:
     UserError: a model or a leaf that has no place in a public layout.
   """
-  name, run = list(stages.chosen(place, stage).items())[-1]
-  own = stages.folder(place, name)
-  info = stages.read_info(own)
-  target = Path(output or own / "export").expanduser()
+  trained = stages.opened(place, stage)
+  target = Path(output or trained.folder / "export").expanduser()
   if target.exists() and (not target.is_dir() or any(target.iterdir())):
     raise UserError(f"{target} exists already; name a new folder with --output")
   part = target.with_name(f".{target.name}.partial")
   shutil.rmtree(part, ignore_errors=True)
-  variables = dict(steps.variables(stages.weights(own)))
   try:
     if alone:
-      params, alpha = variables["params"], _alpha(run.objective)
-      adapters.write(part, lora.trained(params), alpha=alpha)
+      _write_adapters(part, trained)
     else:
-      _write(part, run, own, info, variables)
+      _write(part, trained)
     if target.exists():
       target.rmdir()
     part.rename(target)
   finally:
     shutil.rmtree(part, ignore_errors=True)
-  print(f"exported {name}: {target}", flush=True)
+  print(f"exported {trained.name}: {target}", flush=True)
   return target
 
 
-def _write(
-  part: Path, run: setup.Run, own: Path, info: Info, variables: dict[str, Any]
-) -> None:
-  params = variables["params"]
-  if lora.SCOPE in params:
-    params = lora.merged(params, _alpha(run.objective))
+def _write_adapters(part: Path, trained: stages.Trained) -> None:
+  merge = trained.objective.to_inner
+  if not isinstance(merge, lora.Merge):
+    raise UserError("the run has no adapters: its objective is not lora.lora")
+  leaves = lora.trained(trained.variables["params"])
+  adapters.write(part, leaves, alpha=merge.alpha)
+
+
+def _write(part: Path, trained: stages.Trained) -> None:
+  own, info = trained.folder, trained.info
+  objective, params = trained.objective.innermost(trained.variables["params"])
+  if objective is not trained.objective:
     print("adapters: merged into their kernels")
   notes: dict[str, Any] = {}
   if info.task in PROBLEMS:
     notes["problem_type"] = PROBLEMS[info.task]
   if info.task == "regression":
     params, notes = _raw_units(params, info, notes)
-  model = backbone(info, setup.inner_model(run.objective), outputs=0)
+  model = objective.net
   notes |= _ends(info)
   tensors = public.write(
     part,
-    {**variables, "params": params},
+    {**trained.variables, "params": params},
     model,
     classes=info.classes,
     notes=notes,
@@ -91,14 +90,7 @@ def _write(
     text = (own / "tokenizer.json").read_text(encoding="utf-8")
     tokenizer_files.write(part, text, info, length=getattr(model, "length", 0))
   elif not info.vocabulary:
-    _describe_images(part, run, own, model, params)
-
-
-def _alpha(objective: Callable) -> float:
-  """LoRA's scale, of a run's objective."""
-  if getattr(objective, "func", None) is not lora.lora:
-    raise UserError("the run has no adapters: its objective is not lora.lora")
-  return objective.keywords["alpha"]
+    _describe_images(part, trained, model, params)
 
 
 def _raw_units(params, info: Info, notes: Mapping[str, Any]):
@@ -131,21 +123,24 @@ def _ends(info: Info) -> dict[str, int]:
   return {name: value for name, value in found.items() if value is not None}
 
 
-def _describe_images(part, run, own, model, params) -> None:
+def _describe_images(
+  part: Path, trained: stages.Trained, model: Any, params: Mapping[str, Any]
+) -> None:
   """Writes preprocessor_config.json, where the images' size is known."""
   size = 0
-  if (own / "encode.json").exists():
-    size = stages.read_encode(own).keywords.get("size", 0)
+  if (trained.folder / "encode.json").exists():
+    size = spec.settings(stages.read_encode(trained.folder)).get("size", 0)
   if "positions" in params["model"]:
     places = params["model"]["positions"].shape[1] - 1
     size = round(places**0.5) * model.patch
   if size:
-    inputs = _innermost(run.objective).keywords.get("inputs")
-    scaling = getattr(inputs, "keywords", {})
+    scaling = _scaling(trained.run.objective)
     public.note(part / images.NAME, images.described(size, scaling))
 
 
-def _innermost(objective: functools.partial) -> functools.partial:
-  """The objective that others are wrapped around."""
-  inner = objective.keywords.get("objective")
-  return objective if inner is None else _innermost(inner)
+def _scaling(objective: Callable) -> Mapping[str, Any]:
+  """The settings of `nn.inputs.image`, in those of an objective."""
+  settings = spec.settings(objective)
+  if "objective" in settings:
+    return _scaling(settings["objective"])
+  return spec.settings(settings.get("inputs"))

@@ -8,17 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from medfm import rng, setup, spec, stages, workdir
-from medfm import step as steps
+from medfm import rng, spec, stages, workdir
 from medfm.data.text import packing, sequences, text_tables, texts
 from medfm.data.text.packing import Piece
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.models.gpt import GPT
 from medfm.nn import generation
-from medfm.objectives import language, lora, prompted
-from medfm.types import Info, UserError
-
-CAUSAL = (language.causal_lm, prompted.prompted)
+from medfm.types import UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,16 +97,15 @@ def generate(
       default.
     chosen: how to sample.
   """
-  name, run = list(stages.chosen(place, stage).items())[-1]
-  own = stages.folder(place, name)
-  net = _model(name, run, stages.read_info(own))
-  tokenizer = _tokenizer(own)
+  trained = stages.opened(place, stage)
+  net, params = _model(trained)
+  tokenizer = _tokenizer(trained.folder)
   table = text_tables.read(source)
   names, prompts = texts.ids(table), table["text"]
   opening, end = sequences.ends(tokenizer)
   tokens = [np.array([opening, *ids]) for ids in tokenizer.ids(prompts)]
   _check_lengths(net, tokens, names, chosen.new)
-  found = _continued(net, _weights(own, run), tokens, end, chosen)
+  found = _continued(net, {"params": params}, tokens, end, chosen)
   rows = []
   for index, (new, size) in enumerate(found):
     text = index // chosen.samples
@@ -144,7 +139,7 @@ def _continued(
   continued = generation.generation(net, new=chosen.new, end=end)
   found: list[tuple[list[int], int]] = []
   for start in range(0, len(rows), size):
-    # The last batch is filled with rows that are generated for nobody.
+    # The last batch is filled with padding rows, discarded at the end.
     ids = np.arange(start, start + size)
     of = rows[np.minimum(ids, len(rows) - 1)]
     result = continued(
@@ -162,32 +157,26 @@ def _continued(
   return found[: len(rows)]
 
 
-def _model(name: str, run: setup.Run, info: Info) -> GPT:
-  """The causal model of a run that continues texts, or a refusal."""
-  inner = _inner(run.objective)
-  model = inner.keywords.get("model")
-  if inner.func not in CAUSAL or getattr(model, "func", None) is not GPT:
-    kind = f"{inner.func.__module__}.{inner.func.__name__}"
+def _model(trained: stages.Trained) -> tuple[GPT, Any]:
+  """The causal model of a run that continues texts, and its parameters.
+
+  It tells the next token by its token embedding: it has no head, and nothing
+  was trained beside it.
+
+  Raises:
+    UserError: a run that has no such model.
+  """
+  objective, params = trained.objective.innermost(trained.variables["params"])
+  net = objective.net
+  if not isinstance(net, GPT) or net.outputs or params.keys() != {"model"}:
+    factory = trained.run.objective.func
+    kind = f"{factory.__module__}.{factory.__name__}"
     raise UserError(
-      f"stage {name} cannot continue texts: its objective is "
+      f"stage {trained.name} cannot continue texts: its objective is "
       f"{kind.removeprefix('medfm.objectives.')}; generate needs a GPT trained "
       "by language.causal_lm, such as configs/gpt_pretrain.py"
     )
-  return model(outputs=0, vocabulary=info.vocabulary)
-
-
-def _inner(objective: Any) -> Any:
-  """The objective within an adapter."""
-  if objective.func is lora.lora:
-    return objective.keywords["objective"]
-  return objective
-
-
-def _weights(own: Path, run: setup.Run) -> dict[str, Any]:
-  params = steps.variables(stages.weights(own))["params"]
-  if run.objective.func is lora.lora:
-    params = lora.merged(params, run.objective.keywords["alpha"])
-  return {"params": params["model"]}
+  return net, params["model"]
 
 
 def _tokenizer(own: Path) -> Tokenizer:

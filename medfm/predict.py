@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from medfm import predictions, setup, stages, workdir
-from medfm import step as steps
+from medfm import predictions, stages, workdir
 from medfm.evals import words
 
 
@@ -19,17 +18,12 @@ def predict(
     output: the CSV to write; predictions-<source>.csv in the workdir by
       default.
   """
-  name, run = list(stages.chosen(place, stage).items())[-1]
-  own = stages.folder(place, name)
-  info = stages.read_info(own)
-  split = stages.read_encode(own)(source, info)
-  parts = setup.parts(run, info, split)
-  variables = steps.variables(stages.weights(own))
-  outputs = words.outputs(
-    info, split, setup.predictions(parts, variables, split)
-  )
+  trained = stages.opened(place, stage)
+  info = trained.info
+  split = stages.read_encode(trained.folder)(source, info)
+  outputs = words.outputs(info, split, trained.predictions(split))
   whole = words.whole(info, split)
-  rows = predictions.rows(name, "new", whole, info, outputs)
+  rows = predictions.rows(trained.name, "new", whole, info, outputs)
   path = Path(output or place / f"predictions-{Path(source).stem}.csv")
   workdir.write(path, predictions.text(rows))
   print(f"{len(rows):,} predictions: {path}", flush=True)

@@ -21,3 +21,15 @@ def per_example(key: jax.Array, ids: jax.Array) -> jax.Array:
   example's draws.
   """
   return jax.vmap(lambda i: jax.random.fold_in(key, i))(ids)
+
+
+def per_visit(key: jax.Array, visits: jax.Array, ids: jax.Array) -> jax.Array:
+  """One key [B] per example, from its `visit` [B] and its `id` [B] alone.
+
+  visits: how often each was seen before, so that every epoch draws anew.
+  """
+
+  def of_example(visit, i):
+    return jax.random.fold_in(jax.random.fold_in(key, visit), i)
+
+  return jax.vmap(of_example)(visits, ids)

@@ -22,7 +22,7 @@ Predictions = dict[str, np.ndarray]
 
 
 def quick(
-  parts: setup.Parts, variables: Any, data: Dataset
+  parts: setup.Inference, variables: Any, data: Dataset
 ) -> dict[str, float]:
   """`validation/metric` values without intervals, for the learning curve.
 
@@ -44,7 +44,7 @@ def quick(
 
 
 def evaluation(
-  parts: setup.Parts,
+  parts: setup.Inference,
   variables: Any,
   data: Dataset,
   train: Split | None,
@@ -53,7 +53,7 @@ def evaluation(
   """Scores of the model and its baselines on the splits not trained on.
 
   Args:
-    parts: of the run.
+    parts: the run's model.
     variables: what `predict` reads.
     data: whose splits but "train" are evaluated.
     train: the examples that baselines and probes learn from, those the model
@@ -69,14 +69,14 @@ def evaluation(
   """
   run, info = parts.run, data.info
   held_out = {k: v for k, v in data.splits.items() if k != "train"}
-  names = run.baselines if train is not None else ()
+  names = run.evaluation.baselines if train is not None else ()
   outputs = {
     "": {
       name: setup.predictions(parts, variables, split)
       for name, split in held_out.items()
     }
   }
-  probed = run.probes and train is not None
+  probed = run.evaluation.probes and train is not None
   embedded = setup.predictions(parts, variables, train) if probed else {}
   if host.index:
     return {}, {}
@@ -100,7 +100,7 @@ def evaluation(
     features = {"train": train_outputs} | outputs[""]
     embeddings = {name: each["embedding"] for name, each in features.items()}
     seen = words.whole(info, train)
-    for name in run.probes:
+    for name in run.evaluation.probes:
       outputs[f"probe_{name}"] = probes.predictions(
         name, seen, embeddings, held_out, info, seed=run.seed
       )
@@ -116,7 +116,7 @@ def evaluation(
 
 
 def coefficients(
-  parts: setup.Parts, variables: Any, info: Info, train: Split
+  parts: setup.Inference, variables: Any, info: Info, train: Split
 ) -> list[dict[str, Any]]:
   """A linear model's coefficients in raw units beside those of least squares.
 
@@ -125,7 +125,8 @@ def coefficients(
   """
   if info.task != "regression" or info.categorical or len(info.classes) > 1:
     raise UserError(
-      "coefficients=True is for one regression target on numeric features"
+      "evaluation.coefficients=True is for one regression target on numeric "
+      "features"
     )
   mean = np.asarray(info.numeric_mean)
   far = 100 * np.asarray(info.numeric_std)
@@ -177,7 +178,12 @@ def _entry(run, info, name, split, outputs, chosen) -> dict[str, Any]:
   def scored(model):
     arrays = outputs[model][name]
     return _scored(
-      run, info, split, arrays, chosen[model], replicates=run.replicates
+      run,
+      info,
+      split,
+      arrays,
+      chosen[model],
+      replicates=run.evaluation.replicates,
     )
 
   def difference(model):
@@ -189,9 +195,9 @@ def _entry(run, info, name, split, outputs, chosen) -> dict[str, Any]:
       patients=split.patients,
       thresholds_a=chosen[""],
       thresholds_b=chosen[model],
-      replicates=run.replicates,
+      replicates=run.evaluation.replicates,
       seed=run.seed,
-      specificity=run.specificity,
+      specificity=run.evaluation.specificity,
     )
 
   rivals = {
@@ -213,7 +219,7 @@ def _entry(run, info, name, split, outputs, chosen) -> dict[str, Any]:
       split.arrays["label"],
       outputs[""][name],
       patients=split.patients,
-      replicates=run.replicates,
+      replicates=run.evaluation.replicates,
       seed=run.seed,
     )
   return entry
@@ -236,7 +242,7 @@ def _scored(run, info, split, outputs, chosen, *, replicates) -> dict[str, Any]:
     patients=split.patients,
     groups=split.groups if replicates else None,
     thresholds=chosen,
-    specificity=run.specificity,
+    specificity=run.evaluation.specificity,
     **settings,
   )
 
@@ -249,7 +255,7 @@ def _thresholds(run, info, held_out, by_split) -> dict[str, float]:
     info,
     held_out["validation"].arrays["label"],
     by_split["validation"],
-    specificity=run.specificity,
+    specificity=run.evaluation.specificity,
   )
 
 

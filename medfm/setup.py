@@ -14,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from medfm import mesh as meshes
 from medfm import optim, processes, rng
 from medfm import step as steps_
-from medfm.data import leakage, loader, splits
+from medfm.data import leakage, loader, orders, splits
 from medfm.types import (
   Batch,
   Dataset,
@@ -24,6 +24,84 @@ from medfm.types import (
   Split,
   UserError,
 )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Schedule:
+  """What happens during a run, and when.
+
+  select: the validation metric whose best step is evaluated, such as
+    "auroc"; "" takes the last step. A leading "-" means less is better.
+  evaluate_every, checkpoint_every: in steps; 0 means once an epoch.
+  log_every: steps between lines of metrics.jsonl.
+  keep: newest checkpoints kept besides the best.
+  skip_limit: non-finite steps in a row that stop the run.
+  """
+
+  select: str = ""
+  evaluate_every: int = 0
+  checkpoint_every: int = 0
+  log_every: int = 10
+  keep: int = 2
+  skip_limit: int = 10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Start:
+  """The weights that a run starts from.
+
+  weights: a stage of the study, a workdir, a folder or file of public
+    weights (`weights.public`), or "" for fresh weights.
+  fresh, unused: regexes of leaves that may stay fresh or unused.
+  """
+
+  weights: str = ""
+  fresh: tuple = (r"(^|/)head/", r"^lora/")
+  unused: tuple = (r"(^|/)head/", r"^decoder/", r"^lora/")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Devices:
+  """How a run is divided over devices, which changes none of its numbers.
+
+  parallel: jit over the mesh, or pmap over all devices.
+  sharding: (regex, axis per dimension) rules on paths of the state, or names
+    of such rules (`mesh.RULES`).
+  resident: keep the training examples on the device and gather batches
+    there, for data that fit into its memory; without transforms.
+  onednn: on a CPU, matrix products of the train step by oneDNN: transformers
+    train faster, in bfloat16 more than twice as fast, convolutions slower,
+    and the step is compiled at every start (`backend.onednn`).
+  """
+
+  mesh: Callable = meshes.mesh
+  parallel: str = "jit"
+  sharding: tuple = ()
+  resident: bool = False
+  onednn: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+  """What is told of a trained model, and beside what.
+
+  baselines: classical models on the same split, by name.
+  probes: "linear", "nearest": what the model's frozen embedding tells a
+    logistic regression, and its nearest neighbours (`evals.probes`).
+  coefficients: report a linear model's beside those of least squares.
+  replicates: bootstrap replicates behind every interval.
+  specificity: at which sensitivity is reported.
+  show_examples: a few held-out texts in the report, with attributions; None
+    shows those of published sets alone. Off, no text is written anywhere; the
+    vocabulary of a tokenizer that was learnt here still holds single words.
+  """
+
+  baselines: tuple = ()
+  probes: tuple = ()
+  coefficients: bool = False
+  replicates: int = 1000
+  specificity: float = 0.9
+  show_examples: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,36 +117,13 @@ class Run:
   label_fraction: the share of the training patients that is used, drawn by
     class; smaller shares are subsets of larger ones.
   transforms: host augmentations, applied in turn to each training example.
-  sampling: uniform (each example once an epoch), balanced over classes, or
-    length (each once, sequences of like length together).
-  resident: keep the training examples on the device and gather batches
-    there, for data that fit into its memory; without transforms.
+  augment: (batch, info, keys [B]) -> batch, on the device within the step, in
+    training alone; an example's key is of the seed, its visit and itself.
+  order: in which the training examples are visited (`data.orders`).
+  gradients: the gradient of a batch's summed loss (`step.Gradients`).
   accumulate: micro-batches per step; refused with batch normalisation, the
     one thing whose numbers it would change.
   ema_decay: of averaged parameters for evaluation; 0 keeps none.
-  parallel: jit over the mesh, or pmap over all devices.
-  onednn: on a CPU, matrix products of the train step by oneDNN: transformers
-    train faster, in bfloat16 more than twice as fast, convolutions slower,
-    and the step is compiled at every start (`backend.onednn`).
-  sharding: (regex, axis per dimension) rules on paths of the state.
-  select: the validation metric whose best step is evaluated, such as
-    "auroc"; "" takes the last step. A leading "-" means less is better.
-  evaluate_every, checkpoint_every: in steps; 0 means once an epoch.
-  log_every: steps between lines of metrics.jsonl.
-  keep: newest checkpoints kept besides the best.
-  skip_limit: non-finite steps in a row that stop the run.
-  init_from: a stage of the study, a workdir, a folder or file of public
-    weights (`weights.public`), or "" for fresh weights.
-  init_fresh, init_unused: regexes of leaves that may stay fresh or unused.
-  coefficients: report a linear model's beside those of least squares.
-  baselines: classical models on the same split, by name.
-  probes: "linear", "nearest": what the model's frozen embedding tells a
-    logistic regression, and its nearest neighbours (`evals.probes`).
-  replicates: bootstrap replicates behind every interval.
-  specificity: at which sensitivity is reported.
-  show_examples: a few held-out texts in the report, with attributions; None
-    shows those of published sets alone. Off, no text is written anywhere; the
-    vocabulary of a tokenizer that was learnt here still holds single words.
   """
 
   data: Callable
@@ -80,29 +135,15 @@ class Run:
   seed: int = 0
   label_fraction: float = 1.0
   transforms: tuple = ()
-  sampling: str = "uniform"
-  resident: bool = False
+  augment: Callable | None = None
+  order: Callable = orders.uniform
+  gradients: Callable = steps_.gradients
   accumulate: int = 1
   ema_decay: float = 0.0
-  mesh: Callable = meshes.mesh
-  parallel: str = "jit"
-  onednn: bool = False
-  sharding: tuple = ()
-  select: str = ""
-  evaluate_every: int = 0
-  checkpoint_every: int = 0
-  log_every: int = 10
-  keep: int = 2
-  skip_limit: int = 10
-  init_from: str = ""
-  init_fresh: tuple = (r"(^|/)head/", r"^lora/")
-  init_unused: tuple = (r"(^|/)head/", r"^decoder/", r"^lora/")
-  baselines: tuple = ()
-  probes: tuple = ()
-  coefficients: bool = False
-  replicates: int = 1000
-  specificity: float = 0.9
-  show_examples: bool | None = None
+  start: Start = Start()
+  schedule: Schedule = Schedule()
+  evaluation: Evaluation = Evaluation()
+  devices: Devices = Devices()
   name: str = "run"
   description: str = ""
 
@@ -121,27 +162,39 @@ class Study:
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
-  """A run's objects, built for one dataset.
+class Inference:
+  """A run's model, ready to predict; there is nothing of training in it.
 
-  steps, per_epoch: the run's length and an epoch's.
-  initial: () -> TrainState, compiled and placed.
-  abstract: the state's shapes, dtypes and shardings.
+  mesh: the devices it predicts on.
   predict: (variables, batch) -> arrays, compiled.
   share: the rows of a batch that are this process's; None where it is alone.
   """
 
   run: Run
+  info: Info
   objective: Objective
   mesh: Mesh
+  predict: Callable
+  share: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+  """A run's objects, built for one dataset.
+
+  steps, per_epoch: the run's length and an epoch's.
+  learning_rate: step -> the rate there.
+  initial: () -> TrainState, compiled and placed.
+  abstract: the state's shapes, dtypes and shardings.
+  """
+
+  inference: Inference
   steps: int
   per_epoch: int
   learning_rate: Callable[[int], Any]
   initial: Callable[[], steps_.TrainState]
   abstract: steps_.TrainState
   step: steps_.Step
-  predict: Callable
-  share: np.ndarray | None
 
 
 def folders(data_dir: str | None) -> Folders:
@@ -187,18 +240,29 @@ def training_split(run: Run, data: Dataset) -> Split:
   return splits.fraction(split, run.label_fraction, run.seed)
 
 
+def inference(run: Run, info: Info) -> Inference:
+  """The run's model for data of which training knew `info`; no optimizer."""
+  objective = run.objective(info)
+  mesh = run.devices.mesh()
+  share = None
+  if jax.process_count() > 1:
+    share = meshes.share(mesh, _rows(run.batch_size, run, mesh))
+  predict = _predict(objective, mesh)
+  return Inference(run, info, objective, mesh, predict, share)
+
+
 def parts(run: Run, info: Info, split: Split) -> Parts:
   """The run's objects.
 
   Args:
     run: the settings.
     info: of the dataset that is trained on.
-    split: the training examples; for evaluation alone, any with their arrays.
+    split: the training examples.
   """
   run = dataclasses.replace(run, batch_size=run.batch_size or len(split))
-  objective = run.objective(info)
-  mesh = run.mesh()
-  rows = _rows(run, mesh)
+  model = inference(run, info)
+  objective, mesh = model.objective, model.mesh
+  rows = _rows(run.batch_size, run, mesh)
   example = _padded(next(loader.in_order(split, run.batch_size)), rows)
   total = length(run, len(split))
   init_key = rng.stream(run.seed, "init")
@@ -211,12 +275,9 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     ema_decay=run.ema_decay,
   )
   abstract = jax.eval_shape(fresh, init_key, example)
-  if run.accumulate > 1 and "batch_stats" in abstract.extra:
-    raise UserError(
-      "accumulate would change what batch normalisation computes, which sees "
-      "one micro-batch at a time; choose accumulate=1 or group normalisation"
-    )
-  shardings = meshes.shardings(abstract, mesh, run.sharding)
+  if "batch_stats" in abstract.extra:
+    _refuse_cuts(run)
+  shardings = meshes.shardings(abstract, mesh, run.devices.sharding)
   abstract = jax.tree.map(
     lambda leaf, place: jax.ShapeDtypeStruct(
       leaf.shape, leaf.dtype, sharding=place
@@ -230,57 +291,82 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
     objective,
     optimizer,
     seed=run.seed,
+    gradients=run.gradients,
+    augment=_augment(run, info),
     accumulate=run.accumulate,
     ema_decay=run.ema_decay,
   )
   return Parts(
-    run=run,
-    objective=objective,
-    mesh=mesh,
+    inference=model,
     steps=total,
-    per_epoch=loader.steps_per_epoch(len(split), run.batch_size),
+    per_epoch=orders.per_epoch(len(split), run.batch_size),
     learning_rate=rate,
     initial=lambda: placed(init_key, dict(example)),
     abstract=abstract,
     step=steps_.compiled(
-      step, mesh, shardings, run.parallel, onednn=run.onednn
+      step,
+      mesh,
+      shardings,
+      run.devices.parallel,
+      onednn=run.devices.onednn,
     ),
-    predict=_predict(objective, mesh),
-    share=meshes.share(mesh, rows) if jax.process_count() > 1 else None,
   )
+
+
+def _augment(run: Run, info: Info) -> Callable | None:
+  augment = run.augment
+  if augment is None:
+    return None
+  return lambda batch, keys: augment(batch, info, keys)
+
+
+def _refuse_cuts(run: Run) -> None:
+  """Refuses what would change the numbers of batch normalisation."""
+  why = "would change what batch normalisation computes, which sees one"
+  if run.accumulate > 1:
+    raise UserError(
+      f"accumulate {why} micro-batch at a time; choose accumulate=1 or group "
+      "normalisation"
+    )
+  if steps_.of_examples(run.gradients):
+    raise UserError(
+      f"gradients of single examples {why} example at a time; choose "
+      "gradients=step.gradients or group normalisation"
+    )
 
 
 def length(run: Run, n: int) -> int:
   """The number of steps of a run over `n` training examples."""
-  return run.steps or run.epochs * loader.steps_per_epoch(n, run.batch_size)
+  return run.steps or run.epochs * orders.per_epoch(n, run.batch_size)
 
 
-def placed(parts: Parts, batch: Mapping[str, np.ndarray]) -> Batch:
+def placed(model: Inference, batch: Mapping[str, np.ndarray]) -> Batch:
   """A batch on the mesh, padded so that its devices share it equally.
 
-  Of several processes each gives the rows of `parts.share`.
+  Of several processes each gives the rows of `model.share`.
   """
-  rows = _rows(parts.run, parts.mesh)
-  if parts.share is not None:
-    return meshes.assembled(batch, parts.share, parts.mesh, rows)
+  size = model.run.batch_size or len(batch["weight"])
+  rows = _rows(size, model.run, model.mesh)
+  if model.share is not None:
+    return meshes.assembled(batch, model.share, model.mesh, rows)
   batch = _padded(batch, rows)
-  if parts.mesh.size == 1:
+  if model.mesh.size == 1:
     return batch  # Compiled functions place it in a third of the time.
-  return jax.device_put(batch, meshes.rows(parts.mesh))
+  return jax.device_put(batch, meshes.rows(model.mesh))
 
 
 def predictions(
-  parts: Parts, variables: Any, split: Split
+  model: Inference, variables: Any, split: Split
 ) -> dict[str, np.ndarray]:
   """`predict` over a whole split: name -> [N, ...], in the split's order.
 
   What a model says of every token is 0 beyond the longest sequence's end.
   """
   collected: dict[str, list[np.ndarray]] = {}
-  size = parts.run.batch_size
-  for k, batch in enumerate(loader.by_length(split, size, parts.share)):
+  size = model.run.batch_size or len(split)
+  for k, batch in enumerate(loader.by_length(split, size, model.share)):
     n = min(size, len(split) - k * size)
-    outputs = parts.predict(variables, placed(parts, batch))
+    outputs = model.predict(variables, placed(model, batch))
     for name, output in jax.device_get(outputs).items():
       collected.setdefault(name, []).append(np.asarray(output)[:n])
   back = np.argsort(loader.length_order(split))
@@ -308,10 +394,10 @@ def _predict(objective: Objective, mesh: Mesh) -> Callable:
   return jax.jit(objective.predict, out_shardings=places)
 
 
-def _rows(run: Run, mesh: Mesh) -> int:
+def _rows(size: int, run: Run, mesh: Mesh) -> int:
   """The rows of a batch, up to what devices and micro-batches divide."""
   parts = mesh.shape["data"] * mesh.shape["fsdp"] * run.accumulate
-  return -(-run.batch_size // parts) * parts
+  return -(-size // parts) * parts
 
 
 def _padded(batch: Mapping[str, np.ndarray], rows: int) -> dict:
@@ -326,11 +412,3 @@ def _padded(batch: Mapping[str, np.ndarray], rows: int) -> dict:
   more["weight"][-extra:] = 0
   more["id"][-extra:] = -1
   return more
-
-
-def inner_model(objective: Callable) -> Callable | None:
-  """The model that an objective, or the one it wraps, is configured with."""
-  settings = getattr(objective, "keywords", {})
-  if "objective" in settings:
-    return inner_model(settings["objective"])
-  return settings.get("model")

@@ -29,6 +29,10 @@ _ALLOWED = ("medfm.", "optax.")
 _SIMPLE = (bool, int, float, str)
 
 
+class _Unknown(UserError):
+  """A target or a setting that does not exist (any more)."""
+
+
 def spec(target: Callable, /, **kwargs) -> ml_collections.ConfigDict:
   """A config entry that `build` turns into `target(**kwargs)`."""
   return _entry(CALL, target, kwargs)
@@ -66,7 +70,7 @@ def resolve(path: str) -> Callable:
   try:
     target = getattr(importlib.import_module(module), name)
   except (ImportError, AttributeError):
-    raise UserError(f"config target {path!r} does not exist") from None
+    raise _Unknown(f"config target {path!r} does not exist") from None
   home = getattr(target, "__module__", "") + "."
   if not (callable(target) and home.startswith(_ALLOWED)):
     raise UserError(f"config target {path!r} is not one of medfm's or optax's")
@@ -78,9 +82,26 @@ def to_json(config: ml_collections.ConfigDict) -> str:
   return json.dumps(_plain(config), indent=2) + "\n"
 
 
-def from_json(text: str) -> ml_collections.ConfigDict:
-  """The config of a JSON text, checked against today's signatures."""
-  return _respec(json.loads(text))
+def from_json(
+  text: str, source: Any = "config.json"
+) -> ml_collections.ConfigDict:
+  """The config of a JSON text, checked against today's signatures.
+
+  source: its path, for messages.
+
+  Raises:
+    UserError: it names what does not exist (any more).
+    ValueError: it is not JSON.
+  """
+  content = json.loads(text)
+  try:
+    return _respec(content)
+  except _Unknown as error:
+    raise UserError(
+      f"{source} was written by an earlier version of MedFM ({error}): train "
+      "anew with another --workdir, or use the version that environment.json "
+      "beside it names"
+    ) from None
 
 
 def plain(value: Any) -> Any:
@@ -135,6 +156,11 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
   return leaves
 
 
+def settings(bound: Any) -> Mapping[str, Any]:
+  """The settings of a function that `build` made of a `bind`; {} of others."""
+  return bound.keywords if isinstance(bound, functools.partial) else {}
+
+
 def nearest(name: str, names: typing.Iterable[str]) -> str:
   """' (nearest: x)' for an error message, or '' where nothing is near."""
   close = difflib.get_close_matches(name, list(names), 1, 0.5)
@@ -150,14 +176,14 @@ def _entry(kind: str, target: Callable, kwargs: dict[str, Any]):
   knobs = _knobs(target)
   for name in kwargs:
     if name not in knobs:
-      raise UserError(f"{path} has no setting {name!r}{nearest(name, knobs)}")
+      raise _Unknown(f"{path} has no setting {name!r}{nearest(name, knobs)}")
   entry = ml_collections.ConfigDict({kind: path})
   for name, knob in knobs.items():
     value = kwargs.get(name, knob.default)
     if value is inspect.Parameter.empty:
       if kind == BIND:
         continue  # The caller of the partial gives it.
-      raise UserError(f"{path} needs the setting {name!r}")
+      raise _Unknown(f"{path} needs the setting {name!r}")
     entry[name] = _value(value, knob.annotation)
   return entry
 
@@ -194,6 +220,9 @@ def _value(value: Any, annotation: Any) -> Any:
     return tuple(value)
   if isinstance(value, Mapping):
     return ml_collections.ConfigDict(dict(value))
+  if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    fields = (field.name for field in dataclasses.fields(value))
+    return spec(type(value), **{name: getattr(value, name) for name in fields})
   if isinstance(value, functools.partial):
     return bind(value.func, **value.keywords)
   if isinstance(value, types.FunctionType | type):

@@ -1,15 +1,19 @@
 """The stages of a run, and what the folder of each holds."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from medfm import mesh as meshes
 from medfm import setup, spec
 from medfm import step as steps
 from medfm.checkpoint import Checkpoints
-from medfm.types import Info, Split, UserError
+from medfm.types import Batch, Info, Objective, Split, UserError, Variables
 
 SINGLE = "train"
 """The name of the one stage of a config that is a run by itself."""
@@ -35,7 +39,9 @@ def ordered(built: Any) -> Mapping[str, setup.Run]:
   waiting = sorted(built.stages, key=_natural)
   while waiting:
     ready = [
-      name for name in waiting if built.stages[name].init_from not in waiting
+      name
+      for name in waiting
+      if built.stages[name].start.weights not in waiting
     ]
     if not ready:
       raise UserError(f"stages start from each other: {', '.join(waiting)}")
@@ -54,7 +60,7 @@ def chosen(place: Path, stage: str | None) -> Mapping[str, setup.Run]:
   """The runs of a workdir's config.json by name; only `stage`, if named."""
   path = place / "config.json"
   try:
-    built = spec.build(spec.from_json(path.read_text()))
+    built = spec.build(spec.from_json(path.read_text(), path))
   except (OSError, ValueError):
     raise UserError(
       f"{path} is missing or damaged; --workdir must be the folder of a run"
@@ -68,6 +74,58 @@ def chosen(place: Path, stage: str | None) -> Mapping[str, setup.Run]:
       f"there are {', '.join(known)}"
     )
   return {stage: known[stage]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """A finished stage, opened again.
+
+  name, folder: of the stage.
+  model: the run, what training knew of its data, its objective, and a
+    compiled `predict`.
+  variables: what `predict` reads, on the host.
+  """
+
+  name: str
+  folder: Path
+  model: setup.Inference
+  variables: Variables
+
+  @property
+  def run(self) -> setup.Run:
+    return self.model.run
+
+  @property
+  def info(self) -> Info:
+    return self.model.info
+
+  @property
+  def objective(self) -> Objective:
+    return self.model.objective
+
+  def predict(self, batch: Batch) -> dict[str, Any]:
+    """Of a batch [B, ...] on the host: name -> [B', ...], padded rows last."""
+    return self.model.predict(self.variables, setup.placed(self.model, batch))
+
+  def predictions(self, split: Split) -> dict[str, np.ndarray]:
+    """Of a whole split: name -> [N, ...], in its order."""
+    return setup.predictions(self.model, self.variables, split)
+
+
+def opened(place: Path, stage: str | None = None) -> Trained:
+  """A stage of a workdir, the last one by default, with no optimizer built.
+
+  It predicts on all devices there are, whatever mesh it was trained on.
+
+  Raises:
+    UserError: no such stage, or no sound checkpoint of it.
+  """
+  name, run = list(chosen(place, stage).items())[-1]
+  own = folder(place, name)
+  devices = dataclasses.replace(run.devices, mesh=meshes.mesh)
+  run = dataclasses.replace(run, devices=devices)
+  model = setup.inference(run, read_info(own))
+  return Trained(name, own, model, steps.variables(weights(own)))
 
 
 def folder(place: Path, name: str) -> Path:
@@ -121,4 +179,4 @@ def read_encode(place: Path) -> Callable[[str, Info], Split]:
       f"{place} was trained on a fixed data set, which takes no new files; "
       "evaluate it on another one with --mode=evaluate --on=CONFIG"
     )
-  return spec.build(spec.from_json(path.read_text()))
+  return spec.build(spec.from_json(path.read_text(), path))

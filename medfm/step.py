@@ -15,6 +15,19 @@ from medfm.types import Batch, Objective, UserError, Variables
 
 State = Any
 Step = Callable[["TrainState", Batch], tuple["TrainState", dict[str, Any]]]
+Gradients = Callable[
+  [Objective, Variables, Batch, jax.Array],
+  tuple[Any, tuple[dict[str, Any], jax.Array, Variables]],
+]
+"""(objective, variables, batch, key) -> (gradient, (sums, weight, updates)).
+
+The batch is the whole one, or a part of it where a step is cut into
+micro-batches or mapped devices: all three sums are added up over the parts,
+and the gradient is then divided by the weight. A function that looks at
+examples one by one has the attribute `per_example = True`: it is refused for
+a coupled objective. What is drawn once a step, such as noise, belongs to the
+optimizer, which sees the whole gradient.
+"""
 
 
 class TrainState(NamedTuple):
@@ -58,11 +71,39 @@ def variables(state: TrainState) -> Variables:
   return {"params": state.extra.get("ema", state.params), **collections}
 
 
+def gradients(
+  objective: Objective, variables: Variables, batch: Batch, key: jax.Array
+) -> tuple[Any, tuple[dict[str, Any], jax.Array, Variables]]:
+  """The gradient of the sum of weight * loss over a batch, by `params`.
+
+  Beside it: the sum of weight * term for each term, the sum of the weights,
+  and the updated collections.
+  """
+
+  def summed(params):
+    return weighed(objective, {**variables, "params": params}, batch, key)
+
+  return jax.grad(summed, has_aux=True)(variables["params"])
+
+
+def weighed(
+  objective: Objective, variables: Variables, batch: Batch, key: jax.Array
+) -> tuple[jax.Array, tuple[dict[str, Any], jax.Array, Variables]]:
+  """The sum of weight * loss over a batch, and what stands beside it."""
+  terms, updates = objective.loss(variables, batch, key)
+  terms = dict(terms)
+  weight = batch["weight"] * terms.pop("weight", 1.0)
+  sums = {name: jnp.sum(weight * term) for name, term in terms.items()}
+  return sums["loss"], (sums, jnp.sum(weight), updates)
+
+
 def train_step(
   objective: Objective,
   optimizer: optax.GradientTransformation,
   *,
   seed: int,
+  gradients: Gradients = gradients,
+  augment: Callable[[Batch, jax.Array], Batch] | None = None,
   accumulate: int = 1,
   ema_decay: float = 0.0,
   axis: str | None = None,
@@ -73,26 +114,29 @@ def train_step(
   it was cut into: `accumulate` micro-batches, devices of a mesh, or the
   mapped axis `axis`. A step whose loss or gradient is not finite changes
   nothing but the counts.
+
+  augment: (batch, keys [B]) -> batch; the key of an example is of the seed,
+    its `visit` and its `id`, and of nothing else.
+
+  Raises:
+    UserError: the objective couples the examples of a batch, which cannot be
+      cut then.
   """
+  if objective.coupled:
+    _refuse_cuts(gradients, accumulate, axis)
 
   def step(state: TrainState, batch: Batch):
     key = rng.stream(seed, "loss", state.step)
     own = ("ema", "skipped", "skipped_in_row")
     collections = {k: v for k, v in state.extra.items() if k not in own}
-
-    def summed(params, collections, part):
-      variables = {"params": params, **collections}
-      terms, updates = objective.loss(variables, part, key)
-      terms = dict(terms)
-      weight = part["weight"] * terms.pop("weight", 1.0)
-      sums = {name: jnp.sum(weight * term) for name, term in terms.items()}
-      return sums["loss"], (sums, jnp.sum(weight), updates)
-
-    gradients = jax.grad(summed, has_aux=True)
     totals = None
     for part in _parts(batch, accumulate):
+      if augment is not None:
+        drawn = rng.stream(seed, "augment")
+        keys = rng.per_visit(drawn, part["visit"], part["id"])
+        part = augment(part, keys)
       gradient, (sums, weight, updates) = gradients(
-        state.params, collections, part
+        objective, {"params": state.params, **collections}, part, key
       )
       collections = {**collections, **updates}
       new = (gradient, sums, weight)
@@ -155,9 +199,9 @@ def compiled(
       donate_argnums=0,
     )
   if parallel != "pmap":
-    raise UserError(f"parallel is {parallel!r}; choose jit or pmap")
+    raise UserError(f"devices.parallel is {parallel!r}; choose jit or pmap")
   if jax.process_count() > 1:
-    raise UserError("parallel='pmap' is for one process; choose jit")
+    raise UserError("devices.parallel='pmap' is for one process; choose jit")
   mapped = jax.pmap(
     step(axis="data"),
     axis_name="data",
@@ -174,6 +218,34 @@ def compiled(
     return mapped(state, cut)
 
   return apply
+
+
+def _refuse_cuts(
+  gradients: Gradients, accumulate: int, axis: str | None
+) -> None:
+  """Refuses what shows a coupled objective less than its whole batch."""
+  why = "the objective compares the examples of a batch with each other, but "
+  if accumulate > 1:
+    raise UserError(
+      f"{why}accumulate={accumulate} shows it one micro-batch at a time: "
+      "choose accumulate=1"
+    )
+  if axis is not None:
+    raise UserError(
+      f"{why}pmap shows it the rows of one device at a time: choose "
+      "devices.parallel='jit'"
+    )
+  if of_examples(gradients):
+    raise UserError(
+      f"{why}the gradients are computed one example at a time: choose "
+      "gradients=step.gradients"
+    )
+
+
+def of_examples(gradients: Gradients) -> bool:
+  """Whether a gradient function looks at examples one by one."""
+  function = getattr(gradients, "func", gradients)  # Of `spec.bind`.
+  return getattr(function, "per_example", False)
 
 
 def _parts(batch: Batch, count: int) -> list[Mapping[str, Any]]:

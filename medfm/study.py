@@ -72,7 +72,7 @@ def _conclude(
     results["finished"] = True
     workdir.write(place / "results.json", results)
   for name, run in todo.items():
-    if run.show_examples is False:
+    if run.evaluation.show_examples is False:
       (stages.folder(place, name) / reading.EXAMPLES).unlink(missing_ok=True)
   path = html.write(place)
   print(tables.text(results))
@@ -98,7 +98,7 @@ def _jobs(
   """
   jobs, known = {}, {}
   for name, run in remaining.items():
-    key = repr((run.data.func, sorted(run.data.keywords.items())))
+    key = repr((run.data.func, sorted(spec.settings(run.data).items())))
     if key not in known:
       known[key] = setup.dataset(run, folders)
       print(f"{known[key][0].info.name}: {leakage.line(known[key][1])}")
@@ -106,7 +106,7 @@ def _jobs(
     weights = _start_weights(place, run, todo, data.info)
     job = train.job(run, data)
     started = (stages.folder(place, name) / "checkpoints").exists()
-    if weights and run.init_from not in todo and not started:
+    if weights and run.start.weights not in todo and not started:
       train.begun(run, job.parts.abstract, weights())  # Refused before a step.
     jobs[name] = (job, found, weights)
   return jobs
@@ -117,18 +117,20 @@ def _stage(place, results, name, job, found, weights, fitted) -> None:
 
   fitted: baselines' predictions, shared by stages.
   """
-  own, data, parts = stages.folder(place, name), job.data, job.parts
-  run, split = parts.run, job.split
+  own, data = stages.folder(place, name), job.data
+  inference = job.parts.inference
+  run, split = job.run, job.split
   workdir.write(own / "info.json", spec.plain(data.info))
   if data.encode is not None:
-    settings = {k: v for k, v in data.encode.keywords.items() if k != "info"}
+    settings = dict(spec.settings(data.encode))
+    settings.pop("info")
     encode = spec.bind(data.encode.func, **settings)
     workdir.write(own / "encode.json", spec.to_json(encode))
     if "tokenizer" in settings:
       workdir.write(own / "tokenizer.json", settings["tokenizer"])
   state, notes = train.train(job, own, name, weights)
   scores, outputs = scoring.evaluation(
-    parts, steps.variables(state), data, split, fitted
+    inference, steps.variables(state), data, split, fitted
   )
   rows = [
     row
@@ -141,20 +143,20 @@ def _stage(place, results, name, job, found, weights, fitted) -> None:
       held_out = words.whole(data.info, data.splits[split_name])
       rows += predictions.rows(label, split_name, held_out, data.info, arrays)
   workdir.write(place / "predictions.csv", predictions.text(rows))
-  shown = _examples(parts, steps.variables(state), data, outputs, scores)
+  shown = _examples(inference, steps.variables(state), data, outputs, scores)
   if shown:
     workdir.write(own / reading.EXAMPLES, {"test": shown})
   results["finished"] = False
-  if run.coefficients:
+  if run.evaluation.coefficients:
     results["coefficients"] = scoring.coefficients(
-      parts, steps.variables(state), data.info, split
+      inference, steps.variables(state), data.info, split
     )
   results["stages"][name] = {
     "step": int(state.step),
-    "steps": parts.steps,
+    "steps": job.parts.steps,
     "length": {"steps": run.steps, "epochs": run.epochs},
     "params": trees.count(state.params),
-    "select": run.select.removeprefix("-"),
+    "select": run.schedule.select.removeprefix("-"),
     "label_fraction": run.label_fraction,
     "objective": f"{run.objective.func.__module__}."
     f"{run.objective.func.__qualname__}",
@@ -177,10 +179,12 @@ def _stage(place, results, name, job, found, weights, fitted) -> None:
   processes.wait()
 
 
-def _examples(parts, variables, data, outputs, scores) -> list[dict[str, Any]]:
+def _examples(
+  inference, variables, data, outputs, scores
+) -> list[dict[str, Any]]:
   """A few test texts with attributions, where the run may show any."""
-  show = parts.run.show_examples
-  settings = data.encode.keywords if data.encode is not None else {}
+  show = inference.run.evaluation.show_examples
+  settings = spec.settings(data.encode)
   if not (not data.private if show is None else show):
     return []
   if "tokenizer" not in settings or "test" not in data.splits:
@@ -191,7 +195,7 @@ def _examples(parts, variables, data, outputs, scores) -> list[dict[str, Any]]:
   if host.index:
     return []
   return examples.examples(
-    parts.objective,
+    inference.objective,
     variables,
     data.info,
     data.splits["test"],
@@ -204,22 +208,22 @@ def _examples(parts, variables, data, outputs, scores) -> list[dict[str, Any]]:
 def _start_weights(
   place: Path, run: setup.Run, todo: Mapping[str, setup.Run], info: Info
 ) -> Callable[[], train.Weights] | None:
-  """Gives the variables that `init_from` names, when they are needed."""
-  if not run.init_from:
+  """Gives the variables that `start.weights` names, when they are needed."""
+  if not run.start.weights:
     return None
-  source = Path(run.init_from)
-  if run.init_from in todo:
-    source = stages.folder(place, run.init_from)
+  source = Path(run.start.weights)
+  if run.start.weights in todo:
+    source = stages.folder(place, run.start.weights)
   elif public.holds(source):
     vocabulary.check(source, info)
-    return lambda: public.read(source, setup.inner_model(run.objective))
+    return lambda: public.read(source, run.objective(info).net)
   elif not source.is_dir():
-    near = spec.nearest(run.init_from, todo)
+    near = spec.nearest(run.start.weights, todo)
     raise UserError(
-      f"init_from={run.init_from!r} is neither a stage{near} nor a folder of "
-      "a run or of public weights"
+      f"start.weights={run.start.weights!r} is neither a stage{near} nor a "
+      "folder of a run or of public weights"
     )
-  _same_tokenizer(source, run.init_from, info)
+  _same_tokenizer(source, run.start.weights, info)
   return lambda: steps.variables(stages.weights(source))
 
 
@@ -230,7 +234,7 @@ def _same_tokenizer(source: Path, name: str, info: Info) -> None:
   trained = stages.read_info(source)
   if trained.tokenizer and trained.tokenizer != info.tokenizer:
     raise UserError(
-      f"init_from={name!r} was trained with the tokenizer "
+      f"start.weights={name!r} was trained with the tokenizer "
       f"{trained.tokenizer[:12]}, {info.name} is cut by {info.tokenizer[:12]}: "
       f"set data.tokenizer to tokenizers.loaded(path={str(source)!r})"
     )
@@ -258,9 +262,9 @@ def _comparisons(place, built, results) -> list[dict[str, Any]]:
       patients=one.patients,
       thresholds_a=results["stages"][a]["splits"][split]["thresholds"],
       thresholds_b=results["stages"][b]["splits"][split]["thresholds"],
-      replicates=run.replicates,
+      replicates=run.evaluation.replicates,
       seed=run.seed,
-      specificity=run.specificity,
+      specificity=run.evaluation.specificity,
     )
     found.append({"a": a, "b": b, "split": split, "difference": difference})
   return found
@@ -293,7 +297,7 @@ def _finished(results: dict, name: str, run: setup.Run) -> bool:
 def _refuse_stale(place, results, todo) -> None:
   """A stage may not be lengthened after another was trained from it."""
   for name, run in todo.items():
-    source = run.init_from
+    source = run.start.weights
     if (
       source in results["stages"]
       and not _finished(results, source, todo[source])

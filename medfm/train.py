@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from medfm import host, log, processes, resident, scoring, setup, workdir
 from medfm import step as steps
@@ -14,7 +15,7 @@ from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
 from medfm.data import loader
 from medfm.interrupt import Interrupted
-from medfm.types import Dataset, Split, UserError
+from medfm.types import Dataset, Objective, Split, UserError
 from medfm.weights import transfer
 
 Weights = Mapping[str, Any]
@@ -35,22 +36,39 @@ class Job:
   split: Split
   batches: loader.Batches
 
+  @property
+  def run(self) -> setup.Run:
+    """The settings, with the batch size that was found for the data."""
+    return self.parts.inference.run
+
 
 def job(run: setup.Run, data: Dataset) -> Job:
   """Checks a run's settings against its data; nothing is computed yet."""
   split = setup.training_split(run, data)
   parts = setup.parts(run, data.info, split)
+  model = parts.inference
   batches = loader.batches(
     split,
-    batch_size=parts.run.batch_size,
+    batch_size=model.run.batch_size,
     steps=parts.steps,
     seed=run.seed,
-    sampling=run.sampling,
+    order=run.order,
+    strata=_strata(model.objective, data, split),
     transforms=run.transforms,
-    share=parts.share,
-    rows_alone=run.resident,
+    share=model.share,
+    rows_alone=run.devices.resident,
   )
   return Job(parts, data, split, batches)
+
+
+def _strata(
+  objective: Objective, data: Dataset, split: Split
+) -> np.ndarray | None:
+  """[N] int codes of the training examples, by which an order may choose."""
+  if objective.task is not None:
+    return objective.task.strata(data.info, split.arrays)
+  label = np.asarray(split.arrays.get("label", np.zeros((0, 0))))
+  return label if label.ndim == 1 and label.dtype.kind in "iu" else None
 
 
 def train(
@@ -70,14 +88,14 @@ def train(
   """
   folder.mkdir(parents=True, exist_ok=True)
   parts = job.parts
-  saved = Checkpoints(folder / "checkpoints", keep=parts.run.keep)
+  saved = Checkpoints(folder / "checkpoints", keep=job.run.schedule.keep)
   try:
     state, notes = _start(job, saved, weights)
     first = int(state.step)
     print(
       f"{name}: {trees.count(state.params):,} parameters, "
       f"{len(job.split):,} training examples, {parts.steps:,} steps of "
-      f"{parts.run.batch_size}" + (f", from step {first}" if first else ""),
+      f"{job.run.batch_size}" + (f", from step {first}" if first else ""),
       flush=True,
     )
     metrics = (log.Unwritten if host.index else log.Metrics)(folder, first)
@@ -114,8 +132,8 @@ def _start(job, saved, weights) -> tuple[steps.TrainState, dict]:
   }
   if weights is None:
     return state, notes
-  source = parts.run.init_from
-  state, account = begun(parts.run, state, weights())
+  source = job.run.start.weights
+  state, account = begun(job.run, state, weights())
   print(account.text(source), flush=True)
   notes["init"] = {
     "from": source,
@@ -145,9 +163,9 @@ def begun(
     new[name], accounts[name] = transfer.transferred(
       old[name],
       start[name],
-      may_be_fresh=run.init_fresh,
-      may_be_unused=run.init_unused,
-      source=run.init_from,
+      may_be_fresh=run.start.fresh,
+      may_be_unused=run.start.unused,
+      source=run.start.weights,
     )
   params = new.pop("params")
   extra = {**state.extra, **new}
@@ -161,14 +179,16 @@ def _loop(
   job, name, saved, metrics, state, notes
 ) -> tuple[steps.TrainState, dict]:
   parts = job.parts
-  run, total = parts.run, parts.steps
+  run, model, total = job.run, parts.inference, parts.steps
   first = int(state.step)
-  evaluate_every = run.evaluate_every or parts.per_epoch
-  checkpoint_every = run.checkpoint_every or parts.per_epoch
+  evaluate_every = run.schedule.evaluate_every or parts.per_epoch
+  checkpoint_every = run.schedule.checkpoint_every or parts.per_epoch
   progress = log.Progress(name, total, first, run.batch_size)
   # A whole-batch gather costs less than handing it over from a thread.
   threads = 1 if run.transforms else 0
-  gather = resident.gather(job.split, parts.mesh) if run.resident else None
+  gather = (
+    resident.gather(job.split, model.mesh) if run.devices.resident else None
+  )
   waiting = None  # The scalars of a step are read after the next is under way.
 
   def report(step, scalars):
@@ -176,16 +196,16 @@ def _loop(
     scalars["lr"] = float(parts.learning_rate(step - 1))
     rate = progress.line(step, scalars["loss"], scalars["lr"])
     metrics.write(step, scalars | {"examples_per_s": round(rate, 1)})
-    if scalars["skipped_in_row"] >= run.skip_limit:
+    if scalars["skipped_in_row"] >= run.schedule.skip_limit:
       _stop_diverged(metrics.path.parent, step, scalars, job)
 
   if not total and saved.newest() is None:
-    scores = scoring.quick(parts, steps.variables(state), job.data)
+    scores = scoring.quick(model, steps.variables(state), job.data)
     metrics.write(0, scores)
     saved.save(0, state, notes)  # What is evaluated, and read by others.
   with processes.watch() as watch:
     for k, batch in loader.prefetched(job.batches, first, total, threads):
-      batch = setup.placed(parts, batch)
+      batch = setup.placed(model, batch)
       state, scalars = parts.step(state, gather(batch) if gather else batch)
       step = k + 1
       if k == first:  # What compiling took, and a first place of temporaries.
@@ -193,15 +213,15 @@ def _loop(
         host.give_back()
       if waiting:
         report(*waiting)
-      due = step == 1 or _every(step, run.log_every, total)
+      due = step == 1 or _every(step, run.schedule.log_every, total)
       waiting = (step, scalars) if due else None
       improved = False
       if _every(step, evaluate_every, total):
-        scores = scoring.quick(parts, steps.variables(state), job.data)
+        scores = scoring.quick(model, steps.variables(state), job.data)
         if scores:
           metrics.write(step, scores)
         best = processes.by_first(
-          _better, run.select, notes["best"], scores, step
+          _better, run.schedule.select, notes["best"], scores, step
         )
         improved = best != notes["best"]
         notes = {**notes, "best": best}
@@ -239,7 +259,9 @@ def _better(
   name = f"validation/{select.removeprefix('-')}"
   if name not in scores:
     known = ", ".join(key.partition("/")[2] for key in scores) or "none"
-    raise UserError(f"select={select!r} is not among the metrics: {known}")
+    raise UserError(
+      f"schedule.select={select!r} is not among the metrics: {known}"
+    )
   value = scores[name]
   if value is None or not math.isfinite(value):
     return best

@@ -41,6 +41,7 @@ class Objective(NamedTuple):
   coupled: whether an example's loss depends on the others of its batch.
   net: the linen module that is trained.
   inner: the objective that this one wraps, where it wraps one.
+  to_inner: parameters of this one -> those of `inner`.
   """
 
   init: Callable[[Any, Batch], Variables]
@@ -50,22 +51,94 @@ class Objective(NamedTuple):
   coupled: bool = False
   net: Any = None
   inner: "Objective | None" = None
+  to_inner: Callable[[Any], Any] | None = None
+
+  def innermost(self, params: Any) -> tuple["Objective", Any]:
+    """The objective that others are wrapped around, and its parameters."""
+    if self.inner is None or self.to_inner is None:
+      return self, params
+    return self.inner.innermost(self.to_inner(params))
+
+
+@dataclasses.dataclass(frozen=True)
+class Lengths:
+  """How far each example fills the columns that are padded to one length.
+
+  sizes: [N] int, how many places of an example count, from the first on.
+  columns: the names of the arrays [N,L,...] whose second axis is that place.
+  """
+
+  sizes: np.ndarray
+  columns: tuple[str, ...]
+
+  def take(self, indices: np.ndarray) -> "Lengths":
+    """Those of these rows, in this order."""
+    return Lengths(self.sizes[indices], self.columns)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ragged:
+  """A column whose examples differ in length, or in every extent.
+
+  values: all examples end to end [total,...], often memory-mapped.
+  ends: [N] int, where each example ends in `values`.
+  shapes: [N,R] int, the extents of each example, where `values` are flat
+    [total]; None where examples differ along their first axis alone.
+  starts: [N] int, where each begins; None where the one before it ends.
+  """
+
+  values: np.ndarray
+  ends: np.ndarray
+  shapes: np.ndarray | None = None
+  starts: np.ndarray | None = None
+
+  def __len__(self) -> int:
+    return len(self.ends)
+
+  def __getitem__(self, index: Any) -> Any:
+    """The array of one row; of several rows, or a slice, a `Ragged`."""
+    if not isinstance(index, int | np.integer):
+      return self.take(index)
+    begin = self._starts()[index]
+    values = self.values[begin : self.ends[index]]
+    return values if self.shapes is None else values.reshape(self.shapes[index])
+
+  @property
+  def extents(self) -> np.ndarray:
+    """[N,R] int, how large each example is along the axes that differ."""
+    if self.shapes is not None:
+      return self.shapes
+    return (self.ends - self._starts())[:, None]
+
+  def take(self, indices: Any) -> "Ragged":
+    """These rows, in this order; their values stay where they are."""
+    shapes = None if self.shapes is None else self.shapes[indices]
+    starts = self._starts()[indices]
+    return Ragged(self.values, self.ends[indices], shapes, starts)
+
+  def _starts(self) -> np.ndarray:
+    if self.starts is not None:
+      return self.starts
+    return np.concatenate([np.zeros(1, self.ends.dtype), self.ends[:-1]])
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
   """The examples of one split, held by column; a `Source`.
 
-  arrays: what models and losses see, name -> [N, ...], often memory-mapped.
+  arrays: what models and losses see, name -> [N, ...], often memory-mapped;
+    a `Ragged` where examples differ in shape.
   ids: [N] str, the name of each example in every report.
   patients: [N] str, or None where the source names no patients.
   groups: name -> [N] str for subgroup tables; "" where unknown.
+  lengths: of the examples, where some arrays are padded; else None.
   """
 
-  arrays: dict[str, np.ndarray]
+  arrays: dict[str, Any]
   ids: np.ndarray
   patients: np.ndarray | None = None
   groups: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+  lengths: Lengths | None = None
 
   def __len__(self) -> int:
     return len(self.ids)
@@ -80,6 +153,7 @@ class Split:
       ids=self.ids[indices],
       patients=None if self.patients is None else self.patients[indices],
       groups={name: array[indices] for name, array in self.groups.items()},
+      lengths=None if self.lengths is None else self.lengths.take(indices),
     )
 
 

@@ -98,7 +98,7 @@ def claim(workdir: Path, config: Any) -> None:
   text = spec.to_json(config)
   if path.exists():
     try:
-      old = spec.flat(spec.from_json(path.read_text()))
+      old = spec.flat(spec.from_json(path.read_text(), path))
     except ValueError:
       raise UserError(f"{path} is damaged; restore it or remove it") from None
     new = spec.flat(spec.from_json(text))

@@ -91,11 +91,10 @@ def test_a_text_beyond_the_positions_is_refused_by_name():
 
 def test_greedy_text_is_that_of_the_trained_weights(place):
   (row, _) = made(place, "new=4,temperature=0")
-  own = stages.chosen(place, None)["train"]
-  net = generate._model("train", own, stages.read_info(place))
+  net, params = generate._model(stages.opened(place))
   token = generate._tokenizer(place)
   ids = [token.special["bos"], *token.ids([row["prompt"]])[0]]
-  variables = generate._weights(place, own)
+  variables = {"params": params}
   for _ in range(4):
     piece = packing.padded([packing.Piece(np.array(ids))], len(ids))
     batch = {**piece, "id": np.arange(1)}

@@ -12,7 +12,7 @@ from medfm import command, spec, stages, train, tree
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
-LENGTHS = ("batch_size", "epochs", "steps", "select", "onednn", "seed")
+LENGTHS = ("batch_size", "epochs", "steps", "seed")
 CASES = (
   "quickstart.py",
   "linear_regression.py",
@@ -90,6 +90,8 @@ def test_a_study_pretrains_as_the_config_of_its_model_does(study, alone):
   whole = command.config(str(ROOT / "configs" / alone), [])
   for key in ("data", "optimizer", *LENGTHS):
     assert stage[key] == whole[key], key
+  assert stage.schedule.select == whole.schedule.select
+  assert stage.devices.onednn == whole.devices.onednn
   ours, theirs = (one.objective.to_dict() for one in (stage, whole))
   for objective in (ours, theirs):  # Prompts may be longer than rows.
     objective["model"].pop("length")

@@ -22,9 +22,9 @@ TRANSFORMER = (
   "--config.objective.model.hidden=8",
   "--config.batch_size=18",
   "--config.steps=100",
-  "--config.log_every=1",
-  "--config.evaluate_every=50",
-  "--config.baselines=()",
+  "--config.schedule.log_every=1",
+  "--config.schedule.evaluate_every=50",
+  "--config.evaluation.baselines=()",
   "--config.optimizer.schedule=constant",
   "--config.optimizer.warmup=0",
 )
@@ -33,10 +33,10 @@ MLP = (
   "--config.objective.model.dropout=0.2",
   "--config.steps=60",
   "--config.ema_decay=0.9",
-  "--config.evaluate_every=20",
-  "--config.checkpoint_every=7",
-  "--config.log_every=2",
-  "--config.baselines=()",
+  "--config.schedule.evaluate_every=20",
+  "--config.schedule.checkpoint_every=7",
+  "--config.schedule.log_every=2",
+  "--config.evaluation.baselines=()",
 )
 
 
@@ -128,7 +128,7 @@ def test_two_processes_are_one_run_that_one_process_may_go_on_with(
 ):
   """The short of what the slow tests tell at length."""
   first, half = (
-    [*TRANSFORMER, f"--config.steps={n}", "--config.evaluate_every=2"]
+    [*TRANSFORMER, f"--config.steps={n}", "--config.schedule.evaluate_every=2"]
     for n in (8, 4)
   )
   run(tmp_path / "alone", cache, first, processes=1)
@@ -147,16 +147,22 @@ def test_two_processes_are_one_run_that_one_process_may_go_on_with(
   [
     (1, ()),
     (2, ()),
-    (1, ("--config.mesh.fsdp=2",)),
-    (2, ("--config.mesh.fsdp=4",)),
-    (2, ("--config.mesh.fsdp=2",)),
-    (1, ("--config.mesh.tensor=2", "--config.sharding=transformer")),
+    (1, ("--config.devices.mesh.fsdp=2",)),
+    (2, ("--config.devices.mesh.fsdp=4",)),
+    (2, ("--config.devices.mesh.fsdp=2",)),
+    (
+      1,
+      (
+        "--config.devices.mesh.tensor=2",
+        "--config.devices.sharding=transformer",
+      ),
+    ),
     (
       2,
       (
-        "--config.mesh.fsdp=2",
-        "--config.mesh.tensor=2",
-        "--config.sharding=transformer",
+        "--config.devices.mesh.fsdp=2",
+        "--config.devices.mesh.tensor=2",
+        "--config.devices.sharding=transformer",
       ),
     ),
   ],
@@ -204,7 +210,11 @@ def test_a_signal_to_one_process_stops_both_at_one_step(
   tmp_path, cache, unbroken, target
 ):
   place = tmp_path / "run"
-  long = [*MLP, "--config.steps=100000", "--config.checkpoint_every=1000"]
+  long = [
+    *MLP,
+    "--config.steps=100000",
+    "--config.schedule.checkpoint_every=1000",
+  ]
   with started(place, cache, long) as every:
     until(every[0], " 12/100000 ")
     every[target].send_signal(signal.SIGTERM)
@@ -254,7 +264,9 @@ def test_a_killed_process_ends_the_other_and_the_run_can_go_on(
 @pytest.mark.slow
 def test_a_mistake_is_told_once_and_ends_both(tmp_path, cache):
   place = tmp_path / "run"
-  with started(place, cache, [*MLP, "--config.select=nothing"]) as every:
+  with started(
+    place, cache, [*MLP, "--config.schedule.select=nothing"]
+  ) as every:
     first, second = ended(every, 2)
   assert "is not among the metrics" in first[1]
   assert "error" not in second[1]

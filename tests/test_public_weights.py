@@ -6,10 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from medfm import command, export, predict, setup, stages, study, tree
-from medfm import step as steps
-from medfm.objectives import lora
-from medfm.objectives.backbone import backbone
+from medfm import command, export, predict, stages, study, tree
 from medfm.types import Folders, UserError
 from medfm.weights import adapters, mapping, public, safetensors_file
 from tests.test_launch import launch
@@ -110,8 +107,8 @@ def test_public_weights_are_compared_with_their_own_model_from_scratch(here):
   config = command.config(str(ROOT / "configs" / argument), ())
   arms = config.stages
   assert set(arms) == {"finetune", "scratch"}
-  assert arms.finetune.init_from == str(here / "bert")
-  assert arms.scratch.init_from == ""
+  assert arms.finetune.start.weights == str(here / "bert")
+  assert arms.scratch.start.weights == ""
   assert arms.scratch.objective == arms.finetune.objective
   assert arms.scratch.data == arms.finetune.data
   assert arms.scratch.optimizer == arms.finetune.optimizer
@@ -152,29 +149,22 @@ def check_predictions(place, here, data, tmp_path):
 def check_export(place, out):
   """What is read back computes what the run computes."""
   export.export(place, None, str(out))
-  (run,) = stages.chosen(place, None).values()
-  info, variables = (
-    stages.read_info(place),
-    steps.variables(stages.weights(place)),
-  )
+  trained = stages.opened(place)
+  info = trained.info
   batch = {"image": np.ones((2, 32, 32, 3), np.uint8), "id": np.arange(2)}
   if info.vocabulary:
     tokens = np.arange(24, dtype=np.int32).reshape(2, 12)
     batch = {"tokens": tokens, "segment": np.ones_like(tokens)}
     batch |= {"positions": tokens % 12, "id": np.arange(2)}
-  expected = run.objective(info).predict(variables, batch)
-  model = setup.inner_model(run.objective)
-  again = public.read(out, model)
+  expected = trained.objective.predict(trained.variables, batch)
+  plain, _ = trained.objective.innermost(trained.variables["params"])
+  again = public.read(out, plain.net)
   assert "unread" not in again["params"]
-  plain = run.objective
-  if "objective" in plain.keywords:
-    plain = plain.keywords["objective"]
-  found = plain(info).predict(again, batch)
+  found = plain.predict(again, batch)
   key = "probs" if "probs" in expected else "value"
   if info.task == "regression":  # The file gives raw units by itself.
-    net = backbone(info, model, outputs=1)
     own = {"params": again["params"]["model"]}
-    value = net.apply(own, batch)["logits"]
+    value = plain.net.apply(own, batch)["logits"]
     np.testing.assert_allclose(value, expected["value"], atol=1e-4)
   else:
     np.testing.assert_allclose(found[key], expected[key], atol=1e-5)
@@ -200,8 +190,7 @@ def check_adapters(place, base, out):
     for path, leaf in expected.items()
   }
   params, alpha = adapters.read(out, mapping.nested(start))
-  (run,) = stages.chosen(place, None).values()
-  assert alpha == run.objective.keywords["alpha"]
+  assert alpha == stages.opened(place).objective.to_inner.alpha
   found = tree.paths(params)
   assert set(found) == set(expected)
   for path, leaf in expected.items():
@@ -212,9 +201,9 @@ def check_adapters(place, base, out):
 
 def check_merged(place, out):
   """The whole export holds kernels with their changes in them, exactly."""
-  (run,) = stages.chosen(place, None).values()
-  alpha = run.objective.keywords["alpha"]
-  expected = tree.paths(lora.merged(stages.weights(place).params, alpha))
+  trained = stages.opened(place)
+  _, params = trained.objective.innermost(trained.variables["params"])
+  expected = tree.paths(params)
   found = tree.paths(public.read(out)["params"])
   assert set(found) == set(expected)
   for path, leaf in expected.items():

@@ -1,33 +1,35 @@
 """Examples that live on the device make the batches that the host makes."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 from medfm import mesh as meshes
 from medfm import resident, setup, train
-from medfm.data import loader
-from medfm.types import Split, UserError
+from medfm.data import loader, orders
+from medfm.types import Lengths, Split, UserError
 from tests.test_scale import arranged, dataset, job
 
 
 @pytest.mark.parametrize("arrangement", [(1, 1, 1), (2, 2, 2), (8, 1, 1)])
-@pytest.mark.parametrize("sampling", ["uniform", "balanced"])
-def test_a_gathered_batch_is_the_hosts(arrangement, sampling):
-  hosts = job(arrangement, sampling=sampling)
-  ours = job(arrangement, sampling=sampling, resident=True)
-  gather = resident.gather(ours.split, ours.parts.mesh)
+@pytest.mark.parametrize("order", [orders.uniform, orders.balanced])
+def test_a_gathered_batch_is_the_hosts(arrangement, order):
+  hosts = job(arrangement, order=order)
+  ours = job(arrangement, order=order, resident=True)
+  gather = resident.gather(ours.split, ours.parts.inference.mesh)
   for k in range(6):  # 40 rows in batches of 18: ragged ones are among them.
-    host = setup.placed(hosts.parts, hosts.batches[k])
-    batch = setup.placed(ours.parts, ours.batches[k])
-    assert batch.keys() == {"row", "weight", "id"}
+    host = setup.placed(hosts.parts.inference, hosts.batches[k])
+    batch = setup.placed(ours.parts.inference, ours.batches[k])
+    assert batch.keys() == {"row", "weight", "id", "visit"}
     found = gather(batch)
     assert found.keys() == host.keys()
     for name, array in found.items():
       real = np.asarray(host["weight"]) > 0
       assert array.dtype == host[name].dtype
       np.testing.assert_array_equal(array[real], host[name][real])
-      assert array.sharding == meshes.rows(ours.parts.mesh)
+      assert array.sharding == meshes.rows(ours.parts.inference.mesh)
 
 
 def test_wide_numbers_become_those_of_the_device():
@@ -64,12 +66,16 @@ def test_a_run_goes_on_with_its_examples_elsewhere(tmp_path):
 
 
 @pytest.mark.parametrize(
-  "settings", [{"transforms": (lambda e, g: e,)}, {"sampling": "length"}]
+  "settings", [{"transforms": (lambda e, g: e,)}, {"order": orders.by_length}]
 )
 def test_what_rows_alone_do_not_tell_is_refused(settings):
+  split = dataset().splits["train"]
+  split = dataclasses.replace(
+    split, lengths=Lengths(np.full(len(split), 3), ("features",))
+  )
   with pytest.raises(UserError, match="resident=true takes whole examples"):
     loader.batches(
-      dataset().splits["train"],
+      split,
       batch_size=4,
       steps=1,
       seed=0,

@@ -21,9 +21,9 @@ COMMAND = (
   "--config.objective.model.dropout=0.2",
   "--config.steps=60",
   "--config.ema_decay=0.9",
-  "--config.evaluate_every=10",
-  "--config.checkpoint_every=7",
-  "--config.log_every=2",
+  "--config.schedule.evaluate_every=10",
+  "--config.schedule.checkpoint_every=7",
+  "--config.schedule.log_every=2",
 )
 
 
@@ -187,7 +187,7 @@ def test_steps_that_are_not_finite_stop_the_run_with_their_examples(
     cache,
     "--config.optimizer.name=sgd",
     "--config.optimizer.lr=1e30",
-    "--config.skip_limit=3",
+    "--config.schedule.skip_limit=3",
   )
   _, err = process.communicate(timeout=120)
   assert process.returncode == 76, err

@@ -8,6 +8,7 @@ import pytest
 
 from medfm import mesh as meshes
 from medfm import optim, setup, train, tree
+from medfm import step as steps
 from medfm.data import loader
 from medfm.models import tabular_transformer
 from medfm.objectives import classify
@@ -51,8 +52,10 @@ def dataset():
 def job(arrangement, steps=100, **settings):
   """Of 18 rows a step: no number of devices divides them."""
   data, fsdp, tensor = arrangement
-  if tensor > 1:
-    settings.setdefault("sharding", ("transformer",))
+  devices = {"sharding": ("transformer",) if tensor > 1 else ()}
+  for name in ("sharding", "parallel", "resident"):
+    if name in settings:
+      devices[name] = settings.pop(name)
   objective = functools.partial(classify.multiclass, model=MODEL)
   run = setup.Run(
     data=lambda folders: dataset(),
@@ -60,10 +63,10 @@ def job(arrangement, steps=100, **settings):
     optimizer=functools.partial(optim.optimizer, lr=1e-3),
     batch_size=18,
     steps=steps,
-    log_every=1,
-    checkpoint_every=80,
-    evaluate_every=100,
-    mesh=arranged(data, fsdp, tensor),
+    schedule=setup.Schedule(
+      log_every=1, checkpoint_every=80, evaluate_every=100
+    ),
+    devices=setup.Devices(mesh=arranged(data, fsdp, tensor), **devices),
     **settings,
   )
   return train.job(run, dataset())
@@ -73,7 +76,7 @@ def losses(arrangement, steps):
   one = job(arrangement, steps)
   state, found = one.parts.initial(), []
   for k in range(steps):
-    batch = setup.placed(one.parts, one.batches[k])
+    batch = setup.placed(one.parts.inference, one.batches[k])
     state, scalars = one.parts.step(state, batch)
     found.append(float(scalars["loss"]))
   return np.array(found)
@@ -236,3 +239,22 @@ def test_several_processes_are_no_pmap(monkeypatch):
   monkeypatch.setattr(jax, "process_count", lambda: 2)
   with pytest.raises(UserError, match="is for one process; choose jit"):
     job((1, 1, 1), parallel="pmap")
+
+
+def shifted(batch, info, keys):
+  drawn = jax.vmap(lambda key: jax.random.normal(key, (5,)))(keys)
+  assert info.name == "toy"
+  return {**batch, "features": batch["features"] + drawn}
+
+
+def test_a_run_augments_in_training_alone():
+  plain, moved = (job((1, 1, 1), augment=each) for each in (None, shifted))
+  seen, predicted = [], []
+  for made in (plain, moved):
+    model, state = made.parts.inference, made.parts.initial()
+    variables = steps.variables(state)
+    predicted.append(setup.predictions(model, variables, made.split)["probs"])
+    batch = setup.placed(model, made.batches[0])
+    seen.append(float(made.parts.step(state, batch)[1]["loss"]))
+  np.testing.assert_array_equal(*predicted)
+  assert abs(seen[0] - seen[1]) > 1e-3

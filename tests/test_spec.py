@@ -4,7 +4,7 @@ import ml_collections
 import optax
 import pytest
 
-from medfm import optim, spec
+from medfm import optim, setup, spec
 from medfm.types import UserError
 
 
@@ -41,6 +41,32 @@ def test_a_config_survives_its_json():
 def test_json_is_checked_against_the_signature():
   with pytest.raises(UserError, match="no setting 'typo'"):
     spec.from_json('{"_bind_": "medfm.optim.optimizer", "typo": 1}')
+
+
+@pytest.mark.parametrize(
+  "text",
+  [
+    '{"_call_": "medfm.setup.Run", "init_from": ""}',
+    '{"_call_": "medfm.setup.Rum"}',
+    '{"_call_": "medfm.setup.Run"}',
+  ],
+)
+def test_a_config_of_an_earlier_version_is_refused_in_one_line(text):
+  with pytest.raises(UserError, match="by an earlier version") as refused:
+    spec.from_json(text, "runs/old/config.json")
+  assert str(refused.value).startswith("runs/old/config.json was written")
+  assert "another --workdir" in str(refused.value)
+  assert "\n" not in str(refused.value)
+
+
+def test_a_group_of_settings_is_an_entry_of_its_own():
+  run = spec.spec(setup.Run, data=optim.optimizer, objective=optim.optimizer)
+  assert run.schedule.log_every == 10
+  assert run.start.fresh == setup.Start().fresh
+  run.schedule.log_every = 3
+  built = spec.build(spec.from_json(spec.to_json(run)))
+  assert built.schedule == setup.Schedule(log_every=3)
+  assert built.evaluation == setup.Evaluation()
 
 
 @pytest.mark.parametrize(

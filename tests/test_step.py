@@ -9,8 +9,9 @@ import pytest
 from medfm import mesh as meshes
 from medfm import step as steps
 from medfm import tree
+from medfm.data import loader, orders
 from medfm.nn.norm import BatchNorm
-from medfm.types import Objective, UserError
+from medfm.types import Objective, Split, UserError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 3)).astype(np.float32)
@@ -54,6 +55,36 @@ def normed():
     return {"loss": (y.sum(-1) - batch["label"]) ** 2}, updates
 
   return Objective(init, loss, lambda variables, batch: {})
+
+
+def ranked():
+  """A Cox-like loss: each example beside all whose label is no smaller."""
+
+  def loss(variables, batch, key):
+    del key
+    score = batch["x"] @ variables["params"]["w"]
+    later = batch["label"][None] >= batch["label"][:, None]
+    at_risk = jnp.where(later & (batch["weight"] > 0)[None], score[None], -1e9)
+    return {"loss": jax.nn.logsumexp(at_risk, -1) - score}, {}
+
+  return linear()._replace(loss=loss, coupled=True)
+
+
+def clipped(objective, variables, batch, key, *, norm=1.0):
+  """As in DP-SGD: the sum of the examples' gradients, each cut to a norm."""
+
+  def of_example(example):
+    part = {name: array[None] for name, array in example.items()}
+    return steps.gradients(objective, variables, part, key)
+
+  gradient, (sums, weight, updates) = jax.vmap(of_example)(dict(batch))
+  norms = jax.vmap(optax.tree.norm)(gradient)
+  factor = jnp.minimum(1, norm / jnp.maximum(norms, 1e-12))
+  gradient = jax.tree.map(lambda g: jnp.tensordot(factor, g, axes=1), gradient)
+  return gradient, (jax.tree.map(jnp.sum, sums), jnp.sum(weight), updates)
+
+
+clipped.per_example = True
 
 
 def run(
@@ -181,3 +212,97 @@ def test_averaged_parameters_are_what_predict_reads():
 def test_an_unknown_way_to_run_in_parallel_is_refused():
   with pytest.raises(UserError, match="choose jit or pmap"):
     run(linear(), [batch()], parallel="threads")
+
+
+def test_gradients_of_single_examples_can_be_clipped_however_they_are_cut():
+  ragged = batch()
+  ragged["weight"][13:] = 0
+  batches = [ragged, batch()]
+  settings = {"gradients": clipped, "optimizer": optax.sgd(0.1)}
+  one = run(linear(), batches, devices=1, **settings)
+  close(one, run(linear(), batches, devices=1, accumulate=4, **settings))
+  close(one, run(linear(), batches, devices=8, **settings))
+  close(one, run(linear(), batches, devices=8, accumulate=2, **settings))
+  close(one, run(linear(), batches, parallel="pmap", **settings))
+  # By hand: every gradient is longer than 1, and cut to it.
+  state, _ = run(linear(), batches[:1], devices=1, **settings)
+  start, _ = run(linear(), batches[:1], optimizer=optax.set_to_zero())
+  error = X @ start.params["w"] - batch()["label"]
+  each = 2 * error[:, None] * np.concatenate([X, np.ones((16, 1))], 1)
+  each = each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1)
+  expected = start.params["w"] - 0.1 * each[:13, :3].sum(0) / 13
+  np.testing.assert_allclose(state.params["w"], expected, rtol=1e-4, atol=1e-5)
+  whole, _ = run(linear(), batches[:1], devices=1, optimizer=optax.sgd(0.1))
+  assert np.abs(whole.params["w"] - state.params["w"]).max() > 0.01
+
+
+def test_a_coupled_objective_sees_the_batch_of_all_devices():
+  ragged = batch()
+  ragged["weight"][11:] = 0
+  one = run(ranked(), [ragged, batch()], devices=1)
+  close(one, run(ranked(), [ragged, batch()], devices=8))
+  alone = run(ranked(), [ragged], devices=1)
+  close(alone, run(ranked(), [batch(11)], devices=1))
+
+
+@pytest.mark.parametrize(
+  ("settings", "advice"),
+  [
+    ({"accumulate": 2}, "choose accumulate=1"),
+    ({"parallel": "pmap"}, "parallel=.jit."),
+    ({"gradients": clipped}, "choose gradients=step.gradients"),
+    (
+      {"gradients": functools.partial(clipped, norm=2.0)},
+      "choose gradients=step.gradients",
+    ),
+  ],
+)
+def test_a_coupled_objective_refuses_what_cuts_its_batch(settings, advice):
+  with pytest.raises(UserError, match=advice):
+    run(ranked(), [batch()], **settings)
+
+
+def noisy(part, keys):
+  """Noise of its own for every example."""
+  draw = jax.vmap(lambda key: jax.random.normal(key, (3,)))(keys)
+  return {**part, "x": part["x"] + 0.3 * draw}
+
+
+def test_an_augmented_step_is_the_same_however_it_is_cut():
+  ragged = batch(visit=np.arange(16) // 4)
+  ragged["weight"][13:] = 0
+  one = run(linear(), [ragged], devices=1, augment=noisy)
+  close(one, run(linear(), [ragged], devices=1, augment=noisy, accumulate=4))
+  close(one, run(linear(), [ragged], devices=8, augment=noisy))
+  close(one, run(linear(), [ragged], parallel="pmap", augment=noisy))
+  plain = run(linear(), [ragged], devices=1)
+  assert abs(plain[1]["loss"] - one[1]["loss"]) > 1e-3
+
+
+def epochs_losses(batch_size, seed=0, start=0):
+  """The sum of the augmented losses of each of two epochs of real batches."""
+  arrays = {"x": X, "label": batch()["label"]}
+  batches = loader.batches(
+    Split(arrays, np.arange(16).astype(str)),
+    batch_size=batch_size,
+    steps=2 * orders.per_epoch(16, batch_size),
+    seed=3,
+  )
+  objective, still = linear(), optax.set_to_zero()
+  step = jax.jit(steps.train_step(objective, still, seed=seed, augment=noisy))
+  fresh = steps.initial(objective, still, jax.random.key(0), batches[0])
+  totals = np.zeros(2)
+  for k in range(start, len(batches)):
+    _, scalars = step(fresh._replace(step=k), batches[k])
+    count = batches[k]["weight"].sum()
+    totals[2 * k // len(batches)] += scalars["loss"] * count
+  return totals
+
+
+def test_the_batch_size_and_resuming_change_no_augmentation():
+  whole = epochs_losses(16)
+  np.testing.assert_allclose(epochs_losses(3), whole, rtol=1e-5)
+  np.testing.assert_allclose(epochs_losses(8), whole, rtol=1e-5)
+  np.testing.assert_allclose(epochs_losses(8, start=2)[1], whole[1], rtol=1e-5)
+  assert abs(whole[0] - whole[1]) > 1e-2  # Every visit draws anew.
+  assert abs(whole[0] - epochs_losses(16, seed=1)[0]) > 1e-2

@@ -1,10 +1,20 @@
-"""What the loop takes for its best step."""
+"""What the loop takes for its best step, and data of different length."""
 
+import functools
 import math
+import tracemalloc
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
 
-from medfm import train
+from medfm import mesh as meshes
+from medfm import optim, setup, train
+from medfm.data import cuts, orders
+from medfm.types import Dataset, Objective, Ragged, Split
+from tests import infos
 
 BEST = {"metric": "validation/auroc", "value": 0.7, "step": 10}
 BAD = (None, math.nan, math.inf, -math.inf)
@@ -26,3 +36,85 @@ def test_a_better_score_is_the_best_and_of_equal_ones_the_first(select, sign):
   better = 0.7 + 0.1 * sign
   assert best(better) == {**BEST, "value": better, "step": 20}
   assert best(0.7) == best(0.7 - 0.1 * sign) == BEST
+
+
+def mean_of_signal(info):
+  """Tells two classes apart by the mean of a signal."""
+  del info
+
+  def logits(variables, batch):
+    places = jnp.arange(batch["signal"].shape[1])[None]
+    real = places < batch["signal/size"][:, None]
+    total = jnp.where(real, batch["signal"], 0).sum(1)
+    mean = total / batch["signal/size"]
+    return variables["params"]["w"] * mean + variables["params"]["b"]
+
+  def init(key, batch):
+    del key, batch
+    return {"params": {"w": jnp.zeros(()), "b": jnp.zeros(())}}
+
+  def loss(variables, batch, key):
+    del key
+    found = logits(variables, batch)
+    losses = optax.sigmoid_binary_cross_entropy(found, batch["label"])
+    return {"loss": losses}, {}
+
+  def predict(variables, batch):
+    return {"probs": jax.nn.sigmoid(logits(variables, batch))}
+
+  return Objective(init, loss, predict)
+
+
+def one_device():
+  return jax.make_mesh(
+    (1, 1, 1),
+    meshes.AXES,
+    axis_types=(jax.sharding.AxisType.Auto,) * 3,
+    devices=jax.devices()[:1],
+  )
+
+
+def signals(folder, count=300, longest=20_000):
+  """Memory-mapped signals whose mean is their label's sign."""
+  generator = np.random.default_rng(0)
+  lengths = generator.integers(200, longest, count)
+  label = np.arange(count) % 2
+  np.save(folder / "values.npy", np.zeros(lengths.sum(), np.float32))
+  values = np.load(folder / "values.npy", mmap_mode="r+")
+  values[:] = np.repeat(2.0 * label - 1, lengths)
+  values.flush()
+  values = np.load(folder / "values.npy", mmap_mode="r")
+  arrays = {"signal": Ragged(values, np.cumsum(lengths)), "label": label}
+  split = Split(arrays, np.arange(count).astype(str))
+  info = infos.info("toy", "multiclass", ("no", "yes"))
+  return Dataset({"train": split}, info, {"fingerprint": "toy"})
+
+
+@pytest.mark.parametrize("order", [orders.uniform, orders.by_length])
+def test_signals_of_different_length_train_with_flat_memory(order, tmp_path):
+  data = signals(tmp_path)
+  column = data.splits["train"].arrays["signal"]
+  run = setup.Run(
+    data=lambda folders: data,
+    objective=mean_of_signal,
+    optimizer=functools.partial(optim.optimizer, lr=0.1),
+    batch_size=8,
+    epochs=1,
+    order=order,
+    devices=setup.Devices(mesh=one_device),
+  )
+  job = train.job(run, data)
+  tracemalloc.start()
+  for batch in job.batches:
+    del batch
+  _, peak = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  assert peak < column.values.nbytes / 4
+  state, _ = train.train(job, tmp_path / "run", "run", None)
+  assert job.parts.step._cache_size() <= len(cuts.padding(column).shapes) <= 8
+  probs = setup.predictions(
+    job.parts.inference, {"params": state.params}, job.split
+  )["probs"]
+  label = job.split.arrays["label"]
+  assert ((probs > 0.5) == label).all()
+  np.testing.assert_allclose(probs, np.where(label, probs[1], probs[0]), 1e-5)

@@ -45,7 +45,7 @@ def test_a_cadence_may_change_in_a_workdir(tmp_path):
       data=optim.optimizer,
       objective=optim.optimizer,
       name="a",
-      log_every=every,
+      schedule=spec.spec(setup.Schedule, log_every=every),
     )
     for every in (1, 2)
   )
@@ -60,7 +60,7 @@ def test_the_devices_may_change_in_a_workdir(tmp_path):
       setup.Run,
       data=optim.optimizer,
       objective=optim.optimizer,
-      mesh=spec.bind(mesh.mesh, fsdp=fsdp),
+      devices=spec.spec(setup.Devices, mesh=spec.bind(mesh.mesh, fsdp=fsdp)),
     )
     for fsdp in (1, 4)
   )

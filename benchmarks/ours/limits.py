@@ -71,7 +71,7 @@ def parameters(config: str, *overrides: str) -> int:
 def flops(config: str, *overrides: str) -> float:
   """Of the compiled train step per example, as XLA counts them."""
   parts, split = _built(config, overrides)
-  size = parts.run.batch_size
+  size = parts.inference.run.batch_size
   batch = {
     name: jax.ShapeDtypeStruct((size, *array.shape[1:]), array.dtype)
     for name, array in split.arrays.items()

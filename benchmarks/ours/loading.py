@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.peers import arguments, lines
 from medfm import mesh as meshes
 from medfm import resident
-from medfm.data import loader
+from medfm.data import loader, orders
 from medfm.data.images import own as own_images
 from medfm.types import Folders
 
@@ -36,7 +36,7 @@ def load(given: argparse.Namespace, cache: str) -> None:
     folders, path=f"{given.data}/files", size=64, channels=3
   )
   split = data.splits["train"]
-  per_epoch = loader.steps_per_epoch(len(split), given.batch)
+  per_epoch = orders.per_epoch(len(split), given.batch)
   epochs = given.steps // len(split)
   batches = loader.batches(
     split,

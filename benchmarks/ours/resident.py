@@ -34,8 +34,8 @@ def main() -> None:
   layers = {"scan_layers": given.scan_layers, "remat": given.remat}
   parts = setup.parts(run(given, sizes, layers), info(sizes), split)
   batch = jax.device_put(
-    setup.placed(parts, next(loader.in_order(split, given.batch))),
-    meshes.rows(parts.mesh),
+    setup.placed(parts.inference, next(loader.in_order(split, given.batch))),
+    meshes.rows(parts.inference.mesh),
   )
   state = parts.initial()
   for step in range(1, given.steps + 1):

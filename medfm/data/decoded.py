@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from medfm.data import disk
-from medfm.types import Split, UserError
+from medfm.types import Ragged, Split, UserError
 
 _FORMAT = 1
 _MANIFEST = "manifest.json"
 _HASHED_BELOW = 256 << 20
 _CHUNK = 512
 _UTF8, _ENDS = "@utf8", "@ends"
+_VALUES, _SHAPES = "@values", "@shapes"
 _sound: set[pathlib.Path] = set()  # Caches this process has hashed.
 
 Sources = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -34,8 +35,9 @@ def cached(
   """(splits, changes) of a cache folder, which is made where it is not sound.
 
   made: gives split -> examples by index, and the card's list of changes; an
-    example holds `id`, perhaps `patient` and `group_*`, and arrays. Only
-    called where the cache must be made.
+    example holds `id`, perhaps `patient` and `group_*`, and arrays. Arrays
+    that a source's `ragged` names, with how many of their axes differ, become
+    `Ragged` columns. Only called where the cache must be made.
   """
   with disk.locked(folder):
     why = _unsound(folder)
@@ -86,6 +88,14 @@ def _read(
     for key in [key for key in column if key.endswith(_UTF8)]:
       name = key.removesuffix(_UTF8)
       column[name] = _texts(column.pop(key), column.pop(name + _ENDS))
+    for key in [key for key in column if key.endswith(_VALUES)]:
+      name = key.removesuffix(_VALUES)
+      ends, shapes = column.pop(name + _ENDS), column.pop(name + _SHAPES, None)
+      column[name] = Ragged(
+        column.pop(key),
+        np.array(ends),
+        None if shapes is None else np.array(shapes),
+      )
   return {name: _split(column) for name, column in columns.items()}, manifest[
     "changes"
   ]
@@ -137,6 +147,10 @@ def _write_split(
     raise UserError(f"split {folder.name!r} has no examples")
   arrays: dict[str, np.ndarray] = {}
   strings: dict[str, list[str]] = {}
+  ragged = {
+    key: _RaggedFile(folder, key, axes)
+    for key, axes in getattr(source, "ragged", {}).items()
+  }
   for start in range(0, n, _CHUNK):
     rows = range(start, min(start + _CHUNK, n))
     for row, example in zip(rows, _examples(source, rows), strict=True):
@@ -145,6 +159,9 @@ def _write_split(
           strings.setdefault(key, []).append(_text(value))
           continue
         value = _narrow(np.asarray(value), key)
+        if key in ragged:
+          ragged[key].append(value)
+          continue
         if key not in arrays:
           arrays[key] = np.lib.format.open_memmap(
             folder / f"{key}.npy", "w+", value.dtype, (n, *value.shape)
@@ -157,6 +174,8 @@ def _write_split(
         arrays[key][row] = value
   for array in arrays.values():
     array.flush()
+  for file in ragged.values():
+    file.close()
   for key, values in strings.items():
     if key in ("id", "patient") or key.startswith("group_"):
       np.save(folder / f"{key}.npy", np.array(values, np.str_))
@@ -166,6 +185,62 @@ def _write_split(
     joined = np.frombuffer(b"".join(encoded), np.uint8)
     np.save(folder / f"{key}{_UTF8}.npy", joined)
     np.save(folder / f"{key}{_ENDS}.npy", np.cumsum([*map(len, encoded)]))
+
+
+class _RaggedFile:
+  """A ragged column on its way to the disk, one example after another."""
+
+  def __init__(self, folder: pathlib.Path, key: str, axes: int):
+    self._place, self._axes = folder / key, axes
+    self._file = self._named(_VALUES).open("wb")
+    self._ends: list[int] = []
+    self._shapes: list[tuple[int, ...]] = []
+    self._kind: tuple[np.dtype, tuple[int, ...]] | None = None
+
+  def append(self, value: np.ndarray) -> None:
+    """Adds an example, whose first axes alone may differ from others'."""
+    flat = self._axes > 1
+    if flat and value.ndim != self._axes:
+      raise ValueError(
+        f"{self._place.name} has {value.ndim} axes, of which {self._axes} "
+        "differ: where more than the first one does, all must"
+      )
+    self._shapes.append(value.shape)
+    value = value.reshape(-1) if flat else value
+    kind = (value.dtype, value.shape[1:])
+    if self._kind is None:
+      self._kind = kind
+      self._write_header(0)
+    if kind != self._kind:
+      raise ValueError(
+        f"{self._place.name} of an example is {kind}, the ones before are "
+        f"{self._kind}: the builder must make them equal"
+      )
+    self._file.write(np.ascontiguousarray(value).data)
+    last = self._ends[-1] if self._ends else 0
+    self._ends.append(last + len(value))
+
+  def close(self) -> None:
+    """Writes what is known at the end alone: lengths and shapes."""
+    self._file.seek(0)
+    self._write_header(self._ends[-1])
+    self._file.close()
+    np.save(self._named(_ENDS), np.array(self._ends, np.int64))
+    if self._axes > 1:
+      np.save(self._named(_SHAPES), np.array(self._shapes, np.int64))
+
+  def _named(self, suffix: str) -> pathlib.Path:
+    return self._place.with_name(f"{self._place.name}{suffix}.npy")
+
+  def _write_header(self, total: int) -> None:
+    """Numpy leaves room in it for a longer first axis."""
+    dtype, rest = self._kind
+    header = {
+      "descr": np.lib.format.dtype_to_descr(dtype),
+      "fortran_order": False,
+      "shape": (total, *rest),
+    }
+    np.lib.format.write_array_header_1_0(self._file, header)
 
 
 def _texts(joined: np.ndarray, ends: np.ndarray) -> np.ndarray:

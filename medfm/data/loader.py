@@ -4,25 +4,17 @@ Resuming needs no saved position, and neither threads nor their number change
 a batch: they only prefetch.
 """
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from medfm.data import rng
-from medfm.data.text import packing
+from medfm.data import cuts, orders, rng
+from medfm.data.orders import Order
 from medfm.types import Example, Split, UserError
 
 Transform = Callable[[Example, np.random.Generator], Example]
 HostBatch = dict[str, np.ndarray]
-
-_KEPT_ORDERS = 4
-
-
-def steps_per_epoch(n: int, batch_size: int) -> int:
-  """Batches that hold every one of n examples once; the last may be ragged."""
-  return -(-n // batch_size)
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 def batches(
@@ -31,23 +23,23 @@ def batches(
   batch_size: int,
   steps: int,
   seed: int,
-  sampling: Literal["uniform", "balanced", "length"] = "uniform",
+  order: Callable[..., Order] = orders.uniform,
+  strata: np.ndarray | None = None,
   transforms: Sequence[Transform] = (),
   share: np.ndarray | None = None,
   rows_alone: bool = False,
 ) -> "Batches":
   """The `steps` training batches of a run, by number.
 
-  Each holds the split's arrays [B, ...], `weight` float32 [B] and `id` int32
-  [B], the row in the split. "uniform": an epoch visits every example once, in
-  an order of its own; its last batch is padded with weight 0, id -1 and the
-  content of the batch's first row. "balanced": all classes of `label` [N]
-  come equally often, each visiting its examples once before any again;
-  unlabelled examples (-1) are left out, and no batch is padded. "length":
-  as "uniform", but an epoch's batches hold sequences of like length, come in
-  an order of their own, and are cut to the least of `packing.sizes` that
-  holds them: of padding there is little to compute.
+  Each holds the split's arrays [B, ...], `weight` float32 [B], `id` int32
+  [B], the row in the split, and `visit` int32 [B], how often it was seen
+  before; a batch of fewer rows is padded with weight 0,
+  id -1 and the content of its first row. A `Ragged` column is padded with 0
+  to one of a few shapes (`cuts.padding`), which the batch's rows alone decide;
+  `<name>/size` int32 has the true extents, [B] or, of several axes, [B,R].
 
+  order: which rows make up each batch, a function of `medfm.data.orders`.
+  strata: [N] int codes, by which an order may choose.
   transforms: called per example, in order, each with the one generator of
     (seed, visit, row), so that another batch size changes no augmentation.
   share: the places of a batch, ascending, that this process builds; B is then
@@ -55,8 +47,8 @@ def batches(
   rows_alone: `row` int32 [B], which rows of the split a batch holds, in place
     of its arrays; another gathers them.
 
-  Raises: UserError where the batch is larger than the data, balanced
-    sampling has no classes, or rows alone do not tell what a batch is.
+  Raises: UserError where the batch is larger than the data, the order lacks
+    what it needs, or rows alone do not tell what a batch is.
   """
   if batch_size < 1 or steps < 0:
     raise UserError(
@@ -67,24 +59,20 @@ def batches(
       f"batch_size {batch_size} is larger than the {len(split)} training "
       f"examples: set batch_size to at most {len(split)}"
     )
-  if rows_alone and (transforms or sampling == "length"):
+  chosen = order(split, strata, batch_size, seed)
+  if rows_alone and (transforms or chosen.cut or cuts.paddings(split)):
     raise UserError(
-      "resident=true takes whole examples as they are: choose transforms=() "
-      "and sampling='uniform' or 'balanced', or resident=false"
-    )
-  order = _ORDERS.get(sampling)
-  if order is None:
-    raise UserError(
-      f"sampling {sampling!r}: expected one of {', '.join(_ORDERS)}"
+      "devices.resident=true takes whole examples as they are: choose "
+      "transforms=(), data of one shape and an order that cuts nothing, such "
+      "as orders.uniform, or devices.resident=false"
     )
   return Batches(
     split,
     batch_size,
     steps,
     seed,
-    order(split, batch_size, seed),
+    chosen,
     tuple(transforms),
-    packing.buckets(split.arrays["segment"]) if sampling == "length" else None,
     share,
     rows_alone,
   )
@@ -101,7 +89,6 @@ class Batches(Sequence):
     seed,
     order,
     transforms,
-    lengths,
     share,
     rows_alone,
   ):
@@ -109,9 +96,10 @@ class Batches(Sequence):
     self._batch_size = batch_size if share is None else len(share)
     self._steps = steps
     self._seed = seed
-    self._order = order
+    self._order = order.rows
     self._transforms = transforms
-    self._lengths = lengths
+    self._lengths = cuts.buckets(split) if order.cut else None
+    self._paddings = cuts.paddings(split)
     self._share = share
     self._rows_alone = rows_alone
 
@@ -124,30 +112,39 @@ class Batches(Sequence):
     whole, visits = self._order(k)
     own, n = _own(len(whole), self._share)
     rows = whole[own]
+    shapes = {name: p.shape(whole) for name, p in self._paddings.items()}
     if self._rows_alone:
       arrays = {"row": rows.astype(np.int32)}
     elif self._transforms:
-      arrays = self._stacked(rows, visits[own])
+      arrays = self._stacked(rows, visits[own], shapes)
     else:
-      arrays = _gathered(self._split, rows)
+      arrays = _gathered(self._split, rows, shapes)
     if self._lengths is not None:
-      arrays = packing.trimmed(arrays, int(self._lengths[whole].max()))
+      longest = int(self._lengths[whole].max())
+      arrays = cuts.cut(arrays, self._split.lengths, longest)
+    arrays["visit"] = visits[own].astype(np.int32)
     return _batch(arrays, rows, self._batch_size, n)
 
   def rows(self, k: int) -> np.ndarray:
     """The rows of the split in batch k, whoever builds them."""
     return self._order(k)[0]
 
-  def _stacked(self, rows: np.ndarray, visits: np.ndarray) -> HostBatch:
+  def _stacked(
+    self, rows: np.ndarray, visits: np.ndarray, shapes: Shapes
+  ) -> HostBatch:
     generator = rng.generator(self._seed)
     examples = [
       self._transformed(generator, int(row), int(visit))
       for row, visit in zip(rows, visits, strict=True)
     ]
-    return {
-      name: np.stack([example[name] for example in examples])
-      for name in examples[0]
-    }
+    arrays: HostBatch = {}
+    for name in examples[0]:
+      column = [example[name] for example in examples]
+      if name in shapes:
+        arrays |= _filled(name, column, shapes)
+      else:
+        arrays[name] = np.stack(column)
+    return arrays
 
   def _transformed(
     self, generator: np.random.Generator, row: int, visit: int
@@ -192,13 +189,13 @@ def in_order(
 
   share: as in `batches`.
   """
+  paddings = cuts.paddings(split)
   for start in range(0, len(split), batch_size):
-    whole = slice(start, min(start + batch_size, len(split)))
-    own, n = _own(whole.stop - start, share)
-    arrays = {
-      name: np.array(array[whole][own]) for name, array in split.arrays.items()
-    }
-    rows = np.arange(start, whole.stop)[own]
+    whole = np.arange(start, min(start + batch_size, len(split)))
+    own, n = _own(len(whole), share)
+    rows = whole[own]
+    shapes = {name: p.shape(whole) for name, p in paddings.items()}
+    arrays = _gathered(split, rows, shapes)
     yield _batch(arrays, rows, batch_size if share is None else len(share), n)
 
 
@@ -216,38 +213,52 @@ def _own(n: int, share: np.ndarray | None) -> tuple[slice | np.ndarray, int]:
 def by_length(
   split: Split, batch_size: int, share: np.ndarray | None = None
 ) -> Iterator[HostBatch]:
-  """Every example once, sequences of like length together and cut to it.
+  """Every example once, those of like length together and cut to it.
 
-  They come in `length_order`; without sequences as `in_order`.
+  They come in `length_order`; where all are of one length as `in_order`.
   share: as in `batches`.
   """
-  if not _has_sequences(split):
+  if cuts.likeness(split) is None:
     yield from in_order(split, batch_size, share)
     return
-  lengths = packing.buckets(split.arrays["segment"])
-  order = length_order(split)
+  order, lengths = length_order(split), cuts.buckets(split)
+  paddings = cuts.paddings(split)
   for start in range(0, len(split), batch_size):
     whole = order[start : start + batch_size]
     own, n = _own(len(whole), share)
     rows = whole[own]
-    arrays = packing.trimmed(_gathered(split, rows), int(lengths[whole].max()))
+    shapes = {name: p.shape(whole) for name, p in paddings.items()}
+    arrays = _gathered(split, rows, shapes)
+    if lengths is not None:
+      longest = int(lengths[whole].max())
+      arrays = cuts.cut(arrays, split.lengths, longest)
     yield _batch(arrays, rows, batch_size if share is None else len(share), n)
 
 
 def length_order(split: Split) -> np.ndarray:
   """The rows of the split as `by_length` visits them."""
-  if not _has_sequences(split):
+  likeness = cuts.likeness(split)
+  if likeness is None:
     return np.arange(len(split))
-  return np.argsort(packing.buckets(split.arrays["segment"]), kind="stable")
+  return np.argsort(likeness, kind="stable")
 
 
-def _has_sequences(split: Split) -> bool:
-  segment = split.arrays.get("segment")
-  return segment is not None and segment.ndim == 2
+def _gathered(split: Split, rows: np.ndarray, shapes: Shapes) -> HostBatch:
+  """The split's arrays of these rows, those of ragged columns padded."""
+  arrays: HostBatch = {}
+  for name, column in split.arrays.items():
+    if name in shapes:
+      arrays |= _filled(name, [column[row] for row in rows], shapes)
+    else:
+      arrays[name] = np.asarray(column[rows])
+  return arrays
 
 
-def _gathered(split: Split, rows: np.ndarray) -> HostBatch:
-  return {name: np.asarray(array[rows]) for name, array in split.arrays.items()}
+def _filled(
+  name: str, examples: Sequence[np.ndarray], shapes: Shapes
+) -> HostBatch:
+  array, extents = cuts.filled(examples, shapes[name])
+  return {name: array, f"{name}/size": extents}
 
 
 def _batch(
@@ -265,86 +276,3 @@ def _batch(
       for name, array in arrays.items()
     }
   return {**arrays, "weight": weight, "id": identity}
-
-
-def _uniform(split: Split, batch_size: int, seed: int):
-  """k -> (rows, visits): every row once an epoch."""
-  n = len(split)
-  per_epoch = steps_per_epoch(n, batch_size)
-
-  @functools.lru_cache(maxsize=_KEPT_ORDERS)
-  def epoch_order(epoch: int) -> np.ndarray:
-    return rng.permutation(n, seed, "order", epoch)
-
-  def order(k: int) -> tuple[np.ndarray, np.ndarray]:
-    epoch, place = divmod(k, per_epoch)
-    start = place * batch_size
-    rows = epoch_order(epoch)[start : start + batch_size]
-    return rows, np.full(len(rows), epoch)
-
-  return order
-
-
-def _balanced(split: Split, batch_size: int, seed: int):
-  """k -> (rows, visits): the classes in turn, each in orders of its own."""
-  label = np.asarray(split.arrays.get("label", np.zeros(0)))
-  if label.ndim != 1 or label.dtype.kind not in "iu" or not len(label):
-    raise UserError(
-      "sampling 'balanced' needs one class per example: use 'uniform'"
-    )
-  pools = [
-    np.flatnonzero(label == value) for value in np.unique(label) if value >= 0
-  ]
-  if not pools:
-    raise UserError("sampling 'balanced': no training example has a label")
-
-  @functools.lru_cache(maxsize=_KEPT_ORDERS * len(pools))
-  def pool_order(index: int, visit: int) -> np.ndarray:
-    pool = pools[index]
-    return pool[rng.permutation(len(pool), seed, "balanced", index, visit)]
-
-  def order(k: int) -> tuple[np.ndarray, np.ndarray]:
-    places = np.arange(k * batch_size, (k + 1) * batch_size)
-    turns, indices = np.divmod(places, len(pools))
-    sizes = np.array([len(pool) for pool in pools])[indices]
-    visits, within = np.divmod(turns, sizes)
-    rows = [
-      pool_order(int(index), int(visit))[place]
-      for index, visit, place in zip(indices, visits, within, strict=True)
-    ]
-    return np.array(rows), visits
-
-  return order
-
-
-def _by_length(split: Split, batch_size: int, seed: int):
-  """k -> (rows, visits): every row once an epoch, beside rows of its length.
-
-  The epoch's order is sorted by length, without moving rows of one length,
-  and cut into batches, which are then visited in an order of their own.
-  """
-  if "segment" not in split.arrays:
-    raise UserError(
-      "sampling 'length' needs sequences of tokens: use 'uniform'"
-    )
-  n = len(split)
-  per_epoch = steps_per_epoch(n, batch_size)
-  lengths = packing.buckets(split.arrays["segment"])
-
-  @functools.lru_cache(maxsize=_KEPT_ORDERS)
-  def epoch_order(epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    order = rng.permutation(n, seed, "order", epoch)
-    order = order[np.argsort(lengths[order], kind="stable")]
-    return order, rng.permutation(per_epoch, seed, "batches", epoch)
-
-  def order(k: int) -> tuple[np.ndarray, np.ndarray]:
-    epoch, place = divmod(k, per_epoch)
-    rows, turns = epoch_order(epoch)
-    start = int(turns[place]) * batch_size
-    rows = rows[start : start + batch_size]
-    return rows, np.full(len(rows), epoch)
-
-  return order
-
-
-_ORDERS = {"uniform": _uniform, "balanced": _balanced, "length": _by_length}

@@ -6,8 +6,9 @@ cache, and gives the splits.
 
 Features by name: `id` (Text), `patient` (Text, optional) and `group_<name>`
 (Text, optional) become the ids, patients and groups of a split; every other
-feature becomes one of its arrays, so that its shape is the same in every
-example. What works without TensorFlow: `Text`, `ClassLabel`, `Scalar`,
+feature becomes one of its arrays: of one shape in every example, or a `Ragged`
+column where its shape has None for its first axis, or for all of them.
+What works without TensorFlow: `Text`, `ClassLabel`, `Scalar`,
 `Sequence`, `Tensor` (with encoding="zlib" for pixels), and `Image` fed with
 the bytes or the path of an encoded image, never with an array.
 """
@@ -111,6 +112,7 @@ class _Records:
     self._split = split
     with self._checked():
       self._source = builder.as_data_source(split=split)
+    self.ragged = _ragged(builder)
 
   def __len__(self) -> int:
     return len(self._source)
@@ -129,6 +131,16 @@ class _Records:
         f"the records of split {self._split!r} cannot be read ({reason}): "
         "check the disk"
       ) from error
+
+
+def _ragged(builder: Builder) -> dict[str, int]:
+  """feature -> how many of its axes differ between examples."""
+  counts = {
+    name: sum(size is None for size in feature.shape)
+    for name, feature in builder.info.features.items()
+    if not isinstance(feature, tfds.features.Text)
+  }
+  return {name: count for name, count in counts.items() if count}
 
 
 def _written(

@@ -27,7 +27,7 @@ def whole(info: Info, split: Split) -> Split:
     if "label" in split.arrays:
       label = np.asarray(split.arrays["label"])
       arrays["label"] = _gathered(split, starts, label)
-    return dataclasses.replace(own, arrays=arrays)
+    return dataclasses.replace(own, arrays=arrays, lengths=None)
   if "document" not in split.arrays:
     return split
   return split.take(_texts(split))

@@ -13,8 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from medfm.data import loader
-from medfm.data.text import packing
+from medfm.data import cuts, loader
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.evals import panel, words
 from medfm.explain import attribution
@@ -201,8 +200,9 @@ def _attributed(objective, variables, info, split, found, asked):
   """
   rows = np.array([row for _, row, _ in asked])
   own = split.take(rows)
-  length = int(packing.buckets(np.asarray(own.arrays["segment"])).max())
-  arrays = packing.trimmed(own.arrays, length)
+  arrays, lengths = dict(own.arrays), cuts.buckets(own)
+  if lengths is not None:
+    arrays = cuts.cut(arrays, own.lengths, int(lengths.max()))
   arrays["_class"] = np.array([k for *_, k in asked], np.int32)
   if "word" in arrays:
     word = np.array([found.word[index] for index, *_ in asked])

@@ -114,11 +114,13 @@ def _sources(config: Config) -> list[str]:
   """Stages that others start from, themselves fresh and not compared."""
   stages = config.get("stages", {})
   compared = {name for pair in config.get("compare", ()) for name in pair}
-  started = {stage["init_from"] for stage in stages.values()}
+  started = {stage["start"]["weights"] for stage in stages.values()}
   return [
     name
     for name, stage in stages.items()
-    if name in started and not stage["init_from"] and name not in compared
+    if name in started
+    and not stage["start"]["weights"]
+    and name not in compared
   ]
 
 
@@ -134,8 +136,9 @@ def _started_from(
   for name, stage in config["stages"].items():
     if name in texts:
       continue
-    source = stage["init_from"]
+    source = stage["start"]["weights"]
     if source in texts:
-      stage = stage | {"init_from": str(root / shared[texts[source]])}
+      weights = str(root / shared[texts[source]])
+      stage = stage | {"start": stage["start"] | {"weights": weights}}
     stages[name] = stage
   return config | {"stages": stages}, list(texts.values())

@@ -117,7 +117,8 @@ def cells_of(root: Path, description: Mapping[str, Any]) -> list[Cell]:
 
 
 def _metric(config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-  if selected := config.get("select", "").removeprefix("-"):
+  schedule = config.get("schedule", {})
+  if selected := schedule.get("select", "").removeprefix("-"):
     return selected
   if "test" not in result.get("splits", {}):
     return ""

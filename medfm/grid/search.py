@@ -50,7 +50,8 @@ def question(asked: Experiment, overrides: Sequence[str]) -> Question:
   if search.stage not in (stages or {""}):
     known = f"one of {', '.join(stages)}" if stages else "empty: it has none"
     raise UserError(f"stage={search.stage!r} of the search must be {known}")
-  selected = stages.get(search.stage, config).get("select", "")
+  schedule = stages.get(search.stage, config).get("schedule", {})
+  selected = schedule.get("select", "")
   metric = asked.metric or selected.removeprefix("-")
   if not metric:
     raise UserError("a search needs METRIC, or a config that selects by one")

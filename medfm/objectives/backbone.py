@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from medfm import spec
 from medfm.types import Info, UserError
 
 _FACTORY = {
@@ -30,7 +31,7 @@ def backbone(info: Info, model: Callable, *, outputs: int) -> nn.Module:
     settings["levels"] = levels
   if info.vocabulary:
     # Public weights may have rows beyond the tokenizer's last id.
-    own = getattr(model, "keywords", {}).get("vocabulary", 0)
+    own = spec.settings(model).get("vocabulary", 0)
     settings["vocabulary"] = max(info.vocabulary, own)
   return model(outputs=outputs, **settings)
 

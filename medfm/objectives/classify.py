@@ -66,7 +66,7 @@ def multiclass(
     probs = jax.nn.softmax(outputs["logits"])
     return {"probs": probs, "embedding": outputs["embedding"]}
 
-  return Objective(init, loss, predict)
+  return Objective(init, loss, predict, net=net)
 
 
 def multilabel(
@@ -109,7 +109,7 @@ def multilabel(
     probs = jax.nn.sigmoid(outputs["logits"])
     return {"probs": probs, "embedding": outputs["embedding"]}
 
-  return Objective(init, loss, predict)
+  return Objective(init, loss, predict, net=net)
 
 
 def _importance(info, class_weights):

@@ -100,7 +100,7 @@ def masked_lm(
     clean, _ = forward.apply(net, variables, batch)
     return {**terms, "embedding": clean["embedding"]}
 
-  return Objective(init, loss, predict)
+  return Objective(init, loss, predict, net=net)
 
 
 def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
@@ -140,7 +140,7 @@ def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
       "log_probs": jnp.pad(log_probs, ((0, 0), (1, 0))),
     }
 
-  return Objective(init, loss, predict)
+  return Objective(init, loss, predict, net=net)
 
 
 def token_labels(
@@ -204,7 +204,7 @@ def token_labels(
       "embedding": outputs["embedding"],
     }
 
-  return Objective(init, loss, predict)
+  return Objective(init, loss, predict, net=net)
 
 
 class TiedDecoder(nn.Module):

@@ -1,5 +1,6 @@
 """LoRA: low-rank changes of frozen kernels, around any objective."""
 
+import dataclasses
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +39,7 @@ def lora(
 
   Adapters are `params/lora/<path of the kernel>/a` and `b`. What neither is
   one nor matches `TRAINED` gets a zero gradient; set the optimizer's
-  `lr_rules` to `LR_RULES` and a run's `init_fresh` to include "^lora/".
+  `lr_rules` to `LR_RULES` and a run's `start.fresh` to include "^lora/".
 
   objective: a factory of an objective, called with info.
   targets: regexes of paths of kernels; each must match one.
@@ -46,6 +47,7 @@ def lora(
   if rank < 1:
     raise UserError(f"lora: rank={rank} must be 1 or more")
   inner = objective(info)
+  merge = Merge(alpha)
 
   def init(key, batch):
     key, other = jax.random.split(key)
@@ -55,14 +57,26 @@ def lora(
     return variables
 
   def loss(variables, batch, key):
-    params = merged(_frozen(variables["params"]), alpha)
+    params = merge(_frozen(variables["params"]))
     return inner.loss({**variables, "params": params}, batch, key)
 
   def predict(variables, batch):
-    params = merged(variables["params"], alpha)
+    params = merge(variables["params"])
     return inner.predict({**variables, "params": params}, batch)
 
-  return Objective(init, loss, predict)
+  return inner._replace(
+    init=init, loss=loss, predict=predict, inner=inner, to_inner=merge
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class Merge:
+  """Parameters with adapters -> those of the inner objective (`merged`)."""
+
+  alpha: float
+
+  def __call__(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    return merged(params, self.alpha)
 
 
 def adapters(

@@ -97,7 +97,7 @@ def masked_features(
       result["reconstructed_level"] = jnp.stack(chosen, -1)
     return result
 
-  return Objective(init, loss, predict)
+  return Objective(init, loss, predict, net=net)
 
 
 class Decoder(nn.Module):

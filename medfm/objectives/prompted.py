@@ -96,7 +96,7 @@ def prompted(
     chosen = "calibrated_probs" if calibrated else "prompt_probs"
     return {"probs": result[chosen].mean(1), **result}
 
-  return Objective(init, loss, predict)
+  return Objective(init, loss, predict, net=net)
 
 
 def calibration(log_probs: jax.Array, free: jax.Array) -> jax.Array:
@@ -139,7 +139,7 @@ def _padded(lists) -> tuple[np.ndarray, np.ndarray]:
   return found, sizes
 
 
-def _causal(info: Info, model: Callable):
+def _causal(info: Info, model: Callable) -> GPT:
   net = backbone(info, model, outputs=0)
   if not isinstance(net, GPT):
     raise UserError(

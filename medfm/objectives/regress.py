@@ -51,4 +51,4 @@ def regression(
     value = outputs["logits"] * std + mean
     return {"value": value, "embedding": outputs["embedding"]}
 
-  return Objective(init, loss, predict)
+  return Objective(init, loss, predict, net=net)

@@ -214,9 +214,14 @@ def _training(stage: Stage) -> Iterator[tuple[str, str]]:
   done, total = result.get("step"), result.get("steps")
   yield "Steps", f"{wording.count(done)} of {wording.count(total)}"
   yield "Optimizer", _settings(config.get("optimizer"))
-  for key in ("batch_size", "seed", "sampling", "transforms", "select"):
-    if config.get(key) not in (None, "", [], ()):
-      yield key.replace("_", " ").capitalize(), _shown(config[key])
+  order = target(config, "order")
+  if order:
+    yield "Order", order.removeprefix("data.")
+  shown = {key: config.get(key) for key in ("batch_size", "seed", "transforms")}
+  shown["select"] = config.get("schedule", {}).get("select")
+  for key, value in shown.items():
+    if value not in (None, "", [], ()):
+      yield key.replace("_", " ").capitalize(), _shown(value)
   best = result.get("best")
   if best:
     shown = wording.number(best["value"])

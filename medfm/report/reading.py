@@ -190,7 +190,7 @@ def _stage(
 ) -> Stage:
   history = _lines(folder / "metrics.jsonl")
   shown = {}
-  if config.get("show_examples") is not False:
+  if config.get("evaluation", {}).get("show_examples") is not False:
     shown = _json(folder / EXAMPLES)
   return Stage(name, result, config, history, {}, {}, shown)
 

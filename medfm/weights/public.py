@@ -38,14 +38,14 @@ def holds(path: Path) -> bool:
   return any((path / name).is_file() for name in names)
 
 
-def read(path: Path, model: Callable | None = None) -> dict[str, Any]:
+def read(path: Path, model: nn.Module | None = None) -> dict[str, Any]:
   """Variables of public weights; `params/unread` has what has no place.
 
   path: a folder in the Hugging Face layout (config.json beside safetensors,
     shards and their index, or pytorch_model.bin), or such a file; a ResNet of
     torchvision or timm needs no config.json.
-  model: the model's class with its settings bound; one that would compute
-    something else from these weights is refused.
+  model: what will be started from them; one that would compute something
+    else from these weights is refused.
 
   Raises:
     UserError: a damaged or hostile file, an unknown kind of model, or other
@@ -54,7 +54,7 @@ def read(path: Path, model: Callable | None = None) -> dict[str, Any]:
   tensors = _tensors(path)
   layout, config = described(path, tensors)
   settings = _settings(path, layout, config)
-  _compare(path, settings, getattr(model, "keywords", {}))
+  _compare(path, settings, model)
   kind = str([*(config.get("architectures") or ()), "Model"][0])
   table = layout.leaves(settings, kind)
   return mapping.imported(table, layout.canonical(tensors), str(path))
@@ -203,12 +203,12 @@ def _torch_shards(folder: Path) -> dict[str, Any]:
   return found
 
 
-def _compare(path: Path, theirs: Mapping, ours: Mapping) -> None:
+def _compare(path: Path, theirs: Mapping, model: nn.Module | None) -> None:
   for key in _UNSEEN:
-    if key in theirs and key in ours and theirs[key] != ours[key]:
+    if key in theirs and getattr(model, key, theirs[key]) != theirs[key]:
       raise UserError(
         f"the weights of {path} are for a model of {key}={theirs[key]!r}, and "
-        f"this one has {key}={ours[key]!r}; set model.{key}"
+        f"this one has {key}={getattr(model, key)!r}; set model.{key}"
       )
 
 

@@ -96,7 +96,7 @@ def transferred(
       + "; ".join(faults[:3])
       + more
       + "; give those of this model (with their own config.json), or declare "
-      "what may differ in init_fresh and init_unused"
+      "what may differ in start.fresh and start.unused"
     )
   merged = jax.tree_util.tree_map_with_path(
     lambda path, leaf: taken.get(tree.name(path), leaf), fresh

@@ -65,7 +65,7 @@ def test_what_a_tool_does_without_is_a_choice_of_the_backend(
 
 def test_products_of_xla_are_asked_for_by_a_flag(tmp_path):
   own = unmade("bert", tmp_path)
-  flag = "--config.onednn=false"
+  flag = "--config.devices.onednn=false"
   assert flag in own.command("medfm_products", tmp_path, 32)
   assert flag not in own.command(tools.OURS, tmp_path, 32)
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import linen as nn
 
 import medfm.objectives
 from medfm import tree
@@ -126,7 +127,11 @@ def _case(name, dtype="float32"):
   factory, model, data, _ = CASES[name]
   info, batch = data()
   plain = factory(info, model=functools.partial(model, dtype=dtype))
-  objective = Objective(*map(jax.jit, plain))
+  objective = plain._replace(
+    init=jax.jit(plain.init),
+    loss=jax.jit(plain.loss),
+    predict=jax.jit(plain.predict),
+  )
   return objective, batch, objective.init(jax.random.key(0), batch)
 
 
@@ -138,6 +143,15 @@ def name(request):
 @pytest.fixture(params=[name for name, case in CASES.items() if case[3]])
 def independent(request):
   return request.param
+
+
+def test_the_net_is_the_module_that_is_trained(name):
+  objective, _, variables = _case(name)
+  assert isinstance(objective.net, nn.Module)
+  plain, params = objective.innermost(variables["params"])
+  assert plain.net is objective.net and plain.inner is None
+  assert (plain is objective) == (objective.inner is None)
+  assert "model" in params and "lora" not in params
 
 
 def _total(objective, variables, batch, key):

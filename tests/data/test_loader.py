@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from medfm.data import loader
-from medfm.types import Split, UserError
+from medfm.data import loader, orders
+from medfm.types import Lengths, Ragged, Split, UserError
 
 
 def _split(n: int, label=None) -> Split:
@@ -21,8 +21,10 @@ def _split(n: int, label=None) -> Split:
 
 
 def _batches(n=10, batch_size=4, steps=9, **kwargs):
+  split = _split(n, kwargs.pop("label", None))
   return loader.batches(
-    _split(n, kwargs.pop("label", None)),
+    split,
+    strata=split.arrays["label"],
     batch_size=batch_size,
     steps=steps,
     seed=kwargs.pop("seed", 0),
@@ -32,6 +34,10 @@ def _batches(n=10, batch_size=4, steps=9, **kwargs):
 
 def _noise(example, generator):
   return {**example, "image": example["image"] + generator.random()}
+
+
+def _raised(example, generator):
+  return {**example, "signal": example["signal"] + generator.random()}
 
 
 def _same(a, b):
@@ -85,6 +91,19 @@ def test_a_batch_is_a_pure_function_of_its_number():
   _same(batches[7], late)
 
 
+def test_a_batch_says_how_often_its_rows_were_seen_before():
+  batches = _batches()
+  assert [batches[k]["visit"].tolist() for k in (0, 3, 8)] == [
+    [0] * 4,
+    [1] * 4,
+    [2] * 4,
+  ]
+  assert batches[0]["visit"].dtype == np.int32
+  few = _batches(label=[0] * 9 + [1], order=orders.balanced)
+  visits = [few[k]["visit"][few[k]["id"] == 9].tolist() for k in range(3)]
+  assert visits == [[0, 1], [2, 3], [4, 5]]
+
+
 def test_a_batch_out_of_range_is_an_index_error():
   with pytest.raises(IndexError):
     _batches(steps=2)[2]
@@ -94,7 +113,7 @@ def test_the_batch_size_changes_no_augmentation():
   def by_id(batch_size):
     batches = _batches(batch_size=batch_size, transforms=[_noise])
     found = {}
-    for k in range(loader.steps_per_epoch(10, batch_size)):
+    for k in range(orders.per_epoch(10, batch_size)):
       found |= dict(
         zip(batches[k]["id"], batches[k]["image"].ravel(), strict=True)
       )
@@ -128,29 +147,9 @@ def test_an_empty_split_is_refused():
     _batches(n=0, batch_size=1)
 
 
-def test_an_unknown_sampling_is_refused_by_name():
-  with pytest.raises(UserError, match="sampling 'weighted'"):
-    _batches(sampling="weighted")
-
-
-def test_balanced_batches_hold_every_class_equally():
-  batches = _batches(label=[0] * 8 + [1] * 2, sampling="balanced")
-  for k in range(9):
-    assert np.bincount(batches[k]["label"]).tolist() == [2, 2]
-    assert batches[k]["weight"].all()
-
-
-def test_balanced_sampling_visits_each_class_evenly_and_no_unlabelled():
+def test_a_balanced_order_orders_each_visit_anew():
   batches = _batches(
-    label=[0] * 6 + [1] * 2 + [-1] * 2, sampling="balanced", steps=3
-  )
-  ids = np.concatenate([batches[k]["id"] for k in range(3)])
-  assert np.bincount(ids, minlength=10).tolist() == [1] * 6 + [3] * 2 + [0] * 2
-
-
-def test_balanced_sampling_orders_each_visit_anew():
-  batches = _batches(
-    n=40, batch_size=20, label=[0] * 20 + [1] * 20, sampling="balanced"
+    n=40, batch_size=20, label=[0] * 20 + [1] * 20, order=orders.balanced
   )
   first, second = (
     [i for k in ks for i in batches[k]["id"]] for ks in ((0, 1), (2, 3))
@@ -159,9 +158,9 @@ def test_balanced_sampling_orders_each_visit_anew():
   assert first != second
 
 
-def test_balanced_sampling_augments_each_visit_anew():
+def test_a_balanced_order_augments_each_visit_anew():
   batches = _batches(
-    label=[0] * 9 + [1], sampling="balanced", transforms=[_noise]
+    label=[0] * 9 + [1], order=orders.balanced, transforms=[_noise]
   )
   seen = [
     value
@@ -171,10 +170,10 @@ def test_balanced_sampling_augments_each_visit_anew():
   assert len(set(seen)) == len(seen) == 8
 
 
-def test_balanced_sampling_without_classes_is_refused():
+def test_a_balanced_order_without_classes_is_refused():
   split = Split({"label": np.zeros((4, 1), np.float32)}, np.array(list("abcd")))
   with pytest.raises(UserError, match="one class per example"):
-    loader.batches(split, batch_size=2, steps=1, seed=0, sampling="balanced")
+    loader.batches(split, batch_size=2, steps=1, seed=0, order=orders.balanced)
 
 
 @pytest.mark.parametrize("threads", [0, 1, 4])
@@ -244,7 +243,9 @@ def test_sequences_of_like_length_are_predicted_together_and_cut():
   segment = (np.arange(64)[None] < lengths[:, None]).astype(np.int32)
   tokens = segment * np.arange(1, 7)[:, None].astype(np.int32)
   split = Split(
-    {"tokens": tokens, "segment": segment}, np.arange(6).astype(str)
+    {"tokens": tokens, "segment": segment},
+    np.arange(6).astype(str),
+    lengths=Lengths(lengths, ("tokens", "segment")),
   )
   batches = list(loader.by_length(split, 4))
   assert [batch["tokens"].shape for batch in batches] == [(4, 48), (4, 64)]
@@ -266,3 +267,78 @@ def test_what_has_no_sequences_is_predicted_in_order():
     loader.by_length(_split(10), 4), loader.in_order(_split(10), 4), strict=True
   ):
     _same(a, b)
+
+
+def _signals(n=40) -> Split:
+  """Signals of a length each, filled with their row's number."""
+  lengths = (200 ** np.random.default_rng(1).random(n)).astype(int)
+  values = np.repeat(np.arange(n, dtype=np.float32), lengths)
+  return Split(
+    {"signal": Ragged(values, np.cumsum(lengths)), "label": np.arange(n) % 2},
+    np.arange(n).astype(str),
+  )
+
+
+def _is_whole(batch, split):
+  """Whether the signals of a batch are those that its `id` names."""
+  for row, signal, size in zip(
+    batch["id"], batch["signal"], batch["signal/size"], strict=True
+  ):
+    if row >= 0:
+      np.testing.assert_array_equal(signal[:size], split.arrays["signal"][row])
+      assert not signal[size:].any()
+  return True
+
+
+@pytest.mark.parametrize("order", [orders.uniform, orders.by_length])
+@pytest.mark.parametrize("transforms", [(), (_raised,)])
+def test_signals_of_different_length_come_in_few_shapes(order, transforms):
+  split = _signals()
+  settings = {"batch_size": 6, "steps": 21, "seed": 0, "order": order}
+  batches = loader.batches(split, transforms=transforms, **settings)
+  late = batches[20]
+  shapes = set()
+  for k in range(21):
+    assert transforms or _is_whole(batches[k], split)
+    shapes.add(batches[k]["signal"].shape)
+  assert 1 < len(shapes) <= 7
+  again = loader.batches(split, transforms=transforms, **settings)[20]
+  _same(late, again)
+  _same(late, batches[20])
+
+
+def test_signals_by_length_are_padded_little():
+  split, shares = _signals(400), []
+  for order in (orders.uniform, orders.by_length):
+    batches = loader.batches(split, batch_size=8, steps=50, seed=0, order=order)
+    real = sum(batches[k]["signal/size"].sum() for k in range(50))
+    shares.append(real / sum(batches[k]["signal"].size for k in range(50)))
+  assert shares[0] < 0.4 < 0.6 < shares[1]
+
+
+def test_signals_are_evaluated_each_once_in_either_order():
+  split = _signals()
+  for visit in (loader.in_order, loader.by_length):
+    batches = list(visit(split, 16))
+    assert all(_is_whole(batch, split) for batch in batches)
+    ids = np.concatenate([batch["id"] for batch in batches])
+    assert sorted(ids[ids >= 0]) == list(range(40))
+  np.testing.assert_array_equal(ids[:40], loader.length_order(split))
+
+
+def test_processes_pad_signals_as_one_does():
+  split = _signals()
+  settings = {"batch_size": 8, "steps": 5, "seed": 0}
+  whole = loader.batches(split, **settings)
+  halves = [
+    loader.batches(split, share=share, **settings)
+    for share in (np.arange(4), np.arange(4, 8))
+  ]
+  for k in range(5):
+    parts = [half[k]["signal"] for half in halves]
+    np.testing.assert_array_equal(np.concatenate(parts), whole[k]["signal"])
+
+
+def test_signals_of_different_length_cannot_be_resident():
+  with pytest.raises(UserError, match="data of one shape"):
+    loader.batches(_signals(), batch_size=4, steps=1, seed=0, rows_alone=True)

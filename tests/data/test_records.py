@@ -9,7 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from medfm.data import decoded, records
-from medfm.types import Folders, UserError
+from medfm.types import Folders, Ragged, UserError
 
 
 class Toy(records.Builder, skip_registration=True):
@@ -247,3 +247,65 @@ def test_the_manifest_lists_every_file_with_size_and_hash(toy, tmp_path):
     path.relative_to(folder).as_posix() for path in folder.rglob("*.npy")
   )
   assert all(len(entry["sha256"]) == 64 for entry in entries.values())
+
+
+class Traces(records.Builder, skip_registration=True):
+  """Signals of a length each, and volumes that differ in every extent."""
+
+  def _info(self):
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(
+        {
+          "id": tfds.features.Text(),
+          "signal": tfds.features.Tensor(
+            shape=(None, 2), dtype=np.float32, encoding="zlib"
+          ),
+          "volume": tfds.features.Tensor(
+            shape=(None, None, None), dtype=np.uint8, encoding="zlib"
+          ),
+        }
+      ),
+    )
+
+  def _split_generators(self, dl_manager):
+    return {"train": self._generate_examples()}
+
+  def _generate_examples(self):
+    for i, length in enumerate((3, 700, 1, 40)):
+      yield (
+        i,
+        {
+          "id": str(i),
+          "signal": np.full((length, 2), i, np.float32),
+          "volume": np.full((i + 1, 2, length), i, np.uint8),
+        },
+      )
+
+
+def test_examples_of_different_shape_are_kept_end_to_end(tmp_path, raw):
+  cache = Folders(raw=None, cache=str(tmp_path / "cache"))
+  for _ in range(2):  # As it is made, and from the cache.
+    split = records.prepared(Traces, cache, raw=raw).splits["train"]
+    signal, volume = split.arrays["signal"], split.arrays["volume"]
+    assert isinstance(signal, Ragged) and isinstance(volume, Ragged)
+    assert isinstance(signal.values, np.memmap)
+    assert signal.values.shape == (744, 2)
+    for row, name in enumerate(split.ids):
+      i, length = int(name), (3, 700, 1, 40)[int(name)]
+      assert signal[row].shape == (length, 2) and (signal[row] == i).all()
+      assert volume[row].shape == (i + 1, 2, length)
+      assert (volume[row] == i).all()
+    _fresh_process()
+
+
+def test_an_example_of_another_kind_is_refused(tmp_path):
+  class Source(list):
+    ragged = {"signal": 1}
+
+  source = Source(
+    {"id": str(i), "signal": np.zeros((3, channels))}
+    for i, channels in enumerate((2, 5))
+  )
+  with pytest.raises(ValueError, match="signal of an example"):
+    decoded.cached(tmp_path / "cache", lambda: ({"train": source}, []))

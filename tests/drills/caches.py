@@ -156,8 +156,8 @@ def table(room: Room) -> tuple[str, ...]:
     "--config.data.label=ill",
     "--config.data.patient=patient",
     "--config.steps=12",
-    "--config.baselines=()",
-    "--config.checkpoint_every=4",
+    "--config.evaluation.baselines=()",
+    "--config.schedule.checkpoint_every=4",
   )
 
 

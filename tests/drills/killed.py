@@ -120,7 +120,7 @@ def killed_between_training_and_report(room: Room, call: str):
 def a_study_of_stages_killed_three_times(room: Room):
   study = (
     "--config=configs/quickstart.py:tiny",
-    "--config.stages.*.replicates=10",
+    "--config.stages.*.evaluation.replicates=10",
   )
   draw = random.Random(7)
   unbroken = room.unbroken(toy=study)

@@ -75,7 +75,9 @@ def refused_with_the_difference(room: Room, change: tuple[str, str, str]):
 @drill("resume with a changed config")
 def cadences_may_change(room: Room):
   room.start().until(f" {LATE}/").kill()
-  room.finish("--config.checkpoint_every=3", "--config.log_every=1")
+  room.finish(
+    "--config.schedule.checkpoint_every=3", "--config.schedule.log_every=1"
+  )
   mine = {json.dumps(line) for line in losses(room.run)}
   assert {json.dumps(line) for line in losses(room.unbroken())} <= mine
   shutil.copy(room.unbroken() / "metrics.jsonl", room.run)

@@ -12,9 +12,9 @@ from tests.drills.room import Room, Run
 STEPS = 5000
 LONG = (
   f"--config.steps={STEPS}",
-  "--config.checkpoint_every=100",
-  "--config.evaluate_every=250",
-  "--config.log_every=10",
+  "--config.schedule.checkpoint_every=100",
+  "--config.schedule.evaluate_every=250",
+  "--config.schedule.log_every=10",
 )
 GROWTH_MIB = 8.0
 """How much the resident size may rise over the second half of the run."""

@@ -10,9 +10,9 @@ from tests.drills.room import Room, arrays, losses, same_state
 
 EVERY = (
   "--config.steps=20",
-  "--config.checkpoint_every=1",
-  "--config.log_every=1",
-  "--config.keep=100",
+  "--config.schedule.checkpoint_every=1",
+  "--config.schedule.log_every=1",
+  "--config.schedule.keep=100",
 )
 BAD = 12  # The batch; its step is the next.
 COUNTS = ("step", "extra/skipped", "extra/skipped_in_row")
@@ -50,7 +50,7 @@ def a_step_skipped_before_a_kill_stays_skipped(room: Room):
 @drill("not finite", fast=True)
 def too_many_in_a_row_stop_the_run_with_their_examples(room: Room):
   fault = {"batches": [15, 16, 17, 18, 19], "feature": "inf"}
-  limit = "--config.skip_limit=3"
+  limit = "--config.schedule.skip_limit=3"
   run = room.start(limit, fault=fault)
   run.refused("not finite for", "nonfinite.json", code=76)
   named = json.loads((room.run / "nonfinite.json").read_text())

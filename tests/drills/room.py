@@ -28,11 +28,11 @@ TOY = (
   "--config.objective.model.dropout=0.2",
   f"--config.steps={STEPS}",
   "--config.ema_decay=0.9",
-  "--config.evaluate_every=10",
-  "--config.checkpoint_every=7",
-  "--config.log_every=2",
-  "--config.replicates=10",
-  "--config.baselines=()",
+  "--config.schedule.evaluate_every=10",
+  "--config.schedule.checkpoint_every=7",
+  "--config.schedule.log_every=2",
+  "--config.evaluation.replicates=10",
+  "--config.evaluation.baselines=()",
 )
 LONG = "--config.steps=600"
 """Long enough to be stopped many times."""

@@ -225,8 +225,7 @@ def test_no_text_is_in_the_workdir_unless_asked_for(show, task, tmp_path):
     optimizer=bind(optim.optimizer, lr=1e-2),
     batch_size=8,
     steps=2,
-    replicates=10,
-    show_examples=show,
+    evaluation=spec(setup.Evaluation, replicates=10, show_examples=show),
   )
   place = tmp_path / "run"
   folders = Folders(None, str(tmp_path / "cache"))
@@ -246,7 +245,7 @@ def test_no_text_is_in_the_workdir_unless_asked_for(show, task, tmp_path):
       assert "threshold by validation" in page
       assert page.index("(cut 50.0 %") > page.index("Surest")
     config.unlock()
-    config.show_examples = False
+    config.evaluation.show_examples = False
     study.study(config, place, folders)  # The flag takes them away again.
     assert not (place / "examples.json").exists()
     assert "Surest" not in (place / "report.html").read_text()

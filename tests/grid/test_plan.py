@@ -77,8 +77,8 @@ def test_a_stage_that_two_cells_share_is_a_cell_of_its_own():
     assert cell.needs == (shared.name,)
     stages = json.loads(cell.request)["stages"]
     assert "pretrain" not in stages
-    assert stages["finetune_5"]["init_from"] == f"runs/toy/{shared.name}"
-    assert stages["scratch_5"]["init_from"] == ""
+    assert stages["finetune_5"]["start"]["weights"] == f"runs/toy/{shared.name}"
+    assert stages["scratch_5"]["start"]["weights"] == ""
 
 
 def test_a_stage_that_differs_between_cells_is_not_shared():

@@ -128,7 +128,10 @@ def test_a_tuned_setting_is_chosen_by_validation_and_never_by_test(tmp_path):
 def test_each_arm_is_judged_by_what_its_own_runs_select_by(tmp_path):
   """A shared pre-training comes first and is judged by its loss."""
   selected = {"shared-1": "-loss", "entities": "f1", "triage": "accuracy"}
-  every = [toy.cell(tmp_path, name, select=by) for name, by in selected.items()]
+  every = [
+    toy.cell(tmp_path, name, schedule={"select": by})
+    for name, by in selected.items()
+  ]
   toy.run(every)
   for name, by in selected.items():
     path = tmp_path / name / "results.json"

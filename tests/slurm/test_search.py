@@ -16,7 +16,7 @@ SEARCH = (
   "--search=3",
   "--jobs=1",
   "--config=configs/table.py:wisconsin,mlp,tiny",
-  "--config.select=auroc",
+  "--config.schedule.select=auroc",
   "--config.optimizer.lr=1e-4..1e-1",
 )
 

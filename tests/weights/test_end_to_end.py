@@ -9,9 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from medfm import command, export, predict, setup, stages, study
+from medfm import command, export, predict, stages, study
 from medfm import step as steps
-from medfm.objectives.backbone import backbone
 from medfm.types import Folders
 from medfm.weights import images
 from tests.weights import folders as made
@@ -155,9 +154,7 @@ def exported(tmp_path, kind):
 
 def logits(run, info, variables, batch):
   """Of the run's model, which has a head [K]."""
-  net = backbone(
-    info, setup.inner_model(run.objective), outputs=len(info.classes)
-  )
+  net = run.objective(info).net
   own = {key: tree["model"] for key, tree in variables.items()}
   return np.asarray(jax.jit(net.apply)(own, batch)["logits"])
 

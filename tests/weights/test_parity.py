@@ -1,6 +1,5 @@
 """Public weights compute here what they compute in `transformers`."""
 
-import functools
 import shutil
 
 import jax
@@ -28,8 +27,8 @@ def _model(name, folder):
   if name in ("bert_masked_lm", "bert_tokens"):
     settings["pooling"] = "mean"  # They have no pooler.
   outputs = 0 if name in ("bert_masked_lm", "bert_tokens", "gpt2") else 3
-  model = functools.partial(_MODELS[kind], outputs=outputs, **settings)
-  return model(), public.read(folder, model)
+  model = _MODELS[kind](outputs=outputs, **settings)
+  return model, public.read(folder, model)
 
 
 def _logits(name, model, variables, base=False):
@@ -125,7 +124,7 @@ def test_a_folder_of_an_old_torch_file_is_read(tmp_path):
   ("setting", "value"), [("epsilon", 1e-5), ("activation", "relu")]
 )
 def test_a_model_that_would_compute_something_else_is_refused(setting, value):
-  model = functools.partial(Bert, **{setting: value})
+  model = Bert(outputs=3, vocabulary=9, **{setting: value})
   with pytest.raises(UserError, match=rf"set model\.{setting}"):
     public.read(reference.GOLDEN / "bert_classes", model)
 

@@ -1,4 +1,4 @@
-"""Public weights as the start of a run: `init_from` names them."""
+"""Public weights as the start of a run: `start.weights` names them."""
 
 import functools
 
@@ -27,16 +27,20 @@ def _started(source, tmp_path, *, vocabulary=13, adapted=False, **settings):
   objective = functools.partial(multiclass, model=model)
   if adapted:
     objective = functools.partial(lora, objective=objective)
-  run = setup.Run(data=None, objective=objective, init_from=source)
-  weights = study._start_weights(tmp_path, run, {}, infos.info("toy", "none"))()
+  run = setup.Run(
+    data=None,
+    objective=objective,
+    start=setup.Start(weights=source),
+  )
   info = infos.info("toy", "multiclass", ("p", "q", "r"), vocabulary=vocabulary)
+  weights = study._start_weights(tmp_path, run, {}, info)()
   batch = {"tokens": reference.TOKENS, "id": np.arange(2)}
   fresh = jax.jit(objective(info).init)(jax.random.key(0), batch)
   return transferred(
     fresh["params"],
     weights["params"],
-    may_be_fresh=run.init_fresh,
-    may_be_unused=run.init_unused,
+    may_be_fresh=run.start.fresh,
+    may_be_unused=run.start.unused,
   )
 
 
@@ -81,6 +85,10 @@ def test_a_model_of_another_epsilon_is_refused(tmp_path):
 
 
 def test_a_folder_of_neither_kind_is_refused(tmp_path):
-  run = setup.Run(data=None, objective=multiclass, init_from=str(tmp_path))
+  run = setup.Run(
+    data=None,
+    objective=multiclass,
+    start=setup.Start(weights=str(tmp_path)),
+  )
   with pytest.raises(UserError, match="no finished checkpoint"):
     study._start_weights(tmp_path, run, {}, infos.info("toy", "none"))()

@@ -334,4 +334,5 @@ def _packed(
     raise UserError(f"the corpus has no text for {name}: change fractions")
   arrays, _ = packing.packed(pieces, length)
   n = len(arrays["tokens"])
-  return Split(arrays, np.array([f"{name}:{row}" for row in range(n)])), long
+  names = np.array([f"{name}:{row}" for row in range(n)])
+  return Split(arrays, names, lengths=packing.measured(arrays)), long

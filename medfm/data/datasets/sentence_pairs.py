@@ -154,4 +154,4 @@ def _split(
   arrays = packing.padded(pieces, length)
   arrays["next_sentence"] = np.array(kinds, np.int32)
   names = np.array([f"{name}:{row}" for row in range(len(pieces))])
-  return Split(arrays, names)
+  return Split(arrays, names, lengths=packing.measured(arrays))

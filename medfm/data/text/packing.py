@@ -3,7 +3,7 @@
 Two ways. Pre-training packs pieces of documents into rows, each a segment of
 its own: attention stays within a segment and positions begin anew, so that
 packing changes no prediction. Fine-tuning keeps one example a row and draws
-its batches by length (`loader.batches(sampling="length")`).
+its batches by length (`orders.by_length`).
 """
 
 import heapq
@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medfm.types import UserError
+from medfm.data import cuts
+from medfm.types import Lengths, UserError
 
 Arrays = dict[str, np.ndarray]
 SEQUENCES = (
@@ -106,36 +107,16 @@ def lengths(segment: np.ndarray) -> np.ndarray:
   return np.where(real.any(axis=1), last, 0)
 
 
-def sizes(length: int) -> tuple[int, ...]:
-  """The few lengths that batches are cut to: L, 3/4 L, 1/2 L, 3/8 L, ...
+def measured(arrays: Arrays) -> Lengths:
+  """How long each row of `packed` or `padded` arrays is, and what is cut.
 
-  At most eight, since each is compiled once; none below 16.
+  A `label` for each token is cut with the tokens.
   """
-  found = {length}
-  half = length
-  while len(found) < 7 and half >= 32:
-    if half % 4 == 0:
-      found.add(half * 3 // 4)
-    half //= 2
-    found.add(half)
-  return tuple(sorted(found))
-
-
-def buckets(segment: np.ndarray) -> np.ndarray:
-  """[N] the least of `sizes` that holds each row."""
-  allowed = np.array(sizes(segment.shape[1]))
-  return allowed[np.searchsorted(allowed, lengths(segment))]
-
-
-def trimmed(arrays: Arrays, length: int) -> Arrays:
-  """A batch cut to its first `length` places, which hold all its tokens."""
   shape = arrays["tokens"].shape
-  return {
-    name: array[:, :length]
-    if name in SEQUENCES or (name == "label" and array.shape == shape)
-    else array
-    for name, array in arrays.items()
-  }
+  columns = [name for name in SEQUENCES if name in arrays]
+  if "label" in arrays and arrays["label"].shape == shape:
+    columns.append("label")
+  return Lengths(lengths(arrays["segment"]), tuple(columns))
 
 
 def padding(segment: np.ndarray, batch_size: int = 32) -> dict[str, float]:
@@ -145,7 +126,7 @@ def padding(segment: np.ndarray, batch_size: int = 32) -> dict[str, float]:
   """
   n, length = segment.shape
   real = float((np.asarray(segment) > 0).sum())
-  ordered = np.sort(buckets(segment))
+  ordered = np.sort(cuts.holding(lengths(segment), length))
   cost = sum(
     int(ordered[start : start + batch_size].max())
     * len(ordered[start : start + batch_size])

@@ -304,7 +304,13 @@ def of_rows(split: Split, rows: sequences.Rows) -> Split:
   patients = own.patients
   if patients is None and "document" in arrays:
     patients = np.array(own.ids, str)
-  return dataclasses.replace(own, arrays=arrays, ids=names, patients=patients)
+  return dataclasses.replace(
+    own,
+    arrays=arrays,
+    ids=names,
+    patients=patients,
+    lengths=packing.measured(arrays),
+  )
 
 
 def content(*strings: str) -> str:

@@ -1,12 +1,11 @@
-"""Packing keeps every token once, and documents apart; batches by length."""
+"""Packing keeps every token once, and documents apart."""
 
 import numpy as np
 import pytest
 
-from medfm.data import loader
 from medfm.data.text import packing
 from medfm.data.text.packing import Piece
-from medfm.types import Split, UserError
+from medfm.types import UserError
 
 
 def pieces(count=60, longest=20, seed=0):
@@ -88,81 +87,14 @@ def test_windows_hold_every_place_once_and_are_few(n, capacity, full):
   assert max(part.stop - part.start for part in windows) <= capacity
 
 
-def test_sizes_are_few_and_end_with_the_full_length():
-  assert packing.sizes(128) == (16, 24, 32, 48, 64, 96, 128)
-  assert all(packing.sizes(n)[-1] == n for n in (8, 50, 100, 512, 1000))
-  assert all(len(packing.sizes(n)) <= 8 for n in (512, 1024, 4096))
-
-
-@pytest.fixture
-def split():
-  own = [Piece(p.tokens) for p in pieces(50, longest=60)]
+def test_rows_are_as_long_as_their_last_token_and_labels_are_cut_with_them():
+  own = [Piece(p.tokens, {"label": p.tokens}) for p in pieces(50, longest=60)]
   arrays = packing.padded(own, 64)
-  arrays["label"] = np.arange(50, dtype=np.int32) % 2
-  return Split(arrays, np.arange(50).astype(str))
-
-
-def drawn(split, **settings):
-  return loader.batches(
-    split, batch_size=8, steps=14, seed=3, sampling="length", **settings
-  )
-
-
-def test_an_epoch_by_length_visits_every_row_once(split):
-  found = drawn(split)
-  for epoch in range(2):
-    ids = np.concatenate(
-      [found[k]["id"] for k in range(7 * epoch, 7 * epoch + 7)]
-    )
-    assert sorted(ids[ids >= 0]) == list(range(50))
-
-
-def test_epochs_by_length_have_orders_of_their_own(split):
-  found = drawn(split)
-  assert not np.array_equal(found[0]["id"], found[7]["id"])
-
-
-def test_a_batch_by_length_is_a_function_of_its_number(split):
-  one, two = drawn(split), drawn(split)
-  _ = one[9], one[0]
-  for name, array in one[5].items():
-    np.testing.assert_array_equal(array, two[5][name])
-
-
-def test_a_batch_is_cut_to_what_holds_its_tokens(split):
-  full = split.arrays["tokens"]
-  for batch in drawn(split):
-    length = batch["tokens"].shape[1]
-    assert length in packing.sizes(64)
-    assert batch["segment"].shape == batch["positions"].shape == (8, length)
-    rows = batch["id"][batch["weight"] > 0]
-    np.testing.assert_array_equal(
-      batch["tokens"][batch["weight"] > 0], full[rows, :length]
-    )
-    assert not full[rows, length:].any()
-
-
-def test_batches_by_length_compute_little_padding():
-  arrays = packing.padded(pieces(400, longest=60), 64)
-  many = Split(arrays, np.arange(400).astype(str))
-  found = loader.batches(
-    many, batch_size=8, steps=50, seed=3, sampling="length"
-  )
-  share = np.mean([(batch["segment"] == 0).mean() for batch in found])
-  assert share < 0.25 < 0.5 < (arrays["segment"] == 0).mean()
-
-
-def test_labels_of_tokens_are_cut_with_them_and_others_are_not(split):
-  arrays = {**split.arrays, "label": split.arrays["tokens"]}
-  assert packing.trimmed(arrays, 16)["label"].shape == (50, 16)
-  wide = {**split.arrays, "label": np.zeros((50, 30), np.float32)}
-  assert packing.trimmed(wide, 16)["label"].shape == (50, 30)
-
-
-def test_sampling_by_length_needs_tokens():
-  split = Split({"features": np.zeros((9, 2))}, np.arange(9).astype(str))
-  with pytest.raises(UserError, match="length"):
-    drawn(split)
+  measured = packing.measured(arrays)
+  assert measured.sizes.tolist() == [len(piece.tokens) for piece in own]
+  assert measured.columns == ("tokens", "segment", "positions", "label")
+  arrays["label"] = np.zeros((50, 30), np.float32)
+  assert "label" not in packing.measured(arrays).columns
 
 
 def test_full_windows_leave_the_rest_to_the_last():

@@ -1,0 +1,135 @@
+"""The order in which a run visits its training examples.
+
+An order is made by a function of (split, strata, batch_size, seed) and says
+which rows of the split make up batch k: a pure function of these and k.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from medfm.data import cuts, rng
+from medfm.types import Split, UserError
+
+_KEPT = 4  # Epochs whose order is held.
+
+
+class Order(NamedTuple):
+  """Which rows make up each batch.
+
+  rows: k -> (rows [n] of the split, visits [n]: how often each was visited
+    before); n is the batch size, or less where the batch is padded.
+  cut: whether batches are cut to the longest of their examples, where the
+    split tells how long each is.
+  """
+
+  rows: Callable[[int], tuple[np.ndarray, np.ndarray]]
+  cut: bool = False
+
+
+def per_epoch(n: int, batch_size: int) -> int:
+  """Batches that hold every one of n examples once; the last may be ragged."""
+  return -(-n // batch_size)
+
+
+def uniform(
+  split: Split, strata: np.ndarray | None, batch_size: int, seed: int
+) -> Order:
+  """Every example once an epoch, each epoch in an order of its own."""
+  del strata
+  n = len(split)
+  count = per_epoch(n, batch_size)
+
+  @functools.lru_cache(maxsize=_KEPT)
+  def epoch_order(epoch: int) -> np.ndarray:
+    return rng.permutation(n, seed, "order", epoch)
+
+  def rows(k: int) -> tuple[np.ndarray, np.ndarray]:
+    epoch, place = divmod(k, count)
+    start = place * batch_size
+    chosen = epoch_order(epoch)[start : start + batch_size]
+    return chosen, np.full(len(chosen), epoch)
+
+  return Order(rows)
+
+
+def balanced(
+  split: Split, strata: np.ndarray | None, batch_size: int, seed: int
+) -> Order:
+  """All strata equally often, each in orders of its own.
+
+  A stratum visits each of its examples once before any again; examples of
+  stratum -1 (unlabelled) are left out. No batch is padded.
+
+  strata: [N] int codes.
+
+  Raises: UserError where there are none.
+  """
+  if strata is None or not len(strata):
+    raise UserError(
+      "order=orders.balanced needs one class per example: use orders.uniform"
+    )
+  if len(strata) != len(split):
+    raise ValueError(f"{len(strata)} strata of {len(split)} examples")
+  pools = [
+    np.flatnonzero(strata == value) for value in np.unique(strata) if value >= 0
+  ]
+  if not pools:
+    raise UserError("order=orders.balanced: no training example has a label")
+
+  @functools.lru_cache(maxsize=_KEPT * len(pools))
+  def pool_order(index: int, visit: int) -> np.ndarray:
+    pool = pools[index]
+    return pool[rng.permutation(len(pool), seed, "balanced", index, visit)]
+
+  def rows(k: int) -> tuple[np.ndarray, np.ndarray]:
+    places = np.arange(k * batch_size, (k + 1) * batch_size)
+    turns, indices = np.divmod(places, len(pools))
+    sizes = np.array([len(pool) for pool in pools])[indices]
+    visits, within = np.divmod(turns, sizes)
+    chosen = [
+      pool_order(int(index), int(visit))[place]
+      for index, visit, place in zip(indices, visits, within, strict=True)
+    ]
+    return np.array(chosen), visits
+
+  return Order(rows)
+
+
+def by_length(
+  split: Split, strata: np.ndarray | None, batch_size: int, seed: int
+) -> Order:
+  """Every example once an epoch, beside examples of its length.
+
+  The epoch's order is sorted by length, without moving examples of one
+  length, and cut into batches, which are then visited in an order of their
+  own and cut to their longest example: there is little padding to compute.
+
+  Raises: UserError where all examples of the split are of one length.
+  """
+  del strata
+  lengths = cuts.likeness(split)
+  if lengths is None:
+    raise UserError(
+      "order=orders.by_length needs examples of different length, such as "
+      "texts or signals: use orders.uniform"
+    )
+  n = len(split)
+  count = per_epoch(n, batch_size)
+
+  @functools.lru_cache(maxsize=_KEPT)
+  def epoch_order(epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    order = rng.permutation(n, seed, "order", epoch)
+    order = order[np.argsort(lengths[order], kind="stable")]
+    return order, rng.permutation(count, seed, "batches", epoch)
+
+  def rows(k: int) -> tuple[np.ndarray, np.ndarray]:
+    epoch, place = divmod(k, count)
+    order, turns = epoch_order(epoch)
+    start = int(turns[place]) * batch_size
+    chosen = order[start : start + batch_size]
+    return chosen, np.full(len(chosen), epoch)
+
+  return Order(rows, cut=True)

@@ -1,0 +1,60 @@
+"""A finished stage, opened again: it predicts as it did, and cannot train."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from medfm import command, optim, scoring, setup, stages, step, study, train
+from medfm.types import Folders, UserError
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, data_dir):
+  folders = Folders(str(data_dir), str(tmp_path_factory.mktemp("cache")))
+  place = tmp_path_factory.mktemp("run") / "run"
+  path = str(ROOT / "configs/linear_regression.py:tiny")
+  study.study(command.config(path, []), place, folders)
+  return place
+
+
+def test_an_opened_stage_predicts_what_the_run_predicted(place, shared_folders):
+  opened = stages.opened(place)
+  assert (opened.name, opened.folder) == ("train", place)
+  data = opened.run.data(shared_folders)
+  assert opened.info == data.info
+  job = train.job(opened.run, data)
+  state = stages.weights(place)
+  test = data.splits["test"]
+  expected = setup.predictions(job.parts.inference, step.variables(state), test)
+  found = opened.predictions(test)
+  np.testing.assert_allclose(found["value"], expected["value"], rtol=1e-5)
+  batch = {
+    **test.arrays,
+    "weight": np.ones(len(test)),
+    "id": test.ids.argsort(),
+  }
+  one = opened.predict(batch)["value"]
+  np.testing.assert_allclose(one[: len(test)], found["value"], rtol=1e-5)
+
+
+def test_an_opened_stage_builds_no_optimizer(
+  place, shared_folders, monkeypatch
+):
+  def refused(*args, **kwargs):
+    raise AssertionError("an optimizer")
+
+  monkeypatch.setattr(optim, "learning_rate", refused)
+  opened = stages.opened(place)
+  data = opened.run.data(shared_folders)
+  scores, _ = scoring.evaluation(opened.model, opened.variables, data, None)
+  assert scores["test"]["metrics"]["r2"]["value"] is not None
+  with pytest.raises(AssertionError):
+    train.job(opened.run, data)
+
+
+def test_a_stage_that_does_not_exist_is_refused_by_name(place):
+  with pytest.raises(UserError, match="--stage=trian"):
+    stages.opened(place, "trian")
