@@ -13,6 +13,8 @@ from medfm.nn.generation import generation
 from medfm.types import Folders, UserError
 from tests.test_runs import run
 
+pytestmark = pytest.mark.xdist_group("generate")
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, shared_folders):
