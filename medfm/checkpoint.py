@@ -207,9 +207,9 @@ class Checkpoints:
   def raw(self, step: int) -> dict[str, Any]:
     """A step's state as nested dicts of numpy arrays, whatever its run."""
     place = self.folder / str(step) / "state"
-    metadata = self._writer.metadata(place).item_metadata.tree
+    metadata: Any = self._writer.metadata(place).item_metadata
     arguments = jax.tree.map(
-      lambda _: ocp.RestoreArgs(restore_type=np.ndarray), metadata
+      lambda _: ocp.RestoreArgs(restore_type=np.ndarray), metadata.tree
     )
     return self._writer.restore(
       place, args=ocp.args.PyTreeRestore(restore_args=arguments)
@@ -246,7 +246,7 @@ class Checkpoints:
       int(path.parent.name) for path in self.folder.glob("*/manifest.json")
     )
     finished = sorted(step for step in finished if step <= newest)
-    needed = set(finished[-self.keep :])
+    needed: set[int | None] = set(finished[-self.keep :])
     for step in finished[-self.keep :]:
       with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         needed.add(self.best(step))

@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import shutil
+from collections.abc import Callable
 
 index, count = 0, 1
 """Which process of a run this is, and of how many; `processes.start` tells."""
@@ -50,7 +51,7 @@ def give_back() -> None:
     trim(0)
 
 
-def _of_glibc(name: str):
+def _of_glibc(name: str) -> Callable[..., int] | None:
   """One of its functions; None with another C library or system."""
   try:
     return getattr(ctypes.CDLL("libc.so.6"), name)

@@ -2,6 +2,7 @@
 
 import signal
 from types import FrameType
+from typing import Any
 
 EXIT = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
 """Exit codes; 75 (EX_TEMPFAIL) is what a cluster is told to requeue on.
@@ -25,7 +26,7 @@ def raise_on_signals() -> None:
   Those after it change nothing: how the program ends has been decided.
   """
 
-  def handler(number: int, frame: FrameType | None):
+  def handler(number: int, frame: FrameType | None) -> None:
     del frame
     ignore_signals()
     raise Interrupted(number)
@@ -55,14 +56,14 @@ class Watch:
 
   def __init__(self):
     self.signal: int | None = None
-    self._previous: dict[int, object] = {}
+    self._previous: dict[int, Any] = {}
 
   def __enter__(self) -> "Watch":
     for number in self.numbers:
       self._previous[number] = signal.signal(number, self._note)
     return self
 
-  def __exit__(self, *error) -> None:
+  def __exit__(self, *error: object) -> None:
     if self.signal is not None:
       ignore_signals()
       return

@@ -9,9 +9,11 @@ from typing import Any
 
 from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto import event_pb2
+from tensorboardX.proto import event_pb2 as _event_pb2
 
 from medfm.types import UserError
+
+event_pb2: Any = _event_pb2  # Its messages are made when it is imported.
 
 
 class Metrics:

@@ -90,7 +90,7 @@ def by_first(function: Callable, *arguments: Any) -> Any:
     except UserError as raised:
       error = raised
   wait()
-  code = getattr(error, "exit_code", 2)
+  code = error.exit_code if error else 2
   told = _told([value, error and str(error), code])
   if error is not None:
     raise error

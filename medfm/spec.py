@@ -33,12 +33,12 @@ class _Unknown(UserError):
   """A target or a setting that does not exist (any more)."""
 
 
-def spec(target: Callable, /, **kwargs) -> ml_collections.ConfigDict:
+def spec(target: Callable, /, **kwargs: Any) -> ml_collections.ConfigDict:
   """A config entry that `build` turns into `target(**kwargs)`."""
   return _entry(CALL, target, kwargs)
 
 
-def bind(target: Callable, /, **kwargs) -> ml_collections.ConfigDict:
+def bind(target: Callable, /, **kwargs: Any) -> ml_collections.ConfigDict:
   """A config entry that `build` turns into `partial(target, **kwargs)`."""
   return _entry(BIND, target, kwargs)
 
@@ -46,7 +46,7 @@ def bind(target: Callable, /, **kwargs) -> ml_collections.ConfigDict:
 def build(config: Any) -> Any:
   """The object a config describes, built from the leaves up."""
   if isinstance(config, Mapping | ml_collections.ConfigDict):
-    target = config.get(CALL) or config.get(BIND)
+    target: Any = config.get(CALL) or config.get(BIND)
     built = {
       key: build(value)
       for key, value in config.items()
@@ -167,7 +167,9 @@ def nearest(name: str, names: typing.Iterable[str]) -> str:
   return f" (nearest: {close[0]})" if close else ""
 
 
-def _entry(kind: str, target: Callable, kwargs: dict[str, Any]):
+def _entry(
+  kind: str, target: Callable, kwargs: dict[str, Any]
+) -> ml_collections.ConfigDict:
   path = f"{target.__module__}.{target.__qualname__}"
   if path.startswith("optax._src."):
     path = f"optax.{target.__qualname__}"

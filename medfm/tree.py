@@ -16,7 +16,7 @@ def paths(tree: Any) -> dict[str, Any]:
   return {name(path): leaf for path, leaf in leaves}
 
 
-def name(path: Sequence[Any]) -> str:
+def name(path: tuple[Any, ...]) -> str:
   """A key path of jax as `a/b/c`."""
   return jax.tree_util.keystr(path, simple=True, separator="/")
 

@@ -21,6 +21,8 @@ Task = Literal["multiclass", "multilabel", "regression", "tokens", "none"]
 class UserError(Exception):
   """A mistake the user can mend: shown as one line, without a traceback."""
 
+  exit_code = 2
+
 
 class Source(Protocol):
   """Random access to examples: what `tfds.data_source` returns."""

@@ -45,6 +45,15 @@ def folders(data_dir, tmp_path) -> Folders:
 
 
 @pytest.fixture(scope="session")
-def shared_folders(data_dir) -> Folders:
-  """The real raw files and a cache that all tests of a machine share."""
-  return Folders(raw=str(data_dir), cache=str(_CACHE / "data"))
+def shared_cache() -> str:
+  """A cache of prepared data and compiled programs that all tests share.
+
+  For this process's runs and, as MEDFM_CACHE_DIR, for those they start.
+  """
+  return str(_CACHE / "data")
+
+
+@pytest.fixture(scope="session")
+def shared_folders(data_dir, shared_cache) -> Folders:
+  """The real raw files and the cache that all tests share."""
+  return Folders(raw=str(data_dir), cache=shared_cache)

@@ -20,6 +20,8 @@ from medfm.weights import safetensors_file
 from tests.test_launch import launch
 from tests.weights import folders as made
 
+pytestmark = pytest.mark.xdist_group("bad weights")
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILE, INDEX = safetensors_file.NAME, safetensors_file.INDEX
 WORDS = "bert.embeddings.word_embeddings.weight"

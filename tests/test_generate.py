@@ -13,12 +13,13 @@ from medfm.nn.generation import generation
 from medfm.types import Folders, UserError
 from tests.test_runs import run
 
+pytestmark = pytest.mark.xdist_group("generate")
+
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, data_dir):
+def place(tmp_path_factory, shared_folders):
   folder = tmp_path_factory.mktemp("gpt")
-  folders = Folders(str(data_dir), str(folder / "cache"))
-  run("gpt_pretrain.py:tiny", folder / "run", folders)
+  run("gpt_pretrain.py:tiny", folder / "run", shared_folders)
   (folder / "prompts.txt").write_text("Aspirin may\n\nThe use of warfarin\n")
   return folder / "run"
 

@@ -14,7 +14,9 @@ import time
 import numpy as np
 import pytest
 
-from tests.test_resume import losses, state, until
+from tests.drills.room import same
+
+pytestmark = pytest.mark.xdist_group("processes")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TRANSFORMER = (
@@ -40,11 +42,6 @@ MLP = (
 )
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-  return str(tmp_path_factory.mktemp("cache"))
-
-
 def free_port():
   with socket.socket() as found:
     found.bind(("localhost", 0))
@@ -52,7 +49,7 @@ def free_port():
 
 
 @contextlib.contextmanager
-def started(place, cache, words, processes=2, devices=1):
+def started(place, shared_cache, words, processes=2, devices=1):
   """The processes of one run; none of them outlives the test."""
   common = [sys.executable, str(ROOT / "launch.py"), f"--workdir={place}"]
   if processes > 1:
@@ -65,7 +62,7 @@ def started(place, cache, words, processes=2, devices=1):
     subprocess.Popen(
       [*common, *words, *([f"--process_id={i}"] if processes > 1 else [])],
       cwd=ROOT,
-      env={**os.environ, "XLA_FLAGS": count, "MEDFM_CACHE_DIR": cache},
+      env={**os.environ, "XLA_FLAGS": count, "MEDFM_CACHE_DIR": shared_cache},
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
       text=True,
@@ -80,6 +77,14 @@ def started(place, cache, words, processes=2, devices=1):
       one.wait()
 
 
+def until(process, words):
+  """Reads the process's lines up to one that holds the words."""
+  for line in process.stdout:
+    if words in line:
+      return
+  pytest.fail(f"{words!r} never came: {process.stderr.read()}")
+
+
 def ended(every, code=0, timeout=300):
   """What each process said: (stdout, stderr)."""
   said = [one.communicate(timeout=timeout) for one in every]
@@ -87,16 +92,16 @@ def ended(every, code=0, timeout=300):
   return said
 
 
-def run(place, cache, words, processes=2, devices=1):
-  with started(place, cache, words, processes, devices) as every:
+def run(place, shared_cache, words, processes=2, devices=1):
+  with started(place, shared_cache, words, processes, devices) as every:
     return ended(every)
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory, cache):
+def alone(tmp_path_factory, shared_cache):
   """A run of one process with one device."""
   place = tmp_path_factory.mktemp("alone") / "run"
-  run(place, cache, TRANSFORMER, processes=1)
+  run(place, shared_cache, TRANSFORMER, processes=1)
   return place
 
 
@@ -124,19 +129,19 @@ def scores(place):
 
 
 def test_two_processes_are_one_run_that_one_process_may_go_on_with(
-  tmp_path, cache
+  tmp_path, shared_cache
 ):
   """The short of what the slow tests tell at length."""
   first, half = (
     [*TRANSFORMER, f"--config.steps={n}", "--config.schedule.evaluate_every=2"]
     for n in (8, 4)
   )
-  run(tmp_path / "alone", cache, first, processes=1)
-  one, two = run(tmp_path / "run", cache, half)
+  run(tmp_path / "alone", shared_cache, first, processes=1)
+  one, two = run(tmp_path / "run", shared_cache, half)
   assert "devices: 2 x cpu" in one[0]
   spoken = [line for line in two[0].splitlines() if "[Gloo]" not in line]
   assert spoken == []
-  again = run(tmp_path / "run", cache, first, processes=1)
+  again = run(tmp_path / "run", shared_cache, first, processes=1)
   assert "from step 4" in again[0][0]
   same_curve(tmp_path / "run", tmp_path / "alone")
 
@@ -146,9 +151,6 @@ def test_two_processes_are_one_run_that_one_process_may_go_on_with(
   ("devices", "settings"),
   [
     (1, ()),
-    (2, ()),
-    (1, ("--config.devices.mesh.fsdp=2",)),
-    (2, ("--config.devices.mesh.fsdp=4",)),
     (2, ("--config.devices.mesh.fsdp=2",)),
     (
       1,
@@ -168,46 +170,39 @@ def test_two_processes_are_one_run_that_one_process_may_go_on_with(
   ],
 )
 def test_two_processes_learn_what_one_learns(
-  tmp_path, cache, alone, devices, settings
+  tmp_path, shared_cache, alone, devices, settings
 ):
   words = [*TRANSFORMER, *settings]
-  run(tmp_path / "run", cache, words, devices=devices)
+  run(tmp_path / "run", shared_cache, words, devices=devices)
   same_curve(tmp_path / "run", alone)
   found, expected = scores(tmp_path / "run"), scores(alone)
   assert found.keys() == expected.keys()
   for name in found:
     assert found[name] == pytest.approx(expected[name], abs=1e-3), name
-  again = run(tmp_path / "run", cache, words, devices=devices)
+  again = run(tmp_path / "run", shared_cache, words, devices=devices)
   assert "examples/s" not in again[0][0]
 
 
 @pytest.mark.slow
-def test_what_one_process_began_two_go_on_with(tmp_path, cache, alone):
+def test_what_one_process_began_two_go_on_with(tmp_path, shared_cache, alone):
   half = [*TRANSFORMER, "--config.steps=50"]
-  run(tmp_path / "run", cache, half, processes=1)
-  said = run(tmp_path / "run", cache, TRANSFORMER, devices=2)
+  run(tmp_path / "run", shared_cache, half, processes=1)
+  said = run(tmp_path / "run", shared_cache, TRANSFORMER, devices=2)
   assert "from step 50" in said[0][0]
   same_curve(tmp_path / "run", alone)
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory, cache):
+def unbroken(tmp_path_factory, shared_cache):
   place = tmp_path_factory.mktemp("unbroken") / "run"
-  run(place, cache, MLP)
+  run(place, shared_cache, MLP)
   return place
-
-
-def same(place, unbroken):
-  assert losses(place) == losses(unbroken)
-  assert state(place) == state(unbroken)
-  for name in ("results.json", "predictions.csv"):
-    assert (place / name).read_text() == (unbroken / name).read_text()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", [0, 1])
 def test_a_signal_to_one_process_stops_both_at_one_step(
-  tmp_path, cache, unbroken, target
+  tmp_path, shared_cache, unbroken, target
 ):
   place = tmp_path / "run"
   long = [
@@ -215,7 +210,7 @@ def test_a_signal_to_one_process_stops_both_at_one_step(
     "--config.steps=100000",
     "--config.schedule.checkpoint_every=1000",
   ]
-  with started(place, cache, long) as every:
+  with started(place, shared_cache, long) as every:
     until(every[0], " 12/100000 ")
     every[target].send_signal(signal.SIGTERM)
     every[target].send_signal(signal.SIGTERM)
@@ -228,10 +223,10 @@ def test_a_signal_to_one_process_stops_both_at_one_step(
 
 @pytest.mark.slow
 def test_a_stopped_run_of_two_processes_ends_as_the_unbroken_one(
-  tmp_path, cache, unbroken
+  tmp_path, shared_cache, unbroken
 ):
   place = tmp_path / "run"
-  with started(place, cache, MLP) as every:
+  with started(place, shared_cache, MLP) as every:
     until(every[0], " 12/60 ")
     every[1].send_signal(signal.SIGTERM)
     for one in every:
@@ -239,33 +234,33 @@ def test_a_stopped_run_of_two_processes_ends_as_the_unbroken_one(
     code = every[0].returncode
     assert [one.returncode for one in every] == [code, code]
     assert code in (0, 75)  # The notice takes a second, as does the run.
-  run(place, cache, MLP)
+  run(place, shared_cache, MLP)
   same(place, unbroken)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", [0, 1])
 def test_a_killed_process_ends_the_other_and_the_run_can_go_on(
-  tmp_path, cache, unbroken, target
+  tmp_path, shared_cache, unbroken, target
 ):
   place = tmp_path / "run"
-  with started(place, cache, MLP) as every:
+  with started(place, shared_cache, MLP) as every:
     until(every[0], " 24/60 ")
     every[target].kill()
     killed = time.monotonic()
     every[1 - target].communicate(timeout=60)
     assert time.monotonic() - killed < 30
     assert every[1 - target].returncode not in (0, 75)
-  out = run(place, cache, MLP)[0][0]
+  out = run(place, shared_cache, MLP)[0][0]
   assert "from step" in out
   same(place, unbroken)
 
 
 @pytest.mark.slow
-def test_a_mistake_is_told_once_and_ends_both(tmp_path, cache):
+def test_a_mistake_is_told_once_and_ends_both(tmp_path, shared_cache):
   place = tmp_path / "run"
   with started(
-    place, cache, [*MLP, "--config.schedule.select=nothing"]
+    place, shared_cache, [*MLP, "--config.schedule.select=nothing"]
   ) as every:
     first, second = ended(every, 2)
   assert "is not among the metrics" in first[1]
@@ -273,11 +268,11 @@ def test_a_mistake_is_told_once_and_ends_both(tmp_path, cache):
 
 
 @pytest.mark.slow
-def test_a_workdir_in_use_ends_both(tmp_path, cache):
+def test_a_workdir_in_use_ends_both(tmp_path, shared_cache):
   from medfm import workdir
 
   place = tmp_path / "run"
-  with workdir.owned(place), started(place, cache, MLP) as every:
+  with workdir.owned(place), started(place, shared_cache, MLP) as every:
     first, second = ended(every, 2)
   assert "is in use by process" in first[1]
   assert "error" not in second[1]

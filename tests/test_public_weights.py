@@ -12,6 +12,8 @@ from medfm.weights import adapters, mapping, public, safetensors_file
 from tests.test_launch import launch
 from tests.weights import folders as made
 
+pytestmark = pytest.mark.xdist_group("public weights")
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -53,7 +55,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+  "case",
+  [
+    pytest.param(case, marks=() if case == "bert,lora" else pytest.mark.slow)
+    for case in CASES
+  ],
+)
 def test_public_weights_are_fine_tuned_and_come_out_again(
   case, here, tmp_path, capsys
 ):
@@ -82,6 +90,7 @@ TASKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_public_bert_learns_a_public_task(task, here, tmp_path, capsys):
   """bert_finetune's own settings, with texts that are at hand."""

@@ -14,6 +14,13 @@ from medfm.types import Folders, UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SLOW = (
+  "resnet.py:pneumoniamnist,tiny",
+  "vit.py:breastmnist,tiny",
+  "table.py:cleveland,tiny",
+  "bert_pretrain.py:next_sentence,tiny",
+  "bert_finetune.py:medical_abstracts,frozen,tiny",
+  "gpt_pretrain.py:tiny",
+  "gpt_prompt.py:pubmedqa,tiny",
   "quickstart.py:tiny",
   "bert_finetune.py:hallmarks_of_cancer,compare,lora,tiny",
   "text_study.py:tiny",
@@ -21,23 +28,11 @@ SLOW = (
 CASES = (
   "linear_regression.py:tiny",
   "cnn.py:breastmnist,tiny",
-  "resnet.py:pneumoniamnist,tiny",
-  "vit.py:breastmnist,tiny",
-  "table.py:cleveland,tiny",
   "table.py:wisconsin_original,mlp,tiny",
   "bert_pretrain.py:tiny",
-  "bert_pretrain.py:next_sentence,tiny",
-  "bert_finetune.py:medical_abstracts,frozen,tiny",
   "text_rnn.py:bc5cdr_disease,gru,tiny",
-  "gpt_pretrain.py:tiny",
-  "gpt_prompt.py:pubmedqa,tiny",
 )
 OWN = ("own_images.py", "own_iob.py", "own_table.py", "own_text.py")
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-  return tmp_path_factory.mktemp("cache")
 
 
 def run(argument, place, folders, *overrides):
@@ -57,17 +52,16 @@ def test_every_config_has_a_case():
   [*(pytest.param(case, marks=pytest.mark.slow) for case in SLOW), *CASES],
 )
 def test_a_config_trains_evaluates_and_reports(
-  case, tmp_path, data_dir, cache, capsys
+  case, tmp_path, shared_folders, capsys
 ):
-  folders = Folders(str(data_dir), str(cache))
-  results = run(case, tmp_path / "run", folders)
+  results = run(case, tmp_path / "run", shared_folders)
   check_workdir(tmp_path / "run", results)
   said = capsys.readouterr().out
   assert "report: " in said
-  again = run(case, tmp_path / "run", folders)
+  again = run(case, tmp_path / "run", shared_folders)
   assert again == results
   assert "examples/s" not in capsys.readouterr().out
-  check_evaluation(tmp_path / "run", results, folders)
+  check_evaluation(tmp_path / "run", results, shared_folders)
 
 
 def check_workdir(place, results):
@@ -97,7 +91,7 @@ def check_evaluation(place, results, folders):
 
 
 def test_stages_of_the_same_examples_fit_their_baselines_once(
-  tmp_path, data_dir, cache, monkeypatch
+  tmp_path, shared_folders, monkeypatch
 ):
   fit, asked = baselines.predictions, []
 
@@ -113,7 +107,7 @@ def test_stages_of_the_same_examples_fit_their_baselines_once(
   results = study.study(
     spec.spec(setup.Study, name="thrice", stages=parts),
     tmp_path,
-    Folders(str(data_dir), str(cache)),
+    shared_folders,
   )
   first, again, few = (
     {
@@ -130,38 +124,38 @@ def test_stages_of_the_same_examples_fit_their_baselines_once(
 
 
 def test_another_config_in_the_same_workdir_is_refused(
-  tmp_path, data_dir, cache
+  tmp_path, shared_folders
 ):
-  folders = Folders(str(data_dir), str(cache))
-  run("linear_regression.py:tiny", tmp_path, folders)
+  run("linear_regression.py:tiny", tmp_path, shared_folders)
   with pytest.raises(UserError, match=r"optimizer.lr is 0.3, was 0.2"):
-    run("linear_regression.py:tiny", tmp_path, folders, "optimizer.lr=0.3")
+    run(
+      "linear_regression.py:tiny", tmp_path, shared_folders, "optimizer.lr=0.3"
+    )
 
 
-def test_a_saved_config_gives_the_same_run_again(tmp_path, data_dir, cache):
-  folders = Folders(str(data_dir), str(cache))
-  first = run("linear_regression.py:tiny", tmp_path / "a", folders)
+def test_a_saved_config_gives_the_same_run_again(tmp_path, shared_folders):
+  first = run("linear_regression.py:tiny", tmp_path / "a", shared_folders)
   saved = command.config(str(tmp_path / "a" / "config.json"), [])
-  assert study.study(saved, tmp_path / "b", folders) == first
+  assert study.study(saved, tmp_path / "b", shared_folders) == first
 
 
 def test_accumulation_is_refused_with_batch_normalisation(
-  tmp_path, data_dir, cache
+  tmp_path, shared_folders
 ):
-  folders = Folders(str(data_dir), str(cache))
   with pytest.raises(UserError, match="batch normalisation"):
-    run("resnet.py:breastmnist,tiny", tmp_path, folders, "accumulate=2")
+    run("resnet.py:breastmnist,tiny", tmp_path, shared_folders, "accumulate=2")
 
 
-def test_more_steps_go_on_from_the_last(tmp_path, data_dir, cache, capsys):
-  folders = Folders(str(data_dir), str(cache))
-  run("linear_regression.py:tiny", tmp_path, folders)
-  results = run("linear_regression.py:tiny", tmp_path, folders, "steps=6")
+def test_more_steps_go_on_from_the_last(tmp_path, shared_folders, capsys):
+  run("linear_regression.py:tiny", tmp_path, shared_folders)
+  results = run(
+    "linear_regression.py:tiny", tmp_path, shared_folders, "steps=6"
+  )
   assert results["stages"]["train"]["step"] == 6
   assert "from step 4" in capsys.readouterr().out
 
 
-def test_an_own_table_is_learnt_and_new_rows_predicted(tmp_path, cache):
+def test_an_own_table_is_learnt_and_new_rows_predicted(tmp_path, shared_cache):
   generator = np.random.default_rng(0)  # Synthetic patients.
   path = tmp_path / "cohort.csv"
   with path.open("w", newline="") as file:
@@ -172,7 +166,7 @@ def test_an_own_table_is_learnt_and_new_rows_predicted(tmp_path, cache):
       sick = "ill" if age + generator.normal(0, 20) > 55 else "well"
       smoker = "" if i % 7 == 0 else "yes" if i % 3 else "no"
       writer.writerow([f"p{i // 2}", age, "fm"[i % 2], smoker, sick])
-  folders = Folders(None, str(cache))
+  folders = Folders(None, shared_cache)
   overrides = (
     f"data.path={path}",
     "data.label=outcome",
@@ -194,7 +188,7 @@ def test_an_own_table_is_learnt_and_new_rows_predicted(tmp_path, cache):
     assert total == pytest.approx(1, abs=1e-5)
 
 
-def test_own_images_are_learnt_and_new_ones_predicted(tmp_path, cache):
+def test_own_images_are_learnt_and_new_ones_predicted(tmp_path, shared_cache):
   generator = np.random.default_rng(0)  # Synthetic images.
   for label, shade in (("dark", 60), ("light", 180)):
     (tmp_path / "scans" / label).mkdir(parents=True)
@@ -203,7 +197,7 @@ def test_own_images_are_learnt_and_new_ones_predicted(tmp_path, cache):
       PIL.Image.fromarray(pixels.astype(np.uint8)).save(
         tmp_path / "scans" / label / f"{i}.png"
       )
-  folders = Folders(None, str(cache))
+  folders = Folders(None, shared_cache)
   place = tmp_path / "run"
   results = run(
     "own_images.py:tiny", place, folders, f"data.path={tmp_path / 'scans'}"
@@ -215,18 +209,15 @@ def test_own_images_are_learnt_and_new_ones_predicted(tmp_path, cache):
   assert len(list(csv.DictReader(written.open()))) == 20
 
 
-def test_another_cohort_of_the_same_task_is_evaluated(
-  tmp_path, data_dir, cache
-):
-  folders = Folders(str(data_dir), str(cache))
+def test_another_cohort_of_the_same_task_is_evaluated(tmp_path, shared_folders):
   place = tmp_path / "run"
   config = command.config(str(ROOT / "configs/table.py:cleveland,tiny"), [])
-  study.study(config, place, folders)
+  study.study(config, place, shared_folders)
   other = command.config(
     str(ROOT / "configs/table.py:cleveland,tiny"), ["data.seed=5"]
   )
-  results = evaluate.evaluate(place, None, command.data(other), folders)
+  results = evaluate.evaluate(place, None, command.data(other), shared_folders)
   assert results["stages"]["train"]["splits"]["test"]["metrics"]["auroc"]
   wrong = command.config(str(ROOT / "configs/table.py:pima,tiny"), [])
   with pytest.raises(UserError, match="the model was trained on"):
-    evaluate.evaluate(place, None, command.data(wrong), folders)
+    evaluate.evaluate(place, None, command.data(wrong), shared_folders)

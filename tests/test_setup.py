@@ -3,6 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
+from medfm import setup
+from medfm.types import UserError
+
 PROGRAM = """
 import jax, jax.numpy as jnp
 from medfm import setup
@@ -25,3 +30,23 @@ def test_a_cpu_runs_a_program_where_it_is_called(tmp_path):
   )
   assert done.stdout == "True\n"
   assert list((tmp_path / "compiled").iterdir())
+
+
+def one_by_one(objective, variables, batch, key):
+  raise AssertionError("never called")
+
+
+one_by_one.per_example = True
+
+
+@pytest.mark.parametrize(
+  ("settings", "advice"),
+  [
+    ({"accumulate": 2}, "choose accumulate=1"),
+    ({"gradients": one_by_one}, "choose gradients=step.gradients"),
+  ],
+)
+def test_batch_normalisation_refuses_what_cuts_its_batch(settings, advice):
+  run = setup.Run(data=one_by_one, objective=one_by_one, **settings)
+  with pytest.raises(UserError, match=advice):
+    setup._refuse_cuts(run)

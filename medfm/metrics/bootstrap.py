@@ -6,7 +6,7 @@ Bootstrapping clustered data). Replicate r is a function of (clusters, seed,
 r) alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -136,7 +136,13 @@ def _values(metric: Metric, weight: np.ndarray) -> np.ndarray | float:
     return np.nan
 
 
-def _mean(mean: Mean, points, drawn, level: float, single: bool) -> Entry:
+def _mean(
+  mean: Mean,
+  points: Mapping[str, tuple[float | None, str]],
+  drawn: Mapping[str, np.ndarray],
+  level: float,
+  single: bool,
+) -> Entry:
   values, rows, left_out, reason = [], [], [], ""
   for label, name in mean.columns.items():
     value, why = points[name]
@@ -147,14 +153,20 @@ def _mean(mean: Mean, points, drawn, level: float, single: bool) -> Entry:
       values.append(value)
       rows.append(drawn[name])
   if mean.reason or not values:
-    return _entry(None, mean.reason or reason, None, level, single)
+    return _entry(None, mean.reason or reason, np.zeros(0), level, single)
   entry = _entry(
     float(np.mean(values)), "", np.mean(rows, axis=0), level, single
   )
   return entry | ({"left_out": left_out} if left_out else {})
 
 
-def _entry(value, reason: str, drawn, level: float, single: bool) -> Entry:
+def _entry(
+  value: float | None,
+  reason: str,
+  drawn: np.ndarray,
+  level: float,
+  single: bool,
+) -> Entry:
   entry = {"value": value, "low": None, "high": None}
   if value is None:
     return entry | {"reason": reason}

@@ -9,6 +9,7 @@ import numpy as np
 from medfm.metrics.classification import NO_NEGATIVE, NO_POSITIVE
 from medfm.metrics.undefined import (
   Undefined,
+  Value,
   average,
   checked,
   checked_binary,
@@ -21,7 +22,7 @@ _EDGE = float(np.finfo(np.float32).eps)
 
 def brier(
   label: np.ndarray, prob: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Mean squared error of the probability, 0 to 1 (binary)."""
   label, prob, weight = _probabilities(label, prob, weight)
   return average((prob - label) ** 2, weight)
@@ -29,7 +30,7 @@ def brier(
 
 def brier_multiclass(
   label: np.ndarray, probs: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Brier's own score, summed over classes, 0 to 2: label [N], probs [N,K]."""
   label, probs, weight = checked(label, probs, weight)
   if not np.isin(label, np.arange(probs.shape[1])).all():
@@ -44,7 +45,7 @@ def calibration_error(
   weight: np.ndarray | None = None,
   *,
   bins: int = 15,
-):
+) -> Value:
   """Expected calibration error over equal-width bins, 0 to 1.
 
   The mean over examples of |observed - predicted| frequency of their bin;
@@ -65,7 +66,7 @@ def calibration_error(
 
 def calibration_slope(
   label: np.ndarray, prob: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Slope b of logistic recalibration, label ~ a + b logit(prob); ideal 1.
 
   Below 1: too extreme (overfitted); above 1: too timid (Cox 1958). Fitted by
@@ -98,7 +99,7 @@ def calibration_slope(
 
 def calibration_intercept(
   label: np.ndarray, prob: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Calibration in the large: a in label ~ a + 1 logit(prob); ideal 0.
 
   Above 0: risks are underestimated on average. The slope is held at one
@@ -119,7 +120,9 @@ def calibration_intercept(
   )
 
 
-def _probabilities(label, prob, weight):
+def _probabilities(
+  label: np.ndarray, prob: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   label, prob, weight = checked_binary(label, prob, weight)
   if prob.min() < 0 or prob.max() > 1:
     raise Undefined("a prediction is not a probability in 0..1")
@@ -131,7 +134,9 @@ def _logit(prob: np.ndarray) -> np.ndarray:
   return np.log(prob) - np.log1p(-prob)
 
 
-def _missing_side(label: np.ndarray, weight: np.ndarray):
+def _missing_side(
+  label: np.ndarray, weight: np.ndarray
+) -> tuple[tuple[np.ndarray, str], ...]:
   return (
     (weight[..., label].sum(-1) == 0, NO_POSITIVE),
     (weight[..., ~label].sum(-1) == 0, NO_NEGATIVE),
@@ -143,7 +148,7 @@ def _both(label: np.ndarray, weight: np.ndarray) -> np.ndarray:
   return (weight[:, label].sum(1) > 0) & (weight[:, ~label].sum(1) > 0)
 
 
-def _range(x: np.ndarray, weight: np.ndarray):
+def _range(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Lowest and highest x [N] that has weight [R,N]; inf, -inf if none."""
   order = np.argsort(x)
   live = weight[:, order] > 0
@@ -161,7 +166,9 @@ def _extremes(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
   return low == high
 
 
-def _overlap(x, label, weight) -> np.ndarray:
+def _overlap(
+  x: np.ndarray, label: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
   """Where the maximum likelihood slope is finite (Albert & Anderson 1984)."""
   low_1, high_1 = _range(x[label], weight[:, label])
   low_0, high_0 = _range(x[~label], weight[:, ~label])
@@ -185,6 +192,7 @@ def _newton(
     )
   products = (design[:, :, None] * design[:, None, :]).reshape(-1, size**2)
   step, before = np.zeros_like(at), np.full(len(at), np.inf)
+  done = np.zeros(len(at), bool)
   for _ in range(60):
     with np.errstate(over="ignore"):
       prob = 1 / (1 + np.exp(-(at @ design.T + offset)))

@@ -7,6 +7,7 @@ label, predicted: [N]; weight: [N] or [R,N], giving one value or R. See
 import numpy as np
 
 from medfm.metrics.undefined import (
+  Value,
   average,
   checked,
   checked_binary,
@@ -41,7 +42,7 @@ def confusion(
 
 def accuracy(
   label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Fraction of examples whose predicted class is their label."""
   label, predicted, weight = checked(label, predicted, weight)
   return average((label == predicted).astype(float), weight)
@@ -53,7 +54,7 @@ def balanced_accuracy(
   weight: np.ndarray | None = None,
   *,
   classes: int = 2,
-):
+) -> Value:
   """Mean recall of all classes; undefined where a class has no example.
 
   scikit-learn instead leaves an absent class out of the mean, silently.
@@ -72,7 +73,7 @@ def precision(
   weight: np.ndarray | None = None,
   *,
   empty: float | None = None,
-):
+) -> Value:
   """Positive predictive value: true among predicted positives (binary).
 
   Undefined where nothing is predicted positive. For the mean of classes give
@@ -90,7 +91,7 @@ def precision(
 
 def recall(
   label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Sensitivity: predicted positive among the positives (binary)."""
   tp, _, fn, _ = _cells(label, predicted, weight)
   return settled(ratio(tp, tp + fn), (tp + fn == 0, NO_POSITIVE))
@@ -98,7 +99,7 @@ def recall(
 
 def specificity(
   label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Predicted negative among the negatives (binary)."""
   _, fp, _, tn = _cells(label, predicted, weight)
   return settled(ratio(tn, tn + fp), (tn + fp == 0, NO_NEGATIVE))
@@ -106,13 +107,15 @@ def specificity(
 
 def f1(
   label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """2 tp / (2 tp + fp + fn) (binary); undefined without a positive example."""
   tp, fp, fn, _ = _cells(label, predicted, weight)
   return settled(ratio(2 * tp, 2 * tp + fp + fn), (tp + fn == 0, NO_POSITIVE))
 
 
-def _cells(label, predicted, weight) -> np.ndarray:
+def _cells(
+  label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None
+) -> np.ndarray:
   """Weighted (tp, fp, fn, tn), each [...]."""
   label, predicted, weight = checked_binary(label, predicted, weight)
   if not np.isin(predicted, (0, 1)).all():

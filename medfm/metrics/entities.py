@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medfm.metrics.undefined import ratio, settled
+from medfm.metrics.undefined import Value, ratio, settled
 
 
 class Entity(NamedTuple):
@@ -106,7 +106,7 @@ def errors(
   return table
 
 
-def precision(table: np.ndarray, weight: np.ndarray | None = None):
+def precision(table: np.ndarray, weight: np.ndarray | None = None) -> Value:
   """Of the entities predicted, the share that is right; table as in `counts`.
 
   Over all types together (micro), or of a table [N,1,3] of one. weight:
@@ -118,13 +118,13 @@ def precision(table: np.ndarray, weight: np.ndarray | None = None):
   return settled(ratio(right, said), (said == 0, "no entity is predicted"))
 
 
-def recall(table: np.ndarray, weight: np.ndarray | None = None):
+def recall(table: np.ndarray, weight: np.ndarray | None = None) -> Value:
   """Of the true entities, the share that is found; else as `precision`."""
   right, _, true = _totals(table, weight)
   return settled(ratio(right, true), (true == 0, "there is no entity"))
 
 
-def f1(table: np.ndarray, weight: np.ndarray | None = None):
+def f1(table: np.ndarray, weight: np.ndarray | None = None) -> Value:
   """2 found / (predicted + true): 0 where none is predicted.
 
   Raises: Undefined where there is no true entity.
@@ -142,7 +142,7 @@ def _pairs(
   for truth, said in zip(label, tags, strict=True):
     words = np.flatnonzero(truth >= 0)
     gold, found = (
-      entities([classes[i] for i in numbers[words]])
+      entities([classes[int(i)] for i in numbers[words]])
       for numbers in (truth, said)
     )
     yield set(gold), set(found)
@@ -164,7 +164,9 @@ def _overlap(a: Entity, b: Entity) -> bool:
   return a.start < b.stop and b.start < a.stop
 
 
-def _totals(table: np.ndarray, weight: np.ndarray | None):
+def _totals(
+  table: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """found, predicted, true: a number each, or [R]."""
   summed = np.asarray(table, float).sum(axis=1)
   if weight is None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from medfm.metrics import classification
 from medfm.metrics.classification import NO_NEGATIVE
-from medfm.metrics.undefined import Undefined, checked_binary
+from medfm.metrics.undefined import Undefined, Value, checked_binary
 
 
 def threshold_at_specificity(
@@ -44,7 +44,7 @@ def sensitivity_at(
   weight: np.ndarray | None = None,
   *,
   threshold: float,
-):
+) -> Value:
   """Sensitivity of score >= threshold."""
   return classification.recall(label, _called(score, threshold), weight)
 
@@ -55,7 +55,7 @@ def specificity_at(
   weight: np.ndarray | None = None,
   *,
   threshold: float,
-):
+) -> Value:
   """Specificity of score >= threshold."""
   return classification.specificity(label, _called(score, threshold), weight)
 
@@ -67,14 +67,14 @@ def precision_at(
   *,
   threshold: float,
   empty: float | None = None,
-):
+) -> Value:
   """Positive predictive value of score >= threshold; see `precision`."""
   return classification.precision(
     label, _called(score, threshold), weight, empty=empty
   )
 
 
-def _called(score, threshold: float) -> np.ndarray:
+def _called(score: np.ndarray, threshold: float) -> np.ndarray:
   """1.0 where called positive, and NaN where the score is not finite."""
   score = np.asarray(score, np.float64)
   return np.where(np.isfinite(score), score >= threshold, np.nan)

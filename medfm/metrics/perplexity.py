@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from medfm.metrics.undefined import Undefined, ratio, settled
+from medfm.metrics.undefined import Undefined, Value, ratio, settled
 
 
 def loss(
   losses: np.ndarray, tokens: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Mean loss a token, in nats.
 
   losses: [N] mean loss of each row's tokens; tokens: [N] how many of them
@@ -26,7 +26,7 @@ def loss(
 
 def perplexity(
   losses: np.ndarray, tokens: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """exp(`loss`): of how many equally likely tokens the model chooses.
 
   It depends on the tokenizer: compare only models that share one.

@@ -8,12 +8,12 @@ order.
 import numpy as np
 
 from medfm.metrics.classification import NO_NEGATIVE, NO_POSITIVE
-from medfm.metrics.undefined import checked_binary, ratio, settled
+from medfm.metrics.undefined import Value, checked_binary, ratio, settled
 
 
 def auroc(
   label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Area under the ROC curve: P(positive scores higher), ties counting half."""
   positive, negative, at, below = _sides(label, score, weight)
   lower, equal = (
@@ -33,7 +33,7 @@ def auroc(
 
 def average_precision(
   label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Sum over thresholds of (recall gained) x precision, as scikit-learn's.
 
   Not interpolated; tied scores share one threshold. Undefined without
@@ -54,7 +54,9 @@ def average_precision(
   )
 
 
-def _sides(label, score, weight):
+def _sides(
+  label: np.ndarray, score: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
   """Weights and scores of positives and of negatives, by ascending score."""
   label, score, weight = checked_binary(label, score, weight)
   order = np.argsort(score, kind="stable")

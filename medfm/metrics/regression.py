@@ -5,27 +5,31 @@ NaN labels are missing; weight: [N] or [R,N], giving one value or R.
 
 import numpy as np
 
-from medfm.metrics.undefined import average, checked, ratio, settled
+from medfm.metrics.undefined import Value, average, checked, ratio, settled
 
 CONSTANT = "the labels are constant"
 
 
 def rmse(
   label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Root mean squared error, in the target's unit."""
   label, value, weight = checked(label, value, weight)
   mean = average((value - label) ** 2, weight)
   return mean**0.5
 
 
-def mae(label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None):
+def mae(
+  label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
+) -> Value:
   """Mean absolute error, in the target's unit."""
   label, value, weight = checked(label, value, weight)
   return average(abs(value - label), weight)
 
 
-def r2(label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None):
+def r2(
+  label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
+) -> Value:
   """1 - squared error / squared deviation from the mean label; may be < 0."""
   label, value, weight = checked(label, value, weight)
   spread, constant = _spread(label, weight)
@@ -36,7 +40,7 @@ def r2(label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None):
 
 def pearson(
   label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Pearson's correlation of label and value."""
   label, value, weight = checked(label, value, weight)
   x, y = label - np.median(label), value - np.median(value)
@@ -51,7 +55,9 @@ def pearson(
   )
 
 
-def _spread(values: np.ndarray, weight: np.ndarray):
+def _spread(
+  values: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
   """Weighted squared deviation from the mean, and where it is nil."""
   # Measured from the median, so that a large offset costs no digits.
   distance = values - np.median(values)

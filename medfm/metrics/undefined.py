@@ -7,6 +7,9 @@ with the reason; among R resamples the undefined ones are NaN. Never 0.5.
 
 import numpy as np
 
+Value = float | np.ndarray
+"""One number or, for weights [R,N], one for each resample [R]."""
+
 
 class Undefined(Exception):
   """The metric has no value on these examples; the message is the reason."""
@@ -16,7 +19,7 @@ class Undefined(Exception):
     return str(self)
 
 
-def settled(value: np.ndarray, *conditions: tuple[np.ndarray, str]):
+def settled(value: np.ndarray, *conditions: tuple[np.ndarray, str]) -> Value:
   """`value` where no condition (mask, reason) holds, each shaped as `value`.
 
   Raises:
@@ -83,7 +86,7 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator)
 
 
-def average(values: np.ndarray, weight: np.ndarray):
+def average(values: np.ndarray, weight: np.ndarray) -> Value:
   """Weighted mean of values [N] for weight [...,N]."""
   total = weight.sum(-1)
   return settled(

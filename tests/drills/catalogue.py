@@ -17,7 +17,7 @@ class Drill:
 
   faults: how many faults it is worth where it fails; where it survives it
     may return how many there were.
-  fast: part of every test run.
+  fast: part of CI's test run.
   """
 
   kind: str

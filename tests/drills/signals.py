@@ -21,7 +21,7 @@ def once(room: Room, number: signal.Signals):
   room.same()
 
 
-@drill("SIGTERM and Ctrl-C", cases=tuple(CODES))
+@drill("SIGTERM and Ctrl-C", cases=tuple(CODES), fast=(signal.SIGINT,))
 def twice(room: Room, number: signal.Signals):
   run = room.start().until(" 12/")
   run.send(number)

@@ -1,6 +1,7 @@
-"""The drills as tests: the fast ones always, the others with -m drill."""
+"""The drills as tests: two always, the fast ones in CI, all with -m drill."""
 
 import pathlib
+import signal
 
 import pytest
 
@@ -8,14 +9,23 @@ from tests.drills import every
 from tests.drills.catalogue import Skipped
 from tests.drills.room import Room
 
+ALWAYS = {"killed five times while it trains", f"once [{int(signal.SIGTERM)}]"}
+
+
+def marks(one):
+  if one.name in ALWAYS:
+    return []
+  return [pytest.mark.slow, *([] if one.fast else [pytest.mark.drill])]
+
+
 CASES = [
-  pytest.param(
-    one,
-    id=f"{one.kind}: {one.name}",
-    marks=[] if one.fast else [pytest.mark.drill, pytest.mark.slow],
-  )
+  pytest.param(one, id=f"{one.kind}: {one.name}", marks=marks(one))
   for one in every.DRILLS
 ]
+
+
+def test_what_is_always_tried_is_among_the_drills():
+  assert {one.name for one in every.DRILLS if one.fast} >= ALWAYS
 
 
 @pytest.fixture(scope="session")

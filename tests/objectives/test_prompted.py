@@ -28,16 +28,22 @@ def _asked(rotary=False, **settings):
   return info, batch, variables, jax.tree.map(np.asarray, found)
 
 
+@functools.cache
+def _read(vocabulary, rotary):
+  """The plain model, compiled once for each length."""
+  return jax.jit(_GPT(outputs=0, vocabulary=vocabulary, rotary=rotary).apply)
+
+
 def _naive(info, variables, text, prompt, rotary, per_token=False):
   """log-likelihood [K]: one row a candidate, without padding, read plainly."""
-  net = _GPT(outputs=0, vocabulary=info.vocabulary, rotary=rotary)
+  read = _read(info.vocabulary, rotary)
   params = variables["params"]["model"]
   found = []
   for answer in info.prompts["answers"]:
     before = [*info.prompts["shots"][prompt], *text]
     row = jnp.asarray([[*before, *answer]], jnp.int32)
     batch = {"tokens": row, "id": jnp.arange(1)}
-    states = net.apply({"params": params}, batch)["tokens"][0]
+    states = read({"params": params}, batch)["tokens"][0]
     logits = states @ params["embed_tokens"]["embedding"].T
     log_probs = np.asarray(jax.nn.log_softmax(logits))
     own = [

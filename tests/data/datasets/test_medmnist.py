@@ -19,9 +19,8 @@ COUNTS = {  # MANIFEST.md of the real data: images of class 0 and 1.
 
 
 @pytest.fixture(scope="module")
-def breast(data_dir, tmp_path_factory):
-  cache = tmp_path_factory.mktemp("cache")
-  return medmnist.medmnist(Folders(raw=str(data_dir), cache=str(cache)))
+def breast(shared_folders):
+  return medmnist.medmnist(shared_folders)
 
 
 def _raw(data_dir, name):
@@ -29,8 +28,8 @@ def _raw(data_dir, name):
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_classes_are_counted_as_in_the_manifest(name, folders):
-  dataset = medmnist.medmnist(folders, name=name)
+def test_classes_are_counted_as_in_the_manifest(name, shared_folders):
+  dataset = medmnist.medmnist(shared_folders, name=name)
   assert {
     split: tuple(np.bincount(part.arrays["label"]).tolist())
     for split, part in dataset.splits.items()

@@ -8,8 +8,8 @@ from medfm.types import Folders
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-  return Folders(raw=None, cache=str(tmp_path_factory.mktemp("cache")))
+def folders(shared_cache):
+  return Folders(raw=None, cache=shared_cache)
 
 
 def whole(dataset, name):

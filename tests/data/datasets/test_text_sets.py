@@ -21,8 +21,8 @@ from medfm.types import Folders, UserError
 
 
 @pytest.fixture(scope="module")
-def folders(data_dir, tmp_path_factory):
-  return Folders(str(data_dir), str(tmp_path_factory.mktemp("cache")))
+def folders(shared_folders):
+  return shared_folders
 
 
 def sizes(raw):

@@ -8,10 +8,10 @@ from medfm.types import Folders, UserError
 
 
 @pytest.fixture(scope="module")
-def load(data_dir, tmp_path_factory):
-  cache = str(tmp_path_factory.mktemp("cache"))
-  folders = Folders(raw=str(data_dir), cache=cache)
-  return lambda name, **kwargs: uci.uci_clinical(folders, name=name, **kwargs)
+def load(shared_folders):
+  return lambda name, **kwargs: uci.uci_clinical(
+    shared_folders, name=name, **kwargs
+  )
 
 
 def whole(dataset, name):
