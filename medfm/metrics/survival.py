@@ -10,10 +10,19 @@ then. `censoring` is the training split's, as `censoring` gives it: inverse
 probability of censoring weights (IPCW) do not change between resamples.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from medfm.metrics import ranking
-from medfm.metrics.undefined import Undefined, average, checked, ratio, settled
+from medfm.metrics.undefined import (
+  Undefined,
+  Value,
+  average,
+  checked,
+  ratio,
+  settled,
+)
 
 Curve = tuple[tuple[float, ...], tuple[float, ...]]
 """Times in ascending order, and the value from each on; before them, 1."""
@@ -29,7 +38,7 @@ def concordance(
   weight: np.ndarray | None = None,
   *,
   cause: int = 1,
-):
+) -> Value:
   """Harrell's C: how often, of two, who fails first has the higher risk [N].
 
   Over all comparable pairs: one fails of `cause`, the other is followed
@@ -62,7 +71,7 @@ def brier_at(
   horizon: float,
   censoring: Curve,
   cause: int = 1,
-):
+) -> Value:
   """Squared error of the risk [N] at the horizon, 0 to 1, by IPCW.
 
   Graf et al. 1999, Statistics in Medicine; of several causes, of that one
@@ -79,10 +88,10 @@ def integrated_brier(
   risks: np.ndarray,
   weight: np.ndarray | None = None,
   *,
-  times: tuple[float, ...],
+  times: Sequence[float],
   censoring: Curve,
   cause: int = 1,
-):
+) -> Value:
   """Mean Brier score over times [T] of the risks [N,T], by trapezoids."""
   time, event, risks, weight = _checked(time, event, risks, weight)
   if len(times) < 2:
@@ -101,7 +110,7 @@ def auroc_at(
   horizon: float,
   censoring: Curve,
   cause: int = 1,
-):
+) -> Value:
   """Cumulative/dynamic AUROC of the risk [N] (any scale), by IPCW.
 
   P(who has failed by the horizon has a higher risk than who has not), ties
@@ -126,7 +135,7 @@ def observed_expected(
   *,
   horizon: float,
   cause: int = 1,
-):
+) -> Value:
   """Observed over mean predicted risk [N] at the horizon; ideal 1.
 
   Above 1: risks are underestimated. Observed is 1 - Kaplan-Meier, or with
@@ -150,7 +159,7 @@ def kaplan_meier(
   event: np.ndarray,
   weight: np.ndarray | None = None,
   *,
-  times: np.ndarray,
+  times: Sequence[float] | np.ndarray,
 ) -> np.ndarray:
   """P(no event by each of the times [T]): [T] or [R,T]; any cause.
 
@@ -167,7 +176,7 @@ def aalen_johansen(
   event: np.ndarray,
   weight: np.ndarray | None = None,
   *,
-  times: np.ndarray,
+  times: Sequence[float] | np.ndarray,
   cause: int = 1,
 ) -> np.ndarray:
   """Cumulative incidence: P(failed of `cause` by each of the times [T]).
@@ -218,13 +227,18 @@ def censoring(time: np.ndarray, event: np.ndarray) -> Curve:
   return tuple(distinct[kept].tolist()), tuple(values[kept].tolist())
 
 
-def value_at(curve: Curve, times: np.ndarray) -> np.ndarray:
+def value_at(curve: Curve, times: np.ndarray | float) -> np.ndarray:
   """The value of a curve at each time; it goes on as it was at its end."""
   starts, values = curve
   return np.array([1.0, *values])[np.searchsorted(starts, times, "right")]
 
 
-def _checked(time, event, values, weight):
+def _checked(
+  time: np.ndarray,
+  event: np.ndarray,
+  values: np.ndarray,
+  weight: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
   """Rows of known outcome: as `undefined.checked`, with the events [n]."""
   time, event = np.asarray(time, np.float64), np.asarray(event)
   if len(time) != len(event):
@@ -241,9 +255,17 @@ def _ranks(values: np.ndarray) -> np.ndarray:
   return np.unique(values, return_inverse=True)[1].reshape(-1)
 
 
-def _followed(weight, group, key, first, second):
-  """Sum of w_i w_j over i in `first`, j in `second`, of one group and
-  key_j > key_i: [...] for weight [...,N]."""
+def _followed(
+  weight: np.ndarray,
+  group: np.ndarray,
+  key: np.ndarray,
+  first: np.ndarray,
+  second: np.ndarray,
+) -> np.ndarray:
+  """The sum of w_i w_j over pairs of one group with key_j > key_i.
+
+  i is one of `first`, j of `second`; weight [...,N] gives [...].
+  """
   rows = np.flatnonzero(first | second)
   rows = rows[np.lexsort((key[rows], group[rows]))]
   group, key, first = group[rows], key[rows], np.flatnonzero(first[rows])
@@ -257,7 +279,14 @@ def _followed(weight, group, key, first, second):
   return np.einsum("...n,...n->...", weight[..., first], later)
 
 
-def _squares(time, event, risks, times, censoring, cause) -> np.ndarray:
+def _squares(
+  time: np.ndarray,
+  event: np.ndarray,
+  risks: np.ndarray,
+  times: Sequence[float],
+  censoring: Curve,
+  cause: int,
+) -> np.ndarray:
   """Squared errors [N,T] of risks [N,T], each times its IPCW."""
   if risks.min() < 0 or risks.max() > 1:
     raise Undefined("a prediction is not a probability in 0..1")
@@ -269,9 +298,10 @@ def _squares(time, event, risks, times, censoring, cause) -> np.ndarray:
   return losses
 
 
-def _inverse(time, event, horizon, censoring) -> np.ndarray:
-  """1 / P(known what has become of an example by the horizon), 0 if it is
-  not known: [N]."""
+def _inverse(
+  time: np.ndarray, event: np.ndarray, horizon: float, censoring: Curve
+) -> np.ndarray:
+  """1 / P(an outcome by the horizon is known), 0 where it is not: [N]."""
   if horizon > censoring[0][-1]:
     raise Undefined("no training example is followed to the horizon")
   if value_at(censoring, horizon) <= 0:
@@ -280,7 +310,12 @@ def _inverse(time, event, horizon, censoring) -> np.ndarray:
   return np.where((time > horizon) | (event > 0), share, 0)
 
 
-def _followed_past(value, time, weight, horizon):
+def _followed_past(
+  value: np.ndarray | float,
+  time: np.ndarray,
+  weight: np.ndarray,
+  horizon: float,
+) -> Value:
   """`value` where an example with weight is followed past the horizon."""
   lost = weight[..., time > horizon].sum(-1) == 0
   return settled(np.asarray(value), (lost, NOT_FOLLOWED))

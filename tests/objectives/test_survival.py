@@ -134,6 +134,17 @@ def test_the_baseline_is_breslows_by_hand():
   np.testing.assert_allclose(hazard, [0, *steps], rtol=1e-5)
 
 
+def test_the_baseline_of_whole_weights_is_that_of_repeated_rows():
+  weight = np.array([1, 2, 1, 3, 2, 1, 2], "float32")
+  rows = np.repeat(np.arange(7), weight.astype(int))
+  times = np.array([1, 2, 4])
+  np.testing.assert_allclose(
+    breslow(RISK, TIME, EVENT, weight, times),
+    breslow(RISK[rows], TIME[rows], EVENT[rows], 0 * RISK[rows] + 1, times),
+    rtol=1e-6,
+  )
+
+
 def test_survival_of_a_fitted_cox_model_equals_that_of_lifelines():
   lifelines = pytest.importorskip("lifelines")
   import pandas as pd
