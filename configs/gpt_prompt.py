@@ -27,6 +27,7 @@ from medfm.data.datasets import (
   pubmedqa,
 )
 from medfm.data.text import tokenizers
+from medfm.evals import baselines, prompts
 from medfm.models import gpt
 from medfm.objectives import language
 from medfm.objectives import prompted as objectives
@@ -106,7 +107,12 @@ def get_config(arg: str = ""):
       batch_size=16,
       steps=0,
       init_from="pretrain" if source == "pretrain" else "",
-      baselines=("majority", "tfidf_logistic_regression"),
+      evaluators={
+        "baselines": bind(
+          baselines.baselines, names=("majority", "tfidf_logistic_regression")
+        ),
+        "prompts": bind(prompts.prompts),
+      },
       replicates=50 if tiny else 1000,
     )
   asked = [name for name in stages if name != "pretrain"]

@@ -16,6 +16,8 @@ Models: bert, rnn. Sizes: full, tiny.
 
 from medfm import optim, setup
 from medfm.data.text import own_iob, tokenizers
+from medfm.evals import baselines
+from medfm.explain import examples
 from medfm.models import bert, rnn
 from medfm.objectives import language
 from medfm.spec import bind, spec
@@ -67,6 +69,9 @@ def get_config(arg: str = ""):
     init_from=weights,
     init_unused=(r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
     select="f1",
-    baselines=("dictionary",),
+    evaluators={
+      "baselines": bind(baselines.baselines, names=("dictionary",)),
+      "examples": bind(examples.examples),
+    },
     replicates=50 if tiny else 1000,
   )

@@ -18,6 +18,8 @@ only adapters and the head are trained. Sizes: full, tiny.
 from medfm import optim, setup
 from medfm.data.text import own as own_text
 from medfm.data.text import tokenizers
+from medfm.evals import baselines
+from medfm.explain import examples
 from medfm.models import bert, gpt, rnn
 from medfm.objectives import classify, lora, regress
 from medfm.spec import bind, spec
@@ -25,12 +27,10 @@ from medfm.variants import variants
 from medfm.weights import public
 
 OBJECTIVES = {
-  "multiclass": classify.multiclass,
-  "multilabel": classify.multilabel,
-  "regression": regress.regression,
+  each.__name__: each
+  for each in (classify.multiclass, classify.multilabel, regress.regression)
 }
 MODELS = {"bert": bert.Bert, "gpt": gpt.GPT, "rnn": rnn.RNN}
-SELECT = {"multiclass": "auroc", "multilabel": "auroc", "regression": "r2"}
 
 
 def get_config(arg: str = ""):
@@ -49,6 +49,7 @@ def get_config(arg: str = ""):
     tokenizer = bind(tokenizers.loaded, path=weights)
   else:
     model, tokenizer = fresh(chosen["model"] or "bert", tiny)
+  regression = OBJECTIVES[task] is regress.regression
   objective = bind(OBJECTIVES[task], model=model)
   if chosen["adapt"] == "lora":
     objective = bind(lora.lora, objective=objective)
@@ -83,10 +84,14 @@ def get_config(arg: str = ""):
     init_from=weights,
     # A language model's file may lack the pooler, and have a decoder.
     init_fresh=(r"(^|/)(head|pooler)/", "^lora/"),
-    select=SELECT[task],
-    baselines=()
-    if task == "regression"
-    else ("majority", "tfidf_logistic_regression"),
+    select="r2" if regression else "auroc",
+    evaluators={
+      "baselines": bind(
+        baselines.baselines,
+        names=() if regression else ("majority", "tfidf_logistic_regression"),
+      ),
+      "examples": bind(examples.examples),
+    },
     replicates=50 if tiny else 1000,
   )
 

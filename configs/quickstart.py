@@ -12,6 +12,7 @@ Run:  python launch.py --config=configs/quickstart.py        (two CPU cores)
 
 from medfm import optim, setup
 from medfm.data.datasets import wisconsin
+from medfm.evals import baselines
 from medfm.models import tabular_transformer
 from medfm.objectives import classify, masked_features
 from medfm.spec import bind, spec
@@ -58,7 +59,9 @@ def get_config(arg: str = ""):
         init_from="pretrain" if start == "finetune" else "",
         init_fresh=("^model/head/",),
         select="auroc",
-        baselines=("logistic_regression",),
+        evaluators={
+          "baselines": bind(baselines.baselines, names=("logistic_regression",))
+        },
       )
   return spec(
     setup.Study,

@@ -10,15 +10,18 @@ Run:  python launch.py --config=configs/text_rnn.py:bc5cdr_chemical
 
 from medfm import optim, setup
 from medfm.data.datasets import text_tasks
+from medfm.evals import baselines
+from medfm.explain import examples
 from medfm.models import rnn
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec
+from medfm.tasks import multiclass, multilabel, tags
 from medfm.variants import variants
 
 OBJECTIVES = {
-  "multiclass": classify.multiclass,
-  "multilabel": classify.multilabel,
-  "tokens": language.token_labels,
+  multiclass: classify.multiclass,
+  multilabel: classify.multilabel,
+  tags: language.token_labels,
 }
 
 
@@ -50,8 +53,9 @@ def get_config(arg: str = ""):
     log_every=2 if tiny else 20,
     sampling="length",
     select=task.metric,
-    baselines=("dictionary",)
-    if task.task == "tokens"
-    else ("majority", "tfidf_logistic_regression"),
+    evaluators={
+      "baselines": bind(baselines.baselines),
+      "examples": bind(examples.examples),
+    },
     replicates=50 if tiny else 1000,
   )

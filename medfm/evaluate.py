@@ -5,7 +5,6 @@ from typing import Any
 
 from medfm import predictions, scoring, setup, spec, stages, workdir
 from medfm import step as steps
-from medfm.evals import words
 from medfm.report import tables
 from medfm.types import Dataset, Folders
 
@@ -38,14 +37,10 @@ def evaluate(
       cohort = scoring.as_trained(cohort, trained)
     parts = setup.parts(run, trained, next(iter(cohort.splits.values())))
     variables = steps.variables(stages.weights(own))
-    scores, outputs = scoring.evaluation(parts, variables, cohort, train)
+    evaluated = scoring.evaluation(parts, variables, cohort, train, show=False)
     results["name"] = results["name"] or cohort.info.name
-    results["stages"][name] = {"splits": scores}
-    for model, by_split in outputs.items():
-      label = f"{name}:{model}" if model else name
-      for split, arrays in by_split.items():
-        whole = words.whole(trained, cohort.splits[split])
-        rows += predictions.rows(label, split, whole, trained, arrays)
+    results["stages"][name] = evaluated.results()
+    rows += evaluated.rows(name)
   out = place / "evaluations" / results["name"]
   workdir.write(out / "predictions.csv", predictions.text(rows))
   workdir.write(out / "results.json", results)

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from medfm import predictions, setup, stages, workdir
+from medfm import predictions, scoring, setup, stages, workdir
 from medfm import step as steps
-from medfm.evals import words
 
 
 def predict(
@@ -25,11 +24,10 @@ def predict(
   split = stages.read_encode(own)(source, info)
   parts = setup.parts(run, info, split)
   variables = steps.variables(stages.weights(own))
-  outputs = words.outputs(
-    info, split, setup.predictions(parts, variables, split)
-  )
-  whole = words.whole(info, split)
-  rows = predictions.rows(name, "new", whole, info, outputs)
+  task = scoring.task_of(parts.objective, info)
+  predicted = scoring.predicted(parts, variables, info, split)
+  units, predicted = task.assembled(info, split, predicted)
+  rows = predictions.rows(name, "new", units, task, info, predicted)
   path = Path(output or place / f"predictions-{Path(source).stem}.csv")
   workdir.write(path, predictions.text(rows))
   print(f"{len(rows):,} predictions: {path}", flush=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from medfm import mesh as meshes
 from medfm import optim, processes, rng
 from medfm import step as steps_
 from medfm.data import leakage, loader, splits
+from medfm.evals import baselines
+from medfm.explain import examples
 from medfm.types import (
   Batch,
   Dataset,
@@ -24,6 +27,15 @@ from medfm.types import (
   Split,
   UserError,
 )
+
+EVALUATORS: Mapping[str, Callable] = {
+  "baselines": baselines.baselines,
+  "examples": examples.examples,
+}
+"""Those of a run that names none."""
+
+Condense = Callable[[Batch, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+"""(batch, outputs of its rows) -> what is kept of them, [B, ...] each."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,15 +72,13 @@ class Run:
   init_from: a stage of the study, a workdir, a folder or file of public
     weights (`weights.public`), or "" for fresh weights.
   init_fresh, init_unused: regexes of leaves that may stay fresh or unused.
-  coefficients: report a linear model's beside those of least squares.
-  baselines: classical models on the same split, by name.
-  probes: "linear", "nearest": what the model's frozen embedding tells a
-    logistic regression, and its nearest neighbours (`evals.probes`).
+  evaluators: what is found out of the trained model beside its own scores,
+    name -> bound function (`evals.context`), such as `baselines`, `probes`,
+    `coefficients` and `prompts` of `medfm.evals` and `explain.examples`. None
+    takes the classical rivals of the model's task, and a few examples of
+    published texts.
   replicates: bootstrap replicates behind every interval.
   specificity: at which sensitivity is reported.
-  show_examples: a few held-out texts in the report, with attributions; None
-    shows those of published sets alone. Off, no text is written anywhere; the
-    vocabulary of a tokenizer that was learnt here still holds single words.
   """
 
   data: Callable
@@ -97,12 +107,9 @@ class Run:
   init_from: str = ""
   init_fresh: tuple = (r"(^|/)head/", r"^lora/")
   init_unused: tuple = (r"(^|/)head/", r"^decoder/", r"^lora/")
-  baselines: tuple = ()
-  probes: tuple = ()
-  coefficients: bool = False
+  evaluators: Mapping[str, Callable] | None = None
   replicates: int = 1000
   specificity: float = 0.9
-  show_examples: bool | None = None
   name: str = "run"
   description: str = ""
 
@@ -270,19 +277,34 @@ def placed(parts: Parts, batch: Mapping[str, np.ndarray]) -> Batch:
 
 
 def predictions(
-  parts: Parts, variables: Any, split: Split
+  parts: Parts,
+  variables: Any,
+  split: Split,
+  *,
+  condense: Condense | None = None,
 ) -> dict[str, np.ndarray]:
   """`predict` over a whole split: name -> [N, ...], in the split's order.
 
   What a model says of every token is 0 beyond the longest sequence's end.
+
+  condense: called for every batch; only what it gives is held of the split.
+    Everything that the model predicts is, where there is none.
   """
   collected: dict[str, list[np.ndarray]] = {}
   size = parts.run.batch_size
-  for k, batch in enumerate(loader.by_length(split, size, parts.share)):
+  batches = loader.by_length(split, size, parts.share)
+  # What is condensed needs all rows of a batch, not this process's alone.
+  alone = condense is None or parts.share is None
+  whole = itertools.repeat({}) if alone else loader.by_length(split, size)
+  for k, (batch, rows) in enumerate(zip(batches, whole, strict=False)):
     n = min(size, len(split) - k * size)
-    outputs = parts.predict(variables, placed(parts, batch))
-    for name, output in jax.device_get(outputs).items():
-      collected.setdefault(name, []).append(np.asarray(output)[:n])
+    outputs = jax.device_get(parts.predict(variables, placed(parts, batch)))
+    outputs = {name: np.asarray(a)[:n] for name, a in outputs.items()}
+    if condense is not None:
+      rows = {name: a[:n] for name, a in (rows or batch).items()}
+      outputs = condense(rows, outputs)
+    for name, output in outputs.items():
+      collected.setdefault(name, []).append(output)
   back = np.argsort(loader.length_order(split))
   return {name: _joined(cuts)[back] for name, cuts in collected.items()}
 

@@ -24,7 +24,7 @@ TRANSFORMER = (
   "--config.steps=100",
   "--config.log_every=1",
   "--config.evaluate_every=50",
-  "--config.baselines=()",
+  "--config.evaluators.baselines.names=()",
   "--config.optimizer.schedule=constant",
   "--config.optimizer.warmup=0",
 )
@@ -36,7 +36,7 @@ MLP = (
   "--config.evaluate_every=20",
   "--config.checkpoint_every=7",
   "--config.log_every=2",
-  "--config.baselines=()",
+  "--config.evaluators.baselines.names=()",
 )
 
 

@@ -5,11 +5,17 @@ NaN labels are missing; weight: [N] or [R,N], giving one value or R.
 
 import numpy as np
 
+from medfm.metrics.described import described
 from medfm.metrics.undefined import average, checked, ratio, settled
 
 CONSTANT = "the labels are constant"
 
 
+@described(
+  "RMSE",
+  "root mean squared error, in the target's unit; less is better",
+  "less",
+)
 def rmse(
   label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
 ):
@@ -19,12 +25,22 @@ def rmse(
   return mean**0.5
 
 
+@described(
+  "MAE",
+  "mean absolute error, in the target's unit; less is better",
+  "less",
+)
 def mae(label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None):
   """Mean absolute error, in the target's unit."""
   label, value, weight = checked(label, value, weight)
   return average(abs(value - label), weight)
 
 
+@described(
+  "R²",
+  "share of the target's variance explained; 0 is the mean",
+  "more",
+)
 def r2(label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None):
   """1 - squared error / squared deviation from the mean label; may be < 0."""
   label, value, weight = checked(label, value, weight)
@@ -34,6 +50,11 @@ def r2(label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None):
   )
 
 
+@described(
+  "Pearson r",
+  "linear correlation of predicted and observed",
+  "more",
+)
 def pearson(
   label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
 ):

@@ -62,7 +62,7 @@ def lora(
     params = merged(variables["params"], alpha)
     return inner.predict({**variables, "params": params}, batch)
 
-  return Objective(init, loss, predict)
+  return Objective(init, loss, predict, task=inner.task)
 
 
 def adapters(

@@ -32,7 +32,7 @@ TOY = (
   "--config.checkpoint_every=7",
   "--config.log_every=2",
   "--config.replicates=10",
-  "--config.baselines=()",
+  "--config.evaluators.baselines.names=()",
 )
 LONG = "--config.steps=600"
 """Long enough to be stopped many times."""

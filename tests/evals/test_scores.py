@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from medfm.evals.thresholds import thresholds
 from sklearn import metrics as reference
 
 from medfm.evals.paired import difference
 from medfm.evals.scores import scores
-from medfm.evals.thresholds import thresholds
 from medfm.types import UserError
 from tests import infos
 
