@@ -156,9 +156,7 @@ def weighted_f1(
 
   A class that is neither had nor predicted has F1 0, and no share.
   """
-  if np.isnan(predicted).any():
-    raise Undefined("a prediction is not finite")
-  weight = np.ones(len(label)) if weight is None else weight
+  label, predicted, weight = checked(label, predicted, weight)
   score = 0.0
   for k in np.unique(label):
     had = weight @ (label == k).astype(float)
@@ -178,9 +176,7 @@ def positive_f1(
   label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
 ):
   """F1 over all classes but the first: as relation extraction is scored."""
-  if np.isnan(predicted).any():
-    raise Undefined("a prediction is not finite")
-  weight = np.ones(len(label)) if weight is None else weight
+  label, predicted, weight = checked(label, predicted, weight)
   right = weight @ ((label == predicted) & (label > 0)).astype(float)
   total = weight @ ((label > 0).astype(float) + (predicted > 0))
   return settled(

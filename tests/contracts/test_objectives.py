@@ -126,7 +126,12 @@ def _case(name, dtype="float32"):
   factory, model, data, _ = CASES[name]
   info, batch = data()
   plain = factory(info, model=functools.partial(model, dtype=dtype))
-  objective = Objective(*map(jax.jit, plain))
+  objective = plain._replace(
+    **{
+      name: jax.jit(getattr(plain, name))
+      for name in ("init", "loss", "predict")
+    }
+  )
   return objective, batch, objective.init(jax.random.key(0), batch)
 
 

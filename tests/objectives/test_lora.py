@@ -12,7 +12,7 @@ from medfm.models.bert import Bert
 from medfm.models.resnet import ResNet
 from medfm.objectives.classify import multiclass
 from medfm.objectives.lora import LR_RULES, SCOPE, lora, merged, trained
-from medfm.types import Objective, UserError
+from medfm.types import UserError
 from medfm.weights import adapters
 from tests import infos
 from tests.objectives import toy
@@ -27,7 +27,12 @@ def _case(scan_layers=False):
   model = functools.partial(_BERT, scan_layers=scan_layers)
   inner = functools.partial(multiclass, model=model)
   objective = lora(info, objective=inner, rank=2)
-  objective = Objective(*map(jax.jit, objective))
+  objective = objective._replace(
+    **{
+      name: jax.jit(getattr(objective, name))
+      for name in ("init", "loss", "predict")
+    }
+  )
   return objective, inner(info), batch, objective.init(jax.random.key(0), batch)
 
 
