@@ -1,7 +1,7 @@
 """The nouns every part of MedFM shares. Imports no jax."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -15,7 +15,8 @@ Batch = Mapping[str, Any]
 Variables = Mapping[str, Any]
 """Linen collections: `params`, and perhaps `batch_stats`."""
 
-Task = Literal["multiclass", "multilabel", "regression", "tokens", "none"]
+TaskName = Literal["multiclass", "multilabel", "regression", "tokens", "none"]
+"""How a config says what the labels of a user's own data are."""
 
 
 class UserError(Exception):
@@ -49,7 +50,7 @@ class Objective(NamedTuple):
   init: Callable[[Any, Batch], Variables]
   loss: Callable[[Variables, Batch, Any], tuple[dict[str, Any], Variables]]
   predict: Callable[[Variables, Batch], dict[str, Any]]
-  task: Any = None
+  task: "Task | None" = None
   coupled: bool = False
   net: Any = None
   inner: "Objective | None" = None
@@ -178,6 +179,133 @@ class Target(Protocol):
   @property
   def names(self) -> tuple[str, ...]:
     """Of classes, labels, numbers or tags; () where nothing is predicted."""
+    ...
+
+
+class Task(Protocol):
+  """What depends on what is predicted: a module of `medfm.tasks`.
+
+  `target` is the truth, array name -> [N, ...], and `predicted` what a model
+  says, name -> [N, ...]; both are numpy arrays on the host.
+
+  TARGETS: names of a split's arrays that are the truth; () where there is
+    none.
+  RIVALS: name -> fit(train, others, info, seed) -> split -> predicted, the
+    classical models of this task.
+  LINEAR: the one of them that is fitted to a frozen embedding; "" for none.
+  """
+
+  __name__: str
+  TARGETS: tuple[str, ...]
+  RIVALS: Mapping[str, Callable[..., dict[str, dict[str, np.ndarray]]]]
+  LINEAR: str
+
+  def condense(
+    self, info: "Info", batch: Batch, outputs: Mapping[str, np.ndarray]
+  ) -> dict[str, np.ndarray]:
+    """Of a batch's outputs [B, ...], what the task needs of them."""
+    ...
+
+  def assembled(
+    self, info: "Info", split: "Split", predicted: Mapping[str, np.ndarray]
+  ) -> "tuple[Split, dict[str, np.ndarray]]":
+    """Windows of a text or recording as one row per unit, of both."""
+    ...
+
+  def known(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+  ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(rows [N] bool whose truth is known, their target, their predicted).
+
+    Raises: ValueError where shapes or labels do not fit `info`.
+    """
+    ...
+
+  def panel(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+    *,
+    decisions: Mapping[str, float],
+    specificity: float,
+  ) -> Any:
+    """The metrics (`tasks.panel.Panel`) of known rows."""
+    ...
+
+  def details(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+  ) -> dict[str, Any]:
+    """JSON-able extras of known rows, such as a confusion table."""
+    ...
+
+  def decide(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+    *,
+    specificity: float,
+  ) -> dict[str, float]:
+    """What is fixed on the validation split: thresholds, by name."""
+    ...
+
+  def columns(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray] | None,
+    predicted: Mapping[str, np.ndarray],
+  ) -> dict[str, list[str]]:
+    """Columns of predictions.csv; {} where no row is written."""
+    ...
+
+  def table(
+    self, info: "Info", rows: Sequence[Mapping[str, str]]
+  ) -> tuple[dict[str, np.ndarray] | None, dict[str, np.ndarray]]:
+    """(target, predicted) of rows that `columns` wrote."""
+    ...
+
+  def strata(
+    self, info: "Info", arrays: Mapping[str, np.ndarray]
+  ) -> np.ndarray | None:
+    """[N] int codes by which examples may be balanced; None without any."""
+    ...
+
+  def recoded(
+    self, arrays: Mapping[str, np.ndarray], info: "Info", trained: "Info"
+  ) -> dict[str, np.ndarray]:
+    """Another cohort's target arrays in the codes of training."""
+    ...
+
+  def rivals(self, info: "Info") -> tuple[str, ...]:
+    """Names of `RIVALS` that stand beside a model by default."""
+    ...
+
+  def headline(self, metrics: Iterable[str], select: str) -> list[str]:
+    """The metrics that answer the task's question, of those there are.
+
+    select: the metric that the best step was chosen by, or "".
+    """
+    ...
+
+  def answers(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+  ) -> Any:
+    """Right and wrong answers (`tasks.answers.Answers`) of all rows; None
+    where there are none to show."""
+    ...
+
+  def votes(self, info: "Info", target: Mapping[str, np.ndarray]) -> Any:
+    """What neighbours vote for (`tasks.answers.Votes`); None for nothing."""
     ...
 
 

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from medfm import predictions
-from medfm.evals.panel import Panel, known, panel
+from medfm import predictions, tasks
 from medfm.grid.records import Record
 from medfm.metrics import bootstrap
 from medfm.metrics.undefined import Undefined
 from medfm.report import wording
 from medfm.tasks.multiclass import Classes
 from medfm.tasks.multilabel import Labels
+from medfm.tasks.panel import Panel
 from medfm.tasks.regression import Numbers
 from medfm.tasks.tags import Tags
 from medfm.types import Info
@@ -291,16 +291,19 @@ def _scores(root: Path, run: Record, metric: str) -> tuple[float, np.ndarray]:
   target = targets[data["task"]](tuple(data["classes"]))
   info = Info(data["name"], {}, target)
   rows = predictions.read(root / run.cell / "predictions.csv")
-  held = predictions.held(rows, run.stage or "train", "test", info.classes)
-  if held is None:
+  task = tasks.of(target)
+  held = predictions.held(rows, run.stage or "train", "test", task, info)
+  if held is None or held.target is None:
     raise Undefined("no predictions are left")
-  kept, label, prediction = known(info, held.label, held.prediction)
+  kept, known, predicted = task.known(info, held.target, held.predicted)
   patients = None if held.patients is None else held.patients[kept]
-  cluster = bootstrap.clusters(patients, len(label))
-  score = _metric(panel(info, label, prediction), metric)
+  n = int(kept.sum())
+  cluster = bootstrap.clusters(patients, n)
+  panel = task.panel(info, known, predicted, decisions={}, specificity=0.9)
+  score = _metric(panel, metric)
   value = float(score(None))
-  count = int(np.clip(_WORK // max(1, len(label)), *_DRAWS))
-  size = max(1, _WORK // 20 // max(1, len(label)))
+  count = int(np.clip(_WORK // max(1, n), *_DRAWS))
+  size = max(1, _WORK // 20 // max(1, n))
   drawn = []
   for first in range(0, count, size):
     weight = bootstrap.weights(cluster, min(size, count - first), 0, first)

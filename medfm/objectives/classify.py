@@ -15,6 +15,8 @@ import optax
 from medfm.nn import forward
 from medfm.nn import inputs as device_inputs
 from medfm.objectives.backbone import backbone, expect_task, known_mean
+from medfm.tasks import multiclass as multiclass_task
+from medfm.tasks import multilabel as multilabel_task
 from medfm.types import Info, Objective, UserError
 
 
@@ -66,7 +68,7 @@ def multiclass(
     probs = jax.nn.softmax(outputs["logits"])
     return {"probs": probs, "embedding": outputs["embedding"]}
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=multiclass_task, net=net)
 
 
 def multilabel(
@@ -109,7 +111,7 @@ def multilabel(
     probs = jax.nn.sigmoid(outputs["logits"])
     return {"probs": probs, "embedding": outputs["embedding"]}
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=multilabel_task, net=net)
 
 
 def _importance(info, class_weights):

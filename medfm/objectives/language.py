@@ -19,6 +19,7 @@ from medfm.nn.dropout import Dropout
 from medfm.nn.transformer import normalisation
 from medfm.objectives import masking
 from medfm.objectives.backbone import backbone, expect_task, known_mean
+from medfm.tasks import language, tags
 from medfm.types import Batch, Info, Objective, UserError
 
 
@@ -100,7 +101,7 @@ def masked_lm(
     clean, _ = forward.apply(net, variables, batch)
     return {**terms, "embedding": clean["embedding"]}
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=language, net=net)
 
 
 def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
@@ -140,7 +141,7 @@ def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
       "log_probs": jnp.pad(log_probs, ((0, 0), (1, 0))),
     }
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=language, net=net)
 
 
 def token_labels(
@@ -204,7 +205,7 @@ def token_labels(
       "embedding": outputs["embedding"],
     }
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=tags, net=net)
 
 
 class TiedDecoder(nn.Module):

@@ -11,6 +11,7 @@ from medfm import rng
 from medfm.nn import columns, forward
 from medfm.nn import inputs as device_inputs
 from medfm.objectives.backbone import backbone
+from medfm.tasks import pretext
 from medfm.types import Batch, Info, Objective, UserError
 
 
@@ -97,7 +98,7 @@ def masked_features(
       result["reconstructed_level"] = jnp.stack(chosen, -1)
     return result
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=pretext, net=net)
 
 
 class Decoder(nn.Module):

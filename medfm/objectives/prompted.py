@@ -16,6 +16,7 @@ import optax
 from medfm.models.gpt import GPT
 from medfm.nn import forward, text
 from medfm.objectives.backbone import backbone, expect_task
+from medfm.tasks import multiclass
 from medfm.types import Batch, Info, Objective, UserError
 
 
@@ -96,7 +97,7 @@ def prompted(
     chosen = "calibrated_probs" if calibrated else "prompt_probs"
     return {"probs": result[chosen].mean(1), **result}
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=multiclass, net=net)
 
 
 def calibration(log_probs: jax.Array, free: jax.Array) -> jax.Array:

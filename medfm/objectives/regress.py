@@ -8,6 +8,7 @@ import numpy as np
 from medfm.nn import forward
 from medfm.nn import inputs as device_inputs
 from medfm.objectives.backbone import backbone, expect_task, known_mean
+from medfm.tasks import regression as regression_task
 from medfm.types import Info, Objective
 
 
@@ -51,4 +52,4 @@ def regression(
     value = outputs["logits"] * std + mean
     return {"value": value, "embedding": outputs["embedding"]}
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=regression_task, net=net)

@@ -189,9 +189,10 @@ def _stage(
   name: str, result: dict[str, Any], config: dict[str, Any], folder: Path
 ) -> Stage:
   history = _lines(folder / "metrics.jsonl")
-  shown = {}
-  if config.get("evaluation", {}).get("show_examples") is not False:
-    shown = _json(folder / EXAMPLES)
+  shown = {
+    split: [text for block in blocks for text in block["texts"]]
+    for split, blocks in _json(folder / EXAMPLES).items()
+  }
   return Stage(name, result, config, history, {}, {}, shown)
 
 

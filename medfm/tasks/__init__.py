@@ -1,1 +1,28 @@
-"""What is predicted: one folder a task, with its numbers, figures and words."""
+"""What is predicted: one folder a task, with its numbers, figures and words.
+
+A task is a module with the functions of `types.Task`. An objective names the
+task that its predictions are of; a target is a dataclass of its task.
+"""
+
+import importlib
+
+from medfm.types import Target, Task, UserError
+
+
+def of(target: Target) -> Task:
+  """The task whose module the target's dataclass stands in."""
+  return importlib.import_module(type(target).__module__)
+
+
+def named(name: str) -> Task:
+  """The task of a dotted name, as results.json holds it.
+
+  Raises:
+    UserError: there is no such task.
+  """
+  if not name.startswith(f"{__name__}."):
+    raise UserError(f"{name!r} is no task of {__name__}")
+  try:
+    return importlib.import_module(name)
+  except ImportError:
+    raise UserError(f"there is no task {name!r}") from None

@@ -8,7 +8,7 @@ import numpy as np
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
 from medfm.spec import nearest
-from medfm.types import Task, UserError
+from medfm.types import TaskName, UserError
 
 Policy = Literal["error", "drop"]
 _BINARY = {
@@ -18,7 +18,7 @@ _BINARY = {
 
 
 def labelled(
-  table: Table, columns: Sequence[str], task: Task, missing: Policy
+  table: Table, columns: Sequence[str], task: TaskName, missing: Policy
 ) -> tuple[Table, list[dict[str, Any]]]:
   """The rows with a label, and the change for the card.
 
@@ -51,7 +51,7 @@ def labelled(
 def read(
   table: Table,
   columns: Sequence[str],
-  task: Task,
+  task: TaskName,
   *,
   classes: Sequence[str] = (),
   positive: str = "",

@@ -19,7 +19,7 @@ from medfm.data.tables import encoding, labels, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
 from medfm.spec import nearest
-from medfm.types import Dataset, Folders, Task, UserError
+from medfm.types import Dataset, Folders, TaskName, UserError
 
 
 class OwnTable(tabular.Builder, skip_registration=True):
@@ -44,7 +44,7 @@ def own_table(
   numeric: tuple[str, ...] = (),
   categorical: tuple[str, ...] = (),
   drop: tuple[str, ...] = (),
-  task: Task = "multiclass",
+  task: TaskName = "multiclass",
   classes: tuple[str, ...] = (),
   positive: str = "",
   units: tuple[str, ...] = (),
@@ -135,7 +135,7 @@ def _rows(
   numeric: Sequence[str],
   categorical: Sequence[str],
   drop: Sequence[str],
-  task: Task,
+  task: TaskName,
   classes: Sequence[str],
   positive: str,
   missing: Sequence[str],

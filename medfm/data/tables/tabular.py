@@ -17,7 +17,7 @@ from medfm.data import records, splits
 from medfm.data.tables import encoding
 from medfm.data.tables.encoding import Columns
 from medfm.tasks import multiclass, multilabel, regression
-from medfm.types import Dataset, Info, Split, Target, Task
+from medfm.types import Dataset, Info, Split, Target, TaskName
 
 WHOLE = splits.WHOLE
 
@@ -106,7 +106,7 @@ def dataset(
   prepared: records.Prepared,
   *,
   name: str,
-  task: Task,
+  task: TaskName,
   card: Mapping[str, Any],
   seed: int,
   fractions: tuple[float, ...],
@@ -164,7 +164,7 @@ def _schema(changes: list[dict]) -> tuple[dict[str, Any], list[dict]]:
 
 
 def _target(
-  label: np.ndarray, task: Task, classes: tuple[str, ...], units: tuple
+  label: np.ndarray, task: TaskName, classes: tuple[str, ...], units: tuple
 ) -> Target:
   """What the labels of the training rows are.
 

@@ -15,7 +15,7 @@ from medfm.data.text import text_tables, texts
 from medfm.data.text import tokenizers as tokens
 from medfm.data.text.sequences import TooLong
 from medfm.spec import nearest
-from medfm.types import Dataset, Folders, Task, UserError
+from medfm.types import Dataset, Folders, TaskName, UserError
 
 
 class OwnText(texts.Builder, skip_registration=True):
@@ -39,7 +39,7 @@ def own_text(
   document: str = "",
   id: str = "",
   groups: tuple[str, ...] = (),
-  task: Task = "multiclass",
+  task: TaskName = "multiclass",
   classes: tuple[str, ...] = (),
   positive: str = "",
   missing_label: labels.Policy = "error",
@@ -139,7 +139,7 @@ def _rows(
   document: str,
   id: str,
   groups: Sequence[str],
-  task: Task,
+  task: TaskName,
   classes: Sequence[str],
   positive: str,
   missing_label: labels.Policy,

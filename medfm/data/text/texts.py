@@ -23,7 +23,15 @@ from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.tasks import multiclass, multilabel, regression, tags
 from medfm.tasks.pretext import Nothing
-from medfm.types import Dataset, Folders, Info, Split, Target, Task, UserError
+from medfm.types import (
+  Dataset,
+  Folders,
+  Info,
+  Split,
+  Target,
+  TaskName,
+  UserError,
+)
 
 STRINGS = ("text", "pair", "words", "tags")
 SEPARATOR = "\t"
@@ -149,7 +157,7 @@ def dataset(
   folders: Folders,
   *,
   name: str,
-  task: Task,
+  task: TaskName,
   card: Mapping[str, Any],
   tokenizer: Callable,
   length: int,
@@ -351,7 +359,7 @@ def inner(folder: pathlib.Path, name: str, what: str) -> pathlib.Path:
 def _tokenised(
   split: Split,
   tokenizer: Tokenizer,
-  task: Task,
+  task: TaskName,
   classes: tuple[str, ...],
   around_markers: bool,
   *,
@@ -408,7 +416,7 @@ def same_arrays(parts: dict[str, Split]) -> None:
       parts[name] = dataclasses.replace(split, arrays=arrays)
 
 
-def _target(split: Split, task: Task, classes: tuple[str, ...]) -> Target:
+def _target(split: Split, task: TaskName, classes: tuple[str, ...]) -> Target:
   """Of the training split: texts per class or label, words per tag."""
   if "label" not in split.arrays:
     return Nothing()
