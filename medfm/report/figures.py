@@ -280,17 +280,17 @@ def _loss_panel(axes: Any, loss, held_out) -> None:
 
 def _validation_names(history, best) -> list[str]:
   """The validation metrics worth drawing in one panel, the chosen first."""
-  found = dict.fromkeys(
+  logged = dict.fromkeys(
     name
     for line in history
     for name in line
     if name.startswith("validation/") and name != "validation/loss"
   )
-  chosen = best["metric"] if best and best["metric"] in found else None
+  chosen = best["metric"] if best and best["metric"] in logged else None
   wanted = [f"validation/{name}" for name in _UNIT_METRICS]
-  unit = [name for name in wanted if name in found]
+  unit = [name for name in wanted if name in logged]
   if chosen is None:
-    return unit[:4] or list(found)[:1]
+    return unit[:4] or list(logged)[:1]
   same = wording.stem(chosen.removeprefix("validation/")) in _UNIT_METRICS
   return [chosen, *(name for name in unit if same and name != chosen)][:4]
 

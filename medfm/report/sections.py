@@ -50,6 +50,8 @@ def stage_results(
 ) -> Markup:
   """Metrics, baselines, subgroups, figures and blocks of one stage.
 
+  What a terminal shows of its blocks comes first here too.
+
   drawn: the figures of its blocks (`blocks.drawings`).
   """
   if not stage.finished:
@@ -58,11 +60,13 @@ def stage_results(
     return join((tag("p", words), blocks.figures(plates)))
   final = stage.final_split
   own = [] if stage.figures is None else stage.figures.tables(stage)
+  first = [block for block in stage.blocks if block.get("terminal")]
+  rest = [block for block in stage.blocks if not block.get("terminal")]
   before = [metrics(stage), *by_class(stage), *own, *baselines(stage)]
-  after = [*subgroups(stage), thresholds(stage), *stage.blocks]
+  after = [*subgroups(stage), thresholds(stage), *rest]
   return join(
     (
-      blocks.section(before, final),
+      blocks.section([*first, *before], final, drawn),
       blocks.figures(plates),
       blocks.section(after, final, drawn),
     )

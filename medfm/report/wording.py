@@ -138,15 +138,14 @@ def verdict(
 def distance(
   metric: str, difference: Mapping[str, Any], described: Described
 ) -> str:
-  """`in the distance from 1: −0.05 [−0.08, −0.02]`; "" for other metrics.
+  """`in the distance from 1: −0.05 [−0.08, −0.02]`; "" without one.
 
   Of the first of two minus the second, of a metric to be near a value.
   """
-  ideal = better(metric, described)
-  if not isinstance(ideal, int | float):
+  ideal, closer = better(metric, described), difference.get("closer")
+  if not isinstance(ideal, int | float) or closer is None:
     return ""
-  closer = interval(difference.get("closer"), signed=True)
-  return f"in the distance from {ideal:g}: {closer}"
+  return f"in the distance from {ideal:g}: {interval(closer, signed=True)}"
 
 
 def count(n: int | None, noun: str = "") -> str:
