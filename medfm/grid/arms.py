@@ -297,6 +297,8 @@ def _scorer(
     raise Undefined("no predictions are left")
   info = reading.info(root / run.folder)
   held = reading.table(task, info, rows)
+  if not held.target:
+    raise Undefined("the truth is not known")
   known = getattr(task, "known", earlier.known)
   panel = getattr(task, "panel", earlier.panel)
   kept, target, predicted = known(info, held.target, held.predicted)

@@ -127,7 +127,6 @@ def _arms(facts) -> Iterator[Block]:
   others = list(
     dict.fromkeys(k for arm in facts["arms"] for k in arm["others"])
   )
-  several = len({arm["data"] for arm in facts["arms"]}) > 1
   tuned = bool(facts["tuned"])
   yield Heading("Arms")
   yield Paragraph(
@@ -146,15 +145,16 @@ def _arms(facts) -> Iterator[Block]:
       else ""
     )
   )
-  header = ["arm", *(["data"] if several else []), "runs"]
-  header += ["metric", "validation", "test", "test 95 % interval"]
+  header = ["arm", "data", "runs", "metric", "validation", "test"]
+  header += ["test 95 % interval"]
   header += [wording.title(name, facts["described"]) for name in others]
   rows = []
   for arm, following in itertools.pairwise([*facts["arms"], None]):
     mark = " (chosen)" if tuned and arm["chosen"] else ""
     title = wording.title(arm["metric"], facts["described"])
-    row = [arm["name"] + mark, *([arm["data"]] if several else [])]
-    row += [
+    row = [
+      arm["name"] + mark,
+      arm["data"],
       f"{len(arm['runs'])}\xa0of\xa0{arm['asked']}",
       title,
       spread(arm["validation"]),
@@ -169,13 +169,10 @@ def _arms(facts) -> Iterator[Block]:
     if following and following["baselines"] == arm["baselines"]:
       continue  # Of arms on the same examples, below the last one.
     for name, runs in arm["baselines"].items():
-      row = [f"baseline {name}", *([arm["data"]] if several else []), ""]
-      row += [
-        wording.title(arm["metric"], facts["described"]),
-        "",
-        spread(runs),
-      ]
+      row = [f"baseline {name}", arm["data"], "", title, "", spread(runs)]
       rows.append([*row, _sampling(runs).strip(), *("" for _ in others)])
+  if len({arm["data"] for arm in facts["arms"]}) == 1:
+    header, *rows = [[row[0], *row[2:]] for row in (header, *rows)]
   yield Table(header, rows)
 
 

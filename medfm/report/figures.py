@@ -4,7 +4,7 @@ Each function returns a matplotlib `Figure`. Curves of more than `SHOWN`
 classes or labels show the most frequent ones and say so in the title.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from medfm.report.curves import Binary
 from medfm.report.reading import finite
 
 SHOWN = 10
-_CIRCLE = {"marker": "o", "ms": 8, "mfc": "white", "mew": 1.8, "ls": ""}
 _UNIT_METRICS = ("auroc", "average_precision", "accuracy", "f1", "r2")
 
 
@@ -89,25 +88,16 @@ def roc(
       linewidth=0,
       label="95 % interval (bootstrap)",
     )
-  for index, (name, question) in enumerate(_drawn(questions, baselines)):
+
+  def curve(question):
     x, y = curves.roc(question.truth, question.scores)
-    axes.plot(
-      x,
-      y,
-      **style.series(index),
-      linewidth=1.8 if index == 0 or not single else 1.3,
-      label=f"{name}: {curves.area(x, y):.3f}",
-    )
+    return x, y, curves.area(x, y)
+
+  _lines(axes, questions, baselines, curve)
   if single and threshold is not None:
     x, y = curves.operating_point(questions[0], threshold)
-    rates = f"sens. {y:.2f}, spec. {1 - x:.2f}"
-    axes.plot(
-      x,
-      y,
-      color=style.BLACK,
-      **_CIRCLE,
-      label=f"Threshold {threshold:.3g}: {rates}",
-    )
+    rates = f": sens. {y:.2f}, spec. {1 - x:.2f}"
+    _circle(axes, x, y, f"Threshold {threshold:.3g}{rates}")
   style.unit_square(axes)
   style.describe(axes, title, "1 − specificity", "Sensitivity (recall)")
   style.legend(axes, loc="lower right", title="AUROC", title_fontsize=9)
@@ -131,19 +121,19 @@ def precision_recall(
       linestyle=":",
       label=f"Prevalence {wording.percent(questions[0].prevalence)}",
     )
-  for index, (name, question) in enumerate(_drawn(questions, baselines)):
+
+  def curve(question):
     recall, precision = curves.precision_recall(question.truth, question.scores)
     area = curves.average_precision(recall, precision)
-    axes.step(
-      np.concatenate([[0.0], recall]),
-      np.concatenate([precision[:1], precision]),
-      where="pre",
-      **style.series(index),
-      linewidth=1.8 if index == 0 or not single else 1.3,
-      label=f"{name}: {area:.3f}",
-    )
-  if single and threshold is not None:
-    _precision_point(axes, questions[0], threshold)
+    first = np.concatenate([precision[:1], precision])
+    return np.concatenate([[0.0], recall]), first, area
+
+  _lines(axes, questions, baselines, curve, drawstyle="steps-pre")
+  called = single and threshold is not None
+  if called and (above := questions[0].scores >= threshold).any():
+    truth = questions[0].truth
+    point = float(above[truth].mean()), float(truth[above].mean())
+    _circle(axes, *point, f"Threshold {threshold:.3g}")
   style.unit_square(axes)
   style.describe(axes, title, "Recall (sensitivity)", "Precision (PPV)")
   style.legend(
@@ -312,17 +302,26 @@ def _best_label(best: Mapping[str, Any], described) -> str:
   )
 
 
-def _drawn(
-  questions: Sequence[Binary], baselines: Mapping[str, Binary] | None
-) -> list[tuple[str, Binary]]:
-  """The lines of a figure with their names; baselines come last."""
+def _lines(
+  axes: Any,
+  questions: Sequence[Binary],
+  baselines: Mapping[str, Binary] | None,
+  curve: Callable[[Binary], tuple[np.ndarray, np.ndarray, float]],
+  **looks: Any,
+) -> None:
+  """A line for each question, then for each baseline, with their areas."""
   single = len(questions) == 1
   lines = [
     ("Model" if single else _with_prevalence(question), question)
     for question in shown(questions)
   ]
   rivals = (baselines or {}).items()
-  return [*lines, *((style.plain(name), rival) for name, rival in rivals)]
+  lines += [(style.plain(name), rival) for name, rival in rivals]
+  for index, (name, question) in enumerate(lines):
+    x, y, area = curve(question)
+    looks |= style.series(index)
+    width = 1.8 if index == 0 or not single else 1.3
+    axes.plot(x, y, linewidth=width, label=f"{name}: {area:.3f}", **looks)
 
 
 def _with_prevalence(question: Binary) -> str:
@@ -330,16 +329,7 @@ def _with_prevalence(question: Binary) -> str:
   return f"{style.plain(question.name, 22)} ({share})"
 
 
-def _precision_point(axes: Any, question: Binary, threshold: float) -> None:
-  called = question.scores >= threshold
-  if not called.any():
-    return
-  precision = float(question.truth[called].mean())
-  recall = float(called[question.truth].mean())
-  axes.plot(
-    recall,
-    precision,
-    color=style.BLACK,
-    **_CIRCLE,
-    label=f"Threshold {threshold:.3g}",
-  )
+def _circle(axes: Any, x: float, y: float, label: str) -> None:
+  """The point that a decision threshold picks on a curve."""
+  looks = {"ms": 8, "mfc": "white", "mew": 1.8, "color": style.BLACK}
+  axes.plot(x, y, "o", label=label, **looks)

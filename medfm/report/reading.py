@@ -363,6 +363,8 @@ def _attach(stage: Stage, folder: Path, tables: _Tables) -> list[str]:
       what = f"{missing}{error.args[0]}"
       problems.append(f"predictions.csv, {key}, {split}: {what}")
       continue
+    if not read_back.target:
+      continue  # Without the truth there is nothing to draw.
     if baseline := key.partition(":")[2]:
       stage.baselines.setdefault(split, {})[baseline] = read_back
     else:
