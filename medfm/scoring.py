@@ -50,7 +50,11 @@ class Evaluated:
       "task": self.task.__name__,
       "described": self.described,
       "splits": self.splits,
-      "blocks": self.blocks,
+      "blocks": [
+        block | {"split": split}
+        for split, of_split in self.blocks.items()
+        for block in of_split
+      ],
     }
 
   def rows(self, stage: str) -> list[predictions.Row]:

@@ -40,6 +40,9 @@ DATASETS = re.compile(
 )
 """What says what a data set's target is, and so stands above the tasks."""
 
+FIGURES = re.compile(r"tasks\.\w+\.figures\b")
+"""How a report draws a task: a part of the report that stands beside it."""
+
 
 def part(path: pathlib.Path) -> str:
   return part_of(
@@ -51,6 +54,8 @@ def part_of(name: str) -> str:
   """The part that a dotted name below medfm belongs to."""
   if DATASETS.match(name):
     return "datasets"
+  if FIGURES.match(name):
+    return "report"
   return name.partition(".")[0]
 
 
@@ -91,6 +96,12 @@ def test_a_file_imports_only_from_above(path):
     other = part_of(rest)
     if head == "medfm" and other and other != mine:
       assert level(other) < level(mine), f"{mine} imports {name}"
+
+
+def test_a_task_is_drawn_by_the_report_alone():
+  for path in SOURCES:
+    drawn = {name for name in imported(path) if FIGURES.match(name[6:])}
+    assert not drawn or part(path) == "report", path
 
 
 @pytest.mark.parametrize(

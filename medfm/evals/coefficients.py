@@ -45,9 +45,11 @@ def coefficients(context: Context) -> Findings:
   block = {
     "kind": "pairs",
     "title": "Coefficients",
-    "columns": ["Coefficient", "Learnt", "Closed form"],
-    "rows": [[name, learned[name], value] for name, value in exact.items()],
-    "note": "In the units of the data.",
+    "names": list(exact),
+    "x": {"title": "Closed form", "values": list(exact.values())},
+    "y": {"title": "Learnt", "values": [learned[name] for name in exact]},
+    "note": "Weights the network learnt beside those of the exact solution, in "
+    "the units of the data; they should coincide.",
   }
   return Findings(blocks={"": [block]})
 

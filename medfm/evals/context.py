@@ -19,13 +19,13 @@ Predicted = Mapping[str, np.ndarray]
 Block = dict[str, Any]
 """What a page can show, JSON-able: `kind`, and the fields of that kind.
 
-table: title, columns [C] of names, rows [R][C] of cells, note, and perhaps
-  `brief`, the numbers of the rows that a terminal has room for. A cell is a
-  text, a number, None, or an entry {value, low, high, reason}; `signed` is
-  true in an entry that is a difference.
-pairs: title, columns [3] of names, rows of (name, number, number), note: two
-  numbers that should agree.
-texts: title, texts as `explain.examples` describes them.
+table: title, columns [C] of names, rows [R][C] of cells, and perhaps a note;
+  `terminal` where a terminal shows it too, and `brief`, the numbers of the
+  rows that it has room for. A cell is a text, a number, None, or an entry
+  {value, low, high, reason}; `signed` is true in one that is a difference.
+pairs: title, `names` of numbers found in two ways, `x` and `y`, each with a
+  title and its values, and a note: they should agree.
+texts: title, `how` they are to be read, `examples` (`explain.examples`).
 """
 
 

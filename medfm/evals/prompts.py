@@ -105,11 +105,11 @@ def block(
     rows.append([title, *cells])
   return {
     "kind": "table",
-    "title": f"Prompts, with 95 % bootstrap intervals: {name}",
+    "title": "Prompts, with 95 % bootstrap intervals",
     "columns": ["Prompts", *_titles(task, info, split)],
     "rows": rows,
     "brief": brief,
-    "note": "",
+    "terminal": True,
   }
 
 

@@ -21,6 +21,13 @@ from medfm.explain import attribution
 from medfm.tasks.answers import Answers
 from medfm.types import Info, Objective, Split, Task, Variables
 
+HOW = (
+  "Texts as the model's tokens. Orange tokens speak for "
+  "the class named, blue ones against it: integrated gradients "
+  "(Sundararajan et al. 2017) from the average token of the vocabulary, the "
+  "strongest token of a line the darkest. They show what moved this model's "
+  "answer, not why the answer would be true."
+)
 SHOWN = 100
 MOST = 3
 VIEWS = 3
@@ -68,7 +75,7 @@ def examples(context: Context, *, show: bool | None = None) -> Findings:
   )
   if not texts:
     return Findings()
-  block = {"kind": "texts", "title": "Examples: test", "texts": texts}
+  block = {"kind": "texts", "title": "Examples", "how": HOW, "examples": texts}
   return Findings(shown={"test": [block]})
 
 
