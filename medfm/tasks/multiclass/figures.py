@@ -20,26 +20,8 @@ def question(stage: Stage) -> str:
 
 def plates(stage: Stage, split: str) -> Iterator[Plate]:
   """ROC, precision-recall, calibration, and the confusion matrix."""
-  predictions = stage.predictions.get(split)
-  asked = [q for q in questions(predictions) if q.both] if predictions else []
-  if asked and len(stage.classes) == 2:
-    rivals = {
-      name: questions(rival)[0]
-      for name, rival in stage.baselines.get(split, {}).items()
-    }
-    yield from drawn.one_question(stage, split, asked[0], rivals)
-  elif asked:
-    total = f"{len(stage.classes)} classes"
-    how = "one class against the rest"
-    yield from drawn.several_questions(stage, split, asked, total, how)
-    yield drawn.calibration(
-      stage,
-      split,
-      [confidence(predictions)],
-      drawn.title_of(split, asked, total),
-      "Probability of likeliest",
-      "whether the likeliest class is right against its probability",
-    )
+  if predictions := stage.predictions.get(split):
+    yield from _curves(stage, split, predictions)
   yield from drawn.confusion(
     stage,
     split,
@@ -73,3 +55,27 @@ def confidence(predictions: Predictions) -> Binary:
   return curves.question(
     "likeliest class", right, probs.max(1), label >= 0, None
   )
+
+
+def _curves(
+  stage: Stage, split: str, predictions: Predictions
+) -> Iterator[Plate]:
+  asked = [each for each in questions(predictions) if each.both]
+  if asked and len(stage.classes) == 2:
+    rivals = {
+      name: questions(rival)[0]
+      for name, rival in stage.baselines.get(split, {}).items()
+    }
+    yield from drawn.one_question(stage, split, asked[0], rivals)
+  elif asked:
+    total = f"{len(stage.classes)} classes"
+    how = "one class against the rest"
+    yield from drawn.several_questions(stage, split, asked, total, how)
+    yield drawn.calibration(
+      stage,
+      split,
+      [confidence(predictions)],
+      drawn.title_of(split, asked, total),
+      "Probability of likeliest",
+      "whether the likeliest class is right against its probability",
+    )

@@ -21,8 +21,8 @@ def question(stage: Stage) -> str:
 def plates(stage: Stage, split: str) -> Iterator[Plate]:
   """ROC, precision-recall and calibration, a line for each label."""
   predictions = stage.predictions.get(split)
-  asked = [q for q in questions(predictions) if q.both] if predictions else []
-  if asked:
+  every = [] if predictions is None else questions(predictions)
+  if asked := [each for each in every if each.both]:
     total = f"{len(stage.classes)} labels"
     yield from drawn.several_questions(stage, split, asked, total, "per label")
     title = drawn.title_of(split, asked, total)
