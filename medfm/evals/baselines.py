@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medfm.evals import designs, text_baselines
+from medfm.data import designs
+from medfm.evals import text_baselines
 from medfm.metrics.bootstrap import clusters
 from medfm.types import Info, Split, UserError
 
@@ -123,7 +124,8 @@ def _matrices(name, train, others, info, seed):
   if name in ("majority", "mean"):
     return levels, [np.zeros((len(split), 1)) for split in splits]
   if name == "gradient_boosting":
-    design, levels = designs.native(train, info, seed)
+    design = designs.native(train, info, seed)
+    levels = list(design.levels)
   else:
     design = designs.linear(train, info, seed)
   return levels, [design.of(split) for split in splits]

@@ -106,7 +106,7 @@ def answers(
     return _label_sets(label, np.asarray(outputs["probs"]))
   elif info.task == "tokens" and "certainty" in outputs:
     tags = outputs["tags"]
-    outside = info.classes.index("O") if "O" in info.classes else -1
+    outside = info.target.names.index("O") if "O" in info.target.names else -1
     known = (label >= 0) & ((tags != outside) | (label != outside))
     text, word = np.nonzero(known)
     said, true = tags[text, word], label[text, word]
@@ -255,7 +255,7 @@ def _described(
     "left_out": len(tokens) - len(pieces),
     "views": [
       {
-        "class": info.classes[asked[place][2]],
+        "class": info.target.names[asked[place][2]],
         "values": [round(float(v), 5) for v in own[window]],
         "gap": round(float(views[place][1]), 6),
       }
@@ -270,23 +270,24 @@ def _answered(
   """The answer and the truth by name; of several labels with their numbers."""
   said, true = found.said[index], found.true[index]
   if found.probs is None:
-    return {"said": info.classes[int(said)], "true": info.classes[int(true)]}
+    names = info.target.names
+    return {"said": names[int(said)], "true": names[int(true)]}
   of_class = {key.partition("[")[2][:-1]: v for key, v in thresholds.items()}
   named = _named(found, index)
   labels = [
     {
-      "class": info.classes[k],
+      "class": info.target.names[k],
       "prob": round(float(found.probs[index][k]), 6),
       "cut": panel.MULTILABEL_CUT,
-      "threshold": of_class.get(info.classes[k]),
+      "threshold": of_class.get(info.target.names[k]),
       "said": bool(said[k]),
       "true": bool(true[k] > 0.5) if np.isfinite(true[k]) else None,
     }
     for k in named[:LABELS]
   ]
   return {
-    "said": [info.classes[k] for k in np.flatnonzero(said)[:LABELS]],
-    "true": [info.classes[k] for k in np.flatnonzero(true > 0.5)[:LABELS]],
+    "said": [info.target.names[k] for k in np.flatnonzero(said)[:LABELS]],
+    "true": [info.target.names[k] for k in np.flatnonzero(true > 0.5)[:LABELS]],
     "labels": labels,
     "labels_left_out": len(named) - len(labels),
   }

@@ -1,7 +1,13 @@
 """What a model must know of a table, fitted on the training split alone."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
+
+from medfm.data.tables import design, near
+from medfm.types import Arrays, Batch, Design, Info, Near, Split, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +31,69 @@ class Table:
     present = {"features": self.numeric, "categories": self.levels}
     return tuple(name for name, columns in present.items() if columns)
 
-  def settings(self) -> dict[str, Any]:
+  @property
+  def near(self) -> Near | None:
+    """Rows alike up to rounding; none where there is no number."""
+    return Near(near.RULE, near.search) if self.numeric else None
+
+  def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
     """What a model of it is called with: the number of levels by column."""
+    del chosen
     if not self.levels:
       return {}
     return {"levels": tuple(len(names) for names in self.levels.values())}
+
+  def scale(self, batch: Batch) -> Batch:
+    """Standardises `features` [B,F] by the training split; NaN stays NaN.
+
+    A column that never varied is only centred; `categories` stay as they are.
+    """
+    if "features" not in batch:
+      return batch
+    mean, std = self.moments()
+    return {**batch, "features": (batch["features"] - mean) / std}
+
+  def moments(self) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and divisor [1,F] float32 of the numeric columns."""
+    mean = np.asarray(self.mean, np.float32)[None]
+    std = np.asarray(self.std, np.float32)[None]
+    return mean, np.where(std > 0, std, 1).astype(np.float32)
+
+  def blank(self, count: int, like: Arrays) -> dict[str, np.ndarray]:
+    """Rows in which every value is missing."""
+    missing = {"features": np.float32(np.nan), "categories": np.int32(-1)}
+    return {
+      name: np.full((count, *like[name].shape[1:]), missing[name])
+      for name in self.arrays
+    }
+
+  def design(self, train: Split, seed: int) -> Design:
+    """Medians for missing values, and a column a level; see `design.linear`."""
+    del seed
+    return design.linear(train, self.numeric, self.levels)
+
+  def native(self, train: Split, seed: int) -> Design:
+    """NaN for missing values, and codes of levels; see `design.native`."""
+    del seed
+    return design.native(train, self.numeric, self.levels)
+
+  def describe(self) -> str:
+    """The number of its columns, in words."""
+    counts = {"numbers": self.numeric, "categories": self.levels}
+    return " and ".join(
+      f"{len(columns)} {what}" for what, columns in counts.items() if columns
+    )
+
+
+def only(info: Info) -> Table:
+  """The table that is the sole input.
+
+  Raises:
+    UserError: another input, or several.
+  """
+  table = info.only
+  if not isinstance(table, Table):
+    raise UserError(
+      f"{info.name} has the input {info.describe()}; this takes a table"
+    )
+  return table

@@ -139,7 +139,9 @@ def dataset(
     inputs={"table": described},
     target=_target(label, task, classes, units),
   )
-  arrays = {part: encoding.arrays(own, info) for part, own in columns.items()}
+  arrays = {
+    part: encoding.arrays(own, described) for part, own in columns.items()
+  }
   return Dataset(
     splits={
       part: dataclasses.replace(

@@ -172,7 +172,7 @@ def dataset(
   parts, changes = {}, list(own.changes)
   for part, split in own.splits.items():
     parts[part], new = _tokenised(
-      split, token, task, own.classes, around_markers, **settings
+      split, token, own.classes, around_markers, **settings
     )
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
   same_arrays(parts)
@@ -282,8 +282,7 @@ def tokenised(
   own, _ = _tokenised(
     split,
     Tokenizer(tokenizer),
-    info.task,
-    info.classes,
+    info.target.names,
     around_markers,
     length=length,
     too_long=too_long,
@@ -345,7 +344,6 @@ def inner(folder: pathlib.Path, name: str, what: str) -> pathlib.Path:
 def _tokenised(
   split: Split,
   tokenizer: Tokenizer,
-  task: Task,
   classes: tuple[str, ...],
   around_markers: bool,
   *,
@@ -354,7 +352,7 @@ def _tokenised(
 ) -> tuple[Split, list[dict[str, Any]]]:
   settings = {"length": length, "too_long": too_long}
   columns = split.arrays
-  if task == "tokens":
+  if "words" in columns:
     sentences = [line.split(SEPARATOR) for line in columns["words"]]
     rows = sequences.words(
       tokenizer,
