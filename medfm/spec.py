@@ -193,7 +193,8 @@ def _value(value: Any, annotation: Any) -> Any:
   if isinstance(value, list):
     return tuple(value)
   if isinstance(value, Mapping):
-    return ml_collections.ConfigDict(dict(value))
+    inner = {key: _value(item, None) for key, item in value.items()}
+    return ml_collections.ConfigDict(inner)
   if isinstance(value, functools.partial):
     return bind(value.func, **value.keywords)
   if isinstance(value, types.FunctionType | type):

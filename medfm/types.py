@@ -138,10 +138,12 @@ class Input(Protocol):
     """The batch as models see it, on the device; operators alone."""
     ...
 
-  def blank(self, count: int, like: Arrays) -> dict[str, np.ndarray]:
+  def blank(
+    self, count: int, like: Mapping[str, np.ndarray] = {}
+  ) -> dict[str, np.ndarray]:
     """Arrays of `count` examples that do not have this input.
 
-    like: the arrays of examples that have it, for their shapes.
+    like: the arrays of examples that have it, for their names and shapes.
     """
     ...
 

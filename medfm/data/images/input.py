@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from medfm.data.images import design, near
-from medfm.types import Arrays, Batch, Design, Near, Split
+from medfm.types import Batch, Design, Near, Split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,10 +60,13 @@ class Image:
     scaled = (scaled - _per_channel(mean)) / _per_channel(std)
     return {**batch, "image": scaled}
 
-  def blank(self, count: int, like: Arrays) -> dict[str, np.ndarray]:
+  def blank(
+    self, count: int, like: Mapping[str, np.ndarray] = {}
+  ) -> dict[str, np.ndarray]:
     """Black pictures."""
-    shape, dtype = like["image"].shape[1:], like["image"].dtype
-    return {"image": np.zeros((count, *shape), dtype)}
+    del like
+    shape = (count, *self.size, self.channels)
+    return {"image": np.zeros(shape, self.dtype)}
 
   def design(self, train: Split, seed: int) -> Design:
     """Pixels, or their principal components; see `design.pixels`."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from medfm.data.tables import design, near
-from medfm.types import Arrays, Batch, Design, Info, Near, Split, UserError
+from medfm.types import Batch, Design, Info, Near, Split, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +59,16 @@ class Table:
     std = np.asarray(self.std, np.float32)[None]
     return mean, np.where(std > 0, std, 1).astype(np.float32)
 
-  def blank(self, count: int, like: Arrays) -> dict[str, np.ndarray]:
+  def blank(
+    self, count: int, like: Mapping[str, np.ndarray] = {}
+  ) -> dict[str, np.ndarray]:
     """Rows in which every value is missing."""
-    missing = {"features": np.float32(np.nan), "categories": np.int32(-1)}
-    return {
-      name: np.full((count, *like[name].shape[1:]), missing[name])
-      for name in self.arrays
+    del like
+    arrays = {
+      "features": np.full((count, len(self.numeric)), np.nan, np.float32),
+      "categories": np.full((count, len(self.levels)), -1, np.int32),
     }
+    return {name: arrays[name] for name in self.arrays}
 
   def design(self, train: Split, seed: int) -> Design:
     """Medians for missing values, and a column a level; see `design.linear`."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from medfm.data.text.packing import SEQUENCES
-from medfm.types import Arrays, Batch, Info, Split, UserError
+from medfm.types import Batch, Info, Split, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +50,14 @@ class Tokens:
     """Token ids stay as they are."""
     return batch
 
-  def blank(self, count: int, like: Arrays) -> dict[str, np.ndarray]:
-    """Rows of padding."""
+  def blank(
+    self, count: int, like: Mapping[str, np.ndarray] = {}
+  ) -> dict[str, np.ndarray]:
+    """Rows of padding, as long as the others, or of one place."""
+    widths = {name: like[name].shape[1] for name in self.arrays if name in like}
+    widths = widths or dict.fromkeys(("tokens", "segment", "positions"), 1)
     return {
-      name: np.zeros((count, *like[name].shape[1:]), like[name].dtype)
-      for name in self.arrays
-      if name in like
+      name: np.zeros((count, width), np.int32) for name, width in widths.items()
     }
 
   def design(self, train: Split, seed: int) -> None:

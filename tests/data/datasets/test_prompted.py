@@ -73,7 +73,7 @@ def test_shots_are_whole_training_texts_with_their_answers(source, folders):
     for text in raw.splits[name].arrays["text"]
   }
   allowed = {
-    f"Note: {text}\nState: {raw.classes[label]}"
+    f"Note: {text}\nState: {raw.names[label]}"
     for text, label in zip(
       train.arrays["text"], train.arrays["label"], strict=True
     )
