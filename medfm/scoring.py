@@ -213,15 +213,13 @@ def as_trained(data: Dataset, trained: Info) -> Dataset:
   not know is missing (-1).
 
   Raises:
-    UserError: other features, classes or task.
+    UserError: other inputs, other names of what is predicted, another task.
   """
   info = data.info
   kinds = [tasks.of(each.target).__name__ for each in (info, trained)]
   for what, new, old in (
     ("task", *(kind.rpartition(".")[2] for kind in kinds)),
-    ("tokenizer", info.tokenizer[:12], trained.tokenizer[:12]),
-    ("features", info.numeric, trained.numeric),
-    ("columns", tuple(info.categorical), tuple(trained.categorical)),
+    ("inputs", sorted(info.inputs), sorted(trained.inputs)),
     ("classes", sorted(info.target.names), sorted(trained.target.names)),
   ):
     if new != old:
@@ -349,19 +347,19 @@ def _by_split(
 def _recoded(split: Split, info: Info, trained: Info) -> Split:
   """The split with classes and levels numbered as training numbered them."""
   arrays, task = dict(split.arrays), tasks.of(trained.target)
-  if "categories" in arrays:
-    columns = [
-      _renumbered(info.categorical[name], levels)[arrays["categories"][:, i]]
-      for i, (name, levels) in enumerate(trained.categorical.items())
-    ]
-    arrays["categories"] = np.stack(columns, 1)
+  for name, each in info.inputs.items():
+    prefix = f"{name}/" if len(info.inputs) > 1 else ""
+    part = {
+      key: arrays[prefix + key] for key in each.arrays if prefix + key in arrays
+    }
+    try:
+      part = each.recoded(part, trained.inputs[name])
+    except ValueError as error:
+      raise UserError(
+        f"{info.name} has {error}, on which {trained.name} trained the model"
+      ) from None
+    arrays |= {prefix + key: array for key, array in part.items()}
   if task.TARGETS and set(task.TARGETS) <= arrays.keys():
     target = {name: arrays[name] for name in task.TARGETS}
     arrays |= task.recoded(target, info, trained)
   return dataclasses.replace(split, arrays=arrays)
-
-
-def _renumbered(old: tuple[str, ...], new: tuple[str, ...]) -> np.ndarray:
-  """old number -> new number; the entry at -1, past the end, is -1."""
-  position = {name: i for i, name in enumerate(new)}
-  return np.array([*(position.get(name, -1) for name in old), -1], np.int32)

@@ -160,16 +160,90 @@ class Split:
     )
 
 
+Arrays = Mapping[str, np.ndarray]
+"""Columns [N, ...] by name."""
+
+
+class Near(NamedTuple):
+  """How near duplicates among the splits of a dataset are found.
+
+  rule: in words, for reports.
+  search: an input's arrays by split -> (a, b) -> rows (i of a, j of b) that
+    are near; where they are equal they may be among them.
+  """
+
+  rule: str
+  search: Callable[
+    [Mapping[str, Arrays]],
+    Callable[[str, str], tuple[np.ndarray, np.ndarray]],
+  ]
+
+
+class Design(NamedTuple):
+  """What a classical model sees of a split: one table of numbers.
+
+  names: of the D columns. of: split -> [N,D] float64.
+  levels: which of the columns are codes of levels and no quantities.
+  """
+
+  names: tuple[str, ...]
+  of: Callable[[Split], np.ndarray]
+  levels: tuple[int, ...] = ()
+
+
 class Input(Protocol):
   """What a model must know of one kind of input; JSON-able, frozen."""
 
   @property
   def arrays(self) -> tuple[str, ...]:
-    """Names of its arrays in a split."""
+    """Names of the arrays that it may have in a split."""
     ...
 
-  def settings(self) -> dict[str, Any]:
-    """Keyword arguments that a model of this input is called with."""
+  @property
+  def near(self) -> Near | None:
+    """How near duplicates are found; None where there is no rule."""
+    ...
+
+  def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """Keyword arguments that a model of this input is called with.
+
+    chosen: those that its config has set already.
+    """
+    ...
+
+  def scale(self, batch: Batch) -> Batch:
+    """The batch as models see it, on the device; operators alone."""
+    ...
+
+  def blank(
+    self, count: int, like: Mapping[str, np.ndarray] = {}
+  ) -> dict[str, np.ndarray]:
+    """Arrays of `count` examples that do not have this input.
+
+    like: the arrays of examples that have it, for their names and shapes.
+    """
+    ...
+
+  def design(self, train: Split, seed: int) -> Design | None:
+    """Columns for linear models, fitted on the training split: no NaN."""
+    ...
+
+  def native(self, train: Split, seed: int) -> Design | None:
+    """Columns for trees, which take NaN for missing and levels as they are."""
+    ...
+
+  def recoded(
+    self, arrays: Mapping[str, np.ndarray], trained: Any
+  ) -> dict[str, np.ndarray]:
+    """Arrays of this input in the codes of the one a model was trained on.
+
+    Raises:
+      ValueError: it is not of one kind with `trained`; says in what.
+    """
+    ...
+
+  def describe(self) -> str:
+    """What it is, in a few words for reports and errors."""
     ...
 
 
@@ -336,6 +410,12 @@ class Info:
       )
     return next(iter(self.inputs.values()))
 
+  def describe(self) -> str:
+    """The inputs in a few words: "table (30 numbers)"."""
+    return ", ".join(
+      f"{name} ({each.describe()})" for name, each in self.inputs.items()
+    )
+
   # The names of before, until everything reads `inputs` and `target`.
   def _of(self, name: str, default: Any) -> Any:
     for each in self.inputs.values():
@@ -403,6 +483,38 @@ class Info:
   @property
   def prompts(self) -> dict[str, Any]:
     return self._of("prompts", {})
+
+
+PRESENT = "present"
+"""[B] bool, of each of several inputs: whether an example has it."""
+
+
+def key(info: Info, name: str, array: str) -> str:
+  """What an input's array is called in a batch or split."""
+  return array if len(info.inputs) == 1 else f"{name}/{array}"
+
+
+def view(batch: Mapping[str, Any], info: Info, name: str) -> dict[str, Any]:
+  """One input's arrays under their own names, and what is of the example.
+
+  The arrays of the other inputs are left out; `present` [B] stays, where
+  there are several inputs.
+  """
+  if len(info.inputs) == 1:
+    return dict(batch)
+  return viewed(batch, tuple(info.inputs), name)
+
+
+def viewed(
+  batch: Mapping[str, Any], names: Sequence[str], name: str
+) -> dict[str, Any]:
+  """As `view`, of a batch with these several inputs."""
+  others = tuple(f"{other}/" for other in names if other != name)
+  return {
+    array.removeprefix(f"{name}/"): values
+    for array, values in batch.items()
+    if not array.startswith(others)
+  }
 
 
 @dataclasses.dataclass(frozen=True)

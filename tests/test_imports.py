@@ -112,3 +112,46 @@ def test_data_and_numbers_do_without_jax(path):
     heads = {name.partition(".")[0] for name in imported(path)}
     assert not heads & {"jax", "flax", "optax"}
     assert not imported(path) & {"medfm.tree", "medfm.rng"}
+
+
+ARRAYS = {
+  "features", "categories", "image", "tokens", "segment", "token_type",
+  "word_start",
+}  # fmt: skip
+"""What tables, images and texts are called in a split."""
+
+ROOMS = re.compile(
+  r"(data/(datasets|images|tables|text|transforms)|models|nn|objectives|"
+  r"weights|explain)/"
+)
+"""Where a modality's arrays may be asked for by name."""
+
+SPEAKS_OF_TOKENS = {"generate.py"}
+"""Continues texts, and counts their tokens in what it writes."""
+
+
+def asked(path: pathlib.Path) -> set[str]:
+  """Arrays that a file takes by name, by subscript, `get` or `in`."""
+  names = set()
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Subscript):
+      names.add(getattr(node.slice, "value", None))
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+      if node.func.attr in ("get", "pop", "setdefault") and node.args:
+        names.add(getattr(node.args[0], "value", None))
+    elif isinstance(node, ast.Compare) and isinstance(
+      node.ops[0], ast.In | ast.NotIn
+    ):
+      names.add(getattr(node.left, "value", None))
+  return {name for name in names if isinstance(name, str)} & ARRAYS
+
+
+def test_only_its_own_room_asks_for_an_array_by_name():
+  asking = {
+    str(path.relative_to(ROOT / "medfm")): asked(path)
+    for path in SOURCES
+    if not ROOMS.match(str(path.relative_to(ROOT / "medfm")))
+  }
+  found = {path: names for path, names in asking.items() if names}
+  new = {path: found[path] for path in set(found) - SPEAKS_OF_TOKENS}
+  assert new == {}

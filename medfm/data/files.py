@@ -12,9 +12,10 @@ from typing import Any
 
 from medfm.data import disk
 from medfm.data.archives import unpacked
+from medfm.spec import nearest
 from medfm.types import Folders, UserError
 
-__all__ = ["find", "inside", "origin", "sha256", "unpacked"]
+__all__ = ["find", "inside", "of_user", "origin", "sha256", "unpacked"]
 
 OFFLINE = "MEDFM_OFFLINE"
 _TIMEOUT_S = 60
@@ -65,6 +66,31 @@ def find(
   except (OSError, urllib.error.URLError) as error:
     reason = " ".join(str(error).split())
     raise UserError(f"{missing} (download failed: {reason})") from error
+
+
+def of_user(
+  folders: Folders, path: str, expected: str = "a file", *, folder: bool = False
+) -> pathlib.Path:
+  """A file of the user's, in the data folder or where the command runs.
+
+  expected: what it should be, for messages. folder: it may be one.
+
+  Raises:
+    UserError: it is not there, or a folder.
+  """
+  name = pathlib.Path(path).expanduser()
+  places = [name]
+  if folders.raw:
+    places.append(pathlib.Path(folders.raw).expanduser() / name)
+  for place in places:
+    if place.is_dir() and not folder:
+      raise UserError(f"{place}: is a folder, expected {expected}")
+    if path and place.exists():
+      return place
+  beside = places[-1].parent
+  names = os.listdir(beside) if beside.is_dir() else []
+  what = "file or folder" if folder else "file"
+  raise UserError(f"{path}: no such {what}{nearest(name.name, names)}")
 
 
 def origin(

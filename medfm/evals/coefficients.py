@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from medfm.data import designs
 from medfm.evals.context import Context, Findings
-from medfm.tasks import classical, designs
+from medfm.tasks import classical
 from medfm.types import Info, Split, UserError
 
 

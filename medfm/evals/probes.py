@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medfm.data.tables.input import Table
+from medfm.data.tables import input as table_input
 from medfm.evals import baselines
 from medfm.evals.context import Context, Findings, keeps
 from medfm.types import Info, Split, Task, UserError
@@ -77,7 +77,9 @@ def linear(
     raise UserError(f"{info.name}: a linear probe is not for this target")
   width = _checked(train, embeddings, others).shape[1]
   columns = tuple(f"feature{i}" for i in range(width))
-  features = dataclasses.replace(info, inputs={"embedding": Table(columns)})
+  features = dataclasses.replace(
+    info, inputs={"embedding": table_input.Table(columns)}
+  )
   return baselines.predictions(
     task,
     task.LINEAR,
@@ -165,7 +167,7 @@ def _unit(features: np.ndarray) -> np.ndarray:
 def _held(task: Task, split: Split, features: np.ndarray) -> Split:
   """The split's truth, with its embedding for features."""
   arrays = {name: split.arrays[name] for name in task.TARGETS}
-  arrays["features"] = np.asarray(features, np.float32)
+  arrays |= table_input.of_numbers(features)
   return Split(arrays, split.ids, split.patients, split.groups)
 
 

@@ -40,7 +40,7 @@ def multiclass(
   importance = _importance(info, class_weights)
   if not 0 <= label_smoothing < 1:
     raise UserError(f"label_smoothing={label_smoothing} is outside [0, 1)")
-  classes = len(info.classes)
+  classes = len(info.target.names)
   net = backbone(info, model, outputs=classes)
 
   def init(key, batch):
@@ -85,7 +85,7 @@ def multilabel(
   Terms: `loss`, `accuracy`, `weight`. `predict`: `probs` [B,K], `embedding`.
   """
   expect_task(info, "multilabel")
-  net = backbone(info, model, outputs=len(info.classes))
+  net = backbone(info, model, outputs=len(info.target.names))
 
   def init(key, batch):
     return forward.init(net, key, inputs(batch, info))
@@ -116,14 +116,14 @@ def multilabel(
 
 def _importance(info, class_weights):
   """The factor [K] of each class's loss."""
-  counts = np.asarray(info.counts, np.float32)
+  counts = np.asarray(info.target.counts, np.float32)
   if class_weights == "none":
-    return np.ones(len(info.classes), np.float32)
+    return np.ones(len(info.target.names), np.float32)
   if class_weights != "balanced":
     raise UserError(
       f'class_weights={class_weights!r}: choose one of "none", "balanced"'
     )
-  if len(counts) != len(info.classes):
+  if len(counts) != len(info.target.names):
     raise UserError(
       f'class_weights="balanced": {info.name} names no count per class; '
       'use "none"'

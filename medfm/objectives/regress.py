@@ -26,8 +26,8 @@ def regression(
   Terms: `loss`, `weight`. `predict`: `value` [B,T], `embedding` [B,E].
   """
   expect_task(info, "regression")
-  mean = np.asarray(info.target_mean, np.float32)[None]
-  std = np.asarray(info.target_std, np.float32)[None]
+  mean = np.asarray(info.target.mean, np.float32)[None]
+  std = np.asarray(info.target.std, np.float32)[None]
   std = np.where(std > 0, std, 1).astype(np.float32)
   net = backbone(info, model, outputs=mean.shape[1])
 

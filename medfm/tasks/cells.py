@@ -16,13 +16,16 @@ def written(
 
 
 def read(
-  rows: Sequence[Mapping[str, str]], prefix: str, names: Iterable[str]
+  rows: Sequence[Mapping[str, str]], prefix: str, names: Sequence[str]
 ) -> np.ndarray:
-  """[N,K] of the columns `<prefix>_<name>`, NaN where a cell is empty."""
-  return np.array(
-    [
-      [float(row.get(f"{prefix}_{name}") or "nan") for name in names]
-      for row in rows
-    ],
-    np.float32,
-  )
+  """[N,K] of the columns `<prefix>_<name>`, NaN where a cell is empty.
+
+  Raises:
+    KeyError: a column is missing.
+  """
+  for name in names if rows else ():
+    if f"{prefix}_{name}" not in rows[0]:
+      raise KeyError(f"no column {prefix}_{name}")
+  cells = [[row[f"{prefix}_{name}"] for name in names] for row in rows]
+  numbers = [[float(cell or "nan") for cell in row] for row in cells]
+  return np.array(numbers, np.float32)

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from medfm.data import designs
 from medfm.data.tables.input import Table
 from medfm.data.text.input import Tokens
 from medfm.metrics.bootstrap import clusters
-from medfm.tasks import designs
 from medfm.types import Info, Split, UserError
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
@@ -152,7 +152,8 @@ def _linear(train, others, info, seed):
 
 
 def _native(train, others, info, seed):
-  design, levels = designs.native(train, info, seed)
+  design = designs.native(train, info, seed)
+  levels = list(design.levels)
   return levels, [design.of(split) for split in (train, *others.values())]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from medfm.data.text import input as text_input
 from medfm.tasks import documents
 from medfm.types import Info, Split, UserError
 
@@ -42,7 +43,7 @@ def tfidf(
   """
   from sklearn.feature_extraction.text import TfidfVectorizer
 
-  if "tokens" not in train.arrays:
+  if not isinstance(info.only, text_input.Tokens):
     raise UserError(
       f"{info.name}: baseline 'tfidf_logistic_regression' reads text"
     )
@@ -73,10 +74,8 @@ def _texts(
   """(tokens of each text, its first row, the text of each row)."""
   firsts, place = documents.firsts(split), documents.of_rows(split)
   pieces: list[list[np.ndarray]] = [[] for _ in firsts]
-  tokens = np.asarray(split.arrays["tokens"])
-  real = np.asarray(split.arrays["segment"]) > 0
-  for row, text in enumerate(place):
-    pieces[text].append(tokens[row][real[row]])
+  for ids, text in zip(text_input.pieces(split), place, strict=True):
+    pieces[text].append(ids)
   return [np.concatenate(rows) for rows in pieces], firsts, place
 
 

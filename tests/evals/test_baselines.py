@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 from medfm import tasks
 from medfm.evals import baselines, coefficients
 from medfm.evals.scores import scores
-from medfm.tasks import designs, multiclass, multilabel, regression
+from medfm.tasks import multiclass, multilabel, regression
 from medfm.types import Split, UserError
 from tests import infos
 
@@ -208,10 +208,9 @@ def test_baseline_of_another_task_is_a_user_error_with_the_choices():
 
 
 def test_dataset_without_known_arrays_is_a_user_error():
-  split = _split()
-  del split.arrays["features"]
-  with pytest.raises(UserError, match="`features`, `categories` or `image`"):
-    predictions("logistic_regression", split, {}, BINARY, 0)
+  text = infos.info("toy", "multiclass", ("no", "yes"), vocabulary=9)
+  with pytest.raises(UserError, match="reads tables and images, and the data"):
+    predictions("logistic_regression", _split(), {}, text, 0)
 
 
 def test_majority_gives_training_frequencies():
@@ -252,33 +251,6 @@ def test_constant_feature_has_coefficient_zero():
   train = _line(_split())
   train.arrays["features"][:, 2] = 0.1
   assert coefficients.closed_form(train, LINE)["c"] == 0
-
-
-def test_missing_value_is_the_training_median_and_flagged():
-  train = _split(5)
-  train.arrays["features"][:, 0] = [1, 2, np.nan, 10, 3]
-  design = designs.linear(train, BINARY, 0)
-  assert design.names == ("a", "b", "c", "a missing")
-  np.testing.assert_array_equal(design.of(train)[2, [0, 3]], [2.5, 1])
-
-
-def test_levels_become_columns_but_the_first():
-  codes = np.array([[0, 0], [1, 2], [-1, 0]], np.int32)
-  split = Split({"categories": codes}, np.arange(3).astype(str))
-  design = designs.linear(split, MIXED, 0)
-  assert design.names == ("sex=M", "sex missing", "site=3")
-  np.testing.assert_array_equal(
-    design.of(split), [[0, 0, 0], [1, 0, 1], [0, 1, 0]]
-  )
-
-
-def test_level_unseen_in_training_is_missing_to_trees():
-  codes = np.array([[0, 0], [1, 2]], np.int32)
-  train = Split({"categories": codes}, np.arange(2).astype(str))
-  test = Split({"categories": codes[:, ::-1]}, train.ids)
-  design, levels = designs.native(train, MIXED, 0)
-  assert levels == [0, 1]
-  np.testing.assert_array_equal(design.of(test), [[0, 0], [np.nan, np.nan]])
 
 
 @pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])

@@ -49,14 +49,6 @@ def test_texts_are_shaded_by_their_values(page):
   assert re.search(r'class="for"[^>]*>spicu<', page)
 
 
-def test_texts_are_left_out_where_a_run_shows_no_examples(study, undrawn):
-  path = study / "config.json"
-  config = json.loads(path.read_text())
-  config["stages"]["tuned_100"]["show_examples"] = False
-  path.write_text(json.dumps(config))
-  assert "Surest" not in html.write(study).read_text(encoding="utf-8")
-
-
 def test_the_terminal_shows_what_is_marked_for_it(study):
   lines = terminal(study).splitlines()
   first = lines.index("tuned_100: Prompts: test")

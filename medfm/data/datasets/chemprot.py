@@ -14,6 +14,7 @@ import numpy as np
 from medfm.data.tables.table import shortened
 from medfm.data.text import text_files, texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 _URL = "https://github.com/allenai/scibert/tree/master/data/text_classification/chemprot"
@@ -63,8 +64,8 @@ class ChemProt(texts.Builder, skip_registration=True):
     return texts.Rows(
       strings={"text": text},
       ids=ids,
-      label=np.array(label, np.int32),
-      classes=classes,
+      truth={"label": np.array(label, np.int32)},
+      names=classes,
       documents=documents,
       part=np.array(part),
     )
@@ -83,7 +84,7 @@ def chemprot(
     own,
     folders,
     name="chemprot",
-    task="multiclass",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,

@@ -14,6 +14,7 @@ import numpy as np
 
 from medfm.data.text import texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("none", "advise", "effect", "int", "mechanism")
@@ -63,8 +64,8 @@ class DDI2013(texts.Builder, skip_registration=True):
     return texts.Rows(
       strings={"text": text},
       ids=ids,
-      label=np.array(label, np.int32),
-      classes=CLASSES,
+      truth={"label": np.array(label, np.int32)},
+      names=CLASSES,
       documents=documents,
       groups={"source": groups},
       part=np.array(part),
@@ -90,7 +91,7 @@ def ddi2013(
     own,
     folders,
     name="ddi2013",
-    task="multiclass",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,

@@ -15,6 +15,7 @@ from medfm.data import files, records
 from medfm.data.tables import encoding, icd9, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 _URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00296/dataset_diabetes.zip"
@@ -64,8 +65,8 @@ class Diabetes130(tabular.Builder, skip_registration=True):
       raise table.error(int(index), LABEL, "expected NO, >30 or <30")
     return tabular.Rows(
       columns=encoding.parsed(table, NUMERIC, categorical),
-      label=(readmitted == "<30").astype(np.int32),
-      classes=CLASSES,
+      truth={"label": (readmitted == "<30").astype(np.int32)},
+      names=CLASSES,
       ids=encoding.ids(table, ID),
       patients=np.array(table[PATIENT]),
       groups={name: encoding.group(table, name) for name in _GROUPS},
@@ -108,7 +109,7 @@ def diabetes130(
   return tabular.dataset(
     prepared,
     name="diabetes130",
-    task="multiclass",
+    target=columns.target,
     card={**CARD, "file": origin},
     seed=seed,
     fractions=fractions,

@@ -14,6 +14,7 @@ import numpy as np
 
 from medfm.data.text import text_files, texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multilabel import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = (
@@ -64,8 +65,8 @@ class HallmarksOfCancer(texts.Builder, skip_registration=True):
     return texts.Rows(
       strings={"text": strings},
       ids=names,
-      label=label,
-      classes=CLASSES,
+      truth={"label": label},
+      names=CLASSES,
       documents=names,
     )
 
@@ -85,7 +86,7 @@ def hallmarks_of_cancer(
     own,
     folders,
     name="hallmarks_of_cancer",
-    task="multilabel",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from medfm.data.text import own_iob, text_files, texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.tags import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 _URL = "https://github.com/cambridgeltl/MTL-Bioinformatics-2016"
@@ -121,7 +122,7 @@ def _dataset(folders, name, tokenizer, length, too_long) -> Dataset:
     own,
     folders,
     name=name,
-    task="tokens",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,

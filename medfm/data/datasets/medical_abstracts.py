@@ -14,6 +14,7 @@ import numpy as np
 from medfm.data.tables import table as tables
 from medfm.data.text import texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders
 
 CLASSES = (
@@ -58,8 +59,8 @@ class MedicalAbstracts(texts.Builder, skip_registration=True):
     return texts.Rows(
       strings={"text": table[_TEXT]},
       ids=[f"test:{row}" for row in table.rows],
-      label=np.array(label, np.int32),
-      classes=CLASSES,
+      truth={"label": np.array(label, np.int32)},
+      names=CLASSES,
       documents=documents,
       changes=(
         {
@@ -85,7 +86,7 @@ def medical_abstracts(
     own,
     folders,
     name="medical_abstracts",
-    task="multiclass",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,

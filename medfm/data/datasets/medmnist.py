@@ -20,6 +20,8 @@ from medfm.data import files, records
 from medfm.data.images import files as image_files
 from medfm.data.images import input as image_input
 from medfm.spec import nearest
+from medfm.tasks.multiclass import own as multiclass
+from medfm.tasks.multilabel import own as multilabel
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 SIZES = (28, 64, 128, 224)
@@ -31,12 +33,11 @@ _CITATION = (
 
 
 class Member(NamedTuple):
-  """One set: task, classes, channels, images per split, md5 per size.
+  """One set: classes, channels, images per split, md5 per size.
 
   source: where the images came from.
   """
 
-  task: str
   classes: tuple[str, ...]
   channels: int
   counts: tuple[int, int, int]
@@ -44,6 +45,7 @@ class Member(NamedTuple):
   source: str
   licence: str = "CC BY 4.0"
   notes: tuple[str, ...] = ()
+  multilabel: bool = False
 
 
 _ORGANS = (
@@ -63,7 +65,6 @@ _LITS = "slices of the LiTS abdominal CT scans (Bilic et al. 2019)"
 
 MEMBERS = {
   "pathmnist": Member(
-    "multiclass",
     (
       "adipose",
       "background",
@@ -87,7 +88,6 @@ MEMBERS = {
     notes=("the test images come from another clinical centre",),
   ),
   "chestmnist": Member(
-    "multilabel",
     (
       "atelectasis",
       "cardiomegaly",
@@ -114,9 +114,9 @@ MEMBERS = {
     ),
     "NIH ChestX-ray14 (Wang et al. 2017)",
     notes=("labels were mined from report texts, not read from images",),
+    multilabel=True,
   ),
   "dermamnist": Member(
-    "multiclass",
     (
       "actinic keratoses and intraepithelial carcinoma",
       "basal cell carcinoma",
@@ -139,7 +139,6 @@ MEMBERS = {
     notes=("several images of one lesion may lie in different splits",),
   ),
   "octmnist": Member(
-    "multiclass",
     (
       "choroidal neovascularization",
       "diabetic macular edema",
@@ -157,7 +156,6 @@ MEMBERS = {
     "retinal optical coherence tomography (Kermany et al. 2018)",
   ),
   "pneumoniamnist": Member(
-    "multiclass",
     ("normal", "pneumonia"),
     1,
     (4708, 524, 624),
@@ -170,7 +168,6 @@ MEMBERS = {
     "paediatric chest X-rays (Kermany et al. 2018)",
   ),
   "retinamnist": Member(
-    "multiclass",
     ("0", "1", "2", "3", "4"),
     3,
     (1080, 120, 400),
@@ -184,7 +181,6 @@ MEMBERS = {
     notes=("grades 0-4 are ordered; here they are five plain classes",),
   ),
   "breastmnist": Member(
-    "multiclass",
     ("malignant", "normal, benign"),
     1,
     (546, 78, 156),
@@ -198,7 +194,6 @@ MEMBERS = {
     notes=("the positive class 1 is normal or benign, not malignant",),
   ),
   "bloodmnist": Member(
-    "multiclass",
     (
       "basophil",
       "eosinophil",
@@ -221,7 +216,6 @@ MEMBERS = {
     notes=("immature granulocytes: myelo-, metamyelo- and promyelocytes",),
   ),
   "tissuemnist": Member(
-    "multiclass",
     (
       "collecting duct, connecting tubule",
       "distal convoluted tubule",
@@ -244,7 +238,6 @@ MEMBERS = {
     notes=("all cells come from three tissue specimens",),
   ),
   "organamnist": Member(
-    "multiclass",
     _ORGANS,
     1,
     (34561, 6491, 17778),
@@ -257,7 +250,6 @@ MEMBERS = {
     f"axial {_LITS}",
   ),
   "organcmnist": Member(
-    "multiclass",
     _ORGANS,
     1,
     (12975, 2392, 8216),
@@ -270,7 +262,6 @@ MEMBERS = {
     f"coronal {_LITS}",
   ),
   "organsmnist": Member(
-    "multiclass",
     _ORGANS,
     1,
     (13932, 2452, 8827),
@@ -305,7 +296,7 @@ class MedMNIST(records.Builder, skip_registration=True):
             encoding="zlib",
           ),
           "label": tfds.features.ClassLabel(names=classes)
-          if self._member.task == "multiclass"
+          if not self._member.multilabel
           else tfds.features.Tensor(shape=(len(classes),), dtype=np.float32),
         }
       ),
@@ -335,7 +326,7 @@ class MedMNIST(records.Builder, skip_registration=True):
       labels = np.lib.format.read_array(file, allow_pickle=False)
     classes = len(self._member.classes)
     where = f"{self.raw.name}, {key}_labels"
-    multilabel = self._member.task == "multilabel"
+    multilabel = self._member.multilabel
     shapes = [(classes,)] if multilabel else [(), (1,)]
     if labels.shape[1:] not in shapes or labels.dtype.kind not in "iubf":
       raise UserError(
@@ -379,10 +370,11 @@ def medmnist(
     MedMNIST, folders, raw=path, member=name, size=size
   )
   splits = {split: prepared.splits[split] for split in _KEYS.values()}
+  target = multilabel.target if member.multilabel else multiclass.target
   info = Info(
     name=name,
     inputs={"image": image_input.of(splits["train"])},
-    target=image_files.target(splits["train"], member.task, member.classes),
+    target=target(member.classes, splits["train"].arrays),
   )
   card = {
     "source": files.origin(path, url=url, md5=md5),

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from medfm.data.datasets import pubmedqa
+from medfm.data.tables import encoding
 from medfm.data.text import prompts, sequences, text_tables, texts, tokenizers
 from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer
-from medfm.tasks.multiclass import Classes
+from medfm.tasks import multiclass
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 CONTENT_FREE = ("N/A", "[MASK]", "")
@@ -65,11 +66,11 @@ def prompted(
   if label.ndim != 1:
     raise UserError(f"{name} has no single label a text to ask for")
   token = tokenizer(texts.plain(own.splits["train"]), folders)
-  said = tuple(answers) or tuple(f" {each}" for each in own.classes)
-  if len(said) != len(own.classes):
+  said = tuple(answers) or tuple(f" {each}" for each in own.names)
+  if len(said) != len(own.names):
     raise UserError(
       f"answers has {len(said)} words, {name} the classes "
-      + ", ".join(own.classes)
+      + ", ".join(own.names)
     )
   settings = {"template": template, "room": room, "too_long": too_long}
   found, notes = _prompts(
@@ -87,9 +88,7 @@ def prompted(
     inputs={
       "text": Tokens(token.vocabulary, token.special, token.sha256, found)
     },
-    target=Classes(
-      own.classes, tuple(np.bincount(label, minlength=len(said)).tolist())
-    ),
+    target=multiclass.fitted(own.names, label),
   )
   content = json.dumps([own.fingerprint, token.sha256, settings, found])
   return Dataset(
@@ -131,7 +130,7 @@ def encoded(
       if not cell:
         raise table.error(index, name, "the text is empty")
   return _rows(
-    Split(strings, np.array(texts.ids(table))),
+    Split(strings, encoding.ids(table)),
     Tokenizer(tokenizer),
     template=template,
     room=room,

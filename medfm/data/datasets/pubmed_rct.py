@@ -15,6 +15,7 @@ from medfm.data import files
 from medfm.data.tables.table import shortened
 from medfm.data.text import text_files, texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("BACKGROUND", "OBJECTIVE", "METHODS", "RESULTS", "CONCLUSIONS")
@@ -61,8 +62,8 @@ class PubMedRCT(texts.Builder, skip_registration=True):
     return texts.Rows(
       strings=strings,
       ids=ids,
-      label=np.array(label, np.int32),
-      classes=CLASSES,
+      truth={"label": np.array(label, np.int32)},
+      names=CLASSES,
       documents=documents,
       part=np.array(part),
     )
@@ -85,7 +86,7 @@ def pubmed_rct(
     own,
     folders,
     name="pubmed_rct",
-    task="multiclass",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,

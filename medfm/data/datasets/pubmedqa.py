@@ -15,6 +15,7 @@ import numpy as np
 
 from medfm.data.text import texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("no", "maybe", "yes")
@@ -59,8 +60,8 @@ class PubMedQA(texts.Builder, skip_registration=True):
         "pair": [" ".join(entry["CONTEXTS"]) for entry in questions.values()],
       },
       ids=list(questions),
-      label=np.array(label, np.int32),
-      classes=CLASSES,
+      truth={"label": np.array(label, np.int32)},
+      names=CLASSES,
       documents=list(questions),
       part=np.array(["test" if p in test else "train" for p in questions]),
     )
@@ -85,7 +86,7 @@ def pubmedqa(
     own,
     folders,
     name="pubmedqa",
-    task="multiclass",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,

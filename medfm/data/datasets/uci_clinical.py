@@ -17,6 +17,7 @@ from medfm.data.tables import encoding, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
 from medfm.spec import nearest
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, Split, UserError
 
 _UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
@@ -235,8 +236,8 @@ class UciClinical(tabular.Builder, skip_registration=True):
       changes.append({"what": what, "count": merged})
     return tabular.Rows(
       columns=encoding.parsed(table, study.numeric, study.categorical),
-      label=_codes(table, self.label, names, classes),
-      classes=classes,
+      truth={"label": _codes(table, self.label, names, classes)},
+      names=classes,
       ids=np.array([f"row-{row}" for row in table.rows]),
       patients=np.array(table[study.patient]) if study.patient else None,
       groups={name: encoding.group(table, name) for name in study.groups},
@@ -275,7 +276,7 @@ def uci_clinical(
   return tabular.dataset(
     prepared,
     name=name,
-    task="multiclass",
+    target=columns.target,
     card={
       "source": study.url,
       "licence": "CC BY 4.0 (the repository's statement for all its sets)",

@@ -7,7 +7,7 @@ dataset is loaded, so that another seed needs no new records.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,26 @@ import tensorflow_datasets as tfds
 from medfm.data import records, splits
 from medfm.data.tables import encoding
 from medfm.data.tables.encoding import Columns
-from medfm.tasks import multiclass, multilabel, regression
-from medfm.types import Dataset, Info, Split, Target, TaskName
+from medfm.data.tables.labels import Truth
+from medfm.types import Dataset, Info, Split, Target
 
 WHOLE = splits.WHOLE
+COLUMNS = ("features", "categories")
 
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
   """A cleaned table, ready to be recorded.
 
-  label: int32 [N] (multiclass), float32 [N,K] (multilabel) or [N,T].
+  truth: what is to be predicted, by the names of a split's arrays: `label`
+    int32 [N] of classes, float32 [N,K] of labels or numbers, or others.
+  names: of the classes, labels or numbers.
   part: [N] the split each row is given to, or None where none is given.
   """
 
   columns: Columns
-  label: np.ndarray
-  classes: tuple[str, ...]
+  truth: Truth
+  names: tuple[str, ...]
   ids: np.ndarray
   patients: np.ndarray | None = None
   groups: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -45,7 +48,7 @@ class Rows:
     return {
       "numeric": self.columns.numeric,
       "levels": self.columns.levels,
-      "classes": self.classes,
+      "classes": self.names,
     }
 
 
@@ -66,13 +69,14 @@ class Builder(records.Builder, skip_registration=True):
 
   def _info(self) -> tfds.core.DatasetInfo:
     rows, features = self._rows, tfds.features
-    kinds = {"id": features.Text(), "label": _tensor(rows.label)}
+    kinds = {"id": features.Text()}
+    kinds |= {name: records.feature(a) for name, a in rows.truth.items()}
     if rows.patients is not None:
       kinds["patient"] = features.Text()
     for name in rows.groups:
       kinds[f"group_{name}"] = features.Text()
     for name, array in _arrays(rows.columns).items():
-      kinds[name] = _tensor(array)
+      kinds[name] = records.feature(array)
     return tfds.core.DatasetInfo(
       builder=self,
       features=features.FeaturesDict(kinds),
@@ -91,7 +95,7 @@ class Builder(records.Builder, skip_registration=True):
 
   def _generate_examples(self, indices):
     rows = self._rows
-    columns = {"label": rows.label, **_arrays(rows.columns)}
+    columns = {**rows.truth, **_arrays(rows.columns)}
     texts = {f"group_{name}": group for name, group in rows.groups.items()}
     texts["id"] = rows.ids
     if rows.patients is not None:
@@ -106,11 +110,11 @@ def dataset(
   prepared: records.Prepared,
   *,
   name: str,
-  task: TaskName,
+  target: Callable[[Sequence[str], Truth], Target],
   card: Mapping[str, Any],
   seed: int,
   fractions: tuple[float, ...],
-  units: tuple[str, ...] = (),
+  stratify: str = "label",
   encode: Callable[..., Split] = encoding.encoded,
 ) -> Dataset:
   """The dataset of a recorded table.
@@ -118,10 +122,13 @@ def dataset(
   Splits that the records do not give are made by patient: all three, or
   validation out of train.
 
+  target: (names, truth in training) -> description, as the task's
+    `columns.target`.
+  stratify: the array that splits keep in proportion.
   encode: `encode(path, info=info)` gives the split of a user's new file.
   """
   schema, changes = _schema(prepared.changes)
-  parts, how = splits.completed(prepared.splits, seed, fractions)
+  parts, how = splits.completed(prepared.splits, seed, fractions, stratify)
   columns = {
     part: Columns(
       features=_array(split, "features", np.float32),
@@ -132,19 +139,21 @@ def dataset(
     for part, split in parts.items()
   }
   described, constant = encoding.fit(columns["train"])
-  label = parts["train"].arrays["label"]
-  classes = tuple(schema["classes"])
+  truth = {
+    part: {k: v for k, v in split.arrays.items() if k not in COLUMNS}
+    for part, split in parts.items()
+  }
   info = Info(
     name=name,
     inputs={"table": described},
-    target=_target(label, task, classes, units),
+    target=target(tuple(schema["classes"]), truth["train"]),
   )
-  arrays = {part: encoding.arrays(own, info) for part, own in columns.items()}
+  arrays = {
+    part: encoding.arrays(own, described) for part, own in columns.items()
+  }
   return Dataset(
     splits={
-      part: dataclasses.replace(
-        split, arrays={**arrays[part], "label": split.arrays["label"]}
-      )
+      part: dataclasses.replace(split, arrays={**arrays[part], **truth[part]})
       for part, split in parts.items()
     },
     info=info,
@@ -161,23 +170,6 @@ def dataset(
 def _schema(changes: list[dict]) -> tuple[dict[str, Any], list[dict]]:
   (schema,) = (entry["schema"] for entry in changes if "schema" in entry)
   return schema, [entry for entry in changes if "schema" not in entry]
-
-
-def _target(
-  label: np.ndarray, task: TaskName, classes: tuple[str, ...], units: tuple
-) -> Target:
-  """What the labels of the training rows are.
-
-  Raises:
-    UserError: a class without a training example.
-  """
-  if task == "regression":
-    return regression.fitted(classes, label, units)
-  if task == "multilabel":
-    return multilabel.fitted(classes, label)
-  target = multiclass.fitted(classes, label)
-  multiclass.require_every(target)
-  return target
 
 
 def _unseen(
@@ -202,9 +194,3 @@ def _array(split: Split, name: str, dtype: Any) -> np.ndarray:
   """A split's array in memory, or [N,0] where the table has no such columns."""
   empty = np.zeros((len(split), 0), dtype)
   return np.asarray(split.arrays.get(name, empty))
-
-
-def _tensor(array: np.ndarray) -> tfds.features.FeatureConnector:
-  if array.ndim == 1:
-    return tfds.features.Scalar(array.dtype.type)
-  return tfds.features.Tensor(shape=array.shape[1:], dtype=array.dtype.type)

@@ -17,21 +17,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from medfm.data import files, records, splits
+from medfm.data.tables import encoding
+from medfm.data.tables.labels import Truth
 from medfm.data.text import packing, sequences, text_tables
 from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer
-from medfm.tasks import multiclass, multilabel, regression, tags
-from medfm.tasks.pretext import Nothing
-from medfm.types import (
-  Dataset,
-  Folders,
-  Info,
-  Split,
-  Target,
-  TaskName,
-  UserError,
-)
+from medfm.types import Dataset, Folders, Info, Split, Target, UserError
 
 STRINGS = ("text", "pair", "words", "tags")
 SEPARATOR = "\t"
@@ -43,15 +35,16 @@ class Rows:
   """Examples ready to be recorded, N of each.
 
   strings: `text` and perhaps `pair`; or `words` and `tags`, tab-separated.
-  label: int32 [N] (multiclass), float32 [N,K] (multilabel), or None.
+  truth: what is to be predicted, by the names of a split's arrays; {} where
+    the tags say it, or nothing does. names: of classes, labels, numbers, tags.
   documents: what keeps examples in one split, "" for itself; None: each.
   part: [N] the split of each, or None where none is given.
   """
 
   strings: dict[str, Sequence[str]]
   ids: Sequence[str]
-  label: np.ndarray | None = None
-  classes: tuple[str, ...] = ()
+  truth: Truth = dataclasses.field(default_factory=dict)
+  names: tuple[str, ...] = ()
   documents: Sequence[str] | None = None
   groups: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
   part: np.ndarray | None = None
@@ -71,7 +64,7 @@ class Builder(records.Builder, skip_registration=True):
   @property
   def changes(self) -> list[dict[str, Any]]:
     # The classes depend on the data and must come back with the records.
-    return [*self._rows.changes, {"classes": self._rows.classes}]
+    return [*self._rows.changes, {"classes": self._rows.names}]
 
   def _info(self) -> tfds.core.DatasetInfo:
     rows, features = self._rows, tfds.features
@@ -80,11 +73,7 @@ class Builder(records.Builder, skip_registration=True):
     kinds |= {f"group_{name}": features.Text() for name in rows.groups}
     if rows.documents is not None:
       kinds["patient"] = features.Text()
-    if rows.label is not None and rows.label.ndim == 1:
-      kinds["label"] = features.Scalar(np.int32)
-    elif rows.label is not None:
-      shape = rows.label.shape[1:]
-      kinds["label"] = features.Tensor(shape=shape, dtype=np.float32)
+    kinds |= {name: records.feature(a) for name, a in rows.truth.items()}
     return tfds.core.DatasetInfo(
       builder=self,
       features=features.FeaturesDict(kinds),
@@ -109,9 +98,8 @@ class Builder(records.Builder, skip_registration=True):
       columns["patient"] = rows.documents
     for index in indices:
       example = {name: str(column[index]) for name, column in columns.items()}
-      if rows.label is not None:
-        example["label"] = rows.label[index]
-      yield index, example
+      truth = {name: array[index] for name, array in rows.truth.items()}
+      yield index, example | truth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,12 +107,13 @@ class Raw:
   """A recorded set of texts, in its three splits.
 
   splits: their arrays hold `text` and perhaps `pair` [N] str, or `words` and
-    `tags`, and perhaps `label`.
+    `tags`, and perhaps what is true of them.
+  names: of the classes, labels, numbers or tags.
   how: the splits came about, for the card.
   """
 
   splits: dict[str, Split]
-  classes: tuple[str, ...]
+  names: tuple[str, ...]
   changes: list[dict[str, Any]]
   how: str
   fingerprint: str
@@ -137,15 +126,18 @@ def raw(
   files: records.Raw,
   seed: int = 0,
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
+  stratify: str = "label",
   **settings: Any,
 ) -> Raw:
   """The texts of a builder; splits that it does not give are made."""
   prepared = records.prepared(builder, folders, raw=files, **settings)
-  (classes,) = (e["classes"] for e in prepared.changes if "classes" in e)
-  parts, how = splits.completed(prepared.splits, seed, tuple(fractions))
+  (names,) = (e["classes"] for e in prepared.changes if "classes" in e)
+  parts, how = splits.completed(
+    prepared.splits, seed, tuple(fractions), stratify
+  )
   return Raw(
     splits=parts,
-    classes=tuple(classes),
+    names=tuple(names),
     changes=[entry for entry in prepared.changes if "classes" not in entry],
     how=how.replace("patient", "document").replace("row", "text"),
     fingerprint=prepared.fingerprint,
@@ -157,7 +149,7 @@ def dataset(
   folders: Folders,
   *,
   name: str,
-  task: TaskName,
+  target: Callable[[Sequence[str], Truth], Target],
   card: Mapping[str, Any],
   tokenizer: Callable,
   length: int,
@@ -169,6 +161,8 @@ def dataset(
 ) -> Dataset:
   """The dataset of recorded texts, as tokens.
 
+  target: (names, truth in training) -> description, as the task's
+    `columns.target`.
   tokenizer: a `tokenizers.Factory`.
   encode: reads a user's new file: `encode(path, info, tokenizer=, length=,
     too_long=, **columns)`; None takes `encoded`, for text.
@@ -180,14 +174,14 @@ def dataset(
   parts, changes = {}, list(own.changes)
   for part, split in own.splits.items():
     parts[part], new = _tokenised(
-      split, token, task, own.classes, around_markers, **settings
+      split, token, own.names, around_markers, **settings
     )
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
   same_arrays(parts)
   info = Info(
     name=name,
     inputs={"text": Tokens(token.vocabulary, token.special, token.sha256)},
-    target=_target(parts["train"], task, own.classes),
+    target=target(own.names, _truth(parts["train"])),
   )
   content = json.dumps([own.fingerprint, token.sha256, settings])
   return Dataset(
@@ -263,7 +257,7 @@ def encoded(
   strings = {"text": np.array(table[text], object)}
   if pair:
     strings["pair"] = np.array(table[pair], object)
-  names = np.array(table[id] if id and id in table.columns else ids(table))
+  names = encoding.ids(table, id if id in table.columns else "")
   for index, cell in enumerate(strings["text"]):
     if not cell:
       raise table.error(index, text, "the text is empty")
@@ -290,8 +284,7 @@ def tokenised(
   own, _ = _tokenised(
     split,
     Tokenizer(tokenizer),
-    info.task,
-    info.classes,
+    info.target.names,
     around_markers,
     length=length,
     too_long=too_long,
@@ -301,9 +294,10 @@ def tokenised(
 
 def of_rows(split: Split, rows: sequences.Rows) -> Split:
   """The split whose rows are those that its texts became."""
-  arrays = dict(rows.arrays)
-  if "label" in split.arrays:
-    arrays["label"] = np.asarray(split.arrays["label"])[rows.source]
+  truth = {k: v for k, v in split.arrays.items() if k not in STRINGS}
+  arrays = rows.arrays | {
+    name: np.asarray(array)[rows.source] for name, array in truth.items()
+  }
   if len(rows.source) > len(split):
     arrays["document"] = rows.source.astype(np.int32)
   own = split.take(rows.source)
@@ -327,12 +321,6 @@ def content(*strings: str) -> str:
     "".join(filter(str.isalnum, text.casefold())) or text for text in strings
   ]
   return hashlib.sha256("\n".join(letters).encode()).hexdigest()[:24]
-
-
-def ids(table) -> list[str]:
-  """`file:row` of each row of a table."""
-  places = zip(table.files, table.rows, strict=True)
-  return [f"{pathlib.Path(table.paths[f]).name}:{row}" for f, row in places]
 
 
 def unpacked(
@@ -359,7 +347,6 @@ def inner(folder: pathlib.Path, name: str, what: str) -> pathlib.Path:
 def _tokenised(
   split: Split,
   tokenizer: Tokenizer,
-  task: TaskName,
   classes: tuple[str, ...],
   around_markers: bool,
   *,
@@ -368,7 +355,7 @@ def _tokenised(
 ) -> tuple[Split, list[dict[str, Any]]]:
   settings = {"length": length, "too_long": too_long}
   columns = split.arrays
-  if task == "tokens":
+  if "words" in columns:
     sentences = [line.split(SEPARATOR) for line in columns["words"]]
     rows = sequences.words(
       tokenizer,
@@ -416,19 +403,18 @@ def same_arrays(parts: dict[str, Split]) -> None:
       parts[name] = dataclasses.replace(split, arrays=arrays)
 
 
-def _target(split: Split, task: TaskName, classes: tuple[str, ...]) -> Target:
-  """Of the training split: texts per class or label, words per tag."""
-  if "label" not in split.arrays:
-    return Nothing()
-  label = np.asarray(split.arrays["label"])
-  if task == "tokens":
-    return tags.fitted(classes, label)
-  if "document" in split.arrays:
-    label = label[np.unique(split.arrays["document"], return_index=True)[1]]
-  if task == "multiclass":
-    target = multiclass.fitted(classes, label)
-    multiclass.require_every(target)
-    return target
-  return {"multilabel": multilabel, "regression": regression}[task].fitted(
-    classes, label
-  )
+def _truth(split: Split) -> dict[str, np.ndarray]:
+  """What is true of the split's texts: one entry a text, not a window of it.
+
+  Labels of words stand in whichever window holds the word.
+  """
+  arrays = split.arrays
+  known = {
+    name: np.asarray(array)
+    for name, array in arrays.items()
+    if name not in (*packing.SEQUENCES, "document")
+  }
+  if "document" not in arrays or "word" in arrays:
+    return known
+  first = np.unique(arrays["document"], return_index=True)[1]
+  return {name: array[first] for name, array in known.items()}

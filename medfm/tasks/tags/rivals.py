@@ -6,6 +6,7 @@ to be kept.
 
 import numpy as np
 
+from medfm.data.text import input as text_input
 from medfm.types import Info, Split
 
 
@@ -18,7 +19,7 @@ def dictionary(
   """
   votes: dict[tuple[int, ...], np.ndarray] = {}
   label = np.asarray(train.arrays["label"])
-  for row, start, word in _words(train):
+  for row, start, word in text_input.words(train):
     tag = label[row, start]
     if tag >= 0:
       counts = votes.setdefault(word, np.zeros(len(info.target.names), int))
@@ -32,9 +33,9 @@ def dictionary(
 
 def _looked_up(split: Split, best: dict, info: Info) -> np.ndarray:
   outside = info.target.names.index("O")
-  tags = np.full(split.arrays["tokens"].shape, outside, np.int32)
+  tags = np.full(split.arrays["word"].shape, outside, np.int32)
   before, last = outside, -1
-  for row, start, word in _words(split):
+  for row, start, word in text_input.words(split):
     if row != last:
       before, last = outside, row
     tag = best.get(word, outside)
@@ -48,18 +49,6 @@ def _looked_up(split: Split, best: dict, info: Info) -> np.ndarray:
 
 def _index(info: Info, name: str, other: int) -> int:
   return info.target.names.index(name) if name in info.target.names else other
-
-
-def _words(split: Split):
-  """(row, place of its first piece, its pieces) of each word."""
-  numbers = np.asarray(split.arrays["word"])
-  tokens = np.asarray(split.arrays["tokens"])
-  for row in range(len(split)):
-    places = np.flatnonzero(numbers[row] >= 0)
-    here = numbers[row, places]
-    edges = np.flatnonzero(np.diff(here, prepend=-1))
-    for start, stop in zip(edges, [*edges[1:], len(here)], strict=True):
-      yield row, places[start], tuple(tokens[row, places[start:stop]].tolist())
 
 
 RIVALS = {"dictionary": dictionary}
