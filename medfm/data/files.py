@@ -15,7 +15,15 @@ from medfm.data.archives import unpacked
 from medfm.spec import nearest
 from medfm.types import Folders, UserError
 
-__all__ = ["find", "inside", "of_user", "origin", "sha256", "unpacked"]
+__all__ = [
+  "find",
+  "inside",
+  "member",
+  "of_user",
+  "origin",
+  "sha256",
+  "unpacked",
+]
 
 OFFLINE = "MEDFM_OFFLINE"
 _TIMEOUT_S = 60
@@ -112,6 +120,23 @@ def origin(
   elif md5 is not None:
     official = disk.digest(path, "md5") == md5
   return {"file": path.name, "url": url, "sha256": own, "official": official}
+
+
+def member(folders: Folders, path: pathlib.Path, *names: str) -> pathlib.Path:
+  """The first of these names within an archive; a path that is one itself.
+
+  Raises: UserError where the archive holds none of them.
+  """
+  if path.name in {name.rpartition("/")[2] for name in names}:
+    return path
+  if path.is_file():
+    cache = pathlib.Path(folders.cache).expanduser()
+    path = unpacked(path, cache / "unpacked" / path.stem)
+  for name in names:
+    for place in sorted(path.rglob(name.rpartition("/")[2])):
+      if place.as_posix().endswith(f"/{name}"):
+        return place
+  raise UserError(f"{path}: holds no {' or '.join(names)}")
 
 
 def inside(root: pathlib.Path | str, name: str, where: str) -> pathlib.Path:

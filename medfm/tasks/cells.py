@@ -1,6 +1,6 @@
 """Numbers in the cells of predictions.csv."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 

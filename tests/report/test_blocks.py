@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from medfm.report import blocks, html, reading, tables
+from medfm.report import blocks, reading, tables
 from tests.report.conftest import BLOCKS, entry
 from tests.report.test_html import visible
 

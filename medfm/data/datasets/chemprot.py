@@ -62,7 +62,7 @@ class ChemProt(texts.Builder, skip_registration=True):
           f"{name}:{texts.content(tokenizers.unmarked(text[-1]))}"
         )
     return texts.Rows(
-      strings={"text": text},
+      texts={"text": text},
       ids=ids,
       truth={"label": np.array(label, np.int32)},
       names=classes,
@@ -95,12 +95,9 @@ def chemprot(
 
 def source(folders: Folders) -> tuple[texts.Raw, dict[str, Any]]:
   """The recorded sentences, and their card."""
-  place, origin = texts.unpacked(
-    folders, "chemprot_scibert.zip", "chemprot", url=_URL, what="ChemProt"
+  return texts.source(
+    ChemProt, folders, "chemprot_scibert.zip", "chemprot", url=_URL, card=CARD
   )
-  if place.name != "chemprot":
-    place = texts.inner(place, "chemprot", "ChemProt")
-  return texts.raw(ChemProt, folders, files=place), {**CARD, "file": origin}
 
 
 def _marked(path: pathlib.Path, row: int, text: str) -> str:

@@ -62,7 +62,7 @@ class DDI2013(texts.Builder, skip_registration=True):
       raise UserError(f"{self.raw}: holds no XML file of the DDI corpus")
     what = "dropped interactions without a type"
     return texts.Rows(
-      strings={"text": text},
+      texts={"text": text},
       ids=ids,
       truth={"label": np.array(label, np.int32)},
       names=CLASSES,
@@ -107,13 +107,16 @@ def source(
   fractions: tuple[float, ...] = (0.85, 0.15),
 ) -> tuple[texts.Raw, dict[str, Any]]:
   """The recorded pairs, and their card."""
-  place, origin = texts.unpacked(
-    folders, "DDICorpus-2013.zip", _NAME, url=_URL, what="DDI-2013"
+  return texts.source(
+    DDI2013,
+    folders,
+    "DDICorpus-2013.zip",
+    _NAME,
+    url=_URL,
+    card=CARD,
+    seed=seed,
+    fractions=fractions,
   )
-  if place.name != _NAME:
-    place = texts.inner(place, _NAME, "DDI-2013")
-  own = texts.raw(DDI2013, folders, files=place, seed=seed, fractions=fractions)
-  return own, {**CARD, "file": origin}
 
 
 def _pairs(

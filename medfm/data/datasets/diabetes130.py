@@ -6,7 +6,6 @@ Strack et al., "Impact of HbA1c measurement on hospital readmission rates",
 2014.
 """
 
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +15,7 @@ from medfm.data.tables import encoding, icd9, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
 from medfm.tasks.multiclass import own as columns
-from medfm.types import Dataset, Folders, Info, Split, UserError
+from medfm.types import Dataset, Folders, Info, Split
 
 _URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00296/dataset_diabetes.zip"
 _ZIP, _CSV = "dataset_diabetes.zip", "diabetic_data.csv"
@@ -103,8 +102,7 @@ def diabetes130(
     folders, _CSV, _ZIP, url=_URL, what="Diabetes 130-US hospitals"
   )
   origin = files.origin(path, url=_URL)
-  if path.name == _ZIP:
-    path = _unpacked(path, folders)
+  path = files.member(folders, path, _CSV)
   prepared = records.prepared(Diabetes130, folders, raw=path)
   return tabular.dataset(
     prepared,
@@ -133,11 +131,3 @@ def cleaned(table: Table) -> Table:
 
 def _missing(table: Table, names: Sequence[str]) -> int:
   return sum(table[name].count("") for name in names)
-
-
-def _unpacked(path: pathlib.Path, folders: Folders) -> pathlib.Path:
-  cache = pathlib.Path(folders.cache).expanduser()
-  folder = files.unpacked(path, cache / "unpacked/diabetes130")
-  for found in sorted(folder.rglob(_CSV)):
-    return found
-  raise UserError(f"{path}: holds no {_CSV}")

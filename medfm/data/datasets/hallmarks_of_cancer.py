@@ -63,7 +63,7 @@ class HallmarksOfCancer(texts.Builder, skip_registration=True):
         label[row, CLASSES.index(name)] = 1
     names = [path.stem for path in paths]
     return texts.Rows(
-      strings={"text": strings},
+      texts={"text": strings},
       ids=names,
       truth={"label": label},
       names=CLASSES,
@@ -101,15 +101,16 @@ def source(
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> tuple[texts.Raw, dict[str, Any]]:
   """The recorded abstracts, and their card."""
-  place, origin = texts.unpacked(
-    folders, "hallmarks_of_cancer.zip", _NAME, url=_URL, what=_NAME
+  return texts.source(
+    HallmarksOfCancer,
+    folders,
+    "hallmarks_of_cancer.zip",
+    _NAME,
+    url=_URL,
+    card=CARD,
+    seed=seed,
+    fractions=fractions,
   )
-  if place.name != _NAME:
-    place = texts.inner(place, _NAME, _NAME)
-  own = texts.raw(
-    HallmarksOfCancer, folders, files=place, seed=seed, fractions=fractions
-  )
-  return own, {**CARD, "file": origin}
 
 
 def _hallmarks(path: pathlib.Path) -> set[str]:

@@ -109,11 +109,7 @@ def linnaeus(
 def source(folders: Folders, name: str) -> tuple[texts.Raw, dict]:
   """The sentences of one corpus, and its card."""
   archive, folder, card = _CORPORA[name]
-  place, origin = texts.unpacked(folders, archive, folder, url=_URL, what=name)
-  if place.name != folder:
-    place = texts.inner(place, folder, name)
-  own = texts.raw(IOB, folders, files=place)
-  return own, {**card, "file": origin}
+  return texts.source(IOB, folders, archive, folder, url=_URL, card=card)
 
 
 def _dataset(folders, name, tokenizer, length, too_long) -> Dataset:

@@ -57,7 +57,7 @@ class MedicalAbstracts(texts.Builder, skip_registration=True):
     documents = [texts.content(text) for text in table[_TEXT]]
     repeats = len(documents) - len(set(documents))
     return texts.Rows(
-      strings={"text": table[_TEXT]},
+      texts={"text": table[_TEXT]},
       ids=[f"test:{row}" for row in table.rows],
       truth={"label": np.array(label, np.int32)},
       names=CLASSES,
@@ -102,13 +102,13 @@ def source(
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> tuple[texts.Raw, dict[str, Any]]:
   """The recorded abstracts, and their card."""
-  place, origin = texts.unpacked(
-    folders, "medical_abstracts_test.zip", _CSV, url=_URL,
-    what="Medical Abstracts",
-  )  # fmt: skip
-  if place.name != _CSV:
-    place = texts.inner(place, _CSV, "Medical Abstracts")
-  own = texts.raw(
-    MedicalAbstracts, folders, files=place, seed=seed, fractions=fractions
+  return texts.source(
+    MedicalAbstracts,
+    folders,
+    "medical_abstracts_test.zip",
+    _CSV,
+    url=_URL,
+    card=CARD,
+    seed=seed,
+    fractions=fractions,
   )
-  return own, {**CARD, "file": origin}

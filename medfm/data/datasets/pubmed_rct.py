@@ -60,7 +60,7 @@ class PubMedRCT(texts.Builder, skip_registration=True):
           part.append(name)
           documents.append(pmid)
     return texts.Rows(
-      strings=strings,
+      texts=strings,
       ids=ids,
       truth={"label": np.array(label, np.int32)},
       names=CLASSES,
@@ -115,7 +115,7 @@ def source(
     files.origin(path, url=f"{_RAW}/{_FOLDER}/{path.name}")
     for path in raw.values()
   ]
-  own = texts.raw(PubMedRCT, folders, files=raw, context=context)
+  own = texts.raw(PubMedRCT, folders, raw=raw, context=context)
   return own, {**CARD, "file": origins}
 
 

@@ -55,7 +55,7 @@ class PubMedQA(texts.Builder, skip_registration=True):
       for pmid, entry in questions.items()
     ]
     return texts.Rows(
-      strings={
+      texts={
         "text": [entry["QUESTION"] for entry in questions.values()],
         "pair": [" ".join(entry["CONTEXTS"]) for entry in questions.values()],
       },
@@ -103,17 +103,17 @@ def source(
   fractions: tuple[float, ...] = (0.9, 0.1),
 ) -> tuple[texts.Raw, dict[str, Any]]:
   """The recorded questions, and their card."""
-  place, origin = texts.unpacked(
-    folders, _ARCHIVE, _QUESTIONS, url=_URL, what="PubMedQA"
+  return texts.source(
+    PubMedQA,
+    folders,
+    _ARCHIVE,
+    _QUESTIONS,
+    parent=True,
+    url=_URL,
+    card=CARD,
+    seed=seed,
+    fractions=fractions,
   )
-  if place.name == _QUESTIONS:
-    place = place.parent
-  else:
-    place = texts.inner(place, _QUESTIONS, "PubMedQA").parent
-  own = texts.raw(
-    PubMedQA, folders, files=place, seed=seed, fractions=fractions
-  )
-  return own, {**CARD, "file": origin}
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ stands for "missing" becomes missing, and labels are put into words.
 
 import dataclasses
 import functools
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -269,7 +268,10 @@ def uci_clinical(
   label = label or next(iter(study.labels))
   if label not in study.labels:
     raise UserError(f"label={label!r}: {name} has {' and '.join(study.labels)}")
-  path = _path(folders, name, study)
+  path = files.find(
+    folders, *study.layouts, _ZIP, url=study.url, what=f"UCI's {name}"
+  )
+  path = files.member(folders, path, *study.layouts)
   prepared = records.prepared(
     UciClinical, folders, raw=path, study=name, label=label
   )
@@ -320,20 +322,6 @@ def cleaned(table: Table, study: Study, changes: list[dict[str, Any]]) -> Table:
   for name, meaning in study.recoded.items():
     table = table.mapped(name, lambda cell, m=meaning: m.get(cell, cell))
   return table
-
-
-def _path(folders: Folders, name: str, study: Study) -> pathlib.Path:
-  path = files.find(
-    folders, *study.layouts, _ZIP, url=study.url, what=f"UCI's {name}"
-  )
-  if path.name != _ZIP:
-    return path
-  folder = pathlib.Path(folders.cache).expanduser() / "unpacked/uci_clinical"
-  folder = files.unpacked(path, folder)
-  for file in study.layouts:
-    for found in sorted(folder.rglob(file)):
-      return found
-  raise UserError(f"{path}: holds no {' or '.join(study.layouts)}")
 
 
 def _code(cell: str) -> str:

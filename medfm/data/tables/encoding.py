@@ -151,7 +151,7 @@ def arrays(columns: Columns, described: Described) -> dict[str, np.ndarray]:
     # One entry more for -1, which then means "missing" before and after.
     recode = np.array([known.get(level, -1) for level in (*levels, "")])
     codes[:, index] = recode[columns.categories[:, index]]
-  return _present(columns.features, codes)
+  return present(columns.features, codes)
 
 
 def encode(
@@ -189,7 +189,7 @@ def encode(
         name,
       )
   features = [tables.numbers(table, name) for name in described.numeric]
-  return _present(
+  return present(
     _stack(features, len(table), np.float32),
     _stack(codes, len(table), np.int32),
   )
@@ -277,9 +277,10 @@ def _stack(columns: list[np.ndarray], rows: int, dtype: Any) -> np.ndarray:
   ).astype(dtype, copy=False)
 
 
-def _present(features: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
-  found = {"features": features, "categories": codes}
-  return {name: array for name, array in found.items() if array.shape[1]}
+def present(features: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
+  """Both arrays by their names, without one that has no columns."""
+  arrays = {"features": features, "categories": codes}
+  return {name: array for name, array in arrays.items() if array.shape[1]}
 
 
 def _counts_rows(values: np.ndarray) -> bool:

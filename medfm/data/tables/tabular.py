@@ -11,15 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 
-from medfm.data import records, splits
+from medfm.data import records, rows, splits
 from medfm.data.tables import encoding
 from medfm.data.tables.encoding import Columns
 from medfm.data.tables.labels import Truth
 from medfm.types import Dataset, Info, Split, Target
 
-WHOLE = splits.WHOLE
 COLUMNS = ("features", "categories")
 
 
@@ -43,67 +41,28 @@ class Rows:
   changes: tuple[dict[str, Any], ...] = ()
 
   @property
-  def schema(self) -> dict[str, Any]:
-    """What the records' numbers mean, JSON-able."""
-    return {
-      "numeric": self.columns.numeric,
-      "levels": self.columns.levels,
-      "classes": self.names,
-    }
-
-
-class Builder(records.Builder, skip_registration=True):
-  """Writes the `Rows` of a table in their order; subclasses give `rows`."""
-
-  def rows(self) -> Rows:
-    raise NotImplementedError
-
-  @functools.cached_property
-  def _rows(self) -> Rows:
-    return self.rows()
+  def strings(self) -> dict[str, np.ndarray]:
+    return {} if self.patients is None else {"patient": self.patients}
 
   @property
-  def changes(self) -> list[dict[str, Any]]:
-    # The schema depends on the data and must come back with the records.
-    return [*self._rows.changes, {"schema": self._rows.schema}]
+  def arrays(self) -> dict[str, np.ndarray]:
+    columns = self.columns
+    held = encoding.present(columns.features, columns.categories)
+    return {**self.truth, **held}
 
-  def _info(self) -> tfds.core.DatasetInfo:
-    rows, features = self._rows, tfds.features
-    kinds = {"id": features.Text()}
-    kinds |= {name: records.feature(a) for name, a in rows.truth.items()}
-    if rows.patients is not None:
-      kinds["patient"] = features.Text()
-    for name in rows.groups:
-      kinds[f"group_{name}"] = features.Text()
-    for name, array in _arrays(rows.columns).items():
-      kinds[name] = records.feature(array)
-    return tfds.core.DatasetInfo(
-      builder=self,
-      features=features.FeaturesDict(kinds),
-      disable_shuffling=True,
-    )
-
-  def _split_generators(self, dl_manager):
-    part = self._rows.part
-    if part is None:
-      return {WHOLE: self._generate_examples(np.arange(len(self._rows.ids)))}
+  @property
+  def schema(self) -> dict[str, Any]:
     return {
-      name: self._generate_examples(np.flatnonzero(part == name))
-      for name in splits.NAMES
-      if (part == name).any()
+      "schema": {
+        "numeric": self.columns.numeric,
+        "levels": self.columns.levels,
+        "classes": self.names,
+      }
     }
 
-  def _generate_examples(self, indices):
-    rows = self._rows
-    columns = {**rows.truth, **_arrays(rows.columns)}
-    texts = {f"group_{name}": group for name, group in rows.groups.items()}
-    texts["id"] = rows.ids
-    if rows.patients is not None:
-      texts["patient"] = rows.patients
-    for index in indices:
-      example = {name: array[index] for name, array in columns.items()}
-      example |= {name: str(array[index]) for name, array in texts.items()}
-      yield int(index), example
+
+class Builder(rows.Builder, skip_registration=True):
+  """Writes the `Rows` of a table in their order; subclasses give `rows`."""
 
 
 def dataset(
@@ -140,7 +99,11 @@ def dataset(
   }
   described, constant = encoding.fit(columns["train"])
   truth = {
-    part: {k: v for k, v in split.arrays.items() if k not in COLUMNS}
+    part: {
+      key: rows.read(array)
+      for key, array in split.arrays.items()
+      if key not in COLUMNS
+    }
     for part, split in parts.items()
   }
   info = Info(
@@ -183,11 +146,6 @@ def _unseen(
       count += int(lost.sum())
   what = "levels never seen in training taken for missing"
   return [{"what": what, "count": count}] if count else []
-
-
-def _arrays(columns: Columns) -> dict[str, np.ndarray]:
-  found = {"features": columns.features, "categories": columns.categories}
-  return {name: array for name, array in found.items() if array.shape[1]}
 
 
 def _array(split: Split, name: str, dtype: Any) -> np.ndarray:

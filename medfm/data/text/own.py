@@ -91,7 +91,7 @@ def own_text(
   recorded = texts.raw(
     OwnText,
     folders,
-    files=raw,
+    raw=raw,
     seed=seed,
     fractions=fractions,
     stratify=labels.stratify,
@@ -157,7 +157,7 @@ def _rows(
   )
   strings = {"text": table[text]} | ({"pair": table[pair]} if pair else {})
   return texts.Rows(
-    strings=strings,
+    texts=strings,
     ids=encoding.ids(table, id).tolist(),
     truth=truth,
     names=predicted,

@@ -73,7 +73,7 @@ def own_iob(
   own = texts.raw(
     OwnIOB,
     folders,
-    files=raw,
+    raw=raw,
     seed=seed,
     fractions=fractions,
     settings=settings,
@@ -167,7 +167,7 @@ def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
   mended = sum(count for _, count in parts.values())
   changes = [{"what": "I- tags that begin an entity made B-", "count": mended}]
   return texts.Rows(
-    strings={"words": words, "tags": tags},
+    texts={"words": words, "tags": tags},
     ids=ids,
     names=classes,
     documents=documents if any(documents) else None,

@@ -9,14 +9,12 @@ import dataclasses
 import functools
 import hashlib
 import json
-import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 
-from medfm.data import files, records, splits
+from medfm.data import files, records, rows, splits
 from medfm.data.tables import encoding
 from medfm.data.tables.labels import Truth
 from medfm.data.text import packing, sequences, text_tables
@@ -34,14 +32,14 @@ SEPARATOR = "\t"
 class Rows:
   """Examples ready to be recorded, N of each.
 
-  strings: `text` and perhaps `pair`; or `words` and `tags`, tab-separated.
+  texts: `text` and perhaps `pair`; or `words` and `tags`, tab-separated.
   truth: what is to be predicted, by the names of a split's arrays; {} where
     the tags say it, or nothing does. names: of classes, labels, numbers, tags.
   documents: what keeps examples in one split, "" for itself; None: each.
   part: [N] the split of each, or None where none is given.
   """
 
-  strings: dict[str, Sequence[str]]
+  texts: dict[str, Sequence[str]]
   ids: Sequence[str]
   truth: Truth = dataclasses.field(default_factory=dict)
   names: tuple[str, ...] = ()
@@ -50,56 +48,22 @@ class Rows:
   part: np.ndarray | None = None
   changes: tuple[dict[str, Any], ...] = ()
 
-
-class Builder(records.Builder, skip_registration=True):
-  """Writes `Rows` in their order; subclasses give `rows`."""
-
-  def rows(self) -> Rows:
-    raise NotImplementedError
-
-  @functools.cached_property
-  def _rows(self) -> Rows:
-    return self.rows()
+  @property
+  def strings(self) -> dict[str, Sequence[str]]:
+    owners = {} if self.documents is None else {"patient": self.documents}
+    return self.texts | owners
 
   @property
-  def changes(self) -> list[dict[str, Any]]:
-    # The classes depend on the data and must come back with the records.
-    return [*self._rows.changes, {"classes": self._rows.names}]
+  def arrays(self) -> Truth:
+    return self.truth
 
-  def _info(self) -> tfds.core.DatasetInfo:
-    rows, features = self._rows, tfds.features
-    kinds = {"id": features.Text()}
-    kinds |= {name: features.Text() for name in rows.strings}
-    kinds |= {f"group_{name}": features.Text() for name in rows.groups}
-    if rows.documents is not None:
-      kinds["patient"] = features.Text()
-    kinds |= {name: records.feature(a) for name, a in rows.truth.items()}
-    return tfds.core.DatasetInfo(
-      builder=self,
-      features=features.FeaturesDict(kinds),
-      disable_shuffling=True,
-    )
+  @property
+  def schema(self) -> dict[str, Any]:
+    return {"classes": self.names}
 
-  def _split_generators(self, dl_manager):
-    part = self._rows.part
-    if part is None:
-      return {splits.WHOLE: self._generate_examples(range(len(self._rows.ids)))}
-    return {
-      name: self._generate_examples(np.flatnonzero(part == name).tolist())
-      for name in splits.NAMES
-      if (part == name).any()
-    }
 
-  def _generate_examples(self, indices):
-    rows = self._rows
-    columns = {"id": rows.ids, **rows.strings}
-    columns |= {f"group_{name}": group for name, group in rows.groups.items()}
-    if rows.documents is not None:
-      columns["patient"] = rows.documents
-    for index in indices:
-      example = {name: str(column[index]) for name, column in columns.items()}
-      truth = {name: array[index] for name, array in rows.truth.items()}
-      yield index, example | truth
+class Builder(rows.Builder, skip_registration=True):
+  """Writes `Rows` in their order; subclasses give `rows`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,14 +87,14 @@ def raw(
   builder: type[Builder],
   folders: Folders,
   *,
-  files: records.Raw,
+  raw: records.Raw,
   seed: int = 0,
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
   stratify: str = "label",
   **settings: Any,
 ) -> Raw:
   """The texts of a builder; splits that it does not give are made."""
-  prepared = records.prepared(builder, folders, raw=files, **settings)
+  prepared = records.prepared(builder, folders, raw=raw, **settings)
   (names,) = (e["classes"] for e in prepared.changes if "classes" in e)
   parts, how = splits.completed(
     prepared.splits, seed, tuple(fractions), stratify
@@ -142,6 +106,29 @@ def raw(
     how=how.replace("patient", "document").replace("row", "text"),
     fingerprint=prepared.fingerprint,
   )
+
+
+def source(
+  builder: type[Builder],
+  folders: Folders,
+  *names: str,
+  url: str,
+  card: Mapping[str, Any],
+  parent: bool = False,
+  **settings: Any,
+) -> tuple[Raw, dict[str, Any]]:
+  """The recorded texts of a set's archive (or the user's own), and its card.
+
+  names: of the archive, and of what it holds, which may lie there unpacked.
+  parent: the builder reads the folder that this lies in.
+  settings: of `raw`.
+  """
+  what = builder.__name__
+  path = files.find(folders, *names, url=url, what=what, download=False)
+  origin = files.origin(path, url=url)
+  place = files.member(folders, path, names[-1])
+  place = place.parent if parent else place
+  return raw(builder, folders, raw=place, **settings), {**card, "file": origin}
 
 
 def dataset(
@@ -292,16 +279,16 @@ def tokenised(
   return own
 
 
-def of_rows(split: Split, rows: sequences.Rows) -> Split:
+def of_rows(split: Split, cut: sequences.Rows) -> Split:
   """The split whose rows are those that its texts became."""
   truth = {k: v for k, v in split.arrays.items() if k not in STRINGS}
-  arrays = rows.arrays | {
-    name: np.asarray(array)[rows.source] for name, array in truth.items()
+  arrays = cut.arrays | {
+    name: rows.read(array)[cut.source] for name, array in truth.items()
   }
-  if len(rows.source) > len(split):
-    arrays["document"] = rows.source.astype(np.int32)
-  own = split.take(rows.source)
-  names = sequences.numbered(split.ids, rows.source)
+  if len(cut.source) > len(split):
+    arrays["document"] = cut.source.astype(np.int32)
+  own = split.take(cut.source)
+  names = sequences.numbered(split.ids, cut.source)
   # Windows of a text resample together, whoever wrote it.
   patients = own.patients
   if patients is None and "document" in arrays:
@@ -323,27 +310,6 @@ def content(*strings: str) -> str:
   return hashlib.sha256("\n".join(letters).encode()).hexdigest()[:24]
 
 
-def unpacked(
-  folders: Folders, *names: str, url: str, what: str, download: bool = False
-) -> tuple[pathlib.Path, dict[str, Any]]:
-  """The folder of a set's archive (or the user's own), and its origin."""
-  path = files.find(folders, *names, url=url, what=what, download=download)
-  origin = files.origin(path, url=url)
-  if path.is_file() and path.suffix == ".zip":
-    cache = pathlib.Path(folders.cache).expanduser()
-    path = files.unpacked(path, cache / "unpacked" / path.stem)
-  return path, origin
-
-
-def inner(folder: pathlib.Path, name: str, what: str) -> pathlib.Path:
-  """The file or folder of this name anywhere within an unpacked archive."""
-  found = sorted(p for p in folder.rglob(pathlib.PurePath(name).name))
-  found = [p for p in found if p.as_posix().endswith(f"/{name}")]
-  if not found:
-    raise UserError(f"{what}: {folder} holds no {name}")
-  return found[0]
-
-
 def _tokenised(
   split: Split,
   tokenizer: Tokenizer,
@@ -357,7 +323,7 @@ def _tokenised(
   columns = split.arrays
   if "words" in columns:
     sentences = [line.split(SEPARATOR) for line in columns["words"]]
-    rows = sequences.words(
+    cut = sequences.words(
       tokenizer,
       sentences,
       _tag_numbers(columns.get("tags"), classes, split.ids),
@@ -365,7 +331,7 @@ def _tokenised(
       **settings,
     )
   else:
-    rows = sequences.texts(
+    cut = sequences.texts(
       tokenizer,
       columns["text"],
       columns.get("pair"),
@@ -373,7 +339,7 @@ def _tokenised(
       around_markers=around_markers,
       **settings,
     )
-  return of_rows(split, rows), rows.changes
+  return of_rows(split, cut), cut.changes
 
 
 def _tag_numbers(tags, classes: tuple[str, ...], names) -> list | None:

@@ -13,10 +13,14 @@ from medfm.tasks.pretext import Nothing
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-  """Nothing is read."""
+  """Nothing is read; `label` names columns that are no features."""
 
-  columns = ()
+  label: tuple[str, ...] = ()
   stratify = ""
+
+  @property
+  def columns(self) -> tuple[str, ...]:
+    return self.label
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
     return table, []

@@ -32,7 +32,7 @@ def notes(folders, *, path):
   own = texts.raw(
     own_text.OwnText,
     folders,
-    files={"train": files.of_user(folders, path)},
+    raw={"train": files.of_user(folders, path)},
     labels=tasks.columns_of("multiclass", label=("label",)),
     settings=settings,
   )
