@@ -75,7 +75,7 @@ def test_a_text_is_shown_with_its_tokens_and_both_classes(tokenizer):
   names = np.array(["a", "b", "c"])
   rows = sequences.texts(tokenizer, text, None, names, length=160)
   info = infos.info(
-    "toy", "multiclass", ("x", "y"), (1, 1),
+    "toy", "multiclass", ("x", "y"), counts=(1, 1),
     vocabulary=tokenizer.vocabulary, special=tokenizer.special,
   )  # fmt: skip
   label = np.array([0, 1, 0], np.int32)
@@ -162,7 +162,7 @@ def test_a_text_of_several_labels_is_shown_with_its_mistakes(tokenizer):
   rows = sequences.texts(tokenizer, text, None, names, length=160)
   classes = ("x", "y", "z", "v")
   info = infos.info(
-    "toy", "multilabel", classes, (1,) * 4,
+    "toy", "multilabel", classes, counts=(1,) * 4,
     vocabulary=tokenizer.vocabulary, special=tokenizer.special,
   )  # fmt: skip
   label = np.array([[1, 0, 0, 1], [1, 1, 1, 1], [np.nan, 0, 0, 1]], np.float32)
