@@ -5,13 +5,15 @@ task that its predictions are of; a target is a dataclass of its task.
 """
 
 import importlib
+from typing import Any
 
 from medfm.types import Target, Task, UserError
 
 
 def of(target: Target) -> Task:
   """The task whose module the target's dataclass stands in."""
-  return importlib.import_module(type(target).__module__)
+  task: Any = importlib.import_module(type(target).__module__)
+  return task
 
 
 def named(name: str) -> Task:
@@ -23,6 +25,7 @@ def named(name: str) -> Task:
   if not name.startswith(f"{__name__}."):
     raise UserError(f"{name!r} is no task of {__name__}")
   try:
-    return importlib.import_module(name)
+    task: Any = importlib.import_module(name)
   except ImportError:
     raise UserError(f"there is no task {name!r}") from None
+  return task
