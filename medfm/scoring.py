@@ -151,15 +151,46 @@ def evaluation(
 
   Of several processes all predict, and the first one scores.
   """
-  run, info = model.run, data.info
-  settings = Settings(
-    run.evaluation.replicates, run.seed, run.evaluation.specificity
-  )
-  evaluators = setup.EVALUATORS if run.evaluators is None else run.evaluators
+  evaluators = setup.evaluators(model.run)
   if not show:
     hidden = context.showing(evaluators)
     evaluators = {k: e for k, e in evaluators.items() if k not in hidden}
   keeps = context.kept(evaluators)
+  about, told = _context(model, variables, data, train, keeps, fitted)
+  findings = [evaluator(about) for evaluator in evaluators.values()]
+  if host.index:
+    return Evaluated(data.info, about.task)
+  for found in findings:
+    for model, by_split in found.rivals.items():
+      told += _rival(model, by_split, about)
+  scored = {
+    name: _entry(data.info, name, told, about.settings)
+    for name in about.held_out
+  }
+  return Evaluated(
+    data.info,
+    about.task,
+    scored,
+    told,
+    _described(data.info, told, about.settings),
+    _by_split([found.blocks for found in findings]),
+    _by_split([found.shown for found in findings]),
+  )
+
+
+def _context(
+  model: setup.Inference,
+  variables: Any,
+  data: Dataset,
+  train: Split | None,
+  keeps: tuple[str, ...],
+  fitted: dict[tuple, Any] | None,
+) -> tuple[Context, list[Told]]:
+  """What evaluators are given, and what the model says of each split."""
+  run, info = model.run, data.info
+  settings = Settings(
+    run.evaluation.replicates, run.seed, run.evaluation.specificity
+  )
   task, asked = task_of(model.objective, info), tasks.of(info.target)
 
   def predict(split: Split) -> dict[str, np.ndarray]:
@@ -185,25 +216,11 @@ def evaluation(
     objective=model.objective,
     variables=variables,
   )
-  findings = [evaluator(about) for evaluator in evaluators.values()]
-  if host.index:
-    return Evaluated(info, task)
   told = [
     Told("", name, task, split, predicted, decisions)
     for name, (split, predicted) in own.items()
   ]
-  for found in findings:
-    for model, by_split in found.rivals.items():
-      told += _rival(model, by_split, about)
-  return Evaluated(
-    info,
-    task,
-    {name: _entry(info, name, told, settings) for name in held_out},
-    told,
-    _described(info, told, settings),
-    _by_split([found.blocks for found in findings]),
-    _by_split([found.shown for found in findings]),
-  )
+  return about, told
 
 
 def as_trained(data: Dataset, trained: Info) -> Dataset:

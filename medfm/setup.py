@@ -204,6 +204,11 @@ class Parts:
   step: steps_.Step
 
 
+def evaluators(run: Run) -> Mapping[str, Callable]:
+  """Those that the run names, else `EVALUATORS`."""
+  return EVALUATORS if run.evaluators is None else run.evaluators
+
+
 def folders(data_dir: str | None) -> Folders:
   """The machine's folders, from a flag, the environment, or their defaults."""
   home = Path.home() / ".cache" / "medfm"

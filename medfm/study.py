@@ -72,8 +72,7 @@ def _conclude(
     results["finished"] = True
     workdir.write(place / "results.json", results)
   for name, run in todo.items():
-    evaluators = setup.EVALUATORS if run.evaluators is None else run.evaluators
-    if not context.showing(evaluators):
+    if not context.showing(setup.evaluators(run)):
       (stages.folder(place, name) / reading.EXAMPLES).unlink(missing_ok=True)
   path = html.write(place)
   print(tables.text(results))

@@ -173,6 +173,7 @@ def peak(count, condense):
 def test_a_split_ten_times_as_large_needs_only_its_condensed_columns_more():
   condense = functools.partial(tags.condense, infos.info("toy"))
   (small, few), (large, many) = (peak(n, condense) for n in (200, 2000))
+  assert many == 2000 * 32 * 8  # A tag and its certainty for each token.
   # Batches, their concatenation, and the rows back in their own order.
   assert large - small < 4 * (many - few)
   (small, few), (large, many) = (peak(n, None) for n in (200, 2000))

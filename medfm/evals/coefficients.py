@@ -3,6 +3,7 @@
 import numpy as np
 
 from medfm.data import designs
+from medfm.data.tables.input import Table
 from medfm.evals.context import Context, Findings
 from medfm.tasks import classical
 from medfm.types import Info, Split, UserError
@@ -20,11 +21,10 @@ def coefficients(context: Context) -> Findings:
   if context.train is None:
     return Findings()
   table = context.info.only
-  numeric = getattr(table, "numeric", ())
   if (
     "least_squares" not in context.task.RIVALS
-    or getattr(table, "levels", ())
-    or not numeric
+    or not isinstance(table, Table)
+    or table.levels
     or len(context.info.target.names) > 1
   ):
     raise UserError(
@@ -40,7 +40,7 @@ def coefficients(context: Context) -> Findings:
   if not context.first:
     return Findings()
   slopes = (value[1:].astype(float) - value[0]) / far
-  learned = dict(zip(numeric, slopes.tolist(), strict=True))
+  learned = dict(zip(table.numeric, slopes.tolist(), strict=True))
   learned["intercept"] = float(value[0] - slopes @ mean)
   exact = closed_form(context.train, context.info)
   block = {

@@ -81,7 +81,8 @@ def table(
         "each": each,
         "spread": {key: _spread([e[key] for e in each]) for key in METRICS},
       }
-  result = {"names": list(info.only.prompts["names"]), "ways": ways}
+  asked = getattr(info.only, "prompts", {})
+  result = {"names": list(asked["names"]), "ways": ways}
   if len(ways) > 1:
     difference = paired.difference(
       task,

@@ -18,7 +18,8 @@ _CALLED = {"none": "pretext"}
 
 def of(target: Target) -> Task:
   """The task whose module the target's dataclass stands in."""
-  return importlib.import_module(type(target).__module__)
+  task: Any = importlib.import_module(type(target).__module__)
+  return task
 
 
 def named(name: str) -> Task:
@@ -30,9 +31,10 @@ def named(name: str) -> Task:
   if not name.startswith(f"{__name__}."):
     raise UserError(f"{name!r} is no task of {__name__}")
   try:
-    return importlib.import_module(name)
+    task: Any = importlib.import_module(name)
   except ImportError:
     raise UserError(f"there is no task {name!r}") from None
+  return task
 
 
 def columns_of(

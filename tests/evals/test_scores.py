@@ -422,10 +422,12 @@ def test_f1_weighted_by_class_equals_the_library():
 
 
 def test_a_slope_nearer_to_one_is_told_apart_from_a_larger_one():
-  label, good = _binary(300)
-  logit = np.log(good["probs"][:, 1] / good["probs"][:, 0])
-  timid = 1 / (1 + np.exp(-0.3 * logit))
-  bad = {"probs": np.stack([1 - timid, timid], axis=1)}
+  label, made = _binary(300)
+  logit = np.log(made["probs"][:, 1] / made["probs"][:, 0])
+  timid, extreme = (1 / (1 + np.exp(-k * logit)) for k in (0.3, 1.5))
+  bad, good = (
+    {"probs": np.stack([1 - prob, prob], axis=1)} for prob in (timid, extreme)
+  )
   entries = difference(BINARY, label, bad, good, replicates=50)
   slope = entries["calibration_slope"]
   assert slope["low"] > 0  # Larger, and yet further from 1:
@@ -434,6 +436,7 @@ def test_a_slope_nearer_to_one_is_told_apart_from_a_larger_one():
     scores(BINARY, label, p, replicates=0)["metrics"]["calibration_slope"]
     for p in (bad, good)
   ]
+  assert values[0]["value"] > 1 > values[1]["value"]
   distances = [abs(entry["value"] - 1) for entry in values]
   assert slope["closer"]["value"] == pytest.approx(distances[0] - distances[1])
   assert "closer" not in entries["auroc"]

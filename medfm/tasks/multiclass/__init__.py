@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.metrics import calibration, classification, ranking
+from medfm.metrics import calibration, classification, described, ranking
 from medfm.tasks import binary, cells, classical, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Answers, Votes
@@ -131,11 +131,9 @@ def _several(names, label, probs) -> panels.Panel:
   keys = ("auroc", "average_precision", "precision", "recall", "specificity")
   means = {key: panels.mean(names, key) for key in (*keys, "f1")}
   means["balanced_accuracy"] = means["recall"]
-  named = {"balanced_accuracy": _BALANCED}
+  balanced = described.of(classification.balanced_accuracy)
+  named = {"balanced_accuracy": balanced} if balanced else {}
   return panels.panel(metrics, means, named)
-
-
-_BALANCED = classification.balanced_accuracy.described
 
 
 def details(info: Info, target: Arrays, predicted: Arrays) -> dict[str, Any]:

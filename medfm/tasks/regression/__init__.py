@@ -168,5 +168,5 @@ def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:
 def votes(info: Info, target: Arrays) -> Votes:
   """Every example votes for its known targets."""
   label = np.asarray(target["label"])
-  fallback = np.asarray(info.target.mean)
+  fallback = np.asarray(getattr(info.target, "mean", ()))
   return Votes(np.ones(len(label), bool), label, fallback, "value")
