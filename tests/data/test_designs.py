@@ -18,7 +18,7 @@ MIXED = infos.info(
   categorical={"sex": ("F", "M"), "site": ("1", "2", "3")},
 )
 TABLE = Table(("a",), (0.0,), (1.0,), {"sex": ("F", "M")})
-BOTH = Info("both", {"table": TABLE, "scan": Image()}, Classes(("no", "yes")))
+BOTH = Info("both", {"scan": Image(), "table": TABLE}, Classes(("no", "yes")))
 
 
 def _split(count):
@@ -71,21 +71,21 @@ def test_level_unseen_in_training_is_missing_to_trees():
 def test_inputs_stand_side_by_side_and_a_missing_one_is_marked():
   design = designs.linear(_both(), BOTH, 0)
   assert design.names == (
-    "a", "sex=M", "table missing", "pixel 0", "scan missing",
+    "pixel 0", "scan missing", "a", "sex=M", "table missing",
   )  # fmt: skip
   np.testing.assert_allclose(
     design.of(_both()),
-    [[1, 0, 0, 0.6, 1], [3, 1, 0, 0.2, 0], [2, 0.5, 1, 1, 0]],
+    [[0.6, 1, 1, 0, 0], [0.2, 0, 3, 1, 0], [1, 0, 2, 0.5, 1]],
     rtol=1e-6,
   )
 
 
 def test_trees_see_a_missing_input_as_missing_values():
   design = designs.native(_both(), BOTH, 0)
-  assert design.levels == (1,)
+  assert design.levels == (2,)
   nan = np.nan
   np.testing.assert_allclose(
-    design.of(_both()), [[1, 0, nan], [3, 1, 0.2], [nan, nan, 1]], rtol=1e-6
+    design.of(_both()), [[nan, 1, 0], [0.2, 3, 1], [1, nan, nan]], rtol=1e-6
   )
 
 

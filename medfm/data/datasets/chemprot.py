@@ -79,9 +79,9 @@ def chemprot(
   too_long: TooLong = "windows",
 ) -> Dataset:
   """Sentence with two marked entities -> one of 13 relations."""
-  own, card = source(folders)
+  recorded, card = source(folders)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="chemprot",
     target=columns.target,

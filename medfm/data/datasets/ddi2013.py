@@ -86,9 +86,9 @@ def ddi2013(
 
   fractions: of the training documents, for training and validation.
   """
-  own, card = source(folders, seed=seed, fractions=fractions)
+  recorded, card = source(folders, seed=seed, fractions=fractions)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="ddi2013",
     target=columns.target,

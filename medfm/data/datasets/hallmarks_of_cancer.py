@@ -81,9 +81,9 @@ def hallmarks_of_cancer(
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> Dataset:
   """Abstract -> ten hallmarks, each present or not."""
-  own, card = source(folders, seed=seed, fractions=fractions)
+  recorded, card = source(folders, seed=seed, fractions=fractions)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="hallmarks_of_cancer",
     target=columns.target,

@@ -113,9 +113,9 @@ def source(folders: Folders, name: str) -> tuple[texts.Raw, dict]:
 
 
 def _dataset(folders, name, tokenizer, length, too_long) -> Dataset:
-  own, card = source(folders, name)
+  recorded, card = source(folders, name)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name=name,
     target=columns.target,

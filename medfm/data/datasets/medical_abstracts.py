@@ -81,9 +81,9 @@ def medical_abstracts(
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> Dataset:
   """Abstract -> one of five kinds of condition."""
-  own, card = source(folders, seed=seed, fractions=fractions)
+  recorded, card = source(folders, seed=seed, fractions=fractions)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="medical_abstracts",
     target=columns.target,

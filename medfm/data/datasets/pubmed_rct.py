@@ -81,9 +81,9 @@ def pubmed_rct(
 
   context: sentences before and after it that are read beside it.
   """
-  own, card = source(folders, context=context)
+  recorded, card = source(folders, context=context)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="pubmed_rct",
     target=columns.target,
@@ -115,8 +115,8 @@ def source(
     files.origin(path, url=f"{_RAW}/{_FOLDER}/{path.name}")
     for path in raw.values()
   ]
-  own = texts.raw(PubMedRCT, folders, raw=raw, context=context)
-  return own, {**CARD, "file": origins}
+  recorded = texts.raw(PubMedRCT, folders, raw=raw, context=context)
+  return recorded, {**CARD, "file": origins}
 
 
 def _abstracts(

@@ -81,9 +81,9 @@ def pubmedqa(
   fractions: of the 500 questions that are not the test, for training and
     validation.
   """
-  own, card = source(folders, seed=seed, fractions=fractions)
+  recorded, card = source(folders, seed=seed, fractions=fractions)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="pubmedqa",
     target=columns.target,

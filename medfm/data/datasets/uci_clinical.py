@@ -294,14 +294,14 @@ def uci_clinical(
 
 def encoded(path: str, info: Any, *, study: str) -> Split:
   """A new CSV with a header of the study's column names."""
-  own = STUDIES[study]
+  table = STUDIES[study]
   return encoding.encoded(
     path,
     info,
-    id="" if own.patient == "id" else "id",
-    patient=own.patient or "patient",
-    groups=own.groups,
-    clean=functools.partial(cleaned, study=own, changes=[]),
+    id="" if table.patient == "id" else "id",
+    patient=table.patient or "patient",
+    groups=table.groups,
+    clean=functools.partial(cleaned, study=table, changes=[]),
   )
 
 

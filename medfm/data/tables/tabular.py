@@ -112,7 +112,7 @@ def dataset(
     target=target(tuple(schema["classes"]), truth["train"]),
   )
   arrays = {
-    part: encoding.arrays(own, described) for part, own in columns.items()
+    part: encoding.arrays(held, described) for part, held in columns.items()
   }
   return Dataset(
     splits={
@@ -140,9 +140,9 @@ def _unseen(
 ) -> list[dict[str, Any]]:
   """What of validation and test has a level that training has not."""
   count = 0
-  for part, own in columns.items():
-    if own.levels:
-      lost = (arrays[part]["categories"] < 0) & (own.categories >= 0)
+  for part, held in columns.items():
+    if held.levels:
+      lost = (arrays[part]["categories"] < 0) & (held.categories >= 0)
       count += int(lost.sum())
   what = "levels never seen in training taken for missing"
   return [{"what": what, "count": count}] if count else []

@@ -70,7 +70,7 @@ def own_iob(
     "tag_column": tag_column,
     "repair": repair,
   }
-  own = texts.raw(
+  recorded = texts.raw(
     OwnIOB,
     folders,
     raw=raw,
@@ -79,7 +79,7 @@ def own_iob(
     settings=settings,
   )
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name=pathlib.Path(path).stem,
     target=columns.target,

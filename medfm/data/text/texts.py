@@ -132,7 +132,7 @@ def source(
 
 
 def dataset(
-  own: Raw,
+  recorded: Raw,
   folders: Folders,
   *,
   name: str,
@@ -154,23 +154,23 @@ def dataset(
   encode: reads a user's new file: `encode(path, info, tokenizer=, length=,
     too_long=, **columns)`; None takes `encoded`, for text.
   """
-  token = tokenizer(plain(own.splits["train"]), folders)
+  token = tokenizer(plain(recorded.splits["train"]), folders)
   if around_markers:
     columns["around_markers"] = True
   settings = {"length": length, "too_long": too_long}
-  parts, changes = {}, list(own.changes)
-  for part, split in own.splits.items():
+  parts, changes = {}, list(recorded.changes)
+  for part, split in recorded.splits.items():
     parts[part], new = _tokenised(
-      split, token, own.names, around_markers, **settings
+      split, token, recorded.names, around_markers, **settings
     )
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
   same_arrays(parts)
   info = Info(
     name=name,
     inputs={"text": Tokens(token.vocabulary, token.special, token.sha256)},
-    target=target(own.names, _truth(parts["train"])),
+    target=target(recorded.names, _truth(parts["train"])),
   )
-  content = json.dumps([own.fingerprint, token.sha256, settings])
+  content = json.dumps([recorded.fingerprint, token.sha256, settings])
   return Dataset(
     splits=parts,
     info=info,
@@ -178,7 +178,7 @@ def dataset(
       **card,
       "changes": changes,
       "grouped_by": "document",
-      "split": own.how,
+      "split": recorded.how,
       "tokenizer": token.card(),
       "text": measures(parts, token),
       "fingerprint": hashlib.sha256(content.encode()).hexdigest(),
@@ -210,18 +210,18 @@ def measures(
   parts: Mapping[str, Split], tokenizer: Tokenizer
 ) -> dict[str, Any]:
   """Tokens, unknown ones and padding of each split, for the card."""
-  found = {}
+  counts = {}
   for name, split in parts.items():
     segment = np.asarray(split.arrays["segment"])
     tokens = split.arrays["tokens"][segment > 0]
     unknown = tokens == tokenizer.special.get("unk", -1)
-    found[name] = {
+    counts[name] = {
       "rows": len(split),
       "tokens": len(tokens),
       "unknown": round(float(unknown.mean()), 5),
       "padding": packing.padding(segment),
     }
-  return found
+  return counts
 
 
 def encoded(
