@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from medfm import mesh as meshes
-from medfm import optim, processes, rng
+from medfm import optim, processes, rng, tasks
 from medfm import step as steps_
 from medfm.data import leakage, loader, orders, splits
 from medfm.evals import baselines
@@ -249,7 +249,8 @@ def training_split(run: Run, data: Dataset) -> Split:
     )
   if run.label_fraction == 1:
     return split
-  return splits.fraction(split, run.label_fraction, run.seed)
+  stratify = tasks.of(data.info.target).STRATIFY
+  return splits.fraction(split, run.label_fraction, run.seed, stratify)
 
 
 def inference(run: Run, info: Info) -> Inference:

@@ -264,6 +264,8 @@ class Task(Protocol):
 
   TARGETS: names of a split's arrays that are the truth; () where there is
     none.
+  STRATIFY: the one of them that shares of the data keep in proportion.
+  OBJECTIVE: what learns it, in `medfm.objectives`, for messages.
   RIVALS: name -> fit(train, others, info, seed) -> split -> predicted, the
     classical models of this task.
   LINEAR: the one of them that is fitted to a frozen embedding; "" for none.
@@ -271,6 +273,8 @@ class Task(Protocol):
 
   __name__: str
   TARGETS: tuple[str, ...]
+  STRATIFY: str
+  OBJECTIVE: str
   RIVALS: Mapping[str, Callable[..., dict[str, dict[str, np.ndarray]]]]
   LINEAR: str
 

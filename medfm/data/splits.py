@@ -127,8 +127,12 @@ def completed(
   )
 
 
-def fraction(split: Split, fraction: float, seed: int) -> Split:
+def fraction(
+  split: Split, fraction: float, seed: int, stratify: str = "label"
+) -> Split:
   """The part of a split whose labels a run may see, by patient and label.
+
+  stratify: the array that is kept in proportion, where there is one.
 
   Nested: with one seed, 10 % is a subset of 25 %. Every class of the split
   keeps at least one example, so that very small fractions give a little more
@@ -141,7 +145,7 @@ def fraction(split: Split, fraction: float, seed: int) -> Split:
   if fraction == 1 or not len(split):
     return split
   rows = _rows_by_patient(split.ids, split.patients)
-  levels = _levels(split.arrays.get("label"), len(split))
+  levels = _levels(split.arrays.get(stratify), len(split))
   chosen = set()
   for members in _strata(rows, levels, seed).values():
     count = max(1, math.floor(fraction * len(members) + 0.5))

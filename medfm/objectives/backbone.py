@@ -6,15 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from medfm import spec
-from medfm.types import Info, UserError
-
-_FACTORY = {
-  "multiclass": "classify.multiclass",
-  "multilabel": "classify.multilabel",
-  "regression": "regress.regression",
-  "tokens": "language.token_labels",
-}
+from medfm import spec, tasks
+from medfm.types import Info, Task, UserError
 
 
 def backbone(info: Info, model: Callable, *, outputs: int) -> nn.Module:
@@ -40,13 +33,14 @@ def backbone(info: Info, model: Callable, *, outputs: int) -> nn.Module:
   return model(outputs=outputs, inputs=settings)
 
 
-def expect_task(info: Info, task: str) -> None:
+def expect_task(info: Info, task: Task) -> None:
   """Raises UserError, naming the objective that fits, if the task differs."""
-  if info.task != task:
-    fit = _FACTORY.get(info.task, "masked_features.masked_features")
+  given = tasks.of(info.target)
+  if given is not task:
+    theirs, ours = (each.__name__.rpartition(".")[2] for each in (given, task))
     raise UserError(
-      f"objective: {info.name} is a {info.task} data set and this objective "
-      f"is for {task}; use medfm.objectives.{fit}"
+      f"objective: {info.name} is a {theirs} data set and this objective is "
+      f"for {ours}; use medfm.objectives.{given.OBJECTIVE}"
     )
 
 

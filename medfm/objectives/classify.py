@@ -36,7 +36,7 @@ def multiclass(
     N / (K * N_class) of the training split, 1 on average over it.
   label_smoothing: the share of a label spread evenly over all classes.
   """
-  expect_task(info, "multiclass")
+  expect_task(info, multiclass_task)
   importance = _importance(info, class_weights)
   if not 0 <= label_smoothing < 1:
     raise UserError(f"label_smoothing={label_smoothing} is outside [0, 1)")
@@ -84,7 +84,7 @@ def multilabel(
   over known labels, however they are divided into batches.
   Terms: `loss`, `accuracy`, `weight`. `predict`: `probs` [B,K], `embedding`.
   """
-  expect_task(info, "multilabel")
+  expect_task(info, multilabel_task)
   net = backbone(info, model, outputs=len(info.target.names))
 
   def init(key, batch):

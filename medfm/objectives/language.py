@@ -161,7 +161,7 @@ def token_labels(
 
   dropout: of the states before the read-out.
   """
-  expect_task(info, "tokens")
+  expect_task(info, tags)
   net = backbone(info, model, outputs=0)
   decoder = TokenHead(len(info.target.names), dropout)
 

@@ -46,7 +46,7 @@ def prompted(
   calibrated: whether `probs` are.
   per_token: an answer counts by the mean over its tokens, not by their sum.
   """
-  expect_task(info, "multiclass")
+  expect_task(info, multiclass)
   net = _causal(info, model)
   prompts = _Prompts.of(info)
   if calibrated and not len(prompts.nothing):

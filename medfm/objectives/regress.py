@@ -25,7 +25,7 @@ def regression(
   `loss` is the mean over its known targets and its `weight` the share known.
   Terms: `loss`, `weight`. `predict`: `value` [B,T], `embedding` [B,E].
   """
-  expect_task(info, "regression")
+  expect_task(info, regression_task)
   mean = np.asarray(info.target.mean, np.float32)[None]
   std = np.asarray(info.target.std, np.float32)[None]
   std = np.where(std > 0, std, 1).astype(np.float32)

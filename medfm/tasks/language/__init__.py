@@ -14,6 +14,8 @@ from medfm.types import Batch, Info
 Arrays = Mapping[str, np.ndarray]
 
 TARGETS = pretext.TARGETS
+STRATIFY = ""
+OBJECTIVE = "language.masked_lm"
 RIVALS = pretext.RIVALS
 LINEAR = pretext.LINEAR
 assembled = pretext.assembled

@@ -17,6 +17,8 @@ from medfm.types import Batch, Info, Split, UserError
 Arrays = Mapping[str, np.ndarray]
 
 TARGETS = ("label",)
+STRATIFY = "label"
+OBJECTIVE = "classify.multiclass"
 RIVALS = _rivals.RIVALS
 LINEAR = "logistic_regression"
 NEGATIVE = ("none", "negative", "no relation")

@@ -17,6 +17,8 @@ from medfm.types import Batch, Info, Split
 Arrays = Mapping[str, np.ndarray]
 
 TARGETS = ("label",)
+STRATIFY = "label"
+OBJECTIVE = "classify.multilabel"
 RIVALS = _rivals.RIVALS
 LINEAR = "logistic_regression"
 CUT = 0.5

@@ -15,6 +15,8 @@ from medfm.types import Batch, Info, Split
 Arrays = Mapping[str, np.ndarray]
 
 TARGETS: tuple[str, ...] = ()
+STRATIFY = ""
+OBJECTIVE = "masked_features.masked_features"
 RIVALS: Mapping[str, Callable] = {}
 LINEAR = ""
 

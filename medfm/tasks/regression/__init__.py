@@ -17,6 +17,8 @@ from medfm.types import Batch, Info, Split
 Arrays = Mapping[str, np.ndarray]
 
 TARGETS = ("label",)
+STRATIFY = "label"
+OBJECTIVE = "regress.regression"
 RIVALS = _rivals.RIVALS
 LINEAR = "ridge"
 _METRICS = {

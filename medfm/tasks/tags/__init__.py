@@ -19,6 +19,8 @@ from medfm.types import Batch, Info, Split
 Arrays = Mapping[str, np.ndarray]
 
 TARGETS = ("label",)
+STRATIFY = ""
+OBJECTIVE = "language.token_labels"
 RIVALS = _rivals.RIVALS
 LINEAR = ""
 _METRICS = {
