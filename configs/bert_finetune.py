@@ -29,9 +29,12 @@ from medfm import optim, setup
 from medfm.data import orders
 from medfm.data.datasets import corpus, text_tasks
 from medfm.data.text import tokenizers
+from medfm.evals import baselines, probes
+from medfm.explain import examples
 from medfm.models import bert
 from medfm.objectives import classify, language, lora
 from medfm.spec import bind, spec
+from medfm.tasks import multiclass, multilabel, tags
 from medfm.variants import variants
 from medfm.weights import public
 
@@ -43,9 +46,9 @@ MODELS = {
 }
 RATES = {"small": 5e-4, "mini": 2e-4, "base": 5e-5, "tiny": 1e-3}
 OBJECTIVES = {
-  "multiclass": classify.multiclass,
-  "multilabel": classify.multilabel,
-  "tokens": language.token_labels,
+  multiclass: classify.multiclass,
+  multilabel: classify.multilabel,
+  tags: language.token_labels,
 }
 
 PARTIAL = {
@@ -116,14 +119,15 @@ def _pretraining(size):
 def _finetuning(name, size, trained, weights, start=""):
   """weights: a folder whose model and tokenizer are taken, or ""."""
   task, tiny = text_tasks.TASKS[name], size == "tiny"
-  words, model = task.task == "tokens", _model(size)
+  factory, model = OBJECTIVES[task.task], _model(size)
+  words = factory is language.token_labels
   tokenizer = bind(corpus.tokenizer, sets=_sets(size))
   if weights:
     _, model = public.model(weights, {"bert": bert.Bert})
     tokenizer = bind(tokenizers.loaded, path=weights)
     if words:
       model.pooling = "mean"  # Every token is read out, none stands for all.
-  objective = bind(OBJECTIVES[task.task], model=model)
+  objective = bind(factory, model=model)
   rules = {
     "full": (),
     "frozen": ((r"(^|/)head/", 1.0), (".*", 0.0)),
@@ -170,13 +174,14 @@ def _finetuning(name, size, trained, weights, start=""):
     ),
     evaluation=spec(
       setup.Evaluation,
-      baselines=("dictionary",)
-      if words
-      else ("majority", "tfidf_logistic_regression"),
-      probes=("linear", "nearest") if frozen and not words else (),
       replicates=50 if tiny else 1000,
     ),
     order=bind(orders.by_length),
+    evaluators={
+      "baselines": bind(baselines.baselines),
+      "examples": bind(examples.examples),
+      **({"probes": bind(probes.probes)} if frozen and not words else {}),
+    },
   )
 
 

@@ -12,6 +12,7 @@ Sets: the twelve of MedMNIST v2, and mednist. Sizes: paper, fast, tiny.
 
 from medfm import optim, setup
 from medfm.data.datasets import medmnist, mednist
+from medfm.evals import baselines
 from medfm.models import cnn
 from medfm.objectives import classify
 from medfm.spec import bind, spec
@@ -51,7 +52,9 @@ def get_config(arg: str = ""):
     ),
     evaluation=spec(
       setup.Evaluation,
-      baselines=("logistic_regression",),
       replicates=50 if tiny else 1000,
     ),
+    evaluators={
+      "baselines": bind(baselines.baselines, names=("logistic_regression",))
+    },
   )

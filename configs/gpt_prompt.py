@@ -27,6 +27,7 @@ from medfm.data.datasets import (
   pubmedqa,
 )
 from medfm.data.text import tokenizers
+from medfm.evals import baselines, prompts
 from medfm.models import gpt
 from medfm.objectives import language
 from medfm.objectives import prompted as objectives
@@ -110,9 +111,14 @@ def get_config(arg: str = ""):
       ),
       evaluation=spec(
         setup.Evaluation,
-        baselines=("majority", "tfidf_logistic_regression"),
         replicates=50 if tiny else 1000,
       ),
+      evaluators={
+        "baselines": bind(
+          baselines.baselines, names=("majority", "tfidf_logistic_regression")
+        ),
+        "prompts": bind(prompts.prompts),
+      },
     )
   asked = [name for name in stages if name != "pretrain"]
   return spec(

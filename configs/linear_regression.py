@@ -9,6 +9,7 @@ Run:  python launch.py --config=configs/linear_regression.py
 
 from medfm import optim, setup
 from medfm.data.datasets import diabetes
+from medfm.evals import baselines, coefficients
 from medfm.models import linear
 from medfm.objectives import regress
 from medfm.spec import bind, spec
@@ -36,7 +37,9 @@ def get_config(arg: str = ""):
     evaluation=spec(
       setup.Evaluation,
       replicates=50 if tiny else 1000,
-      baselines=("least_squares", "mean"),
-      coefficients=True,
     ),
+    evaluators={
+      "baselines": bind(baselines.baselines, names=("least_squares", "mean")),
+      "coefficients": bind(coefficients.coefficients),
+    },
   )

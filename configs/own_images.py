@@ -24,6 +24,7 @@ with them:
 from medfm import optim, setup
 from medfm.data.images import own as own_images
 from medfm.data.transforms import images as transforms
+from medfm.evals import baselines
 from medfm.models import resnet, vit
 from medfm.nn import inputs
 from medfm.objectives import classify, regress
@@ -32,9 +33,8 @@ from medfm.variants import variants
 from medfm.weights import images, public
 
 OBJECTIVES = {
-  "multiclass": classify.multiclass,
-  "multilabel": classify.multilabel,
-  "regression": regress.regression,
+  each.__name__: each
+  for each in (classify.multiclass, classify.multilabel, regress.regression)
 }
 MODELS = {"resnet": resnet.ResNet, "vit": vit.ViT}
 
@@ -49,6 +49,7 @@ def get_config(arg: str = ""):
   )
   task, weights = chosen["task"], chosen["weights"]
   tiny = chosen["size"] == "tiny"
+  regression = OBJECTIVES[task] is regress.regression
   pixels = {"size": 16 if tiny else 64}
   scaling = {"channels": 3}
   if weights:
@@ -86,11 +87,14 @@ def get_config(arg: str = ""):
     ),
     evaluation=spec(
       setup.Evaluation,
-      baselines=("ridge",)
-      if task == "regression"
-      else ("logistic_regression",),
       replicates=50 if tiny else 1000,
     ),
+    evaluators={
+      "baselines": bind(
+        baselines.baselines,
+        names=("ridge",) if regression else ("logistic_regression",),
+      )
+    },
   )
 
 

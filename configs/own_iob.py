@@ -17,6 +17,8 @@ Models: bert, rnn. Sizes: full, tiny.
 from medfm import optim, setup
 from medfm.data import orders
 from medfm.data.text import own_iob, tokenizers
+from medfm.evals import baselines
+from medfm.explain import examples
 from medfm.models import bert, rnn
 from medfm.objectives import language
 from medfm.spec import bind, spec
@@ -75,8 +77,11 @@ def get_config(arg: str = ""):
     ),
     evaluation=spec(
       setup.Evaluation,
-      baselines=("dictionary",),
       replicates=50 if tiny else 1000,
     ),
     order=bind(orders.by_length),
+    evaluators={
+      "baselines": bind(baselines.baselines, names=("dictionary",)),
+      "examples": bind(examples.examples),
+    },
   )

@@ -12,22 +12,22 @@ multilabel (--config.data.label=a,b), for a number to predict regression.
 
 from medfm import optim, setup
 from medfm.data.tables import own as own_table
+from medfm.evals import baselines
 from medfm.models import tabular_transformer
 from medfm.objectives import classify, regress
 from medfm.spec import bind, spec
 from medfm.variants import variants
 
 OBJECTIVES = {
-  "multiclass": classify.multiclass,
-  "multilabel": classify.multilabel,
-  "regression": regress.regression,
+  each.__name__: each
+  for each in (classify.multiclass, classify.multilabel, regress.regression)
 }
 
 
 def get_config(arg: str = ""):
   chosen = variants(arg, task=tuple(OBJECTIVES), size=("full", "tiny"))
   task, tiny = chosen["task"], chosen["size"] == "tiny"
-  regression = task == "regression"
+  regression = OBJECTIVES[task] is regress.regression
   return spec(
     setup.Run,
     name="own_table",
@@ -61,9 +61,14 @@ def get_config(arg: str = ""):
     ),
     evaluation=spec(
       setup.Evaluation,
-      baselines=("ridge",)
-      if regression
-      else ("logistic_regression", "gradient_boosting"),
       replicates=50 if tiny else 1000,
     ),
+    evaluators={
+      "baselines": bind(
+        baselines.baselines,
+        names=("ridge",)
+        if regression
+        else ("logistic_regression", "gradient_boosting"),
+      )
+    },
   )

@@ -19,6 +19,8 @@ from medfm import optim, setup
 from medfm.data import orders
 from medfm.data.text import own as own_text
 from medfm.data.text import tokenizers
+from medfm.evals import baselines
+from medfm.explain import examples
 from medfm.models import bert, gpt, rnn
 from medfm.objectives import classify, lora, regress
 from medfm.spec import bind, spec
@@ -26,12 +28,10 @@ from medfm.variants import variants
 from medfm.weights import public
 
 OBJECTIVES = {
-  "multiclass": classify.multiclass,
-  "multilabel": classify.multilabel,
-  "regression": regress.regression,
+  each.__name__: each
+  for each in (classify.multiclass, classify.multilabel, regress.regression)
 }
 MODELS = {"bert": bert.Bert, "gpt": gpt.GPT, "rnn": rnn.RNN}
-SELECT = {"multiclass": "auroc", "multilabel": "auroc", "regression": "r2"}
 
 
 def get_config(arg: str = ""):
@@ -50,6 +50,7 @@ def get_config(arg: str = ""):
     tokenizer = bind(tokenizers.loaded, path=weights)
   else:
     model, tokenizer = fresh(chosen["model"] or "bert", tiny)
+  regression = OBJECTIVES[task] is regress.regression
   objective = bind(OBJECTIVES[task], model=model)
   if chosen["adapt"] == "lora":
     objective = bind(lora.lora, objective=objective)
@@ -85,17 +86,21 @@ def get_config(arg: str = ""):
       setup.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 10,
-      select=SELECT[task],
+      select="r2" if regression else "auroc",
     ),
     evaluation=spec(
       setup.Evaluation,
-      baselines=()
-      if task == "regression"
-      else ("majority", "tfidf_logistic_regression"),
       replicates=50 if tiny else 1000,
     ),
     order=bind(orders.by_length),
     # A language model's file may lack the pooler, and have a decoder.
+    evaluators={
+      "baselines": bind(
+        baselines.baselines,
+        names=() if regression else ("majority", "tfidf_logistic_regression"),
+      ),
+      "examples": bind(examples.examples),
+    },
   )
 
 

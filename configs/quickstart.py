@@ -12,6 +12,7 @@ Run:  python launch.py --config=configs/quickstart.py        (two CPU cores)
 
 from medfm import optim, setup
 from medfm.data.datasets import wisconsin
+from medfm.evals import baselines
 from medfm.models import tabular_transformer
 from medfm.objectives import classify, masked_features
 from medfm.spec import bind, spec
@@ -64,10 +65,12 @@ def get_config(arg: str = ""):
         ),
         evaluation=spec(
           setup.Evaluation,
-          baselines=("logistic_regression",),
           replicates=replicates,
         ),
         label_fraction=percent / 100,
+        evaluators={
+          "baselines": bind(baselines.baselines, names=("logistic_regression",))
+        },
       )
   return spec(
     setup.Study,

@@ -9,6 +9,7 @@ splits). Models: transformer, mlp.
 
 from medfm import optim, setup
 from medfm.data.datasets import diabetes130, uci_clinical, wisconsin
+from medfm.evals import baselines
 from medfm.models import mlp, tabular_transformer
 from medfm.objectives import classify
 from medfm.spec import bind, spec
@@ -62,7 +63,11 @@ def get_config(arg: str = ""):
     ),
     evaluation=spec(
       setup.Evaluation,
-      baselines=("logistic_regression", "gradient_boosting"),
       replicates=50 if tiny else 1000,
     ),
+    evaluators={
+      "baselines": bind(
+        baselines.baselines, names=("logistic_regression", "gradient_boosting")
+      )
+    },
   )

@@ -11,15 +11,18 @@ Run:  python launch.py --config=configs/text_rnn.py:bc5cdr_chemical
 from medfm import optim, setup
 from medfm.data import orders
 from medfm.data.datasets import text_tasks
+from medfm.evals import baselines
+from medfm.explain import examples
 from medfm.models import rnn
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec
+from medfm.tasks import multiclass, multilabel, tags
 from medfm.variants import variants
 
 OBJECTIVES = {
-  "multiclass": classify.multiclass,
-  "multilabel": classify.multilabel,
-  "tokens": language.token_labels,
+  multiclass: classify.multiclass,
+  multilabel: classify.multilabel,
+  tags: language.token_labels,
 }
 
 
@@ -55,10 +58,11 @@ def get_config(arg: str = ""):
     ),
     evaluation=spec(
       setup.Evaluation,
-      baselines=("dictionary",)
-      if task.task == "tokens"
-      else ("majority", "tfidf_logistic_regression"),
       replicates=50 if tiny else 1000,
     ),
     order=bind(orders.by_length),
+    evaluators={
+      "baselines": bind(baselines.baselines),
+      "examples": bind(examples.examples),
+    },
   )

@@ -15,17 +15,20 @@ Nineteen stages; hours on two CPU cores.
 from medfm import optim, setup
 from medfm.data import orders
 from medfm.data.datasets import corpus, text_tasks
+from medfm.evals import baselines
+from medfm.explain import examples
 from medfm.models import bert
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec
+from medfm.tasks import multiclass, tags
 from medfm.variants import variants
 
 TASKS = ("medical_abstracts", "chemprot", "bc5cdr")
 PERCENT = (1, 10, 100)
 STEPS = {1: 200, 10: 500, 100: 1500}
 OBJECTIVES = {
-  "multiclass": classify.multiclass,
-  "tokens": language.token_labels,
+  multiclass: classify.multiclass,
+  tags: language.token_labels,
 }
 
 
@@ -61,7 +64,6 @@ def get_config(arg: str = ""):
   compare = []
   for name in TASKS[:1] if tiny else TASKS:
     task = text_tasks.TASKS[name]
-    words = task.task == "tokens"
     for percent in PERCENT[1:] if tiny else PERCENT:
       steps = STEPS[percent]
       for start in ("finetune", "scratch"):
@@ -88,13 +90,14 @@ def get_config(arg: str = ""):
           ),
           evaluation=spec(
             setup.Evaluation,
-            baselines=("dictionary",)
-            if words
-            else ("majority", "tfidf_logistic_regression"),
             replicates=replicates,
           ),
           label_fraction=percent / 100,
           order=bind(orders.by_length),
+          evaluators={
+            "baselines": bind(baselines.baselines),
+            "examples": bind(examples.examples),
+          },
         )
       compare.append(
         (f"{name}_finetune_{percent}", f"{name}_scratch_{percent}")

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from medfm import predictions, scoring, setup, spec, stages, workdir
-from medfm.evals import words
 from medfm.report import tables
 from medfm.types import Dataset, Folders
 
@@ -35,16 +34,12 @@ def evaluate(
     if data:
       results["name"] = cohort.info.name
       cohort = scoring.as_trained(cohort, trained)
-    scores, outputs = scoring.evaluation(
-      opened.model, opened.variables, cohort, train
+    evaluated = scoring.evaluation(
+      opened.model, opened.variables, cohort, train, show=False
     )
     results["name"] = results["name"] or cohort.info.name
-    results["stages"][name] = {"splits": scores}
-    for model, by_split in outputs.items():
-      label = f"{name}:{model}" if model else name
-      for split, arrays in by_split.items():
-        whole = words.whole(trained, cohort.splits[split])
-        rows += predictions.rows(label, split, whole, trained, arrays)
+    results["stages"][name] = evaluated.results()
+    rows += evaluated.rows(name)
   out = place / "evaluations" / results["name"]
   workdir.write(out / "predictions.csv", predictions.text(rows))
   workdir.write(out / "results.json", results)

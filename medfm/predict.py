@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from medfm import predictions, stages, workdir
-from medfm.evals import words
+from medfm import predictions, scoring, stages, workdir
 
 
 def predict(
@@ -21,9 +20,10 @@ def predict(
   trained = stages.opened(place, stage)
   info = trained.info
   split = stages.read_encode(trained.folder)(source, info)
-  outputs = words.outputs(info, split, trained.predictions(split))
-  whole = words.whole(info, split)
-  rows = predictions.rows(trained.name, "new", whole, info, outputs)
+  task = scoring.task_of(trained.objective, info)
+  predicted = scoring.predicted(trained.model, trained.variables, info, split)
+  units, predicted = task.assembled(info, split, predicted)
+  rows = predictions.rows(trained.name, "new", units, task, info, predicted)
   path = Path(output or place / f"predictions-{Path(source).stem}.csv")
   workdir.write(path, predictions.text(rows))
   print(f"{len(rows):,} predictions: {path}", flush=True)

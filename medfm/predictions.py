@@ -1,11 +1,8 @@
 """predictions.csv: one row per example, split and model; written and read.
 
-Columns: stage, split, id, patient, group_<name>..., then by task
-multiclass: label, predicted, prob_<class>...
-multilabel: label_<name>..., prob_<name>...
-regression: label_<target>..., value_<target>...
-tokens: label, predicted: the IOB2 tags of the words, with blanks between.
-Baselines stand under the stage `<stage>:baseline_<name>`.
+Columns: stage, split, id, patient, group_<name>..., then those of the task
+(`Task.columns`). Rivals stand under the stage `<stage>:<kind>_<name>`, such
+as `train:baseline_majority`.
 """
 
 import csv
@@ -13,63 +10,64 @@ import dataclasses
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from medfm.types import Info, Split
+from medfm.types import Info, Split, Task
 
 Row = dict[str, str]
-_TAGS = ("label", "predicted")
 
 
 @dataclasses.dataclass(frozen=True)
 class Held:
   """The predictions of one stage on one split, as arrays.
 
-  label and prediction are in the form the scores take; patients is None
-  where no patient is named.
+  target and predicted are in the form the task takes; target is None where no
+  truth was written, patients where no patient is named.
   """
 
   ids: np.ndarray
   patients: np.ndarray | None
   groups: dict[str, np.ndarray]
-  label: np.ndarray
-  prediction: dict[str, np.ndarray]
+  target: dict[str, np.ndarray] | None
+  predicted: dict[str, np.ndarray]
 
 
 def rows(
   stage: str,
   split_name: str,
   split: Split,
+  task: Task,
   info: Info,
-  outputs: Mapping[str, np.ndarray],
+  predicted: Mapping[str, np.ndarray],
 ) -> list[Row]:
-  """The rows of one split; [] where the outputs are no task's predictions."""
-  kind = next((k for k in ("tags", "probs", "value") if k in outputs), None)
-  if kind is None:
+  """The rows of one split; [] where the task writes none.
+
+  split, predicted: units as the task has assembled them.
+  """
+  target = None
+  if set(task.TARGETS) <= split.arrays.keys():
+    target = {name: np.asarray(split.arrays[name]) for name in task.TARGETS}
+  columns = task.columns(info, target, predicted)
+  if not columns:
     return []
-  prefix = "prob" if kind == "probs" else "value"
-  values = np.asarray(outputs[kind])
-  label = split.arrays.get("label")
-  made = []
-  for i, name in enumerate(split.ids):
-    row = {"stage": stage, "split": split_name, "id": str(name)}
-    row["patient"] = "" if split.patients is None else str(split.patients[i])
-    row |= {f"group_{k}": str(v[i]) for k, v in split.groups.items()}
-    if kind == "tags":
-      made.append(row | _tags(split, info, values, i))
-      continue
-    if label is not None:
-      row |= _label(info, label[i])
-    if info.task == "multiclass":
-      row["predicted"] = info.classes[int(values[i].argmax())]
-    row |= {
-      f"{prefix}_{column}": f"{value:.9g}"
-      for column, value in zip(info.classes, values[i], strict=True)
-    }
-    made.append(row)
-  return made
+  shared = {
+    "stage": [stage] * len(split),
+    "split": [split_name] * len(split),
+    "id": [str(name) for name in split.ids],
+    "patient": [""] * len(split)
+    if split.patients is None
+    else [str(name) for name in split.patients],
+    **{
+      f"group_{k}": [str(v) for v in levels]
+      for k, levels in split.groups.items()
+    },
+  }
+  columns = shared | columns
+  return [
+    dict(zip(columns, cells, strict=True))
+    for cells in zip(*columns.values(), strict=True)
+  ]
 
 
 def text(rows: Iterable[Row]) -> str:
@@ -92,7 +90,7 @@ def read(path: Path) -> list[Row]:
 
 
 def held(
-  rows: Iterable[Row], stage: str, split: str, classes: tuple[str, ...]
+  rows: Iterable[Row], stage: str, split: str, task: Task, info: Info
 ) -> Held | None:
   """One stage's predictions on one split, or None where there are none."""
   chosen = [
@@ -101,76 +99,15 @@ def held(
   if not chosen:
     return None
   patients = np.array([row["patient"] for row in chosen])
-  first = chosen[0]
-  words = first.get("predicted") and not first.get(f"prob_{classes[0]}")
-  kind = "prob" if chosen[0].get(f"prob_{classes[0]}") else "value"
-  values = _columns(chosen, kind, classes)
-  if words:
-    label, values = (_numbers(chosen, k, classes) for k in _TAGS)
-  elif chosen[0].get("predicted"):
-    position = {name: i for i, name in enumerate(classes)}
-    label = np.array(
-      [position.get(row.get("label", ""), -1) for row in chosen], np.int32
-    )
-  else:
-    label = _columns(chosen, "label", classes)
-  groups = {
-    name.removeprefix("group_"): np.array([row[name] for row in chosen])
-    for name in chosen[0]
-    if name.startswith("group_")
-  }
+  target, predicted = task.table(info, chosen)
   return Held(
     ids=np.array([row["id"] for row in chosen]),
     patients=patients if all(patients) else None,
-    groups=groups,
-    label=label,
-    prediction={
-      "tags" if words else "probs" if kind == "prob" else "value": values
+    groups={
+      name.removeprefix("group_"): np.array([row[name] for row in chosen])
+      for name in chosen[0]
+      if name.startswith("group_")
     },
+    target=target,
+    predicted=predicted,
   )
-
-
-def _tags(split: Split, info: Info, values: np.ndarray, i: int) -> Row:
-  """The tags of one sentence; words without a label are left out of both."""
-  shown = {"predicted": values[i]}
-  words = np.asarray(split.arrays["words"])[i] >= 0
-  if "label" in split.arrays:
-    shown = {"label": np.asarray(split.arrays["label"])[i], **shown}
-    words = shown["label"] >= 0
-  return {
-    name: " ".join(info.classes[tag] for tag in tags[words])
-    for name, tags in shown.items()
-  }
-
-
-def _numbers(
-  chosen: list[Row], column: str, classes: tuple[str, ...]
-) -> np.ndarray:
-  """[N,W] numbers of the tags of a column, -1 beyond the last word."""
-  number = {name: i for i, name in enumerate(classes)}
-  tags = [[number[tag] for tag in row[column].split()] for row in chosen]
-  found = np.full((len(tags), max(map(len, tags))), -1, np.int32)
-  for row, own in enumerate(tags):
-    found[row, : len(own)] = own
-  return found
-
-
-def _columns(chosen: list[Row], prefix: str, names: Iterable[str]):
-  return np.array(
-    [
-      [float(row.get(f"{prefix}_{name}") or "nan") for name in names]
-      for row in chosen
-    ],
-    np.float32,
-  )
-
-
-def _label(info: Info, label: Any) -> Row:
-  if info.task == "multiclass":
-    known = 0 <= int(label) < len(info.classes)
-    return {"label": info.classes[int(label)] if known else ""}
-  values = np.atleast_1d(label)
-  return {
-    f"label_{name}": "" if np.isnan(value) else f"{value:.9g}"
-    for name, value in zip(info.classes, values, strict=True)
-  }

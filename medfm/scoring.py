@@ -1,28 +1,85 @@
 """From variables to numbers with intervals, on every held-out split."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm import host, setup
+from medfm import host, predictions, setup, tasks
 from medfm.data import splits
-from medfm.evals import (
-  baselines,
-  paired,
-  probes,
-  prompts,
-  scores,
-  thresholds,
-  words,
-)
-from medfm.types import Dataset, Info, Split, UserError
+from medfm.evals import context, paired, scores
+from medfm.evals.context import Block, Context, Settings
+from medfm.types import Dataset, Info, Objective, Split, Task, UserError
 
-Predictions = dict[str, np.ndarray]
+Predicted = Mapping[str, np.ndarray]
+
+
+class Told(NamedTuple):
+  """What a model ("" for the run's own) says of a split's units."""
+
+  model: str
+  split: str
+  task: Task
+  units: Split
+  predicted: Predicted
+  decisions: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+  """A trained model on the splits that it was not trained on.
+
+  splits: split -> scores, as results.json holds them.
+  told: the model's predictions and those of its rivals.
+  blocks, shown: of the evaluators, by split; see `evals.context.Findings`.
+  Of several processes only the first one has any of it.
+  """
+
+  info: Info
+  task: Task
+  splits: dict[str, Any] = dataclasses.field(default_factory=dict)
+  told: list[Told] = dataclasses.field(default_factory=list)
+  described: dict[str, Any] = dataclasses.field(default_factory=dict)
+  blocks: dict[str, list[Block]] = dataclasses.field(default_factory=dict)
+  shown: dict[str, list[Block]] = dataclasses.field(default_factory=dict)
+
+  def results(self) -> dict[str, Any]:
+    """The stage's part of results.json that tells of the model."""
+    return {
+      "task": self.task.__name__,
+      "described": self.described,
+      "splits": self.splits,
+      "blocks": [
+        block | {"split": split}
+        for split, of_split in self.blocks.items()
+        for block in of_split
+      ],
+    }
+
+  def rows(self, stage: str) -> list[predictions.Row]:
+    """The stage's rows of predictions.csv."""
+    return [
+      row
+      for one in self.told
+      for row in predictions.rows(
+        f"{stage}:{one.model}" if one.model else stage,
+        one.split,
+        one.units,
+        one.task,
+        self.info,
+        one.predicted,
+      )
+    ]
+
+
+def task_of(objective: Objective, info: Info) -> Task:
+  """The task that the objective names, else that of the data's target."""
+  return objective.task or tasks.of(info.target)
 
 
 def quick(
-  parts: setup.Inference, variables: Any, data: Dataset
+  model: setup.Inference, variables: Any, data: Dataset
 ) -> dict[str, float]:
   """`validation/metric` values without intervals, for the learning curve.
 
@@ -30,118 +87,140 @@ def quick(
   """
   if "validation" not in data.splits:
     return {}
-  split = data.splits["validation"]
-  predicted = setup.predictions(parts, variables, split)
+  task, split = task_of(model.objective, data.info), data.splits["validation"]
+  said = predicted(model, variables, data.info, split)
   if host.index:
     return {}
-  outputs = words.outputs(data.info, split, predicted)
-  split = words.whole(data.info, split)
-  entry = _scored(parts.run, data.info, split, outputs, {}, replicates=0)
+  units, said = task.assembled(data.info, split, said)
+  target = scores.target_of(task, units.arrays)
+  entry = scores.scores(
+    task,
+    data.info,
+    target,
+    said,
+    patients=units.patients,
+    replicates=0,
+    seed=model.run.seed,
+    specificity=model.run.evaluation.specificity,
+  )
   return {
     f"validation/{name}": metric["value"]
     for name, metric in entry["metrics"].items()
   }
 
 
+def predicted(
+  model: setup.Inference,
+  variables: Any,
+  info: Info,
+  split: Split,
+  keeps: tuple[str, ...] = (),
+) -> dict[str, np.ndarray]:
+  """What the task needs of the outputs of a whole split, and what else is
+  kept; of several processes all must call it."""
+  task = task_of(model.objective, info)
+
+  def condense(batch, outputs):
+    condensed = task.condense(info, batch, outputs)
+    more = {name: outputs[name] for name in keeps if name in outputs}
+    return {**more, **condensed}
+
+  return setup.predictions(model, variables, split, condense=condense)
+
+
 def evaluation(
-  parts: setup.Inference,
+  model: setup.Inference,
   variables: Any,
   data: Dataset,
   train: Split | None,
-  fitted: dict[tuple, dict] | None = None,
-) -> tuple[dict[str, Any], dict[str, dict[str, Predictions]]]:
-  """Scores of the model and its baselines on the splits not trained on.
+  fitted: dict[tuple, Any] | None = None,
+  *,
+  show: bool = True,
+) -> Evaluated:
+  """Scores of the model and its rivals on the splits not trained on.
 
   Args:
-    parts: the run's model.
+    model: of the run.
     variables: what `predict` reads.
     data: whose splits but "train" are evaluated.
-    train: the examples that baselines and probes learn from, those the model
-      had; None leaves both out.
-    fitted: what baselines have predicted so far, to which this adds; stages
-      of the same data and training examples need each only once.
+    train: the examples that the model had, from which rivals learn; None
+      where they are not at hand.
+    fitted: what rivals have predicted so far, to which this adds; stages of
+      the same data and training examples need each only once.
+    show: whether evaluators that show examples of the data are called.
 
-  Returns:
-    split -> scores, as results.json holds them; and
-    model -> split -> predictions, where "" is the model and the others are
-    `baseline_<name>` and `probe_<name>`; rows are those of `words.whole`.
   Of several processes all predict, and the first one scores.
   """
-  run, info = parts.run, data.info
-  held_out = {k: v for k, v in data.splits.items() if k != "train"}
-  names = run.evaluation.baselines if train is not None else ()
-  outputs = {
-    "": {
-      name: setup.predictions(parts, variables, split)
-      for name, split in held_out.items()
-    }
-  }
-  probed = run.evaluation.probes and train is not None
-  embedded = setup.predictions(parts, variables, train) if probed else {}
+  evaluators = setup.evaluators(model.run)
+  if not show:
+    hidden = context.showing(evaluators)
+    evaluators = {k: e for k, e in evaluators.items() if k not in hidden}
+  keeps = context.kept(evaluators)
+  about, told = _context(model, variables, data, train, keeps, fitted)
+  findings = [evaluator(about) for evaluator in evaluators.values()]
   if host.index:
-    return {}, {}
-  fitted = {} if fitted is None else fitted
-  learnt = splits.sha256(train) if names else ""
-  for name in names:
-    key = (name, id(data), learnt, run.seed)
-    if key not in fitted:
-      fitted[key] = baselines.predictions(name, train, held_out, info, run.seed)
-    outputs[f"baseline_{name}"] = fitted[key]
-  outputs = {
-    model: {
-      name: words.outputs(info, held_out[name], predicted)
-      for name, predicted in by_split.items()
-    }
-    for model, by_split in outputs.items()
+    return Evaluated(data.info, about.task)
+  for found in findings:
+    for model, by_split in found.rivals.items():
+      told += _rival(model, by_split, about)
+  scored = {
+    name: _entry(data.info, name, told, about.settings)
+    for name in about.held_out
   }
-  held_out = {k: words.whole(info, split) for k, split in held_out.items()}
-  if probed:
-    train_outputs = words.outputs(info, train, embedded)
-    features = {"train": train_outputs} | outputs[""]
-    embeddings = {name: each["embedding"] for name, each in features.items()}
-    seen = words.whole(info, train)
-    for name in run.evaluation.probes:
-      outputs[f"probe_{name}"] = probes.predictions(
-        name, seen, embeddings, held_out, info, seed=run.seed
-      )
-  chosen = {
-    model: _thresholds(run, info, held_out, by_split)
-    for model, by_split in outputs.items()
-  }
-  report = {
-    name: _entry(run, info, name, split, outputs, chosen)
-    for name, split in held_out.items()
-  }
-  return report, outputs
+  return Evaluated(
+    data.info,
+    about.task,
+    scored,
+    told,
+    _described(data.info, told, about.settings),
+    _by_split([found.blocks for found in findings]),
+    _by_split([found.shown for found in findings]),
+  )
 
 
-def coefficients(
-  parts: setup.Inference, variables: Any, info: Info, train: Split
-) -> list[dict[str, Any]]:
-  """A linear model's coefficients in raw units beside those of least squares.
+def _context(
+  model: setup.Inference,
+  variables: Any,
+  data: Dataset,
+  train: Split | None,
+  keeps: tuple[str, ...],
+  fitted: dict[tuple, Any] | None,
+) -> tuple[Context, list[Told]]:
+  """What evaluators are given, and what the model says of each split."""
+  run, info = model.run, data.info
+  settings = Settings(
+    run.evaluation.replicates, run.seed, run.evaluation.specificity
+  )
+  task, asked = task_of(model.objective, info), tasks.of(info.target)
 
-  The model is asked at the training mean and a hundred deviations from it
-  along each feature; for a linear model the differences are its slopes.
-  """
-  if info.task != "regression" or info.categorical or len(info.classes) > 1:
-    raise UserError(
-      "evaluation.coefficients=True is for one regression target on numeric "
-      "features"
-    )
-  mean = np.asarray(info.numeric_mean)
-  far = 100 * np.asarray(info.numeric_std)
-  asked = np.concatenate([mean[None], mean + np.diag(far)])
-  arrays = {"features": asked.astype(np.float32)}
-  points = Split(arrays, np.arange(len(asked)).astype(str))
-  value = setup.predictions(parts, variables, points)["value"][:, 0]
-  slopes = (value[1:].astype(float) - value[0]) / far
-  learned = dict(zip(info.numeric, slopes.tolist(), strict=True))
-  learned["intercept"] = float(value[0] - slopes @ mean)
-  closed = baselines.coefficients(train, info)
-  return [
-    {"name": name, "learned": learned[name], "closed_form": value}
-    for name, value in closed.items()
+  def predict(split: Split) -> dict[str, np.ndarray]:
+    return predicted(model, variables, info, split, keeps)
+
+  held_out = {k: v for k, v in data.splits.items() if k != "train"}
+  said = {name: predict(split) for name, split in held_out.items()}
+  own = _assembled(task, info, held_out, said)
+  units = own if asked is task else _assembled(asked, info, held_out, said)
+  decisions = _decided(task, info, own, settings)
+  about = Context(
+    data=data,
+    train=train,
+    task=task,
+    asked=asked,
+    splits={name: split for name, (split, _) in units.items()},
+    predicted={name: predicted for name, (_, predicted) in units.items()},
+    decisions=decisions,
+    settings=settings,
+    predict=predict,
+    first=not host.index,
+    fitted={} if fitted is None else fitted,
+    objective=model.objective,
+    variables=variables,
+  )
+  told = [
+    Told("", name, task, split, predicted, decisions)
+    for name, (split, predicted) in own.items()
   ]
+  return about, told
 
 
 def as_trained(data: Dataset, trained: Info) -> Dataset:
@@ -151,15 +230,14 @@ def as_trained(data: Dataset, trained: Info) -> Dataset:
   not know is missing (-1).
 
   Raises:
-    UserError: other features, classes or task.
+    UserError: other inputs, other names of what is predicted, another task.
   """
   info = data.info
+  kinds = [tasks.of(each.target).__name__ for each in (info, trained)]
   for what, new, old in (
-    ("task", info.task, trained.task),
-    ("tokenizer", info.tokenizer[:12], trained.tokenizer[:12]),
-    ("features", info.numeric, trained.numeric),
-    ("columns", tuple(info.categorical), tuple(trained.categorical)),
-    ("classes", sorted(info.classes), sorted(trained.classes)),
+    ("task", *(kind.rpartition(".")[2] for kind in kinds)),
+    ("inputs", sorted(info.inputs), sorted(trained.inputs)),
+    ("classes", sorted(info.target.names), sorted(trained.target.names)),
   ):
     if new != old:
       raise UserError(
@@ -172,113 +250,133 @@ def as_trained(data: Dataset, trained: Info) -> Dataset:
   return dataclasses.replace(data, splits=moved, info=trained)
 
 
-def _entry(run, info, name, split, outputs, chosen) -> dict[str, Any]:
-  """One split in results.json: the model's scores, and its rivals'."""
-
-  def scored(model):
-    arrays = outputs[model][name]
-    return _scored(
-      run,
-      info,
-      split,
-      arrays,
-      chosen[model],
-      replicates=run.evaluation.replicates,
-    )
-
-  def difference(model):
-    return paired.difference(
-      info,
-      split.arrays["label"],
-      outputs[""][name],
-      outputs[model][name],
-      patients=split.patients,
-      thresholds_a=chosen[""],
-      thresholds_b=chosen[model],
-      replicates=run.evaluation.replicates,
-      seed=run.seed,
-      specificity=run.evaluation.specificity,
-    )
-
-  rivals = {
-    model.removeprefix("baseline_"): {
-      "metrics": scored(model)["metrics"],
-      "difference": difference(model),
-    }
-    for model in outputs
-    if model
+def _assembled(
+  task: Task, info: Info, held_out: Mapping[str, Split], said: Mapping
+) -> dict[str, tuple[Split, Predicted]]:
+  return {
+    name: task.assembled(info, split, said[name])
+    for name, split in held_out.items()
   }
-  entry = {
-    **scored(""),
-    "sha256": splits.sha256(split),
-    "baselines": rivals,
-  }
-  if prompts.PLAIN in outputs[""][name]:
-    entry["prompts"] = prompts.table(
-      info,
-      split.arrays["label"],
-      outputs[""][name],
-      patients=split.patients,
-      replicates=run.evaluation.replicates,
-      seed=run.seed,
-    )
-  return entry
 
 
-def _scored(run, info, split, outputs, chosen, *, replicates) -> dict[str, Any]:
-  """The scores of a task's predictions, or the mean loss of a pretext task."""
-  settings = {"replicates": replicates, "seed": run.seed}
-  if not outputs.keys() & {"probs", "value", "tags"}:
-    return scores.mean_loss(
-      outputs,
-      language=info.vocabulary > 0,
-      patients=split.patients,
-      **settings,
-    )
-  return scores.scores(
-    info,
-    split.arrays["label"],
-    outputs,
-    patients=split.patients,
-    groups=split.groups if replicates else None,
-    thresholds=chosen,
-    specificity=run.evaluation.specificity,
-    **settings,
-  )
-
-
-def _thresholds(run, info, held_out, by_split) -> dict[str, float]:
-  """Chosen on the validation split; none where there is no such split."""
-  if "validation" not in held_out or "probs" not in by_split["validation"]:
+def _decided(
+  task: Task,
+  info: Info,
+  units: Mapping[str, tuple[Split, Predicted]],
+  settings: Settings,
+) -> dict[str, float]:
+  """Fixed on the validation split; nothing is without such a split."""
+  if "validation" not in units:
     return {}
-  return thresholds.thresholds(
+  split, predicted = units["validation"]
+  target = scores.target_of(task, split.arrays)
+  return task.decide(info, target, predicted, specificity=settings.specificity)
+
+
+def _rival(
+  model: str, by_split: Mapping[str, Predicted], about: Context
+) -> list[Told]:
+  units = {name: (about.splits[name], said) for name, said in by_split.items()}
+  chosen = _decided(about.asked, about.info, units, about.settings)
+  return [
+    Told(model, name, about.asked, split, said, chosen)
+    for name, (split, said) in units.items()
+  ]
+
+
+def _entry(
+  info: Info, name: str, told: list[Told], settings: Settings
+) -> dict[str, Any]:
+  """One split in results.json: the model's scores, and its rivals'."""
+  model, *rivals = [one for one in told if one.split == name]
+  return {
+    **_scored(info, model, settings),
+    "sha256": splits.sha256(model.units),
+    "baselines": {
+      rival.model.removeprefix("baseline_"): {
+        "metrics": _scored(info, rival, settings)["metrics"],
+        "difference": _difference(info, model, rival, settings),
+      }
+      for rival in rivals
+    },
+  }
+
+
+def _scored(info: Info, one: Told, settings: Settings) -> dict[str, Any]:
+  return scores.scores(
+    one.task,
     info,
-    held_out["validation"].arrays["label"],
-    by_split["validation"],
-    specificity=run.evaluation.specificity,
+    scores.target_of(one.task, one.units.arrays),
+    one.predicted,
+    patients=one.units.patients,
+    groups=None if one.model else one.units.groups,
+    decisions=one.decisions,
+    replicates=settings.replicates,
+    seed=settings.seed,
+    specificity=settings.specificity,
   )
+
+
+def _difference(
+  info: Info, model: Told, rival: Told, settings: Settings
+) -> dict[str, Any]:
+  """Of the model minus the rival; {} where they answer different questions."""
+  if rival.task is not model.task:
+    return {}
+  return paired.difference(
+    model.task,
+    info,
+    scores.target_of(model.task, model.units.arrays),
+    model.predicted,
+    rival.predicted,
+    patients=model.units.patients,
+    decisions_a=model.decisions,
+    decisions_b=rival.decisions,
+    replicates=settings.replicates,
+    seed=settings.seed,
+    specificity=settings.specificity,
+  )
+
+
+def _described(
+  info: Info, told: list[Told], settings: Settings
+) -> dict[str, Any]:
+  """stem -> description of every metric; the model's own come first."""
+  described = {}
+  for one in {one.task.__name__: one for one in reversed(told)}.values():
+    target = scores.target_of(one.task, one.units.arrays)
+    described |= scores.described(
+      one.task, info, target, one.predicted, settings.specificity
+    )
+  return {name: each.plain() for name, each in described.items()}
+
+
+def _by_split(
+  findings: list[Mapping[str, list[Block]]],
+) -> dict[str, list[Block]]:
+  merged: dict[str, list[Block]] = {}
+  for blocks in findings:
+    for split, of_split in blocks.items():
+      merged.setdefault(split, []).extend(of_split)
+  return merged
 
 
 def _recoded(split: Split, info: Info, trained: Info) -> Split:
   """The split with classes and levels numbered as training numbered them."""
-  arrays = dict(split.arrays)
-  if "categories" in arrays:
-    columns = [
-      _renumbered(info.categorical[name], levels)[arrays["categories"][:, i]]
-      for i, (name, levels) in enumerate(trained.categorical.items())
-    ]
-    arrays["categories"] = np.stack(columns, 1)
-  if "label" in arrays and info.task in ("multiclass", "tokens"):
-    arrays["label"] = _renumbered(info.classes, trained.classes)[
-      arrays["label"]
-    ]
-  elif "label" in arrays:
-    order = [info.classes.index(name) for name in trained.classes]
-    arrays["label"] = arrays["label"][:, order]
+  arrays, task = dict(split.arrays), tasks.of(trained.target)
+  for name, each in info.inputs.items():
+    prefix = f"{name}/" if len(info.inputs) > 1 else ""
+    part = {
+      key: arrays[prefix + key] for key in each.arrays if prefix + key in arrays
+    }
+    try:
+      part = each.recoded(part, trained.inputs[name])
+    except ValueError as error:
+      raise UserError(
+        f"{info.name} has {error}, on which {trained.name} trained the model"
+      ) from None
+    arrays |= {prefix + key: array for key, array in part.items()}
+  if task.TARGETS and set(task.TARGETS) <= arrays.keys():
+    target = {name: arrays[name] for name in task.TARGETS}
+    arrays |= task.recoded(target, info, trained)
   return dataclasses.replace(split, arrays=arrays)
-
-
-def _renumbered(old: tuple[str, ...], new: tuple[str, ...]) -> np.ndarray:
-  """old number -> new number; the entry at -1, past the end, is -1."""
-  position = {name: i for i, name in enumerate(new)}
-  return np.array([*(position.get(name, -1) for name in old), -1], np.int32)

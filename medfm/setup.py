@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from medfm import mesh as meshes
-from medfm import optim, processes, rng
+from medfm import optim, processes, rng, tasks
 from medfm import step as steps_
 from medfm.data import leakage, loader, orders, splits
+from medfm.evals import baselines
+from medfm.explain import examples
 from medfm.types import (
   Batch,
   Dataset,
@@ -24,6 +27,15 @@ from medfm.types import (
   Split,
   UserError,
 )
+
+EVALUATORS: Mapping[str, Callable] = {
+  "baselines": baselines.baselines,
+  "examples": examples.examples,
+}
+"""Those of a run that names none."""
+
+Condense = Callable[[Batch, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+"""(batch, outputs of its rows) -> what is kept of them, [B, ...] each."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,25 +95,14 @@ class Devices:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluation:
-  """What is told of a trained model, and beside what.
+  """How a trained model is scored.
 
-  baselines: classical models on the same split, by name.
-  probes: "linear", "nearest": what the model's frozen embedding tells a
-    logistic regression, and its nearest neighbours (`evals.probes`).
-  coefficients: report a linear model's beside those of least squares.
   replicates: bootstrap replicates behind every interval.
   specificity: at which sensitivity is reported.
-  show_examples: a few held-out texts in the report, with attributions; None
-    shows those of published sets alone. Off, no text is written anywhere; the
-    vocabulary of a tokenizer that was learnt here still holds single words.
   """
 
-  baselines: tuple = ()
-  probes: tuple = ()
-  coefficients: bool = False
   replicates: int = 1000
   specificity: float = 0.9
-  show_examples: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,6 +125,11 @@ class Run:
   accumulate: micro-batches per step; refused with batch normalisation, the
     one thing whose numbers it would change.
   ema_decay: of averaged parameters for evaluation; 0 keeps none.
+  evaluators: what is found out of the trained model beside its own scores,
+    name -> bound function (`evals.context`), such as `baselines`, `probes`,
+    `coefficients` and `prompts` of `medfm.evals` and `explain.examples`. None
+    takes the classical rivals of the model's task, and a few examples of
+    published texts.
   """
 
   data: Callable
@@ -144,6 +150,7 @@ class Run:
   schedule: Schedule = Schedule()
   evaluation: Evaluation = Evaluation()
   devices: Devices = Devices()
+  evaluators: Mapping[str, Callable] | None = None
   name: str = "run"
   description: str = ""
 
@@ -197,6 +204,11 @@ class Parts:
   step: steps_.Step
 
 
+def evaluators(run: Run) -> Mapping[str, Callable]:
+  """Those that the run names, else `EVALUATORS`."""
+  return EVALUATORS if run.evaluators is None else run.evaluators
+
+
 def folders(data_dir: str | None) -> Folders:
   """The machine's folders, from a flag, the environment, or their defaults."""
   home = Path.home() / ".cache" / "medfm"
@@ -237,7 +249,8 @@ def training_split(run: Run, data: Dataset) -> Split:
     )
   if run.label_fraction == 1:
     return split
-  return splits.fraction(split, run.label_fraction, run.seed)
+  stratify = tasks.of(data.info.target).STRATIFY
+  return splits.fraction(split, run.label_fraction, run.seed, stratify)
 
 
 def inference(run: Run, info: Info) -> Inference:
@@ -356,19 +369,34 @@ def placed(model: Inference, batch: Mapping[str, np.ndarray]) -> Batch:
 
 
 def predictions(
-  model: Inference, variables: Any, split: Split
+  model: Inference,
+  variables: Any,
+  split: Split,
+  *,
+  condense: Condense | None = None,
 ) -> dict[str, np.ndarray]:
   """`predict` over a whole split: name -> [N, ...], in the split's order.
 
   What a model says of every token is 0 beyond the longest sequence's end.
+
+  condense: called for every batch; only what it gives is held of the split.
+    Everything that the model predicts is, where there is none.
   """
   collected: dict[str, list[np.ndarray]] = {}
   size = model.run.batch_size or len(split)
-  for k, batch in enumerate(loader.by_length(split, size, model.share)):
+  batches = loader.by_length(split, size, model.share)
+  # What is condensed needs all rows of a batch, not this process's alone.
+  alone = condense is None or model.share is None
+  whole = itertools.repeat({}) if alone else loader.by_length(split, size)
+  for k, (batch, rows) in enumerate(zip(batches, whole, strict=False)):
     n = min(size, len(split) - k * size)
-    outputs = model.predict(variables, placed(model, batch))
-    for name, output in jax.device_get(outputs).items():
-      collected.setdefault(name, []).append(np.asarray(output)[:n])
+    outputs = jax.device_get(model.predict(variables, placed(model, batch)))
+    outputs = {name: np.asarray(a)[:n] for name, a in outputs.items()}
+    if condense is not None:
+      rows = {name: a[:n] for name, a in (rows or batch).items()}
+      outputs = condense(rows, outputs)
+    for name, output in outputs.items():
+      collected.setdefault(name, []).append(output)
   back = np.argsort(loader.length_order(split))
   return {name: _joined(cuts)[back] for name, cuts in collected.items()}
 

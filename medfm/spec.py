@@ -221,7 +221,8 @@ def _value(value: Any, annotation: Any) -> Any:
   if isinstance(value, list):
     return tuple(value)
   if isinstance(value, Mapping):
-    return ml_collections.ConfigDict(dict(value))
+    inner = {key: _value(item, None) for key, item in value.items()}
+    return ml_collections.ConfigDict(inner)
   if dataclasses.is_dataclass(value) and not isinstance(value, type):
     fields = (field.name for field in dataclasses.fields(value))
     return spec(type(value), **{name: getattr(value, name) for name in fields})

@@ -1,5 +1,6 @@
 """A study from its first stage to its report; a single run is one stage."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,17 +16,16 @@ from medfm import (
   setup,
   spec,
   stages,
+  tasks,
   train,
   workdir,
 )
 from medfm import step as steps
 from medfm import tree as trees
 from medfm.data import leakage, splits
-from medfm.data.text import tokenizers
-from medfm.evals import paired, words
-from medfm.explain import examples
+from medfm.evals import context, paired
 from medfm.report import html, reading, tables
-from medfm.types import Folders, Info, UserError
+from medfm.types import Dataset, Folders, Info, UserError
 from medfm.weights import public, vocabulary
 
 
@@ -48,13 +48,13 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
     if (place / "config.json").exists():
       workdir.claim(place, config)
     remaining = {k: r for k, r in todo.items() if not _finished(results, k, r)}
-    jobs = _jobs(remaining, todo, place, folders)
-    if jobs:  # Whatever was wrong has been said, and left no workdir behind.
+    ready = _stages(remaining, todo, place, folders)
+    if ready:  # All checks passed; only now create the workdir.
       workdir.claim(place, config)
       _introduce(place)
     fitted = {}
-    for name in list(jobs):  # A stage's programs and memory end with it.
-      _stage(place, results, name, *jobs.pop(name), fitted)
+    while ready:  # A stage's programs and memory end with it.
+      _run_stage(place, results, ready.pop(0), fitted)
       host.give_back()
     processes.by_first(_conclude, place, built, todo, results)
   return _read(place / "results.json", built)
@@ -72,7 +72,7 @@ def _conclude(
     results["finished"] = True
     workdir.write(place / "results.json", results)
   for name, run in todo.items():
-    if run.evaluation.show_examples is False:
+    if not context.showing(setup.evaluators(run)):
       (stages.folder(place, name) / reading.EXAMPLES).unlink(missing_ok=True)
   path = html.write(place)
   print(tables.text(results))
@@ -86,72 +86,93 @@ def _introduce(place: Path) -> None:
   print(f"devices: {len(kinds)} x {kinds[0]}", flush=True)
 
 
-def _jobs(
+@dataclasses.dataclass(frozen=True)
+class Stage:
+  """A stage that is ready to run, all of it checked.
+
+  leakage: the report of its data.
+  weights: gives start weights when they are needed; None for fresh ones.
+  """
+
+  name: str
+  job: train.Job
+  leakage: dict[str, Any]
+  weights: Callable[[], train.Weights] | None
+
+
+def _stages(
   remaining: Mapping[str, setup.Run],
   todo: Mapping[str, setup.Run],
   place: Path,
   folders: Folders,
-) -> dict[str, tuple[train.Job, dict, Callable | None]]:
-  """Every stage's job, leakage report and start weights, all checked.
+) -> list[Stage]:
+  """Every stage with its job, leakage report and start weights, all checked.
 
   Stages of one data config share the dataset.
   """
-  jobs, known = {}, {}
+  ready, known = [], {}
   for name, run in remaining.items():
     key = repr((run.data.func, sorted(spec.settings(run.data).items())))
     if key not in known:
       known[key] = setup.dataset(run, folders)
       print(f"{known[key][0].info.name}: {leakage.line(known[key][1])}")
-    data, found = known[key]
+    data, report = known[key]
     weights = _start_weights(place, run, todo, data.info)
     job = train.job(run, data)
     started = (stages.folder(place, name) / "checkpoints").exists()
     if weights and run.start.weights not in todo and not started:
       train.begun(run, job.parts.abstract, weights())  # Refused before a step.
-    jobs[name] = (job, found, weights)
-  return jobs
+    ready.append(Stage(name, job, report, weights))
+  return ready
 
 
-def _stage(place, results, name, job, found, weights, fitted) -> None:
+def _run_stage(
+  place: Path, results: dict[str, Any], stage: Stage, fitted: dict
+) -> None:
   """Trains and evaluates one stage, and adds it to the results.
 
-  fitted: baselines' predictions, shared by stages.
+  fitted: rivals' predictions, shared by stages.
   """
+  name, job = stage.name, stage.job
   own, data = stages.folder(place, name), job.data
-  inference = job.parts.inference
-  run, split = job.run, job.split
-  workdir.write(own / "info.json", spec.plain(data.info))
-  if data.encode is not None:
-    settings = dict(spec.settings(data.encode))
-    settings.pop("info")
-    encode = spec.bind(data.encode.func, **settings)
-    workdir.write(own / "encode.json", spec.to_json(encode))
-    if "tokenizer" in settings:
-      workdir.write(own / "tokenizer.json", settings["tokenizer"])
-  state, notes = train.train(job, own, name, weights)
-  scores, outputs = scoring.evaluation(
-    inference, steps.variables(state), data, split, fitted
+  _write_data(own, data)
+  state, notes = train.train(job, own, name, stage.weights)
+  evaluated = scoring.evaluation(
+    job.parts.inference, steps.variables(state), data, job.split, fitted
   )
   rows = [
     row
     for row in predictions.read(place / "predictions.csv")
     if row["stage"].partition(":")[0] != name
   ]
-  for model, by_split in outputs.items():
-    label = f"{name}:{model}" if model else name
-    for split_name, arrays in by_split.items():
-      held_out = words.whole(data.info, data.splits[split_name])
-      rows += predictions.rows(label, split_name, held_out, data.info, arrays)
+  rows += evaluated.rows(name)
   workdir.write(place / "predictions.csv", predictions.text(rows))
-  shown = _examples(inference, steps.variables(state), data, outputs, scores)
-  if shown:
-    workdir.write(own / reading.EXAMPLES, {"test": shown})
+  if evaluated.shown:
+    workdir.write(own / reading.EXAMPLES, evaluated.shown)
   results["finished"] = False
-  if run.evaluation.coefficients:
-    results["coefficients"] = scoring.coefficients(
-      inference, steps.variables(state), data.info, split
-    )
-  results["stages"][name] = {
+  results["stages"][name] = _trained(stage, state, notes) | evaluated.results()
+  workdir.write(place / "results.json", results)
+  processes.wait()
+
+
+def _write_data(own: Path, data: Dataset) -> None:
+  """What `predict` must know of the data, in the stage's folder."""
+  workdir.write(own / "info.json", spec.plain(data.info))
+  if data.encode is None:
+    return
+  settings = dict(spec.settings(data.encode))
+  settings.pop("info")
+  encode = spec.bind(data.encode.func, **settings)
+  workdir.write(own / "encode.json", spec.to_json(encode))
+  if "tokenizer" in settings:
+    workdir.write(own / "tokenizer.json", settings["tokenizer"])
+
+
+def _trained(stage: Stage, state: Any, notes: Mapping) -> dict[str, Any]:
+  """The stage's part of results.json that tells of its training."""
+  job, data = stage.job, stage.job.data
+  run = job.run
+  return {
     "step": int(state.step),
     "steps": job.parts.steps,
     "length": {"steps": run.steps, "epochs": run.epochs},
@@ -166,43 +187,14 @@ def _stage(place, results, name, job, found, weights, fitted) -> None:
     "data": {
       "name": data.info.name,
       "task": data.info.task,
-      "classes": data.info.classes,
-      "units": data.info.units,
+      "classes": data.info.target.names,
+      "units": getattr(data.info.target, "units", ()),
       "card": data.card,
-      "leakage": found,
+      "leakage": stage.leakage,
       "splits": splits.manifest(data),
-      "train_used": len(split),
+      "train_used": len(job.split),
     },
-    "splits": scores,
   }
-  workdir.write(place / "results.json", results)
-  processes.wait()
-
-
-def _examples(
-  inference, variables, data, outputs, scores
-) -> list[dict[str, Any]]:
-  """A few test texts with attributions, where the run may show any."""
-  show = inference.run.evaluation.show_examples
-  settings = spec.settings(data.encode)
-  if not (not data.private if show is None else show):
-    return []
-  if "tokenizer" not in settings or "test" not in data.splits:
-    return []
-  if data.info.prompts:  # Answers are of the vocabulary, not of a head.
-    return []
-  variables = processes.gathered(variables)
-  if host.index:
-    return []
-  return examples.examples(
-    inference.objective,
-    variables,
-    data.info,
-    data.splits["test"],
-    outputs[""]["test"],
-    tokenizers.Tokenizer(settings["tokenizer"]),
-    scores["test"].get("thresholds", {}),
-  )
 
 
 def _start_weights(
@@ -243,31 +235,37 @@ def _same_tokenizer(source: Path, name: str, info: Info) -> None:
 def _comparisons(place, built, results) -> list[dict[str, Any]]:
   """Paired differences on the test split between the pairs of a study."""
   rows = predictions.read(place / "predictions.csv")
-  found = []
+  compared = []
   for a, b in getattr(built, "compare", ()):
     run, info = built.stages[a], stages.read_info(stages.folder(place, a))
-    split = "test"
-    one, two = (
-      predictions.held(rows, name, split, info.classes) for name in (a, b)
+    task, split = tasks.named(results["stages"][a]["task"]), "test"
+    first, second = (
+      predictions.held(rows, name, split, task, info) for name in (a, b)
     )
-    if one is None or two is None or list(one.ids) != list(two.ids):
+    if (
+      first is None
+      or second is None
+      or first.target is None
+      or list(first.ids) != list(second.ids)
+    ):
       raise UserError(
         f"stages {a} and {b} have no common {split} split to be compared on"
       )
     difference = paired.difference(
+      task,
       info,
-      one.label,
-      one.prediction,
-      two.prediction,
-      patients=one.patients,
-      thresholds_a=results["stages"][a]["splits"][split]["thresholds"],
-      thresholds_b=results["stages"][b]["splits"][split]["thresholds"],
+      first.target,
+      first.predicted,
+      second.predicted,
+      patients=first.patients,
+      decisions_a=results["stages"][a]["splits"][split]["thresholds"],
+      decisions_b=results["stages"][b]["splits"][split]["thresholds"],
       replicates=run.evaluation.replicates,
       seed=run.seed,
       specificity=run.evaluation.specificity,
     )
-    found.append({"a": a, "b": b, "split": split, "difference": difference})
-  return found
+    compared.append({"a": a, "b": b, "split": split, "difference": difference})
+  return compared
 
 
 def _read(path: Path, built: Any) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from medfm import host, log, processes, resident, scoring, setup, workdir
 from medfm import step as steps
@@ -15,7 +14,7 @@ from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
 from medfm.data import loader
 from medfm.interrupt import Interrupted
-from medfm.types import Dataset, Objective, Split, UserError
+from medfm.types import Dataset, Split, UserError
 from medfm.weights import transfer
 
 Weights = Mapping[str, Any]
@@ -53,22 +52,14 @@ def job(run: setup.Run, data: Dataset) -> Job:
     steps=parts.steps,
     seed=run.seed,
     order=run.order,
-    strata=_strata(model.objective, data, split),
+    strata=scoring.task_of(model.objective, data.info).strata(
+      data.info, split.arrays
+    ),
     transforms=run.transforms,
     share=model.share,
     rows_alone=run.devices.resident,
   )
   return Job(parts, data, split, batches)
-
-
-def _strata(
-  objective: Objective, data: Dataset, split: Split
-) -> np.ndarray | None:
-  """[N] int codes of the training examples, by which an order may choose."""
-  if objective.task is not None:
-    return objective.task.strata(data.info, split.arrays)
-  label = np.asarray(split.arrays.get("label", np.zeros((0, 0))))
-  return label if label.ndim == 1 and label.dtype.kind in "iu" else None
 
 
 def train(

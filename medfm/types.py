@@ -1,7 +1,7 @@
 """The nouns every part of MedFM shares. Imports no jax."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -15,7 +15,8 @@ Batch = Mapping[str, Any]
 Variables = Mapping[str, Any]
 """Linen collections: `params`, and perhaps `batch_stats`."""
 
-Task = Literal["multiclass", "multilabel", "regression", "tokens", "none"]
+TaskName = Literal["multiclass", "multilabel", "regression", "tokens", "none"]
+"""How a config says what the labels of a user's own data are."""
 
 
 class UserError(Exception):
@@ -49,7 +50,7 @@ class Objective(NamedTuple):
   init: Callable[[Any, Batch], Variables]
   loss: Callable[[Variables, Batch, Any], tuple[dict[str, Any], Variables]]
   predict: Callable[[Variables, Batch], dict[str, Any]]
-  task: Any = None
+  task: "Task | None" = None
   coupled: bool = False
   net: Any = None
   inner: "Objective | None" = None
@@ -159,16 +160,90 @@ class Split:
     )
 
 
+Arrays = Mapping[str, np.ndarray]
+"""Columns [N, ...] by name."""
+
+
+class Near(NamedTuple):
+  """How near duplicates among the splits of a dataset are found.
+
+  rule: in words, for reports.
+  search: an input's arrays by split -> (a, b) -> rows (i of a, j of b) that
+    are near; where they are equal they may be among them.
+  """
+
+  rule: str
+  search: Callable[
+    [Mapping[str, Arrays]],
+    Callable[[str, str], tuple[np.ndarray, np.ndarray]],
+  ]
+
+
+class Design(NamedTuple):
+  """What a classical model sees of a split: one table of numbers.
+
+  names: of the D columns. of: split -> [N,D] float64.
+  levels: which of the columns are codes of levels and no quantities.
+  """
+
+  names: tuple[str, ...]
+  of: Callable[[Split], np.ndarray]
+  levels: tuple[int, ...] = ()
+
+
 class Input(Protocol):
   """What a model must know of one kind of input; JSON-able, frozen."""
 
   @property
   def arrays(self) -> tuple[str, ...]:
-    """Names of its arrays in a split."""
+    """Names of the arrays that it may have in a split."""
     ...
 
-  def settings(self) -> dict[str, Any]:
-    """Keyword arguments that a model of this input is called with."""
+  @property
+  def near(self) -> Near | None:
+    """How near duplicates are found; None where there is no rule."""
+    ...
+
+  def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """Keyword arguments that a model of this input is called with.
+
+    chosen: those that its config has set already.
+    """
+    ...
+
+  def scale(self, batch: Batch) -> Batch:
+    """The batch as models see it, on the device; operators alone."""
+    ...
+
+  def blank(
+    self, count: int, like: Mapping[str, np.ndarray] = {}
+  ) -> dict[str, np.ndarray]:
+    """Arrays of `count` examples that do not have this input.
+
+    like: the arrays of examples that have it, for their names and shapes.
+    """
+    ...
+
+  def design(self, train: Split, seed: int) -> Design | None:
+    """Columns for linear models, fitted on the training split: no NaN."""
+    ...
+
+  def native(self, train: Split, seed: int) -> Design | None:
+    """Columns for trees, which take NaN for missing and levels as they are."""
+    ...
+
+  def recoded(
+    self, arrays: Mapping[str, np.ndarray], trained: Any
+  ) -> dict[str, np.ndarray]:
+    """Arrays of this input in the codes of the one a model was trained on.
+
+    Raises:
+      ValueError: it is not of one kind with `trained`; says in what.
+    """
+    ...
+
+  def describe(self) -> str:
+    """What it is, in a few words for reports and errors."""
     ...
 
 
@@ -178,6 +253,137 @@ class Target(Protocol):
   @property
   def names(self) -> tuple[str, ...]:
     """Of classes, labels, numbers or tags; () where nothing is predicted."""
+    ...
+
+
+class Task(Protocol):
+  """What depends on what is predicted: a module of `medfm.tasks`.
+
+  `target` is the truth, array name -> [N, ...], and `predicted` what a model
+  says, name -> [N, ...]; both are numpy arrays on the host.
+
+  TARGETS: names of a split's arrays that are the truth; () where there is
+    none.
+  STRATIFY: the one of them that shares of the data keep in proportion.
+  OBJECTIVE: what learns it, in `medfm.objectives`, for messages.
+  RIVALS: name -> fit(train, others, info, seed) -> split -> predicted, the
+    classical models of this task.
+  LINEAR: the one of them that is fitted to a frozen embedding; "" for none.
+  """
+
+  __name__: str
+  TARGETS: tuple[str, ...]
+  STRATIFY: str
+  OBJECTIVE: str
+  RIVALS: Mapping[str, Callable[..., dict[str, dict[str, np.ndarray]]]]
+  LINEAR: str
+
+  def condense(
+    self, info: "Info", batch: Batch, outputs: Mapping[str, np.ndarray]
+  ) -> dict[str, np.ndarray]:
+    """Of a batch's outputs [B, ...], what the task needs of them."""
+    ...
+
+  def assembled(
+    self, info: "Info", split: "Split", predicted: Mapping[str, np.ndarray]
+  ) -> "tuple[Split, dict[str, np.ndarray]]":
+    """Windows of a text or recording as one row per unit, of both."""
+    ...
+
+  def known(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+  ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(rows [N] bool whose truth is known, their target, their predicted).
+
+    Raises: ValueError where shapes or labels do not fit `info`.
+    """
+    ...
+
+  def panel(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+    *,
+    decisions: Mapping[str, float],
+    specificity: float,
+  ) -> Any:
+    """The metrics (`tasks.panel.Panel`) of known rows."""
+    ...
+
+  def details(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+  ) -> dict[str, Any]:
+    """JSON-able extras of known rows, such as a confusion table."""
+    ...
+
+  def decide(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+    *,
+    specificity: float,
+  ) -> dict[str, float]:
+    """What is fixed on the validation split: thresholds, by name."""
+    ...
+
+  def columns(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray] | None,
+    predicted: Mapping[str, np.ndarray],
+  ) -> dict[str, list[str]]:
+    """Columns of predictions.csv; {} where no row is written."""
+    ...
+
+  def table(
+    self, info: "Info", rows: Sequence[Mapping[str, str]]
+  ) -> tuple[dict[str, np.ndarray] | None, dict[str, np.ndarray]]:
+    """(target, predicted) of rows that `columns` wrote."""
+    ...
+
+  def strata(
+    self, info: "Info", arrays: Mapping[str, np.ndarray]
+  ) -> np.ndarray | None:
+    """[N] int codes by which examples may be balanced; None without any."""
+    ...
+
+  def recoded(
+    self, arrays: Mapping[str, np.ndarray], info: "Info", trained: "Info"
+  ) -> dict[str, np.ndarray]:
+    """Another cohort's target arrays in the codes of training."""
+    ...
+
+  def rivals(self, info: "Info") -> tuple[str, ...]:
+    """Names of `RIVALS` that stand beside a model by default."""
+    ...
+
+  def headline(self, metrics: Iterable[str], select: str) -> list[str]:
+    """The metrics that answer the task's question, of those there are.
+
+    select: the metric that the best step was chosen by, or "".
+    """
+    ...
+
+  def answers(
+    self,
+    info: "Info",
+    target: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+  ) -> Any:
+    """Right and wrong answers (`tasks.answers.Answers`) of all rows; None
+    where there are none to show."""
+    ...
+
+  def votes(self, info: "Info", target: Mapping[str, np.ndarray]) -> Any:
+    """What neighbours vote for (`tasks.answers.Votes`); None for nothing."""
     ...
 
 
@@ -207,6 +413,12 @@ class Info:
         f"{self.name} has the inputs {', '.join(self.inputs)}; this takes one"
       )
     return next(iter(self.inputs.values()))
+
+  def describe(self) -> str:
+    """The inputs in a few words: "table (30 numbers)"."""
+    return ", ".join(
+      f"{name} ({each.describe()})" for name, each in self.inputs.items()
+    )
 
   # The names of before, until everything reads `inputs` and `target`.
   def _of(self, name: str, default: Any) -> Any:
@@ -275,6 +487,38 @@ class Info:
   @property
   def prompts(self) -> dict[str, Any]:
     return self._of("prompts", {})
+
+
+PRESENT = "present"
+"""[B] bool, of each of several inputs: whether an example has it."""
+
+
+def key(info: Info, name: str, array: str) -> str:
+  """What an input's array is called in a batch or split."""
+  return array if len(info.inputs) == 1 else f"{name}/{array}"
+
+
+def view(batch: Mapping[str, Any], info: Info, name: str) -> dict[str, Any]:
+  """One input's arrays under their own names, and what is of the example.
+
+  The arrays of the other inputs are left out; `present` [B] stays, where
+  there are several inputs.
+  """
+  if len(info.inputs) == 1:
+    return dict(batch)
+  return viewed(batch, tuple(info.inputs), name)
+
+
+def viewed(
+  batch: Mapping[str, Any], names: Sequence[str], name: str
+) -> dict[str, Any]:
+  """As `view`, of a batch with these several inputs."""
+  others = tuple(f"{other}/" for other in names if other != name)
+  return {
+    array.removeprefix(f"{name}/"): values
+    for array, values in batch.items()
+    if not array.startswith(others)
+  }
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ MAY_CHANGE = (
   "checkpoint_every",
   "log_every",
   "keep",
-  "show_examples",
+  "show",
   "description",
   "sharding",
   "parallel",

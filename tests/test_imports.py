@@ -40,6 +40,9 @@ DATASETS = re.compile(
 )
 """What says what a data set's target is, and so stands above the tasks."""
 
+FIGURES = re.compile(r"tasks\.\w+\.figures\b")
+"""How a report draws a task: a part of the report that stands beside it."""
+
 
 def part(path: pathlib.Path) -> str:
   return part_of(
@@ -51,6 +54,8 @@ def part_of(name: str) -> str:
   """The part that a dotted name below medfm belongs to."""
   if DATASETS.match(name):
     return "datasets"
+  if FIGURES.match(name):
+    return "report"
   return name.partition(".")[0]
 
 
@@ -93,6 +98,12 @@ def test_a_file_imports_only_from_above(path):
       assert level(other) < level(mine), f"{mine} imports {name}"
 
 
+def test_a_task_is_drawn_by_the_report_alone():
+  for path in SOURCES:
+    drawn = {name for name in imported(path) if FIGURES.match(name[6:])}
+    assert not drawn or part(path) == "report", path
+
+
 @pytest.mark.parametrize(
   "path", SOURCES, ids=lambda p: str(p.relative_to(ROOT))
 )
@@ -101,3 +112,46 @@ def test_data_and_numbers_do_without_jax(path):
     heads = {name.partition(".")[0] for name in imported(path)}
     assert not heads & {"jax", "flax", "optax"}
     assert not imported(path) & {"medfm.tree", "medfm.rng"}
+
+
+ARRAYS = {
+  "features", "categories", "image", "tokens", "segment", "token_type",
+  "word_start",
+}  # fmt: skip
+"""What tables, images and texts are called in a split."""
+
+ROOMS = re.compile(
+  r"(data/(datasets|images|tables|text|transforms)|models|nn|objectives|"
+  r"weights|explain)/"
+)
+"""Where a modality's arrays may be asked for by name."""
+
+SPEAKS_OF_TOKENS = {"generate.py"}
+"""Continues texts, and counts their tokens in what it writes."""
+
+
+def asked(path: pathlib.Path) -> set[str]:
+  """Arrays that a file takes by name, by subscript, `get` or `in`."""
+  names = set()
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Subscript):
+      names.add(getattr(node.slice, "value", None))
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+      if node.func.attr in ("get", "pop", "setdefault") and node.args:
+        names.add(getattr(node.args[0], "value", None))
+    elif isinstance(node, ast.Compare) and isinstance(
+      node.ops[0], ast.In | ast.NotIn
+    ):
+      names.add(getattr(node.left, "value", None))
+  return {name for name in names if isinstance(name, str)} & ARRAYS
+
+
+def test_only_its_own_room_asks_for_an_array_by_name():
+  asking = {
+    str(path.relative_to(ROOT / "medfm")): asked(path)
+    for path in SOURCES
+    if not ROOMS.match(str(path.relative_to(ROOT / "medfm")))
+  }
+  found = {path: names for path, names in asking.items() if names}
+  new = {path: found[path] for path in set(found) - SPEAKS_OF_TOKENS}
+  assert new == {}

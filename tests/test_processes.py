@@ -26,7 +26,7 @@ TRANSFORMER = (
   "--config.steps=100",
   "--config.schedule.log_every=1",
   "--config.schedule.evaluate_every=50",
-  "--config.evaluation.baselines=()",
+  "--config.evaluators.baselines.names=()",
   "--config.optimizer.schedule=constant",
   "--config.optimizer.warmup=0",
 )
@@ -38,7 +38,7 @@ MLP = (
   "--config.schedule.evaluate_every=20",
   "--config.schedule.checkpoint_every=7",
   "--config.schedule.log_every=2",
-  "--config.evaluation.baselines=()",
+  "--config.evaluators.baselines.names=()",
 )
 
 

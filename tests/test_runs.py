@@ -95,9 +95,9 @@ def test_stages_of_the_same_examples_fit_their_baselines_once(
 ):
   fit, asked = baselines.predictions, []
 
-  def counted(name, train, *rest):
+  def counted(task, name, train, *rest):
     asked.append((name, len(train)))
-    return fit(name, train, *rest)
+    return fit(task, name, train, *rest)
 
   monkeypatch.setattr(baselines, "predictions", counted)
   path = str(ROOT / "configs/table.py:cleveland,tiny")

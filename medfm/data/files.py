@@ -12,9 +12,18 @@ from typing import Any
 
 from medfm.data import disk
 from medfm.data.archives import unpacked
+from medfm.spec import nearest
 from medfm.types import Folders, UserError
 
-__all__ = ["find", "inside", "origin", "sha256", "unpacked"]
+__all__ = [
+  "find",
+  "inside",
+  "member",
+  "of_user",
+  "origin",
+  "sha256",
+  "unpacked",
+]
 
 OFFLINE = "MEDFM_OFFLINE"
 _TIMEOUT_S = 60
@@ -67,6 +76,31 @@ def find(
     raise UserError(f"{missing} (download failed: {reason})") from error
 
 
+def of_user(
+  folders: Folders, path: str, expected: str = "a file", *, folder: bool = False
+) -> pathlib.Path:
+  """A file of the user's, in the data folder or where the command runs.
+
+  expected: what it should be, for messages. folder: it may be one.
+
+  Raises:
+    UserError: it is not there, or a folder.
+  """
+  name = pathlib.Path(path).expanduser()
+  places = [name]
+  if folders.raw:
+    places.append(pathlib.Path(folders.raw).expanduser() / name)
+  for place in places:
+    if place.is_dir() and not folder:
+      raise UserError(f"{place}: is a folder, expected {expected}")
+    if path and place.exists():
+      return place
+  beside = places[-1].parent
+  names = os.listdir(beside) if beside.is_dir() else []
+  what = "file or folder" if folder else "file"
+  raise UserError(f"{path}: no such {what}{nearest(name.name, names)}")
+
+
 def origin(
   path: pathlib.Path,
   *,
@@ -86,6 +120,23 @@ def origin(
   elif md5 is not None:
     official = disk.digest(path, "md5") == md5
   return {"file": path.name, "url": url, "sha256": own, "official": official}
+
+
+def member(folders: Folders, path: pathlib.Path, *names: str) -> pathlib.Path:
+  """The first of these names within an archive; a path that is one itself.
+
+  Raises: UserError where the archive holds none of them.
+  """
+  if path.name in {name.rpartition("/")[2] for name in names}:
+    return path
+  if path.is_file():
+    cache = pathlib.Path(folders.cache).expanduser()
+    path = unpacked(path, cache / "unpacked" / path.stem)
+  for name in names:
+    for place in sorted(path.rglob(name.rpartition("/")[2])):
+      if place.as_posix().endswith(f"/{name}"):
+        return place
+  raise UserError(f"{path}: holds no {' or '.join(names)}")
 
 
 def inside(root: pathlib.Path | str, name: str, where: str) -> pathlib.Path:

@@ -6,34 +6,27 @@ a: of test examples that training has seen, for "train/test".
 
 import hashlib
 import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from medfm.types import Dataset, Split, UserError
+from medfm.types import (
+  PRESENT,
+  Arrays,
+  Dataset,
+  Info,
+  Split,
+  UserError,
+  view,
+)
+
+Pairs = tuple[np.ndarray, np.ndarray]
+"""Rows i[n] of one split and their twins j[n] of another."""
 
 _LISTED = 20
 _ROWS = 1024
-_CELLS = 1 << 20  # Pairs compared at a time.
-_NOT_CONTENT = ("label", "document")
-
-_HASH_SIDE = 8
-_GRID_SIDE = 14
-_MAX_BITS = 6
-_MAX_DIFFERENCE = 0.1
-_IMAGE_RULE = (
-  "images whose 8x8 brightness hashes differ in at most 6 of 64 bits and "
-  "whose 14x14 averages, scaled to mean 0 and standard deviation 1, differ by "
-  "less than 0.1 on average: JPEG, gain, mild noise and resizing stay below "
-  "it, different patients' radiographs start at 0.18"
-)
-_MAX_STEP = 1e-3
-_TABLE_RULE = (
-  "rows with the same categories and missing values whose numbers differ by "
-  "less than 0.001 of a standard deviation each: what saving with fewer "
-  "digits or converting units does, and less than one step of a clinical "
-  "measurement"
-)
+_NONE = np.zeros((2, 0), int)
 
 
 def leakage(dataset: Dataset) -> dict[str, Any]:
@@ -42,26 +35,33 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
   {"pairs": {"train/test": {"patients", "exact", "near"}, ...},
    "within": {"train": {"exact"}, ...}, "near_rule": str | None}; each entry
   is {"count": int, "examples": the ids of at most 20 pairs of twins}, or None
-  where it cannot be known (no patients named, no images or tables).
+  where it cannot be known (no patients named, no rule for such an input).
 
   exact: equal content, whatever the label. near: by `near_rule`, without the
     equal ones. within/exact counts the repeats: examples minus distinct ones.
+    Of several inputs one that is equal, or near, makes twins.
   """
-  splits = dataset.splits
-  hashes = {name: _hashes(split) for name, split in splits.items()}
-  near = _near_of(dataset)
+  splits, info = dataset.splits, dataset.info
+  compared = [_Compared(splits, info, name) for name in info.inputs]
+  ruled = [each for each in compared if each.near is not None]
   pairs = {}
   for a, b in itertools.combinations(splits, 2):
+    exact = _union([each.equal(a, b) for each in compared])
+    near = _union([each.alike(a, b) for each in ruled])
     pairs[f"{a}/{b}"] = {
       "patients": _patients(splits[a], splits[b]),
-      "exact": _entry(splits[a], splits[b], *_twins(hashes[a], hashes[b])),
-      "near": near and _entry(splits[a], splits[b], *near(a, b, hashes)),
+      "exact": _entry(splits[a], splits[b], *exact),
+      "near": _entry(splits[a], splits[b], *near) if ruled else None,
     }
   within = {
-    name: {"exact": _entry(split, split, *_repeats(hashes[name]))}
+    name: {
+      "exact": _entry(
+        split, split, *_union([each.repeats(name) for each in compared])
+      )
+    }
     for name, split in splits.items()
   }
-  return {"pairs": pairs, "within": within, "near_rule": _rule(splits)}
+  return {"pairs": pairs, "within": within, "near_rule": _rule(info)}
 
 
 def line(report: dict[str, Any]) -> str:
@@ -122,20 +122,84 @@ def _twins(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   return first[place[found]], np.flatnonzero(found)
 
 
-def _repeats(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  i, j = _twins(a, a)
-  return i[i != j], j[i != j]
+class _Compared:
+  """The splits as one of their inputs shows them, for finding twins."""
+
+  def __init__(self, splits: Mapping[str, Split], info: Info, name: str):
+    names = info.inputs[name].arrays
+    self._rows: dict[str, np.ndarray | None] = {}
+    seen = {}
+    for part, split in splits.items():
+      arrays = view(split.arrays, info, name)
+      present = arrays.get(PRESENT)
+      rows = None if present is None else np.flatnonzero(present)
+      self._rows[part] = rows
+      seen[part] = {
+        array: arrays[array] if rows is None else arrays[array][rows]
+        for array in sorted(names)
+        if array in arrays
+      }
+    self._hashes = {part: _hashes(arrays) for part, arrays in seen.items()}
+    rule = info.inputs[name].near
+    self.near = rule and rule.search(seen)
+
+  def equal(self, a: str, b: str) -> Pairs:
+    """Rows of b that equal rows of a."""
+    return self._placed(a, b, *_twins(self._hashes[a], self._hashes[b]))
+
+  def repeats(self, part: str) -> Pairs:
+    """Rows that equal an earlier one of their split."""
+    i, j = _twins(self._hashes[part], self._hashes[part])
+    return self._placed(part, part, i[i != j], j[i != j])
+
+  def alike(self, a: str, b: str) -> Pairs:
+    """Rows of b that are near rows of a without being equal."""
+    assert self.near is not None
+    i, j = self.near(a, b)
+    other = self._hashes[a][i] != self._hashes[b][j]
+    order = np.lexsort((i[other], j[other]))
+    return self._placed(a, b, i[other][order], j[other][order])
+
+  def _placed(self, a: str, b: str, i: np.ndarray, j: np.ndarray) -> Pairs:
+    """Rows of the splits, of rows that have the input."""
+    first, second = self._rows[a], self._rows[b]
+    return (
+      i if first is None else first[i],
+      j if second is None else second[j],
+    )
 
 
-def _hashes(split: Split) -> np.ndarray:
-  """[N] of 16 bytes: the content of each example, whatever its label."""
-  names = sorted(set(split.arrays) - set(_NOT_CONTENT))
+def _union(pairs: Sequence[Pairs]) -> Pairs:
+  """The twins that any of the inputs shows, each once."""
+  if len(pairs) == 1:
+    return pairs[0]
+  together = [np.stack(each) for each in pairs]
+  i, j = np.unique(np.concatenate([_NONE, *together], 1), axis=1)
+  return i, j
+
+
+def _rule(info: Info) -> str | None:
+  """The rules of the inputs, in words; None where no input has one."""
+  rules = {
+    name: each.near.rule if each.near else "no rule"
+    for name, each in info.inputs.items()
+  }
+  if not any(each.near for each in info.inputs.values()):
+    return None
+  if len(rules) == 1:
+    return next(iter(rules.values()))
+  return "; ".join(f"{name}: {rule}" for name, rule in rules.items())
+
+
+def _hashes(arrays: Arrays) -> np.ndarray:
+  """[N] of 16 bytes: the content of each example."""
+  count = len(next(iter(arrays.values()))) if arrays else 0
   hashes = []
-  for start in range(0, len(split), _ROWS):
+  for start in range(0, count, _ROWS):
     chunk = [
-      _canonical(split.arrays[name][start : start + _ROWS]) for name in names
+      _canonical(array[start : start + _ROWS]) for array in arrays.values()
     ]
-    for row in range(len(chunk[0]) if chunk else 0):
+    for row in range(len(chunk[0])):
       content = hashlib.blake2b(digest_size=16)
       for array in chunk:
         content.update(array[row])
@@ -149,145 +213,3 @@ def _canonical(array: np.ndarray) -> np.ndarray:
   if array.dtype.kind == "f":
     array = np.where(np.isnan(array), np.nan, array + 0.0).astype(array.dtype)
   return array.reshape(len(array), -1)
-
-
-def _rule(splits: dict[str, Split]) -> str | None:
-  arrays = [split.arrays for split in splits.values()]
-  if arrays and all("image" in names for names in arrays):
-    return _IMAGE_RULE
-  if arrays and all("features" in names for names in arrays):
-    return _TABLE_RULE
-  return None
-
-
-def _near_of(dataset: Dataset):
-  """The search (a, b, hashes) -> (i, j) that fits the data, or None."""
-  splits = dataset.splits
-  rule = _rule(splits)
-  if rule is None:
-    return None
-  if rule is _IMAGE_RULE:
-    prepared = {
-      name: _pictures(split.arrays["image"]) for name, split in splits.items()
-    }
-    search = _near_images
-  else:
-    prepared = _tables(splits)
-    search = _near_rows
-
-  def near(a, b, hashes):
-    i, j = search(prepared[a], prepared[b])
-    other = hashes[a][i] != hashes[b][j]
-    order = np.lexsort((i[other], j[other]))
-    return i[other][order], j[other][order]
-
-  return near
-
-
-def _pictures(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """([N] uint64 hashes, [N,P] scaled averages) of images [N,H,W,C]."""
-  bits, grids = [], []
-  for start in range(0, len(images), _ROWS):
-    grey = np.asarray(images[start : start + _ROWS], np.float32).mean(axis=-1)
-    coarse = _averages(grey, _HASH_SIDE)
-    padded = np.zeros((len(grey), _HASH_SIDE**2), bool)
-    padded[:, : coarse.shape[1]] = coarse > coarse.mean(axis=1, keepdims=True)
-    bits.append(np.packbits(padded, axis=1).view(np.uint64)[:, 0])
-    fine = _averages(grey, _GRID_SIDE)
-    fine -= fine.mean(axis=1, keepdims=True)
-    grids.append(fine / np.maximum(fine.std(axis=1, keepdims=True), 1e-6))
-  return np.concatenate(bits), np.concatenate(grids)
-
-
-def _averages(grey: np.ndarray, side: int) -> np.ndarray:
-  """[n,H,W] -> [n, side * side] averages of its cells; fewer if smaller."""
-  for axis in (1, 2):
-    size = grey.shape[axis]
-    edges = np.linspace(0, size, min(side, size) + 1).round().astype(int)
-    shape = [1, 1, 1]
-    shape[axis] = -1
-    grey = np.add.reduceat(grey, edges[:-1], axis=axis)
-    grey /= np.diff(edges).reshape(shape).astype(np.float32)
-  return grey.reshape(len(grey), -1)
-
-
-def _near_images(a, b) -> tuple[np.ndarray, np.ndarray]:
-  (bits_a, grids_a), (bits_b, grids_b) = a, b
-  if grids_a.shape[1:] != grids_b.shape[1:]:
-    return np.zeros(0, int), np.zeros(0, int)
-  rows = max(1, _CELLS // max(1, len(bits_a)))
-  found = []
-  for start in range(0, len(bits_b), rows):
-    different = np.bitwise_count(bits_b[start : start + rows, None] ^ bits_a)
-    j, i = np.nonzero(different <= _MAX_BITS)
-    found.append(_close(grids_a, grids_b, i, j + start))
-  return _joined(found)
-
-
-def _close(
-  grids_a: np.ndarray, grids_b: np.ndarray, i: np.ndarray, j: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Those candidates whose scaled averages hardly differ."""
-  kept = np.zeros(len(i), bool)
-  for start in range(0, len(i), 4 * _ROWS):
-    part = slice(start, start + 4 * _ROWS)
-    difference = np.abs(grids_a[i[part]] - grids_b[j[part]]).mean(axis=1)
-    kept[part] = difference < _MAX_DIFFERENCE
-  return i[kept], j[kept]
-
-
-def _tables(splits: dict[str, Split]) -> dict[str, np.ndarray]:
-  """[N,F] per split: standardised by the first split, NaN marked apart."""
-  first = np.asarray(next(iter(splits.values())).arrays["features"], float)
-  known = ~np.isnan(first)
-  count = np.maximum(known.sum(axis=0), 1)
-  mean = np.where(known, first, 0).sum(axis=0) / count
-  spread = np.where(known, first - mean, 0)
-  std = np.sqrt((spread**2).sum(axis=0) / count)
-  std = np.where(std > 0, std, 1)
-  tables = {}
-  for name, split in splits.items():
-    features = np.asarray(split.arrays["features"], float)
-    missing = np.isnan(features)
-    # Whole numbers are far more than the largest step apart.
-    columns = [np.where(missing, 0, (features - mean) / std), missing]
-    columns.append(split.arrays.get("categories", np.zeros((len(split), 0))))
-    tables[name] = np.concatenate(columns, axis=1, dtype=float)
-  return tables
-
-
-def _near_rows(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Rows that lie close in every column lie close on any one line.
-
-  Both are put in order along one direction, and only rows within reach of
-  each other there are compared in full, so that none is missed.
-  """
-  direction = np.random.Generator(np.random.Philox(0)).normal(size=a.shape[1])
-  reach = _MAX_STEP * np.abs(direction).sum()
-  order = np.argsort(a @ direction, kind="stable")
-  line = (a @ direction)[order]
-  low = np.searchsorted(line, b @ direction - reach, side="left")
-  high = np.searchsorted(line, b @ direction + reach, side="right")
-  ends = np.cumsum(high - low)
-  # Rows with few or many candidates: each chunk has about as many pairs.
-  cuts = np.flatnonzero(np.diff(ends // _CELLS)) + 1
-  found = []
-  for rows in np.split(np.arange(len(b)), cuts):
-    counts = (high - low)[rows]
-    j = np.repeat(rows, counts)
-    within = np.arange(len(j)) - np.repeat(np.cumsum(counts) - counts, counts)
-    i = order[low[j] + within]
-    kept = np.zeros(len(i), bool)
-    for start in range(0, len(i), 64 * _ROWS):
-      part = slice(start, start + 64 * _ROWS)
-      step = np.abs(a[i[part]] - b[j[part]]).max(axis=1)
-      kept[part] = (step > 0) & (step < _MAX_STEP)
-    found.append((i[kept], j[kept]))
-  return _joined(found)
-
-
-def _joined(found) -> tuple[np.ndarray, np.ndarray]:
-  if not found:
-    return np.zeros(0, int), np.zeros(0, int)
-  i, j = zip(*found, strict=True)
-  return np.concatenate(i), np.concatenate(j)

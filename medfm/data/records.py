@@ -25,6 +25,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from medfm.data import decoded, disk
@@ -70,6 +71,13 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       for what, count in self._changes.items()
       if count
     ]
+
+
+def feature(array: np.ndarray) -> tfds.features.FeatureConnector:
+  """The feature that holds one row of an array [N, ...]."""
+  if array.ndim == 1:
+    return tfds.features.Scalar(array.dtype.type)
+  return tfds.features.Tensor(shape=array.shape[1:], dtype=array.dtype.type)
 
 
 def prepared(

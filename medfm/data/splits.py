@@ -18,12 +18,14 @@ from medfm.spec import nearest
 from medfm.types import Dataset, Split, UserError
 
 NAMES = ("train", "validation", "test")
-_GIVEN = {
+WORDS = {
   "train": "train", "training": "train",
   "validation": "validation", "valid": "validation", "val": "validation",
   "dev": "validation",
   "test": "test", "testing": "test",
 }  # fmt: skip
+"""What users call the splits."""
+
 WHOLE = "whole"
 _EACH_ROW = "each row was taken for a patient of its own"
 
@@ -84,12 +86,16 @@ def by_patient(
 
 
 def completed(
-  given: dict[str, Split], seed: int, fractions: tuple[float, ...]
+  given: dict[str, Split],
+  seed: int,
+  fractions: tuple[float, ...],
+  stratify: str = "label",
 ) -> tuple[dict[str, Split], str]:
   """The three splits, and how they came about, in words for the card.
 
   given: the split "whole", cut into three; or "train" and "test", where
     validation is taken out of train; or all three.
+  stratify: the array that is kept in proportion, where there is one.
   """
   source = given[WHOLE] if WHOLE in given else given["train"]
   note = "" if source.patients is not None else f"; {_EACH_ROW}"
@@ -106,7 +112,7 @@ def completed(
   indices = by_patient(
     source.ids,
     source.patients,
-    source.arrays.get("label"),
+    source.arrays.get(stratify),
     fractions=tuple(fractions),
     seed=seed,
   )
@@ -121,8 +127,12 @@ def completed(
   )
 
 
-def fraction(split: Split, fraction: float, seed: int) -> Split:
+def fraction(
+  split: Split, fraction: float, seed: int, stratify: str = "label"
+) -> Split:
   """The part of a split whose labels a run may see, by patient and label.
+
+  stratify: the array that is kept in proportion, where there is one.
 
   Nested: with one seed, 10 % is a subset of 25 %. Every class of the split
   keeps at least one example, so that very small fractions give a little more
@@ -135,7 +145,7 @@ def fraction(split: Split, fraction: float, seed: int) -> Split:
   if fraction == 1 or not len(split):
     return split
   rows = _rows_by_patient(split.ids, split.patients)
-  levels = _levels(split.arrays.get("label"), len(split))
+  levels = _levels(split.arrays.get(stratify), len(split))
   chosen = set()
   for members in _strata(rows, levels, seed).values():
     count = max(1, math.floor(fraction * len(members) + 0.5))
@@ -242,19 +252,46 @@ def given(table: Table, column: str) -> np.ndarray | None:
   Raises: UserError for a word that names no split, or a split left empty.
   """
   if len(table.paths) > 1:
+    if column:
+      raise UserError("split_column and test_path: give one of them")
     return np.where(table.files > 0, "test", "train")
   if not column:
     return None
-  for index, cell in enumerate(table[column]):
-    if cell.lower() not in _GIVEN:
-      raise table.error(
-        index,
-        column,
-        f"{tables.shortened(cell)} is no split: expected train, validation or "
-        f"test{nearest(cell, _GIVEN)}",
-      )
-  part = np.array([_GIVEN[cell.lower()] for cell in table[column]])
+  part = of_words(table, column)
   for name in ("train", "test"):
     if not (part == name).any():
       raise UserError(f"{table.path}: no row of {column!r} says {name!r}")
   return part
+
+
+def of_words(table: Table, column: str) -> np.ndarray:
+  """[N] the splits that a column names, in any of their usual spellings."""
+  for index, cell in enumerate(table[column]):
+    if cell.lower() not in WORDS:
+      raise table.error(
+        index,
+        column,
+        f"{tables.shortened(cell)} is no split: expected train, validation or "
+        f"test{nearest(cell, WORDS)}",
+      )
+  return np.array([WORDS[cell.lower()] for cell in table[column]])
+
+
+def refuse_shared(
+  table: Table, owners: Sequence[str], part: np.ndarray | None, what: str
+) -> None:
+  """Raises UserError where given splits share an owner ("" is nobody's).
+
+  what: an owner is, "patient" or "document".
+  """
+  if part is None:
+    return
+  first: dict[str, int] = {}
+  for index, name in enumerate(owners):
+    seen = first.setdefault(name, index)
+    if name and part[seen] != part[index]:
+      raise UserError(
+        f"{table.place(seen)} ({part[seen]}) and {table.place(index)} "
+        f"({part[index]}) are of one {what}: move all rows of a {what} into "
+        "one split"
+      )

@@ -1,133 +1,121 @@
 """The scores of one split: what `results.json` and the report show."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from medfm.evals.panel import known, panel
-from medfm.metrics import bootstrap, classification, entities, perplexity
-from medfm.types import Info
+from medfm.metrics import bootstrap
+from medfm.metrics.described import Description
+from medfm.types import Info, Task
 
 MIN_GROUP = 10
 UNKNOWN = "unknown"
 
+Arrays = Mapping[str, np.ndarray]
+
 
 def scores(
+  task: Task,
   info: Info,
-  label: np.ndarray,
-  prediction: Mapping[str, np.ndarray],
+  target: Arrays,
+  predicted: Arrays,
   *,
   patients: np.ndarray | None = None,
   groups: Mapping[str, np.ndarray] | None = None,
-  thresholds: Mapping[str, float] | None = None,
+  decisions: Mapping[str, float] | None = None,
   replicates: int = 1000,
   seed: int = 0,
   specificity: float = 0.9,
 ) -> dict[str, Any]:
-  """Metrics with 95 % intervals, JSON-able, over the labelled examples.
+  """Metrics with 95 % intervals, JSON-able, over the rows of known truth.
 
-  label: multiclass [N] with -1 unknown, multilabel [N,K] or regression [N,T]
-    with NaN missing. prediction: {"probs": [N,K]} or {"value": [N,T]}.
+  target, predicted: of the task, one row per unit (`Task.assembled`).
   patients: [N], resampled as wholes; None resamples examples.
-  groups: name -> [N] levels; "" is shown as "unknown".
-  thresholds: of `thresholds.thresholds` on validation. Without them, the
-    metrics at a threshold say that they have none.
+  groups: name -> [N] levels; "" is shown as "unknown". A task without a
+    truth is not divided.
+  decisions: of `Task.decide` on validation. Without them, the metrics at a
+    threshold say that they have none.
   replicates: 0 leaves the intervals out (for monitoring while training).
 
-  Gives n (labelled examples), unlabelled (those left out), patients (None
-  where unknown), metrics, thresholds, groups and, for a multiclass task,
-  confusion at the most probable class; for labelled words, that of entities,
-  and `entities`, type -> outcome -> count (`metrics.entities.errors`). Entries
-  are those of `bootstrap.intervals`.
+  Gives n (rows of known truth), unlabelled (those left out, where the task
+  has a truth), patients (None where unknown), metrics, thresholds, groups and
+  the task's `details`. Entries are those of `bootstrap.intervals`.
   """
-  rows, label, prediction = known(info, label, prediction)
+  rows, target, predicted = task.known(info, target, predicted)
   patients = None if patients is None else np.asarray(patients)[rows]
   settings = {
-    "thresholds": thresholds,
+    "decisions": dict(decisions or {}),
     "replicates": replicates,
     "seed": seed,
     "specificity": specificity,
   }
   result = {
-    **_table(info, label, prediction, patients, **settings),
-    "unlabelled": int((~rows).sum()),
-    "thresholds": dict(thresholds or {}),
+    **_table(task, info, target, predicted, patients, **settings),
+    "thresholds": dict(decisions or {}),
     "groups": {},
+    **task.details(info, target, predicted),
   }
-  result |= _confusion(info, label, prediction)
+  if not task.TARGETS:
+    return result
+  result["unlabelled"] = int((~rows).sum())
   for name, levels in (groups or {}).items():
     levels = np.asarray(levels, str)[rows]
     levels = np.where(levels == "", UNKNOWN, levels)
     result["groups"][name] = {
       str(level): _group(
-        info, label, prediction, patients, levels == level, settings
+        task, info, target, predicted, patients, levels == level, settings
       )
       for level in np.unique(levels)
     }
   return result
 
 
-def mean_loss(
-  outputs: Mapping[str, np.ndarray],
-  *,
-  language: bool = False,
-  patients: np.ndarray | None = None,
-  replicates: int = 1000,
-  seed: int = 0,
-) -> dict[str, Any]:
-  """n, patients and the metric `loss` of a pretext task, as `scores` has them.
+def target_of(task: Task, arrays: Arrays) -> dict[str, np.ndarray]:
+  """The truth among a split's arrays."""
+  return {name: arrays[name] for name in task.TARGETS}
 
-  outputs: `loss` [N] and, where examples count unequally, `weight` [N]; of a
-    language model the mean loss of a row's tokens and their number.
-  language: gives `perplexity` as well, and of pairs of texts, where
-    `next_sentence_accuracy` [N] is there, its mean.
-  """
-  losses = np.asarray(outputs["loss"], np.float64)
-  share = np.asarray(outputs.get("weight", np.ones(len(losses))), np.float64)
-  metrics = {"loss": partial(perplexity.loss, losses, share)}
-  if language:
-    metrics["perplexity"] = partial(perplexity.perplexity, losses, share)
-  if "next_sentence_accuracy" in outputs:
-    right = np.asarray(outputs["next_sentence_accuracy"], np.float64)
-    metrics["next_sentence_accuracy"] = partial(
-      perplexity.loss, right, np.ones(len(right))
-    )
-  cluster = bootstrap.clusters(patients, len(losses))
-  return {
-    "n": len(losses),
-    "patients": None if patients is None else len(np.unique(cluster)),
-    "metrics": bootstrap.intervals(
-      metrics, cluster, replicates=replicates, seed=seed
-    ),
-    "thresholds": {},
-    "groups": {},
-  }
+
+def described(
+  task: Task,
+  info: Info,
+  target: Arrays,
+  predicted: Arrays,
+  specificity: float = 0.9,
+) -> dict[str, Description]:
+  """stem -> description of every metric that `scores` would give."""
+  nobody = [
+    {name: array[:0] for name, array in arrays.items()}
+    for arrays in (target, predicted)
+  ]
+  panel = task.panel(info, *nobody, decisions={}, specificity=specificity)
+  return panel.described
 
 
 def _table(
+  task,
   info,
-  label,
-  prediction,
+  target,
+  predicted,
   patients,
   *,
-  thresholds,
+  decisions,
   replicates,
   seed,
   specificity,
   detail: bool = True,
 ) -> dict[str, Any]:
   """n, patients and metrics; without detail, no metric of a single class."""
-  metrics, means = panel(
-    info, label, prediction, thresholds=thresholds, specificity=specificity
+  panel = task.panel(
+    info, target, predicted, decisions=decisions, specificity=specificity
   )
-  cluster = bootstrap.clusters(patients, len(label))
+  count = len(next(iter(predicted.values())))
+  cluster = bootstrap.clusters(patients, count)
   entries = bootstrap.intervals(
-    metrics, cluster, means=means, replicates=replicates, seed=seed
+    panel.metrics, cluster, means=panel.means, replicates=replicates, seed=seed
   )
   return {
-    "n": len(label),
+    "n": count,
     "patients": None if patients is None else len(np.unique(cluster)),
     "metrics": {
       name: entry
@@ -137,14 +125,18 @@ def _table(
   }
 
 
-def _group(info, label, prediction, patients, rows, settings):
-  label = label[rows]
+def _group(task, info, target, predicted, patients, rows, settings):
   patients = None if patients is None else patients[rows]
-  prediction = {name: array[rows] for name, array in prediction.items()}
-  small = len(label) < MIN_GROUP
+  target, predicted = (
+    {name: array[rows] for name, array in arrays.items()}
+    for arrays in (target, predicted)
+  )
+  small = int(rows.sum()) < MIN_GROUP
   if small:
     settings = settings | {"replicates": 0}
-  table = _table(info, label, prediction, patients, **settings, detail=False)
+  table = _table(
+    task, info, target, predicted, patients, **settings, detail=False
+  )
   if small:
     nothing = {
       "value": None,
@@ -154,32 +146,3 @@ def _group(info, label, prediction, patients, rows, settings):
     }
     table["metrics"] = {name: dict(nothing) for name in table["metrics"]}
   return table
-
-
-def _confusion(info, label, prediction) -> dict[str, Any]:
-  """Counts of label (row) by most probable class (column), or of entities."""
-  if not len(label):
-    return {}
-  if info.task == "tokens":
-    return _entities(info, label, prediction["tags"])
-  if info.task != "multiclass" or not np.isfinite(prediction["probs"]).all():
-    return {}
-  counts = classification.confusion(
-    label, np.argmax(prediction["probs"], 1), classes=len(info.classes)
-  ).astype(int)
-  classes = list(info.classes)
-  return {"confusion": {"classes": classes, "counts": counts.tolist()}}
-
-
-def _entities(info, label, tags) -> dict[str, Any]:
-  """Entities by true and predicted type, and by what became of them."""
-  types = list(entities.kinds(info.classes))
-  counts = entities.confusion(label, tags, info.classes)
-  outcomes = entities.errors(label, tags, info.classes)
-  return {
-    "confusion": {"classes": [*types, "none"], "counts": counts.tolist()},
-    "entities": {
-      kind: dict(zip(entities.ERRORS, row, strict=True))
-      for kind, row in zip(types, outcomes.tolist(), strict=True)
-    },
-  }

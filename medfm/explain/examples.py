@@ -7,18 +7,27 @@ an answer is the set of those predicted, right where all of it is.
 
 import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from medfm import processes
 from medfm.data import cuts, loader
 from medfm.data.text.tokenizers import Tokenizer
-from medfm.evals import panel, words
+from medfm.evals.context import Context, Findings, shows_data
 from medfm.explain import attribution
-from medfm.types import Info, Objective, Split, Variables
+from medfm.tasks.answers import Answers
+from medfm.types import Info, Objective, Split, Task, Variables
 
+HOW = (
+  "Texts as the model's tokens. Orange tokens speak for "
+  "the class named, blue ones against it: integrated gradients "
+  "(Sundararajan et al. 2017) from the average token of the vocabulary, the "
+  "strongest token of a line the darkest. They show what moved this model's "
+  "answer, not why the answer would be true."
+)
 SHOWN = 100
 MOST = 3
 VIEWS = 3
@@ -31,36 +40,67 @@ _ROWS = 4
 POINTS = 32
 
 
-class Answers(NamedTuple):
-  """Candidates [M]: which text, the answer and the truth by class, how sure
-  the answer was, whether it is right, and the word asked about (-1: none).
+@shows_data
+def examples(context: Context, *, show: bool | None = None) -> Findings:
+  """A few texts of the test split, where the run may show any.
 
-  Of several labels said is [M,K] bool, true [M,K] with NaN where the truth is
-  not known, and probs [M,K].
+  show: None shows those of published sets alone. Off, no text is written
+    anywhere; the vocabulary of a tokenizer that was learnt here still holds
+    single words.
   """
+  data, task = context.data, context.task
+  settings = data.encode.keywords if data.encode is not None else {}
+  if not (not data.private if show is None else show):
+    return Findings()
+  if "tokenizer" not in settings or "test" not in context.splits:
+    return Findings()
+  if getattr(context.info.only, "prompts", None):
+    return Findings()  # Answers are of the vocabulary, not of a head.
+  whole, predicted = context.splits["test"], context.predicted["test"]
+  answers = _answers(task, context.info, whole, predicted)
+  if answers is None:
+    return Findings()
+  variables = processes.gathered(context.variables)
+  if not context.first:
+    return Findings()
+  texts = described(
+    context.objective,
+    variables,
+    context.info,
+    data.splits["test"],
+    whole,
+    answers,
+    Tokenizer(settings["tokenizer"]),
+    context.decisions,
+  )
+  if not texts:
+    return Findings()
+  block = {"kind": "texts", "title": "Examples", "how": HOW, "examples": texts}
+  return Findings(shown={"test": [block]})
 
-  text: np.ndarray
-  said: np.ndarray
-  true: np.ndarray
-  certainty: np.ndarray
-  right: np.ndarray
-  word: np.ndarray
-  probs: np.ndarray | None = None
+
+def _answers(task: Task, info: Info, whole: Split, predicted) -> Answers | None:
+  if not task.TARGETS or not set(task.TARGETS) <= whole.arrays.keys():
+    return None
+  target = {name: whole.arrays[name] for name in task.TARGETS}
+  return task.answers(info, target, predicted)
 
 
-def examples(
+def described(
   objective: Objective,
   variables: Variables,
   info: Info,
   split: Split,
-  outputs: Mapping[str, np.ndarray],
+  whole: Split,
+  found: Answers,
   tokenizer: Tokenizer,
   thresholds: Mapping[str, float] = {},
 ) -> list[dict[str, Any]]:
   """The chosen texts, JSON-able.
 
-  split: rows of tokens; outputs: of `words.outputs`, one row a text.
-  thresholds: of several labels, as `evals.thresholds` has chosen them.
+  split: rows of tokens; whole: one row a text, as the task assembles them.
+  found: the task's answers of `whole`.
+  thresholds: of several labels, as `Task.decide` has chosen them.
   Each has kind (right, wrong, unsure), id, said, true, certainty, word (the
   place [start, stop) of the word asked about, else None), pieces (text and
   whether a space comes before), left_out (tokens) and views: for the answer,
@@ -69,8 +109,6 @@ def examples(
   Of several labels said and true are lists, and labels has, of those that are
   called or true, class, prob, cut, threshold, said and true.
   """
-  whole = words.whole(info, split)
-  found = answers(info, whole, outputs)
   chosen = choice(found)
   if not chosen:
     return []
@@ -85,59 +123,6 @@ def examples(
     | _answered(found, index, info, thresholds)
     for kind, index in chosen
   ]
-
-
-def answers(
-  info: Info, whole: Split, outputs: Mapping[str, np.ndarray]
-) -> Answers:
-  """Every answer that may be shown: one a text or word.
-
-  Texts of several labels, and words, of which nothing is called or true do
-  not count.
-  """
-  label = np.asarray(whole.arrays.get("label", np.zeros(0)))
-  if info.task == "multiclass" and "probs" in outputs:
-    probs = np.asarray(outputs["probs"])
-    text = np.flatnonzero((label >= 0) & np.isfinite(probs).all(1))
-    said, true, word = probs[text].argmax(1), label[text], -np.ones(len(text))
-    certainty = probs[text].max(1)
-  elif info.task == "multilabel" and "probs" in outputs:
-    return _label_sets(label, np.asarray(outputs["probs"]))
-  elif info.task == "tokens" and "certainty" in outputs:
-    tags = outputs["tags"]
-    outside = info.classes.index("O") if "O" in info.classes else -1
-    known = (label >= 0) & ((tags != outside) | (label != outside))
-    text, word = np.nonzero(known)
-    said, true = tags[text, word], label[text, word]
-    certainty = outputs["certainty"][text, word]
-  else:
-    text = said = true = word = np.zeros(0, int)
-    certainty = np.zeros(0)
-  return Answers(text, said, true, certainty, said == true, word.astype(int))
-
-
-def _label_sets(label: np.ndarray, probs: np.ndarray) -> Answers:
-  """A right set is as sure as its least sure label, a wrong one as its surest
-  mistake."""
-  known, called = np.isfinite(label), probs > panel.MULTILABEL_CUT
-  wrong = known & (called != (label > 0.5))
-  sure = np.maximum(probs, 1 - probs)
-  certainty = np.where(
-    wrong.any(1),
-    np.where(wrong, sure, 0).max(1),
-    np.where(known, sure, 1).min(1),
-  )
-  counts = (known & (called | (label > 0.5))).any(1)
-  text = np.flatnonzero(counts & np.isfinite(probs).all(1))
-  return Answers(
-    text,
-    called[text],
-    label[text],
-    certainty[text],
-    ~wrong[text].any(1),
-    np.full(len(text), -1),
-    probs[text],
-  )
 
 
 def _classes(found: Answers, index: int) -> list[int]:
@@ -155,7 +140,7 @@ def _classes(found: Answers, index: int) -> list[int]:
 def _named(found: Answers, index: int) -> list[int]:
   """The labels that are called or true, mistakes first."""
   said, true = found.said[index], found.true[index]
-  sure = np.abs(found.probs[index] - panel.MULTILABEL_CUT)
+  sure = np.abs(found.probs[index] - found.cut)
   wrong = np.isfinite(true) & (said != (true > 0.5))
   return sorted(
     np.flatnonzero(said | (true > 0.5)).tolist(),
@@ -176,8 +161,8 @@ def choice(found: Answers, most: int = MOST) -> list[tuple[str, int]]:
     order = np.argsort(sign * found.certainty[places], kind="stable")
     taken = 0
     for index in places[order].tolist():
-      if taken < most and int(found.text[index]) not in seen:
-        seen.add(int(found.text[index]))
+      if taken < most and int(found.example[index]) not in seen:
+        seen.add(int(found.example[index]))
         chosen.append((kind, index))
         taken += 1
   return chosen
@@ -186,10 +171,10 @@ def choice(found: Answers, most: int = MOST) -> list[tuple[str, int]]:
 def _row(split: Split, found: Answers, index: int) -> int:
   """The row of tokens that holds the word, or the text's first one."""
   document = np.asarray(split.arrays.get("document", np.arange(len(split))))
-  rows = np.flatnonzero(document == np.unique(document)[found.text[index]])
-  if found.word[index] < 0:
+  rows = np.flatnonzero(document == np.unique(document)[found.example[index]])
+  if found.place[index] < 0:
     return int(rows[0])
-  holds = (np.asarray(split.arrays["word"])[rows] == found.word[index]).any(1)
+  holds = (np.asarray(split.arrays["word"])[rows] == found.place[index]).any(1)
   return int(rows[holds.argmax()])
 
 
@@ -205,7 +190,7 @@ def _attributed(objective, variables, info, split, found, asked):
     arrays = cuts.cut(arrays, own.lengths, int(lengths.max()))
   arrays["_class"] = np.array([k for *_, k in asked], np.int32)
   if "word" in arrays:
-    word = np.array([found.word[index] for index, *_ in asked])
+    word = np.array([found.place[index] for index, *_ in asked])
     arrays["_place"] = (arrays["word"] == word[:, None]).argmax(1)
   explain = jax.jit(
     functools.partial(_explained, objective=objective, info=info)
@@ -237,9 +222,9 @@ def _described(
   values = np.stack([views[place][0][: len(tokens)] for place in mine])
   window = _window(values[0], SHOWN)
   word = None
-  if found.word[index] >= 0:
+  if found.place[index] >= 0:
     places = np.flatnonzero(
-      np.asarray(split.arrays["word"])[row] == found.word[index]
+      np.asarray(split.arrays["word"])[row] == found.place[index]
     )
     middle = int(places[0]) - SHOWN // 2
     start = int(np.clip(middle, 0, max(len(tokens) - SHOWN, 0)))
@@ -248,14 +233,14 @@ def _described(
   pieces = tokenizer.pieces(tokens[window])
   return {
     "kind": kind,
-    "id": str(whole.ids[found.text[index]]),
+    "id": str(whole.ids[found.example[index]]),
     "certainty": round(float(found.certainty[index]), 6),
     "word": word,
     "pieces": [[text, bool(spaced)] for text, spaced in pieces],
     "left_out": len(tokens) - len(pieces),
     "views": [
       {
-        "class": info.classes[asked[place][2]],
+        "class": info.target.names[asked[place][2]],
         "values": [round(float(v), 5) for v in own[window]],
         "gap": round(float(views[place][1]), 6),
       }
@@ -270,23 +255,26 @@ def _answered(
   """The answer and the truth by name; of several labels with their numbers."""
   said, true = found.said[index], found.true[index]
   if found.probs is None:
-    return {"said": info.classes[int(said)], "true": info.classes[int(true)]}
+    return {
+      "said": info.target.names[int(said)],
+      "true": info.target.names[int(true)],
+    }
   of_class = {key.partition("[")[2][:-1]: v for key, v in thresholds.items()}
   named = _named(found, index)
   labels = [
     {
-      "class": info.classes[k],
+      "class": info.target.names[k],
       "prob": round(float(found.probs[index][k]), 6),
-      "cut": panel.MULTILABEL_CUT,
-      "threshold": of_class.get(info.classes[k]),
+      "cut": found.cut,
+      "threshold": of_class.get(info.target.names[k]),
       "said": bool(said[k]),
       "true": bool(true[k] > 0.5) if np.isfinite(true[k]) else None,
     }
     for k in named[:LABELS]
   ]
   return {
-    "said": [info.classes[k] for k in np.flatnonzero(said)[:LABELS]],
-    "true": [info.classes[k] for k in np.flatnonzero(true > 0.5)[:LABELS]],
+    "said": [info.target.names[k] for k in np.flatnonzero(said)[:LABELS]],
+    "true": [info.target.names[k] for k in np.flatnonzero(true > 0.5)[:LABELS]],
     "labels": labels,
     "labels_left_out": len(named) - len(labels),
   }

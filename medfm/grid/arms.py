@@ -16,16 +16,10 @@ from typing import Any
 import numpy as np
 
 from medfm import predictions
-from medfm.evals.panel import Panel, known, panel
 from medfm.grid.records import Record
 from medfm.metrics import bootstrap
 from medfm.metrics.undefined import Undefined
-from medfm.report import wording
-from medfm.tasks.multiclass import Classes
-from medfm.tasks.multilabel import Labels
-from medfm.tasks.regression import Numbers
-from medfm.tasks.tags import Tags
-from medfm.types import Info
+from medfm.report import reading, wording
 
 _DRAWS = (1000, 10_000)
 _WORK = 20_000_000
@@ -36,7 +30,7 @@ class Arm:
   """The runs of one setting and stage on one test split.
 
   setting: its keys that vary, without seeds.
-  metric: what the runs are judged by.
+  metric: what the runs are judged by; ideal: what is better of it.
   asked: how many runs there should be; runs: those with a result.
   """
 
@@ -45,6 +39,7 @@ class Arm:
   data: str
   test: str
   metric: str
+  ideal: str | float
   asked: int
   runs: Sequence[Record]
 
@@ -66,17 +61,17 @@ class Arm:
 
   def baselines(self) -> dict[str, dict[str, Any]]:
     """Of each classical model beside the runs, the same on the test split."""
-    found: dict[str, list] = {}
+    rivals: dict[str, list] = {}
     for run in self.runs:
       for name, entry in run.baselines("test", self.metric).items():
-        found.setdefault(name, []).append(entry)
-    return {name: spread(entries) for name, entries in found.items()}
+        rivals.setdefault(name, []).append(entry)
+    return {name: spread(entries) for name, entries in rivals.items()}
 
 
 def spread(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
   """mean and sd of metrics of several runs; their low and high averaged."""
   columns = {
-    key: [one[key] for one in entries if one.get(key) is not None]
+    key: [entry[key] for entry in entries if entry.get(key) is not None]
     for key in ("value", "low", "high")
   }
   values = columns.pop("value")
@@ -105,25 +100,26 @@ def arms(found: Sequence[Record]) -> list[Arm]:
 
   Pre-training is none where there is a labelled task to judge it by.
   """
-  found = [record for record in found if not record.shared]
-  if any(record.task not in ("", "none") for record in found):
-    found = [record for record in found if record.task != "none"]
-  settings = [record.setting for record in found]
-  keys = list(dict.fromkeys(key for one in settings for key in one))
+  answers = [record for record in found if not record.shared]
+  if any(record.done and record.supervised for record in answers):
+    answers = [record for record in answers if record.supervised]
+  settings = [record.setting for record in answers]
+  keys = list(dict.fromkeys(key for setting in settings for key in setting))
   varied = [
     key
     for key in keys
-    if not is_seed(key) and len({one.get(key) for one in settings}) > 1
+    if not is_seed(key) and len({s.get(key) for s in settings}) > 1
   ]
   groups: dict[tuple, list[Record]] = {}
   asked: dict[tuple, set[str]] = {}
-  for record in found:
+  for record in answers:
     setting = tuple(
       (key, record.setting[key]) for key in varied if key in record.setting
     )
     asked.setdefault(setting, set()).add(record.cell)
     if record.value("test", record.metric) is not None:
-      key = (setting, record.stage, record.test, record.metric)
+      judge = (record.metric, record.ideal)
+      key = (setting, record.stage, record.test, *judge)
       groups.setdefault(key, []).append(record)
   return [
     Arm(dict(setting), stage, runs[0].data, *judged, len(asked[setting]), runs)
@@ -142,11 +138,11 @@ def rivals(every: Sequence[Arm]) -> list[list[Arm]]:
 def best(candidates: Sequence[Arm]) -> Arm | None:
   """Of rivals, the arm of best mean validation score; the first of equals."""
   scored = [
-    (-score if wording.less_is_better(arm.metric) else score, -i, arm)
+    (wording.merit(score, arm.ideal), -i, arm)
     for i, arm in enumerate(candidates)
     if (score := arm.mean("validation")) is not None
   ]
-  return max(scored, key=lambda one: one[:2])[2] if scored else None
+  return max(scored, key=lambda entry: entry[:2])[2] if scored else None
 
 
 def tuned(every: Sequence[Arm], keys: Sequence[str]) -> list[Arm]:
@@ -181,12 +177,12 @@ def pairs(
       and (rest, b) in by_stage
       and by_stage[rest, a].metric == by_stage[rest, b].metric
     ]
-  found = []
+  compared = []
   for group in rivals(chosen):
-    against = next((a for a in group if _is(a, reference)), None)
-    against = against or best(group)
-    found += [(arm, against) for arm in group if arm is not against]
-  return [(arm, against) for arm, against in found if against is not None]
+    named = next((arm for arm in group if _is(arm, reference)), None)
+    if against := named or best(group):
+      compared += [(arm, against) for arm in group if arm is not against]
+  return compared
 
 
 def comparisons(
@@ -199,17 +195,14 @@ def comparisons(
   seeds. p counts the draws on the other side of zero, in both tails; `p_holm`
   is adjusted for the number of comparisons (Holm 1979).
   """
-  draws: dict[int, dict] = {}
-  found = []
-  for a, b in compared:
-    for arm in (a, b):
-      if id(arm) not in draws:
-        draws[id(arm)] = _draws(root, arm)
-    made = _difference(draws[id(a)], draws[id(b)])
-    names = {"a": a.name, "b": b.name, "data": a.data, "metric": a.metric}
-    found.append(names | made)
-  adjusted = holm([one["p"] for one in found])
-  return [{**one, "p_holm": p} for one, p in zip(found, adjusted, strict=True)]
+  draws = {id(arm): _draws(root, arm) for pair in compared for arm in pair}
+  rows = [
+    {"a": a.name, "b": b.name, "data": a.data, "metric": a.metric}
+    | _difference(draws[id(a)], draws[id(b)])
+    for a, b in compared
+  ]
+  adjusted = holm([row["p"] for row in rows])
+  return [{**row, "p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -237,26 +230,16 @@ def _is(arm: Arm, reference: Mapping[str, str]) -> bool:
 def _difference(a: dict, b: dict) -> dict[str, Any]:
   """Of two arms' scores by seed; each (value, draws [R])."""
   seeds = [seed for seed in a if seed in b]
+  result: dict[str, Any] = dict.fromkeys(("value", "low", "high", "sd"))
+  result |= {"n": len(seeds), "p": None}
   if not seeds:
-    return {
-      "value": None,
-      "low": None,
-      "high": None,
-      "sd": None,
-      "n": 0,
-      "p": None,
-    }
+    return result
   values = np.array([a[seed][0] - b[seed][0] for seed in seeds])
   drawn = np.mean([a[seed][1] - b[seed][1] for seed in seeds], axis=0)
   drawn = drawn[np.isfinite(drawn)]
-  result = {
-    "value": float(values.mean()),
-    "low": None,
-    "high": None,
-    "sd": float(values.std(ddof=1)) if len(seeds) > 1 else None,
-    "n": len(seeds),
-    "p": None,
-  }
+  result["value"] = float(values.mean())
+  if len(seeds) > 1:
+    result["sd"] = float(values.std(ddof=1))
   if len(drawn) < _DRAWS[0] // 2:
     return result
   low, high = np.quantile(drawn, [0.025, 0.975])
@@ -267,12 +250,12 @@ def _difference(a: dict, b: dict) -> dict[str, Any]:
 
 def _draws(root: Path, arm: Arm) -> dict:
   """Seeds of a run -> its test score and that of every bootstrap draw."""
-  found = {}
+  by_seed = {}
   for run in arm.runs:
     seeds = tuple(v for k, v in run.setting.items() if is_seed(k))
     with contextlib.suppress(Undefined):
-      found[seeds] = _scores(root, run, arm.metric)
-  return found
+      by_seed[seeds] = _scores(root, run, arm.metric)
+  return by_seed
 
 
 def _scores(root: Path, run: Record, metric: str) -> tuple[float, np.ndarray]:
@@ -281,29 +264,14 @@ def _scores(root: Path, run: Record, metric: str) -> tuple[float, np.ndarray]:
   Raises:
     Undefined: it has none, or its predictions are lost.
   """
-  data = run.result["data"]
-  targets = {
-    "multiclass": Classes,
-    "multilabel": Labels,
-    "regression": Numbers,
-    "tokens": Tags,
-  }
-  target = targets[data["task"]](tuple(data["classes"]))
-  info = Info(data["name"], {}, target)
-  rows = predictions.read(root / run.cell / "predictions.csv")
-  held = predictions.held(rows, run.stage or "train", "test", info.classes)
-  if held is None:
-    raise Undefined("no predictions are left")
-  kept, label, prediction = known(info, held.label, held.prediction)
-  patients = None if held.patients is None else held.patients[kept]
-  cluster = bootstrap.clusters(patients, len(label))
-  score = _metric(panel(info, label, prediction), metric)
+  score, patients, count = _scorer(root, run, metric)
+  cluster = bootstrap.clusters(patients, count)
   value = float(score(None))
-  count = int(np.clip(_WORK // max(1, len(label)), *_DRAWS))
-  size = max(1, _WORK // 20 // max(1, len(label)))
+  draws = int(np.clip(_WORK // max(1, count), *_DRAWS))
+  size = max(1, _WORK // 20 // max(1, count))
   drawn = []
-  for first in range(0, count, size):
-    weight = bootstrap.weights(cluster, min(size, count - first), 0, first)
+  for first in range(0, draws, size):
+    weight = bootstrap.weights(cluster, min(size, draws - first), 0, first)
     try:
       drawn.append(np.broadcast_to(score(weight), len(weight)))
     except Undefined:
@@ -311,7 +279,36 @@ def _scores(root: Path, run: Record, metric: str) -> tuple[float, np.ndarray]:
   return value, np.concatenate(drawn)
 
 
-def _metric(of: Panel, name: str) -> bootstrap.Metric:
+def _scorer(
+  root: Path, run: Record, metric: str
+) -> tuple[bootstrap.Metric, np.ndarray | None, int]:
+  """A metric of a run's test predictions, their patients, how many they are.
+
+  Raises:
+    Undefined: its task is not known, or its predictions are lost.
+  """
+  task = reading.module(reading.task_name(run.result))
+  rows = [
+    row
+    for row in predictions.read(root / run.cell / "predictions.csv")
+    if (row["stage"], row["split"]) == (run.stage or "train", "test")
+  ]
+  if task is None or not rows:
+    raise Undefined("no predictions are left")
+  info = reading.info(root / run.folder)
+  held = reading.table(task, info, rows)
+  if not held.target:
+    raise Undefined("the truth is not known")
+  kept, target, predicted = task.known(info, held.target, held.predicted)
+  decisions = run.result["splits"]["test"].get("thresholds") or {}
+  scored = task.panel(
+    info, target, predicted, decisions=decisions, specificity=0.9
+  )
+  patients = None if held.patients is None else held.patients[kept]
+  return _metric(scored, metric), patients, int(np.sum(kept))
+
+
+def _metric(of: Any, name: str) -> bootstrap.Metric:
   """A metric of a panel; a mean over the columns that are defined."""
   if name not in of.means:
     return of.metrics[name]

@@ -5,7 +5,8 @@
   CONFIG = "configs/cnn.py:breastmnist,fast"   the base, as for --config
   def grid(): ...                   settings; see `combine`
   METRIC = "auroc"                  what arms are judged by (default: the
-                                    metric that its runs select by)
+                                    metric that its runs select by); a search
+                                    needs "-rmse" where less is better
   TUNED = ("optimizer.lr",)         keys whose best value each arm gets, by
                                     validation
   REFERENCE = {"optimizer.name": "adam"}   the arm others are tested against

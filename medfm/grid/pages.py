@@ -1,16 +1,17 @@
 """A grid's summary as Markdown and as one self-contained HTML page."""
 
-import base64
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from medfm.grid import cells
+from medfm.report import blocks as report_blocks
 from medfm.report import html as report
 from medfm.report import wording
 from medfm.report.markup import Markup, join, tag
 from medfm.report.markup import table as html_table
+from medfm.report.plates import Plate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,15 @@ class Figure:
   png: bytes
 
 
-Block = Heading | Paragraph | Table | Figure
+@dataclasses.dataclass(frozen=True)
+class Shown:
+  """A block of a run's evaluators (`report.blocks`), and its figure if any."""
+
+  block: Mapping[str, Any]
+  plate: Plate | None
+
+
+Block = Heading | Paragraph | Table | Figure | Shown
 
 
 _STYLE = """
@@ -54,7 +63,8 @@ def blocks(
   facts: Mapping[str, Any], figures: Mapping[str, bytes]
 ) -> Iterator[Block]:
   """The parts of a summary, from the question to the single runs."""
-  title = wording.title(facts["metric"]) if facts["metric"] else ""
+  metric = facts["metric"]
+  title = wording.title(metric, facts["described"]) if metric else ""
   for text in facts["hypothesis"].split("\n\n"):
     if text.startswith("Run:"):
       continue
@@ -81,21 +91,22 @@ def blocks(
     yield Figure(name, caption, png)
   yield from _trials(facts, title)
   yield from _comparisons(facts)
+  yield from _evaluators(facts)
   yield from _problems(facts)
   yield from _runs(facts)
 
 
-def spread(found: Mapping[str, Any]) -> str:
+def spread(runs: Mapping[str, Any]) -> str:
   """`0.912 ± 0.008`, unbroken; the mean alone where there is one run."""
-  text = wording.number(found["mean"])
-  return text if found["sd"] is None else f"{text}\xa0±\xa0{found['sd']:.3f}"
+  text = wording.number(runs["mean"])
+  return text if runs["sd"] is None else f"{text}\xa0±\xa0{runs['sd']:.3f}"
 
 
 def _best(facts) -> Iterator[Block]:
   several = len({arm["data"] for arm in facts["best"]}) > 1
   for arm in facts["best"]:
     where = f" on {arm['data']}" if several else ""
-    title = wording.title(arm["metric"])
+    title = wording.title(arm["metric"], facts["described"])
     yield Paragraph(
       f"Best by validation{where}: {arm['name']} (validation {title} "
       f"{spread(arm['validation'])}); its test {title} is "
@@ -103,10 +114,10 @@ def _best(facts) -> Iterator[Block]:
     )
 
 
-def _sampling(found: Mapping[str, Any]) -> str:
-  if found["low"] is None or found["high"] is None:
+def _sampling(runs: Mapping[str, Any]) -> str:
+  if runs["low"] is None or runs["high"] is None:
     return ""
-  low, high = wording.number(found["low"]), wording.number(found["high"])
+  low, high = wording.number(runs["low"]), wording.number(runs["high"])
   return f" [{low},\xa0{high}]"
 
 
@@ -116,7 +127,6 @@ def _arms(facts) -> Iterator[Block]:
   others = list(
     dict.fromkeys(k for arm in facts["arms"] for k in arm["others"])
   )
-  several = len({arm["data"] for arm in facts["arms"]}) > 1
   tuned = bool(facts["tuned"])
   yield Heading("Arms")
   yield Paragraph(
@@ -135,16 +145,18 @@ def _arms(facts) -> Iterator[Block]:
       else ""
     )
   )
-  header = ["arm", *(["data"] if several else []), "runs"]
-  header += ["metric", "validation", "test", "test 95 % interval"]
-  header += [wording.title(name) for name in others]
+  header = ["arm", "data", "runs", "metric", "validation", "test"]
+  header += ["test 95 % interval"]
+  header += [wording.title(name, facts["described"]) for name in others]
   rows = []
   for arm, following in itertools.pairwise([*facts["arms"], None]):
     mark = " (chosen)" if tuned and arm["chosen"] else ""
-    row = [arm["name"] + mark, *([arm["data"]] if several else [])]
-    row += [
+    title = wording.title(arm["metric"], facts["described"])
+    row = [
+      arm["name"] + mark,
+      arm["data"],
       f"{len(arm['runs'])}\xa0of\xa0{arm['asked']}",
-      wording.title(arm["metric"]),
+      title,
       spread(arm["validation"]),
       spread(arm["test"]),
       _sampling(arm["test"]).strip(),
@@ -156,10 +168,11 @@ def _arms(facts) -> Iterator[Block]:
     rows.append(row)
     if following and following["baselines"] == arm["baselines"]:
       continue  # Of arms on the same examples, below the last one.
-    for name, found in arm["baselines"].items():
-      row = [f"baseline {name}", *([arm["data"]] if several else []), ""]
-      row += [wording.title(arm["metric"]), "", spread(found)]
-      rows.append([*row, _sampling(found).strip(), *("" for _ in others)])
+    for name, runs in arm["baselines"].items():
+      row = [f"baseline {name}", arm["data"], "", title, "", spread(runs)]
+      rows.append([*row, _sampling(runs).strip(), *("" for _ in others)])
+  if len({arm["data"] for arm in facts["arms"]}) == 1:
+    header, *rows = [[row[0], *row[2:]] for row in (header, *rows)]
   yield Table(header, rows)
 
 
@@ -182,19 +195,19 @@ def _trials(facts, title) -> Iterator[Block]:
   ]
   rows = [
     [
-      str(one["trial"]),
-      one["state"],
-      *one["setting"].values(),
-      wording.number(one["validation"]),
+      str(trial["trial"]),
+      trial["state"],
+      *trial["setting"].values(),
+      wording.number(trial["validation"]),
     ]
-    for one in facts["trials"]
+    for trial in facts["trials"]
   ]
   yield Table(["trial", "state", *names, f"validation {title}"], rows, 2)
 
 
 def _comparisons(facts) -> Iterator[Block]:
-  found = facts["comparisons"]
-  if not found:
+  compared = facts["comparisons"]
+  if not compared:
     return
   yield Heading("Differences between arms")
   yield Paragraph(
@@ -202,25 +215,37 @@ def _comparisons(facts) -> Iterator[Block]:
     "averaged over the seeds that both have; interval and p value from a "
     "bootstrap of patients, which leaves out what another set of seeds would "
     "change: for that see the standard deviation over seeds. "
-    f"{len(found)} comparisons were made; p (Holm) is adjusted for that "
+    f"{len(compared)} comparisons were made; p (Holm) is adjusted for that "
     "number, and is the one to read."
   )
   rows = []
-  for one in found:
-    deviation = "" if one["sd"] is None else f"{one['sd']:.3f}"
+  for pair in compared:
+    deviation = "" if pair["sd"] is None else f"{pair['sd']:.3f}"
     rows.append(
       [
-        f"{one['a']} − {one['b']}",
-        wording.title(one["metric"]),
-        wording.interval(one, signed=True),
+        f"{pair['a']} − {pair['b']}",
+        wording.title(pair["metric"], facts["described"]),
+        wording.interval(pair, signed=True),
         deviation,
-        str(one["n"]),
-        _p(one["p"]),
-        _p(one["p_holm"]),
+        str(pair["n"]),
+        _p(pair["p"]),
+        _p(pair["p_holm"]),
       ]
     )
   header = ["pair", "metric", "difference [95 % interval]", "SD over seeds"]
   yield Table([*header, "seeds", "p", "p (Holm)"], rows)
+
+
+def _evaluators(facts) -> Iterator[Block]:
+  """What evaluators have to show of the best arms, each by its first run."""
+  last = None
+  for block in facts["blocks"]:
+    run = " ".join(filter(None, (block["run"], block["stage"])))
+    if run != last:
+      yield Heading(f"Evaluators of {run}")
+    last = run
+    plates = report_blocks.drawings([block], run)
+    yield Shown(block, plates.get(block["title"]))
 
 
 def _p(value: float | None) -> str:
@@ -255,7 +280,7 @@ def _runs(facts) -> Iterator[Block]:
         *([run["stage"]] if staged else []),
         run["data"],
         str(best.get("step", run["step"])),
-        wording.title(run["metric"]),
+        wording.title(run["metric"], facts["described"]),
         wording.interval(run["validation"]) if run["validation"] else "",
         wording.interval(run["test"]) if run["test"] else "",
       ]
@@ -277,9 +302,21 @@ def markdown(parts: Sequence[Block]) -> str:
       case Table(header, rows):
         lines = [header, ["---"] * len(header), *rows]
         written.append("\n".join(_line(cells_) for cells_ in lines))
+      case Shown(block):
+        written.append(_written(block))
       case Figure(name, caption):
         written.append(f"![{caption}](figures/{name}.png)")
   return "\n\n".join(written) + "\n"
+
+
+def _written(block: Mapping[str, Any]) -> str:
+  """A block as a table with its title and its note."""
+  listed = report_blocks.listed(block)
+  rows = [[report_blocks.text(cell) for cell in row] for row in listed["rows"]]
+  columns = list(map(str, listed["columns"]))
+  lines = map(_line, [columns, ["---"] * len(columns), *rows])
+  title, note = report_blocks.caption(block), block.get("note")
+  return "\n\n".join(filter(None, [f"{title}.", "\n".join(lines), note]))
 
 
 def _line(row: Sequence[Any]) -> str:
@@ -320,11 +357,12 @@ def _markup(part: Block) -> Markup:
         for row in rows
       ]
       return html_table(header, linked, numbers_from=numbers_from)
+    case Shown(block, plate):
+      return report_blocks.markup(block, plate) or Markup()
     case Figure(name, caption, png):
-      source = "data:image/png;base64," + base64.b64encode(png).decode()
       return tag(
         "figure",
-        tag("img", src=source, alt=f"{name}: {caption}"),
+        report_blocks.image(png, f"{name}: {caption}"),
         tag("figcaption", caption),
         class_="wide",
       )

@@ -16,8 +16,12 @@ def figures(
   description: Mapping[str, Any],
   listed: Sequence[Arm],
   chosen: Sequence[Arm],
+  described: wording.Described,
 ) -> dict[str, bytes]:
-  """File name -> PNG; {} where no number was swept."""
+  """File name -> PNG; {} where no number was swept.
+
+  described: what metrics say of themselves (`report.wording`).
+  """
   asked = description["figure"]
   key = asked.get("x") or _swept(listed)
   if not key or not listed:
@@ -26,9 +30,9 @@ def figures(
   for arm in listed:
     if _x(arm, key) is None:
       continue
-    panel = asked.get("panels", "")
-    place = (arm.metric, arm.data, arm.setting.get(panel, ""))
-    line = _line(arm, key, panel)
+    split_by = asked.get("panels", "")
+    place = (arm.metric, arm.data, arm.setting.get(split_by, ""))
+    line = _line(arm, key, split_by)
     groups.setdefault(place, {}).setdefault(line, []).append(arm)
   places = list(groups)[:_MOST_PANELS]
   if not places:
@@ -48,18 +52,18 @@ def figures(
     dict.fromkeys(name for place in places for name in groups[place])
   )
   classical = list(dict.fromkeys(k for arm in listed for k in arm.baselines()))
-  for one, place in zip(axes, places, strict=False):
+  for panel, place in zip(axes, places, strict=False):
     metric, *words = place
-    _panel(one, groups[place], key, picked, names, classical)
+    _panel(panel, groups[place], key, picked, names, classical)
     title = ", ".join(filter(None, words))
     style.describe(
-      one,
+      panel,
       title,
       key.rpartition(".")[2].replace("_", " "),
-      wording.title(metric),
+      wording.title(metric, described),
     )
-  for one in axes[len(places) :]:
-    one.set_visible(False)
+  for panel in axes[len(places) :]:
+    panel.set_visible(False)
   _legends(axes[: len(places)])
   what = metrics.pop() if len(metrics) == 1 else "score"
   return {f"{what}-by-{key.rpartition('.')[2]}": style.png(figure)}

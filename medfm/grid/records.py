@@ -7,7 +7,7 @@ from typing import Any
 
 from medfm.grid import cells
 from medfm.grid.cells import Cell, Status
-from medfm.report import wording
+from medfm.report import reading, wording
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Record:
   stage: "" where the cell has one stage only.
   metric: what it is judged by: as the experiment tells, as it selects its best
     step, or the first of its task's; "" without a result.
+  ideal: what is better of it: "more", "less" or the value to be near.
   result: the stage's entry of results.json; {} without a result.
   """
 
@@ -25,6 +26,7 @@ class Record:
   setting: Mapping[str, str]
   stage: str
   metric: str
+  ideal: str | float
   status: Status
   result: Mapping[str, Any]
 
@@ -49,8 +51,19 @@ class Record:
     return (self.result.get("data") or {}).get("name", "")
 
   @property
-  def task(self) -> str:
-    return (self.result.get("data") or {}).get("task", "")
+  def supervised(self) -> bool:
+    """Whether it answers by labels; so it is taken to do if not known."""
+    return reading.supervised(reading.module(reading.task_name(self.result)))
+
+  @property
+  def described(self) -> wording.Described:
+    """How its metrics describe themselves, by stem."""
+    return self.result.get("described") or {}
+
+  @property
+  def folder(self) -> str:
+    """Of its stage, within the grid's folder."""
+    return f"{self.cell}/{self.stage}" if self.stage else self.cell
 
   @property
   def test(self) -> str:
@@ -59,17 +72,19 @@ class Record:
 
   def entry(self, split: str, metric: str) -> Mapping[str, Any]:
     """A metric with its interval; {} where it has none."""
-    found = self.result.get("splits", {}).get(split, {})
-    return found.get("metrics", {}).get(metric) or {}
+    return self._split(split).get("metrics", {}).get(metric) or {}
 
   def baselines(self, split: str, metric: str) -> dict[str, Mapping[str, Any]]:
-    """The metric of each classical model on the same examples, by name."""
-    found = self.result.get("splits", {}).get(split, {}).get("baselines") or {}
+    """The metric of each rival on the same examples, by name."""
+    rivals = self._split(split).get("baselines") or {}
     return {
-      name: one["metrics"][metric]
-      for name, one in found.items()
-      if (one.get("metrics") or {}).get(metric)
+      name: rival["metrics"][metric]
+      for name, rival in rivals.items()
+      if (rival.get("metrics") or {}).get(metric)
     }
+
+  def _split(self, split: str) -> Mapping[str, Any]:
+    return self.result.get("splits", {}).get(split, {})
 
   def value(self, split: str, metric: str) -> float | None:
     return self.entry(split, metric).get("value")
@@ -80,24 +95,27 @@ def records(
 ) -> list[Record]:
   """The records of all cells, in the order of cells and stages.
 
-  metric: what the experiment has all of them judged by; "" leaves it to each.
+  metric: what the experiment has all of them judged by, after a minus where
+    less is better; "" leaves it to each.
   """
   listed = []
   for cell in every:
     setting = {key: str(value) for key, value in cell.setting.items()}
-    one = found[cell.name]
+    status = found[cell.name]
     stages = config = {}
-    if one.state == cells.DONE:
+    if status.state == cells.DONE:
       results = cells.read(cell.folder / "results.json")
       config = cells.read(cell.folder / "config.json")
       stages = results.get("stages", {})
     if not stages:
-      listed.append(Record(cell.name, setting, "", "", one, {}))
+      listed.append(Record(cell.name, setting, "", "", "more", status, {}))
     for name, result in stages.items():
       label = "" if len(stages) == 1 and name == "train" else name
       own = config.get("stages", {}).get(name, config)
-      judge = metric or _metric(own, result)
-      listed.append(Record(cell.name, setting, label, judge, one, result))
+      judge, ideal = _judge(metric, own, result)
+      listed.append(
+        Record(cell.name, setting, label, judge, ideal, status, result)
+      )
   return listed
 
 
@@ -105,22 +123,29 @@ def cells_of(root: Path, description: Mapping[str, Any]) -> list[Cell]:
   """The cells that a grid.json names."""
   return [
     Cell(
-      name=one["name"],
-      folder=root / one["name"],
-      setting=one["setting"],
+      name=entry["name"],
+      folder=root / entry["name"],
+      setting=entry["setting"],
       request="",
-      needs=tuple(one["needs"]),
-      unavailable=one["unavailable"],
+      needs=tuple(entry["needs"]),
+      unavailable=entry["unavailable"],
     )
-    for one in description.get("cells", ())
+    for entry in description.get("cells", ())
   ]
 
 
-def _metric(config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-  schedule = config.get("schedule", {})
-  if selected := schedule.get("select", "").removeprefix("-"):
-    return selected
-  if "test" not in result.get("splits", {}):
-    return ""
-  metrics = result["splits"]["test"]["metrics"]
-  return wording.main(result["data"]["task"], metrics)[0]
+def _judge(
+  asked: str, config: Mapping[str, Any], result: Mapping[str, Any]
+) -> tuple[str, str | float]:
+  """What a stage is judged by, and what is better of that.
+
+  A metric says so itself; of one that does not, a minus before its name does.
+  """
+  selected = config.get("schedule", {}).get("select", "")
+  metrics = result.get("splits", {}).get("test", {}).get("metrics", {})
+  first = next(iter(reading.main(result, metrics)), "")
+  chosen = asked or selected or first
+  metric = chosen.removeprefix("-")
+  less = "-" + metric in (asked, selected)
+  ideal = wording.better(metric, result.get("described") or {})
+  return metric, ("less" if less else "more") if ideal is None else ideal

@@ -52,12 +52,10 @@ def question(asked: Experiment, overrides: Sequence[str]) -> Question:
     raise UserError(f"stage={search.stage!r} of the search must be {known}")
   schedule = stages.get(search.stage, config).get("schedule", {})
   selected = schedule.get("select", "")
-  metric = asked.metric or selected.removeprefix("-")
+  metric = (asked.metric or selected).removeprefix("-")
   if not metric:
     raise UserError("a search needs METRIC, or a config that selects by one")
-  maximize = not wording.less_is_better(metric)
-  if metric == selected.removeprefix("-"):
-    maximize = not selected.startswith("-")
+  maximize = "-" + metric not in (asked.metric, selected)
   same = dataclasses.replace(search, trials=1)
   text = json.dumps([config, repr(same), metric], sort_keys=True)
   return Question(search.stage, metric, maximize, cells.digest(text)[:12])
@@ -103,8 +101,8 @@ class Trials:
     self._under_way: set[str] = set()
     self._curves: dict[Path, tuple[tuple, list[float]]] = {}
     self._seen: dict[str, tuple[int, int]] = {}
-    told = [one for one in self._sampler.trials() if one.state != "RUNNING"]
-    states = self._statuses([self._cell(one) for one in told])
+    ended = [each for each in self._sampler.trials() if each.state != "RUNNING"]
+    states = self._statuses([self._cell(each) for each in ended])
     if cells.STALE in again and cells.STALE in {s.state for s in states}:
       self._sampler.restart()
       self._planned.clear()
@@ -118,6 +116,7 @@ class Trials:
     """What grid.json keeps of a search: above all, each trial's cell."""
     return {
       "stage": self.question.stage,
+      "maximize": self.question.maximize,
       "space": list(self._asked.search.space),
       "trials": {one.number: self._cell(one).name for one in self._whole()},
     }
@@ -151,8 +150,8 @@ class Trials:
     best = (max if self.question.maximize else min)(self._curve(cell)[:count])
     why = (
       f"pruned after {count} evaluations: its validation "
-      f"{wording.title(self.question.metric)}, {wording.number(best)}, was "
-      "behind the median of the trials before it"
+      f"{self.question.metric}, {wording.number(best)}, was behind the median "
+      "of the trials before it"
     )
     return {"pruned": why, "validation": best}
 
@@ -189,7 +188,9 @@ class Trials:
     if trial.state == sampler.RUNNING:
       self._sampler.note(trial.number, cell.name)
     self._changed(self)
-    if cell.name in self._under_way:  # Another trial's; its end is told both.
+    if (
+      cell.name in self._under_way
+    ):  # Another trial's; its result is reported to both.
       return None
     state = cells.statuses(self.cells(), self._code)[cell.name].state
     if state not in self._again or cell.name in self._handed:
@@ -244,9 +245,21 @@ class Trials:
     return self._curves[path][1]
 
   def _value(self, cell: Cell) -> float | None:
-    """The validation score of the state that a finished run is judged by."""
+    """The validation score of the state that a finished run is judged by.
+
+    Raises:
+      UserError: the metric says that the search goes the wrong way.
+    """
     results = cells.read(cell.folder / "results.json")
     stage = results.get("stages", {}).get(self.question.stage or "train", {})
+    metric, goal = self.question.metric, ("less", "more")
+    ideal = wording.better(metric, stage.get("described") or {})
+    if ideal not in (None, goal[self.question.maximize]):
+      raise UserError(
+        f"of {metric} {ideal} is better, but the search looks for "
+        f"{goal[self.question.maximize]}: a minus before METRIC, as in "
+        "-rmse, looks for less"
+      )
     metrics = stage.get("splits", {}).get("validation", {}).get("metrics", {})
     found = (metrics.get(self.question.metric) or {}).get("value")
     return sampler.finite(found) if results.get("finished") else None

@@ -15,6 +15,7 @@ from medfm import workdir
 from medfm.grid import arms, cells, pages, plots, records, trials
 from medfm.grid.arms import Arm
 from medfm.grid.records import Record
+from medfm.report import wording
 from medfm.types import UserError
 
 
@@ -41,10 +42,13 @@ def write(root: Path, code: str | None = None) -> Path:
   chosen = arms.tuned(listed, description["tuned"])
   result = facts(root, description, found, listed, chosen)
   if result["trials"]:
-    png = trials.figure(result["trials"], description["metric"])
-    figures = {f"{description['metric']}-by-trial": png} if png else {}
+    metric = description["metric"].removeprefix("-")
+    title = wording.title(metric, result["described"])
+    more = description["search"].get("maximize", True)
+    png = trials.figure(result["trials"], title, more)
+    figures = {f"{metric}-by-trial": png} if png else {}
   else:
-    figures = plots.figures(description, listed, chosen)
+    figures = plots.figures(description, listed, chosen, result["described"])
   for name, png in figures.items():
     (root / "figures").mkdir(exist_ok=True)
     (root / "figures" / f"{name}.png").write_bytes(png)
@@ -74,17 +78,23 @@ def facts(
     _stage_pairs(root, found),
     description["tuned"],
   )
-  metrics = {arm.metric for arm in listed} or {description["metric"]}
+  asked = description["metric"].removeprefix("-")
+  metrics = {arm.metric for arm in listed} or {asked}
+  described = {}
+  for record in found:
+    described |= record.described
   return {
     "name": description["name"],
     "hypothesis": description["hypothesis"],
     "metric": metrics.pop() if len(metrics) == 1 else "",
+    "described": described,
     "tuned": description["tuned"],
     "counts": {state: counts[state] for state in cells.STATES if counts[state]},
     "arms": [_arm(arm, id(arm) in picked) for arm in listed],
     "best": [_arm(arm, True) for arm in leaders if arm is not None],
     "comparisons": arms.comparisons(root, compared),
     "trials": trials.facts(root, description, found),
+    "blocks": _blocks(leaders),
     "cells": [
       {
         "name": name,
@@ -124,6 +134,17 @@ def table(found: Sequence[Record]) -> str:
   writer.writeheader()
   writer.writerows(rows)
   return out.getvalue()
+
+
+def _blocks(leaders: Sequence[Arm | None]) -> list[dict[str, Any]]:
+  """What evaluators have to show of each leading arm's first run."""
+  runs = [arm.runs[0] for arm in leaders if arm is not None]
+  return [
+    {"run": run.cell, "stage": run.stage, **block}
+    for run in runs
+    for block in run.result.get("blocks") or ()
+    if block.get("split") in (None, "", "test") and block["kind"] != "texts"
+  ]
 
 
 def _arm(arm: Arm, chosen: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from medfm import log
 from medfm.grid import arms, cells
 from medfm.grid.records import Record
-from medfm.report import style, wording
+from medfm.report import style
 
 _MOST_PANELS = 8
 
@@ -39,16 +39,23 @@ def facts(
         "state": record.status.state,
         "why": record.status.why,
         "setting": setting,
-        "validation": _score(root / name, record, search["stage"], metric),
+        "validation": _score(root / name, record, search, metric),
       }
     )
   return rows
 
 
-def figure(rows: Sequence[Mapping[str, Any]], metric: str) -> bytes:
+def figure(
+  rows: Sequence[Mapping[str, Any]], title: str, maximize: bool
+) -> bytes:
   """Validation scores by trial and by each setting; b"" without any score.
 
   Pruned trials are hollow, at the best score they had reached.
+
+  Args:
+    rows: of `facts`.
+    title: of the metric.
+    maximize: whether more of it is better.
   """
   rows = [row for row in rows if row["validation"] is not None]
   if not rows:
@@ -59,9 +66,9 @@ def figure(rows: Sequence[Mapping[str, Any]], metric: str) -> bytes:
   drawn, axes = style.panels(
     4.2 * columns, 3.6 * lines, columns, lines, sharey=True
   )
-  title = f"Validation {wording.title(metric)}"
+  title = f"Validation {title}"
   _points(axes[0], [row["trial"] for row in rows], rows)
-  best = min if wording.less_is_better(metric) else max
+  best = max if maximize else min
   done = [row for row in rows if row["state"] == cells.DONE]
   scores = [row["validation"] for row in done]
   axes[0].step(
@@ -112,16 +119,14 @@ def _places(axes: Any, values: Sequence[str]) -> list[float]:
 
 
 def _score(
-  folder: Path, record: Record, stage: str, metric: str
+  folder: Path, record: Record, search: Mapping[str, Any], metric: str
 ) -> float | None:
   if record.done:
     return record.value("validation", metric)
   if record.status.state == cells.PRUNED:
     return cells.read(folder / "cell.json").get("validation")
-  found = [
-    line.get(f"validation/{metric}")
-    for line in log.read(folder / stage / "metrics.jsonl")
-  ]
-  scores = [score for score in found if isinstance(score, int | float)]
-  best = min if wording.less_is_better(metric) else max
+  lines = log.read(folder / search["stage"] / "metrics.jsonl")
+  scores = [line.get(f"validation/{metric}") for line in lines]
+  scores = [score for score in scores if isinstance(score, int | float)]
+  best = max if search.get("maximize", True) else min
   return best(scores, default=None)

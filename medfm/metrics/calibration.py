@@ -7,6 +7,7 @@ label [N] in {0, 1, NaN = missing}, prob [N] of the positive class; weight:
 import numpy as np
 
 from medfm.metrics.classification import NO_NEGATIVE, NO_POSITIVE
+from medfm.metrics.described import described
 from medfm.metrics.undefined import (
   Undefined,
   Value,
@@ -20,6 +21,11 @@ from medfm.metrics.undefined import (
 _EDGE = float(np.finfo(np.float32).eps)
 
 
+@described(
+  "Brier score",
+  "mean squared error of the probabilities; less is better",
+  "less",
+)
 def brier(
   label: np.ndarray, prob: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -28,6 +34,12 @@ def brier(
   return average((prob - label) ** 2, weight)
 
 
+@described(
+  "Brier score",
+  "squared error of the probabilities, summed over the classes (0 to 2); "
+  "less is better",
+  "less",
+)
 def brier_multiclass(
   label: np.ndarray, probs: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -39,6 +51,11 @@ def brier_multiclass(
   return average(((probs - truth) ** 2).sum(1), weight)
 
 
+@described(
+  "Calibration error",
+  "mean gap between predicted and observed frequency; less is better",
+  "less",
+)
 def calibration_error(
   label: np.ndarray,
   prob: np.ndarray,
@@ -64,6 +81,11 @@ def calibration_error(
   )
 
 
+@described(
+  "Calibration slope",
+  "1 is ideal; below 1 the probabilities are too extreme, above 1 too timid",
+  1.0,
+)
 def calibration_slope(
   label: np.ndarray, prob: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -97,6 +119,11 @@ def calibration_slope(
   )
 
 
+@described(
+  "Calibration intercept",
+  "0 is ideal; below 0 the risk is overestimated, above 0 underestimated",
+  0.0,
+)
 def calibration_intercept(
   label: np.ndarray, prob: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:

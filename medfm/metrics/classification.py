@@ -6,7 +6,9 @@ label, predicted: [N]; weight: [N] or [R,N], giving one value or R. See
 
 import numpy as np
 
+from medfm.metrics.described import described
 from medfm.metrics.undefined import (
+  Undefined,
   Value,
   average,
   checked,
@@ -40,6 +42,11 @@ def confusion(
   return counts.reshape(*counts.shape[:-1], classes, classes)
 
 
+@described(
+  "Accuracy",
+  "share of predictions that are right",
+  "more",
+)
 def accuracy(
   label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -48,6 +55,11 @@ def accuracy(
   return average((label == predicted).astype(float), weight)
 
 
+@described(
+  "Balanced accuracy",
+  "mean recall over the classes",
+  "more",
+)
 def balanced_accuracy(
   label: np.ndarray,
   predicted: np.ndarray,
@@ -67,6 +79,11 @@ def balanced_accuracy(
   )
 
 
+@described(
+  "Precision",
+  "share of those called positive that are (positive predictive value)",
+  "more",
+)
 def precision(
   label: np.ndarray,
   predicted: np.ndarray,
@@ -89,6 +106,11 @@ def precision(
   return settled(value, (tp + fp == 0, "no example is predicted positive"))
 
 
+@described(
+  "Recall",
+  "share of the positives that are called positive (sensitivity)",
+  "more",
+)
 def recall(
   label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -97,6 +119,11 @@ def recall(
   return settled(ratio(tp, tp + fn), (tp + fn == 0, NO_POSITIVE))
 
 
+@described(
+  "Specificity",
+  "share of the negatives that are called negative",
+  "more",
+)
 def specificity(
   label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -105,12 +132,82 @@ def specificity(
   return settled(ratio(tn, tn + fp), (tn + fp == 0, NO_NEGATIVE))
 
 
+@described(
+  "F1",
+  "harmonic mean of precision and recall",
+  "more",
+)
 def f1(
   label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
   """2 tp / (2 tp + fp + fn) (binary); undefined without a positive example."""
   tp, fp, fn, _ = _cells(label, predicted, weight)
   return settled(ratio(2 * tp, 2 * tp + fp + fn), (tp + fn == 0, NO_POSITIVE))
+
+
+@described(
+  "Weighted F1",
+  "mean of the classes' F1, each weighted by the share of examples of it",
+  "more",
+)
+def weighted_f1(
+  label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
+):
+  """The mean of the classes' F1, each by the share of examples that have it.
+
+  A class that is neither had nor predicted has F1 0, and no share.
+  """
+  label, predicted, weight = checked(label, predicted, weight)
+  score = 0.0
+  for k in np.unique(label):
+    had = weight @ (label == k).astype(float)
+    right = weight @ ((label == k) & (predicted == k)).astype(float)
+    total = had + weight @ (predicted == k).astype(float)
+    score = score + had * ratio(2 * right, np.maximum(total, 1e-12))
+  total = weight @ np.ones(len(label))
+  return settled(ratio(score, total), (total == 0, "no example"))
+
+
+@described(
+  "Micro F1",
+  "F1 over the examples of all classes but the first, the negative one",
+  "more",
+)
+def positive_f1(
+  label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
+):
+  """F1 over all classes but the first: as relation extraction is scored."""
+  label, predicted, weight = checked(label, predicted, weight)
+  right = weight @ ((label == predicted) & (label > 0)).astype(float)
+  total = weight @ ((label > 0).astype(float) + (predicted > 0))
+  return settled(
+    ratio(2 * right, total), (total == 0, "no example of these classes")
+  )
+
+
+@described(
+  "Micro F1",
+  "F1 over all pairs of an example and a label together",
+  "more",
+)
+def pooled_f1(
+  label: np.ndarray, called: np.ndarray, weight: np.ndarray | None = None
+):
+  """F1 of all pairs of example and label together; missing labels left out.
+
+  label: [N,K] in {0, 1, NaN = missing}; called: [N,K] bool, or float with NaN
+  where a prediction is not finite.
+  """
+  if np.isnan(called).any():
+    raise Undefined("a prediction is not finite")
+  called = called > 0
+  weight = np.ones(len(label)) if weight is None else weight
+  known = ~np.isnan(label)
+  right = weight @ (known & (label == 1) & called).sum(1).astype(float)
+  total = weight @ (
+    (known & (label == 1)).sum(1) + (known & called).sum(1)
+  ).astype(float)
+  return settled(ratio(2 * right, total), (total == 0, "no label is had"))
 
 
 def _cells(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from medfm.metrics.described import Description, described
 from medfm.metrics.undefined import Value, ratio, settled
 
 
@@ -106,6 +107,12 @@ def errors(
   return table
 
 
+@described(
+  "Precision",
+  "share of the predicted entities that are right in their first word, last"
+  " word and type",
+  "more",
+)
 def precision(table: np.ndarray, weight: np.ndarray | None = None) -> Value:
   """Of the entities predicted, the share that is right; table as in `counts`.
 
@@ -118,12 +125,23 @@ def precision(table: np.ndarray, weight: np.ndarray | None = None) -> Value:
   return settled(ratio(right, said), (said == 0, "no entity is predicted"))
 
 
+@described(
+  "Recall",
+  "share of the true entities that are found with the right first word, "
+  "last word and type",
+  "more",
+)
 def recall(table: np.ndarray, weight: np.ndarray | None = None) -> Value:
   """Of the true entities, the share that is found; else as `precision`."""
   right, _, true = _totals(table, weight)
   return settled(ratio(right, true), (true == 0, "there is no entity"))
 
 
+@described(
+  "F1",
+  "harmonic mean of the entities' precision and recall",
+  "more",
+)
 def f1(table: np.ndarray, weight: np.ndarray | None = None) -> Value:
   """2 found / (predicted + true): 0 where none is predicted.
 
@@ -133,6 +151,21 @@ def f1(table: np.ndarray, weight: np.ndarray | None = None) -> Value:
   return settled(
     ratio(2 * right, said + true), (true == 0, "there is no entity")
   )
+
+
+@described("Token accuracy", "share of words with the right tag", "more")
+def token_accuracy(
+  label: np.ndarray, tags: np.ndarray, weight: np.ndarray | None = None
+):
+  """Share of the labelled words [N,W] whose tag is right; weight per row."""
+  words = label >= 0
+  right = ((tags == label) & words).sum(1)
+  weight = np.ones(len(words)) if weight is None else weight
+  total = weight @ words.sum(1)
+  return settled(ratio(weight @ right, total), (total == 0, "no labelled word"))
+
+
+MACRO_F1 = Description("Macro F1", "mean of the types' F1", "more")
 
 
 def _pairs(

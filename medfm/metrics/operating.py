@@ -1,13 +1,15 @@
 """The operating point: a threshold chosen on validation, used elsewhere.
 
-An example is called positive where score >= threshold. label [N] in {0, 1,
-NaN = missing}, score [N]; weight: [N] or [R,N].
+An example is called positive where score >= threshold; without a threshold
+(None) a metric is undefined. label [N] in {0, 1, NaN = missing}, score [N];
+weight: [N] or [R,N].
 """
 
 import numpy as np
 
 from medfm.metrics import classification
 from medfm.metrics.classification import NO_NEGATIVE
+from medfm.metrics.described import described
 from medfm.metrics.undefined import Undefined, Value, checked_binary
 
 
@@ -38,34 +40,50 @@ def threshold_at_specificity(
   return float(candidates[np.argmax(below >= specificity - 1e-12)])
 
 
+@described(
+  "Sensitivity at threshold",
+  "share of the positives found at the threshold chosen on validation",
+  "more",
+)
 def sensitivity_at(
   label: np.ndarray,
   score: np.ndarray,
   weight: np.ndarray | None = None,
   *,
-  threshold: float,
+  threshold: float | None,
 ) -> Value:
   """Sensitivity of score >= threshold."""
   return classification.recall(label, _called(score, threshold), weight)
 
 
+@described(
+  "Specificity at threshold",
+  "share of the negatives cleared at the threshold chosen on validation",
+  "more",
+)
 def specificity_at(
   label: np.ndarray,
   score: np.ndarray,
   weight: np.ndarray | None = None,
   *,
-  threshold: float,
+  threshold: float | None,
 ) -> Value:
   """Specificity of score >= threshold."""
   return classification.specificity(label, _called(score, threshold), weight)
 
 
+@described(
+  "Precision at threshold",
+  "share of those at or above the threshold chosen on validation that are "
+  "positive",
+  "more",
+)
 def precision_at(
   label: np.ndarray,
   score: np.ndarray,
   weight: np.ndarray | None = None,
   *,
-  threshold: float,
+  threshold: float | None,
   empty: float | None = None,
 ) -> Value:
   """Positive predictive value of score >= threshold; see `precision`."""
@@ -74,7 +92,9 @@ def precision_at(
   )
 
 
-def _called(score: np.ndarray, threshold: float) -> np.ndarray:
+def _called(score: np.ndarray, threshold: float | None) -> np.ndarray:
   """1.0 where called positive, and NaN where the score is not finite."""
+  if threshold is None:
+    raise Undefined("no threshold could be chosen on validation")
   score = np.asarray(score, np.float64)
   return np.where(np.isfinite(score), score >= threshold, np.nan)

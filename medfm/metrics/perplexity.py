@@ -2,9 +2,15 @@
 
 import numpy as np
 
+from medfm.metrics.described import described
 from medfm.metrics.undefined import Undefined, Value, ratio, settled
 
 
+@described(
+  "Loss",
+  "what training minimised; less is better",
+  "less",
+)
 def loss(
   losses: np.ndarray, tokens: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -24,6 +30,12 @@ def loss(
   return settled(ratio(summed, total), (total == 0, "no token counts"))
 
 
+@described(
+  "Perplexity",
+  "of how many equally likely tokens the model chooses; less is better, and"
+  " only models with one tokenizer compare",
+  "less",
+)
 def perplexity(
   losses: np.ndarray, tokens: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -33,3 +45,14 @@ def perplexity(
   """
   value = np.exp(loss(losses, tokens, weight))
   return float(value) if np.ndim(value) == 0 else value
+
+
+@described(
+  "Next-sentence accuracy",
+  "share of the pairs of texts of which it is rightly told whether the second "
+  "follows the first",
+  "more",
+)
+def next_sentence_accuracy(right: np.ndarray, weight: np.ndarray | None = None):
+  """Mean of `right` [N], 1 where a pair is told rightly and 0 elsewhere."""
+  return loss(right, np.ones(len(right)), weight)

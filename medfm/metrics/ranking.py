@@ -8,9 +8,16 @@ order.
 import numpy as np
 
 from medfm.metrics.classification import NO_NEGATIVE, NO_POSITIVE
+from medfm.metrics.described import described
 from medfm.metrics.undefined import Value, checked_binary, ratio, settled
 
 
+@described(
+  "AUROC",
+  "chance that a random positive is ranked above a random negative; 0.5 is "
+  "guessing, 1 is perfect",
+  "more",
+)
 def auroc(
   label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -31,6 +38,11 @@ def auroc(
   )
 
 
+@described(
+  "Average precision",
+  "area under the precision-recall curve; guessing scores the prevalence",
+  "more",
+)
 def average_precision(
   label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:

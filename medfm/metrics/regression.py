@@ -5,11 +5,17 @@ NaN labels are missing; weight: [N] or [R,N], giving one value or R.
 
 import numpy as np
 
+from medfm.metrics.described import described
 from medfm.metrics.undefined import Value, average, checked, ratio, settled
 
 CONSTANT = "the labels are constant"
 
 
+@described(
+  "RMSE",
+  "root mean squared error, in the target's unit; less is better",
+  "less",
+)
 def rmse(
   label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -19,6 +25,11 @@ def rmse(
   return mean**0.5
 
 
+@described(
+  "MAE",
+  "mean absolute error, in the target's unit; less is better",
+  "less",
+)
 def mae(
   label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -27,6 +38,11 @@ def mae(
   return average(abs(value - label), weight)
 
 
+@described(
+  "R²",
+  "share of the target's variance explained; 0 is the mean",
+  "more",
+)
 def r2(
   label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:
@@ -38,6 +54,11 @@ def r2(
   )
 
 
+@described(
+  "Pearson r",
+  "linear correlation of predicted and observed",
+  "more",
+)
 def pearson(
   label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
 ) -> Value:

@@ -1,48 +1,46 @@
 """What every objective does with its dataset's description and its model."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from medfm import spec
-from medfm.types import Info, UserError
-
-_FACTORY = {
-  "multiclass": "classify.multiclass",
-  "multilabel": "classify.multilabel",
-  "regression": "regress.regression",
-  "tokens": "language.token_labels",
-}
+from medfm import spec, tasks
+from medfm.types import Info, Task, UserError
 
 
 def backbone(info: Info, model: Callable, *, outputs: int) -> nn.Module:
-  """The model with as many outputs, levels and token ids as the data has.
+  """The model with as many outputs, and the settings, that the data ask for.
 
   model: a module's class with its configuration bound. It receives `outputs`
-    and, only where the data has categorical columns, `levels`, or where it
-    has tokens, `vocabulary`: the data's, or its own where that is larger.
+    and what the sole input says of itself (`levels`, `vocabulary`); where
+    there are several inputs, `inputs`: what each says of itself, by name.
   """
-  settings: dict[str, Any] = {}
-  if info.categorical:
-    levels = tuple(len(values) for values in info.categorical.values())
-    settings["levels"] = levels
-  if info.vocabulary:
-    # Public weights may have rows beyond the tokenizer's last id.
-    own = spec.settings(model).get("vocabulary", 0)
-    settings["vocabulary"] = max(info.vocabulary, own)
-  return model(outputs=outputs, **settings)
-
-
-def expect_task(info: Info, task: str) -> None:
-  """Raises UserError, naming the objective that fits, if the task differs."""
-  if info.task != task:
-    fit = _FACTORY.get(info.task, "masked_features.masked_features")
+  chosen = spec.settings(model)
+  if len(info.inputs) == 1:
+    return model(outputs=outputs, **info.only.settings(chosen))
+  encoders = chosen.get("encoders", {})
+  if set(encoders) != set(info.inputs):
     raise UserError(
-      f"objective: {info.name} is a {info.task} data set and this objective "
-      f"is for {task}; use medfm.objectives.{fit}"
+      f"objective: {info.name} holds {info.describe()}; give "
+      "medfm.models.fusion.Fusion an encoder for each"
+    )
+  settings = {
+    name: each.settings(spec.settings(encoders[name]))
+    for name, each in info.inputs.items()
+  }
+  return model(outputs=outputs, inputs=settings)
+
+
+def expect_task(info: Info, task: Task) -> None:
+  """Raises UserError, naming the objective that fits, if the task differs."""
+  given = tasks.of(info.target)
+  if given is not task:
+    theirs, ours = (each.__name__.rpartition(".")[2] for each in (given, task))
+    raise UserError(
+      f"objective: {info.name} is a {theirs} data set and this objective is "
+      f"for {ours}; use medfm.objectives.{given.OBJECTIVE}"
     )
 
 

@@ -15,6 +15,8 @@ import optax
 from medfm.nn import forward
 from medfm.nn import inputs as device_inputs
 from medfm.objectives.backbone import backbone, expect_task, known_mean
+from medfm.tasks import multiclass as multiclass_task
+from medfm.tasks import multilabel as multilabel_task
 from medfm.types import Info, Objective, UserError
 
 
@@ -34,11 +36,11 @@ def multiclass(
     N / (K * N_class) of the training split, 1 on average over it.
   label_smoothing: the share of a label spread evenly over all classes.
   """
-  expect_task(info, "multiclass")
+  expect_task(info, multiclass_task)
   importance = _importance(info, class_weights)
   if not 0 <= label_smoothing < 1:
     raise UserError(f"label_smoothing={label_smoothing} is outside [0, 1)")
-  classes = len(info.classes)
+  classes = len(info.target.names)
   net = backbone(info, model, outputs=classes)
 
   def init(key, batch):
@@ -66,7 +68,7 @@ def multiclass(
     probs = jax.nn.softmax(outputs["logits"])
     return {"probs": probs, "embedding": outputs["embedding"]}
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=multiclass_task, net=net)
 
 
 def multilabel(
@@ -82,8 +84,8 @@ def multilabel(
   over known labels, however they are divided into batches.
   Terms: `loss`, `accuracy`, `weight`. `predict`: `probs` [B,K], `embedding`.
   """
-  expect_task(info, "multilabel")
-  net = backbone(info, model, outputs=len(info.classes))
+  expect_task(info, multilabel_task)
+  net = backbone(info, model, outputs=len(info.target.names))
 
   def init(key, batch):
     return forward.init(net, key, inputs(batch, info))
@@ -109,19 +111,19 @@ def multilabel(
     probs = jax.nn.sigmoid(outputs["logits"])
     return {"probs": probs, "embedding": outputs["embedding"]}
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=multilabel_task, net=net)
 
 
 def _importance(info, class_weights):
   """The factor [K] of each class's loss."""
-  counts = np.asarray(info.counts, np.float32)
+  counts = np.asarray(info.target.counts, np.float32)
   if class_weights == "none":
-    return np.ones(len(info.classes), np.float32)
+    return np.ones(len(info.target.names), np.float32)
   if class_weights != "balanced":
     raise UserError(
       f'class_weights={class_weights!r}: choose one of "none", "balanced"'
     )
-  if len(counts) != len(info.classes):
+  if len(counts) != len(info.target.names):
     raise UserError(
       f'class_weights="balanced": {info.name} names no count per class; '
       'use "none"'

@@ -13,12 +13,14 @@ import optax
 from flax import linen as nn
 
 from medfm import rng
+from medfm.data.text import input as text_input
 from medfm.nn import forward, text
 from medfm.nn.activation import activation
 from medfm.nn.dropout import Dropout
 from medfm.nn.transformer import normalisation
 from medfm.objectives import masking
 from medfm.objectives.backbone import backbone, expect_task, known_mean
+from medfm.tasks import language, tags
 from medfm.types import Batch, Info, Objective, UserError
 
 
@@ -44,10 +46,10 @@ def masked_lm(
     added to that of the tokens in training. `predict` keeps them apart:
     `loss` is of tokens, `next_sentence_loss` and `_accuracy` of pairs.
   """
-  _expect_vocabulary(info)
+  special = text_input.only(info).special
   if not 0 < mask_rate < 1:
     raise UserError(f"mask_rate={mask_rate} is outside (0, 1)")
-  if "mask" not in info.special:
+  if "mask" not in special:
     raise UserError(
       f"objective: the tokenizer of {info.name} has no [MASK] token; use "
       "medfm.objectives.language.causal_lm or a BERT's tokenizer"
@@ -100,7 +102,7 @@ def masked_lm(
     clean, _ = forward.apply(net, variables, batch)
     return {**terms, "embedding": clean["embedding"]}
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=language, net=net)
 
 
 def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
@@ -114,7 +116,7 @@ def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
   chunks: logits [B,L,V] are computed in so many parts of L, again for the
     gradient, and never stand in memory at once; must divide L.
   """
-  _expect_vocabulary(info)
+  text_input.only(info)
   net = backbone(info, model, outputs=0)
 
   def init(key, batch):
@@ -140,7 +142,7 @@ def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
       "log_probs": jnp.pad(log_probs, ((0, 0), (1, 0))),
     }
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=language, net=net)
 
 
 def token_labels(
@@ -152,16 +154,16 @@ def token_labels(
 ) -> Objective:
   """One class per token: `label` [B,L] int, -1 where there is none to learn.
 
-  Cross-entropy over `info.classes` (IOB tags for named entities) of a linear
-  read-out of the model's states, `decoder/head`.
+  Cross-entropy over the target's names (IOB tags for named entities) of a
+  linear read-out of the model's states, `decoder/head`.
   Terms: `loss`, `accuracy`, `weight`. `predict`: `probs` [B,L,K],
   `embedding` [B,E].
 
   dropout: of the states before the read-out.
   """
-  expect_task(info, "tokens")
+  expect_task(info, tags)
   net = backbone(info, model, outputs=0)
-  decoder = TokenHead(len(info.classes), dropout)
+  decoder = TokenHead(len(info.target.names), dropout)
 
   def init(key, batch):
     key, other = jax.random.split(key)
@@ -204,7 +206,7 @@ def token_labels(
       "embedding": outputs["embedding"],
     }
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=tags, net=net)
 
 
 class TiedDecoder(nn.Module):
@@ -251,14 +253,6 @@ class TokenHead(nn.Module):
   ) -> jax.Array:
     x = Dropout(self.dropout)(states, ids, train=train)
     return nn.Dense(self.classes, name="head")(x)
-
-
-def _expect_vocabulary(info: Info) -> None:
-  if not info.vocabulary:
-    raise UserError(
-      f"objective: {info.name} has no tokens; a language objective needs a "
-      "data set of text"
-    )
 
 
 def _next(batch: Batch) -> tuple[jax.Array, jax.Array]:

@@ -8,9 +8,11 @@ import optax
 from flax import linen as nn
 
 from medfm import rng
+from medfm.data.tables import input as table_input
 from medfm.nn import columns, forward
 from medfm.nn import inputs as device_inputs
 from medfm.objectives.backbone import backbone
+from medfm.tasks import pretext
 from medfm.types import Batch, Info, Objective, UserError
 
 
@@ -18,7 +20,7 @@ def masked_features(
   info: Info,
   *,
   model: Callable,
-  inputs: Callable = device_inputs.table,
+  inputs: Callable = device_inputs.standard,
   mask_rate: float = 0.3,
 ) -> Objective:
   """Restores hidden columns from the others; needs no label.
@@ -39,9 +41,10 @@ def masked_features(
   """
   if not 0 < mask_rate < 1:
     raise UserError(f"mask_rate={mask_rate} is outside (0, 1)")
-  levels = tuple(len(values) for values in info.categorical.values())
+  table = table_input.only(info)
+  levels = table.settings().get("levels", ())
   net = backbone(info, model, outputs=0)
-  decoder = Decoder(features=len(info.numeric), levels=levels)
+  decoder = Decoder(features=len(table.numeric), levels=levels)
 
   def hidden(batch, key):
     """The batch with a drawn `mask_features`; only what is known is hidden."""
@@ -85,7 +88,7 @@ def masked_features(
     outputs, _ = forward.apply(net, variables, batch)
     clean, _ = forward.apply(net, variables, whole)
     terms, (values, logits) = terms_of(variables, batch, outputs)
-    mean, std = device_inputs.moments(info)
+    mean, std = table.moments()
     result = {
       **terms,
       "mask": batch["mask_features"],
@@ -97,7 +100,7 @@ def masked_features(
       result["reconstructed_level"] = jnp.stack(chosen, -1)
     return result
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=pretext, net=net)
 
 
 class Decoder(nn.Module):

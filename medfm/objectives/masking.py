@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from medfm import rng
+from medfm.data.text import input as text_input
 from medfm.types import Batch, Info, UserError
 
 WORD_SLACK = 8
@@ -44,7 +45,7 @@ def masked(
     the share is reached; `word_start` [B,L] says where words begin. A word
     that would end beyond the places there are ends the row's draw.
   """
-  tokens = jnp.asarray(batch["tokens"])
+  text, tokens = text_input.only(info), jnp.asarray(batch["tokens"])
   length = tokens.shape[1]
   plain = ordinary(batch, info)
   count = plain.sum(1, keepdims=True)
@@ -68,10 +69,10 @@ def masked(
     chosen = _whole(sorted_score, budget, room) & (rank < count)
   places, known = order[:, :room], chosen[:, :room]
   kind = jnp.take_along_axis(draws[:, 1], places, 1)
-  drawn = jnp.take_along_axis(draws[:, 2], places, 1) * info.vocabulary
-  other = jnp.minimum(drawn.astype(tokens.dtype), info.vocabulary - 1)
+  drawn = jnp.take_along_axis(draws[:, 2], places, 1) * text.vocabulary
+  other = jnp.minimum(drawn.astype(tokens.dtype), text.vocabulary - 1)
   own = jnp.take_along_axis(tokens, places, 1)
-  new = jnp.where(kind < 0.8, info.special["mask"], other)
+  new = jnp.where(kind < 0.8, text.special["mask"], other)
   new = jnp.where((kind < 0.9) & known, new, own)
   rows = jnp.arange(tokens.shape[0])[:, None]
   hidden = tokens.at[rows, places].set(new.astype(tokens.dtype))
@@ -80,12 +81,12 @@ def masked(
 
 def ordinary(batch: Batch, info: Info) -> jax.Array:
   """[B,L]: neither padding nor a token of the tokenizer's own."""
-  tokens = batch["tokens"]
-  found = batch.get("segment", jnp.ones_like(tokens)) > 0
+  tokens, special = batch["tokens"], text_input.only(info).special
+  plain = batch.get("segment", jnp.ones_like(tokens)) > 0
   for role in STRUCTURAL:
-    if role in info.special:
-      found &= tokens != info.special[role]
-  return found
+    if role in special:
+      plain &= tokens != special[role]
+  return plain
 
 
 def _of_word(score, batch, ordinary):

@@ -1,7 +1,7 @@
 """Prompting: the class whose answer a causal model finds likeliest.
 
 What is asked stands in the data (`data.datasets.prompted`): rows hold the
-text to label, `info.prompts` what precedes it in each of O prompts and what
+text to label, `Tokens.prompts` what precedes it in each of O prompts and what
 follows it for each of K classes.
 """
 
@@ -13,9 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from medfm.data.text import input as text_input
 from medfm.models.gpt import GPT
 from medfm.nn import forward, text
 from medfm.objectives.backbone import backbone, expect_task
+from medfm.tasks import multiclass
 from medfm.types import Batch, Info, Objective, UserError
 
 
@@ -44,7 +46,7 @@ def prompted(
   calibrated: whether `probs` are.
   per_token: an answer counts by the mean over its tokens, not by their sum.
   """
-  expect_task(info, "multiclass")
+  expect_task(info, multiclass)
   net = _causal(info, model)
   prompts = _Prompts.of(info)
   if calibrated and not len(prompts.nothing):
@@ -96,7 +98,7 @@ def prompted(
     chosen = "calibrated_probs" if calibrated else "prompt_probs"
     return {"probs": result[chosen].mean(1), **result}
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=multiclass, net=net)
 
 
 def calibration(log_probs: jax.Array, free: jax.Array) -> jax.Array:
@@ -105,7 +107,7 @@ def calibration(log_probs: jax.Array, free: jax.Array) -> jax.Array:
 
 
 class _Prompts(NamedTuple):
-  """`info.prompts` as arrays, 0 beyond the end of each.
+  """`Tokens.prompts` as arrays, 0 beyond the end of each.
 
   shots: tokens [O,P] and how many of them count [O].
   answers, said: [K,A] and [K]. nothing, sizes: [C,T] and [C].
@@ -119,15 +121,16 @@ class _Prompts(NamedTuple):
 
   @classmethod
   def of(cls, info: Info) -> "_Prompts":
-    if not info.prompts:
+    asked = text_input.only(info).prompts
+    if not asked:
       raise UserError(
         f"objective: {info.name} has no prompts; use the data of "
         "medfm.data.datasets.prompted"
       )
     return cls(
-      _padded(info.prompts["shots"]),
-      *_padded(info.prompts["answers"]),
-      *_padded(info.prompts["content_free"]),
+      _padded(asked["shots"]),
+      *_padded(asked["answers"]),
+      *_padded(asked["content_free"]),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from medfm.nn import forward
 from medfm.nn import inputs as device_inputs
 from medfm.objectives.backbone import backbone, expect_task, known_mean
+from medfm.tasks import regression as regression_task
 from medfm.types import Info, Objective
 
 
@@ -24,9 +25,9 @@ def regression(
   `loss` is the mean over its known targets and its `weight` the share known.
   Terms: `loss`, `weight`. `predict`: `value` [B,T], `embedding` [B,E].
   """
-  expect_task(info, "regression")
-  mean = np.asarray(info.target_mean, np.float32)[None]
-  std = np.asarray(info.target_std, np.float32)[None]
+  expect_task(info, regression_task)
+  mean = np.asarray(info.target.mean, np.float32)[None]
+  std = np.asarray(info.target.std, np.float32)[None]
   std = np.where(std > 0, std, 1).astype(np.float32)
   net = backbone(info, model, outputs=mean.shape[1])
 
@@ -51,4 +52,4 @@ def regression(
     value = outputs["logits"] * std + mean
     return {"value": value, "embedding": outputs["embedding"]}
 
-  return Objective(init, loss, predict, net=net)
+  return Objective(init, loss, predict, task=regression_task, net=net)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medfm.report import style, wording
+from medfm.report import style
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,14 +72,17 @@ class Series:
   baseline: bool = False
 
 
-def label_efficiency(series: Sequence[Series], metric: str, title: str):
-  """A metric with its intervals against the share of training labels."""
+def label_efficiency(lines: Sequence[Series], metric: str, title: str):
+  """A metric with its intervals against the share of training labels.
+
+  metric: its title, for the axis.
+  """
   figure, (axes,) = style.panels(10.8, 4.4)
-  shares = sorted({share for one in series for share, _ in one.points})
-  for index, one in enumerate(series):
+  shares = sorted({share for line in lines for share, _ in line.points})
+  for index, line in enumerate(lines):
     # Points stand side by side, so that their bars do not hide each other.
-    aside = 1 + 0.035 * (index - (len(series) - 1) / 2)
-    points = [p for p in one.points if p[1].get("value") is not None]
+    aside = 1 + 0.035 * (index - (len(lines) - 1) / 2)
+    points = [p for p in line.points if p[1].get("value") is not None]
     value = [entry["value"] for _, entry in points]
     ends = [
       [
@@ -94,55 +97,56 @@ def label_efficiency(series: Sequence[Series], metric: str, title: str):
       yerr=ends if points else None,
       **style.series(index),
       marker=style.MARKERS[index % len(style.MARKERS)],
-      markersize=5 if one.baseline else 6.5,
-      linewidth=1.1 if one.baseline else 1.9,
+      markersize=5 if line.baseline else 6.5,
+      linewidth=1.1 if line.baseline else 1.9,
       capsize=3,
-      label=style.plain(one.name, 48),
+      label=style.plain(line.name, 48),
     )
   axes.set_xscale("log")
   axes.minorticks_off()
   axes.set_xticks(shares, [f"{100 * share:.3g} %" for share in shares])
   if shares:
     axes.set_xlim(shares[0] / 1.25, shares[-1] * 1.25)
-  name = wording.title(metric)
   style.describe(
     axes,
     title,
     "Share of the training labels used (logarithmic)",
-    f"{name} (95 % interval)",
+    f"{metric} (95 % interval)",
   )
   style.legend(axes, loc="best")
   return figure
 
 
-def coefficients(table: Sequence[Mapping[str, Any]], most: int = 15):
-  """Learnt weights beside the closed-form ones, the largest first."""
-  rows = sorted(table, key=lambda row: -abs(row["closed_form"] or 0))[:most]
-  figure, (axes,) = style.panels(10.8, 1.5 + 0.3 * len(rows))
+def pairs(
+  names: Sequence[str],
+  x: Mapping[str, Any],
+  y: Mapping[str, Any],
+  title: str,
+  most: int = 15,
+):
+  """Numbers found in two ways, one pair a line, the largest of x first.
+
+  Args:
+    names: of the pairs.
+    x, y: each a `title` and its `values`; x is drawn as a hollow diamond.
+    title: of the figure.
+    most: how many pairs are drawn.
+  """
+  size = [abs(value or 0) for value in x["values"]]
+  order = sorted(range(len(names)), key=lambda k: -size[k])[:most]
+  figure, (axes,) = style.panels(10.8, 1.5 + 0.3 * len(order))
   axes.grid(axis="y", visible=False)
   axes.axvline(0, color=style.GREY, linewidth=1, linestyle=":")
-  place = range(len(rows))
-  axes.plot(
-    [row["closed_form"] for row in rows],
-    place,
-    "D",
-    color=style.BLACK,
-    markerfacecolor="white",
-    markersize=9,
-    label="Closed form",
-  )
-  axes.plot(
-    [row["learned"] for row in rows],
-    place,
-    "o",
-    color=style.BLUE,
-    markersize=4.5,
-    label="Learnt",
-  )
-  axes.set_yticks(place, [style.plain(row["name"], 40) for row in rows])
-  axes.set_ylim(len(rows) - 0.4, -0.6)
-  left_out = len(table) - len(rows)
-  more = f", the {most} largest of {len(table)}" if left_out else ""
-  style.describe(axes, f"Coefficients{more}", "Coefficient", "")
+  place = range(len(order))
+  hollow = {"marker": "D", "mfc": "white", "ms": 9, "color": style.BLACK}
+  full = {"marker": "o", "ms": 4.5, "color": style.BLUE}
+  for way, looks in ((x, hollow), (y, full)):
+    values = [way["values"][k] for k in order]
+    axes.plot(values, place, ls="", label=style.plain(way["title"]), **looks)
+  axes.set_yticks(place, [style.plain(names[k], 40) for k in order])
+  axes.set_ylim(len(order) - 0.4, -0.6)
+  left_out = len(names) - len(order)
+  more = f", the {most} largest of {len(names)}" if left_out else ""
+  style.describe(axes, f"{title}{more}", "Value", "")
   style.legend(axes)
   return figure

@@ -29,32 +29,17 @@ class Binary:
     return 0 < self.truth.sum() < len(self.truth)
 
 
-def questions(predictions) -> list[Binary]:
-  """A table of predictions as yes-or-no questions.
-
-  Two classes ask one question, of the last class; more ask one-vs-rest of
-  each; labels ask one each. Rows without a label or a score are left out.
-  """
-  labels, probs = predictions.labels, predictions.outputs
-  count = len(predictions.classes)
-  which = [1] if predictions.task == "multiclass" and count == 2 else None
-  found = []
-  for k in which or range(count):
-    if predictions.task == "multiclass":
-      known, truth = labels >= 0, labels == k
-    else:
-      known, truth = np.isfinite(labels[:, k]), labels[:, k] > 0.5
-    known = known & np.isfinite(probs[:, k])
-    patients = predictions.patients
-    found.append(
-      Binary(
-        predictions.classes[k],
-        truth[known],
-        probs[known, k],
-        None if patients is None else patients[known],
-      )
-    )
-  return found
+def question(
+  name: str,
+  truth: np.ndarray,
+  scores: np.ndarray,
+  known: np.ndarray,
+  patients: np.ndarray | None,
+) -> Binary:
+  """A question of the rows [N] that are known and have a finite score."""
+  known = known & np.isfinite(scores)
+  named = None if patients is None else patients[known]
+  return Binary(name, truth[known], scores[known], named)
 
 
 def roc(truth, scores, weight=None):

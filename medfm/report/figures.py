@@ -4,23 +4,31 @@ Each function returns a matplotlib `Figure`. Curves of more than `SHOWN`
 classes or labels show the most frequent ones and say so in the title.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from medfm.report import curves, style, wording
 from medfm.report.curves import Binary
-from medfm.report.reading import Predictions, finite
+from medfm.report.reading import finite
 
 SHOWN = 10
 _UNIT_METRICS = ("auroc", "average_precision", "accuracy", "f1", "r2")
 
 
 def learning_curves(
-  history: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None
+  history: Sequence[Mapping[str, Any]],
+  best: Mapping[str, Any] | None,
+  described: wording.Described,
 ):
-  """Training loss, and validation metrics, against the step."""
+  """Training loss, and validation metrics, against the step.
+
+  Args:
+    history: lines of metrics.jsonl.
+    best: metric, value and step of the weights that were kept, if chosen.
+    described: what metrics say of themselves (`report.wording`).
+  """
   loss = _points(history, "loss")
   held_out = _points(history, "validation/loss")
   names = _validation_names(history, best)
@@ -29,7 +37,7 @@ def learning_curves(
   if names:
     for index, name in enumerate(names):
       steps, values = _points(history, name)
-      shown = wording.title(name.removeprefix("validation/"))
+      title = wording.title(name.removeprefix("validation/"), described)
       marker = style.MARKERS[index] if len(steps) < 40 else None
       axes[1].plot(
         steps,
@@ -38,7 +46,7 @@ def learning_curves(
         marker=marker,
         markersize=4,
         linewidth=1.6,
-        label=style.plain(shown),
+        label=style.plain(title),
       )
     style.describe(
       axes[1], "Validation metrics", "Step", "Metric on validation"
@@ -48,7 +56,9 @@ def learning_curves(
       panel.axvline(
         best["step"], color=style.GREY, linestyle=":", linewidth=1.4
       )
-    axes[-1].plot([], [], ":", color=style.GREY, label=_best_label(best))
+    axes[-1].plot(
+      [], [], ":", color=style.GREY, label=_best_label(best, described)
+    )
     if names and best["metric"] in names:
       axes[1].plot(
         best["step"], best["value"], "*", color=style.BLACK, markersize=12
@@ -78,37 +88,16 @@ def roc(
       linewidth=0,
       label="95 % interval (bootstrap)",
     )
-  for index, question in enumerate(shown(questions)):
+
+  def curve(question):
     x, y = curves.roc(question.truth, question.scores)
-    name = "Model" if single else _with_prevalence(question)
-    axes.plot(
-      x,
-      y,
-      **style.series(index),
-      linewidth=1.8,
-      label=f"{name}: {curves.area(x, y):.3f}",
-    )
-  for index, (name, question) in enumerate((baselines or {}).items()):
-    x, y = curves.roc(question.truth, question.scores)
-    axes.plot(
-      x,
-      y,
-      **style.series(index + 1),
-      linewidth=1.3,
-      label=f"{style.plain(name)}: {curves.area(x, y):.3f}",
-    )
+    return x, y, curves.area(x, y)
+
+  _lines(axes, questions, baselines, curve)
   if single and threshold is not None:
     x, y = curves.operating_point(questions[0], threshold)
-    axes.plot(
-      x,
-      y,
-      "o",
-      color=style.BLACK,
-      markerfacecolor="white",
-      markersize=8,
-      markeredgewidth=1.8,
-      label=f"Threshold {threshold:.3g}: sens. {y:.2f}, spec. {1 - x:.2f}",
-    )
+    rates = f": sens. {y:.2f}, spec. {1 - x:.2f}"
+    _circle(axes, x, y, f"Threshold {threshold:.3g}{rates}")
   style.unit_square(axes)
   style.describe(axes, title, "1 − specificity", "Sensitivity (recall)")
   style.legend(axes, loc="lower right", title="AUROC", title_fontsize=9)
@@ -132,27 +121,19 @@ def precision_recall(
       linestyle=":",
       label=f"Prevalence {wording.percent(questions[0].prevalence)}",
     )
-  drawn = [
-    ("Model" if single else _with_prevalence(question), question)
-    for question in shown(questions)
-  ]
-  drawn += [
-    (style.plain(name), question)
-    for name, question in (baselines or {}).items()
-  ]
-  for index, (name, question) in enumerate(drawn):
+
+  def curve(question):
     recall, precision = curves.precision_recall(question.truth, question.scores)
     area = curves.average_precision(recall, precision)
-    axes.step(
-      np.concatenate([[0.0], recall]),
-      np.concatenate([precision[:1], precision]),
-      where="pre",
-      **style.series(index),
-      linewidth=1.8 if index == 0 or not single else 1.3,
-      label=f"{name}: {area:.3f}",
-    )
-  if single and threshold is not None:
-    _precision_point(axes, questions[0], threshold)
+    first = np.concatenate([precision[:1], precision])
+    return np.concatenate([[0.0], recall]), first, area
+
+  _lines(axes, questions, baselines, curve, drawstyle="steps-pre")
+  called = single and threshold is not None
+  if called and (above := questions[0].scores >= threshold).any():
+    truth = questions[0].truth
+    point = float(above[truth].mean()), float(truth[above].mean())
+    _circle(axes, *point, f"Threshold {threshold:.3g}")
   style.unit_square(axes)
   style.describe(axes, title, "Recall (sensitivity)", "Precision (PPV)")
   style.legend(
@@ -255,76 +236,10 @@ def confusion(classes: Sequence[str], counts: Any, title: str):
   return figure
 
 
-def regression(observed, predicted, title: str, unit: str = ""):
-  """Predicted against observed, and the errors with their 95 % limits.
-
-  Args:
-    observed, predicted: [N] in the target's unit.
-    title: of the left panel.
-    unit: of the target; "" where not known.
-  """
-  figure, (left, right) = style.panels(10.8, 4.6, columns=2)
-  suffix = f" ({unit})" if unit else ""
-  look = {
-    "s": 18 if len(observed) < 500 else 7,
-    "alpha": 0.6 if len(observed) < 500 else 0.25,
-    "color": style.BLUE,
-    "edgecolors": "none",
-  }
-  ends = np.array(
-    [min(observed.min(), predicted.min()), max(observed.max(), predicted.max())]
-  )
-  ends = ends + np.array([-0.04, 0.04]) * max(np.ptp(ends), 1e-9)
-  left.plot(ends, ends, color=style.BLACK, linewidth=1, label="Identity")
-  left.scatter(observed, predicted, **look)
-  left.set_xlim(ends)
-  left.set_ylim(ends)
-  left.set_aspect("equal")
-  style.describe(left, title, f"Observed{suffix}", f"Predicted{suffix}")
-  style.legend(left, loc="upper left")
-  error = predicted - observed
-  mean, spread = error.mean(), error.std(ddof=1) if len(error) > 1 else 0.0
-  right.scatter(predicted, error, **look)
-  right.axhline(0, color=style.BLACK, linewidth=1)
-  right.axhline(
-    mean,
-    color=style.RED,
-    linestyle="--",
-    label=f"Mean error {wording.number(float(mean), signed=True)}",
-  )
-  for sign in (-1, 1):
-    right.axhline(
-      mean + sign * 1.96 * spread,
-      color=style.RED,
-      linestyle=":",
-      label="Mean ± 1.96 SD" if sign > 0 else None,
-    )
-  style.describe(
-    right,
-    "Errors",
-    f"Predicted{suffix}",
-    f"Predicted − observed{suffix}",
-  )
-  style.legend(right)
-  return figure
-
-
 def shown(questions: Sequence[Binary]) -> list[Binary]:
   """At most `SHOWN` questions: those with most positives, in their order."""
   order = sorted(range(len(questions)), key=lambda k: -questions[k].truth.sum())
   return [questions[k] for k in sorted(order[:SHOWN])]
-
-
-def confidence(predictions: Predictions) -> Binary:
-  """Whether the likeliest class is right, against its probability."""
-  known = (predictions.labels >= 0) & np.isfinite(predictions.outputs).all(1)
-  probs = predictions.outputs[known]
-  return Binary(
-    "likeliest class",
-    probs.argmax(axis=1) == predictions.labels[known],
-    probs.max(axis=1),
-    None,
-  )
 
 
 def _loss_panel(axes: Any, loss, held_out) -> None:
@@ -355,17 +270,17 @@ def _loss_panel(axes: Any, loss, held_out) -> None:
 
 def _validation_names(history, best) -> list[str]:
   """The validation metrics worth drawing in one panel, the chosen first."""
-  found = dict.fromkeys(
+  logged = dict.fromkeys(
     name
     for line in history
     for name in line
     if name.startswith("validation/") and name != "validation/loss"
   )
-  chosen = best["metric"] if best and best["metric"] in found else None
+  chosen = best["metric"] if best and best["metric"] in logged else None
   wanted = [f"validation/{name}" for name in _UNIT_METRICS]
-  unit = [name for name in wanted if name in found]
+  unit = [name for name in wanted if name in logged]
   if chosen is None:
-    return unit[:4] or list(found)[:1]
+    return unit[:4] or list(logged)[:1]
   same = wording.stem(chosen.removeprefix("validation/")) in _UNIT_METRICS
   return [chosen, *(name for name in unit if same and name != chosen)][:4]
 
@@ -380,11 +295,33 @@ def _points(history, name: str) -> tuple[np.ndarray, np.ndarray]:
   return np.asarray(steps, float), np.asarray(values, float)
 
 
-def _best_label(best: Mapping[str, Any]) -> str:
-  name = wording.title(best["metric"].removeprefix("validation/"))
+def _best_label(best: Mapping[str, Any], described) -> str:
+  name = wording.title(best["metric"].removeprefix("validation/"), described)
   return style.plain(
     f"Best: {name} {wording.number(best['value'])} at step {best['step']:,}", 60
   )
+
+
+def _lines(
+  axes: Any,
+  questions: Sequence[Binary],
+  baselines: Mapping[str, Binary] | None,
+  curve: Callable[[Binary], tuple[np.ndarray, np.ndarray, float]],
+  **looks: Any,
+) -> None:
+  """A line for each question, then for each baseline, with their areas."""
+  single = len(questions) == 1
+  lines = [
+    ("Model" if single else _with_prevalence(question), question)
+    for question in shown(questions)
+  ]
+  rivals = (baselines or {}).items()
+  lines += [(style.plain(name), rival) for name, rival in rivals]
+  for index, (name, question) in enumerate(lines):
+    x, y, area = curve(question)
+    looks |= style.series(index)
+    width = 1.8 if index == 0 or not single else 1.3
+    axes.plot(x, y, linewidth=width, label=f"{name}: {area:.3f}", **looks)
 
 
 def _with_prevalence(question: Binary) -> str:
@@ -392,19 +329,7 @@ def _with_prevalence(question: Binary) -> str:
   return f"{style.plain(question.name, 22)} ({share})"
 
 
-def _precision_point(axes: Any, question: Binary, threshold: float) -> None:
-  called = question.scores >= threshold
-  if not called.any():
-    return
-  precision = float(question.truth[called].mean())
-  recall = float(called[question.truth].mean())
-  axes.plot(
-    recall,
-    precision,
-    "o",
-    color=style.BLACK,
-    markerfacecolor="white",
-    markersize=8,
-    markeredgewidth=1.8,
-    label=f"Threshold {threshold:.3g}",
-  )
+def _circle(axes: Any, x: float, y: float, label: str) -> None:
+  """The point that a decision threshold picks on a curve."""
+  looks = {"ms": 8, "mfc": "white", "mew": 1.8, "color": style.BLACK}
+  axes.plot(x, y, "o", label=label, **looks)

@@ -1,34 +1,12 @@
 """Which figures a run deserves, each with its caption and its words."""
 
-import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from medfm.report import contrasts, curves, figures, style, wording
-from medfm.report.reading import Predictions, Run, Stage
-
-_MOST_BASELINES, _MOST_TARGETS = 4, 6
-
-
-@dataclasses.dataclass(frozen=True)
-class Plate:
-  """A figure as a page shows it.
-
-  name: of its file, without `.png`.
-  caption: how it was made and how to read it.
-  alt: what it shows, for who cannot see it.
-  png: the file's bytes.
-  wide: whether it takes the page's whole width.
-  """
-
-  name: str
-  caption: str
-  alt: str
-  png: bytes
-  wide: bool = False
+from medfm.report import contrasts, figures, style, wording
+from medfm.report.plates import Plate, file_name
+from medfm.report.reading import Run, Stage
 
 
 def stage_plates(stage: Stage) -> Iterator[Plate]:
@@ -36,15 +14,8 @@ def stage_plates(stage: Stage) -> Iterator[Plate]:
   if any("loss" in line for line in stage.history):
     yield _learning(stage)
   split = stage.final_split
-  if stage.task == "tokens" and split is not None:
-    yield from _confusion(stage, split)
-  predictions = stage.predictions.get(split)
-  if predictions is None or not len(predictions.outputs):
-    pass
-  elif stage.task == "regression":
-    yield from _regression(stage, split, predictions)
-  else:
-    yield from _classification(stage, split, predictions)
+  if stage.figures is not None and split is not None:
+    yield from stage.figures.plates(stage, split)
   if split is not None:
     yield from _subgroups(stage, split)
 
@@ -55,36 +26,11 @@ def study_plates(run: Run) -> Iterator[Plate]:
   yield from _differences(run)
 
 
-def coefficients(run: Run) -> Iterator[Plate]:
-  """Learnt beside exact coefficients, where a run compared them."""
-  if run.coefficients:
-    yield Plate(
-      _file(run.name, "coefficients"),
-      "Weights the network learnt beside those of the exact solution; they "
-      "should coincide.",
-      f"{len(run.coefficients)} coefficients, learnt and in closed form.",
-      style.png(contrasts.coefficients(run.coefficients)),
-      wide=True,
-    )
-
-
-def threshold(stage: Stage, split: str) -> float | None:
-  """The decision threshold of a yes-or-no question, where one was chosen."""
-  found = stage.splits.get(split, {}).get("thresholds")
-  if isinstance(found, dict):
-    values = [found[stage.classes[-1]]] if stage.classes[-1] in found else []
-    values = values or list(found.values())
-    found = values[0] if len(values) == 1 else None
-  if isinstance(found, dict):
-    found = found.get("value", found.get("threshold"))
-  return float(found) if isinstance(found, int | float) else None
-
-
 def curve_groups(run: Run) -> dict[str, list[Stage]]:
   """Stages that differ in their share of labels, by their names' stem."""
   groups: dict[str, list[Stage]] = {}
   for stage in run.stages.values():
-    if stage.finished and stage.task != "none" and stage.final_split:
+    if stage.finished and stage.supervised and stage.final_split:
       stem = re.sub(r"[_\-.]?(?:p|f|at)?_?\d[\d._]*%?$", "", stage.name)
       groups.setdefault(stem or stage.name, []).append(stage)
   return {
@@ -96,158 +42,49 @@ def curve_groups(run: Run) -> dict[str, list[Stage]]:
 
 def _learning(stage: Stage) -> Plate:
   best = stage.result.get("best")
-  figure = figures.learning_curves(stage.history, best)
-  said = (
+  figure = figures.learning_curves(stage.history, best, stage.described)
+  reached = (
     f"; best {best['metric']} {wording.number(best['value'])} at step "
     f"{best['step']:,}"
     if best
     else ""
   )
   return Plate(
-    _file(stage.name, "learning"),
+    file_name(stage.name, "learning"),
     "Learning curves. The dotted line marks the step whose weights were kept."
     if best
     else "Learning curves. The last step's weights were kept.",
-    f"Learning curves of {stage.name} over {stage.last_step:,} steps{said}.",
+    f"Learning curves of {stage.name} over {stage.last_step:,} steps{reached}.",
     style.png(figure),
     wide=True,
   )
 
 
-def _classification(
-  stage: Stage, split: str, predictions: Predictions
-) -> Iterator[Plate]:
-  asked = [q for q in curves.questions(predictions) if q.both]
-  if asked:
-    yield from _curves(stage, split, predictions, asked)
-  yield from _confusion(stage, split)
-
-
-def _confusion(stage: Stage, split: str) -> Iterator[Plate]:
-  entry = stage.splits[split].get("confusion")
-  if entry is not None:
-    n = int(np.sum(entry["counts"]))
-    yield Plate(
-      _file(stage.name, split, "confusion"),
-      "Entities of exactly the same words, by type: counts, and the "
-      "percentage of each true type. Beside `none`: true ones that were not "
-      "found so, and predicted ones that are not true."
-      if stage.task == "tokens"
-      else "Confusion matrix of the likeliest class: counts, and the "
-      "percentage of each true class.",
-      f"Confusion matrix of {stage.name} on {split}: "
-      f"{int(np.trace(np.asarray(entry['counts']))):,} of {n:,} right.",
-      style.png(
-        figures.confusion(
-          entry["classes"], entry["counts"], f"Confusion, {split}, n = {n:,}"
-        )
-      ),
-      wide=len(entry["classes"]) > 5,
-    )
-
-
-def _curves(stage, split, predictions, asked) -> Iterator[Plate]:
-  single = len(predictions.classes) == 2 and predictions.task == "multiclass"
-  cut = threshold(stage, split) if single else None
-  rivals = _rivals(stage, split) if single else {}
-  title = _title(split, predictions, asked, single)
-  value = wording.interval(_metric(stage, split, "auroc"))
-  yield Plate(
-    _file(stage.name, split, "roc"),
-    _roc_caption(stage, asked, single),
-    f"ROC curves of {stage.name} on {split}: AUROC {value}.",
-    style.png(figures.roc(asked, f"ROC, {title}", cut, rivals)),
-  )
-  value = wording.interval(_metric(stage, split, "average_precision"))
-  yield Plate(
-    _file(stage.name, split, "precision_recall"),
-    "Precision-recall curve; guessing stays at the prevalence, dotted."
-    if single
-    else "Precision-recall curves; guessing stays at the shown prevalence.",
-    f"Precision-recall curves of {stage.name} on {split}: average precision "
-    f"{value}.",
-    style.png(
-      figures.precision_recall(asked, f"Precision-recall, {title}", cut, rivals)
-    ),
-  )
-  if predictions.task == "multiclass" and not single:
-    asked, x = [figures.confidence(predictions)], "Probability of likeliest"
-    how = "whether the likeliest class is right against its probability"
-  else:
-    x = f"P({wording.short(asked[0].name)})" if single else "Probability"
-    how = "observed share against predicted probability"
-  yield Plate(
-    _file(stage.name, split, "calibration"),
-    f"Calibration: {how}, in ten bins of equal width"
-    + (
-      "; bars are Wilson intervals (rows taken as independent), figures the "
-      "examples in a bin."
-      if len(asked) == 1
-      else "."
-    ),
-    f"Reliability diagram of {stage.name} on {split}.",
-    style.png(figures.calibration(asked, f"Calibration, {title}", x)),
-  )
-
-
-def _regression(
-  stage: Stage, split: str, predictions: Predictions
-) -> Iterator[Plate]:
-  units = list(stage.data.get("units") or ())
-  for k, name in enumerate(predictions.classes[:_MOST_TARGETS]):
-    observed, predicted = predictions.labels[:, k], predictions.outputs[:, k]
-    known = np.isfinite(observed) & np.isfinite(predicted)
-    if not known.any():
-      continue
-    n = int(known.sum())
-    error = float(np.sqrt(np.mean((observed - predicted)[known] ** 2)))
-    yield Plate(
-      _file(stage.name, split, f"regression_{k}" if k else "regression"),
-      "Predicted against observed, and errors with the range that holds 95 % "
-      "of them if they are normal.",
-      f"Predicted against observed {name} of {stage.name} on {split}: root "
-      f"mean squared error {wording.number(error)}.",
-      style.png(
-        figures.regression(
-          observed[known],
-          predicted[known],
-          f"{wording.short(name)}, {split}, n = {n:,}",
-          units[k] if k < len(units) else "",
-        )
-      ),
-      wide=True,
-    )
-
-
 def _subgroups(stage: Stage, split: str) -> Iterator[Plate]:
   result = stage.splits[split]
-  metrics = result.get("metrics", {})
-  for metric in wording.main(stage.task, metrics, stage.select)[:1]:
-    whole = result["metrics"][metric]
+  for metric in stage.main(result.get("metrics") or {})[:1]:
+    whole = stage.entry(split, metric)
     if whole.get("value") is None:
       continue
     n = f"n = {result['n']:,}"
     rows = [contrasts.Row("All", **_ends(whole), note=n, bold=True)]
     for group, levels in (result.get("groups") or {}).items():
-      for level, found in levels.items():
-        entry = found["metrics"].get(metric, {})
+      for level, counted in levels.items():
+        entry = counted["metrics"].get(metric, {})
         if entry.get("value") is not None:
           name = f"{group}: {level or 'not recorded'}"
-          note = f"n = {found['n']:,}"
+          note = f"n = {counted['n']:,}"
           rows.append(contrasts.Row(name, **_ends(entry), note=note))
     if len(rows) > 1:
-      title = wording.title(metric)
+      title = stage.title(metric)
       yield Plate(
-        _file(stage.name, split, "subgroups"),
+        file_name(stage.name, split, "subgroups"),
         "Subgroups with 95 % intervals; the dotted line is the value of all. "
         "Intervals are not corrected for the number of groups.",
         f"{title} of {stage.name} on {split} in {len(rows) - 1} subgroups.",
         style.png(
           contrasts.forest(
-            rows,
-            f"{title} by subgroup, {split}",
-            title,
-            reference=whole["value"],
+            rows, f"{title} by subgroup, {split}", title, whole["value"]
           )
         ),
         wide=True,
@@ -267,63 +104,69 @@ def _efficiency(name: str, groups: dict[str, list[Stage]]) -> Iterator[Plate]:
   """One data set's curves."""
   first = next(iter(groups.values()))[0]
   split = first.final_split
-  metrics = first.splits[split]["metrics"]
-  for metric in wording.main(first.task, metrics, first.select)[:1]:
-    series, rivals = [], {}
+  for metric in first.main(first.splits[split].get("metrics") or {})[:1]:
+    lines: list[contrasts.Series] = []
+    rivals: dict[str, dict[float, Mapping[str, Any]]] = {}
     for stem, stages in groups.items():
       origin = stages[-1].origin
       how = f"from {origin}" if origin else "from fresh weights"
-      points = [(_fraction(s), _metric(s, split, metric)) for s in stages]
-      series.append(contrasts.Series(f"{stem} ({how})", points))
+      points = [(_fraction(s), s.entry(split, metric)) for s in stages]
+      lines.append(contrasts.Series(f"{stem} ({how})", points))
       for stage in stages:
-        found = stage.splits.get(split, {}).get("baselines") or {}
-        for rival, entry in found.items():
+        beside = stage.splits.get(split, {}).get("baselines") or {}
+        for rival, entry in beside.items():
           value = entry["metrics"].get(metric) or {}
           rivals.setdefault(rival, {}).setdefault(_fraction(stage), value)
-    for rival, points in rivals.items():
-      line = contrasts.Series(f"baseline {rival}", sorted(points.items()), True)
-      series.append(line)
-    title = f"{wording.title(metric)}, {split}, by share of training labels"
+    for rival, values in rivals.items():
+      name_of = f"baseline {rival}"
+      lines.append(contrasts.Series(name_of, sorted(values.items()), True))
+    metric = first.title(metric)
+    title = f"{metric}, {split}, by share of training labels"
+    named = ", ".join(line.name for line in lines)
     yield Plate(
-      _file(name, "label_efficiency"),
+      file_name(name, "label_efficiency"),
       "Label efficiency: what each way of training reaches from few labels. "
       "Points are moved sideways a little so that bars stay visible.",
-      f"{wording.title(metric)} on {split} against label share for "
-      + ", ".join(line.name for line in series)
-      + ".",
-      style.png(contrasts.label_efficiency(series, metric, title)),
+      f"{metric} on {split} against label share for {named}.",
+      style.png(contrasts.label_efficiency(lines, metric, title)),
       wide=True,
     )
 
 
 def _differences(run: Run) -> Iterator[Plate]:
   rows: dict[str, list[contrasts.Row]] = {}
+  described: dict[str, Any] = {}
 
-  def add(stage, name: str, differences: dict[str, Any]) -> None:
-    task, select = (stage.task, stage.select) if stage else ("none", "")
-    for metric in wording.main(task, differences, select)[:1]:
-      entry = differences[metric]
+  def add(stage: Stage | None, name: str, differences: dict[str, Any]) -> None:
+    for metric in stage.main(differences)[:1] if stage else ():
+      entry = wording.judged(metric, differences[metric], stage.described)
+      entry = differences[metric] if entry is None else entry
       if entry.get("value") is not None:
+        described.update(stage.described)
         note = wording.interval(entry, signed=True)
         row = contrasts.Row(name, **_ends(entry), note=note)
         rows.setdefault(metric, []).append(row)
 
-  for found in run.comparisons:
-    stage = run.stages.get(found["a"])
-    add(stage, f"{found['a']} − {found['b']}", found["difference"])
+  for pair in run.comparisons:
+    stage = run.stages.get(pair["a"])
+    add(stage, f"{pair['a']} − {pair['b']}", pair["difference"])
   for stage in run.stages.values():
-    split = stage.final_split
-    baselines = stage.splits.get(split, {}).get("baselines") or {}
-    for name, entry in baselines.items():
+    beside = stage.splits.get(stage.final_split, {}).get("baselines") or {}
+    for name, entry in beside.items():
       title = f"{stage.name} − baseline {name}"
       add(stage, title, entry.get("difference") or {})
   for metric, lines in rows.items():
-    better = "left" if wording.less_is_better(metric) else "right"
-    title = wording.title(metric)
+    ideal = wording.better(metric, described)
+    side = {
+      "more": "right of 0 favours the first named",
+      "less": "left of 0 favours the first named",
+      None: "left of 0 the first named has less",
+    }.get(ideal, f"left of 0 the first named is nearer to {ideal}, the ideal")
+    title = wording.title(metric, described)
     yield Plate(
-      _file(run.name, "differences", metric),
-      f"Paired differences with 95 % intervals; {better} of 0 favours the "
-      "first named. An interval that crosses 0 shows no difference.",
+      file_name(run.name, "differences", metric),
+      f"Paired differences with 95 % intervals; {side}. An "
+      "interval that crosses 0 shows no difference.",
       f"{len(lines)} paired differences in {title}.",
       style.png(
         contrasts.forest(
@@ -337,54 +180,9 @@ def _differences(run: Run) -> Iterator[Plate]:
     )
 
 
-def _rivals(stage: Stage, split: str) -> dict[str, curves.Binary]:
-  found = {}
-  for name, rival in stage.baselines.get(split, {}).items():
-    question = curves.questions(rival)[0]
-    if question.both and len(found) < _MOST_BASELINES:
-      found[name] = question
-  return found
-
-
-def _roc_caption(stage: Stage, asked, single: bool) -> str:
-  if not single:
-    how = (
-      "one class against the rest"
-      if stage.task == "multiclass"
-      else "per label"
-    )
-    return f"ROC curves, {how}, each with its prevalence and AUROC."
-  drawn = stage.whom if asked[0].patients is not None else "examples"
-  return (
-    f"ROC curve. The band is a pointwise bootstrap over {drawn}; the circle "
-    "is the decision threshold, chosen on validation."
-  )
-
-
-def _title(split: str, predictions: Predictions, asked, single: bool) -> str:
-  if single:
-    share = wording.percent(asked[0].prevalence)
-    name = wording.short(asked[0].name, 18)
-    return f"{split}, n = {len(asked[0].truth):,}, {share} {name}"
-  kind = "classes" if predictions.task == "multiclass" else "labels"
-  total = len(predictions.classes)
-  drawn = min(len(asked), figures.SHOWN)
-  some = f"{drawn} of {total} {kind}" if drawn < total else f"{total} {kind}"
-  return f"{split}, n = {len(predictions.labels):,}, {some}"
-
-
-def _metric(stage: Stage, split: str, name: str) -> dict[str, Any]:
-  return stage.splits.get(split, {}).get("metrics", {}).get(name) or {}
-
-
-def _ends(entry: dict[str, Any]) -> dict[str, float | None]:
+def _ends(entry: Mapping[str, Any]) -> dict[str, float | None]:
   return {key: entry.get(key) for key in ("value", "low", "high")}
 
 
 def _fraction(stage: Stage) -> float:
   return float(stage.result.get("label_fraction") or 1.0)
-
-
-def _file(*parts: str) -> str:
-  """A file name of letters, digits, dashes and underscores."""
-  return "_".join(re.sub(r"[^A-Za-z0-9-]+", "_", part) for part in parts)

@@ -1,17 +1,11 @@
 """Writes a run's report: figures/*.png and one self-contained report.html."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from medfm.report import (
-  gallery,
-  papers,
-  prompting,
-  sections,
-  style,
-  summary,
-)
-from medfm.report.gallery import Plate
+from medfm.report import blocks, gallery, papers, sections, style, summary
 from medfm.report.markup import Markup, join, tag
+from medfm.report.plates import Plate
 from medfm.report.reading import Run, Stage, read
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -35,28 +29,33 @@ def write(workdir: Path | str) -> Path:
   """
   run = read(workdir)
   plates = {
-    stage.name: list(gallery.stage_plates(stage))
+    stage.name: (
+      list(gallery.stage_plates(stage)),
+      blocks.drawings(stage.blocks, stage.name),
+    )
     for stage in run.stages.values()
   }
   beside = list(gallery.study_plates(run))
   folder = run.workdir / "figures"
   folder.mkdir(exist_ok=True)
-  exact = list(gallery.coefficients(run))
-  every = [*beside, *exact, *(p for found in plates.values() for p in found)]
+  every = [*beside]
+  for own, drawn in plates.values():
+    every += [*own, *drawn.values()]
   for plate in every:
     (folder / f"{plate.name}.png").write_bytes(plate.png)
   path = run.workdir / "report.html"
   partial = path.with_name(".report.html.partial")
-  partial.write_text(page(run, plates, beside, exact), encoding="utf-8")
+  partial.write_text(page(run, plates, beside), encoding="utf-8")
   partial.replace(path)
   return path
 
 
+StagePlates = tuple[Sequence[Plate], Mapping[str, Plate]]
+"""The figures of a stage, and those of its blocks by the blocks' titles."""
+
+
 def page(
-  run: Run,
-  plates: dict[str, list[Plate]],
-  beside: list[Plate],
-  exact: list[Plate],
+  run: Run, plates: Mapping[str, StagePlates], beside: Sequence[Plate]
 ) -> str:
   """The whole page.
 
@@ -64,7 +63,6 @@ def page(
     run: what was read.
     plates: stage -> its figures.
     beside: the figures that compare stages and baselines.
-    exact: the figure of coefficients, if there is one.
   """
   name = f"{run.name} · MedFM report"
   head = tag(
@@ -77,13 +75,13 @@ def page(
   )
   body = tag(
     "body",
-    tag("main", *_body(run, plates, beside, exact)),
+    tag("main", *_body(run, plates, beside)),
     tag("footer", NOTICE),
   )
   return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
 
 
-def _body(run: Run, plates, beside, exact):
+def _body(run: Run, plates, beside) -> Iterator[Markup | None]:
   yield tag("h1", run.name)
   if run.description:
     yield tag("p", run.description, class_="question")
@@ -99,23 +97,20 @@ def _body(run: Run, plates, beside, exact):
     yield sections.overview(run)
   if beside or run.comparisons:
     yield tag("h2", "Comparisons")
-  yield sections.figures(beside)
+  yield blocks.figures(beside)
   yield sections.comparisons(run)
   first = summary.headline(run)
   for stage in stages:
-    yield _stage(stage, plates[stage.name], len(run.stages), stage is first)
-  yield sections.coefficients(run, exact)
+    content = sections.stage_results(stage, *plates[stage.name])
+    yield _stage(stage, content, len(run.stages), stage is first)
   yield papers.data_cards(run)
   yield papers.training(run)
   yield papers.reproduction(run)
   yield sections.glossary(run)
 
 
-def _stage(stage: Stage, plates, count: int, first: bool) -> Markup:
+def _stage(stage: Stage, content: Markup, count: int, first: bool) -> Markup:
   """One stage's results; folded where it is not the one the run is about."""
-  content = join(
-    (prompting.section(stage), sections.stage_results(stage, plates))
-  )
   if count == 1:
     return join((tag("h2", "Results"), content))
   if first:

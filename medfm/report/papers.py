@@ -54,23 +54,23 @@ def training(run: Run) -> Markup:
 
 def reproduction(run: Run) -> Markup:
   """The command, the versions, and every setting."""
-  found = run.environment
-  packages = found.get("packages") or {}
+  environment = run.environment
+  packages = environment.get("packages") or {}
   versions = ", ".join(f"{name} {at}" for name, at in packages.items())
   known = ("command", "packages")
   rest = [
     (key.replace("_", " "), _shown(item))
-    for key, item in found.items()
+    for key, item in environment.items()
     if key not in known
   ]
-  command = found.get("command")
+  command = environment.get("command")
   settings = [(key, _shown(item)) for key, item in flat(run.config).items()]
   return join(
     (
       tag("h2", "Reproduction"),
       tag("pre", command) if command else None,
       definitions([*rest, ("packages", versions)])
-      if found
+      if environment
       else tag("p", "environment.json is missing."),
       tag(
         "details",
@@ -177,32 +177,32 @@ def _leakage(leakage: Any) -> Markup:
 
 
 def _overlaps(
-  found: Any, path: tuple[str, ...]
+  entry: Any, path: tuple[str, ...]
 ) -> Iterator[tuple[str, Any, str]]:
   """(what, count, first examples) of a nested leakage report."""
   name = ", ".join(part.replace("_", " ") for part in path if part != "pairs")
-  if isinstance(found, Mapping) and "count" in found:
-    lists = [v for v in found.values() if isinstance(v, list | tuple)]
-    yield name, found["count"], _first(lists[0] if lists else [])
-  elif isinstance(found, Mapping):
-    for key, inner in found.items():
+  if isinstance(entry, Mapping) and "count" in entry:
+    lists = [v for v in entry.values() if isinstance(v, list | tuple)]
+    yield name, entry["count"], _first(lists[0] if lists else [])
+  elif isinstance(entry, Mapping):
+    for key, inner in entry.items():
       yield from _overlaps(inner, (*path, str(key)))
-  elif isinstance(found, list | tuple):
-    yield name, len(found), _first(found)
-  elif isinstance(found, int) and not isinstance(found, bool):
-    yield name, found, ""
-  elif found is None and path[-1:] != ("near_rule",):
+  elif isinstance(entry, list | tuple):
+    yield name, len(entry), _first(entry)
+  elif isinstance(entry, int) and not isinstance(entry, bool):
+    yield name, entry, ""
+  elif entry is None and path[-1:] != ("near_rule",):
     yield name, "cannot be known", ""
-  elif found is not None:
-    yield name, _shown(found), ""
+  elif entry is not None:
+    yield name, _shown(entry), ""
 
 
-def _first(found: Any, most: int = 5) -> str:
+def _first(items: Any, most: int = 5) -> str:
   names = [
     " = ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
-    for item in found[:most]
+    for item in items[:most]
   ]
-  return ", ".join(names) + (", …" if len(found) > most else "")
+  return ", ".join(names) + (", …" if len(items) > most else "")
 
 
 def _training(stage: Stage) -> Iterator[tuple[str, str]]:

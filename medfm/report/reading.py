@@ -1,37 +1,39 @@
 """A run's files as plain values; a run that has not finished reads too."""
 
-import csv
 import dataclasses
+import importlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from medfm.types import UserError
+from medfm import log, predictions, spec
+from medfm.report import wording
+from medfm.types import Info, UserError
 
 EXAMPLES = "examples.json"
 """In a stage's folder: split -> a few texts of it, where any may be shown."""
+
+_TASKS = "medfm.tasks."
 
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
   """What one model said of one split, beside the truth.
 
-  task: multiclass, multilabel or regression.
-  classes: [K] names of classes, labels or targets.
+  names: [K] of classes, labels or targets.
   patients: [N] str, or None where the source names none.
-  labels: [N] int, -1 = unknown (multiclass); [N,K] float, NaN = missing.
-  outputs: [N,K] probabilities, or values in the target's unit.
+  target: the truth, name -> [N, ...], as the task's `table` gives it.
+  predicted: name -> [N, ...]: probabilities, values, tags.
   """
 
-  task: str
-  classes: tuple[str, ...]
+  names: tuple[str, ...]
   patients: np.ndarray | None
-  labels: np.ndarray
-  outputs: np.ndarray
+  target: Mapping[str, np.ndarray]
+  predicted: Mapping[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,26 +43,33 @@ class Stage:
   result: its entry in results.json; {} where it has not finished.
   config: its part of config.json.
   history: the lines of its metrics.jsonl.
+  task: its module of `medfm.tasks`; None where it is not known.
+  figures: that task's figures and words; None where there are none.
+  blocks: what its evaluators have to show (`report.blocks`).
   predictions: split -> its own predictions.
   baselines: split -> baseline -> predictions.
-  examples: split -> texts to show (`explain.examples`).
   """
 
   name: str
   result: dict[str, Any]
   config: dict[str, Any]
   history: list[dict[str, Any]]
-  predictions: dict[str, Predictions]
-  baselines: dict[str, dict[str, Predictions]]
-  examples: dict[str, list[dict[str, Any]]]
+  task: Any = None
+  figures: Any = None
+  blocks: Sequence[Mapping[str, Any]] = ()
+  predictions: dict[str, Predictions] = dataclasses.field(default_factory=dict)
+  baselines: dict[str, dict[str, Predictions]] = dataclasses.field(
+    default_factory=dict
+  )
 
   @property
   def finished(self) -> bool:
     return bool(self.result)
 
   @property
-  def task(self) -> str:
-    return self.data.get("task") or "none"
+  def supervised(self) -> bool:
+    """Whether it learns from labels; so it is taken to do if not known."""
+    return supervised(self.task)
 
   @property
   def data(self) -> dict[str, Any]:
@@ -75,6 +84,11 @@ class Stage:
     return self.result.get("splits") or {}
 
   @property
+  def described(self) -> wording.Described:
+    """How its metrics describe themselves, by stem."""
+    return self.result.get("described") or {}
+
+  @property
   def whom(self) -> str:
     """What examples are of, which splits and intervals keep together."""
     card = self.data.get("card") or {}
@@ -83,10 +97,7 @@ class Stage:
   @property
   def final_split(self) -> str | None:
     """The split that answers the question: test where there is one."""
-    for name in ("test", "validation"):
-      if name in self.splits:
-        return name
-    return next(iter(self.splits), None)
+    return final_split(self.splits)
 
   @property
   def origin(self) -> str:
@@ -94,14 +105,21 @@ class Stage:
     return (self.result.get("init") or {}).get("from") or ""
 
   @property
-  def select(self) -> str:
-    """The metric that its best step was chosen by; "" for the last step."""
-    return self.result.get("select") or ""
-
-  @property
   def last_step(self) -> int:
     steps = [line["step"] for line in self.history if "step" in line]
     return max(steps, default=0)
+
+  def title(self, metric: str) -> str:
+    return wording.title(metric, self.described)
+
+  def main(self, metrics: Mapping[str, Any]) -> list[str]:
+    """The metrics that answer its question, of those there are."""
+    return main(self.result, metrics)
+
+  def entry(self, split: str, metric: str) -> Mapping[str, Any]:
+    """A metric with its interval; {} where it has none."""
+    metrics = (self.splits.get(split) or {}).get("metrics") or {}
+    return metrics.get(metric) or {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +132,6 @@ class Run:
   finished: bool
   stages: dict[str, Stage]
   comparisons: list[dict[str, Any]]
-  coefficients: list[dict[str, Any]]
   config: dict[str, Any]
   environment: dict[str, Any]
   problems: list[str]
@@ -137,14 +154,18 @@ def read(workdir: Path | str) -> Run:
   done = results.get("stages") or {}
   planned = config.get("stages") if _is_study(config) else None
   names = list(dict.fromkeys([*done, *(planned or ())])) or ["train"]
-  tables, problems = _rows(workdir / "predictions.csv")
+  tables, problems = _tables(workdir / "predictions.csv")
   stages = {}
   for name in names:
     folder = workdir / name if planned or len(names) > 1 else workdir
-    stages[name] = _stage(
-      name, done.get(name) or {}, (planned or {}).get(name, config), folder
-    )
-    problems += _attach(stages[name], tables)
+    own = (planned or {}).get(name, config)
+    stages[name] = _stage(name, results, own, folder)
+    if stages[name].finished and stages[name].task is None:
+      problems.append(
+        f"stage {name}: this version knows no task "
+        f"{done[name].get('task', '')!r}, so that its figures are left out"
+      )
+    problems += _attach(stages[name], folder, tables)
   return Run(
     workdir=workdir,
     name=results.get("name") or config.get("name") or workdir.name,
@@ -152,11 +173,87 @@ def read(workdir: Path | str) -> Run:
     finished=bool(results.get("finished")),
     stages=stages,
     comparisons=results.get("comparisons") or [],
-    coefficients=results.get("coefficients") or [],
     config=config,
     environment=_json(workdir / "environment.json"),
     problems=problems,
   )
+
+
+def module(name: str) -> Any | None:
+  """A task, or a task's figures, by its dotted name; None without one."""
+  if not name.startswith(_TASKS):
+    return None
+  try:
+    return importlib.import_module(name)
+  except ModuleNotFoundError as error:
+    if error.name and name.startswith(error.name):
+      return None
+    raise
+
+
+def task_name(result: Mapping[str, Any]) -> str:
+  """The dotted name of a stage's task, from its entry in results.json."""
+  return result.get("task") or ""
+
+
+def supervised(task: Any | None) -> bool:
+  if task is None:
+    return True
+  return bool(task.TARGETS)
+
+
+def main(
+  result: Mapping[str, Any], metrics: Mapping[str, Any], task: str = ""
+) -> list[str]:
+  """The metrics that answer a stage's question, of those there are.
+
+  Args:
+    result: the stage's entry in results.json.
+    metrics: by name, the stage's own or a rival's.
+    task: dotted name of the metrics' task, where it is not the stage's.
+  """
+  names, select = list(metrics), result.get("select") or ""
+  owner = module(task or task_name(result))
+  if owner is None:
+    return [select] if select in names else names[:1]
+  return owner.headline(names, select)
+
+
+def final_split(splits: Mapping[str, Any]) -> str | None:
+  """The split that answers the question: test where there is one."""
+  for name in ("test", "validation"):
+    if name in splits:
+      return name
+  return next(iter(splits), None)
+
+
+def info(folder: Path) -> Info:
+  """What training knew of its data, from a stage's info.json.
+
+  Raises:
+    UserError: the file is missing or damaged, or of another version.
+  """
+  content = _json(folder / "info.json")
+  known = spec.noun(content) if content else None
+  if not isinstance(known, Info):
+    raise UserError(
+      f"{folder.name}/info.json is missing or of another version of MedFM"
+    )
+  return known
+
+
+def table(
+  task: Any, known: Info, rows: Sequence[predictions.Row]
+) -> Predictions:
+  """The predictions that rows of one stage, model and split hold.
+
+  Raises:
+    KeyError, ValueError: a column is missing, or a cell is no number.
+  """
+  target, predicted = task.table(known, rows)
+  patients = np.array([row.get("patient") or "" for row in rows])
+  named = patients if all(patients) else None
+  return Predictions(known.target.names, named, target or {}, predicted)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -186,13 +283,22 @@ def finite(value: Any) -> bool:
 
 
 def _stage(
-  name: str, result: dict[str, Any], config: dict[str, Any], folder: Path
+  name: str, results: Mapping[str, Any], config: dict[str, Any], folder: Path
 ) -> Stage:
-  history = _lines(folder / "metrics.jsonl")
-  shown = {}
-  if config.get("evaluation", {}).get("show_examples") is not False:
-    shown = _json(folder / EXAMPLES)
-  return Stage(name, result, config, history, {}, {}, shown)
+  result = (results.get("stages") or {}).get(name) or {}
+  task = task_name(result)
+  blocks = list(result.get("blocks") or ())
+  for split, shown in (_json(folder / EXAMPLES) if result else {}).items():
+    blocks += [block | {"split": split} for block in shown]
+  return Stage(
+    name,
+    result,
+    config,
+    log.read(folder / "metrics.jsonl"),
+    module(task),
+    module(f"{task}.figures"),
+    blocks,
+  )
 
 
 def _is_study(config: Mapping[str, Any]) -> bool:
@@ -211,99 +317,49 @@ def _json(path: Path) -> dict[str, Any]:
   return content
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-  """The lines of a metrics.jsonl; a last line cut short is left out."""
-  lines = []
-  for line in path.read_text().splitlines() if path.exists() else ():
-    try:
-      lines.append(json.loads(line))
-    except ValueError:
-      break
-  return lines
+_Tables = Mapping[tuple[str, str], list[predictions.Row]]
 
 
-_Table = tuple[dict[str, int], list[list[str]]]
-
-
-def _rows(path: Path) -> tuple[dict[tuple[str, str], _Table], list[str]]:
-  """(stage, split) -> (column -> index, rows) of predictions.csv."""
-  if not path.exists():
-    return {}, []
-  with path.open(newline="") as file:
-    reader = csv.reader(file)
-    header = {name: index for index, name in enumerate(next(reader, ()))}
-    if "stage" not in header or "split" not in header:
+def _tables(path: Path) -> tuple[_Tables, list[str]]:
+  """(stage, split) -> rows of predictions.csv; rows cut short are left out."""
+  tables: dict[tuple[str, str], list[predictions.Row]] = {}
+  short = 0
+  for row in predictions.read(path):
+    if None in row or None in row.values():
+      short += 1
+    elif "stage" not in row or "split" not in row:
       return {}, [f"{path.name} has no columns stage and split"]
-    tables: dict[tuple[str, str], _Table] = {}
-    short = 0
-    for row in reader:
-      if len(row) != len(header):
-        short += 1
-        continue
-      key = row[header["stage"]], row[header["split"]]
-      tables.setdefault(key, (header, []))[1].append(row)
-  problems = []
-  if short:
-    problems.append(
-      f"{path.name}: {short} rows without {len(header)} columns were left out"
-    )
-  return tables, problems
-
-
-def _attach(
-  stage: Stage, tables: Mapping[tuple[str, str], _Table]
-) -> list[str]:
-  """Adds a stage's predictions and its baselines'; returns what failed."""
-  problems = []
-  for (key, split), table in tables.items():
-    owner, _, baseline = key.partition(":")
-    if owner != stage.name or stage.task in ("none", "tokens"):
-      continue  # Words have tags, and no probability that a curve could use.
-    try:
-      found = _predictions(stage, table)
-    except (KeyError, ValueError) as error:
-      problems.append(f"predictions.csv, {key}, {split}: {error.args[0]}")
-      continue
-    if baseline:
-      stage.baselines.setdefault(split, {})[baseline] = found
     else:
-      stage.predictions[split] = found
+      tables.setdefault((row["stage"], row["split"]), []).append(row)
+  if not short:
+    return tables, []
+  return tables, [
+    f"{path.name}: {short} rows of another length than its header were left out"
+  ]
+
+
+def _attach(stage: Stage, folder: Path, tables: _Tables) -> list[str]:
+  """Adds a stage's predictions and its baselines'; returns what failed."""
+  problems: list[str] = []
+  mine = [key for key in tables if key[0].partition(":")[0] == stage.name]
+  if not mine or stage.task is None or not stage.supervised:
+    return problems
+  try:
+    known = info(folder)
+  except UserError as error:
+    return [f"predictions of stage {stage.name}: {error}"]
+  for key, split in mine:
+    try:
+      read_back = table(stage.task, known, tables[key, split])
+    except (KeyError, ValueError) as error:
+      missing = "no column " if isinstance(error, KeyError) else ""
+      what = f"{missing}{error.args[0]}"
+      problems.append(f"predictions.csv, {key}, {split}: {what}")
+      continue
+    if not read_back.target:
+      continue  # Without the truth there is nothing to draw.
+    if baseline := key.partition(":")[2]:
+      stage.baselines.setdefault(split, {})[baseline] = read_back
+    else:
+      stage.predictions[split] = read_back
   return problems
-
-
-def _predictions(stage: Stage, table: _Table) -> Predictions:
-  header, rows = table
-
-  def column(name: str) -> list[str]:
-    if name not in header:
-      raise KeyError(f"no column {name}")
-    return [row[header[name]] for row in rows]
-
-  def numbers(prefix: str) -> np.ndarray:
-    columns = [
-      [float(cell) if cell else math.nan for cell in column(prefix + name)]
-      for name in stage.classes
-    ]
-    return np.asarray(columns, dtype=np.float64).reshape(-1, len(rows)).T
-
-  if stage.task == "multiclass":
-    index = {name: value for value, name in enumerate(stage.classes)}
-    labels = np.asarray([_label(cell, index) for cell in column("label")])
-  else:
-    labels = numbers("label_")
-  outputs = numbers("value_" if stage.task == "regression" else "prob_")
-  patients = column("patient") if "patient" in header else []
-  return Predictions(
-    task=stage.task,
-    classes=stage.classes,
-    patients=np.asarray(patients) if any(patients) else None,
-    labels=labels,
-    outputs=outputs,
-  )
-
-
-def _label(cell: str, index: Mapping[str, int]) -> int:
-  """The class of a label, written by name or by number; -1 unknown."""
-  if cell in index:
-    return index[cell]
-  return int(cell) if cell.isdigit() and int(cell) < len(index) else -1

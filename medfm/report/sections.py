@@ -1,12 +1,12 @@
 """The report's results: what each stage reached, as markup."""
 
-import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from medfm.report import shown_texts, summary, wording
-from medfm.report.gallery import Plate
+from medfm.report import blocks, summary, wording
+from medfm.report.blocks import Block, value
 from medfm.report.markup import Markup, join, table, tag
+from medfm.report.plates import Plate
 from medfm.report.reading import Run, Stage
 
 
@@ -17,27 +17,21 @@ def overview(run: Run) -> Markup:
     split = stage.final_split
     result = stage.splits.get(split, {})
     metrics = result.get("metrics") or {}
-    state = "finished" if stage.finished else "not finished"
     rows.append(
       (
         stage.name,
-        state,
+        "finished" if stage.finished else "not finished",
         _labels(stage),
         (stage.origin or "fresh") if stage.finished else "",
         f"{split}, n = {result.get('n', 0):,}" if split else "",
         join(
-          tag("div", f"{wording.title(name)} ", value(metrics[name]))
-          for name in wording.main(stage.task, metrics, stage.select)
+          tag("div", f"{stage.title(name)} ", value(metrics[name]))
+          for name in stage.main(metrics)
         ),
       )
     )
   header = ("Stage", "State", "Labels used", "Start", "Split", "Main metrics")
-  return join(
-    (
-      tag("h2", "Stages"),
-      table(header, rows, numbers_from=9),
-    )
-  )
+  return join((tag("h2", "Stages"), table(header, rows, numbers_from=9)))
 
 
 def _labels(stage: Stage) -> str:
@@ -45,132 +39,118 @@ def _labels(stage: Stage) -> str:
   asked = (stage.data.get("card") or {}).get("prompts")
   if asked and not stage.result.get("steps"):
     return f"{len(next(iter(asked['shots'].values())))} a prompt"
+  if not stage.supervised:
+    return "none"
   share = stage.result.get("label_fraction")
   return f"{100 * share:.3g} %" if share is not None else ""
 
 
-def stage_results(stage: Stage, plates: Sequence[Plate]) -> Markup:
-  """Metrics, baselines, subgroups and figures of one stage."""
+def stage_results(
+  stage: Stage, plates: Sequence[Plate], drawn: Mapping[str, Plate]
+) -> Markup:
+  """Metrics, baselines, subgroups, figures and blocks of one stage.
+
+  What a terminal shows of its blocks comes first here too.
+
+  drawn: the figures of its blocks (`blocks.drawings`).
+  """
   if not stage.finished:
-    return join(
-      (
-        tag(
-          "p",
-          f"Stage {stage.name} is not finished; last recorded step "
-          f"{stage.last_step:,}.",
-        ),
-        figures(plates),
-      )
-    )
+    last = f"last recorded step {stage.last_step:,}"
+    words = f"Stage {stage.name} is not finished; {last}."
+    return join((tag("p", words), blocks.figures(plates)))
+  final = stage.final_split
+  own = [] if stage.figures is None else stage.figures.tables(stage)
+  first = [block for block in stage.blocks if block.get("terminal")]
+  rest = [block for block in stage.blocks if not block.get("terminal")]
+  before = [metrics(stage), *by_class(stage), *own, *baselines(stage)]
+  after = [*subgroups(stage), thresholds(stage), *rest]
   return join(
     (
-      metrics(stage),
-      by_class(stage),
-      outcomes(stage),
-      baselines(stage),
-      figures(plates),
-      subgroups(stage),
-      thresholds(stage),
-      shown_texts.texts(stage),
+      blocks.section([*first, *before], final, drawn),
+      blocks.figures(plates),
+      blocks.section(after, final, drawn),
     )
   )
 
 
-def metrics(stage: Stage) -> Markup | None:
+def metrics(stage: Stage) -> Block:
   """All metrics of whole splits: one row each, one column a split."""
-  splits = stage.splits
-  names = _names(result.get("metrics") or {} for result in splits.values())
-  plain = [name for name in names if "[" not in name]
-  first = wording.main(stage.task, plain, stage.select)
-  rows = [
-    (
-      wording.title(name),
-      *(
-        value((result.get("metrics") or {}).get(name))
-        for result in splits.values()
-      ),
-    )
-    for name in [*first, *(name for name in plain if name not in first)]
+  by_split = [
+    {
+      name: entry
+      for name, entry in (result.get("metrics") or {}).items()
+      if "[" not in name
+    }
+    for result in stage.splits.values()
   ]
-  if not rows:
-    return None
+  names = _names(by_split)
+  first = [name for name in stage.main(dict.fromkeys(names)) if name in names]
   header = [
-    join((name, tag("small", _size(stage, result))), "")
-    for name, result in splits.items()
+    join((split, tag("small", _size(stage, result))))
+    for split, result in stage.splits.items()
   ]
-  return table(
-    ("Metric", *header), rows, "Metrics, with 95 % bootstrap intervals"
-  )
+  rows = [
+    (stage.title(name), *(value(metrics.get(name)) for metrics in by_split))
+    for name in dict.fromkeys([*first, *names])
+  ]
+  title = "Metrics, with 95 % bootstrap intervals"
+  return blocks.table(title, ("Metric", *header), rows)
 
 
-def by_class(stage: Stage) -> Markup:
+def by_class(stage: Stage) -> list[Block]:
   """Metrics of single classes or labels, a table for each split."""
-
-  def rows(result):
-    found = {
+  tables = []
+  for split, result in stage.splits.items():
+    entries = {
       name: entry
       for name, entry in (result.get("metrics") or {}).items()
       if "[" in name
     }
-    insides = dict.fromkeys(_inside(name) for name in found)
-    stems = list(dict.fromkeys(wording.stem(name) for name in found))
-    header = ("Class or label", *map(wording.title, stems))
-    return header, [
-      (inside, *(value(found.get(f"{stem}[{inside}]"), "") for stem in stems))
-      for inside in insides
+    stems = list(dict.fromkeys(map(wording.stem, entries)))
+    rows = [
+      (inside, *(value(entries.get(f"{s}[{inside}]"), "") for s in stems))
+      for inside in dict.fromkeys(map(_inside, entries))
     ]
-
-  return _by_split(stage, "By class or label", rows)
-
-
-def outcomes(stage: Stage) -> Markup:
-  """What became of the entities of each type, a table for each split."""
-
-  def rows(result):
-    found = result.get("entities") or {}
-    names = _names(found.values())
-    return ("Entities of type", *names), [
-      (kind, *(f"{counts[name]:,}" for name in names))
-      for kind, counts in found.items()
-    ]
-
-  return _by_split(stage, "Entities: what was found of them", rows)
+    columns = ("Class or label", *map(stage.title, stems))
+    tables.append(blocks.table("By class or label", columns, rows, split=split))
+  return tables
 
 
-def baselines(stage: Stage) -> Markup:
-  """Classical models on the same examples, and the paired differences."""
-
-  def rows(result):
-    found = result.get("baselines") or {}
-    names = _names(entry.get("metrics") or {} for entry in found.values())
-    header = ("Metric", "Model", *(f"Baseline {name}" for name in found))
-    return header, [
+def baselines(stage: Stage) -> list[Block]:
+  """Rivals on the same examples, and the paired differences."""
+  tables = []
+  for split, result in stage.splits.items():
+    rivals = result.get("baselines") or {}
+    rows = [
       (
-        wording.title(metric),
+        stage.title(metric),
         value((result.get("metrics") or {}).get(metric)),
-        *(_rival(entry, metric) for entry in found.values()),
+        *(_rival(entry, metric) for entry in rivals.values()),
       )
-      for metric in names
+      for metric in _names(e.get("metrics") or {} for e in rivals.values())
     ]
-
-  return _by_split(
-    stage, "Baselines; Δ is model − baseline on the same examples", rows
-  )
+    columns = ("Metric", "Model", *(f"Baseline {name}" for name in rivals))
+    title = "Baselines; Δ is model − baseline on the same examples"
+    tables.append(blocks.table(title, columns, rows, split=split))
+  return tables
 
 
 def comparisons(run: Run) -> Markup | None:
   """Stages against each other: every paired difference, and its verdict."""
-  rows = [
-    (
-      f"{found['a']} − {found['b']}",
-      found["split"],
-      wording.title(metric),
-      value(entry, signed=True),
-      _badge(metric, entry, found),
-    )
-    for found in run.comparisons
-    for metric, entry in found["difference"].items()
-  ]
+  rows = []
+  for pair in run.comparisons:
+    first = run.stages.get(pair["a"])
+    described = first.described if first else {}
+    rows += [
+      (
+        f"{pair['a']} − {pair['b']}",
+        pair["split"],
+        wording.title(metric, described),
+        value(entry, signed=True),
+        _badge(metric, entry, pair, described),
+      )
+      for metric, entry in pair["difference"].items()
+    ]
   if not rows:
     return None
   header = ("Stages", "Split", "Metric", "Difference", "Shown by the interval")
@@ -183,150 +163,60 @@ def comparisons(run: Run) -> Markup | None:
   )
 
 
-def subgroups(stage: Stage) -> Markup:
+def subgroups(stage: Stage) -> list[Block]:
   """Main metrics by subgroup on every split that has subgroups."""
-
-  def rows(result):
-    groups = result.get("groups") or {}
-    names = _names(
-      found.get("metrics") or {}
-      for levels in groups.values()
-      for found in levels.values()
-    )
-    header = (
-      "Subgroup",
-      "n",
-      stage.whom.capitalize(),
-      *map(wording.title, names),
-    )
-    return header, [
-      (
-        f"{group}: {level or 'not recorded'}",
-        wording.count(found.get("n")),
-        wording.count(found.get("patients")),
-        *(value((found.get("metrics") or {}).get(name)) for name in names),
-      )
-      for group, levels in groups.items()
-      for level, found in levels.items()
-    ]
-
-  return _by_split(stage, "Subgroups", rows)
-
-
-def coefficients(run: Run, plates: Sequence[Plate]) -> Markup | None:
-  """Learnt beside exact coefficients, where a run compared them."""
-  if not run.coefficients:
-    return None
-  rows = [
-    (
-      row["name"],
-      wording.number(row["learned"]),
-      wording.number(row["closed_form"]),
-    )
-    for row in run.coefficients
-  ]
-  return join(
-    (
-      tag("h2", "Coefficients"),
-      figures(plates),
-      tag(
-        "details",
-        tag("summary", f"All {len(rows)} coefficients"),
-        table(("Name", "Learnt", "Closed form"), rows),
-      ),
-    )
-  )
-
-
-def thresholds(stage: Stage) -> Markup | None:
-  """The decision thresholds, which the validation split chose."""
-  rows = []
+  tables = []
   for split, result in stage.splits.items():
-    found = result.get("thresholds") or {}
-    for name, cut in found.items() if isinstance(found, dict) else ():
-      cut = cut.get("value") if isinstance(cut, dict) else cut
-      shown = wording.number(cut) if isinstance(cut, int | float) else cut
-      rows.append((wording.title(name), split, shown))
-  if not rows:
-    return None
-  return table(
+    levels = {
+      f"{group}: {level or 'not recorded'}": counted
+      for group, by_level in (result.get("groups") or {}).items()
+      for level, counted in by_level.items()
+    }
+    names = _names(counted["metrics"] for counted in levels.values())
+    rows = [
+      (
+        name,
+        counted["n"],
+        "not known" if (count := counted.get("patients")) is None else count,
+        *(
+          value((counted.get("metrics") or {}).get(metric)) for metric in names
+        ),
+      )
+      for name, counted in levels.items()
+    ]
+    whom = stage.whom.capitalize()
+    columns = ("Subgroup", "n", whom, *map(stage.title, names))
+    tables.append(blocks.table("Subgroups", columns, rows, split=split))
+  return tables
+
+
+def thresholds(stage: Stage) -> Block:
+  """The decision thresholds, which the validation split chose."""
+  rows = [
+    (stage.title(name), split, cut)
+    for split, result in stage.splits.items()
+    for name, cut in (result.get("thresholds") or {}).items()
+  ]
+  return blocks.table(
+    "Decision thresholds, chosen on validation",
     ("Decision", "Split", "Threshold"),
     rows,
-    "Decision thresholds, chosen on validation",
-    numbers_from=2,
   )
-
-
-def figures(plates: Iterable[Plate]) -> Markup | None:
-  """Figures with their captions, inlined."""
-  shown = [
-    tag(
-      "figure",
-      tag(
-        "img",
-        src="data:image/png;base64,"
-        + base64.b64encode(plate.png).decode("ascii"),
-        alt=plate.alt,
-      ),
-      tag("figcaption", plate.caption),
-      class_="wide" if plate.wide else None,
-    )
-    for plate in plates
-  ]
-  return tag("div", *shown, class_="figures") if shown else None
 
 
 def glossary(run: Run) -> Markup | None:
   """How to read the metrics that this report shows."""
-  stems = dict.fromkeys(
-    wording.stem(name)
-    for stage in run.stages.values()
-    for result in stage.splits.values()
-    for name in result.get("metrics") or {}
-  )
-  rows = [
-    (wording.title(name), wording.meaning(name))
-    for name in stems
-    if wording.meaning(name)
-  ]
+  rows = {}
+  for stage in run.stages.values():
+    for result in stage.splits.values():
+      for name in map(wording.stem, result.get("metrics") or {}):
+        if clause := wording.meaning(name, stage.described):
+          rows.setdefault(name, (stage.title(name), clause))
   if not rows:
     return None
-  return join(
-    (
-      tag("h2", "How to read the metrics"),
-      table(("Metric", "Meaning"), rows, numbers_from=9),
-    )
-  )
-
-
-def value(
-  entry: Mapping[str, Any] | None,
-  missing: str = "n/a",
-  signed: bool = False,
-) -> Markup | str:
-  """A metric with its interval; `n/a` with the reason below it."""
-  if not entry:
-    return missing
-  if entry.get("value") is None:
-    reason = entry.get("reason") or "no reason was given"
-    return join(("n/a", tag("small", reason)))
-  point, bracket, rest = wording.interval(entry, signed).partition(" [")
-  return tag("span", tag("b", point), bracket + rest, class_="value")
-
-
-def _by_split(
-  stage: Stage, caption: str, rows: Callable[[Mapping[str, Any]], tuple]
-) -> Markup:
-  """A table for each split; all but the final split's are folded."""
-  final, folded = [], []
-  for split, result in stage.splits.items():
-    header, body = rows(result)
-    if body and split == stage.final_split:
-      final.append(table(header, body, f"{caption}: {split}"))
-    elif body:
-      title = tag("summary", f"{caption}: {split}")
-      folded.append(tag("details", title, table(header, body)))
-  return join(final + folded)
+  header = ("Metric", "Meaning")
+  shown = table(header, rows.values(), numbers_from=9)
+  return join((tag("h2", "How to read the metrics"), shown))
 
 
 def _rival(entry: Mapping[str, Any], metric: str) -> Markup:
@@ -341,19 +231,20 @@ def _rival(entry: Mapping[str, Any], metric: str) -> Markup:
   )
 
 
-def _badge(metric: str, entry: Mapping[str, Any], found) -> Markup:
-  word = wording.verdict(metric, entry)
-  said = {
-    "better": f"{found['a']} better",
-    "worse": f"{found['b']} better",
-  }.get(word, word)
-  sure = word in ("better", "worse")
-  return tag("span", said, class_="shown" if sure else "open")
+def _badge(metric: str, entry: Mapping[str, Any], pair, described) -> Markup:
+  """The verdict; of a metric to be near a value, how much nearer as well."""
+  word = wording.verdict(metric, entry, described)
+  words = {"better": f"{pair['a']} better", "worse": f"{pair['b']} better"}
+  badge = tag(
+    "span", words.get(word, word), class_="shown" if word in words else "open"
+  )
+  words = wording.distance(metric, entry, described)
+  return join((badge, tag("small", words) if words else None))
 
 
 def _names(tables: Iterable[Mapping[str, Any]]) -> list[str]:
   """Metric names over several tables, in order of first appearance."""
-  return list(dict.fromkeys(name for found in tables for name in found))
+  return list(dict.fromkeys(name for entries in tables for name in entries))
 
 
 def _inside(metric: str) -> str:
@@ -368,11 +259,11 @@ def _size(stage: Stage, result: Mapping[str, Any]) -> str:
 
 def summary_box(run: Run) -> Markup:
   """What was done and found, in sentences."""
-  found = summary.findings(run)
+  shown = summary.findings(run)
   return tag(
     "section",
     tag("h2", "Summary"),
     tag("p", " ".join(summary.sentences(run))),
-    tag("ul", *(tag("li", sentence) for sentence in found)) if found else None,
+    tag("ul", *(tag("li", sentence) for sentence in shown)) if shown else None,
     class_="summary",
   )

@@ -5,7 +5,6 @@ from typing import Any
 
 from medfm.report import wording
 from medfm.report.markup import Markup, join, tag
-from medfm.report.reading import Stage
 
 _KINDS = {
   "wrong": "Surest wrong answers",
@@ -13,28 +12,21 @@ _KINDS = {
   "unsure": "Least sure answers",
 }
 _HIDDEN = ("[CLS]", "<s>", "<|endoftext|>", "[PAD]")
-_HOW = (
-  "Texts of the {split} split, as the model's tokens. Orange tokens speak for "
-  "the class named, blue ones against it: integrated gradients "
-  "(Sundararajan et al. 2017) from the average token of the vocabulary, the "
-  "strongest token of a line the darkest. They show what moved this model's "
-  "answer, not why the answer would be true."
-)
 
 
-def texts(stage: Stage) -> Markup | None:
-  """The examples of the final split; None where there are none to show."""
-  found = stage.examples.get(stage.final_split) or []
-  if not found:
+def texts(block: Mapping[str, Any]) -> Markup | None:
+  """A block of texts (`report.blocks`); None where there are none to show."""
+  examples = block["examples"]
+  if not examples:
     return None
   parts = [
-    tag("h3", f"Examples, {stage.final_split}"),
-    tag("p", _HOW.format(split=stage.final_split)),
+    tag("h3", ", ".join(filter(None, (block["title"], block.get("split"))))),
+    tag("p", block["how"]),
   ]
   for kind, title in _KINDS.items():
-    mine = [example for example in found if example["kind"] == kind]
-    if mine:
-      parts += [tag("h4", title), *map(_example, mine)]
+    of_kind = [example for example in examples if example["kind"] == kind]
+    if of_kind:
+      parts += [tag("h4", title), *map(_example, of_kind)]
   return join(parts)
 
 

@@ -1,9 +1,10 @@
 """The main numbers of a run as plain text, for a terminal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from medfm.report import prompting, wording
+from medfm.report import blocks, reading, wording
+from medfm.report.blocks import Block
 
 _HEADER = (
   "stage",
@@ -14,14 +15,16 @@ _HEADER = (
   "difference",
 )
 _WIDTH = 100
-_WIDEST = (_WIDTH, 11, 9, 12, 30, 30)
+_COLUMNS = 6
+"""Of a block's table, what a terminal has room for."""
 
 
 def text(results: Mapping[str, Any]) -> str:
   """The main metrics of every stage and split, baselines below each.
 
   A difference is the stage minus the baseline, or the first minus the second
-  stage of a comparison, paired on the same examples.
+  stage of a comparison, paired on the same examples. Below them stand the
+  blocks of final splits that are marked for a terminal.
 
   Args:
     results: the content of results.json.
@@ -36,54 +39,83 @@ def text(results: Mapping[str, Any]) -> str:
   rows += _comparisons(results, stages)
   if not any(row[5] for row in rows):
     rows = [row[:5] for row in rows]
-  rows = [_HEADER[: len(rows[0])], *rows]
-  widths = [
-    min(limit, max(len(row[column]) for row in rows))
-    for column, limit in zip(range(len(rows[0])), _WIDEST, strict=False)
-  ]
-  widths[0] = min(widths[0], _WIDTH - sum(widths[1:]) - 2 * len(widths[1:]))
-  return "\n".join(_line(row, widths) for row in rows)
+  header = _HEADER[: len(rows[0])] if rows else _HEADER
+  lines = aligned([header, *rows], right=2)
+  for name, stage in stages.items():
+    final = reading.final_split(stage.get("splits") or {})
+    for block in stage.get("blocks") or ():
+      if block.get("terminal") and block.get("split") in (None, "", final):
+        lines += ["", *_block(name, block)]
+  return "\n".join(lines)
+
+
+def aligned(
+  rows: Sequence[Sequence[str]], right: int | None = None
+) -> list[str]:
+  """Rows as lines of at most 100 columns; the widest cells are cut.
+
+  right: the column that is set flush right.
+  """
+  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  while sum(widths) + 2 * (len(widths) - 1) > _WIDTH:
+    widths[widths.index(max(widths))] -= 1
+  return [_line(row, widths, right) for row in rows]
+
+
+def _block(name: str, block: Block) -> list[str]:
+  """A block of numbers; a terminal shows no texts."""
+  block = blocks.listed(block)
+  if block["kind"] != "table":
+    return []
+  rows = list(block["rows"])
+  brief = [rows[index] for index in block.get("brief", range(len(rows)))]
+  rows = [block["columns"], *brief]
+  cells = [[blocks.text(cell) for cell in row[:_COLUMNS]] for row in rows]
+  if len(block["columns"]) > _COLUMNS:
+    cells = [[*row, "…"] for row in cells]
+  note = [block["note"]] if block.get("note") else []
+  title = wording.short(f"{name}: {blocks.caption(block)}", _WIDTH)
+  return [title, *aligned(cells), *(wording.short(n, _WIDTH) for n in note)]
 
 
 def _stage(name: str, stage: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-  task = (stage.get("data") or {}).get("task") or "none"
-  select = stage.get("select") or ""
+  described = stage.get("described") or {}
   for split, result in (stage.get("splits") or {}).items():
     metrics = result.get("metrics") or {}
-    for metric in wording.main(task, metrics, select):
-      title = wording.title(metric)
+    for metric in reading.main(stage, metrics):
+      title = wording.title(metric, described)
       value = wording.interval(metrics[metric])
       yield name, split, f"{result.get('n', 0):,}", title, value, ""
-    for baseline, found in (result.get("baselines") or {}).items():
-      differences = found.get("difference") or {}
-      for metric in wording.main(task, found.get("metrics") or {}, select):
+    for baseline, rival in (result.get("baselines") or {}).items():
+      metrics = rival.get("metrics") or {}
+      differences = rival.get("difference") or {}
+      for metric in reading.main(stage, metrics, rival.get("task") or ""):
         yield (
           f"  {baseline}",
           split,
           "",
-          wording.title(metric),
-          wording.interval(found["metrics"][metric]),
-          wording.interval(differences.get(metric), signed=True),
+          wording.title(metric, described),
+          wording.interval(metrics[metric]),
+          wording.interval(differences.get(metric), signed=True)
+          if differences
+          else "",
         )
-    if split == "test" or "test" not in stage["splits"]:
-      for what, title, value, difference in prompting.lines(result):
-        yield what, split, "", title, value, difference
 
 
 def _comparisons(results, stages) -> Iterator[tuple[str, ...]]:
-  for found in results.get("comparisons") or ():
-    stage = stages.get(found["a"]) or {}
-    task = (stage.get("data") or {}).get("task") or "none"
-    select = stage.get("select") or ""
-    for metric in wording.main(task, found["difference"], select):
-      shown = wording.interval(found["difference"][metric], signed=True)
-      pair = f"{found['a']} − {found['b']}"
-      yield pair, found["split"], "", wording.title(metric), "", shown
+  for pair in results.get("comparisons") or ():
+    stage = stages.get(pair["a"]) or {}
+    described = stage.get("described") or {}
+    for metric in reading.main(stage, pair["difference"]):
+      value = wording.interval(pair["difference"][metric], signed=True)
+      names = f"{pair['a']} − {pair['b']}"
+      title = wording.title(metric, described)
+      yield names, pair["split"], "", title, "", value
 
 
-def _line(row, widths) -> str:
+def _line(row, widths, right: int | None) -> str:
   cells = [
-    (str.rjust if column == 2 else str.ljust)(
+    (str.rjust if column == right else str.ljust)(
       wording.short(" ".join(cell.splitlines()), width), width
     )
     for column, (cell, width) in enumerate(zip(row, widths, strict=True))

@@ -1,120 +1,16 @@
-"""Names of metrics, formatted numbers, and what may be said of a difference."""
+"""Names of metrics, formatted numbers, and what may be said of a difference.
+
+Where a function takes `described`, it is a mapping of stems of metrics to how
+each describes itself: `title`, `clause` (how to read it) and `better`, which
+is "more", "less" or the value to be near. It stands in results.json; a metric
+without a description is shown under its plain name.
+"""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-_METRICS = {
-  "auroc": (
-    "AUROC",
-    "chance that a random positive is ranked above a random negative; 0.5 is "
-    "guessing, 1 is perfect",
-  ),
-  "average_precision": (
-    "Average precision",
-    "area under the precision-recall curve; guessing scores the prevalence",
-  ),
-  "accuracy": ("Accuracy", "share of predictions that are right"),
-  "balanced_accuracy": ("Balanced accuracy", "mean recall over the classes"),
-  "precision": (
-    "Precision",
-    "share of those called positive that are (positive predictive value)",
-  ),
-  "recall": (
-    "Recall",
-    "share of the positives that are called positive (sensitivity)",
-  ),
-  "sensitivity": (
-    "Sensitivity",
-    "share of the positives that are called positive (recall)",
-  ),
-  "specificity": (
-    "Specificity",
-    "share of the negatives that are called negative",
-  ),
-  "f1": ("F1", "harmonic mean of precision and recall"),
-  "brier": (
-    "Brier score",
-    "mean squared error of the probabilities; less is better",
-  ),
-  "log_loss": (
-    "Log loss",
-    "mean negative log probability of the truth; less is better",
-  ),
-  "calibration_error": (
-    "Calibration error",
-    "mean gap between predicted and observed frequency; less is better",
-  ),
-  "calibration_slope": (
-    "Calibration slope",
-    "1 is ideal; below 1 the probabilities are too extreme",
-  ),
-  "calibration_intercept": (
-    "Calibration intercept",
-    "0 is ideal; below 0 the risk is overestimated",
-  ),
-  "sensitivity_at_specificity": (
-    "Sensitivity at fixed specificity",
-    "share of positives found where specificity is held at the stated value",
-  ),
-  "sensitivity_at_threshold": (
-    "Sensitivity at threshold",
-    "share of the positives found at the threshold chosen on validation",
-  ),
-  "recall_at_threshold": (
-    "Recall at threshold",
-    "share of the positives found at the threshold chosen on validation",
-  ),
-  "specificity_at_threshold": (
-    "Specificity at threshold",
-    "share of the negatives cleared at the threshold chosen on validation",
-  ),
-  "precision_at_threshold": (
-    "Precision at threshold",
-    "share of those at or above the threshold that are positive",
-  ),
-  "cohen_kappa": ("Cohen's κ", "agreement beyond chance; 1 is perfect"),
-  "mcc": ("MCC", "correlation of prediction and truth; 0 is guessing"),
-  "rmse": (
-    "RMSE",
-    "root mean squared error, in the target's unit; less is better",
-  ),
-  "mae": ("MAE", "mean absolute error, in the target's unit; less is better"),
-  "r2": ("R²", "share of the target's variance explained; 0 is the mean"),
-  "pearson": ("Pearson r", "linear correlation of predicted and observed"),
-  "spearman": ("Spearman ρ", "rank correlation of predicted and observed"),
-  "loss": ("Loss", "what training minimised; less is better"),
-  "perplexity": (
-    "Perplexity",
-    "of how many equally likely tokens the model chooses; less is better, and "
-    "only models with one tokenizer compare",
-  ),
-  "macro_f1": ("Macro F1", "mean of the types' F1"),
-  "micro_f1": ("Micro F1", "F1 over all classes but the negative one"),
-  "token_accuracy": ("Token accuracy", "share of words with the right tag"),
-}
-
-_LESS = {
-  "loss",
-  "perplexity",
-  "rmse",
-  "mae",
-  "mse",
-  "brier",
-  "log_loss",
-  "nll",
-  "calibration_error",
-  "ece",
-  "median_absolute_error",
-}
-
-_MAIN = {
-  "multiclass": ("auroc",),
-  "multilabel": ("auroc",),
-  "regression": ("rmse", "r2"),
-  "tokens": ("f1",),
-  "none": ("loss",),
-}
+Described = Mapping[str, Mapping[str, Any]]
 
 
 def stem(metric: str) -> str:
@@ -122,39 +18,32 @@ def stem(metric: str) -> str:
   return metric.partition("[")[0]
 
 
-def title(metric: str) -> str:
+def title(metric: str, described: Described) -> str:
   """A metric as a reader knows it: `auroc[a]` -> `AUROC, a`."""
   name, bracket, inside = metric.partition("[")
-  shown = _METRICS.get(name, (name.replace("_", " ").capitalize(), ""))[0]
+  plain = name.replace("_", " ").capitalize()
+  shown = described.get(name, {}).get("title") or plain
   return f"{shown}, {inside.removesuffix(']')}" if bracket else shown
 
 
-def meaning(metric: str) -> str:
-  """One clause on how to read a metric; "" where we have none."""
-  name = stem(metric)
-  name = name if name in _METRICS else name.rstrip("0123456789.").rstrip("_")
-  return _METRICS.get(name, ("", ""))[1]
+def meaning(metric: str, described: Described) -> str:
+  """One clause on how to read a metric; "" where it has none."""
+  return described.get(stem(metric), {}).get("clause") or ""
 
 
-def less_is_better(metric: str) -> bool:
-  name = stem(metric)
-  return name in _LESS or name.endswith(("_loss", "_error", "rmse", "mae"))
+def better(metric: str, described: Described) -> str | float | None:
+  """ "more", "less" or the value to be near; None where it is not known."""
+  return described.get(stem(metric), {}).get("better")
 
 
-def main(task: str, metrics: Iterable[str], select: str = "") -> list[str]:
-  """The metrics that answer a task's question, of those there are.
+def merit(value: float, ideal: str | float | None) -> float:
+  """A metric's value as a number of which more is better.
 
-  select: the metric that a classifier's best step was chosen by; it is the
-    answer then.
+  ideal: as `better` gives it; None counts as "more".
   """
-  names = list(metrics)
-  if select in names and task in ("multiclass", "multilabel", "tokens"):
-    return [select]
-  found = [name for name in _MAIN.get(task, ()) if name in names]
-  if task == "none":
-    rest = [name for name in names if name not in found and "[" not in name]
-    return (found + rest)[:3]
-  return found or names[:1]
+  if isinstance(ideal, int | float):
+    return -abs(value - ideal)
+  return -value if ideal == "less" else value
 
 
 def number(
@@ -185,13 +74,13 @@ def ends(entry: Mapping[str, Any], signed: bool = False) -> tuple[str, ...]:
 
   Only the value where there is no interval.
   """
-  found = [entry.get(name) for name in ("value", "low", "high")]
-  if found[0] is None:
+  values = [entry.get(name) for name in ("value", "low", "high")]
+  if values[0] is None:
     return ()
-  found = found[:1] if None in found else found
-  scale = max(abs(value) for value in found)
+  values = values[:1] if None in values else values
+  scale = max(abs(value) for value in values)
   scale = scale if scale > 1e-9 else 0.0
-  return tuple(number(value, signed, scale) for value in found)
+  return tuple(number(value, signed, scale) for value in values)
 
 
 def interval(entry: Mapping[str, Any] | None, signed: bool = False) -> str:
@@ -211,18 +100,52 @@ def spoken(entry: Mapping[str, Any], signed: bool = False) -> str:
   return f"{shown[0]} (95 % interval {shown[1]} to {shown[2]})"
 
 
-def verdict(metric: str, difference: Mapping[str, Any]) -> str:
+def judged(
+  metric: str, difference: Mapping[str, Any], described: Described
+) -> Mapping[str, Any] | None:
+  """The entry whose sign says which of two is better; None without one.
+
+  Of a metric that should be near a value it is `closer`, how much farther
+  from it the first is than the second; of others the difference itself.
+  """
+  ideal = better(metric, described)
+  if ideal is None:
+    return None
+  if isinstance(ideal, str):
+    return difference
+  return difference.get("closer")
+
+
+def verdict(
+  metric: str, difference: Mapping[str, Any], described: Described
+) -> str:
   """`better`, `worse`, `no difference shown` or `not assessed`.
 
   Of the first of two, where `difference` is the first minus the second: only
-  an interval that excludes 0 shows a difference.
+  an interval that excludes 0 shows a difference. Not assessed is also a
+  metric of which nobody has said what is better.
   """
-  low, high = difference.get("low"), difference.get("high")
-  if difference.get("value") is None or low is None or high is None:
+  entry = judged(metric, difference, described) or {}
+  low, high = entry.get("low"), entry.get("high")
+  if entry.get("value") is None or low is None or high is None:
     return "not assessed"
   if low <= 0 <= high:
     return "no difference shown"
-  return "better" if (low > 0) != less_is_better(metric) else "worse"
+  more = better(metric, described) == "more"
+  return "better" if (low > 0) == more else "worse"
+
+
+def distance(
+  metric: str, difference: Mapping[str, Any], described: Described
+) -> str:
+  """`in the distance from 1: −0.05 [−0.08, −0.02]`; "" without one.
+
+  Of the first of two minus the second, of a metric to be near a value.
+  """
+  ideal, closer = better(metric, described), difference.get("closer")
+  if not isinstance(ideal, int | float) or closer is None:
+    return ""
+  return f"in the distance from {ideal:g}: {interval(closer, signed=True)}"
 
 
 def count(n: int | None, noun: str = "") -> str:
@@ -242,3 +165,13 @@ def percent(share: float) -> str:
 def short(text: str, width: int = 28) -> str:
   """Text cut to a width, with an ellipsis where something was cut."""
   return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+  """`a, b and c`; of more than `most` names the first and how many more."""
+  shown = list(names[:most])
+  if len(names) > most:
+    return ", ".join(shown) + f" and {len(names) - most} more"
+  if len(shown) < 2:
+    return "".join(shown)
+  return ", ".join(shown[:-1]) + " and " + shown[-1]

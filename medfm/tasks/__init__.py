@@ -1,1 +1,70 @@
-"""What is predicted: one folder a task, with its numbers, figures and words."""
+"""What is predicted: one folder a task, with its numbers, figures and words.
+
+A task is a module with the functions of `types.Task`. An objective names the
+task that its predictions are of; a target is a dataclass of its task.
+"""
+
+import dataclasses
+import importlib
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from medfm.spec import nearest
+from medfm.types import Target, Task, UserError
+
+_CALLED = {"none": "pretext"}
+
+
+def of(target: Target) -> Task:
+  """The task whose module the target's dataclass stands in."""
+  task: Any = importlib.import_module(type(target).__module__)
+  return task
+
+
+def named(name: str) -> Task:
+  """The task of a dotted name, as results.json holds it.
+
+  Raises:
+    UserError: there is no such task.
+  """
+  if not name.startswith(f"{__name__}."):
+    raise UserError(f"{name!r} is no task of {__name__}")
+  try:
+    task: Any = importlib.import_module(name)
+  except ImportError:
+    raise UserError(f"there is no task {name!r}") from None
+  return task
+
+
+def columns_of(
+  task: str, written: Mapping[str, Any] = {}, **settings: Any
+) -> Any:
+  """How a task reads a table's label columns: its `own.Columns`.
+
+  task: its folder's name, or "none".
+  written: how files of this kind are written, for the tasks that ask.
+  settings: fields of its `Columns`; those that are empty are left out.
+
+  Raises:
+    UserError: there is no such task, or it knows no such setting.
+  """
+  home = pathlib.Path(__file__).parent
+  known = sorted(
+    path.parent.name
+    for path in home.glob("*/own.py")
+    if "class Columns" in path.read_text()
+  )
+  name = _CALLED.get(task, task)
+  if name not in known:
+    raise UserError(
+      f"task={task!r}: expected {', '.join(known)}{nearest(name, known)}"
+    )
+  kind = importlib.import_module(f"medfm.tasks.{name}.own").Columns
+  fields = {field.name for field in dataclasses.fields(kind)}
+  settings = {key: value for key, value in settings.items() if value}
+  for key in settings:
+    if key not in fields:
+      raise UserError(f"{key}={settings[key]!r}: is not for the task {task}")
+  written = {key: value for key, value in written.items() if key in fields}
+  return kind(**written, **settings)

@@ -27,7 +27,7 @@ def write(folder: Path, text: str, info: Info, *, length: int) -> None:
     role: own.token(own.special[role]) for role in _ROLES if role in own.special
   }
   bert = "cls" in special and "sep" in special
-  if bert or info.task != "none":
+  if bert or info.target.names:
     text = _with_ends(text, own)
   (folder / "tokenizer.json").write_text(text, encoding="utf-8")
   inputs = ["input_ids", "attention_mask"]

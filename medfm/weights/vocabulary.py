@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from medfm.data.text import input as text_input
 from medfm.data.text import tokenizers
 from medfm.types import Folders, Info, UserError
 from medfm.weights import public
@@ -17,20 +18,21 @@ def check(path: Path, info: Info) -> None:
     UserError: the data are cut by another tokenizer.
   """
   rows = public.settings(path).get("vocabulary")
-  if not info.tokenizer or rows is None:
+  text = text_input.among(info)
+  if text is None or not text.tokenizer or rows is None:
     return
   folder = path.parent if path.is_file() else path
   own = any((folder / name).is_file() for name in tokenizers.FILES)
   advice = "set data.tokenizer to tokenizers.loaded with the path of theirs"
   if own:
     theirs = tokenizers.loaded((), Folders(None, ""), path=str(folder))
-    if theirs.sha256 != info.tokenizer:
+    if theirs.sha256 != text.tokenizer:
       raise UserError(
         f"the weights of {path} have the tokenizer {theirs.sha256[:12]}, "
-        f"{info.name} is cut by {info.tokenizer[:12]}: {advice}"
+        f"{info.name} is cut by {text.tokenizer[:12]}: {advice}"
       )
-  if info.vocabulary > rows or (not own and info.vocabulary != rows):
+  if text.vocabulary > rows or (not own and text.vocabulary != rows):
     raise UserError(
       f"the weights of {path} know {rows} tokens, the tokenizer of {info.name} "
-      f"has {info.vocabulary}: {advice}"
+      f"has {text.vocabulary}: {advice}"
     )

@@ -15,6 +15,7 @@ import medfm.models
 from medfm import tree
 from medfm.models.bert import Bert
 from medfm.models.cnn import CNN
+from medfm.models.fusion import Fusion
 from medfm.models.gpt import GPT
 from medfm.models.linear import Linear
 from medfm.models.mlp import MLP
@@ -96,6 +97,22 @@ CASES = {
     "text",
     drops=True,
   ),
+  "fusion": Case(
+    functools.partial(
+      Fusion,
+      encoders={
+        "table": functools.partial(MLP, widths=(6,)),
+        "scan": functools.partial(CNN, widths=(4,), hidden=5),
+        "notes": _BERT,
+      },
+      inputs={"table": {"levels": (2, 3)}, "scan": {}, "notes": {}},
+      width=7,
+      hide=0.2,
+      dropout=0.2,
+    ),
+    "fused",
+    drops=True,
+  ),
   "vit": Case(
     functools.partial(ViT, patch=4, width=8, depth=2, heads=2, dropout=0.1),
     "small image",
@@ -133,7 +150,26 @@ def _batch(kind):
   shared = {"weight": np.ones(ROWS, "float32"), "id": np.arange(ROWS) + 5}
   if kind == "small image":
     return {"image": arrays["image"][:, :8, :8]} | shared
+  if kind == "fused":
+    return _fused(arrays) | shared
   return {key: arrays[key] for key in keys} | shared
+
+
+def _fused(arrays):
+  """Three inputs side by side; each is missing somewhere."""
+  inputs = {
+    "table": ["features", "categories"],
+    "scan": ["image"],
+    "notes": ["tokens", "segment", "positions"],
+  }
+  batch = {
+    f"{name}/{key}": arrays[key]
+    for name, keys in inputs.items()
+    for key in keys
+  }
+  for row, name in enumerate(inputs):
+    batch[f"{name}/present"] = np.arange(ROWS) != row
+  return batch
 
 
 @functools.cache

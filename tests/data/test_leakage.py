@@ -6,12 +6,21 @@ import numpy as np
 import pytest
 
 from medfm.data import leakage
+from medfm.data.images import near as near_images
 from medfm.types import Dataset, Split, UserError
 from tests import infos
 
 
 def _dataset(**splits) -> Dataset:
-  return Dataset(splits, infos.info("toy", "multiclass"), {})
+  arrays = next(iter(splits.values())).arrays
+  levels = {"c": ("0", "1", "2")} if "categories" in arrays else None
+  numeric = (
+    tuple("abcdef"[: arrays["features"].shape[1]])
+    if ("features" in arrays)
+    else ()
+  )
+  info = infos.info("toy", "multiclass", numeric=numeric, categorical=levels)
+  return Dataset(splits, info, {})
 
 
 def _images(n, seed=0, prefix="", **kwargs):
@@ -88,7 +97,7 @@ def test_one_breastmnist_image_is_in_train_and_test(data_dir):
 def test_the_hash_finds_every_near_copy_that_all_pairs_would(data_dir):
   dataset = _medmnist(data_dir, "breastmnist.npz")
   train, test = (
-    leakage._pictures(dataset.splits[name].arrays["image"])[1]
+    near_images.pictures(dataset.splits[name].arrays["image"])[1]
     for name in ("train", "test")
   )
   difference = np.stack([np.abs(train - row).mean(axis=1) for row in test])

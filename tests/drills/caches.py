@@ -156,7 +156,7 @@ def table(room: Room) -> tuple[str, ...]:
     "--config.data.label=ill",
     "--config.data.patient=patient",
     "--config.steps=12",
-    "--config.evaluation.baselines=()",
+    "--config.evaluators.baselines.names=()",
     "--config.schedule.checkpoint_every=4",
   )
 

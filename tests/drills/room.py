@@ -32,7 +32,7 @@ TOY = (
   "--config.schedule.checkpoint_every=7",
   "--config.schedule.log_every=2",
   "--config.evaluation.replicates=10",
-  "--config.evaluation.baselines=()",
+  "--config.evaluators.baselines.names=()",
 )
 LONG = "--config.steps=600"
 """Long enough to be stopped many times."""

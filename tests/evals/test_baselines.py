@@ -7,18 +7,28 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LinearRegression
 
-from medfm.evals import baselines, designs
+from medfm import tasks
+from medfm.evals import baselines, coefficients
 from medfm.evals.scores import scores
+from medfm.tasks import multiclass, multilabel, regression
 from medfm.types import Split, UserError
 from tests import infos
 
 BINARY = infos.info("toy", "multiclass", ("no", "yes"), numeric=("a", "b", "c"))
-LABELS = dataclasses.replace(BINARY, task="multilabel", classes=("x", "y"))
-LINE = dataclasses.replace(BINARY, task="regression", classes=("t",))
-MIXED = dataclasses.replace(
-  BINARY, numeric=(), categorical={"sex": ("F", "M"), "site": ("1", "2", "3")}
+LABELS = infos.info("toy", "multilabel", ("x", "y"), numeric=("a", "b", "c"))
+LINE = infos.info("toy", "regression", ("t",), numeric=("a", "b", "c"))
+MIXED = infos.info(
+  "toy",
+  "multiclass",
+  ("no", "yes"),
+  categorical={"sex": ("F", "M"), "site": ("1", "2", "3")},
 )
 IMAGES = infos.info("toy", "multiclass", ("no", "yes"))
+
+
+def predictions(name, train, others, info, seed):
+  task = tasks.of(info.target)
+  return baselines.predictions(task, name, train, others, info, seed)
 
 
 def _split(count=60, seed=0, **arrays):
@@ -64,26 +74,31 @@ CASES = {
 
 
 def test_every_baseline_has_a_case():
-  names = {name for fits in baselines._FITS.values() for name in fits}
-  assert names == set(CASES)
+  names = {
+    name
+    for task in (multiclass, multilabel, regression)
+    for name in task.RIVALS
+  }
+  assert names - {"tfidf_logistic_regression"} == set(CASES)
 
 
 @pytest.mark.parametrize("info", [BINARY, LABELS, LINE, MIXED, IMAGES])
 def test_defaults_are_baselines_of_the_task(info):
-  names = baselines.defaults(info)
-  assert names and set(names) <= set(baselines._FITS[info.task])
+  task = tasks.of(info.target)
+  names = task.rivals(info)
+  assert names and set(names) <= set(task.RIVALS)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_baseline_predicts_every_row_the_same_way_twice(name):
   info, split = CASES[name]
   train, test = split(), split(count=7, seed=1)
-  key = "value" if info.task == "regression" else "probs"
+  key = "value" if tasks.of(info.target) is regression else "probs"
   first, second = (
-    baselines.predictions(name, train, {"test": test}, info, 0)["test"][key]
+    predictions(name, train, {"test": test}, info, 0)["test"][key]
     for _ in range(2)
   )
-  assert first.shape == (7, len(info.classes))
+  assert first.shape == (7, len(info.target.names))
   assert np.isfinite(first).all()
   np.testing.assert_array_equal(first, second)
 
@@ -92,19 +107,17 @@ def test_baseline_predicts_every_row_the_same_way_twice(name):
 def test_baseline_of_an_empty_split_is_empty(name):
   info, split = CASES[name]
   empty = split().take(np.arange(0))
-  result = baselines.predictions(name, split(), {"test": empty}, info, 0)
+  result = predictions(name, split(), {"test": empty}, info, 0)
   (values,) = result["test"].values()
-  assert values.shape == (0, len(info.classes))
+  assert values.shape == (0, len(info.target.names))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_other_splits_teach_a_baseline_nothing(name):
   info, split = CASES[name]
   test, more = split(count=7, seed=1), split(count=50, seed=2)
-  alone = baselines.predictions(name, split(), {"test": test}, info, 0)
-  beside = baselines.predictions(
-    name, split(), {"more": more, "test": test}, info, 0
-  )
+  alone = predictions(name, split(), {"test": test}, info, 0)
+  beside = predictions(name, split(), {"more": more, "test": test}, info, 0)
   for key, values in alone["test"].items():
     np.testing.assert_array_equal(values, beside["test"][key])
 
@@ -116,9 +129,9 @@ def test_missing_features_are_survived(name):
   for part in (train, test):
     part.arrays["features"][::3, 1] = np.nan
   train.arrays["features"][:, 2] = np.nan
-  if info.task == "regression":
+  if tasks.of(info.target) is regression:
     train = _with(train, label=split().arrays["label"])
-  result = baselines.predictions(name, train, {"test": test}, info, 0)
+  result = predictions(name, train, {"test": test}, info, 0)
   (values,) = result["test"].values()
   assert np.isfinite(values).all()
 
@@ -129,7 +142,7 @@ def test_unlabelled_training_examples_are_left_out(name):
   label = train.arrays["label"].copy()
   label[40:] = -1
   results = [
-    baselines.predictions(name, part, {"test": test}, BINARY, 0)
+    predictions(name, part, {"test": test}, BINARY, 0)
     for part in (_with(train, label=label), train.take(np.arange(40)))
   ]
   np.testing.assert_allclose(
@@ -141,9 +154,9 @@ def test_unlabelled_training_examples_are_left_out(name):
 def test_each_label_is_its_own_problem_without_its_missing_ones(name):
   train, test = _labels(_split()), _split(count=7, seed=1)
   train.arrays["label"][:10, 0] = np.nan
-  probs = baselines.predictions(name, train, {"test": test}, LABELS, 0)
-  single = dataclasses.replace(LABELS, classes=("y",))
-  alone = baselines.predictions(
+  probs = predictions(name, train, {"test": test}, LABELS, 0)
+  single = infos.info("toy", "multilabel", ("y",), numeric=("a", "b", "c"))
+  alone = predictions(
     name,
     _with(train, label=train.arrays["label"][:, 1:]),
     {"test": test},
@@ -158,19 +171,21 @@ def test_each_label_is_its_own_problem_without_its_missing_ones(name):
 def test_label_with_a_single_class_is_predicted_at_its_frequency():
   train = _labels(_split())
   train.arrays["label"][:, 0] = 0
-  probs = baselines.predictions(
+  probs = predictions(
     "logistic_regression", train, {"train": train}, LABELS, 0
   )["train"]["probs"]
   assert (probs[:, 0] == 0).all() and np.ptp(probs[:, 1]) > 0
 
 
 def test_class_missing_from_training_has_probability_zero():
-  info = dataclasses.replace(BINARY, classes=("a", "b", "c"))
+  info = infos.info(
+    "toy", "multiclass", ("a", "b", "c"), numeric=("a", "b", "c")
+  )
   train = _split()
   train.arrays["label"] *= 2
-  probs = baselines.predictions(
-    "gradient_boosting", train, {"train": train}, info, 0
-  )["train"]["probs"]
+  probs = predictions("gradient_boosting", train, {"train": train}, info, 0)[
+    "train"
+  ]["probs"]
   assert (probs[:, 1] == 0).all()
   np.testing.assert_allclose(probs.sum(1), 1, atol=1e-6)
 
@@ -178,30 +193,29 @@ def test_class_missing_from_training_has_probability_zero():
 def test_single_class_in_training_is_a_user_error():
   train = _with(_split(), label=np.ones(60, int))
   with pytest.raises(UserError, match="every training label is 'yes'"):
-    baselines.predictions("logistic_regression", train, {}, BINARY, 0)
+    predictions("logistic_regression", train, {}, BINARY, 0)
 
 
 def test_training_without_labels_is_a_user_error():
   train = _with(_split(), label=np.full(60, -1))
   with pytest.raises(UserError, match="no training example has a label"):
-    baselines.predictions("majority", train, {}, BINARY, 0)
+    predictions("majority", train, {}, BINARY, 0)
 
 
 def test_baseline_of_another_task_is_a_user_error_with_the_choices():
   with pytest.raises(UserError, match="choose from mean, least_squares"):
-    baselines.predictions("majority", _line(_split()), {}, LINE, 0)
+    predictions("majority", _line(_split()), {}, LINE, 0)
 
 
 def test_dataset_without_known_arrays_is_a_user_error():
-  split = _split()
-  del split.arrays["features"]
-  with pytest.raises(UserError, match="`features`, `categories` or `image`"):
-    baselines.predictions("logistic_regression", split, {}, BINARY, 0)
+  text = infos.info("toy", "multiclass", ("no", "yes"), vocabulary=9)
+  with pytest.raises(UserError, match="reads tables and images, and the data"):
+    predictions("logistic_regression", _split(), {}, text, 0)
 
 
 def test_majority_gives_training_frequencies():
   train = _with(_split(4), label=np.array([0, 1, 1, 1]))
-  probs = baselines.predictions("majority", train, {"t": train}, BINARY, 0)
+  probs = predictions("majority", train, {"t": train}, BINARY, 0)
   np.testing.assert_array_equal(probs["t"]["probs"], [[0.25, 0.75]] * 4)
 
 
@@ -211,7 +225,7 @@ def test_least_squares_equals_scikit_learn():
   expected = LinearRegression().fit(
     train.arrays["features"].astype(float), train.arrays["label"]
   )
-  values = baselines.predictions("least_squares", train, {"t": test}, LINE, 0)
+  values = predictions("least_squares", train, {"t": test}, LINE, 0)
   np.testing.assert_allclose(
     values["t"]["value"],
     expected.predict(test.arrays["features"].astype(float)),
@@ -220,15 +234,15 @@ def test_least_squares_equals_scikit_learn():
 
 
 def test_coefficients_are_in_raw_units():
-  table = baselines.coefficients(_line(_split()), LINE)
+  table = coefficients.closed_form(_line(_split()), LINE)
   assert table == pytest.approx(
     {"a": 2, "b": 0.5, "c": 0, "intercept": 3}, abs=1e-5
   )
 
 
 def test_coefficients_of_several_targets_are_named_by_target():
-  info = dataclasses.replace(LINE, classes=("t", "u"))
-  table = baselines.coefficients(_line(_split(), targets=2), info)
+  info = infos.info("toy", "regression", ("t", "u"), numeric=("a", "b", "c"))
+  table = coefficients.closed_form(_line(_split(), targets=2), info)
   assert table["b[u]"] == pytest.approx(4)
   assert table["intercept[t]"] == pytest.approx(3)
 
@@ -236,40 +250,13 @@ def test_coefficients_of_several_targets_are_named_by_target():
 def test_constant_feature_has_coefficient_zero():
   train = _line(_split())
   train.arrays["features"][:, 2] = 0.1
-  assert baselines.coefficients(train, LINE)["c"] == 0
-
-
-def test_missing_value_is_the_training_median_and_flagged():
-  train = _split(5)
-  train.arrays["features"][:, 0] = [1, 2, np.nan, 10, 3]
-  design = designs.linear(train, BINARY, 0)
-  assert design.names == ("a", "b", "c", "a missing")
-  np.testing.assert_array_equal(design.of(train)[2, [0, 3]], [2.5, 1])
-
-
-def test_levels_become_columns_but_the_first():
-  codes = np.array([[0, 0], [1, 2], [-1, 0]], np.int32)
-  split = Split({"categories": codes}, np.arange(3).astype(str))
-  design = designs.linear(split, MIXED, 0)
-  assert design.names == ("sex=M", "sex missing", "site=3")
-  np.testing.assert_array_equal(
-    design.of(split), [[0, 0, 0], [1, 0, 1], [0, 1, 0]]
-  )
-
-
-def test_level_unseen_in_training_is_missing_to_trees():
-  codes = np.array([[0, 0], [1, 2]], np.int32)
-  train = Split({"categories": codes}, np.arange(2).astype(str))
-  test = Split({"categories": codes[:, ::-1]}, train.ids)
-  design, levels = designs.native(train, MIXED, 0)
-  assert levels == [0, 1]
-  np.testing.assert_array_equal(design.of(test), [[0, 0], [np.nan, np.nan]])
+  assert coefficients.closed_form(train, LINE)["c"] == 0
 
 
 @pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])
 def test_categories_alone_are_enough(name):
   train, test = _categories(), _categories(7, 1)
-  probs = baselines.predictions(name, train, {"t": test}, MIXED, 0)
+  probs = predictions(name, train, {"t": test}, MIXED, 0)
   assert probs["t"]["probs"].shape == (7, 2)
 
 
@@ -282,9 +269,7 @@ def test_images_are_learnt_from(size):
   train = Split(
     {"image": image.astype(np.uint8), "label": label}, label.astype(str)
   )
-  probs = baselines.predictions(
-    "logistic_regression", train, {"t": train}, IMAGES, 0
-  )
+  probs = predictions("logistic_regression", train, {"t": train}, IMAGES, 0)
   assert np.mean(probs["t"]["probs"].argmax(1) == label) > 0.8
 
 
@@ -302,10 +287,11 @@ def test_logistic_regression_knows_the_wisconsin_tumours():
   )
   order = np.random.default_rng(0).permutation(569)
   train, test = whole.take(order[:400]), whole.take(order[400:])
-  prediction = baselines.predictions(
+  prediction = predictions(
     "logistic_regression", train, {"test": test}, info, 0
   )["test"]
-  metrics = scores(info, test.arrays["label"], prediction)["metrics"]
+  target = {"label": test.arrays["label"]}
+  metrics = scores(multiclass, info, target, prediction)["metrics"]
   assert metrics["auroc"]["low"] > 0.97
   assert metrics["auroc"]["value"] > 0.98
   assert metrics["accuracy"]["value"] > 0.95

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from medfm.evals import probes
-from medfm.types import Split, UserError
+from medfm.evals.context import Context, Settings
+from medfm.tasks import multiclass, multilabel, pretext
+from medfm.types import Dataset, Split, UserError
 from tests import infos
 
 _INFO = infos.info("toy", "multiclass", ("p", "q"), counts=(20, 20))
@@ -28,7 +30,7 @@ def _case(noise=0.1):
 @pytest.mark.parametrize("probe", [probes.linear, probes.nearest])
 def test_features_that_separate_classes_are_read(probe):
   train, embeddings, others, label = _case()
-  probs = probe(train, embeddings, others, _INFO)["test"]["probs"]
+  probs = probe(multiclass, train, embeddings, others, _INFO)["test"]["probs"]
   np.testing.assert_array_equal(probs.argmax(1), label)
   np.testing.assert_allclose(probs.sum(1), 1, atol=1e-5)
 
@@ -39,7 +41,13 @@ def test_the_nearest_vote_is_the_weighted_share_of_the_neighbours():
   embeddings = {"train": keys, "test": np.array([[2.0, 1]])}
   others = {"test": _split(np.array([0], "int32"))}
   found = probes.nearest(
-    train, embeddings, others, _INFO, neighbours=2, temperature=0.5
+    multiclass,
+    train,
+    embeddings,
+    others,
+    _INFO,
+    neighbours=2,
+    temperature=0.5,
   )
   one, two = np.exp(np.array([2, 1]) / np.sqrt(5) / 0.5)
   np.testing.assert_allclose(
@@ -52,7 +60,7 @@ def test_missing_labels_have_no_vote():
   label = np.array([[1, np.nan], [np.nan, np.nan]], "float32")
   embeddings = {"train": np.eye(2), "test": np.ones((1, 2))}
   others = {"test": _split(np.zeros((1, 2), "float32"))}
-  found = probes.nearest(_split(label), embeddings, others, info)
+  found = probes.nearest(multilabel, _split(label), embeddings, others, info)
   np.testing.assert_allclose(found["test"]["probs"], [[1, 0.5]])
 
 
@@ -60,13 +68,39 @@ def test_a_split_without_its_features_is_refused():
   train, embeddings, others, _ = _case()
   del embeddings["test"]
   with pytest.raises(UserError, match="lacks the embedding"):
-    probes.linear(train, embeddings, others, _INFO)
+    probes.linear(multiclass, train, embeddings, others, _INFO)
+
+
+def _context(train, embeddings, others, task=multiclass):
+  """Of a model whose frozen embedding is given."""
+  splits = {"train": train, **others}
+  return Context(
+    data=Dataset(splits, _INFO, {}),
+    train=train,
+    task=task,
+    asked=multiclass,
+    splits=others,
+    predicted={name: {"embedding": embeddings[name]} for name in others},
+    decisions={},
+    settings=Settings(),
+    predict=lambda split: {"embedding": embeddings["train"]},
+  )
 
 
 def test_probes_go_by_name_and_an_unknown_one_is_refused():
   train, embeddings, others, label = _case()
-  for name in ("linear", "nearest"):
-    found = probes.predictions(name, train, embeddings, others, _INFO)
-    np.testing.assert_array_equal(found["test"]["probs"].argmax(1), label)
+  context = _context(train, embeddings, others)
+  rivals = probes.probes(context).rivals
+  assert list(rivals) == ["probe_linear", "probe_nearest"]
+  for by_split in rivals.values():
+    probs = by_split["test"]["probs"]
+    np.testing.assert_array_equal(probs.argmax(1), label)
   with pytest.raises(UserError, match="choose from linear, nearest"):
-    probes.predictions("knn", train, embeddings, others, _INFO)
+    probes.probes(context, names=("knn",))
+
+
+def test_a_pre_trained_model_is_probed_for_the_target_of_its_data():
+  train, embeddings, others, label = _case()
+  context = _context(train, embeddings, others, pretext)
+  probs = probes.probes(context).rivals["probe_linear"]["test"]["probs"]
+  np.testing.assert_array_equal(probs.argmax(1), label)

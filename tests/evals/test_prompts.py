@@ -4,12 +4,27 @@ import numpy as np
 import pytest
 
 from medfm.evals import prompts, scores
+from medfm.evals.context import Settings
+from medfm.tasks import multiclass
+from medfm.types import Split
 from tests import infos
 
 INFO = infos.info(
-  "toy", "multiclass", classes=("p", "q", "r"), prompts={"names": ["a", "b"]}
+  "toy",
+  "multiclass",
+  classes=("p", "q", "r"),
+  vocabulary=9,
+  prompts={"names": ["a", "b"]},
 )
-SETTINGS = {"replicates": 20, "seed": 0}
+SETTINGS = Settings(replicates=20, seed=0)
+
+
+def split(label):
+  return Split({"label": label}, np.arange(len(label)).astype(str))
+
+
+def table(info, label, outputs):
+  return prompts.table(multiclass, info, split(label), outputs, SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -24,21 +39,23 @@ def made():
 
 def test_each_prompt_and_their_mean_are_scored_alone(made):
   label, outputs = made
-  found = prompts.table(INFO, label, outputs, **SETTINGS)
+  found = table(INFO, label, outputs)
   assert found["names"] == ["a", "b"]
   for way, name in prompts.WAYS.items():
     probs = outputs[name]
     cases = [*((probs[:, o], found["ways"][way]["each"][o]) for o in (0, 1))]
     cases.append((probs.mean(1), found["ways"][way]["together"]))
     for own, entry in cases:
-      alone = scores.scores(INFO, label, {"probs": own}, **SETTINGS)
+      alone = scores.scores(
+        multiclass, INFO, {"label": label}, {"probs": own}, replicates=20
+      )
       for metric in prompts.METRICS:
         assert entry[metric] == alone["metrics"][metric]
 
 
 def test_the_spread_is_over_the_prompts(made):
   label, outputs = made
-  found = prompts.table(INFO, label, outputs, **SETTINGS)
+  found = table(INFO, label, outputs)
   way = found["ways"]["uncalibrated"]
   values = [each["accuracy"]["value"] for each in way["each"]]
   assert way["spread"]["accuracy"] == pytest.approx(
@@ -53,7 +70,7 @@ def test_the_spread_is_over_the_prompts(made):
 
 def test_the_difference_is_what_calibration_adds(made):
   label, outputs = made
-  found = prompts.table(INFO, label, outputs, **SETTINGS)
+  found = table(INFO, label, outputs)
   ways = found["ways"]
   gain = (
     ways["calibrated"]["together"]["accuracy"]["value"]
@@ -66,10 +83,30 @@ def test_the_difference_is_what_calibration_adds(made):
 def test_a_single_prompt_has_no_spread_and_no_calibration_no_difference(made):
   label, outputs = made
   info = infos.info(
-    "toy", "multiclass", INFO.classes, prompts={"names": ["no shots"]}
+    "toy",
+    "multiclass",
+    INFO.target.names,
+    vocabulary=9,
+    prompts={"names": ["no shots"]},
   )
   one = {prompts.PLAIN: outputs[prompts.PLAIN][:, :1]}
-  found = prompts.table(info, label, one, **SETTINGS)
+  found = table(info, label, one)
   assert found["ways"]["uncalibrated"]["spread"]["f1"]["sd"] is None
   assert list(found["ways"]) == ["uncalibrated"]
   assert "difference" not in found
+
+
+def test_the_block_has_a_row_a_prompt_and_says_what_a_terminal_shows(made):
+  label, outputs = made
+  told = table(INFO, label, outputs)
+  block = prompts.block(multiclass, INFO, split(label), told, "test")
+  assert block["kind"] == "table"
+  assert block["columns"][:2] == ["Prompts", "Accuracy"]
+  assert {len(row) for row in block["rows"]} == {len(block["columns"])}
+  titles = [row[0] for row in block["rows"]]
+  assert "calibrated: a" in titles and "uncalibrated: b" in titles
+  assert block["rows"][-1][1]["signed"]
+  brief = [titles[row] for row in block["brief"]]
+  assert len(brief) == 5 and "calibrated: a" not in brief
+  each = told["ways"]["calibrated"]["each"][0]["accuracy"]
+  assert block["rows"][titles.index("calibrated: a")][1] == each

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from medfm.evals.paired import difference
-from medfm.evals.scores import scores
-from medfm.evals.thresholds import thresholds
-from medfm.types import UserError
+from medfm import tasks
+from medfm.evals import paired
+from medfm.evals import scores as scored
+from medfm.metrics import calibration
 from tests import infos
 
 BINARY = infos.info("toy", "multiclass", ("benign", "malignant"))
@@ -45,8 +45,25 @@ def _labels(count=60, seed=0):
 
 def _values(info, count=40, seed=0):
   generator = np.random.default_rng(seed)
-  label = generator.normal(50, 9, (count, len(info.classes)))
+  label = generator.normal(50, 9, (count, len(info.target.names)))
   return label, {"value": label + generator.normal(0, 3, label.shape)}
+
+
+def scores(info, label, prediction, **settings):
+  task = tasks.of(info.target)
+  return scored.scores(task, info, {"label": label}, prediction, **settings)
+
+
+def thresholds(info, label, prediction, specificity=0.9):
+  task = tasks.of(info.target)
+  return task.decide(
+    info, {"label": label}, prediction, specificity=specificity
+  )
+
+
+def difference(info, label, a, b, **settings):
+  task = tasks.of(info.target)
+  return paired.difference(task, info, {"label": label}, a, b, **settings)
 
 
 def _few(info, label, prediction, **kwargs):
@@ -288,12 +305,6 @@ def test_confusion_has_labels_in_rows():
   }
 
 
-def test_task_without_labels_is_a_user_error():
-  info = infos.info("toy", "none")
-  with pytest.raises(UserError, match="no labels to score"):
-    scores(info, np.zeros((3, 0)), {"probs": np.zeros((3, 0))})
-
-
 def test_prediction_of_another_shape_is_an_error():
   label, prediction = _three()
   with pytest.raises(ValueError, match="expected"):
@@ -303,7 +314,7 @@ def test_prediction_of_another_shape_is_an_error():
 def test_threshold_comes_from_validation_and_is_used_elsewhere():
   chosen = thresholds(BINARY, *_binary(seed=1))
   label, prediction = _binary(seed=2)
-  result = _few(BINARY, label, prediction, thresholds=chosen)
+  result = _few(BINARY, label, prediction, decisions=chosen)
   called = (
     prediction["probs"][:, 1].astype(float)
     >= chosen["specificity_90[malignant]"]
@@ -317,7 +328,7 @@ def test_threshold_comes_from_validation_and_is_used_elsewhere():
 def test_threshold_reaches_its_specificity_where_it_was_chosen():
   label, prediction = _binary()
   chosen = thresholds(BINARY, label, prediction, specificity=0.8)
-  metrics = _few(BINARY, label, prediction, thresholds=chosen, specificity=0.8)[
+  metrics = _few(BINARY, label, prediction, decisions=chosen, specificity=0.8)[
     "metrics"
   ]
   assert metrics["specificity_at_threshold"]["value"] >= 0.8
@@ -336,7 +347,7 @@ def test_several_classes_have_no_threshold():
 def test_without_negatives_on_validation_there_is_no_threshold():
   label, prediction = _binary()
   chosen = thresholds(BINARY, np.ones_like(label), prediction)
-  metrics = _few(BINARY, label, prediction, thresholds=chosen)["metrics"]
+  metrics = _few(BINARY, label, prediction, decisions=chosen)["metrics"]
   entry = metrics["sensitivity_at_specificity_90"]
   assert chosen == {} and "no threshold" in entry["reason"]
 
@@ -382,11 +393,10 @@ def test_pairing_narrows_the_interval_of_similar_models():
 
 
 def _of(info):
-  if info.task == "regression":
-    return _values(info)
-  if info.task == "multilabel":
-    return _labels()
-  return _binary() if len(info.classes) == 2 else _three()
+  for case, made in ((LABELS, _labels), (BINARY, _binary), (THREE, _three)):
+    if info is case:
+      return made()
+  return _values(info)
 
 
 def test_f1_over_all_labels_equals_the_library():
@@ -409,3 +419,50 @@ def test_f1_weighted_by_class_equals_the_library():
   found = _few(THREE, label, prediction)["metrics"]["weighted_f1"]
   assert found["value"] == pytest.approx(expected)
   assert found["low"] < found["value"] < found["high"]
+
+
+def test_a_slope_nearer_to_one_is_told_apart_from_a_larger_one():
+  label, made = _binary(300)
+  logit = np.log(made["probs"][:, 1] / made["probs"][:, 0])
+  timid, extreme = (1 / (1 + np.exp(-k * logit)) for k in (0.3, 1.5))
+  bad, good = (
+    {"probs": np.stack([1 - prob, prob], axis=1)} for prob in (timid, extreme)
+  )
+  entries = difference(BINARY, label, bad, good, replicates=50)
+  slope = entries["calibration_slope"]
+  assert slope["low"] > 0  # Larger, and yet further from 1:
+  assert slope["closer"]["low"] > 0
+  values = [
+    scores(BINARY, label, p, replicates=0)["metrics"]["calibration_slope"]
+    for p in (bad, good)
+  ]
+  assert values[0]["value"] > 1 > values[1]["value"]
+  distances = [abs(entry["value"] - 1) for entry in values]
+  assert slope["closer"]["value"] == pytest.approx(distances[0] - distances[1])
+  assert "closer" not in entries["auroc"]
+
+
+def test_a_mean_of_distances_is_over_the_labels():
+  label, a = _labels()
+  _, b = _labels(seed=3)
+  entries = difference(LABELS, label, a, b, replicates=20)
+  each = [
+    entries[f"calibration_slope[{name}]"]["closer"]["value"] for name in "xy"
+  ]
+  mean = entries["calibration_slope"]["closer"]["value"]
+  assert mean == pytest.approx(np.mean(each))
+
+
+def test_a_pair_of_a_near_metric_is_measured_once_a_resample(monkeypatch):
+  label, a = _binary()
+  measured = []
+  slope = calibration.calibration_slope
+
+  def counted(*args):
+    measured.append(1)
+    return slope(*args)
+
+  counted.described = slope.described
+  monkeypatch.setattr(calibration, "calibration_slope", counted)
+  difference(BINARY, label, a, a, replicates=20)
+  assert len(measured) == 4  # Two models: the point, one block of resamples.

@@ -9,11 +9,12 @@ import pytest
 from medfm import optim, predictions, setup, study
 from medfm.data.text import own as own_text
 from medfm.data.text import sequences, tokenizers
-from medfm.evals import words
 from medfm.explain import examples
 from medfm.models.rnn import RNN
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec
+from medfm.tasks import multilabel, tags
+from medfm.tasks.answers import Answers
 from medfm.types import Folders, Split
 from tests import infos
 
@@ -36,21 +37,31 @@ def shown(info, split, objective, tokenizer, thresholds=None):
   }
   variables = jax.jit(objective.init)(jax.random.key(0), batch)
   said = jax.device_get(jax.jit(objective.predict)(variables, batch))
-  outputs = words.outputs(info, split, said)
-  found = examples.examples(
-    objective, variables, info, split, outputs, tokenizer, thresholds or {}
+  task = objective.task
+  outputs = task.condense(info, batch, said)
+  whole, outputs = task.assembled(info, split, outputs)
+  answers = task.answers(info, {"label": whole.arrays["label"]}, outputs)
+  found = examples.described(
+    objective,
+    variables,
+    info,
+    split,
+    whole,
+    answers,
+    tokenizer,
+    thresholds or {},
   )
   return found, outputs
 
 
 def test_the_surest_and_the_least_sure_are_chosen_and_no_text_twice():
-  found = examples.Answers(
-    text=np.array([0, 0, 1, 2, 3]),
+  found = Answers(
+    example=np.array([0, 0, 1, 2, 3]),
     said=np.array([1, 1, 0, 0, 1]),
     true=np.array([1, 1, 0, 1, 0]),
     certainty=np.array([0.7, 0.9, 0.8, 0.6, 0.95]),
     right=np.array([True, True, True, False, False]),
-    word=np.full(5, -1),
+    place=np.full(5, -1),
   )
   assert examples.choice(found, most=1) == [
     ("right", 1),
@@ -103,17 +114,18 @@ def test_a_word_of_a_later_window_is_found_and_marked(tokenizer):
     vocabulary=tokenizer.vocabulary, special=tokenizer.special,
   )  # fmt: skip
   objective = language.token_labels(info, model=_RNN)
-  whole = words.whole(info, split)
+  whole, _ = tags.assembled(info, split, {})
   outputs = {
     "tags": np.array([[0, 0, 0, 0, 2, 0]]),
     "certainty": np.full((1, 6), 0.5, np.float32),
   }
-  found = examples.answers(info, whole, outputs)
-  assert found.word.tolist() == [4]
+  target = {"label": whole.arrays["label"]}
+  found = tags.answers(info, target, outputs)
+  assert found.place.tolist() == [4]
   batch = {**arrays, "id": np.arange(len(split), dtype=np.int32)}
   variables = objective.init(jax.random.key(0), batch)
-  (one,) = examples.examples(
-    objective, variables, info, split, outputs, tokenizer
+  (one,) = examples.described(
+    objective, variables, info, split, whole, found, tokenizer
   )
   assert (one["kind"], one["said"], one["true"]) == ("wrong", "I-x", "B-x")
   start, stop = one["word"]
@@ -130,9 +142,9 @@ def test_a_set_of_labels_is_right_as_a_whole():
     [0.9, 0.1, 0.8],  # Right in what is known.
     [0.2, 0.6, 0.1],  # q is wrong.
   ]
-  split = Split({"label": np.array(label)}, np.array(list("abcde")))
-  found = examples.answers(info, split, {"probs": np.array(probs)})
-  assert found.text.tolist() == [0, 1, 3, 4]
+  target = {"label": np.array(label)}
+  found = multilabel.answers(info, target, {"probs": np.array(probs)})
+  assert found.example.tolist() == [0, 1, 3, 4]
   assert found.right.tolist() == [True, False, True, False]
   np.testing.assert_allclose(found.certainty, [0.8, 0.7, 0.8, 0.6])
   assert examples.choice(found, most=1) == [
@@ -225,7 +237,8 @@ def test_no_text_is_in_the_workdir_unless_asked_for(show, task, tmp_path):
     optimizer=bind(optim.optimizer, lr=1e-2),
     batch_size=8,
     steps=2,
-    evaluation=spec(setup.Evaluation, replicates=10, show_examples=show),
+    evaluation=spec(setup.Evaluation, replicates=10),
+    evaluators={"examples": bind(examples.examples, show=show)},
   )
   place = tmp_path / "run"
   folders = Folders(None, str(tmp_path / "cache"))
@@ -245,7 +258,7 @@ def test_no_text_is_in_the_workdir_unless_asked_for(show, task, tmp_path):
       assert "threshold by validation" in page
       assert page.index("(cut 50.0 %") > page.index("Surest")
     config.unlock()
-    config.evaluation.show_examples = False
+    config.evaluators.examples.show = False
     study.study(config, place, folders)  # The flag takes them away again.
     assert not (place / "examples.json").exists()
     assert "Surest" not in (place / "report.html").read_text()

@@ -17,6 +17,22 @@ import signal
 import sys
 import time
 
+DESCRIBED = {
+  "auroc": {"title": "AUROC", "clause": "of ranks", "better": "more"},
+  "accuracy": {"title": "Accuracy", "clause": "share", "better": "more"},
+  "f1": {"title": "F1", "clause": "mean", "better": "more"},
+}
+INFO = {
+  "_noun_": "medfm.types.Info",
+  "name": "toy",
+  "inputs": {},
+  "target": {
+    "_noun_": "medfm.tasks.multiclass.Classes",
+    "names": ["well", "ill"],
+    "counts": [],
+  },
+}
+
 
 def main():
   given = dict(word.lstrip("-").split("=", 1) for word in sys.argv[1:])
@@ -44,9 +60,11 @@ def main():
   split = {"n": 10, "sha256": "s", "metrics": {"auroc": metric}}
   stage = {
     "step": steps,
+    "select": config.get("select", "").removeprefix("-"),
+    "task": "medfm.tasks.multiclass",
+    "described": DESCRIBED,
     "data": {
       "name": "toy",
-      "task": "multiclass",
       "classes": ["well", "ill"],
       "card": {"fingerprint": config.get("fingerprint", "f")},
     },
@@ -55,6 +73,7 @@ def main():
   (place / "predictions.csv").write_text(predictions(config))
   results = {"finished": True, "stages": {"train": stage}}
   (place / "results.json").write_text(json.dumps(results))
+  (place / "info.json").write_text(json.dumps(INFO))
   (place / "report.html").write_text("report")
 
 

@@ -258,6 +258,18 @@ def test_a_search_of_a_study_names_the_stage_it_is_about():
   assert (found.metric, found.maximize) == ("auroc", True)
 
 
+def test_a_minus_before_the_metric_looks_for_less():
+  asked = dataclasses.replace(searching.experiment(), metric="-brier")
+  found = search.question(asked, [])
+  assert (found.metric, found.maximize) == ("brier", False)
+
+
+def test_a_search_the_wrong_way_ends_with_its_first_result(tmp_path):
+  asked = dataclasses.replace(searching.experiment(), metric="-auroc")
+  with pytest.raises(UserError, match="of auroc more is better"):
+    searching.run(tmp_path, asked)
+
+
 def test_a_search_without_optuna_names_the_command(monkeypatch, tmp_path):
   monkeypatch.setitem(sys.modules, "optuna", None)
   with pytest.raises(UserError, match="pip install optuna"):

@@ -142,7 +142,8 @@ def test_each_arm_is_judged_by_what_its_own_runs_select_by(tmp_path):
     split["metrics"] = {metric: split["metrics"]["auroc"]}
     stage["splits"] = {"validation": split, "test": split}
     stage["data"] |= {"name": name}
-    stage["data"] |= {"task": "none"} if metric == "loss" else {}
+    task = "pretext" if metric == "loss" else "multiclass"
+    stage["task"] = f"medfm.tasks.{task}"
     path.write_text(json.dumps(results))
   summed(tmp_path, every, metric="")
   facts = json.loads((tmp_path / "summary.json").read_text())
@@ -176,6 +177,57 @@ def test_classical_models_stand_beside_the_arms(tmp_path):
   assert "| baseline logistic |" in page
   assert "| 0.650 ± 0.071 | [0.500, 0.900] |" in page
   assert (tmp_path / "figures/auroc-by-share.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+  ("ideal", "best"), [("more", "0.9"), ("less", "0.2"), (0.5, "0.6")]
+)
+def test_the_best_is_what_the_metric_says_is_better(tmp_path, ideal, best):
+  every = []
+  for score in (0.2, 0.6, 0.9):
+    one = toy.cell(tmp_path, f"{score}", score=score)
+    every.append(with_setting(one, lr=f"{score}"))
+  toy.run(every)
+  for one in every:
+    results = json.loads((one.folder / "results.json").read_text())
+    results["stages"]["train"]["described"]["auroc"]["better"] = ideal
+    (one.folder / "results.json").write_text(json.dumps(results))
+  summed(tmp_path, every)
+  facts = json.loads((tmp_path / "summary.json").read_text())
+  assert [arm["setting"]["lr"] for arm in facts["best"]] == [best]
+
+
+def test_what_evaluators_show_of_the_best_arm_is_on_its_pages(tmp_path):
+  one = toy.cell(tmp_path, "a")
+  toy.run([one])
+  results = json.loads((one.folder / "results.json").read_text())
+  entry = {"value": 0.61, "low": 0.52, "high": 0.73}
+  results["stages"]["train"]["blocks"] = [
+    {
+      "kind": "table",
+      "title": "Prompts",
+      "split": "test",
+      "columns": ["Prompt", "Accuracy"],
+      "rows": [["first", entry]],
+      "note": "Each alone.",
+    },
+    {
+      "kind": "pairs",
+      "title": "Coefficients",
+      "split": "",
+      "names": ["age"],
+      "x": {"title": "Closed form", "values": [0.25]},
+      "y": {"title": "Learnt", "values": [0.75]},
+    },
+  ]
+  (one.folder / "results.json").write_text(json.dumps(results))
+  summed(tmp_path, [with_setting(one, name="a")])
+  page = (tmp_path / "summary.md").read_text()
+  assert "| first | 0.610 [0.520, 0.730] |" in page
+  assert "| age | 0.750 | 0.250 |" in page
+  html = (tmp_path / "summary.html").read_text()
+  assert "<b>0.610</b> [0.520, 0.730]" in html and "Each alone." in html
+  assert html.count("data:image/png") == 1
 
 
 def test_a_line_looks_the_same_in_every_panel_of_a_figure(

@@ -81,6 +81,15 @@ def _f1(y, c):
   return 2 * a * b / (a + b)
 
 
+def _weighted_f1(y, c):
+  return sum(np.mean(y == k) * _f1(y == k, c == k) for k in set(y))
+
+
+def _positive_f1(y, c):
+  right = sum((y == c) & (y > 0))
+  return 2 * right / (sum(y > 0) + sum(c > 0))
+
+
 def _auroc(y, s):
   pairs = list(itertools.product(s[y == 1], s[y == 0]))
   return sum((a > b) + 0.5 * (a == b) for a, b in pairs) / len(pairs)
@@ -228,6 +237,18 @@ CASES = [
   Case(classification.recall, "binary", _recall, _rate(1)),
   Case(classification.specificity, "binary", _specificity, _rate(0)),
   Case(classification.f1, "binary", _f1, _weighted(reference.f1_score)),
+  Case(
+    classification.weighted_f1,
+    "classes",
+    _weighted_f1,
+    _weighted(reference.f1_score, average="weighted"),
+  ),
+  Case(
+    classification.positive_f1,
+    "classes",
+    _positive_f1,
+    _weighted(reference.f1_score, average="micro", labels=[1, 2]),
+  ),
   Case(ranking.auroc, "prob", _auroc, _weighted(reference.roc_auc_score)),
   Case(
     ranking.average_precision,

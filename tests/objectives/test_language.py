@@ -12,6 +12,7 @@ from medfm.models.gpt import GPT
 from medfm.objectives import language
 from medfm.objectives.masking import masked
 from medfm.types import UserError
+from tests import infos
 from tests.objectives import toy
 
 _BERT = functools.partial(Bert, width=8, heads=2, depth=1, dropout=0.0)
@@ -195,8 +196,7 @@ def test_unlabelled_tokens_change_no_loss():
 
 
 def test_a_tokenizer_without_a_mask_is_refused():
-  info, _ = toy.text()
-  info = type(info)("toy", "none", vocabulary=9, special={"pad": 0})
+  info = infos.info("toy", vocabulary=9, special={"pad": 0})
   with pytest.raises(UserError, match=r"no \[MASK\]"):
     language.masked_lm(info, model=_BERT)
 

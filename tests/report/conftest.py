@@ -6,9 +6,53 @@ import json
 import numpy as np
 import pytest
 
+from medfm import spec
 from medfm.report import html, style
+from medfm.tasks.multiclass import Classes
+from medfm.tasks.multilabel import Labels
+from medfm.tasks.pretext import Nothing
+from medfm.tasks.regression import Numbers
+from medfm.tasks.tags import Tags
+from medfm.types import Info
 
 SHA = "0123456789abcdef" * 4
+TARGETS = {
+  "multiclass": Classes,
+  "multilabel": Labels,
+  "regression": Numbers,
+  "tags": Tags,
+}
+DESCRIBED = {
+  "auroc": {
+    "title": "AUROC",
+    "clause": "chance that a random positive is ranked above a negative",
+    "better": "more",
+  },
+  "accuracy": {"title": "Accuracy", "clause": "share right", "better": "more"},
+  "f1": {"title": "F1", "clause": "of precision and recall", "better": "more"},
+  "brier": {
+    "title": "Brier score",
+    "clause": "mean squared error of the probabilities; less is better",
+    "better": "less",
+  },
+  "calibration_slope": {
+    "title": "Calibration slope",
+    "clause": "1 is ideal; below 1 the probabilities are too extreme",
+    "better": 1.0,
+  },
+  "rmse": {"title": "RMSE", "clause": "in the target's unit", "better": "less"},
+  "mae": {"title": "MAE", "clause": "in the target's unit", "better": "less"},
+  "r2": {"title": "R²", "clause": "share explained", "better": "more"},
+  "loss": {"title": "Loss", "clause": "what fell", "better": "less"},
+}
+
+
+def info(folder, task, classes):
+  """Writes what training knew of its data, as a run does."""
+  target = TARGETS[task](tuple(classes)) if task in TARGETS else Nothing()
+  folder.mkdir(parents=True, exist_ok=True)
+  text = json.dumps(spec.plain(Info("synthetic masses", {}, target)))
+  (folder / "info.json").write_text(text)
 
 
 def entry(value, width=0.05):
@@ -19,11 +63,10 @@ def missing(reason):
   return {"value": None, "low": None, "high": None, "reason": reason}
 
 
-def data(task, classes, **more):
+def data(classes, **more):
   sizes = {"train": 80, "validation": 20, "test": 40}
   return {
     "name": "synthetic masses",
-    "task": task,
     "classes": classes,
     "card": {
       "source": "Synthetic, made for this test",
@@ -58,9 +101,11 @@ def stage(task, classes, splits, **more):
     "params": 4321,
     "label_fraction": 1.0,
     "objective": "medfm.objectives.classify.multiclass",
+    "task": f"medfm.tasks.{task}",
+    "described": DESCRIBED,
     "best": None,
     "init": None,
-    "data": data(task, classes),
+    "data": data(classes),
     "splits": splits,
     **more,
   }
@@ -101,6 +146,58 @@ def save(workdir, results, config, rows):
     writer.writeheader()
     writer.writerows(rows)
   return workdir
+
+
+BLOCKS = [
+  {
+    "kind": "pairs",
+    "title": "Coefficients",
+    "split": "",
+    "names": ["age", "height"],
+    "x": {"title": "Closed form", "values": [0.5, 1234.5]},
+    "y": {"title": "Learnt", "values": [0.515, 1234.75]},
+    "note": "They should coincide.",
+  },
+  {
+    "kind": "table",
+    "title": "Prompts",
+    "split": "test",
+    "columns": ["Prompts", "n", "Accuracy", "Gain"],
+    "rows": [
+      ["draw 1", 2345, entry(0.6543), entry(0.0987) | {"signed": True}],
+      ["draw 2", 2345, missing("one answer only"), "0.4 to 0.6"],
+    ],
+    "note": "Each prompt alone.",
+    "terminal": True,
+  },
+  {
+    "kind": "table",
+    "title": "Prompts",
+    "split": "validation",
+    "columns": ["Prompts", "n"],
+    "rows": [["draw 3", 77]],
+    "terminal": True,
+  },
+  {
+    "kind": "texts",
+    "title": "Examples",
+    "split": "test",
+    "how": "Orange tokens speak for the class.",
+    "examples": [
+      {
+        "kind": "wrong",
+        "id": "note 7",
+        "certainty": 0.97,
+        "word": None,
+        "said": "malignant",
+        "true": "benign",
+        "pieces": [["spicu", True], ["lated", False]],
+        "left_out": 3,
+        "views": [{"class": "malignant", "values": [0.5, -0.2], "gap": 0.01}],
+      }
+    ],
+  },
+]
 
 
 def settings(**more):
@@ -158,12 +255,17 @@ def study_run(workdir):
   generator = np.random.default_rng(0)
   rows = []
   stages = {
-    "pretrain": stage("none", [], {"validation": split({"loss": entry(0.4)})})
+    "pretrain": stage(
+      "pretext",
+      ["benign", "malignant"],
+      {"validation": split({"loss": entry(0.4)})},
+      objective="medfm.objectives.masked_features.masked_features",
+    )
   }
   classes = ["benign", "malignant"]
   for place, name in enumerate(("tuned_10", "tuned_100", "scratch_10")):
     rows += binary_rows(generator, name)
-    rows += binary_rows(generator, f"{name}:logistic")
+    rows += binary_rows(generator, f"{name}:baseline_logistic")
     tested = split(
       {
         "auroc": entry(0.8 + 0.0371 * place),
@@ -213,8 +315,10 @@ def study_run(workdir):
         "difference": {"auroc": entry(0.0345, 0.01)},
       }
     ],
-    "coefficients": [{"name": "age", "learned": 0.51, "closed_form": 0.5}],
   }
+  stages["tuned_100"]["blocks"] = BLOCKS
+  for name in stages:
+    info(workdir / name, "multiclass", classes)
   config = {
     "name": "masses",
     "description": "Does pre-training help? <b>bold</b>",
@@ -232,6 +336,7 @@ def single(workdir, task, classes, metrics, rows, **more):
     "comparisons": [],
   }
   results["stages"]["train"]["data"]["units"] = ["mmol/L"]
+  info(workdir, task, classes)
   return save(workdir, results, settings(steps=50), rows)
 
 

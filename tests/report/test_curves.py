@@ -5,6 +5,8 @@ from sklearn import metrics
 from medfm.report import curves
 from medfm.report.curves import Binary
 from medfm.report.reading import Predictions
+from medfm.tasks.multiclass import figures as multiclass
+from medfm.tasks.multilabel import figures as multilabel
 
 
 @pytest.fixture
@@ -67,23 +69,21 @@ def test_every_score_falls_into_a_bin(question):
 
 def test_two_classes_ask_one_question_about_the_last():
   predictions = Predictions(
-    "multiclass",
     ("no", "yes"),
     None,
-    np.array([0, 1, -1]),
-    np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]),
+    {"label": np.array([0, 1, -1])},
+    {"probs": np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])},
   )
-  (question,) = curves.questions(predictions)
+  (question,) = multiclass.questions(predictions)
   assert question.name == "yes"
   assert question.scores.tolist() == [0.1, 0.8]
 
 
 def test_a_missing_label_is_left_out_of_its_own_question_only():
   predictions = Predictions(
-    "multilabel",
     ("a", "b"),
     None,
-    np.array([[1.0, np.nan], [0.0, 1.0]]),
-    np.full((2, 2), 0.5),
+    {"label": np.array([[1.0, np.nan], [0.0, 1.0]])},
+    {"probs": np.full((2, 2), 0.5)},
   )
-  assert [len(q.truth) for q in curves.questions(predictions)] == [2, 1]
+  assert [len(q.truth) for q in multilabel.questions(predictions)] == [2, 1]

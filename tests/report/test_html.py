@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 
 import pytest
 from PIL import Image
@@ -130,7 +131,7 @@ def test_every_kind_of_figure_of_a_study_is_written(drawn):
     "subgroups",
     "label_efficiency",
     "differences",
-    "coefficients",
+    "tuned_100_coefficients",
   ):
     assert kind in names
 
@@ -184,3 +185,77 @@ def test_damaged_results_are_refused_in_one_line(study, undrawn):
   (study / "results.json").write_text("{")
   with pytest.raises(UserError, match=r"results\.json is damaged"):
     html.write(study)
+
+
+def edited(workdir, edit):
+  path = workdir / "results.json"
+  results = json.loads(path.read_text())
+  edit(results["stages"])
+  path.write_text(json.dumps(results))
+  return visible(written(workdir))
+
+
+def test_a_task_that_is_not_known_is_named_and_leaves_the_tables(
+  study, undrawn
+):
+  def rename(stages):
+    stages["tuned_10"]["task"] = "medfm.tasks.horoscope"
+
+  text = edited(study, rename)
+  assert "this version knows no task 'medfm.tasks.horoscope'" in text
+  assert re.search(r"0\.800\s+\[0\.750, 0\.850\]", text)
+  assert not list((study / "figures").glob("tuned_10_*roc.png"))
+
+
+def test_a_task_outside_its_folder_is_not_imported(study, undrawn):
+  def rename(stages):
+    stages["tuned_10"]["task"] = "antigravity.tasks"
+
+  assert "knows no task 'antigravity.tasks'" in edited(study, rename)
+  assert "antigravity" not in sys.modules
+
+
+def test_pretraining_on_labelled_data_is_not_told_as_classification(
+  study, undrawn
+):
+  """Its words come from its own task, with probes beside it too."""
+
+  def alone(stages):
+    for name in [name for name in stages if name != "pretrain"]:
+      del stages[name]
+    stages["pretrain"]["splits"]["validation"]["baselines"] = {
+      "probe_linear": {
+        "task": "medfm.tasks.multiclass",
+        "metrics": {"auroc": entry_of(0.71234)},
+        "difference": {},
+      }
+    }
+
+  text = edited(study, alone)
+  told = (
+    "was trained for 50 steps to learn from its inputs alone, without labels"
+  )
+  assert told in text
+  assert "tell malignant" not in text
+  assert (
+    "Its frozen features, by a linear probe, reached 0.712 [0.662, 0.762] "
+    "(AUROC) on the same examples." in text
+  )
+
+
+def entry_of(value):
+  return {"value": value, "low": value - 0.05, "high": value + 0.05}
+
+
+def test_a_slope_is_judged_by_its_distance_from_1(study, undrawn):
+  path = study / "results.json"
+  results = json.loads(path.read_text())
+  difference = results["comparisons"][0]["difference"]
+  difference["calibration_slope"] = entry_of(0.9) | {"closer": entry_of(0.55)}
+  path.write_text(json.dumps(results))
+  text = visible(written(study))
+  assert re.search(
+    r"Calibration slope\s+\+0.900 .*?\s+scratch_10 better\s+"
+    r"in the distance from 1: \+0.550 \[\+0.500, \+0.600\]",
+    text,
+  )

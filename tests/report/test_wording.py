@@ -19,21 +19,66 @@ def test_an_interval_is_written_in_the_digits_of_its_largest(entry, text):
   assert wording.interval(entry) == text
 
 
-def test_a_metric_at_a_stated_specificity_has_its_meaning():
-  assert "specificity" in wording.meaning("sensitivity_at_specificity_90[a]")
+DESCRIBED = {
+  "auroc": {"title": "AUROC", "clause": "ranked above", "better": "more"},
+  "brier": {"title": "Brier score", "better": "less"},
+  "calibration_slope": {"title": "Calibration slope", "better": 1.0},
+}
+
+
+def test_a_metric_is_shown_as_it_describes_itself():
+  assert wording.title("auroc[sick]", DESCRIBED) == "AUROC, sick"
+  assert wording.meaning("auroc[sick]", DESCRIBED) == "ranked above"
+
+
+def test_a_metric_without_a_description_is_shown_by_its_plain_name():
+  assert wording.title("c_index[a]", DESCRIBED) == "C index, a"
+  assert wording.meaning("c_index", DESCRIBED) == ""
 
 
 @pytest.mark.parametrize(
   ("metric", "low", "high", "word"),
   [
     ("auroc", 0.01, 0.02, "better"),
-    ("auroc", -0.02, -0.01, "worse"),
+    ("auroc[sick]", -0.02, -0.01, "worse"),
     ("brier", -0.02, -0.01, "better"),
-    ("rmse", 0.01, 0.02, "worse"),
+    ("brier", 0.01, 0.02, "worse"),
     ("auroc", 0.0, 0.02, "no difference shown"),
     ("auroc", None, None, "not assessed"),
+    ("unheard_of", 0.01, 0.02, "not assessed"),
   ],
 )
 def test_only_an_interval_without_0_shows_a_difference(metric, low, high, word):
   difference = {"value": 0.01, "low": low, "high": high}
-  assert wording.verdict(metric, difference) == word
+  assert wording.verdict(metric, difference, DESCRIBED) == word
+
+
+@pytest.mark.parametrize(
+  ("low", "high", "word"),
+  [
+    (-0.3, -0.1, "better"),
+    (0.1, 0.3, "worse"),
+    (-0.1, 0.1, "no difference shown"),
+  ],
+)
+def test_of_a_slope_the_one_nearer_to_1_is_better(low, high, word):
+  """Though it is the larger or the smaller of the two."""
+  closer = {"value": (low + high) / 2, "low": low, "high": high}
+  for sign in (-1, 1):
+    ends = {"value": 0.4 * sign, "low": 0.4 * sign, "high": 0.4 * sign}
+    entry = ends | {"closer": closer}
+    assert wording.verdict("calibration_slope", entry, DESCRIBED) == word
+
+
+def test_a_larger_slope_is_not_called_better():
+  difference = {"value": 0.4, "low": 0.3, "high": 0.5}
+  verdict = wording.verdict("calibration_slope", difference, DESCRIBED)
+  assert verdict == "not assessed"
+
+
+@pytest.mark.parametrize(
+  ("ideal", "best"), [("more", 1.4), ("less", 0.5), (1.0, 0.9), (None, 1.4)]
+)
+def test_the_best_of_several_values_is_that_of_most_merit(ideal, best):
+  values = (0.5, 0.9, 1.4)
+  assert max(values, key=lambda v: wording.merit(v, ideal)) == best

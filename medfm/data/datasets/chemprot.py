@@ -14,6 +14,7 @@ import numpy as np
 from medfm.data.tables.table import shortened
 from medfm.data.text import text_files, texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 _URL = "https://github.com/allenai/scibert/tree/master/data/text_classification/chemprot"
@@ -61,10 +62,10 @@ class ChemProt(texts.Builder, skip_registration=True):
           f"{name}:{texts.content(tokenizers.unmarked(text[-1]))}"
         )
     return texts.Rows(
-      strings={"text": text},
+      texts={"text": text},
       ids=ids,
-      label=np.array(label, np.int32),
-      classes=classes,
+      truth={"label": np.array(label, np.int32)},
+      names=classes,
       documents=documents,
       part=np.array(part),
     )
@@ -78,12 +79,12 @@ def chemprot(
   too_long: TooLong = "windows",
 ) -> Dataset:
   """Sentence with two marked entities -> one of 13 relations."""
-  own, card = source(folders)
+  recorded, card = source(folders)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="chemprot",
-    task="multiclass",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,
@@ -94,12 +95,9 @@ def chemprot(
 
 def source(folders: Folders) -> tuple[texts.Raw, dict[str, Any]]:
   """The recorded sentences, and their card."""
-  place, origin = texts.unpacked(
-    folders, "chemprot_scibert.zip", "chemprot", url=_URL, what="ChemProt"
+  return texts.source(
+    ChemProt, folders, "chemprot_scibert.zip", "chemprot", url=_URL, card=CARD
   )
-  if place.name != "chemprot":
-    place = texts.inner(place, "chemprot", "ChemProt")
-  return texts.raw(ChemProt, folders, files=place), {**CARD, "file": origin}
 
 
 def _marked(path: pathlib.Path, row: int, text: str) -> str:

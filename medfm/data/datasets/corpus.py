@@ -29,7 +29,6 @@ from medfm.data.datasets import (
   pubmed_rct,
   pubmedqa,
 )
-from medfm.data.text import own as own_text
 from medfm.data.text import packing, sequences, text_tables, texts, tokenizers
 from medfm.data.text.input import Tokens
 from medfm.data.text.packing import Piece
@@ -175,7 +174,7 @@ def gathered(
 ) -> Documents:
   """The training documents of all sets, those held out anywhere removed."""
   sources = {name: _source(folders, name, seed) for name in sets}
-  own = own_text.found(folders, path) if path else None
+  own = files.of_user(folders, path) if path else None
   if not sources and own is None:
     raise UserError("the corpus needs sets, or the path of a text file")
   content = [RUN, seed, text, {k: v.fingerprint for k, v in sources.items()}]

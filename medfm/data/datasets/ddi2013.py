@@ -14,6 +14,7 @@ import numpy as np
 
 from medfm.data.text import texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("none", "advise", "effect", "int", "mechanism")
@@ -61,10 +62,10 @@ class DDI2013(texts.Builder, skip_registration=True):
       raise UserError(f"{self.raw}: holds no XML file of the DDI corpus")
     what = "dropped interactions without a type"
     return texts.Rows(
-      strings={"text": text},
+      texts={"text": text},
       ids=ids,
-      label=np.array(label, np.int32),
-      classes=CLASSES,
+      truth={"label": np.array(label, np.int32)},
+      names=CLASSES,
       documents=documents,
       groups={"source": groups},
       part=np.array(part),
@@ -85,12 +86,12 @@ def ddi2013(
 
   fractions: of the training documents, for training and validation.
   """
-  own, card = source(folders, seed=seed, fractions=fractions)
+  recorded, card = source(folders, seed=seed, fractions=fractions)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="ddi2013",
-    task="multiclass",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,
@@ -106,13 +107,16 @@ def source(
   fractions: tuple[float, ...] = (0.85, 0.15),
 ) -> tuple[texts.Raw, dict[str, Any]]:
   """The recorded pairs, and their card."""
-  place, origin = texts.unpacked(
-    folders, "DDICorpus-2013.zip", _NAME, url=_URL, what="DDI-2013"
+  return texts.source(
+    DDI2013,
+    folders,
+    "DDICorpus-2013.zip",
+    _NAME,
+    url=_URL,
+    card=CARD,
+    seed=seed,
+    fractions=fractions,
   )
-  if place.name != _NAME:
-    place = texts.inner(place, _NAME, "DDI-2013")
-  own = texts.raw(DDI2013, folders, files=place, seed=seed, fractions=fractions)
-  return own, {**CARD, "file": origin}
 
 
 def _pairs(

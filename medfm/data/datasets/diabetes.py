@@ -11,6 +11,7 @@ import numpy as np
 
 from medfm.data import records
 from medfm.data.tables import encoding, tabular
+from medfm.tasks.regression import own as columns
 from medfm.types import Dataset, Folders
 
 CARD = {
@@ -47,8 +48,8 @@ class DiabetesProgression(tabular.Builder, skip_registration=True):
         numeric=tuple(names),
         levels={},
       ),
-      label=source.target.astype(np.float32)[:, None],
-      classes=("progression",),
+      truth={"label": source.target.astype(np.float32)[:, None]},
+      names=("progression",),
       ids=ids,
       patients=ids,
       groups={
@@ -69,11 +70,10 @@ def diabetes(
   return tabular.dataset(
     prepared,
     name="diabetes",
-    task="regression",
+    target=functools.partial(columns.target, units=("points of the index",)),
     card=CARD,
     seed=seed,
     fractions=fractions,
-    units=("points of the index",),
     encode=encoded,
   )
 

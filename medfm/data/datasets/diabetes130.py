@@ -6,7 +6,6 @@ Strack et al., "Impact of HbA1c measurement on hospital readmission rates",
 2014.
 """
 
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +14,8 @@ from medfm.data import files, records
 from medfm.data.tables import encoding, icd9, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
-from medfm.types import Dataset, Folders, Info, Split, UserError
+from medfm.tasks.multiclass import own as columns
+from medfm.types import Dataset, Folders, Info, Split
 
 _URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00296/dataset_diabetes.zip"
 _ZIP, _CSV = "dataset_diabetes.zip", "diabetic_data.csv"
@@ -64,8 +64,8 @@ class Diabetes130(tabular.Builder, skip_registration=True):
       raise table.error(int(index), LABEL, "expected NO, >30 or <30")
     return tabular.Rows(
       columns=encoding.parsed(table, NUMERIC, categorical),
-      label=(readmitted == "<30").astype(np.int32),
-      classes=CLASSES,
+      truth={"label": (readmitted == "<30").astype(np.int32)},
+      names=CLASSES,
       ids=encoding.ids(table, ID),
       patients=np.array(table[PATIENT]),
       groups={name: encoding.group(table, name) for name in _GROUPS},
@@ -102,13 +102,12 @@ def diabetes130(
     folders, _CSV, _ZIP, url=_URL, what="Diabetes 130-US hospitals"
   )
   origin = files.origin(path, url=_URL)
-  if path.name == _ZIP:
-    path = _unpacked(path, folders)
+  path = files.member(folders, path, _CSV)
   prepared = records.prepared(Diabetes130, folders, raw=path)
   return tabular.dataset(
     prepared,
     name="diabetes130",
-    task="multiclass",
+    target=columns.target,
     card={**CARD, "file": origin},
     seed=seed,
     fractions=fractions,
@@ -132,11 +131,3 @@ def cleaned(table: Table) -> Table:
 
 def _missing(table: Table, names: Sequence[str]) -> int:
   return sum(table[name].count("") for name in names)
-
-
-def _unpacked(path: pathlib.Path, folders: Folders) -> pathlib.Path:
-  cache = pathlib.Path(folders.cache).expanduser()
-  folder = files.unpacked(path, cache / "unpacked/diabetes130")
-  for found in sorted(folder.rglob(_CSV)):
-    return found
-  raise UserError(f"{path}: holds no {_CSV}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from medfm.data.text import text_files, texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multilabel import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = (
@@ -62,10 +63,10 @@ class HallmarksOfCancer(texts.Builder, skip_registration=True):
         label[row, CLASSES.index(name)] = 1
     names = [path.stem for path in paths]
     return texts.Rows(
-      strings={"text": strings},
+      texts={"text": strings},
       ids=names,
-      label=label,
-      classes=CLASSES,
+      truth={"label": label},
+      names=CLASSES,
       documents=names,
     )
 
@@ -80,12 +81,12 @@ def hallmarks_of_cancer(
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> Dataset:
   """Abstract -> ten hallmarks, each present or not."""
-  own, card = source(folders, seed=seed, fractions=fractions)
+  recorded, card = source(folders, seed=seed, fractions=fractions)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="hallmarks_of_cancer",
-    task="multilabel",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,
@@ -100,15 +101,16 @@ def source(
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> tuple[texts.Raw, dict[str, Any]]:
   """The recorded abstracts, and their card."""
-  place, origin = texts.unpacked(
-    folders, "hallmarks_of_cancer.zip", _NAME, url=_URL, what=_NAME
+  return texts.source(
+    HallmarksOfCancer,
+    folders,
+    "hallmarks_of_cancer.zip",
+    _NAME,
+    url=_URL,
+    card=CARD,
+    seed=seed,
+    fractions=fractions,
   )
-  if place.name != _NAME:
-    place = texts.inner(place, _NAME, _NAME)
-  own = texts.raw(
-    HallmarksOfCancer, folders, files=place, seed=seed, fractions=fractions
-  )
-  return own, {**CARD, "file": origin}
 
 
 def _hallmarks(path: pathlib.Path) -> set[str]:

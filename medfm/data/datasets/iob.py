@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from medfm.data.text import own_iob, text_files, texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.tags import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 _URL = "https://github.com/cambridgeltl/MTL-Bioinformatics-2016"
@@ -108,20 +109,16 @@ def linnaeus(
 def source(folders: Folders, name: str) -> tuple[texts.Raw, dict]:
   """The sentences of one corpus, and its card."""
   archive, folder, card = _CORPORA[name]
-  place, origin = texts.unpacked(folders, archive, folder, url=_URL, what=name)
-  if place.name != folder:
-    place = texts.inner(place, folder, name)
-  own = texts.raw(IOB, folders, files=place)
-  return own, {**card, "file": origin}
+  return texts.source(IOB, folders, archive, folder, url=_URL, card=card)
 
 
 def _dataset(folders, name, tokenizer, length, too_long) -> Dataset:
-  own, card = source(folders, name)
+  recorded, card = source(folders, name)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name=name,
-    task="tokens",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,

@@ -14,6 +14,7 @@ import numpy as np
 from medfm.data.tables import table as tables
 from medfm.data.text import texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders
 
 CLASSES = (
@@ -56,10 +57,10 @@ class MedicalAbstracts(texts.Builder, skip_registration=True):
     documents = [texts.content(text) for text in table[_TEXT]]
     repeats = len(documents) - len(set(documents))
     return texts.Rows(
-      strings={"text": table[_TEXT]},
+      texts={"text": table[_TEXT]},
       ids=[f"test:{row}" for row in table.rows],
-      label=np.array(label, np.int32),
-      classes=CLASSES,
+      truth={"label": np.array(label, np.int32)},
+      names=CLASSES,
       documents=documents,
       changes=(
         {
@@ -80,12 +81,12 @@ def medical_abstracts(
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> Dataset:
   """Abstract -> one of five kinds of condition."""
-  own, card = source(folders, seed=seed, fractions=fractions)
+  recorded, card = source(folders, seed=seed, fractions=fractions)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="medical_abstracts",
-    task="multiclass",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,
@@ -101,13 +102,13 @@ def source(
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> tuple[texts.Raw, dict[str, Any]]:
   """The recorded abstracts, and their card."""
-  place, origin = texts.unpacked(
-    folders, "medical_abstracts_test.zip", _CSV, url=_URL,
-    what="Medical Abstracts",
-  )  # fmt: skip
-  if place.name != _CSV:
-    place = texts.inner(place, _CSV, "Medical Abstracts")
-  own = texts.raw(
-    MedicalAbstracts, folders, files=place, seed=seed, fractions=fractions
+  return texts.source(
+    MedicalAbstracts,
+    folders,
+    "medical_abstracts_test.zip",
+    _CSV,
+    url=_URL,
+    card=CARD,
+    seed=seed,
+    fractions=fractions,
   )
-  return own, {**CARD, "file": origin}

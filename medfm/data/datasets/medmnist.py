@@ -20,6 +20,7 @@ from medfm.data import files, records
 from medfm.data.images import files as image_files
 from medfm.data.images import input as image_input
 from medfm.spec import nearest
+from medfm.tasks import multiclass, multilabel
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 SIZES = (28, 64, 128, 224)
@@ -31,12 +32,11 @@ _CITATION = (
 
 
 class Member(NamedTuple):
-  """One set: task, classes, channels, images per split, md5 per size.
+  """One set: classes, channels, images per split, md5 per size.
 
   source: where the images came from.
   """
 
-  task: str
   classes: tuple[str, ...]
   channels: int
   counts: tuple[int, int, int]
@@ -44,245 +44,145 @@ class Member(NamedTuple):
   source: str
   licence: str = "CC BY 4.0"
   notes: tuple[str, ...] = ()
+  multilabel: bool = False
 
 
 _ORGANS = (
-  "bladder",
-  "femur-left",
-  "femur-right",
-  "heart",
-  "kidney-left",
-  "kidney-right",
-  "liver",
-  "lung-left",
-  "lung-right",
-  "pancreas",
-  "spleen",
-)
+  "bladder", "femur-left", "femur-right", "heart", "kidney-left",
+  "kidney-right", "liver", "lung-left", "lung-right", "pancreas", "spleen",
+)  # fmt: skip
 _LITS = "slices of the LiTS abdominal CT scans (Bilic et al. 2019)"
 
 MEMBERS = {
   "pathmnist": Member(
-    "multiclass",
     (
-      "adipose",
-      "background",
-      "debris",
-      "lymphocytes",
-      "mucus",
-      "smooth muscle",
-      "normal colon mucosa",
-      "cancer-associated stroma",
+      "adipose", "background", "debris", "lymphocytes", "mucus",
+      "smooth muscle", "normal colon mucosa", "cancer-associated stroma",
       "colorectal adenocarcinoma epithelium",
-    ),
-    3,
-    (89996, 10004, 7180),
+    ), 3, (89996, 10004, 7180),
     (
-      "a8b06965200029087d5bd730944a56c1",
-      "55aa9c1e0525abe5a6b9d8343a507616",
-      "ac42d08fb904d92c244187169d1fd1d9",
-      "2c51a510bcdc9cf8ddb2af93af1eadec",
+      "a8b06965200029087d5bd730944a56c1", "55aa9c1e0525abe5a6b9d8343a507616",
+      "ac42d08fb904d92c244187169d1fd1d9", "2c51a510bcdc9cf8ddb2af93af1eadec",
     ),
     "colorectal histology patches (Kather et al. 2019)",
     notes=("the test images come from another clinical centre",),
   ),
   "chestmnist": Member(
-    "multilabel",
     (
-      "atelectasis",
-      "cardiomegaly",
-      "effusion",
-      "infiltration",
-      "mass",
-      "nodule",
-      "pneumonia",
-      "pneumothorax",
-      "consolidation",
-      "edema",
-      "emphysema",
-      "fibrosis",
-      "pleural",
-      "hernia",
-    ),
-    1,
-    (78468, 11219, 22433),
+      "atelectasis", "cardiomegaly", "effusion", "infiltration", "mass",
+      "nodule", "pneumonia", "pneumothorax", "consolidation", "edema",
+      "emphysema", "fibrosis", "pleural", "hernia",
+    ), 1, (78468, 11219, 22433),
     (
-      "02c8a6516a18b556561a56cbdd36c4a8",
-      "9de6cd0b934ebb5b7426cfba5efbae16",
-      "db107e5590b27930b62dbaf558aebee3",
-      "45bd33e6f06c3e8cdb481c74a89152aa",
+      "02c8a6516a18b556561a56cbdd36c4a8", "9de6cd0b934ebb5b7426cfba5efbae16",
+      "db107e5590b27930b62dbaf558aebee3", "45bd33e6f06c3e8cdb481c74a89152aa",
     ),
     "NIH ChestX-ray14 (Wang et al. 2017)",
     notes=("labels were mined from report texts, not read from images",),
+    multilabel=True,
   ),
   "dermamnist": Member(
-    "multiclass",
     (
-      "actinic keratoses and intraepithelial carcinoma",
-      "basal cell carcinoma",
-      "benign keratosis-like lesions",
-      "dermatofibroma",
-      "melanoma",
-      "melanocytic nevi",
-      "vascular lesions",
-    ),
-    3,
-    (7007, 1003, 2005),
+      "actinic keratoses and intraepithelial carcinoma", "basal cell carcinoma",
+      "benign keratosis-like lesions", "dermatofibroma", "melanoma",
+      "melanocytic nevi", "vascular lesions",
+    ), 3, (7007, 1003, 2005),
     (
-      "0744692d530f8e62ec473284d019b0c7",
-      "b70a2f5635c6199aeaa28c31d7202e1f",
-      "2defd784463fa5243564e855ed717de1",
-      "8974907d8e169bef5f5b96bc506ae45d",
+      "0744692d530f8e62ec473284d019b0c7", "b70a2f5635c6199aeaa28c31d7202e1f",
+      "2defd784463fa5243564e855ed717de1", "8974907d8e169bef5f5b96bc506ae45d",
     ),
     "HAM10000 dermatoscopy (Tschandl et al. 2018)",
     licence="CC BY-NC 4.0",
     notes=("several images of one lesion may lie in different splits",),
   ),
   "octmnist": Member(
-    "multiclass",
     (
-      "choroidal neovascularization",
-      "diabetic macular edema",
-      "drusen",
+      "choroidal neovascularization", "diabetic macular edema", "drusen",
       "normal",
-    ),
-    1,
-    (97477, 10832, 1000),
+    ), 1, (97477, 10832, 1000),
     (
-      "c68d92d5b585d8d81f7112f81e2d0842",
-      "e229e9440236b774d9f0dfef9d07bdaf",
-      "0a97e76651ace45c5d943ee3f65b63ae",
-      "abc493b6d529d5de7569faaef2773ba3",
+      "c68d92d5b585d8d81f7112f81e2d0842", "e229e9440236b774d9f0dfef9d07bdaf",
+      "0a97e76651ace45c5d943ee3f65b63ae", "abc493b6d529d5de7569faaef2773ba3",
     ),
     "retinal optical coherence tomography (Kermany et al. 2018)",
   ),
   "pneumoniamnist": Member(
-    "multiclass",
-    ("normal", "pneumonia"),
-    1,
-    (4708, 524, 624),
+    ("normal", "pneumonia"), 1, (4708, 524, 624),
     (
-      "28209eda62fecd6e6a2d98b1501bb15f",
-      "8f4eceb4ccffa70c672198ea285246c6",
-      "05b46931834c231683c68f40c47b2971",
-      "d6a3c71de1b945ea11211b03746c1fe1",
+      "28209eda62fecd6e6a2d98b1501bb15f", "8f4eceb4ccffa70c672198ea285246c6",
+      "05b46931834c231683c68f40c47b2971", "d6a3c71de1b945ea11211b03746c1fe1",
     ),
     "paediatric chest X-rays (Kermany et al. 2018)",
   ),
   "retinamnist": Member(
-    "multiclass",
-    ("0", "1", "2", "3", "4"),
-    3,
-    (1080, 120, 400),
+    ("0", "1", "2", "3", "4"), 3, (1080, 120, 400),
     (
-      "bd4c0672f1bba3e3a89f0e4e876791e4",
-      "afda852cc34dcda56f86ad2b2457dbcc",
-      "e48e916a24454daf90583d4e6efb1a18",
-      "eae7e3b6f3fcbda4ae613ebdcbe35348",
+      "bd4c0672f1bba3e3a89f0e4e876791e4", "afda852cc34dcda56f86ad2b2457dbcc",
+      "e48e916a24454daf90583d4e6efb1a18", "eae7e3b6f3fcbda4ae613ebdcbe35348",
     ),
     "DeepDRiD fundus photographs (Liu et al. 2022)",
     notes=("grades 0-4 are ordered; here they are five plain classes",),
   ),
   "breastmnist": Member(
-    "multiclass",
-    ("malignant", "normal, benign"),
-    1,
-    (546, 78, 156),
+    ("malignant", "normal, benign"), 1, (546, 78, 156),
     (
-      "750601b1f35ba3300ea97c75c52ff8f6",
-      "742edef2a1fd1524b2efff4bd7ba9364",
-      "363e4b3f8d712e9b5de15470a2aaadf1",
-      "b56378a6eefa9fed602bb16d192d4c8b",
+      "750601b1f35ba3300ea97c75c52ff8f6", "742edef2a1fd1524b2efff4bd7ba9364",
+      "363e4b3f8d712e9b5de15470a2aaadf1", "b56378a6eefa9fed602bb16d192d4c8b",
     ),
     "breast ultrasound, BUSI (Al-Dhabyani et al. 2020)",
     notes=("the positive class 1 is normal or benign, not malignant",),
   ),
   "bloodmnist": Member(
-    "multiclass",
     (
-      "basophil",
-      "eosinophil",
-      "erythroblast",
-      "immature granulocytes",
-      "lymphocyte",
-      "monocyte",
-      "neutrophil",
-      "platelet",
-    ),
-    3,
-    (11959, 1712, 3421),
+      "basophil", "eosinophil", "erythroblast", "immature granulocytes",
+      "lymphocyte", "monocyte", "neutrophil", "platelet",
+    ), 3, (11959, 1712, 3421),
     (
-      "7053d0359d879ad8a5505303e11de1dc",
-      "2b94928a2ae4916078ca51e05b6b800b",
-      "adace1e0ed228fccda1f39692059dd4c",
-      "b718ff6835fcbdb22ba9eacccd7b2601",
+      "7053d0359d879ad8a5505303e11de1dc", "2b94928a2ae4916078ca51e05b6b800b",
+      "adace1e0ed228fccda1f39692059dd4c", "b718ff6835fcbdb22ba9eacccd7b2601",
     ),
     "peripheral blood cells (Acevedo et al. 2020)",
     notes=("immature granulocytes: myelo-, metamyelo- and promyelocytes",),
   ),
   "tissuemnist": Member(
-    "multiclass",
     (
-      "collecting duct, connecting tubule",
-      "distal convoluted tubule",
-      "glomerular endothelial cells",
-      "interstitial endothelial cells",
-      "leukocytes",
-      "podocytes",
-      "proximal tubule segments",
+      "collecting duct, connecting tubule", "distal convoluted tubule",
+      "glomerular endothelial cells", "interstitial endothelial cells",
+      "leukocytes", "podocytes", "proximal tubule segments",
       "thick ascending limb",
-    ),
-    1,
-    (165466, 23640, 47280),
+    ), 1, (165466, 23640, 47280),
     (
-      "ebe78ee8b05294063de985d821c1c34b",
-      "123ece2eba09d0aa5d698fda57103344",
-      "61b955355d7425a89687b06cca3ce0c2",
-      "b077128c4a949f0a4eb01517f9037b9c",
+      "ebe78ee8b05294063de985d821c1c34b", "123ece2eba09d0aa5d698fda57103344",
+      "61b955355d7425a89687b06cca3ce0c2", "b077128c4a949f0a4eb01517f9037b9c",
     ),
     "kidney cortex cells, BBBC051 (Woloshuk et al. 2021)",
     notes=("all cells come from three tissue specimens",),
   ),
   "organamnist": Member(
-    "multiclass",
-    _ORGANS,
-    1,
-    (34561, 6491, 17778),
+    _ORGANS, 1, (34561, 6491, 17778),
     (
-      "68e3f8846a6bd62f0c9bf841c0d9eacc",
-      "2dcccc29b88e6da5a01161ef20cda288",
-      "eeae80d0a227a8d099027e1b3cfd3b60",
-      "50747347e05c87dd3aaf92c49f9f3170",
+      "68e3f8846a6bd62f0c9bf841c0d9eacc", "2dcccc29b88e6da5a01161ef20cda288",
+      "eeae80d0a227a8d099027e1b3cfd3b60", "50747347e05c87dd3aaf92c49f9f3170",
     ),
     f"axial {_LITS}",
   ),
   "organcmnist": Member(
-    "multiclass",
-    _ORGANS,
-    1,
-    (12975, 2392, 8216),
+    _ORGANS, 1, (12975, 2392, 8216),
     (
-      "b9ceb9546e10131b32923c5bbeaea2b1",
-      "3ce34a8724ea6f548e6db4744d03b6a9",
-      "773c1f009daa3fe5d9a2a201b2a7ed94",
-      "050f5e875dc056f6768abf94ec9995d1",
+      "b9ceb9546e10131b32923c5bbeaea2b1", "3ce34a8724ea6f548e6db4744d03b6a9",
+      "773c1f009daa3fe5d9a2a201b2a7ed94", "050f5e875dc056f6768abf94ec9995d1",
     ),
     f"coronal {_LITS}",
   ),
   "organsmnist": Member(
-    "multiclass",
-    _ORGANS,
-    1,
-    (13932, 2452, 8827),
+    _ORGANS, 1, (13932, 2452, 8827),
     (
-      "9ab87b696fb54e2a387ebe992d6ed5f1",
-      "53a6d115339d874c25e309a994ff46d3",
-      "ded0c5fa01a95dc4978b956f613e9b8e",
-      "b354719e553fbbb2513d5533f52a4cb1",
+      "9ab87b696fb54e2a387ebe992d6ed5f1", "53a6d115339d874c25e309a994ff46d3",
+      "ded0c5fa01a95dc4978b956f613e9b8e", "b354719e553fbbb2513d5533f52a4cb1",
     ),
     f"sagittal {_LITS}",
   ),
-}
+}  # fmt: skip
 
 
 class MedMNIST(records.Builder, skip_registration=True):
@@ -305,7 +205,7 @@ class MedMNIST(records.Builder, skip_registration=True):
             encoding="zlib",
           ),
           "label": tfds.features.ClassLabel(names=classes)
-          if self._member.task == "multiclass"
+          if not self._member.multilabel
           else tfds.features.Tensor(shape=(len(classes),), dtype=np.float32),
         }
       ),
@@ -335,7 +235,7 @@ class MedMNIST(records.Builder, skip_registration=True):
       labels = np.lib.format.read_array(file, allow_pickle=False)
     classes = len(self._member.classes)
     where = f"{self.raw.name}, {key}_labels"
-    multilabel = self._member.task == "multilabel"
+    multilabel = self._member.multilabel
     shapes = [(classes,)] if multilabel else [(), (1,)]
     if labels.shape[1:] not in shapes or labels.dtype.kind not in "iubf":
       raise UserError(
@@ -379,10 +279,11 @@ def medmnist(
     MedMNIST, folders, raw=path, member=name, size=size
   )
   splits = {split: prepared.splits[split] for split in _KEYS.values()}
+  task = multilabel if member.multilabel else multiclass
   info = Info(
     name=name,
     inputs={"image": image_input.of(splits["train"])},
-    target=image_files.target(splits["train"], member.task, member.classes),
+    target=task.fitted(member.classes, splits["train"].arrays["label"]),
   )
   card = {
     "source": files.origin(path, url=url, md5=md5),

@@ -22,7 +22,7 @@ from medfm.data import files, records, splits
 from medfm.data.images import decode
 from medfm.data.images import files as image_files
 from medfm.data.images import input as image_input
-from medfm.tasks.multiclass import Classes
+from medfm.tasks import multiclass
 from medfm.types import Dataset, Folders, Info, UserError
 
 CLASSES = ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
@@ -146,9 +146,7 @@ def mednist(
   info = Info(
     name="mednist",
     inputs={"image": image_input.of(prepared.splits["train"])},
-    target=Classes(
-      CLASSES, tuple(np.bincount(label, minlength=len(CLASSES)).tolist())
-    ),
+    target=multiclass.fitted(CLASSES, label),
   )
   total = sum(map(len, prepared.splits.values()))
   card = {

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from medfm.data.datasets import pubmedqa
+from medfm.data.tables import encoding
 from medfm.data.text import prompts, sequences, text_tables, texts, tokenizers
 from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer
-from medfm.tasks.multiclass import Classes
+from medfm.tasks import multiclass
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 CONTENT_FREE = ("N/A", "[MASK]", "")
@@ -59,26 +60,26 @@ def prompted(
   too_long: a text with no room is read in windows, or is an error.
   seed: of the shots; the split's is `source.seed`.
   """
-  own, card = source(folders)
+  recorded, card = source(folders)
   name = getattr(source, "func", source).__module__.rpartition(".")[2]
-  label = np.asarray(own.splits["train"].arrays.get("label"))
+  label = np.asarray(recorded.splits["train"].arrays.get("label"))
   if label.ndim != 1:
     raise UserError(f"{name} has no single label a text to ask for")
-  token = tokenizer(texts.plain(own.splits["train"]), folders)
-  said = tuple(answers) or tuple(f" {each}" for each in own.classes)
-  if len(said) != len(own.classes):
+  token = tokenizer(texts.plain(recorded.splits["train"]), folders)
+  said = tuple(answers) or tuple(f" {each}" for each in recorded.names)
+  if len(said) != len(recorded.names):
     raise UserError(
       f"answers has {len(said)} words, {name} the classes "
-      + ", ".join(own.classes)
+      + ", ".join(recorded.names)
     )
   settings = {"template": template, "room": room, "too_long": too_long}
   found, notes = _prompts(
-    own.splits["train"], token, said, template, between, content_free,
+    recorded.splits["train"], token, said, template, between, content_free,
     shots=shots, draws=draws, orders=orders, balanced=balanced,
     length=length, room=room, seed=seed,
   )  # fmt: skip
-  parts, changes = {}, list(own.changes)
-  for part, split in own.splits.items():
+  parts, changes = {}, list(recorded.changes)
+  for part, split in recorded.splits.items():
     parts[part], new = _rows(split, token, **settings)
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
   texts.same_arrays(parts)
@@ -87,18 +88,16 @@ def prompted(
     inputs={
       "text": Tokens(token.vocabulary, token.special, token.sha256, found)
     },
-    target=Classes(
-      own.classes, tuple(np.bincount(label, minlength=len(said)).tolist())
-    ),
+    target=multiclass.fitted(recorded.names, label),
   )
-  content = json.dumps([own.fingerprint, token.sha256, settings, found])
+  content = json.dumps([recorded.fingerprint, token.sha256, settings, found])
   return Dataset(
     splits=parts,
     info=info,
     card={
       **card,
       "changes": changes,
-      "split": own.how,
+      "split": recorded.how,
       "prompts": notes,
       "tokenizer": token.card(),
       "text": texts.measures(parts, token),
@@ -131,7 +130,7 @@ def encoded(
       if not cell:
         raise table.error(index, name, "the text is empty")
   return _rows(
-    Split(strings, np.array(texts.ids(table))),
+    Split(strings, encoding.ids(table)),
     Tokenizer(tokenizer),
     template=template,
     room=room,

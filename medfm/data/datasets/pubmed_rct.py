@@ -15,6 +15,7 @@ from medfm.data import files
 from medfm.data.tables.table import shortened
 from medfm.data.text import text_files, texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("BACKGROUND", "OBJECTIVE", "METHODS", "RESULTS", "CONCLUSIONS")
@@ -59,10 +60,10 @@ class PubMedRCT(texts.Builder, skip_registration=True):
           part.append(name)
           documents.append(pmid)
     return texts.Rows(
-      strings=strings,
+      texts=strings,
       ids=ids,
-      label=np.array(label, np.int32),
-      classes=CLASSES,
+      truth={"label": np.array(label, np.int32)},
+      names=CLASSES,
       documents=documents,
       part=np.array(part),
     )
@@ -80,12 +81,12 @@ def pubmed_rct(
 
   context: sentences before and after it that are read beside it.
   """
-  own, card = source(folders, context=context)
+  recorded, card = source(folders, context=context)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="pubmed_rct",
-    task="multiclass",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,
@@ -114,8 +115,8 @@ def source(
     files.origin(path, url=f"{_RAW}/{_FOLDER}/{path.name}")
     for path in raw.values()
   ]
-  own = texts.raw(PubMedRCT, folders, files=raw, context=context)
-  return own, {**CARD, "file": origins}
+  recorded = texts.raw(PubMedRCT, folders, raw=raw, context=context)
+  return recorded, {**CARD, "file": origins}
 
 
 def _abstracts(

@@ -15,6 +15,7 @@ import numpy as np
 
 from medfm.data.text import texts, tokenizers
 from medfm.data.text.sequences import TooLong
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("no", "maybe", "yes")
@@ -54,13 +55,13 @@ class PubMedQA(texts.Builder, skip_registration=True):
       for pmid, entry in questions.items()
     ]
     return texts.Rows(
-      strings={
+      texts={
         "text": [entry["QUESTION"] for entry in questions.values()],
         "pair": [" ".join(entry["CONTEXTS"]) for entry in questions.values()],
       },
       ids=list(questions),
-      label=np.array(label, np.int32),
-      classes=CLASSES,
+      truth={"label": np.array(label, np.int32)},
+      names=CLASSES,
       documents=list(questions),
       part=np.array(["test" if p in test else "train" for p in questions]),
     )
@@ -80,12 +81,12 @@ def pubmedqa(
   fractions: of the 500 questions that are not the test, for training and
     validation.
   """
-  own, card = source(folders, seed=seed, fractions=fractions)
+  recorded, card = source(folders, seed=seed, fractions=fractions)
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name="pubmedqa",
-    task="multiclass",
+    target=columns.target,
     card=card,
     tokenizer=tokenizer,
     length=length,
@@ -102,17 +103,17 @@ def source(
   fractions: tuple[float, ...] = (0.9, 0.1),
 ) -> tuple[texts.Raw, dict[str, Any]]:
   """The recorded questions, and their card."""
-  place, origin = texts.unpacked(
-    folders, _ARCHIVE, _QUESTIONS, url=_URL, what="PubMedQA"
+  return texts.source(
+    PubMedQA,
+    folders,
+    _ARCHIVE,
+    _QUESTIONS,
+    parent=True,
+    url=_URL,
+    card=CARD,
+    seed=seed,
+    fractions=fractions,
   )
-  if place.name == _QUESTIONS:
-    place = place.parent
-  else:
-    place = texts.inner(place, _QUESTIONS, "PubMedQA").parent
-  own = texts.raw(
-    PubMedQA, folders, files=place, seed=seed, fractions=fractions
-  )
-  return own, {**CARD, "file": origin}
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from medfm.data.datasets import (
   pubmed_rct,
   pubmedqa,
 )
+from medfm.tasks import multiclass, multilabel, tags
 from medfm.types import Task
 
 
@@ -34,27 +35,27 @@ class TextTask(NamedTuple):
 
 
 TASKS = {
-  "bc5cdr": TextTask(iob.bc5cdr, "tokens", "f1", 128, epochs=15),
+  "bc5cdr": TextTask(iob.bc5cdr, tags, "f1", 128, epochs=15),
   "bc5cdr_chemical": TextTask(
-    iob.bc5cdr, "tokens", "f1", 128, epochs=15, settings={"types": "chemical"}
+    iob.bc5cdr, tags, "f1", 128, epochs=15, settings={"types": "chemical"}
   ),
   "bc5cdr_disease": TextTask(
-    iob.bc5cdr, "tokens", "f1", 128, epochs=15, settings={"types": "disease"}
+    iob.bc5cdr, tags, "f1", 128, epochs=15, settings={"types": "disease"}
   ),
-  "bc2gm": TextTask(iob.bc2gm, "tokens", "f1", 128, epochs=8),
-  "linnaeus": TextTask(iob.linnaeus, "tokens", "f1", 128, epochs=5),
+  "bc2gm": TextTask(iob.bc2gm, tags, "f1", 128, epochs=8),
+  "linnaeus": TextTask(iob.linnaeus, tags, "f1", 128, epochs=5),
   "chemprot": TextTask(
-    chemprot.chemprot, "multiclass", "accuracy", 256, epochs=12
+    chemprot.chemprot, multiclass, "accuracy", 256, epochs=12
   ),
-  "ddi2013": TextTask(ddi2013.ddi2013, "multiclass", "micro_f1", 320, epochs=3),
+  "ddi2013": TextTask(ddi2013.ddi2013, multiclass, "micro_f1", 320, epochs=3),
   "hallmarks_of_cancer": TextTask(
-    hallmarks_of_cancer.hallmarks_of_cancer, "multilabel", "micro_f1", 384, 16
+    hallmarks_of_cancer.hallmarks_of_cancer, multilabel, "micro_f1", 384, 16
   ),
-  "pubmedqa": TextTask(pubmedqa.pubmedqa, "multiclass", "accuracy", 512, 16),
+  "pubmedqa": TextTask(pubmedqa.pubmedqa, multiclass, "accuracy", 512, 16),
   "medical_abstracts": TextTask(
-    medical_abstracts.medical_abstracts, "multiclass", "accuracy", 384, 16
+    medical_abstracts.medical_abstracts, multiclass, "accuracy", 384, 16
   ),
   "pubmed_rct": TextTask(
-    pubmed_rct.pubmed_rct, "multiclass", "weighted_f1", 64, epochs=3
+    pubmed_rct.pubmed_rct, multiclass, "weighted_f1", 64, epochs=3
   ),
 }

@@ -6,20 +6,10 @@ import os
 import pathlib
 from typing import Any
 
-import numpy as np
-
 from medfm.data import decoded, disk, files, splits
 from medfm.data.images import input as image_input
-from medfm.tasks.multiclass import Classes
+from medfm.tasks import multiclass
 from medfm.types import Dataset, Folders, Info, Split, UserError
-
-_SPLITS = {
-  "train": "train",
-  "validation": "validation",
-  "valid": "validation",
-  "val": "validation",
-  "test": "test",
-}
 
 
 def named(
@@ -61,13 +51,12 @@ def named(
   found, how = _completed(found, split_seed)
   feature = builder.info.features[label]
   classes = tuple(feature.names)
-  counts = np.bincount(found["train"].arrays["label"], minlength=len(classes))
   return Dataset(
     splits=found,
     info=Info(
       name=name,
       inputs={"image": image_input.of(found["train"])},
-      target=Classes(classes, tuple(int(count) for count in counts)),
+      target=multiclass.fitted(classes, found["train"].arrays["label"]),
     ),
     card={
       "source": f"TensorFlow Datasets: {builder.info.full_name}",
@@ -191,9 +180,9 @@ class _Pairs:
 def _sources(builder, image: str, label: str) -> dict[str, _Pairs]:
   found = {}
   for name in builder.info.splits:
-    if name in _SPLITS:
+    if name in splits.WORDS:
       source = builder.as_data_source(split=name)
-      found[_SPLITS[name]] = _Pairs(source, name, image, label)
+      found[splits.WORDS[name]] = _Pairs(source, name, image, label)
   if "train" not in found:
     raise UserError(
       f"tfds {builder.name}: expected a split 'train', found "

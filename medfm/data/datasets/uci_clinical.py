@@ -7,7 +7,6 @@ stands for "missing" becomes missing, and labels are put into words.
 
 import dataclasses
 import functools
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from medfm.data.tables import encoding, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
 from medfm.spec import nearest
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, Split, UserError
 
 _UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
@@ -235,8 +235,8 @@ class UciClinical(tabular.Builder, skip_registration=True):
       changes.append({"what": what, "count": merged})
     return tabular.Rows(
       columns=encoding.parsed(table, study.numeric, study.categorical),
-      label=_codes(table, self.label, names, classes),
-      classes=classes,
+      truth={"label": _codes(table, self.label, names, classes)},
+      names=classes,
       ids=np.array([f"row-{row}" for row in table.rows]),
       patients=np.array(table[study.patient]) if study.patient else None,
       groups={name: encoding.group(table, name) for name in study.groups},
@@ -268,14 +268,17 @@ def uci_clinical(
   label = label or next(iter(study.labels))
   if label not in study.labels:
     raise UserError(f"label={label!r}: {name} has {' and '.join(study.labels)}")
-  path = _path(folders, name, study)
+  path = files.find(
+    folders, *study.layouts, _ZIP, url=study.url, what=f"UCI's {name}"
+  )
+  path = files.member(folders, path, *study.layouts)
   prepared = records.prepared(
     UciClinical, folders, raw=path, study=name, label=label
   )
   return tabular.dataset(
     prepared,
     name=name,
-    task="multiclass",
+    target=columns.target,
     card={
       "source": study.url,
       "licence": "CC BY 4.0 (the repository's statement for all its sets)",
@@ -291,14 +294,14 @@ def uci_clinical(
 
 def encoded(path: str, info: Any, *, study: str) -> Split:
   """A new CSV with a header of the study's column names."""
-  own = STUDIES[study]
+  table = STUDIES[study]
   return encoding.encoded(
     path,
     info,
-    id="" if own.patient == "id" else "id",
-    patient=own.patient or "patient",
-    groups=own.groups,
-    clean=functools.partial(cleaned, study=own, changes=[]),
+    id="" if table.patient == "id" else "id",
+    patient=table.patient or "patient",
+    groups=table.groups,
+    clean=functools.partial(cleaned, study=table, changes=[]),
   )
 
 
@@ -319,20 +322,6 @@ def cleaned(table: Table, study: Study, changes: list[dict[str, Any]]) -> Table:
   for name, meaning in study.recoded.items():
     table = table.mapped(name, lambda cell, m=meaning: m.get(cell, cell))
   return table
-
-
-def _path(folders: Folders, name: str, study: Study) -> pathlib.Path:
-  path = files.find(
-    folders, *study.layouts, _ZIP, url=study.url, what=f"UCI's {name}"
-  )
-  if path.name != _ZIP:
-    return path
-  folder = pathlib.Path(folders.cache).expanduser() / "unpacked/uci_clinical"
-  folder = files.unpacked(path, folder)
-  for file in study.layouts:
-    for found in sorted(folder.rglob(file)):
-      return found
-  raise UserError(f"{path}: holds no {' or '.join(study.layouts)}")
 
 
 def _code(cell: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from medfm.data import records
 from medfm.data.tables import encoding, tabular
+from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders
 
 CARD = {
@@ -46,8 +47,8 @@ class WisconsinDiagnostic(tabular.Builder, skip_registration=True):
         numeric=names,
         levels={},
       ),
-      label=label,
-      classes=("benign", "malignant"),
+      truth={"label": label},
+      names=("benign", "malignant"),
       ids=ids,
       patients=ids,
       changes=(
@@ -71,7 +72,7 @@ def wisconsin(
   return tabular.dataset(
     prepared,
     name="wisconsin",
-    task="multiclass",
+    target=columns.target,
     card=CARD,
     seed=seed,
     fractions=fractions,

@@ -10,9 +10,7 @@ import numpy as np
 from medfm.data.images import decode
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
-from medfm.tasks import multiclass, multilabel, regression
-from medfm.tasks.pretext import Nothing
-from medfm.types import Info, Split, Target, UserError
+from medfm.types import Info, Split, UserError
 
 COLUMNS = ("image", "image_path", "path", "file", "filename", "file_name")
 """Names under which a table's image column is found when none is given."""
@@ -158,19 +156,6 @@ def encoded(
     arrays={"image": np.stack(arrays)},
     ids=np.array([name for name, _ in items]),
   )
-
-
-def target(split: Split, task: str, classes: tuple[str, ...]) -> Target:
-  """What the labels of a training split are."""
-  label = split.arrays.get("label")
-  if label is None or task == "none":
-    return Nothing()
-  kinds = {
-    "multiclass": multiclass,
-    "multilabel": multilabel,
-    "regression": regression,
-  }
-  return kinds[task].fitted(classes, label)
 
 
 def _as_trained(image: np.ndarray, dtype: Any, name: str) -> np.ndarray:

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from medfm import tasks
 from medfm.data import files, records
 from medfm.data.images import decode, lists
 from medfm.data.images import files as image_files
 from medfm.data.images import input as image_input
 from medfm.data.images.lists import Item, Listing
+from medfm.data.tables.labels import Policy, names
 from medfm.types import Dataset, Folders, Info, UserError
 
-TASKS = ("multiclass", "multilabel", "regression", "none")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _AHEAD = 256  # Images decoded before the writer asks for them.
 
@@ -24,15 +25,15 @@ _AHEAD = 256  # Images decoded before the writer asks for them.
 class OwnImages(records.Builder, skip_registration=True):
   """Images of any size and kind, all made one size, depth and colour.
 
-  raw: name -> file; examples: (name, label, patient, groups, split) of each.
+  raw: name -> file; examples: (name, patient, groups, split) of each.
+  truth: array's name -> (dtype, its values of each example).
   """
 
   def __init__(
     self,
     *,
     examples: Sequence[Sequence[Any]],
-    task: str,
-    classes: tuple[str, ...],
+    truth: Mapping[str, tuple[str, list]],
     groups: tuple[str, ...],
     size: int,
     channels: int,
@@ -44,7 +45,13 @@ class OwnImages(records.Builder, skip_registration=True):
   ):
     raw: Mapping[str, pathlib.Path] = kwargs["raw"]
     self._items = [Item(name, raw[name], *rest) for name, *rest in examples]
-    self._task, self._classes, self._groups = task, classes, groups
+    self._groups = groups
+    arrays = {name: np.array(v, dtype) for name, (dtype, v) in truth.items()}
+    self._truth = {
+      item.name: {name: array[row] for name, array in arrays.items()}
+      for row, item in enumerate(self._items)
+    }
+    self._kinds = {name: records.feature(a) for name, a in arrays.items()}
     self._shape = (size, size, channels)
     self._read = image_files.reader(
       size=size, channels=channels, resize=resize, window=window
@@ -63,12 +70,7 @@ class OwnImages(records.Builder, skip_registration=True):
     }
     if any(item.patient for item in self._items):
       features["patient"] = tfds.features.Text()
-    if self._task == "multiclass":
-      features["label"] = tfds.features.ClassLabel(names=self._classes)
-    elif self._task != "none":
-      features["label"] = tfds.features.Tensor(
-        shape=(len(self._classes),), dtype=np.float32
-      )
+    features |= self._kinds
     return tfds.core.DatasetInfo(
       builder=self, features=tfds.features.FeaturesDict(features)
     )
@@ -122,11 +124,7 @@ class OwnImages(records.Builder, skip_registration=True):
     }
     if "patient" in self.info.features:
       example["patient"] = item.patient
-    if self._task == "multiclass":
-      example["label"] = item.label
-    elif self._task != "none":
-      example["label"] = np.array(item.label, np.float32)
-    return example
+    return example | self._truth[item.name]
 
 
 def own_images(
@@ -138,6 +136,7 @@ def own_images(
   task: str = "multiclass",
   label: str | tuple[str, ...] = "",
   classes: tuple[str, ...] = (),
+  missing_label: Policy = "error",
   image: str = "",
   root: str = "",
   patient: str = "",
@@ -163,6 +162,7 @@ def own_images(
     ";", or a tuple of columns of 0, 1 and empty; for regression one or more
     columns of numbers.
   classes: their names in order, where the sorted names are not wanted.
+  missing_label: "error", or "drop" to leave out such rows, counted.
   image, patient, groups, split_column: columns of the CSV file.
   root: the folder the image paths start at; the CSV file's own where "".
   resize: pad, crop or stretch. window: (low, high) for grey DICOM.
@@ -171,21 +171,32 @@ def own_images(
   Without a patient column, DICOM files are split by a hash of their
   PatientID. Raises: UserError for whatever the files or columns lack.
   """
-  _check(task, bad, size, channels, max_bad_fraction)
+  _check(bad, size, channels, max_bad_fraction)
   place = _place(folders, path)
-  if place.is_dir():
+  in_folders = place.is_dir()
+  if in_folders:
     for setting in (label, image, root, patient, groups, split_column):
       if setting:
         raise UserError(f"{path} is a folder: {setting!r} needs a CSV file")
-    listing = lists.from_folders(place, task=task, classes=classes)
+    label = lists.FOLDER
+  labels = tasks.columns_of(
+    task,
+    {
+      "separator": ";",
+      "none_if_empty": True,
+      "missing_label": missing_label,
+    },
+    label=names(label),
+    classes=tuple(classes),
+  )
+  if in_folders:
+    listing = lists.from_folders(place, labels)
   else:
     listing = lists.from_table(
       place,
+      labels,
       root=place.parent / pathlib.Path(root).expanduser(),
-      task=task,
       image=image,
-      label=(label,) if isinstance(label, str) and label else tuple(label),
-      classes=classes,
       patient=patient,
       groups=groups,
       split_column=split_column,
@@ -193,15 +204,17 @@ def own_images(
   if not patient:
     listing = lists.with_dicom_patients(listing)
   listing = lists.with_splits(
-    listing, task=task, fractions=fractions, seed=seed
+    listing, stratify=labels.stratify, fractions=fractions, seed=seed
   )
   prepared = records.prepared(
     OwnImages,
     folders,
     raw={item.name: item.path for item in listing.items},
     examples=[(item.name, *item[2:]) for item in listing.items],
-    task=task,
-    classes=listing.classes,
+    truth={
+      name: (str(array.dtype), array.tolist())
+      for name, array in listing.truth.items()
+    },
     groups=tuple(groups),
     size=size,
     channels=channels,
@@ -210,7 +223,13 @@ def own_images(
     bad=bad,
     max_bad_fraction=max_bad_fraction,
   )
-  info = _described(name, task, listing, prepared)
+  train = prepared.splits["train"]
+  truth = {key: np.asarray(train.arrays[key]) for key in listing.truth}
+  info = Info(
+    name=name,
+    inputs={"image": image_input.of(train)},
+    target=labels.target(listing.names, truth),
+  )
   dtype = prepared.splits["train"].arrays["image"].dtype
   encode = functools.partial(
     image_files.encoded,
@@ -230,11 +249,7 @@ def own_images(
   )
 
 
-def _check(
-  task: str, bad: str, size: int, channels: int, max_bad_fraction: float
-) -> None:
-  if task not in TASKS:
-    raise UserError(f"task={task!r}: expected one of {', '.join(TASKS)}")
+def _check(bad: str, size: int, channels: int, max_bad_fraction: float) -> None:
   if bad not in ("error", "skip"):
     raise UserError(f"bad={bad!r}: expected error or skip")
   if size < 1 or channels not in (1, 3):
@@ -252,11 +267,7 @@ def _place(folders: Folders, path: str) -> pathlib.Path:
   """The folder or CSV file; an archive is unpacked into the cache."""
   if not path:
     raise UserError("own_images needs path=: a folder of images or a CSV file")
-  place = pathlib.Path(path).expanduser()
-  if folders.raw and not place.is_absolute() and not place.exists():
-    place = pathlib.Path(folders.raw).expanduser() / place
-  if not place.exists():
-    raise UserError(f"{path}: no such file or folder")
+  place = files.of_user(folders, path, folder=True)
   if place.name.lower().endswith(_ARCHIVES):
     cache = pathlib.Path(folders.cache).expanduser()
     place = files.unpacked(place, cache / "unpacked" / place.name)
@@ -281,17 +292,6 @@ def _widest(items: Sequence[Item]) -> np.dtype:
   if kinds == {np.dtype(np.float32)}:
     return np.dtype(np.float32)
   return np.dtype(np.uint16 if np.dtype(np.uint16) in kinds else np.uint8)
-
-
-def _described(
-  name: str, task: str, listing: Listing, prepared: records.Prepared
-) -> Info:
-  train = prepared.splits["train"]
-  return Info(
-    name=name,
-    inputs={"image": image_input.of(train)},
-    target=image_files.target(train, task, listing.classes),
-  )
 
 
 def _card(

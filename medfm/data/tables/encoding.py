@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data.tables import input as table_input
 from medfm.data.tables import table as tables
 from medfm.data.tables.input import Table as Described
 from medfm.data.tables.table import Table
@@ -141,15 +142,16 @@ def fit(columns: Columns) -> tuple[Described, list[dict[str, Any]]]:
   return described, [{"what": what, "count": len(names)}]
 
 
-def arrays(columns: Columns, info: Info) -> dict[str, np.ndarray]:
-  """`features` and `categories` as `info` codes them; absent where empty."""
+def arrays(columns: Columns, described: Described) -> dict[str, np.ndarray]:
+  """`features` and `categories` as training codes them; absent where empty."""
   codes = np.full_like(columns.categories, -1)
   for index, (name, levels) in enumerate(columns.levels.items()):
-    known = {level: code for code, level in enumerate(info.categorical[name])}
+    trained = described.levels[name]
+    known = {level: code for code, level in enumerate(trained)}
     # One entry more for -1, which then means "missing" before and after.
     recode = np.array([known.get(level, -1) for level in (*levels, "")])
     codes[:, index] = recode[columns.categories[:, index]]
-  return _present(columns.features, codes)
+  return present(columns.features, codes)
 
 
 def encode(
@@ -163,7 +165,8 @@ def encode(
   Raises:
     UserError: a column that the model reads is not there.
   """
-  needed = (*info.numeric, *info.categorical)
+  described = table_input.only(info)
+  needed = (*described.numeric, *described.levels)
   for name in needed:
     if name not in table.columns:
       raise UserError(
@@ -174,7 +177,7 @@ def encode(
   if extra:
     logging.info("%s: columns ignored: %s", table.path, ", ".join(extra))
   codes = []
-  for name, levels in info.categorical.items():
+  for name, levels in described.levels.items():
     codes.append(_codes(table[name], levels))
     unseen = int((codes[-1] < 0).sum()) - table[name].count("")
     if unseen:
@@ -185,8 +188,8 @@ def encode(
         unseen,
         name,
       )
-  features = [tables.numbers(table, name) for name in info.numeric]
-  return _present(
+  features = [tables.numbers(table, name) for name in described.numeric]
+  return present(
     _stack(features, len(table), np.float32),
     _stack(codes, len(table), np.int32),
   )
@@ -274,9 +277,10 @@ def _stack(columns: list[np.ndarray], rows: int, dtype: Any) -> np.ndarray:
   ).astype(dtype, copy=False)
 
 
-def _present(features: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
-  found = {"features": features, "categories": codes}
-  return {name: array for name, array in found.items() if array.shape[1]}
+def present(features: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
+  """Both arrays by their names, without one that has no columns."""
+  arrays = {"features": features, "categories": codes}
+  return {name: array for name, array in arrays.items() if array.shape[1]}
 
 
 def _counts_rows(values: np.ndarray) -> bool:

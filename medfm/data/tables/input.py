@@ -1,7 +1,13 @@
 """What a model must know of a table, fitted on the training split alone."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
+
+from medfm.data.tables import design, near
+from medfm.types import Batch, Design, Info, Near, Split, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +31,96 @@ class Table:
     present = {"features": self.numeric, "categories": self.levels}
     return tuple(name for name, columns in present.items() if columns)
 
-  def settings(self) -> dict[str, Any]:
+  @property
+  def near(self) -> Near | None:
+    """Rows alike up to rounding; none where there is no number."""
+    return Near(near.RULE, near.search) if self.numeric else None
+
+  def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
     """What a model of it is called with: the number of levels by column."""
+    del chosen
     if not self.levels:
       return {}
     return {"levels": tuple(len(names) for names in self.levels.values())}
+
+  def scale(self, batch: Batch) -> Batch:
+    """Standardises `features` [B,F] by the training split; NaN stays NaN.
+
+    A column that never varied is only centred; `categories` stay as they are.
+    """
+    if "features" not in batch:
+      return batch
+    mean, std = self.moments()
+    return {**batch, "features": (batch["features"] - mean) / std}
+
+  def moments(self) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and divisor [1,F] float32 of the numeric columns."""
+    mean = np.asarray(self.mean, np.float32)[None]
+    std = np.asarray(self.std, np.float32)[None]
+    return mean, np.where(std > 0, std, 1).astype(np.float32)
+
+  def blank(
+    self, count: int, like: Mapping[str, np.ndarray] = {}
+  ) -> dict[str, np.ndarray]:
+    """Rows in which every value is missing."""
+    del like
+    arrays = {
+      "features": np.full((count, len(self.numeric)), np.nan, np.float32),
+      "categories": np.full((count, len(self.levels)), -1, np.int32),
+    }
+    return {name: arrays[name] for name in self.arrays}
+
+  def design(self, train: Split, seed: int) -> Design:
+    """Medians for missing values, and a column a level; see `design.linear`."""
+    del seed
+    return design.linear(train, self.numeric, self.levels)
+
+  def native(self, train: Split, seed: int) -> Design:
+    """NaN for missing values, and codes of levels; see `design.native`."""
+    del seed
+    return design.native(train, self.numeric, self.levels)
+
+  def recoded(
+    self, arrays: Mapping[str, np.ndarray], trained: "Table"
+  ) -> dict[str, np.ndarray]:
+    """Levels by name as training numbered them; others are missing (-1)."""
+    if self.numeric != trained.numeric:
+      raise ValueError(f"features {self.numeric}, not {trained.numeric}")
+    if tuple(self.levels) != tuple(trained.levels):
+      raise ValueError(f"columns {[*self.levels]}, not {[*trained.levels]}")
+    arrays = dict(arrays)
+    if self.levels:
+      codes = np.full_like(arrays["categories"], -1)
+      for index, (name, levels) in enumerate(trained.levels.items()):
+        number = {level: code for code, level in enumerate(levels)}
+        # One entry more for -1, which means "missing" before and after.
+        new = np.array([*(number.get(n, -1) for n in self.levels[name]), -1])
+        codes[:, index] = new[arrays["categories"][:, index]]
+      arrays["categories"] = codes
+    return arrays
+
+  def describe(self) -> str:
+    """The number of its columns, in words."""
+    counts = {"numbers": self.numeric, "categories": self.levels}
+    return " and ".join(
+      f"{len(columns)} {what}" for what, columns in counts.items() if columns
+    )
+
+
+def only(info: Info) -> Table:
+  """The table that is the sole input.
+
+  Raises:
+    UserError: another input, or several.
+  """
+  table = info.only
+  if not isinstance(table, Table):
+    raise UserError(
+      f"{info.name} has the input {info.describe()}; this takes a table"
+    )
+  return table
+
+
+def of_numbers(values: np.ndarray) -> dict[str, np.ndarray]:
+  """The arrays of a table of numbers alone [N,F]."""
+  return {"features": np.asarray(values, np.float32)}

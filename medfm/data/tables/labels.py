@@ -1,154 +1,99 @@
-"""Label columns of a table: classes, several 0/1 labels, or numbers."""
+"""Label columns of a table, as far as every task reads them alike."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
-from medfm.spec import nearest
-from medfm.types import Task, UserError
+from medfm.types import Target, UserError
 
 Policy = Literal["error", "drop"]
-_BINARY = {
-  "0": 0, "0.0": 0, "no": 0, "false": 0,
-  "1": 1, "1.0": 1, "yes": 1, "true": 1,
-}  # fmt: skip
+Truth = dict[str, np.ndarray]
+"""What is true of each row, by the names of a split's arrays."""
+
+
+class Labels(Protocol):
+  """How columns of a table tell what is to be predicted.
+
+  Each task has its own, a frozen dataclass `medfm.tasks.<task>.own.Columns`
+  with the user's settings as fields.
+  """
+
+  @property
+  def columns(self) -> tuple[str, ...]:
+    """The columns that are read, which are therefore no features."""
+    ...
+
+  @property
+  def stratify(self) -> str:
+    """The array of the truth that splits keep in proportion; "" for none."""
+    ...
+
+  def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
+    """The rows whose truth is known, and the change for the data card."""
+    ...
+
+  def read(
+    self, table: Table, training: np.ndarray | None = None
+  ) -> tuple[Truth, tuple[str, ...]]:
+    """The truth of every row, and the names of what is predicted.
+
+    training: [N] bool, the rows whose names count; None for all.
+    """
+    ...
+
+  def target(
+    self, names: Sequence[str], truth: Mapping[str, np.ndarray]
+  ) -> Target:
+    """The description of the target, fitted on the truth in training."""
+    ...
 
 
 def labelled(
-  table: Table, columns: Sequence[str], task: Task, missing: Policy
+  table: Table, columns: Sequence[str], missing: str, *, every: bool
 ) -> tuple[Table, list[dict[str, Any]]]:
   """The rows with a label, and the change for the card.
 
-  A row of several labels is labelled if one of them is observed, a row of
-  several regression targets if all are.
+  every: whether all of the columns must be observed, or one of them.
+  missing: what happens to the others, a `Policy`.
   """
   if missing not in ("error", "drop"):
     raise UserError(f"missing_label={missing!r}: expected 'error' or 'drop'")
   cells = [table[name] for name in columns]
-  enough = all if task == "regression" else any
-  found = np.array([enough(row) for row in zip(*cells, strict=True)])
-  if found.all():
+  enough = all if every else any
+  known = np.array([enough(row) for row in zip(*cells, strict=True)])
+  if known.all():
     return table, []
   if missing == "error":
     raise table.error(
-      int(found.argmin()),
+      int(known.argmin()),
       columns[0],
-      f"the label is missing (as in {int((~found).sum())} rows); fill it in "
+      f"the label is missing (as in {int((~known).sum())} rows); fill it in "
       f"or set missing_label='drop'",
     )
-  if not found.any():
+  if not known.any():
     raise UserError(f"{table.path}: no row has a label in {columns[0]!r}")
   change = {
     "what": f"dropped rows without a label ({', '.join(columns)})",
-    "count": int((~found).sum()),
+    "count": int((~known).sum()),
   }
-  return table.take(np.flatnonzero(found)), [change]
+  return table.take(np.flatnonzero(known)), [change]
 
 
-def read(
-  table: Table,
-  columns: Sequence[str],
-  task: Task,
-  *,
-  classes: Sequence[str] = (),
-  positive: str = "",
-) -> tuple[np.ndarray, tuple[str, ...]]:
-  """The label array and its class, label or target names.
-
-  multiclass: int32 [N]; the classes are sorted (numbers by value), those
-    given, or `positive` last. multilabel: float32 [N,K], NaN where missing.
-  regression: float32 [N,T].
-  """
-  if task == "multiclass":
-    if len(columns) != 1:
-      raise UserError(
-        f"label={','.join(columns)!r}: multiclass needs one column; for "
-        f"several 0/1 columns set task='multilabel'"
-      )
-    return _multiclass(table, columns[0], classes, positive)
-  if classes or positive:
-    raise UserError(f"classes and positive are for multiclass, not for {task}")
-  if task == "multilabel":
-    return _multilabel(table, columns), tuple(columns)
-  if task == "regression":
-    values = np.stack([tables.numbers(table, name) for name in columns], 1)
-    for name, column in zip(columns, values.T, strict=True):
-      if np.isnan(column).any():
-        raise table.error(
-          int(np.isnan(column).argmax()), name, "the target is missing"
-        )
-    return values, tuple(columns)
-  raise UserError(
-    f"task={task!r}: expected multiclass, multilabel or regression"
-  )
-
-
-def _multiclass(
-  table: Table, column: str, classes: Sequence[str], positive: str
-) -> tuple[np.ndarray, tuple[str, ...]]:
-  cells = table[column]
-  names = {cell: _class(cell) for cell in set(cells)}
-  classes, positive = [_class(name) for name in classes], _class(positive)
-  order = sorted(set(names.values()))
-  if all(map(tables.is_number, order)):
-    order.sort(key=float)
-  if len(order) < 2 and not classes:
+def required(table: Table, columns: Sequence[str]) -> None:
+  """Raises UserError where no label column is named, or there is none such."""
+  if not columns:
     raise UserError(
-      f"{table.path}: the label {column!r} has one class only "
-      f"({tables.shortened(order[0])})"
+      f"{table.path}: which column is the label? set label= to one of "
+      f"{', '.join(table.columns)}"
     )
-  if classes:
-    if len(set(classes)) < max(2, len(classes)):
-      raise UserError(f"classes={tuple(classes)}: expected two or more names")
-    order = classes
-  if positive:
-    if positive not in order:
-      raise UserError(
-        f"positive={positive!r} is no class of {column!r}; they are: "
-        f"{', '.join(order[:8])}{nearest(positive, order)}"
-      )
-    order = [name for name in order if name != positive] + [positive]
-  if len(order) > max(20, len(cells) // 5):
-    raise UserError(
-      f"{table.path}: the label {column!r} has {len(order)} classes in "
-      f"{len(cells)} rows; for numbers set task='regression'"
-    )
-  index = {name: code for code, name in enumerate(order)}
-  for row, cell in enumerate(cells):
-    if names[cell] not in index:
-      raise table.error(
-        row,
-        column,
-        f"{tables.shortened(cell)} is none of the classes "
-        f"{', '.join(order[:8])}{nearest(cell, order)}",
-      )
-  return np.array([index[names[cell]] for cell in cells], np.int32), (
-    tuple(order)
-  )
+  for name in columns:
+    _ = table[name]  # An unknown column is an error, with the nearest one.
 
 
-def _class(cell: str) -> str:
-  """A class by its cell: `1` and `1.0` are one."""
-  if not tables.is_number(cell):
-    return cell
-  return np.format_float_positional(float(cell), trim="-")
-
-
-def _multilabel(table: Table, columns: Sequence[str]) -> np.ndarray:
-  label = np.full((len(table), len(columns)), np.nan, np.float32)
-  for index, column in enumerate(columns):
-    for row, cell in enumerate(table[column]):
-      value = _BINARY.get(cell.lower())
-      if value is not None:
-        label[row, index] = value
-      elif cell:
-        raise table.error(
-          row,
-          column,
-          f"{tables.shortened(cell)} is no label: expected 0, 1, no, yes, "
-          f"false, true or a missing marker",
-        )
-  return label
+def names(value: str | Sequence[str]) -> tuple[str, ...]:
+  """Column names given as a tuple or separated by commas."""
+  if isinstance(value, str):
+    value = value.split(",")
+  return tuple(name.strip() for name in value if name.strip())

@@ -1,7 +1,13 @@
 """What a model must know of tokens."""
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import numpy as np
+
+from medfm.data.text.packing import SEQUENCES
+from medfm.types import Batch, Info, Split, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +31,92 @@ class Tokens:
 
   @property
   def arrays(self) -> tuple[str, ...]:
-    """Names of its arrays in a split, as far as every split has them."""
-    return ("tokens", "segment", "positions")
+    """Names of the arrays that it may have in a split."""
+    return SEQUENCES
 
-  def settings(self) -> dict[str, Any]:
-    """What a model of it is called with."""
-    return {"vocabulary": self.vocabulary}
+  @property
+  def near(self) -> None:
+    """There is no rule yet by which texts are alike without being equal."""
+    return None
+
+  def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """The number of token ids: the data's, or the model's own if larger.
+
+    Public weights may have rows beyond the tokenizer's last id.
+    """
+    return {"vocabulary": max(self.vocabulary, chosen.get("vocabulary", 0))}
+
+  def scale(self, batch: Batch) -> Batch:
+    """Token ids stay as they are."""
+    return batch
+
+  def blank(
+    self, count: int, like: Mapping[str, np.ndarray] = {}
+  ) -> dict[str, np.ndarray]:
+    """Rows of padding, as long as the others, or of one place."""
+    widths = {name: like[name].shape[1] for name in self.arrays if name in like}
+    widths = widths or dict.fromkeys(("tokens", "segment", "positions"), 1)
+    return {
+      name: np.zeros((count, width), np.int32) for name, width in widths.items()
+    }
+
+  def design(self, train: Split, seed: int) -> None:
+    """None: classical models of text count words (`evals.text_baselines`)."""
+    return None
+
+  native = design
+
+  def recoded(
+    self, arrays: Mapping[str, np.ndarray], trained: "Tokens"
+  ) -> dict[str, np.ndarray]:
+    """Token ids as they are, which one tokenizer must have given."""
+    if self.tokenizer != trained.tokenizer:
+      raise ValueError(
+        f"tokenizer {self.tokenizer[:12]}, not {trained.tokenizer[:12]}"
+      )
+    return dict(arrays)
+
+  def describe(self) -> str:
+    """The size of the vocabulary, in words."""
+    return f"text in {self.vocabulary} tokens"
+
+
+def among(info: Info) -> Tokens | None:
+  """The first input that is text; None where none is."""
+  texts = (each for each in info.inputs.values() if isinstance(each, Tokens))
+  return next(texts, None)
+
+
+def only(info: Info) -> Tokens:
+  """The text that is the sole input.
+
+  Raises:
+    UserError: another input, or several.
+  """
+  text = info.only
+  if not isinstance(text, Tokens) or not text.vocabulary:
+    raise UserError(
+      f"objective: {info.name} has no tokens; a language objective needs a "
+      "data set of text"
+    )
+  return text
+
+
+def pieces(split: Split) -> list[np.ndarray]:
+  """The token ids of each row, without padding."""
+  tokens = np.asarray(split.arrays["tokens"])
+  real = np.asarray(split.arrays["segment"]) > 0
+  return [row[kept] for row, kept in zip(tokens, real, strict=True)]
+
+
+def words(split: Split) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+  """(row, place of its first token, its token ids) of each word, in order."""
+  numbers = np.asarray(split.arrays["word"])
+  tokens = np.asarray(split.arrays["tokens"])
+  for row in range(len(split)):
+    places = np.flatnonzero(numbers[row] >= 0)
+    here = numbers[row, places]
+    edges = np.flatnonzero(np.diff(here, prepend=-1))
+    for start, stop in zip(edges, [*edges[1:], len(here)], strict=True):
+      ids = tuple(tokens[row, places[start:stop]].tolist())
+      yield row, int(places[start]), ids

@@ -1,32 +1,32 @@
 """Texts of one's own with their labels, from a CSV or JSON lines file."""
 
-import os
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from medfm import tasks
 from medfm.data import files, splits
-from medfm.data.tables import encoding, labels
+from medfm.data.tables import encoding
 from medfm.data.tables import table as tables
+from medfm.data.tables.labels import Labels, Policy
 from medfm.data.tables.table import Table
 from medfm.data.text import text_tables, texts
 from medfm.data.text import tokenizers as tokens
 from medfm.data.text.sequences import TooLong
-from medfm.spec import nearest
-from medfm.types import Dataset, Folders, Task, UserError
+from medfm.types import Dataset, Folders
 
 
 class OwnText(texts.Builder, skip_registration=True):
   """The user's file as its settings say; `raw` holds `train` and `test`."""
 
-  def __init__(self, *, settings: dict[str, Any], **kwargs):
-    self.settings = settings
+  def __init__(self, *, labels: Labels, settings: dict[str, Any], **kwargs):
+    self.labels, self.settings = labels, settings
     super().__init__(**kwargs)
 
   def rows(self) -> texts.Rows:
-    return _rows(self.raw, **self.settings)
+    return _rows(self.raw, self.labels, **self.settings)
 
 
 def own_text(
@@ -39,10 +39,10 @@ def own_text(
   document: str = "",
   id: str = "",
   groups: tuple[str, ...] = (),
-  task: Task = "multiclass",
+  task: str = "multiclass",
   classes: tuple[str, ...] = (),
   positive: str = "",
-  missing_label: labels.Policy = "error",
+  missing_label: Policy = "error",
   split_column: str = "",
   test_path: str = "",
   delimiter: str = "",
@@ -68,36 +68,41 @@ def own_text(
 
   Raises: UserError naming the file, and the row and column where there is one.
   """
-  raw = {"train": found(folders, path)}
+  labels = tasks.columns_of(
+    task,
+    {"separator": text_tables.SEPARATOR},
+    label=(label,) if isinstance(label, str) else tuple(label),
+    classes=tuple(classes),
+    positive=positive,
+    missing_label=missing_label,
+  )
+  raw = {"train": files.of_user(folders, path)}
   if test_path:
-    raw["test"] = found(folders, test_path)
+    raw["test"] = files.of_user(folders, test_path)
   settings = {
-    "label": [label] if isinstance(label, str) else list(label),
     "text": text,
     "pair": pair,
     "document": document,
     "id": id,
-    "groups": list(groups),
-    "task": task,
-    "classes": list(classes),
-    "positive": positive,
-    "missing_label": missing_label,
+    "groups": tuple(groups),
     "split_column": split_column,
     "delimiter": delimiter,
   }
-  own = texts.raw(
+  recorded = texts.raw(
     OwnText,
     folders,
-    files=raw,
+    raw=raw,
     seed=seed,
     fractions=fractions,
+    stratify=labels.stratify,
+    labels=labels,
     settings=settings,
   )
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name=pathlib.Path(path).stem,
-    task=task,
+    target=labels.target,
     card={
       "source": "the user's own texts",
       "licence": "",
@@ -116,51 +121,27 @@ def own_text(
   )
 
 
-def found(folders: Folders, path: str) -> pathlib.Path:
-  """The file, looked for where the command runs and in the data folder."""
-  own = pathlib.Path(path).expanduser()
-  places = [own, *([pathlib.Path(folders.raw) / own] if folders.raw else [])]
-  for place in places:
-    if place.is_dir():
-      raise UserError(f"{place}: is a folder, expected a file")
-    if place.exists():
-      return place
-  folder = places[-1].parent
-  names = os.listdir(folder) if folder.is_dir() else []
-  raise UserError(f"{path}: no such file{nearest(own.name, names)}")
-
-
 def _rows(
   raw: dict[str, pathlib.Path],
+  labels: Labels,
   *,
-  label: Sequence[str],
   text: str,
   pair: str,
   document: str,
   id: str,
   groups: Sequence[str],
-  task: Task,
-  classes: Sequence[str],
-  positive: str,
-  missing_label: labels.Policy,
   split_column: str,
   delimiter: str,
 ) -> texts.Rows:
-  if task not in ("multiclass", "multilabel", "regression"):
-    raise UserError(
-      f"task={task!r}: expected multiclass, multilabel or regression"
-    )
-  if "test" in raw and split_column:
-    raise UserError("split_column and test_path: give one of them")
-  used = [text, pair, document, id, split_column, *label, *groups]
+  used = [text, pair, document, id, split_column, *labels.columns, *groups]
   used = list(dict.fromkeys(filter(None, used)))
   parts, changes = [], []
   for path in raw.values():
-    own = text_tables.read(str(path), text, delimiter)
+    table = text_tables.read(str(path), text, delimiter)
     for name in used:
-      _ = own[name]  # An unknown column is an error, with the nearest one.
-    own, dropped = labels.labelled(own, label, task, missing_label)
-    parts.append(own)
+      _ = table[name]  # An unknown column is an error, with the nearest one.
+    table, dropped = labels.labelled(table)
+    parts.append(table)
     changes += dropped
   table = tables.joined(parts, used)
   for name in filter(None, (text, pair)):
@@ -168,64 +149,23 @@ def _rows(
       if not cell:
         raise table.error(index, name, "the text is empty")
   part = splits.given(table, split_column)
-  values, names = _labels(table, parts[0], label, task, classes, positive, part)
-  documents = _documents(table, text, pair, document, part)
-  if part is not None and documents:
-    _check_documents(table, documents, part)
+  if document:
+    splits.refuse_shared(table, table[document], part, "document")
+  # A class that only other splits have is an error there, by its row.
+  truth, predicted = labels.read(
+    table, None if part is None else part == "train"
+  )
   strings = {"text": table[text]} | ({"pair": table[pair]} if pair else {})
   return texts.Rows(
-    strings=strings,
+    texts=strings,
     ids=encoding.ids(table, id).tolist(),
-    label=values,
-    classes=names,
-    documents=documents,
+    truth=truth,
+    names=predicted,
+    documents=_documents(table, text, pair, document, part),
     groups={name: encoding.group(table, name).tolist() for name in groups},
     part=part,
     changes=tuple(changes),
   )
-
-
-def _labels(
-  table: Table, train: Table, columns, task, classes, positive, part
-) -> tuple[np.ndarray, tuple[str, ...]]:
-  if task == "multilabel" and len(columns) == 1:
-    return _sets(table, columns[0], classes, part)
-  if task == "multiclass" and not classes:
-    rows = np.arange(len(table)) if part is None else part == "train"
-    if part is not None:
-      rows = np.flatnonzero(rows)
-    # A class that only other splits have is an error there, by its row.
-    _, classes = labels.read(table.take(rows), columns, task)
-  return labels.read(table, columns, task, classes=classes, positive=positive)
-
-
-def _sets(
-  table: Table, column: str, classes: Sequence[str], part
-) -> tuple[np.ndarray, tuple[str, ...]]:
-  """Labels named in one cell, separated by `|`: float32 [N,K] of 0 and 1."""
-  cells = [
-    [name.strip() for name in cell.split(text_tables.SEPARATOR)]
-    for cell in table[column]
-  ]
-  training = [
-    own
-    for index, own in enumerate(cells)
-    if part is None or part[index] == "train"
-  ]
-  order = list(classes) or sorted({n for own in training for n in own if n})
-  number = {name: code for code, name in enumerate(order)}
-  label = np.zeros((len(table), len(order)), np.float32)
-  for index, own in enumerate(cells):
-    for name in filter(None, own):
-      if name not in number:
-        raise table.error(
-          index,
-          column,
-          f"{tables.shortened(name)} is none of the labels in training"
-          f"{nearest(name, order)}",
-        )
-      label[index, number[name]] = 1
-  return label, tuple(order)
 
 
 def _documents(
@@ -238,16 +178,3 @@ def _documents(
     return None
   second = table[pair] if pair else [""] * len(table)
   return [texts.content(a, b) for a, b in zip(table[text], second, strict=True)]
-
-
-def _check_documents(
-  table: Table, documents: list[str], part: np.ndarray
-) -> None:
-  first: dict[str, int] = {}
-  for index, name in enumerate(documents):
-    seen = first.setdefault(name, index)
-    if name and part[seen] != part[index]:
-      raise UserError(
-        f"{table.place(seen)} ({part[seen]}) and {table.place(index)} "
-        f"({part[index]}) are of one document: move its rows into one split"
-      )

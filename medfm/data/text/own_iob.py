@@ -11,10 +11,10 @@ import numpy as np
 
 from medfm.data import files
 from medfm.data.tables.table import shortened
-from medfm.data.text import own as own_text
 from medfm.data.text import text_files, texts, tokenizers
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.text_files import Sentence
+from medfm.tasks.tags import own as columns
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 
@@ -61,7 +61,7 @@ def own_iob(
   Raises: UserError naming file and row.
   """
   given = {"train": path, "validation": validation_path, "test": test_path}
-  raw = {k: own_text.found(folders, v) for k, v in given.items() if v}
+  raw = {k: files.of_user(folders, v) for k, v in given.items() if v}
   if validation_path and not test_path:
     raise UserError("validation_path needs test_path beside it")
   settings = {
@@ -70,19 +70,19 @@ def own_iob(
     "tag_column": tag_column,
     "repair": repair,
   }
-  own = texts.raw(
+  recorded = texts.raw(
     OwnIOB,
     folders,
-    files=raw,
+    raw=raw,
     seed=seed,
     fractions=fractions,
     settings=settings,
   )
   return texts.dataset(
-    own,
+    recorded,
     folders,
     name=pathlib.Path(path).stem,
-    task="tokens",
+    target=columns.target,
     card={
       "source": "the user's own annotated text",
       "licence": "",
@@ -167,9 +167,9 @@ def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
   mended = sum(count for _, count in parts.values())
   changes = [{"what": "I- tags that begin an entity made B-", "count": mended}]
   return texts.Rows(
-    strings={"words": words, "tags": tags},
+    texts={"words": words, "tags": tags},
     ids=ids,
-    classes=classes,
+    names=classes,
     documents=documents if any(documents) else None,
     part=np.array(part) if len(parts) > 1 else None,
     changes=tuple(changes) if mended else (),

@@ -3,7 +3,7 @@
 Nothing is cut: a text that is longer than a row becomes several windows,
 which are counted, or is refused. A window is a row of its own with the label
 of its text; `document` [N] says which rows are of one text, so that scores
-are those of texts (`evals.windows`).
+are those of texts (`tasks.documents`).
 
 A row is [CLS] text [SEP], or [CLS] text [SEP] pair [SEP], with <|endoftext|>
 in both places for a tokenizer that has neither.

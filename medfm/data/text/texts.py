@@ -9,21 +9,19 @@ import dataclasses
 import functools
 import hashlib
 import json
-import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 
-from medfm.data import files, records, splits
+from medfm.data import files, records, rows, splits
+from medfm.data.tables import encoding
+from medfm.data.tables.labels import Truth
 from medfm.data.text import packing, sequences, text_tables
 from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer
-from medfm.tasks import multiclass, multilabel, regression, tags
-from medfm.tasks.pretext import Nothing
-from medfm.types import Dataset, Folders, Info, Split, Target, Task, UserError
+from medfm.types import Dataset, Folders, Info, Split, Target, UserError
 
 STRINGS = ("text", "pair", "words", "tags")
 SEPARATOR = "\t"
@@ -34,76 +32,38 @@ SEPARATOR = "\t"
 class Rows:
   """Examples ready to be recorded, N of each.
 
-  strings: `text` and perhaps `pair`; or `words` and `tags`, tab-separated.
-  label: int32 [N] (multiclass), float32 [N,K] (multilabel), or None.
+  texts: `text` and perhaps `pair`; or `words` and `tags`, tab-separated.
+  truth: what is to be predicted, by the names of a split's arrays; {} where
+    the tags say it, or nothing does. names: of classes, labels, numbers, tags.
   documents: what keeps examples in one split, "" for itself; None: each.
   part: [N] the split of each, or None where none is given.
   """
 
-  strings: dict[str, Sequence[str]]
+  texts: dict[str, Sequence[str]]
   ids: Sequence[str]
-  label: np.ndarray | None = None
-  classes: tuple[str, ...] = ()
+  truth: Truth = dataclasses.field(default_factory=dict)
+  names: tuple[str, ...] = ()
   documents: Sequence[str] | None = None
   groups: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
   part: np.ndarray | None = None
   changes: tuple[dict[str, Any], ...] = ()
 
-
-class Builder(records.Builder, skip_registration=True):
-  """Writes `Rows` in their order; subclasses give `rows`."""
-
-  def rows(self) -> Rows:
-    raise NotImplementedError
-
-  @functools.cached_property
-  def _rows(self) -> Rows:
-    return self.rows()
+  @property
+  def strings(self) -> dict[str, Sequence[str]]:
+    owners = {} if self.documents is None else {"patient": self.documents}
+    return self.texts | owners
 
   @property
-  def changes(self) -> list[dict[str, Any]]:
-    # The classes depend on the data and must come back with the records.
-    return [*self._rows.changes, {"classes": self._rows.classes}]
+  def arrays(self) -> Truth:
+    return self.truth
 
-  def _info(self) -> tfds.core.DatasetInfo:
-    rows, features = self._rows, tfds.features
-    kinds = {"id": features.Text()}
-    kinds |= {name: features.Text() for name in rows.strings}
-    kinds |= {f"group_{name}": features.Text() for name in rows.groups}
-    if rows.documents is not None:
-      kinds["patient"] = features.Text()
-    if rows.label is not None and rows.label.ndim == 1:
-      kinds["label"] = features.Scalar(np.int32)
-    elif rows.label is not None:
-      shape = rows.label.shape[1:]
-      kinds["label"] = features.Tensor(shape=shape, dtype=np.float32)
-    return tfds.core.DatasetInfo(
-      builder=self,
-      features=features.FeaturesDict(kinds),
-      disable_shuffling=True,
-    )
+  @property
+  def schema(self) -> dict[str, Any]:
+    return {"classes": self.names}
 
-  def _split_generators(self, dl_manager):
-    part = self._rows.part
-    if part is None:
-      return {splits.WHOLE: self._generate_examples(range(len(self._rows.ids)))}
-    return {
-      name: self._generate_examples(np.flatnonzero(part == name).tolist())
-      for name in splits.NAMES
-      if (part == name).any()
-    }
 
-  def _generate_examples(self, indices):
-    rows = self._rows
-    columns = {"id": rows.ids, **rows.strings}
-    columns |= {f"group_{name}": group for name, group in rows.groups.items()}
-    if rows.documents is not None:
-      columns["patient"] = rows.documents
-    for index in indices:
-      example = {name: str(column[index]) for name, column in columns.items()}
-      if rows.label is not None:
-        example["label"] = rows.label[index]
-      yield index, example
+class Builder(rows.Builder, skip_registration=True):
+  """Writes `Rows` in their order; subclasses give `rows`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,12 +71,13 @@ class Raw:
   """A recorded set of texts, in its three splits.
 
   splits: their arrays hold `text` and perhaps `pair` [N] str, or `words` and
-    `tags`, and perhaps `label`.
+    `tags`, and perhaps what is true of them.
+  names: of the classes, labels, numbers or tags.
   how: the splits came about, for the card.
   """
 
   splits: dict[str, Split]
-  classes: tuple[str, ...]
+  names: tuple[str, ...]
   changes: list[dict[str, Any]]
   how: str
   fingerprint: str
@@ -126,30 +87,56 @@ def raw(
   builder: type[Builder],
   folders: Folders,
   *,
-  files: records.Raw,
+  raw: records.Raw,
   seed: int = 0,
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
+  stratify: str = "label",
   **settings: Any,
 ) -> Raw:
   """The texts of a builder; splits that it does not give are made."""
-  prepared = records.prepared(builder, folders, raw=files, **settings)
-  (classes,) = (e["classes"] for e in prepared.changes if "classes" in e)
-  parts, how = splits.completed(prepared.splits, seed, tuple(fractions))
+  prepared = records.prepared(builder, folders, raw=raw, **settings)
+  (names,) = (e["classes"] for e in prepared.changes if "classes" in e)
+  parts, how = splits.completed(
+    prepared.splits, seed, tuple(fractions), stratify
+  )
   return Raw(
     splits=parts,
-    classes=tuple(classes),
+    names=tuple(names),
     changes=[entry for entry in prepared.changes if "classes" not in entry],
     how=how.replace("patient", "document").replace("row", "text"),
     fingerprint=prepared.fingerprint,
   )
 
 
+def source(
+  builder: type[Builder],
+  folders: Folders,
+  *names: str,
+  url: str,
+  card: Mapping[str, Any],
+  parent: bool = False,
+  **settings: Any,
+) -> tuple[Raw, dict[str, Any]]:
+  """The recorded texts of a set's archive (or the user's own), and its card.
+
+  names: of the archive, and of what it holds, which may lie there unpacked.
+  parent: the builder reads the folder that this lies in.
+  settings: of `raw`.
+  """
+  what = builder.__name__
+  path = files.find(folders, *names, url=url, what=what, download=False)
+  origin = files.origin(path, url=url)
+  place = files.member(folders, path, names[-1])
+  place = place.parent if parent else place
+  return raw(builder, folders, raw=place, **settings), {**card, "file": origin}
+
+
 def dataset(
-  own: Raw,
+  recorded: Raw,
   folders: Folders,
   *,
   name: str,
-  task: Task,
+  target: Callable[[Sequence[str], Truth], Target],
   card: Mapping[str, Any],
   tokenizer: Callable,
   length: int,
@@ -161,27 +148,29 @@ def dataset(
 ) -> Dataset:
   """The dataset of recorded texts, as tokens.
 
+  target: (names, truth in training) -> description, as the task's
+    `columns.target`.
   tokenizer: a `tokenizers.Factory`.
   encode: reads a user's new file: `encode(path, info, tokenizer=, length=,
     too_long=, **columns)`; None takes `encoded`, for text.
   """
-  token = tokenizer(plain(own.splits["train"]), folders)
+  token = tokenizer(plain(recorded.splits["train"]), folders)
   if around_markers:
     columns["around_markers"] = True
   settings = {"length": length, "too_long": too_long}
-  parts, changes = {}, list(own.changes)
-  for part, split in own.splits.items():
+  parts, changes = {}, list(recorded.changes)
+  for part, split in recorded.splits.items():
     parts[part], new = _tokenised(
-      split, token, task, own.classes, around_markers, **settings
+      split, token, recorded.names, around_markers, **settings
     )
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
   same_arrays(parts)
   info = Info(
     name=name,
     inputs={"text": Tokens(token.vocabulary, token.special, token.sha256)},
-    target=_target(parts["train"], task, own.classes),
+    target=target(recorded.names, _truth(parts["train"])),
   )
-  content = json.dumps([own.fingerprint, token.sha256, settings])
+  content = json.dumps([recorded.fingerprint, token.sha256, settings])
   return Dataset(
     splits=parts,
     info=info,
@@ -189,7 +178,7 @@ def dataset(
       **card,
       "changes": changes,
       "grouped_by": "document",
-      "split": own.how,
+      "split": recorded.how,
       "tokenizer": token.card(),
       "text": measures(parts, token),
       "fingerprint": hashlib.sha256(content.encode()).hexdigest(),
@@ -221,18 +210,18 @@ def measures(
   parts: Mapping[str, Split], tokenizer: Tokenizer
 ) -> dict[str, Any]:
   """Tokens, unknown ones and padding of each split, for the card."""
-  found = {}
+  counts = {}
   for name, split in parts.items():
     segment = np.asarray(split.arrays["segment"])
     tokens = split.arrays["tokens"][segment > 0]
     unknown = tokens == tokenizer.special.get("unk", -1)
-    found[name] = {
+    counts[name] = {
       "rows": len(split),
       "tokens": len(tokens),
       "unknown": round(float(unknown.mean()), 5),
       "padding": packing.padding(segment),
     }
-  return found
+  return counts
 
 
 def encoded(
@@ -255,7 +244,7 @@ def encoded(
   strings = {"text": np.array(table[text], object)}
   if pair:
     strings["pair"] = np.array(table[pair], object)
-  names = np.array(table[id] if id and id in table.columns else ids(table))
+  names = encoding.ids(table, id if id in table.columns else "")
   for index, cell in enumerate(strings["text"]):
     if not cell:
       raise table.error(index, text, "the text is empty")
@@ -282,8 +271,7 @@ def tokenised(
   own, _ = _tokenised(
     split,
     Tokenizer(tokenizer),
-    info.task,
-    info.classes,
+    info.target.names,
     around_markers,
     length=length,
     too_long=too_long,
@@ -291,15 +279,16 @@ def tokenised(
   return own
 
 
-def of_rows(split: Split, rows: sequences.Rows) -> Split:
+def of_rows(split: Split, cut: sequences.Rows) -> Split:
   """The split whose rows are those that its texts became."""
-  arrays = dict(rows.arrays)
-  if "label" in split.arrays:
-    arrays["label"] = np.asarray(split.arrays["label"])[rows.source]
-  if len(rows.source) > len(split):
-    arrays["document"] = rows.source.astype(np.int32)
-  own = split.take(rows.source)
-  names = sequences.numbered(split.ids, rows.source)
+  truth = {k: v for k, v in split.arrays.items() if k not in STRINGS}
+  arrays = cut.arrays | {
+    name: rows.read(array)[cut.source] for name, array in truth.items()
+  }
+  if len(cut.source) > len(split):
+    arrays["document"] = cut.source.astype(np.int32)
+  own = split.take(cut.source)
+  names = sequences.numbered(split.ids, cut.source)
   # Windows of a text resample together, whoever wrote it.
   patients = own.patients
   if patients is None and "document" in arrays:
@@ -321,37 +310,9 @@ def content(*strings: str) -> str:
   return hashlib.sha256("\n".join(letters).encode()).hexdigest()[:24]
 
 
-def ids(table) -> list[str]:
-  """`file:row` of each row of a table."""
-  places = zip(table.files, table.rows, strict=True)
-  return [f"{pathlib.Path(table.paths[f]).name}:{row}" for f, row in places]
-
-
-def unpacked(
-  folders: Folders, *names: str, url: str, what: str, download: bool = False
-) -> tuple[pathlib.Path, dict[str, Any]]:
-  """The folder of a set's archive (or the user's own), and its origin."""
-  path = files.find(folders, *names, url=url, what=what, download=download)
-  origin = files.origin(path, url=url)
-  if path.is_file() and path.suffix == ".zip":
-    cache = pathlib.Path(folders.cache).expanduser()
-    path = files.unpacked(path, cache / "unpacked" / path.stem)
-  return path, origin
-
-
-def inner(folder: pathlib.Path, name: str, what: str) -> pathlib.Path:
-  """The file or folder of this name anywhere within an unpacked archive."""
-  found = sorted(p for p in folder.rglob(pathlib.PurePath(name).name))
-  found = [p for p in found if p.as_posix().endswith(f"/{name}")]
-  if not found:
-    raise UserError(f"{what}: {folder} holds no {name}")
-  return found[0]
-
-
 def _tokenised(
   split: Split,
   tokenizer: Tokenizer,
-  task: Task,
   classes: tuple[str, ...],
   around_markers: bool,
   *,
@@ -360,9 +321,9 @@ def _tokenised(
 ) -> tuple[Split, list[dict[str, Any]]]:
   settings = {"length": length, "too_long": too_long}
   columns = split.arrays
-  if task == "tokens":
+  if "words" in columns:
     sentences = [line.split(SEPARATOR) for line in columns["words"]]
-    rows = sequences.words(
+    cut = sequences.words(
       tokenizer,
       sentences,
       _tag_numbers(columns.get("tags"), classes, split.ids),
@@ -370,7 +331,7 @@ def _tokenised(
       **settings,
     )
   else:
-    rows = sequences.texts(
+    cut = sequences.texts(
       tokenizer,
       columns["text"],
       columns.get("pair"),
@@ -378,7 +339,7 @@ def _tokenised(
       around_markers=around_markers,
       **settings,
     )
-  return of_rows(split, rows), rows.changes
+  return of_rows(split, cut), cut.changes
 
 
 def _tag_numbers(tags, classes: tuple[str, ...], names) -> list | None:
@@ -408,19 +369,18 @@ def same_arrays(parts: dict[str, Split]) -> None:
       parts[name] = dataclasses.replace(split, arrays=arrays)
 
 
-def _target(split: Split, task: Task, classes: tuple[str, ...]) -> Target:
-  """Of the training split: texts per class or label, words per tag."""
-  if "label" not in split.arrays:
-    return Nothing()
-  label = np.asarray(split.arrays["label"])
-  if task == "tokens":
-    return tags.fitted(classes, label)
-  if "document" in split.arrays:
-    label = label[np.unique(split.arrays["document"], return_index=True)[1]]
-  if task == "multiclass":
-    target = multiclass.fitted(classes, label)
-    multiclass.require_every(target)
-    return target
-  return {"multilabel": multilabel, "regression": regression}[task].fitted(
-    classes, label
-  )
+def _truth(split: Split) -> dict[str, np.ndarray]:
+  """What is true of the split's texts: one entry a text, not a window of it.
+
+  Labels of words stand in whichever window holds the word.
+  """
+  arrays = split.arrays
+  known = {
+    name: np.asarray(array)
+    for name, array in arrays.items()
+    if name not in (*packing.SEQUENCES, "document")
+  }
+  if "document" not in arrays or "word" in arrays:
+    return known
+  first = np.unique(arrays["document"], return_index=True)[1]
+  return {name: array[first] for name, array in known.items()}

@@ -1,6 +1,24 @@
 """Pre-training without labels: scored by its own loss."""
 
 import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from medfm.metrics import perplexity
+from medfm.tasks import panel as panels
+from medfm.tasks.answers import Answers, Votes
+from medfm.types import Batch, Info, Split
+
+Arrays = Mapping[str, np.ndarray]
+
+TARGETS: tuple[str, ...] = ()
+STRATIFY = ""
+OBJECTIVE = "masked_features.masked_features"
+RIVALS: Mapping[str, Callable] = {}
+LINEAR = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -8,3 +26,106 @@ class Nothing:
   """No target: the data name none."""
 
   names: tuple[str, ...] = ()
+
+
+def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
+  """`loss` [B] and, where examples count unequally, `weight` [B]."""
+  del info, batch
+  return {name: outputs[name] for name in ("loss", "weight") if name in outputs}
+
+
+def assembled(info: Info, split: Split, predicted: Arrays):
+  """Rows stay as the model saw them."""
+  del info
+  return split, dict(predicted)
+
+
+def known(info: Info, target: Arrays, predicted: Arrays):
+  """Every row; there is no truth that could be missing."""
+  del info, target
+  rows = np.ones(len(predicted["loss"]), bool)
+  return rows, {}, {name: np.asarray(a) for name, a in predicted.items()}
+
+
+def panel(
+  info: Info,
+  target: Arrays,
+  predicted: Arrays,
+  *,
+  decisions: Mapping[str, float],
+  specificity: float,
+) -> panels.Panel:
+  """The mean loss."""
+  del info, target, decisions, specificity
+  return panels.panel({"loss": partial(perplexity.loss, *weighted(predicted))})
+
+
+def weighted(predicted: Arrays) -> tuple[np.ndarray, np.ndarray]:
+  """Losses [N] in float64, and how much each of them counts."""
+  losses = np.asarray(predicted["loss"], np.float64)
+  share = predicted.get("weight", np.ones(len(losses)))
+  return losses, np.asarray(share, np.float64)
+
+
+def details(info: Info, target: Arrays, predicted: Arrays) -> dict[str, Any]:
+  """Nothing more."""
+  del info, target, predicted
+  return {}
+
+
+def decide(
+  info: Info, target: Arrays, predicted: Arrays, *, specificity: float
+) -> dict[str, float]:
+  """Nothing is decided."""
+  del info, target, predicted, specificity
+  return {}
+
+
+def columns(
+  info: Info, target: Arrays | None, predicted: Arrays
+) -> dict[str, list[str]]:
+  """None: no example is told anything of its own."""
+  del info, target, predicted
+  return {}
+
+
+def table(info: Info, rows: Sequence[Mapping[str, str]]):
+  """Nothing was written."""
+  del info, rows
+  return None, {}
+
+
+def strata(info: Info, arrays: Arrays) -> np.ndarray | None:
+  """None: there are no classes."""
+  del info, arrays
+
+
+def recoded(arrays: Arrays, info: Info, trained: Info) -> dict:
+  """Nothing is coded."""
+  del info, trained
+  return dict(arrays)
+
+
+def rivals(info: Info) -> tuple[str, ...]:
+  """None: nothing classical restores what was hidden."""
+  del info
+  return ()
+
+
+def headline(metrics: Iterable[str], select: str) -> list[str]:
+  """The loss, and at most two more."""
+  del select
+  names = list(metrics)
+  found = [name for name in ("loss",) if name in names]
+  rest = [name for name in names if name not in found and "[" not in name]
+  return (found + rest)[:3]
+
+
+def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:
+  """None: nothing is answered."""
+  del info, target, predicted
+
+
+def votes(info: Info, target: Arrays) -> Votes | None:
+  """None: there is nothing to vote for."""
+  del info, target

@@ -91,7 +91,7 @@ def _synthetic(tmp_path, name="breastmnist", size=28, **changes):
   for key, n in (("train", 6), ("val", 4), ("test", 4)):
     arrays[f"{key}_images"] = np.zeros((n, *shape), np.uint8)
     label = np.arange(n)[:, None] % 2
-    if member.task == "multilabel":
+    if member.multilabel:
       label = np.tile(label, (1, len(member.classes)))
     arrays[f"{key}_labels"] = label.astype(np.uint8)
   arrays |= changes

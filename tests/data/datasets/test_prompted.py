@@ -6,6 +6,8 @@ import functools
 import numpy as np
 import pytest
 
+from medfm import tasks
+from medfm.data import files
 from medfm.data.datasets import prompted
 from medfm.data.text import own as own_text
 from medfm.data.text import texts, tokenizers
@@ -24,12 +26,16 @@ SETTINGS = {
 def notes(folders, *, path):
   """The recorded texts of a file, as the shipped sets have them."""
   settings = {
-    "label": ["label"], "text": "text", "pair": "", "document": "", "id": "",
-    "groups": [], "task": "multiclass", "classes": [], "positive": "",
-    "missing_label": "error", "split_column": "", "delimiter": "",
+    "text": "text", "pair": "", "document": "", "id": "", "groups": (),
+    "split_column": "", "delimiter": "",
   }  # fmt: skip
-  raw = {"train": own_text.found(folders, path)}
-  own = texts.raw(own_text.OwnText, folders, files=raw, settings=settings)
+  own = texts.raw(
+    own_text.OwnText,
+    folders,
+    raw={"train": files.of_user(folders, path)},
+    labels=tasks.columns_of("multiclass", label=("label",)),
+    settings=settings,
+  )
   return own, {"source": "synthetic notes"}
 
 
@@ -67,7 +73,7 @@ def test_shots_are_whole_training_texts_with_their_answers(source, folders):
     for text in raw.splits[name].arrays["text"]
   }
   allowed = {
-    f"Note: {text}\nState: {raw.classes[label]}"
+    f"Note: {text}\nState: {raw.names[label]}"
     for text, label in zip(
       train.arrays["text"], train.arrays["label"], strict=True
     )

@@ -31,7 +31,7 @@ def sizes(raw):
 
 def per_class(raw, *names):
   label = np.concatenate([raw.splits[n].arrays["label"] for n in names])
-  return np.bincount(label, minlength=len(raw.classes)).tolist()
+  return np.bincount(label, minlength=len(raw.names)).tolist()
 
 
 def mentions(raw, name):
@@ -41,7 +41,7 @@ def mentions(raw, name):
     for line in raw.splits[name].arrays["tags"]
     for tag in line.split(texts.SEPARATOR)
   ]
-  kinds = [c[2:] for c in raw.classes if c.startswith("B-")]
+  kinds = [c[2:] for c in raw.names if c.startswith("B-")]
   return {kind: tags.count(f"B-{kind}") for kind in kinds}
 
 
@@ -57,7 +57,7 @@ def test_hallmarks_of_cancer_has_its_ten_classes(folders):
   raw, _ = hallmarks_of_cancer.source(folders)
   label = np.concatenate([s.arrays["label"] for s in raw.splits.values()])
   assert dict(
-    zip(raw.classes, label.sum(0).astype(int).tolist(), strict=True)
+    zip(raw.names, label.sum(0).astype(int).tolist(), strict=True)
   ) == {
     "Sustaining proliferative signaling": 462,
     "Evading growth suppressors": 240,
@@ -99,16 +99,16 @@ def test_entity_sets_have_their_sentences_and_mentions(
 def test_chemprot_has_its_official_split(folders):
   raw, _ = chemprot.source(folders)
   assert tuple(sizes(raw).values()) == (4169, 2427, 3469)
-  assert len(raw.classes) == 13
+  assert len(raw.names) == 13
   absent = per_class(raw, "validation").index(0)
-  assert raw.classes[absent] == "AGONIST-INHIBITOR"
+  assert raw.names[absent] == "AGONIST-INHIBITOR"
   absent = per_class(raw, "test").index(0)
-  assert raw.classes[absent] == "SUBSTRATE_PRODUCT-OF"
+  assert raw.names[absent] == "SUBSTRATE_PRODUCT-OF"
 
 
 def test_ddi2013_has_its_pairs(folders):
   raw, _ = ddi2013.source(folders)
-  assert raw.classes == ("none", "advise", "effect", "int", "mechanism")
+  assert raw.names == ("none", "advise", "effect", "int", "mechanism")
   assert per_class(raw, "train", "validation") == [23771, 826, 1687, 188, 1319]
   assert per_class(raw, "test") == [4737, 221, 360, 96, 302]
   assert raw.changes == [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medfm import tasks
 from medfm.data.images import lists
 from medfm.data.images import own as own_images
 from medfm.types import Folders, UserError
@@ -106,18 +107,16 @@ def test_the_real_caption_table_gives_the_same_labels(ultrasound):
   dataset, table = ultrasound
   listing = lists.from_table(
     table,
+    tasks.columns_of("multiclass", label=("label",)),
     root=table.parent,
-    task="multiclass",
     image="",
-    label=("label",),
-    classes=(),
     patient="",
     groups=(),
     split_column="",
   )
-  assert {
-    item.name: listing.classes.index(item.label) for item in listing.items
-  } == _together(dataset)
+  names = [item.name for item in listing.items]
+  labels = listing.truth["label"].tolist()
+  assert dict(zip(names, labels, strict=True)) == _together(dataset)
 
 
 def test_folders_are_classes_and_pixels_stay(classes):
@@ -178,7 +177,7 @@ def test_an_empty_class_folder_is_told(classes):
 
 def test_one_class_is_not_enough(classes):
   shutil.rmtree(classes / "benign")
-  with pytest.raises(UserError, match=r"one class only \(malignant\)"):
+  with pytest.raises(UserError, match=r"one class only \('malignant'\)"):
     _read(classes)
 
 
@@ -387,7 +386,7 @@ def test_a_path_that_leaves_the_folder_is_refused_with_its_row(
     (
       {"label": "yess"},
       {"label": "label", "classes": ("no", "yes")},
-      r"row 3, column 'label': 'yess' is not one of .*nearest: yes",
+      r"row 3, column 'label': 'yess' is none of .*nearest: yes",
     ),
     ({}, {"label": "lable"}, "no column 'lable' .*nearest: label"),
     ({}, {}, "which column is the label"),

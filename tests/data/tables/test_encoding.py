@@ -36,23 +36,23 @@ def info(columns):
 
 
 def test_mean_and_std_are_those_of_observed_training_values(info):
-  assert info.numeric_mean == (50.0,)
-  assert info.numeric_std == (10.0,)
+  assert info.only.mean == (50.0,)
+  assert info.only.std == (10.0,)
 
 
 def test_levels_are_those_of_training_sorted(info):
-  assert info.categorical == {"sex": ("f", "m"), "note": ("a", "c")}
+  assert info.only.levels == {"sex": ("f", "m"), "note": ("a", "c")}
 
 
 def test_missing_and_unseen_levels_are_minus_one(columns, info):
-  codes = encoding.arrays(columns, info)["categories"]
+  codes = encoding.arrays(columns, info.only)["categories"]
   assert codes.dtype == np.int32
   assert codes.tolist() == [[0, 0], [1, -1], [0, 1], [-1, -1]]
 
 
 def test_a_new_file_is_encoded_like_the_old_one(tmp_path, columns, info):
   table = read(tmp_path, TEXT)
-  new, old = encoding.encode(table, info), encoding.arrays(columns, info)
+  new, old = encoding.encode(table, info), encoding.arrays(columns, info.only)
   np.testing.assert_array_equal(new["features"], old["features"])
   np.testing.assert_array_equal(new["categories"], old["categories"])
 
@@ -61,7 +61,8 @@ def test_info_read_back_from_json_encodes_the_same(tmp_path, columns, info):
   back = spec.noun(json.loads(json.dumps(spec.plain(info))))
   split = encoding.encoded(str(tmp_path / "cohort.csv"), back)
   np.testing.assert_array_equal(
-    split.arrays["categories"], encoding.arrays(columns, info)["categories"]
+    split.arrays["categories"],
+    encoding.arrays(columns, info.only)["categories"],
   )
 
 
@@ -79,7 +80,7 @@ def test_absent_kinds_leave_no_array(tmp_path):
   columns = encoding.parsed(read(tmp_path, "a\n1\n2\n"), ("a",), ())
   table, _ = encoding.fit(columns)
   info = Info("toy", {"table": table}, Nothing())
-  assert list(encoding.arrays(columns, info)) == ["features"]
+  assert list(encoding.arrays(columns, info.only)) == ["features"]
 
 
 def test_unseen_levels_and_extra_columns_are_logged(tmp_path, info, caplog):

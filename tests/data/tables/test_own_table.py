@@ -1,5 +1,6 @@
 """A user's own CSV: what is made of it, and each mistake with its message."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from medfm import spec
 from medfm.data import splits
-from medfm.data.tables import encoding, own
+from medfm.data.tables import encoding, labels, own
+from medfm.data.tables import table as tables
 from medfm.spec import bind, build, from_json, to_json
 from medfm.types import Folders, UserError
 
@@ -258,7 +260,7 @@ PATIENT_TWICE = "pid,x,part,outcome\n" + "".join(
     (text(), {"positive": "yes"}, ["'yes'", "n, y", "nearest: y"]),
     (text(), {"task": "multilabel"}, ["row 2", "'outcome'", "expected 0, 1"]),
     (text(), {"task": "regression"}, ["row 2", "'outcome'", "not a finite"]),
-    (text(), {"task": "survival"}, ["'survival'", "expected multiclass"]),
+    (text(), {"task": "ordinal"}, ["'ordinal'", "expected multiclass"]),
     (text(), {"label": "sex,outcome"}, ["task='multilabel'"]),
     (text(), {"label": "dose", "missing_label": "drop"}, ["regression"]),
     (text(), {"path": "nope.csv"}, ["nope.csv", "no such file"]),
@@ -307,3 +309,50 @@ def test_a_mistake_is_found_again_after_it_was_mended(table, fault):
   fault(bad)
   table()
   assert "row 32" in fault(bad)
+
+
+@dataclasses.dataclass(frozen=True)
+class Followed:
+  """What is predicted: how long somebody was followed, and what ended it."""
+
+  names: tuple[str, ...]
+  longest: float
+
+
+@dataclasses.dataclass(frozen=True)
+class FollowUp:
+  """A task's reading of two columns, which no other task has."""
+
+  time: str
+  event: str
+  stratify = "event"
+
+  @property
+  def columns(self):
+    return (self.time, self.event)
+
+  def labelled(self, table):
+    return labels.labelled(table, self.columns, "error", every=True)
+
+  def read(self, table, training=None):
+    event = np.array([cell == "y" for cell in table[self.event]], np.int32)
+    return {"time": tables.numbers(table, self.time), "event": event}, ("died",)
+
+  def target(self, names, truth):
+    return Followed(tuple(names), float(truth["time"].max()))
+
+
+def test_a_task_brings_its_own_label_columns(tmp_path):
+  (tmp_path / "cohort.csv").write_text(text().replace(",,", ",2,"))
+  folders = Folders(raw=str(tmp_path), cache=str(tmp_path / "cache"))
+  dataset = own.of_columns(
+    folders, FollowUp("dose", "outcome"), path="cohort.csv", patient="pid"
+  )
+  assert dataset.info.only.numeric == ("age",)
+  assert dataset.info.target.names == ("died",)
+  for split in dataset.splits.values():
+    assert split.arrays["time"].dtype == np.float32
+    assert set(split.arrays["event"]) == {0, 1}
+  assert column(dataset, "event").sum() == 20
+  longest = dataset.splits["train"].arrays["time"].max()
+  assert dataset.info.target.longest == longest

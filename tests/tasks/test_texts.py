@@ -6,9 +6,17 @@ import io
 import numpy as np
 import pytest
 
-from medfm import predictions
+from medfm import predictions, tasks
 from medfm.data.text import sequences, tokenizers
-from medfm.evals import baselines, paired, scores, words
+from medfm.evals import paired, scores
+from medfm.tasks import (
+  language,
+  multiclass,
+  multilabel,
+  pretext,
+  regression,
+  tags,
+)
 from medfm.types import Folders, Split
 from tests import infos
 
@@ -42,25 +50,26 @@ def split(tokenizer):
 
 
 def test_words_of_windows_are_one_sentence_again(split):
-  whole = words.whole(INFO, split)
+  whole = tags.assembled(INFO, split, {})[0]
   assert whole.ids.tolist() == ["a", "b", "c"]
   found = [row[row >= 0].tolist() for row in whole.arrays["label"]]
   assert found == LABELS
 
 
 def test_predicted_tags_are_those_of_first_pieces(split):
-  tags = np.where(split.arrays["label"] >= 0, split.arrays["label"], 2)
-  said = words.outputs(INFO, split, {"tags": tags})["tags"]
-  label = words.whole(INFO, split).arrays["label"]
+  numbers = np.where(split.arrays["label"] >= 0, split.arrays["label"], 2)
+  said = tags.assembled(INFO, split, {"tags": numbers})[1]["tags"]
+  label = tags.assembled(INFO, split, {})[0].arrays["label"]
   np.testing.assert_array_equal(said, label)
 
 
 def test_probabilities_give_the_likeliest_tag(split):
-  tags = np.maximum(split.arrays["label"], 0)
-  probs = np.eye(3)[tags] * 0.5 + 0.1
-  one = words.outputs(INFO, split, {"probs": probs})["tags"]
+  numbers = np.maximum(split.arrays["label"], 0)
+  probs = np.eye(3)[numbers] * 0.5 + 0.1
+  condensed = tags.condense(INFO, split.arrays, {"probs": probs})
+  one = tags.assembled(INFO, split, condensed)[1]["tags"]
   np.testing.assert_array_equal(
-    one, words.outputs(INFO, split, {"tags": tags})["tags"]
+    one, tags.assembled(INFO, split, {"tags": numbers})[1]["tags"]
   )
 
 
@@ -71,24 +80,25 @@ def test_windows_of_a_text_are_scored_by_their_mean():
     np.array(["x", "y", "y#2"]),
   )
   probs = np.array([[1, 0], [0.5, 0.5], [0.1, 0.9]])
-  said = words.outputs(info, split, {"probs": probs})["probs"]
+  said = multiclass.assembled(info, split, {"probs": probs})[1]["probs"]
   np.testing.assert_allclose(said, [[1, 0], [0.3, 0.7]], atol=1e-12)
-  assert words.whole(info, split).ids.tolist() == ["x", "y"]
+  assert multiclass.assembled(info, split, {})[0].ids.tolist() == ["x", "y"]
 
 
 def test_rows_that_are_no_windows_stay_as_they_are():
   info = infos.info("toy", "regression", ("a",))
   split = Split({"features": np.zeros((2, 1))}, np.array(["x", "y"]))
-  assert words.whole(info, split) is split
   value = {"value": np.ones((2, 1))}
-  assert words.outputs(info, split, value)["value"] is value["value"]
+  units, said = regression.assembled(info, split, value)
+  assert units is split and said["value"] is value["value"]
 
 
-def scored(split, tags, **settings):
-  whole = words.whole(INFO, split)
-  said = words.outputs(INFO, split, {"tags": tags})
+def scored(split, numbers, **settings):
+  whole = tags.assembled(INFO, split, {})[0]
+  said = tags.assembled(INFO, split, {"tags": numbers})[1]
+  target = {"label": whole.arrays["label"]}
   return scores.scores(
-    INFO, whole.arrays["label"], said, patients=whole.patients, **settings
+    tags, INFO, target, said, patients=whole.patients, **settings
   )
 
 
@@ -100,9 +110,9 @@ def test_right_tags_have_an_f1_of_one(split):
 
 
 def test_a_missed_entity_lowers_recall_alone(split):
-  tags = np.maximum(split.arrays["label"], 0)
-  tags[split.ids == "b"] = 0
-  found = scored(split, tags, replicates=0)["metrics"]
+  numbers = np.maximum(split.arrays["label"], 0)
+  numbers[split.ids == "b"] = 0
+  found = scored(split, numbers, replicates=0)["metrics"]
   assert found["precision"]["value"] == 1
   assert found["recall"]["value"] == pytest.approx(3 / 4)
 
@@ -110,26 +120,27 @@ def test_a_missed_entity_lowers_recall_alone(split):
 def test_types_have_a_mean():
   info = infos.info("toy", "tokens", ("O", "B-A", "I-A", "B-B", "I-B"))
   label = np.array([[1, 3], [1, 0]])
-  found = scores.scores(
-    info, label, {"tags": np.array([[1, 0], [1, 0]])}, replicates=0
-  )["metrics"]
-  assert found["macro_f1"]["value"] == pytest.approx(0.5)
+  said = {"tags": np.array([[1, 0], [1, 0]])}
+  found = scores.scores(tags, info, {"label": label}, said, replicates=0)
+  assert found["metrics"]["macro_f1"]["value"] == pytest.approx(0.5)
+  described = scores.described(tags, info, {"label": label}, said)
+  assert described["macro_f1"].title == "Macro F1"
 
 
 def test_predictions_are_written_and_read_back(split):
-  whole = words.whole(INFO, split)
-  tags = np.maximum(split.arrays["label"], 0)
-  tags[0] = 0
-  said = words.outputs(INFO, split, {"tags": tags})
-  rows = predictions.rows("s", "test", whole, INFO, said)
+  whole = tags.assembled(INFO, split, {})[0]
+  numbers = np.maximum(split.arrays["label"], 0)
+  numbers[0] = 0
+  said = tags.assembled(INFO, split, {"tags": numbers})[1]
+  rows = predictions.rows("s", "test", whole, tags, INFO, said)
   assert rows[0]["label"] == "O B-Drug I-Drug O"
   assert rows[0]["predicted"] == "O O O O"
   read = list(csv.DictReader(io.StringIO(predictions.text(rows))))
-  held = predictions.held(read, "s", "test", CLASSES)
-  np.testing.assert_array_equal(held.label, whole.arrays["label"])
-  np.testing.assert_array_equal(held.prediction["tags"], said["tags"])
+  held = predictions.held(read, "s", "test", tags, INFO)
+  np.testing.assert_array_equal(held.target["label"], whole.arrays["label"])
+  np.testing.assert_array_equal(held.predicted["tags"], said["tags"])
   difference = paired.difference(
-    INFO, held.label, held.prediction, said, replicates=20
+    tags, INFO, held.target, held.predicted, said, replicates=20
   )
   assert difference["f1"]["value"] == 0
 
@@ -137,29 +148,49 @@ def test_predictions_are_written_and_read_back(split):
 def test_new_sentences_have_predictions_without_labels(split):
   arrays = {k: v for k, v in split.arrays.items() if k != "label"}
   new = Split(arrays, split.ids)
-  tags = np.maximum(split.arrays["label"], 0)
-  said = words.outputs(INFO, new, {"tags": tags})
-  rows = predictions.rows("s", "new", words.whole(INFO, new), INFO, said)
+  numbers = np.maximum(split.arrays["label"], 0)
+  said = tags.assembled(INFO, new, {"tags": numbers})[1]
+  rows = predictions.rows(
+    "s", "new", tags.assembled(INFO, new, {})[0], tags, INFO, said
+  )
   assert rows[1]["predicted"] == "B-Drug O" and "label" not in rows[1]
 
 
 def test_perplexity_is_there_for_language_alone():
   outputs = {"loss": np.array([1.0, 3.0]), "weight": np.array([3, 1])}
-  found = scores.mean_loss(outputs, language=True, replicates=0)["metrics"]
-  assert found["perplexity"]["value"] == pytest.approx(np.exp(1.5))
-  assert "perplexity" not in scores.mean_loss(outputs, replicates=0)["metrics"]
+  for task, names in ((language, {"loss", "perplexity"}), (pretext, {"loss"})):
+    found = scores.scores(task, INFO, {}, outputs, replicates=0)
+    assert set(found["metrics"]) == names
+    assert found["n"] == 2 and "unlabelled" not in found
+  both = scores.scores(language, INFO, {}, outputs, replicates=0)["metrics"]
+  assert both["perplexity"]["value"] == pytest.approx(np.exp(1.5))
+
+
+def test_pairs_of_texts_have_an_accuracy_of_their_own():
+  outputs = {
+    "loss": np.ones(4),
+    "weight": np.ones(4),
+    "next_sentence_accuracy": np.array([1, 1, 1, 0]),
+    "embedding": np.ones((4, 2)),
+  }
+  condensed = language.condense(INFO, {}, outputs)
+  assert "embedding" not in condensed
+  found = scores.scores(language, INFO, {}, condensed, replicates=0)["metrics"]
+  assert found["next_sentence_accuracy"]["value"] == pytest.approx(0.75)
 
 
 def test_relations_have_a_micro_f1_of_the_positive_classes():
   info = infos.info("toy", "multiclass", ("none", "x", "y"))
   probs = np.eye(3)[[0, 1, 2, 1, 0]]
   label = np.array([0, 1, 1, 0, 2])
-  found = scores.scores(info, label, {"probs": probs}, replicates=20)
+  found = scores.scores(
+    multiclass, info, {"label": label}, {"probs": probs}, replicates=20
+  )
   assert found["metrics"]["micro_f1"]["value"] == pytest.approx(2 / 6)
 
 
 def test_a_dictionary_knows_the_words_of_training(split):
-  found = baselines.predictions("dictionary", split, {"t": split}, INFO, 0)
+  found = tags.RIVALS["dictionary"](split, {"t": split}, INFO, 0)
   assert scored(split, found["t"]["tags"], replicates=0)["metrics"]["f1"][
     "value"
   ] == pytest.approx(1)
@@ -170,9 +201,9 @@ def test_a_dictionary_begins_entities_with_b(split):
   only = Split({k: v[:1] for k, v in later.items()}, split.ids[:1])
   label = only.arrays["label"]
   label[label == 1] = 0
-  found = baselines.predictions("dictionary", only, {"t": only}, INFO, 0)
-  tags = words.outputs(INFO, only, found["t"])["tags"]
-  assert tags.tolist() == [[0, 0, 1, 0]]
+  found = tags.RIVALS["dictionary"](only, {"t": only}, INFO, 0)
+  numbers = tags.assembled(INFO, only, found["t"])[1]["tags"]
+  assert numbers.tolist() == [[0, 0, 1, 0]]
 
 
 @pytest.fixture(scope="module")
@@ -194,8 +225,8 @@ def topics(tokenizer):
 def test_counted_words_tell_topics_apart(topics):
   info = infos.info("toy", "multiclass", ("a", "b"), vocabulary=300)
   name = "tfidf_logistic_regression"
-  probs = baselines.predictions(name, topics, {"t": topics}, info, 0)["t"]
-  said = words.outputs(info, topics, probs)["probs"]
+  probs = multiclass.RIVALS[name](topics, {"t": topics}, info, 0)["t"]
+  said = multiclass.assembled(info, topics, probs)[1]["probs"]
   assert (said.argmax(1) == np.arange(40) % 2).all()
   np.testing.assert_allclose(said.sum(1), 1, atol=1e-9)
 
@@ -205,7 +236,7 @@ def test_counted_words_give_several_labels(topics):
   label = np.stack([topics.arrays["label"], np.zeros(len(topics))], 1)
   own = Split({**topics.arrays, "label": label}, topics.ids, topics.patients)
   name = "tfidf_logistic_regression"
-  probs = baselines.predictions(name, own, {"t": own}, info, 0)["t"]["probs"]
+  probs = multilabel.RIVALS[name](own, {"t": own}, info, 0)["t"]["probs"]
   assert ((probs[:, 0] > 0.5) == (label[:, 0] == 1)).all()
   assert (probs[:, 1] == 0).all()
 
@@ -214,8 +245,8 @@ def test_counted_words_give_several_labels(topics):
 def test_texts_have_baselines_of_their_own(task):
   info = infos.info("t", task, ("a", "b"), vocabulary=9)
   expected = ("majority", "tfidf_logistic_regression")
-  assert baselines.defaults(info) == expected
+  assert tasks.of(info.target).rivals(info) == expected
 
 
 def test_labelled_words_have_a_baseline_of_their_own():
-  assert baselines.defaults(INFO) == ("dictionary",)
+  assert tags.rivals(INFO) == ("dictionary",)

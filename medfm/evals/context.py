@@ -1,0 +1,132 @@
+"""What an evaluator is given, and what it gives back.
+
+An evaluator is a function `(context) -> Findings`, configured by keyword-only
+arguments; a run's `evaluators` names those it calls. What an evaluator needs
+of a model's outputs beyond what the task keeps it says by `keeps`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from medfm.types import Dataset, Info, Split, Task
+
+Predicted = Mapping[str, np.ndarray]
+"""What is said of each row of a split: name -> [N, ...]."""
+
+Block = dict[str, Any]
+"""What a page can show, JSON-able: `kind`, and the fields of that kind.
+
+table: title, columns [C] of names, rows [R][C] of cells, and perhaps a note;
+  `terminal` where a terminal shows it too, and `brief`, the numbers of the
+  rows that it has room for. A cell is a text, a number, None, or an entry
+  {value, low, high, reason}; `signed` is true in one that is a difference.
+pairs: title, `names` of numbers found in two ways, `x` and `y`, each with a
+  title and its values, and a note: they should agree.
+texts: title, `how` they are to be read, `examples` (`explain.examples`).
+"""
+
+
+class Findings(NamedTuple):
+  """What an evaluator found.
+
+  rivals: `<kind>_<name>` -> split -> what it says of each row of
+    `Context.splits`; scored, and compared with the model.
+  blocks: split ("" for the whole run) -> blocks of numbers and words.
+  shown: split -> blocks that show examples of the data. They are kept in a
+    file of their own, which goes when the run may show none any more.
+  """
+
+  rivals: Mapping[str, Mapping[str, Predicted]] = {}
+  blocks: Mapping[str, list[Block]] = {}
+  shown: Mapping[str, list[Block]] = {}
+
+
+class Settings(NamedTuple):
+  """Of intervals and decisions: see `scores.scores`."""
+
+  replicates: int = 1000
+  seed: int = 0
+  specificity: float = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+  """A trained model and what it said of the splits it was not trained on.
+
+  data: whose splits but "train" are evaluated; in the codes of training.
+  train: the examples that the model had; None where they are not at hand, as
+    on another cohort.
+  task: the model's own. asked: that of the data's target, by which rivals are
+    scored; another one for a model that was pre-trained on labelled data.
+  splits: split -> its units as `asked` has them, one row each.
+  predicted: split -> what the model said of these, and what `keeps` names.
+  decisions: of the model, from validation.
+  predict: a split as the model reads it -> name -> [N, ...] in its order. Of
+    several processes all must call it, equally often.
+  first: whether this process is to compute what does not need `predict`; of
+    several only the first one is.
+  fitted: what rivals have predicted so far, shared by the stages of a study.
+  objective, variables: the model itself, for what looks inside.
+  """
+
+  data: Dataset
+  train: Split | None
+  task: Task
+  asked: Task
+  splits: Mapping[str, Split]
+  predicted: Mapping[str, Predicted]
+  decisions: Mapping[str, float]
+  settings: Settings
+  predict: Callable[[Split], dict[str, np.ndarray]]
+  first: bool = True
+  fitted: dict[tuple, Any] = dataclasses.field(default_factory=dict)
+  objective: Any = None
+  variables: Any = None
+
+  @property
+  def info(self) -> Info:
+    return self.data.info
+
+  @property
+  def held_out(self) -> dict[str, Split]:
+    """The splits that are evaluated, in rows as the model reads them."""
+    return {k: v for k, v in self.data.splits.items() if k != "train"}
+
+
+def keeps(*names: str) -> Callable[[Callable], Callable]:
+  """Marks an evaluator that needs these outputs of the model."""
+
+  def mark(evaluator: Callable) -> Callable:
+    evaluator.keeps = names  # pyright: ignore[reportFunctionMemberAccess]
+    return evaluator
+
+  return mark
+
+
+def shows_data(evaluator: Callable) -> Callable:
+  """Marks an evaluator whose findings hold examples of the data.
+
+  It has a setting `show`; where that is False it shows none.
+  """
+  evaluator.shows_data = True  # pyright: ignore[reportFunctionMemberAccess]
+  return evaluator
+
+
+def showing(evaluators: Mapping[str, Callable]) -> list[str]:
+  """Names of the bound evaluators that may show examples of the data."""
+  return [
+    name
+    for name, bound in evaluators.items()
+    if getattr(getattr(bound, "func", bound), "shows_data", False)
+    and getattr(bound, "keywords", {}).get("show") is not False
+  ]
+
+
+def kept(evaluators: Mapping[str, Callable]) -> tuple[str, ...]:
+  """The outputs that any of bound evaluators needs."""
+  functions = [getattr(one, "func", one) for one in evaluators.values()]
+  names = [n for each in functions for n in getattr(each, "keeps", ())]
+  return tuple(dict.fromkeys(names))

@@ -1,0 +1,60 @@
+"""What a metric says of itself: a title, how to read it, what is better.
+
+It stands beside the code that computes it; reports and grid pages read it
+from results.json and hold no table of names.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeVar
+
+Better = Literal["more", "less"] | float
+"""Which of two values is the better one, or the value to be near."""
+
+_Function = TypeVar("_Function", bound=Callable)
+
+
+class Description(NamedTuple):
+  """Of one metric.
+
+  title: as a reader knows it.
+  clause: how to read a value, in one clause.
+  better: "more", "less", or the ideal value that others are judged by their
+    distance from.
+  """
+
+  title: str
+  clause: str
+  better: Better
+
+  @property
+  def ideal(self) -> float | None:
+    """The value to be near; None where more or less is better."""
+    return None if isinstance(self.better, str) else float(self.better)
+
+  def plain(self) -> dict[str, Any]:
+    """JSON-able."""
+    return self._asdict()
+
+
+def described(
+  title: str, clause: str, better: Better
+) -> Callable[[_Function], _Function]:
+  """Marks a metric function with its description."""
+  description = Description(title, clause, better)
+
+  def mark(function: _Function) -> _Function:
+    setattr(function, _MARK, description)
+    return function
+
+  return mark
+
+
+def of(metric: Callable) -> Description | None:
+  """The description of a metric function, bound or not; None without one."""
+  while isinstance(metric, functools.partial):
+    metric = metric.func
+  return getattr(metric, _MARK, None)
+
+
+_MARK = "described"

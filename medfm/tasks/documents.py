@@ -1,0 +1,49 @@
+"""From windows of a text back to the text: what scores and rows are of.
+
+Models see windows of long texts; scores and predictions.csv are of whole
+texts, whose windows share a number in the array `document`.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from medfm.types import Info, Split
+
+DOCUMENT = "document"
+
+
+def assembled(
+  info: Info, split: Split, predicted: Mapping[str, np.ndarray]
+) -> tuple[Split, dict[str, np.ndarray]]:
+  """One row per text; numbers of a text are the mean over its windows.
+
+  A split whose rows are no windows stays as it is.
+  """
+  del info
+  if DOCUMENT not in split.arrays:
+    return split, dict(predicted)
+  _, place, times = np.unique(
+    split.arrays[DOCUMENT], return_inverse=True, return_counts=True
+  )
+  merged = {}
+  for name, values in predicted.items():
+    values = np.asarray(values)
+    total = np.zeros((len(times), *values.shape[1:]), np.float64)
+    np.add.at(total, place, values)
+    shape = (-1,) + (1,) * (values.ndim - 1)
+    merged[name] = (total / times.reshape(shape)).astype(values.dtype)
+  return split.take(firsts(split)), merged
+
+
+def firsts(split: Split) -> np.ndarray:
+  """The first row of each text."""
+  if DOCUMENT not in split.arrays:
+    return np.arange(len(split))
+  return np.unique(split.arrays[DOCUMENT], return_index=True)[1]
+
+
+def of_rows(split: Split) -> np.ndarray:
+  """[N] the number of the text that each row is a window of."""
+  numbers = split.arrays.get(DOCUMENT, np.arange(len(split)))
+  return np.unique(np.asarray(numbers), return_inverse=True)[1]

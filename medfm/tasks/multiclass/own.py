@@ -1,0 +1,131 @@
+"""A label column of classes, as a user's table has it."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from medfm.data.tables import labels
+from medfm.data.tables import table as tables
+from medfm.data.tables.labels import Truth
+from medfm.data.tables.table import Table
+from medfm.spec import nearest
+from medfm.tasks import multiclass
+from medfm.tasks.multiclass import Classes
+from medfm.types import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+  """One column of class names: `label` int32 [N].
+
+  classes: their order, where not sorted (numbers by value).
+  positive: the one to put last.
+  missing_label: "error", or "drop" to leave out rows without a label.
+  """
+
+  label: tuple[str, ...] = ()
+  classes: tuple[str, ...] = ()
+  positive: str = ""
+  missing_label: str = "error"
+
+  @property
+  def columns(self) -> tuple[str, ...]:
+    return self.label
+
+  @property
+  def stratify(self) -> str:
+    return "label"
+
+  def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
+    labels.required(table, self.label)
+    if len(self.label) > 1:
+      raise UserError(
+        f"label={','.join(self.label)!r}: multiclass needs one column; for "
+        f"several 0/1 columns set task='multilabel'"
+      )
+    return labels.labelled(table, self.label, self.missing_label, every=True)
+
+  def read(
+    self, table: Table, training: np.ndarray | None = None
+  ) -> tuple[Truth, tuple[str, ...]]:
+    (column,) = self.label
+    cells = [_class(cell) for cell in table[column]]
+    seen = cells
+    if training is not None:
+      seen = [cells[row] for row in np.flatnonzero(training)]
+    where = f"{table.path}: the label {column!r}"
+    order = ordered(where, set(seen), self.classes, self.positive)
+    if len(order) > max(20, len(seen) // 5):
+      raise UserError(
+        f"{where} has {len(order)} classes in {len(seen)} rows; for numbers "
+        "set task='regression'"
+      )
+    number = {name: code for code, name in enumerate(order)}
+    for row, name in enumerate(cells):
+      if name not in number:
+        raise table.error(
+          row,
+          column,
+          f"{tables.shortened(name)} is none of the classes "
+          f"{', '.join(order[:8])}{nearest(name, order)}",
+        )
+    return {"label": np.array([number[n] for n in cells], np.int32)}, order
+
+  def target(
+    self, names: Sequence[str], truth: Mapping[str, np.ndarray]
+  ) -> Classes:
+    return target(names, truth)
+
+
+def target(names: Sequence[str], truth: Mapping[str, np.ndarray]) -> Classes:
+  """The classes, counted in training.
+
+  Raises:
+    UserError: a class without a training example.
+  """
+  classes = multiclass.fitted(names, truth["label"])
+  multiclass.require_every(classes)
+  return classes
+
+
+def ordered(
+  where: str,
+  seen: Iterable[str],
+  classes: Sequence[str] = (),
+  positive: str = "",
+) -> tuple[str, ...]:
+  """The classes as given, else sorted (numbers by value), `positive` last.
+
+  where: what holds them, for messages. seen: the names that occur in it.
+
+  Raises:
+    UserError: fewer than two classes, or a positive one that is none.
+  """
+  order = sorted(seen)
+  if all(map(tables.is_number, order)):
+    order.sort(key=float)
+  if classes:
+    order, positive = [_class(name) for name in classes], _class(positive)
+    if len(set(order)) < max(2, len(order)):
+      raise UserError(f"classes={tuple(classes)}: expected two or more names")
+  elif len(order) < 2:
+    raise UserError(
+      f"{where} has one class only ({', '.join(map(tables.shortened, order))})"
+    )
+  positive = _class(positive)
+  if positive and positive not in order:
+    raise UserError(
+      f"positive={positive!r} is no class of {where}; they are: "
+      f"{', '.join(order[:8])}{nearest(positive, order)}"
+    )
+  last = [positive] if positive else []
+  return (*(name for name in order if name != positive), *last)
+
+
+def _class(cell: str) -> str:
+  """A class by its cell: `1` and `1.0` are one."""
+  if not tables.is_number(cell):
+    return cell
+  return np.format_float_positional(float(cell), trim="-")

@@ -1,0 +1,50 @@
+"""How a report words and draws several labels at once."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from medfm.report import curves, wording
+from medfm.report import plates as drawn
+from medfm.report.curves import Binary
+from medfm.report.plates import Plate
+from medfm.report.reading import Predictions, Stage
+
+
+def question(stage: Stage) -> str:
+  """What the model was trained to do: `predict the 2 labels a and b`."""
+  names = [wording.short(name) for name in stage.classes]
+  return f"predict the {len(names)} labels {wording.listed(names)}"
+
+
+def plates(stage: Stage, split: str) -> Iterator[Plate]:
+  """ROC, precision-recall and calibration, a line for each label."""
+  predictions = stage.predictions.get(split)
+  every = [] if predictions is None else questions(predictions)
+  if asked := [each for each in every if each.both]:
+    total = f"{len(stage.classes)} labels"
+    yield from drawn.several_questions(stage, split, asked, total, "per label")
+    title = drawn.title_of(split, asked, total)
+    yield drawn.calibration(stage, split, asked, title)
+
+
+def tables(stage: Stage) -> list[Mapping[str, Any]]:
+  """Nothing beyond what every task's report has."""
+  del stage
+  return []
+
+
+def questions(predictions: Predictions) -> list[Binary]:
+  """One for each label, of the examples whose label is known."""
+  label, probs = predictions.target["label"], predictions.predicted["probs"]
+  return [
+    curves.question(
+      name,
+      label[:, k] > 0.5,
+      probs[:, k],
+      np.isfinite(label[:, k]),
+      predictions.patients,
+    )
+    for k, name in enumerate(predictions.names)
+  ]

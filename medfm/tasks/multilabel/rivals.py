@@ -1,0 +1,59 @@
+"""Classical models of several labels, each label a problem of its own."""
+
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from medfm.tasks import classical, counted
+from medfm.tasks.classical import Model
+from medfm.types import Info, Split
+
+Predictions = dict[str, dict[str, np.ndarray]]
+"""split -> {"probs": [N,K]}."""
+
+
+def predictions(
+  train: Split,
+  others: Mapping[str, Split],
+  info: Info,
+  seed: int,
+  *,
+  model: Model,
+) -> Predictions:
+  """What a model of columns or pixels says.
+
+  Raises:
+    UserError: no training example has one of the labels known.
+  """
+  targets = _targets(train)
+  classical.require_labels(info, targets, info.target.names)
+  told = classical.probabilities(
+    model, targets, train, others, info, seed, classes=2
+  )
+  return {name: {"probs": probs[:, :, 1]} for name, probs in told.items()}
+
+
+def counted_words(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> Predictions:
+  """`counted.tfidf`."""
+  told = counted.tfidf(_targets(train), train, others, info, seed, classes=2)
+  return {name: {"probs": probs[:, :, 1]} for name, probs in told.items()}
+
+
+def _targets(train: Split) -> list[np.ndarray]:
+  return list(np.asarray(train.arrays["label"], np.float64).T)
+
+
+RIVALS = {
+  "majority": functools.partial(predictions, model=classical.MAJORITY),
+  "logistic_regression": functools.partial(
+    predictions, model=classical.LOGISTIC_REGRESSION
+  ),
+  "gradient_boosting": functools.partial(
+    predictions, model=classical.GRADIENT_BOOSTING
+  ),
+  "tfidf_logistic_regression": counted_words,
+}
+"""As those of one class of several (`multiclass.rivals`)."""

@@ -1,0 +1,66 @@
+"""Which metrics a task has, bound to the labels and predictions of a split."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from medfm.metrics import described
+from medfm.metrics.bootstrap import Mean, Metric
+from medfm.metrics.described import Description
+
+
+class Panel(NamedTuple):
+  """The metrics of one split.
+
+  metrics: name -> a function of weight; `auroc[a]` is of the class a, and a
+    name that begins with "_" serves means alone.
+  means: of those, by name.
+  described: stem (`auroc`) -> description, of all metrics and means.
+  """
+
+  metrics: dict[str, Metric]
+  means: dict[str, Mean]
+  described: dict[str, Description]
+
+
+def panel(
+  metrics: dict[str, Metric],
+  means: dict[str, Mean] | None = None,
+  named: Mapping[str, Description] | None = None,
+) -> Panel:
+  """A panel; its metrics are described by the functions that compute them.
+
+  named: descriptions that stand in for those of the functions, by stem.
+  """
+  found = {}
+  for name, metric in metrics.items():
+    description = described.of(metric)
+    if description is not None and not name.startswith("_"):
+      found.setdefault(stem(name), description)
+  return Panel(metrics, means or {}, found | dict(named or {}))
+
+
+def stem(metric: str) -> str:
+  """A metric's name without its class, label or target: `auroc[a]`."""
+  return metric.partition("[")[0]
+
+
+def mean(names: Sequence[str], key: str) -> Mean:
+  """The mean of a metric over classes, labels or targets.
+
+  Of precision it is that of the columns in which a class that is never
+  predicted counts 0 (`classification.precision`).
+  """
+  column = f"_{key}" if key.startswith("precision") else key
+  return Mean({name: f"{column}[{name}]" for name in names})
+
+
+def chosen(metrics: Iterable[str], select: str, main: str) -> list[str]:
+  """The metric that answers a classifier's question.
+
+  It is the one that the best step was selected by, else `main`, else the
+  first; of no metric at all there is none.
+  """
+  names = list(metrics)
+  if select in names:
+    return [select]
+  return [main] if main in names else names[:1]

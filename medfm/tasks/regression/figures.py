@@ -1,0 +1,115 @@
+"""How a report words and draws numbers that are predicted."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from medfm.report import plates as drawn
+from medfm.report import style, wording
+from medfm.report.plates import Plate
+from medfm.report.reading import Stage
+
+_MOST_TARGETS = 6
+_IN_UNIT = ("rmse", "mae")
+"""The metrics that are in the unit of what is predicted."""
+
+
+def question(stage: Stage) -> str:
+  """What the model was trained to do: `predict glucose`."""
+  names = [wording.short(name) for name in stage.classes]
+  return f"predict {wording.listed(names)}"
+
+
+def unit(stage: Stage, metric: str) -> str:
+  """The unit of a metric of a sole target; "" where it has none."""
+  units = list(stage.data.get("units") or ())
+  return units[0] if len(units) == 1 and metric in _IN_UNIT else ""
+
+
+def plates(stage: Stage, split: str) -> Iterator[Plate]:
+  """Predicted against observed, and the errors, of the first targets."""
+  predictions = stage.predictions.get(split)
+  if predictions is None:
+    return
+  label, values = predictions.target["label"], predictions.predicted["value"]
+  units = list(stage.data.get("units") or ())
+  for k, name in enumerate(predictions.names[:_MOST_TARGETS]):
+    known = np.isfinite(label[:, k]) & np.isfinite(values[:, k])
+    if not known.any():
+      continue
+    observed, predicted = label[known, k], values[known, k]
+    n = len(observed)
+    error = float(np.sqrt(np.mean((observed - predicted) ** 2)))
+    title = f"{wording.short(name)}, {split}, n = {n:,}"
+    own_unit = units[k] if k < len(units) else ""
+    suffix = f"regression_{k}" if k else "regression"
+    yield Plate(
+      drawn.file_name(stage.name, split, suffix),
+      "Predicted against observed, and errors with the range that holds 95 % "
+      "of them if they are normal.",
+      f"Predicted against observed {name} of {stage.name} on {split}: root "
+      f"mean squared error {wording.number(error)}.",
+      style.png(errors(observed, predicted, title, own_unit)),
+      wide=True,
+    )
+
+
+def tables(stage: Stage) -> list[Mapping[str, Any]]:
+  """Nothing beyond what every task's report has."""
+  del stage
+  return []
+
+
+def errors(observed, predicted, title: str, unit: str = ""):
+  """Predicted against observed, and the errors with their 95 % limits.
+
+  Args:
+    observed, predicted: [N] in the target's unit.
+    title: of the left panel.
+    unit: of the target; "" where not known.
+  """
+  figure, (left, right) = style.panels(10.8, 4.6, columns=2)
+  suffix = f" ({unit})" if unit else ""
+  look = {
+    "s": 18 if len(observed) < 500 else 7,
+    "alpha": 0.6 if len(observed) < 500 else 0.25,
+    "color": style.BLUE,
+    "edgecolors": "none",
+  }
+  ends = np.array(
+    [min(observed.min(), predicted.min()), max(observed.max(), predicted.max())]
+  )
+  ends = ends + np.array([-0.04, 0.04]) * max(np.ptp(ends), 1e-9)
+  left.plot(ends, ends, color=style.BLACK, linewidth=1, label="Identity")
+  left.scatter(observed, predicted, **look)
+  left.set_xlim(ends)
+  left.set_ylim(ends)
+  left.set_aspect("equal")
+  style.describe(left, title, f"Observed{suffix}", f"Predicted{suffix}")
+  style.legend(left, loc="upper left")
+  error = predicted - observed
+  mean, spread = error.mean(), error.std(ddof=1) if len(error) > 1 else 0.0
+  right.scatter(predicted, error, **look)
+  right.axhline(0, color=style.BLACK, linewidth=1)
+  right.axhline(
+    mean,
+    color=style.RED,
+    linestyle="--",
+    label=f"Mean error {wording.number(float(mean), signed=True)}",
+  )
+  for sign in (-1, 1):
+    right.axhline(
+      mean + sign * 1.96 * spread,
+      color=style.RED,
+      linestyle=":",
+      label="Mean ± 1.96 SD" if sign > 0 else None,
+    )
+  style.describe(
+    right,
+    "Errors",
+    f"Predicted{suffix}",
+    f"Predicted − observed{suffix}",
+  )
+  style.legend(right)
+  return figure

@@ -1,0 +1,53 @@
+"""Classical models of numbers, each target a problem of its own."""
+
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from medfm.tasks import classical
+from medfm.tasks.classical import Model
+from medfm.types import Info, Split
+
+
+def predictions(
+  train: Split,
+  others: Mapping[str, Split],
+  info: Info,
+  seed: int,
+  *,
+  model: Model,
+) -> dict[str, dict[str, np.ndarray]]:
+  """split -> {"value": [N,T]}.
+
+  Raises:
+    UserError: no training example has one of the targets known.
+  """
+  targets = list(np.asarray(train.arrays["label"], np.float64).T)
+  classical.require_labels(info, targets, info.target.names)
+  told = classical.values(model, targets, train, others, info, seed)
+  return {name: {"value": values} for name, values in told.items()}
+
+
+def of_numbers(info: Info) -> tuple[str, ...]:
+  """Names of the models that stand beside a network by default."""
+  if classical.has_text(info):
+    return ("mean",)  # No classical model of texts gives numbers.
+  if classical.has_columns(info):
+    return ("mean", "least_squares", "gradient_boosting")
+  return ("mean", "ridge")
+
+
+RIVALS = {
+  "mean": functools.partial(predictions, model=classical.MEAN),
+  "least_squares": functools.partial(
+    predictions, model=classical.LEAST_SQUARES
+  ),
+  "ridge": functools.partial(predictions, model=classical.RIDGE),
+  "gradient_boosting": functools.partial(
+    predictions, model=classical.BOOSTED_VALUES
+  ),
+}
+"""mean: of the training split. least_squares, ridge: closed form; ridge with
+the strength of the best leave-one-out error on the training split.
+gradient_boosting: scikit-learn's histogram trees, its defaults."""

@@ -1,0 +1,67 @@
+"""From tokens of windows back to the words of texts."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from medfm.tasks import documents
+from medfm.types import Split
+
+
+def assembled(
+  split: Split, predicted: Mapping[str, np.ndarray]
+) -> tuple[Split, dict[str, np.ndarray]]:
+  """One row per text and one column per word, [N,W], -1 beyond the last.
+
+  predicted: `tags` and perhaps `certainty` [N,L] by token.
+  """
+  starts = _starts(split)
+  arrays = {"words": _gathered(split, starts, np.asarray(split.arrays["word"]))}
+  if "label" in split.arrays:
+    label = np.asarray(split.arrays["label"])
+    arrays["label"] = _gathered(split, starts, label)
+  gathered = {
+    name: _gathered(split, starts, np.asarray(predicted[name]), kind)
+    for name, kind in (("tags", np.int32), ("certainty", np.float32))
+    if name in predicted
+  }
+  texts = split.take(documents.firsts(split))
+  return dataclasses.replace(texts, arrays=arrays), gathered
+
+
+def numbered(
+  rows: Sequence[Mapping[str, str]], column: str, names: Sequence[str]
+) -> np.ndarray:
+  """[N,W] numbers of the tags in a column, -1 beyond the last word."""
+  number = {name: i for i, name in enumerate(names)}
+  tags = [[number[tag] for tag in row[column].split()] for row in rows]
+  numbers = np.full((len(tags), max(map(len, tags), default=0)), -1, np.int32)
+  for row, told in enumerate(tags):
+    numbers[row, : len(told)] = told
+  return numbers
+
+
+def _starts(split: Split) -> np.ndarray:
+  """[N,L] whether a token is the first of a word."""
+  word = np.asarray(split.arrays["word"])
+  before = np.concatenate([np.full((len(word), 1), -1), word[:, :-1]], 1)
+  return (word >= 0) & (word != before)
+
+
+def _gathered(
+  split: Split,
+  starts: np.ndarray,
+  values: np.ndarray,
+  kind: type = np.int32,
+) -> np.ndarray:
+  """Values [N,L] at the words' first tokens, by text: [texts, W], else -1."""
+  rows, columns = np.nonzero(starts)
+  text = documents.of_rows(split)
+  owner = text[rows]
+  first = np.searchsorted(owner, owner)  # Rows of a text stand together.
+  place = np.arange(len(owner)) - first
+  width = int(place.max()) + 1 if len(place) else 1
+  table = np.full((int(text.max()) + 1, width), -1, kind)
+  table[owner, place] = values[rows, columns]
+  return table

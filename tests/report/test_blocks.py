@@ -1,0 +1,86 @@
+"""What evaluators have to show, on the page and in the terminal."""
+
+import json
+import re
+
+import pytest
+
+from medfm.report import blocks, reading, tables
+from tests.report.conftest import BLOCKS, entry
+from tests.report.test_html import visible
+
+
+@pytest.fixture(scope="module")
+def page(drawn):
+  return (drawn / "report.html").read_text(encoding="utf-8")
+
+
+def terminal(workdir):
+  return tables.text(json.loads((workdir / "results.json").read_text()))
+
+
+def test_a_table_shows_texts_numbers_and_intervals(page):
+  row = (
+    r"draw 1\s+2,345\s+0\.654\s+\[0\.604, 0\.704\]\s+"
+    r"\+0\.099\s+\[\+0\.049, \+0\.149\]"
+  )
+  assert re.search(row, visible(page))
+  assert "Each prompt alone." in page
+
+
+def test_a_cell_without_a_value_has_its_reason(page):
+  assert re.search(r"n/a\s+one answer only\s+0\.4 to 0\.6", visible(page))
+
+
+def test_a_table_of_a_split_that_is_not_final_is_folded(page):
+  assert re.search(r"<summary>Prompts: validation</summary>", page)
+  assert not re.search(r"<summary>Prompts: test</summary>", page)
+
+
+def test_pairs_are_drawn_and_all_of_them_listed(page, drawn):
+  assert re.search(r"height\s+1,235\s+1,23[45]", visible(page))
+  assert re.search(r"age\s+0\.515\s+0\.500", visible(page))
+  assert (drawn / "figures" / "tuned_100_coefficients.png").exists()
+
+
+def test_texts_are_shaded_by_their_values(page):
+  assert "Orange tokens speak for the class." in page
+  assert "Surest wrong answers" in page
+  assert re.search(r'class="for"[^>]*>spicu<', page)
+
+
+def test_the_terminal_shows_what_is_marked_for_it(study):
+  lines = terminal(study).splitlines()
+  first = lines.index("tuned_100: Prompts: test")
+  assert lines[first + 2].split() == [
+    *("draw", "1", "2,345", "0.654", "[0.604,", "0.704]"),
+    *("+0.099", "[+0.049,", "+0.149]"),
+  ]
+  assert "draw 3" not in terminal(study)
+  assert "Coefficients" not in terminal(study)
+
+
+def test_no_line_of_a_wide_block_is_wider_than_100_columns(study):
+  results = json.loads((study / "results.json").read_text())
+  (block,) = [b for b in BLOCKS if b.get("split") == "test" and "rows" in b]
+  wide = dict(block)
+  wide["columns"] = [*block["columns"], *["another column of it"] * 9]
+  wide["rows"] = [[*row, *[entry(0.5)] * 9] for row in block["rows"]]
+  results["stages"]["tuned_100"]["blocks"] = [wide]
+  assert max(map(len, tables.text(results).splitlines())) <= 100
+
+
+def test_a_kind_that_is_not_known_is_named():
+  shown = blocks.markup({"kind": "hologram", "title": "Heart", "split": "test"})
+  assert "Heart: test: a block of kind hologram cannot be shown." in shown
+
+
+def test_a_table_without_rows_leaves_nothing():
+  empty = blocks.table("Nothing", ("a",), [], split="validation")
+  assert blocks.section([empty], "test") == ""
+
+
+def test_blocks_are_read_with_their_stage(study):
+  run = reading.read(study)
+  assert run.stages["tuned_100"].blocks == BLOCKS
+  assert run.stages["tuned_10"].blocks == []
