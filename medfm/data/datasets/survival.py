@@ -1,4 +1,4 @@
-"""Eleven public cohorts with censored follow-up, chosen by name.
+"""Eleven public cohorts with censored follow-up, and a table of one's own.
 
 Three are DeepSurv's HDF5 files with their fixed training and test rows, eight
 the ARFF files of scikit-survival. A CSV to predict on has the columns named
@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from medfm.data import files, records
-from medfm.data.tables import encoding, own_survival, tabular
+from medfm.data.tables import encoding, labels, tabular
+from medfm.data.tables import own as own_table
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
 from medfm.spec import nearest
+from medfm.tasks.survival import own as follow_up
 from medfm.types import Dataset, Folders, Split, UserError
 
 _DEEPSURV = (
@@ -311,8 +313,8 @@ class SurvivalCohort(tabular.Builder, skip_registration=True):
         [name for name in features if name not in cohort.categorical],
         cohort.categorical,
       ),
-      label=own_survival.outcomes(np.array(codes), times),
-      classes=("event", "time"),
+      truth={"time": times, "event": np.array(codes, np.int32)},
+      names=cohort.causes,
       ids=np.array([f"row-{row}" for row in table.rows]),
       patients=np.array(table[cohort.patient]) if cohort.patient else None,
       groups={name: encoding.group(table, name) for name in cohort.groups},
@@ -354,13 +356,16 @@ def survival(
   cohort = COHORTS[name]
   path = _path(folders, name, cohort)
   url = f"{cohort.url}/{cohort.file}"
-  return own_survival.dataset(
+  return tabular.dataset(
     records.prepared(SurvivalCohort, folders, raw=path, cohort=name),
     name=name,
-    causes=cohort.causes,
-    unit=cohort.unit,
-    horizons=horizons or cohort.horizons,
-    intervals=intervals,
+    target=functools.partial(
+      follow_up.target,
+      unit=cohort.unit,
+      horizons=horizons or cohort.horizons,
+      intervals=intervals,
+    ),
+    stratify="event",
     card={
       "source": url,
       "licence": _LICENCES[path.suffix],
@@ -371,6 +376,67 @@ def survival(
     seed=seed,
     fractions=fractions,
     encode=functools.partial(encoded, cohort=name),
+  )
+
+
+def own(
+  folders: Folders,
+  *,
+  path: str,
+  time: str,
+  event: str,
+  causes: tuple[str, ...] = (),
+  unit: str = "",
+  horizons: tuple[float, ...] = (),
+  intervals: int = 20,
+  patient: str = "",
+  id: str = "",
+  groups: tuple[str, ...] = (),
+  numeric: tuple[str, ...] = (),
+  categorical: tuple[str, ...] = (),
+  drop: tuple[str, ...] = (),
+  missing: tuple[str, ...] = tables.MISSING,
+  missing_follow_up: labels.Policy = "error",
+  split_column: str = "",
+  test_path: str = "",
+  delimiter: str = ",",
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
+) -> Dataset:
+  """The dataset of a CSV file, to predict the time until an event.
+
+  time, event, causes, unit, horizons, intervals, missing_follow_up: what the
+    columns of follow-up mean, see `tasks.survival.own.Columns`; of the
+    horizons also that () takes the quartiles of the training events.
+  Others as in `tables.own.of_columns`.
+
+  Raises:
+    UserError: names the file, and the row and column where there is one.
+  """
+  return own_table.of_columns(
+    folders,
+    follow_up.Columns(
+      time=time,
+      event=event,
+      causes=labels.names(causes),
+      unit=unit,
+      horizons=tuple(horizons),
+      intervals=intervals,
+      missing=missing_follow_up,
+    ),
+    path=path,
+    patient=patient,
+    id=id,
+    groups=groups,
+    numeric=numeric,
+    categorical=categorical,
+    drop=drop,
+    missing=missing,
+    split_column=split_column,
+    test_path=test_path,
+    delimiter=delimiter,
+    seed=seed,
+    fractions=fractions,
   )
 
 

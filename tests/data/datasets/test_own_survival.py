@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medfm.data.tables import own_survival
+from medfm.data.datasets import survival
 from medfm.types import Folders, UserError
 
 CODES = ("0", "1", "no", "Yes", "false", "TRUE")
@@ -27,7 +27,7 @@ def table(tmp_path):
       settings["test_path"] = "later.csv"
     folders = Folders(raw=str(tmp_path), cache=str(tmp_path / "cache"))
     given = {"path": "cohort.csv", "time": "days", "event": "died", **settings}
-    return own_survival.own_survival(folders, **given)
+    return survival.own(folders, **given)
 
   return make
 
@@ -132,8 +132,13 @@ def test_an_unknown_column_is_named_with_the_nearest(fault):
 
 
 def test_nobody_who_fails_is_an_error(fault):
-  assert "no training example has the event 'died'" in fault(
-    text(event=lambda i: 0)
+  message = fault(text(event=lambda i: 0))
+  assert "cohort.csv: every row of 'died' is censored" in message
+
+
+def test_a_cause_that_no_training_row_has_is_an_error(fault):
+  assert "no training example has the event 'relapse'" in fault(
+    causes="1=died,yes=died,true=died,2=relapse"
   )
 
 
