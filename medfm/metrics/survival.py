@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from medfm.metrics import ranking
+from medfm.metrics.described import described
 from medfm.metrics.undefined import (
   Undefined,
   Value,
@@ -31,6 +32,12 @@ NO_PAIR = "no event is followed by a later time"
 NOT_FOLLOWED = "nobody is followed past the horizon"
 
 
+@described(
+  "C-index",
+  "how often, of two patients whose order is known, the one who fails "
+  "first was given the higher risk (Harrell); 0.5 is chance",
+  "more",
+)
 def concordance(
   time: np.ndarray,
   event: np.ndarray,
@@ -62,6 +69,12 @@ def concordance(
   return settled(ratio(wins, pairs), (pairs == 0, NO_PAIR))
 
 
+@described(
+  "Brier score at a horizon",
+  "squared error of the risk by the horizon, with the censored made up "
+  "for by weights; 0 is perfect",
+  "less",
+)
 def brier_at(
   time: np.ndarray,
   event: np.ndarray,
@@ -82,6 +95,12 @@ def brier_at(
   return _followed_past(average(losses[:, 0], weight), time, weight, horizon)
 
 
+@described(
+  "Integrated Brier",
+  "squared error of the risks, with the censored made up for by "
+  "weights, averaged over the follow-up; 0 is perfect",
+  "less",
+)
 def integrated_brier(
   time: np.ndarray,
   event: np.ndarray,
@@ -101,6 +120,12 @@ def integrated_brier(
   return _followed_past(average(mean, weight), time, weight, times[-1])
 
 
+@described(
+  "AUROC at a horizon",
+  "how often who fails by the horizon was given a higher risk than who "
+  "does not, with the censored made up for by weights; 0.5 is chance",
+  "more",
+)
 def auroc_at(
   time: np.ndarray,
   event: np.ndarray,
@@ -127,6 +152,12 @@ def auroc_at(
   return ranking.auroc(label, risk, weight * share)
 
 
+@described(
+  "Observed / expected risk",
+  "observed risk (Kaplan-Meier, or Aalen-Johansen) over the mean "
+  "predicted one; above 1 the model predicts too little",
+  1.0,
+)
 def observed_expected(
   time: np.ndarray,
   event: np.ndarray,
