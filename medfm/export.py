@@ -7,16 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from medfm import spec, stages
+from medfm import spec, stages, tasks
+from medfm.data.text import input as text_input
 from medfm.objectives import lora
+from medfm.tasks.regression import Numbers
 from medfm.types import Info, UserError
 from medfm.weights import adapters, images, public, tokenizer_files
-
-PROBLEMS = {
-  "multiclass": "single_label_classification",
-  "multilabel": "multi_label_classification",
-  "regression": "regression",
-}
 
 
 def export(
@@ -72,30 +68,31 @@ def _write(part: Path, trained: stages.Trained) -> None:
   if objective is not trained.objective:
     print("adapters: merged into their kernels")
   notes: dict[str, Any] = {}
-  if info.task in PROBLEMS:
-    notes["problem_type"] = PROBLEMS[info.task]
-  if info.task == "regression":
-    params, notes = _raw_units(params, info, notes)
+  problem = tasks.of(info.target).PROBLEM_TYPE
+  if problem:
+    notes["problem_type"] = problem
+  if isinstance(info.target, Numbers):
+    params, notes = _raw_units(params, info.target, notes)
   model = objective.net
   notes |= _ends(info)
   tensors = public.write(
     part,
     {**trained.variables, "params": params},
     model,
-    classes=info.classes,
+    classes=info.target.names,
     notes=notes,
   )
   print(f"{type(model).__name__}: {len(tensors)} tensors")
   if (own / "tokenizer.json").exists():
     text = (own / "tokenizer.json").read_text(encoding="utf-8")
     tokenizer_files.write(part, text, info, length=getattr(model, "length", 0))
-  elif not info.vocabulary:
+  elif text_input.among(info) is None:
     _describe_images(part, trained, model, params)
 
 
-def _raw_units(params, info: Info, notes: Mapping[str, Any]):
+def _raw_units(params, target: Numbers, notes: Mapping[str, Any]):
   """A head that gives targets as they are instead of standardised ones."""
-  mean, std = np.asarray(info.target_mean), np.asarray(info.target_std)
+  mean, std = np.asarray(target.mean), np.asarray(target.std)
   std = np.where(std > 0, std, 1)
   head = dict(params["model"]["head"])
   if "bias" not in head:
@@ -115,11 +112,12 @@ def _raw_units(params, info: Info, notes: Mapping[str, Any]):
 
 def _ends(info: Info) -> dict[str, int]:
   """The special tokens' ids, as config.json names them."""
-  if not info.vocabulary:
+  text = text_input.among(info)
+  if text is None:
     return {}
   names = {"pad": "pad_token_id", "bos": "bos_token_id", "eos": "eos_token_id"}
-  found = {theirs: info.special.get(ours) for ours, theirs in names.items()}
-  found["pad_token_id"] = tokenizer_files.padding(info.special)
+  found = {theirs: text.special.get(ours) for ours, theirs in names.items()}
+  found["pad_token_id"] = tokenizer_files.padding(text.special)
   return {name: value for name, value in found.items() if value is not None}
 
 

@@ -10,7 +10,15 @@ from medfm import host, predictions, setup, tasks
 from medfm.data import splits
 from medfm.evals import context, paired, scores
 from medfm.evals.context import Block, Context, Settings
-from medfm.types import Dataset, Info, Objective, Split, Task, UserError
+from medfm.types import (
+  Dataset,
+  Info,
+  Objective,
+  Split,
+  Task,
+  UserError,
+  key,
+)
 
 Predicted = Mapping[str, np.ndarray]
 
@@ -365,9 +373,11 @@ def _recoded(split: Split, info: Info, trained: Info) -> Split:
   """The split with classes and levels numbered as training numbered them."""
   arrays, task = dict(split.arrays), tasks.of(trained.target)
   for name, each in info.inputs.items():
-    prefix = f"{name}/" if len(info.inputs) > 1 else ""
+    names = {array: key(info, name, array) for array in each.arrays}
     part = {
-      key: arrays[prefix + key] for key in each.arrays if prefix + key in arrays
+      array: arrays[stored]
+      for array, stored in names.items()
+      if stored in arrays
     }
     try:
       part = each.recoded(part, trained.inputs[name])
@@ -375,7 +385,7 @@ def _recoded(split: Split, info: Info, trained: Info) -> Split:
       raise UserError(
         f"{info.name} has {error}, on which {trained.name} trained the model"
       ) from None
-    arrays |= {prefix + key: array for key, array in part.items()}
+    arrays |= {names[array]: values for array, values in part.items()}
   if task.TARGETS and set(task.TARGETS) <= arrays.keys():
     target = {name: arrays[name] for name in task.TARGETS}
     arrays |= task.recoded(target, info, trained)

@@ -23,6 +23,7 @@ from medfm import (
 from medfm import step as steps
 from medfm import tree as trees
 from medfm.data import leakage, splits
+from medfm.data.text import input as text_input
 from medfm.evals import context, paired
 from medfm.report import html, reading, tables
 from medfm.types import Dataset, Folders, Info, UserError
@@ -186,7 +187,6 @@ def _trained(stage: Stage, state: Any, notes: Mapping) -> dict[str, Any]:
     "init": notes["init"],
     "data": {
       "name": data.info.name,
-      "task": data.info.task,
       "classes": data.info.target.names,
       "units": getattr(data.info.target, "units", ()),
       "card": data.card,
@@ -221,13 +221,14 @@ def _start_weights(
 
 def _same_tokenizer(source: Path, name: str, info: Info) -> None:
   """Refuses weights whose token numbers mean other tokens."""
-  if not info.tokenizer or not (source / "info.json").exists():
+  own = text_input.among(info)
+  if own is None or not (source / "info.json").exists():
     return
-  trained = stages.read_info(source)
-  if trained.tokenizer and trained.tokenizer != info.tokenizer:
+  trained = text_input.among(stages.read_info(source))
+  if trained is not None and trained.tokenizer != own.tokenizer:
     raise UserError(
       f"start.weights={name!r} was trained with the tokenizer "
-      f"{trained.tokenizer[:12]}, {info.name} is cut by {info.tokenizer[:12]}: "
+      f"{trained.tokenizer[:12]}, {info.name} is cut by {own.tokenizer[:12]}: "
       f"set data.tokenizer to tokenizers.loaded(path={str(source)!r})"
     )
 

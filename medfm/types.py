@@ -266,6 +266,7 @@ class Task(Protocol):
     none.
   STRATIFY: the one of them that shares of the data keep in proportion.
   OBJECTIVE: what learns it, in `medfm.objectives`, for messages.
+  PROBLEM_TYPE: what the layout of Hugging Face calls it; "" for nothing.
   RIVALS: name -> fit(train, others, info, seed) -> split -> predicted, the
     classical models of this task.
   LINEAR: the one of them that is fitted to a frozen embedding; "" for none.
@@ -275,6 +276,7 @@ class Task(Protocol):
   TARGETS: tuple[str, ...]
   STRATIFY: str
   OBJECTIVE: str
+  PROBLEM_TYPE: str
   RIVALS: Mapping[str, Callable[..., dict[str, dict[str, np.ndarray]]]]
   LINEAR: str
 
@@ -419,74 +421,6 @@ class Info:
     return ", ".join(
       f"{name} ({each.describe()})" for name, each in self.inputs.items()
     )
-
-  # The names of before, until everything reads `inputs` and `target`.
-  def _of(self, name: str, default: Any) -> Any:
-    for each in self.inputs.values():
-      if hasattr(each, name):
-        return getattr(each, name)
-    return default
-
-  @property
-  def task(self) -> str:
-    return {
-      "Classes": "multiclass",
-      "Labels": "multilabel",
-      "Numbers": "regression",
-      "Tags": "tokens",
-    }.get(type(self.target).__name__, "none")
-
-  @property
-  def classes(self) -> tuple[str, ...]:
-    return self.target.names
-
-  @property
-  def counts(self) -> tuple[int, ...]:
-    return getattr(self.target, "counts", ())
-
-  @property
-  def target_mean(self) -> tuple[float, ...]:
-    return getattr(self.target, "mean", ())
-
-  @property
-  def target_std(self) -> tuple[float, ...]:
-    return getattr(self.target, "std", ())
-
-  @property
-  def units(self) -> tuple[str, ...]:
-    return getattr(self.target, "units", ())
-
-  @property
-  def numeric(self) -> tuple[str, ...]:
-    return self._of("numeric", ())
-
-  @property
-  def numeric_mean(self) -> tuple[float, ...]:
-    return self._of("mean", ())
-
-  @property
-  def numeric_std(self) -> tuple[float, ...]:
-    return self._of("std", ())
-
-  @property
-  def categorical(self) -> dict[str, tuple[str, ...]]:
-    return self._of("levels", {})
-
-  @property
-  def vocabulary(self) -> int:
-    return self._of("vocabulary", 0)
-
-  @property
-  def special(self) -> dict[str, int]:
-    return self._of("special", {})
-
-  @property
-  def tokenizer(self) -> str:
-    return self._of("tokenizer", "")
-
-  @property
-  def prompts(self) -> dict[str, Any]:
-    return self._of("prompts", {})
 
 
 PRESENT = "present"

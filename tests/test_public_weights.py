@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from medfm import command, export, predict, stages, study, tree
+from medfm.tasks.regression import Numbers
 from medfm.types import Folders, UserError
 from medfm.weights import adapters, mapping, public, safetensors_file
 from tests.test_launch import launch
@@ -161,7 +162,7 @@ def check_export(place, out):
   trained = stages.opened(place)
   info = trained.info
   batch = {"image": np.ones((2, 32, 32, 3), np.uint8), "id": np.arange(2)}
-  if info.vocabulary:
+  if info.only.vocabulary:
     tokens = np.arange(24, dtype=np.int32).reshape(2, 12)
     batch = {"tokens": tokens, "segment": np.ones_like(tokens)}
     batch |= {"positions": tokens % 12, "id": np.arange(2)}
@@ -171,7 +172,7 @@ def check_export(place, out):
   assert "unread" not in again["params"]
   found = plain.predict(again, batch)
   key = "probs" if "probs" in expected else "value"
-  if info.task == "regression":  # The file gives raw units by itself.
+  if isinstance(info.target, Numbers):  # The file gives raw units by itself.
     own = {"params": again["params"]["model"]}
     value = plain.net.apply(own, batch)["logits"]
     np.testing.assert_allclose(value, expected["value"], atol=1e-4)

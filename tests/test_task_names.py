@@ -20,16 +20,6 @@ OF_A_BATCH = {"tokens"}
 """A name that is also that of an array, as the key of a dict or the field of
 a batch."""
 
-NOT_YET = (
-  "medfm/data/",
-  "medfm/export.py",
-  "medfm/grid/",
-  "medfm/objectives/backbone.py",
-  "medfm/report/",
-  "medfm/weights/tokenizer_files.py",
-)
-"""What still asks; no file may be added."""
-
 SOURCES = sorted(
   path
   for folder in FOLDERS
@@ -78,16 +68,11 @@ def questions(source: str) -> list[tuple[int, str]]:
   return asked
 
 
-def waits(path: pathlib.Path) -> bool:
-  return str(path.relative_to(ROOT)).startswith(NOT_YET)
-
-
 @pytest.mark.parametrize(
   "path", SOURCES, ids=lambda p: str(p.relative_to(ROOT))
 )
 def test_a_file_does_not_ask_for_a_task_by_its_name(path):
-  if not waits(path):
-    assert not questions(path.read_text())
+  assert not questions(path.read_text())
 
 
 @pytest.mark.parametrize(
@@ -111,12 +96,3 @@ def test_a_question_is_seen(source):
 )
 def test_an_array_or_a_setting_of_that_name_is_no_question(source):
   assert not questions(source)
-
-
-def test_what_is_waited_for_still_asks():
-  """An entry of `NOT_YET` goes when its files ask no more."""
-  for entry in NOT_YET:
-    files = [
-      path for path in SOURCES if str(path).startswith(f"{ROOT}/{entry}")
-    ]
-    assert any(questions(path.read_text()) for path in files), entry

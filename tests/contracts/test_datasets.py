@@ -14,6 +14,7 @@ from medfm.data.datasets import (
   uci_clinical,
   wisconsin,
 )
+from medfm.tasks.multiclass import Classes
 
 CASES = {
   "wisconsin": wisconsin.wisconsin,
@@ -74,12 +75,12 @@ def test_no_patient_is_in_two_splits(dataset):
 def test_labels_and_counts_fit_the_description(dataset):
   info, train = dataset.info, dataset.splits["train"]
   label = train.arrays["label"]
-  if info.task == "multiclass":
+  if isinstance(info.target, Classes):
     assert label.dtype == np.int32
-    counts = np.bincount(label[label >= 0], minlength=len(info.classes))
-    assert counts.tolist() == list(info.counts)
+    counts = np.bincount(label[label >= 0], minlength=len(info.target.names))
+    assert counts.tolist() == list(info.target.counts)
   else:
-    assert label.shape == (len(train), len(info.classes))
+    assert label.shape == (len(train), len(info.target.names))
 
 
 def test_every_array_has_a_row_per_example_and_finite_or_missing_values(
@@ -102,9 +103,9 @@ def test_the_card_says_where_the_data_come_from(dataset):
 
 
 def test_fitted_numbers_come_from_the_training_split(dataset):
-  if not dataset.info.numeric:
+  if not dataset.info.only.numeric:
     pytest.skip("no numeric features")
   features = dataset.splits["train"].arrays["features"].astype(np.float64)
   with np.errstate(invalid="ignore"):
     mean = np.nanmean(features, 0)
-  np.testing.assert_allclose(dataset.info.numeric_mean, mean, rtol=1e-5)
+  np.testing.assert_allclose(dataset.info.only.mean, mean, rtol=1e-5)

@@ -59,7 +59,7 @@ def prepared(here):
 
 def test_images_and_labels_are_read(prepared):
   dataset = tfds_named.named(prepared, name="named_toy")
-  assert dataset.info.classes == ("dark", "light")
+  assert dataset.info.target.names == ("dark", "light")
   for split in dataset.splits.values():
     image, label = split.arrays["image"], split.arrays["label"]
     assert image.shape[1:] == (5, 6, 1)
@@ -70,7 +70,7 @@ def test_missing_validation_examples_are_taken_from_train(prepared):
   dataset = tfds_named.named(prepared, name="named_toy")
   sizes = {name: len(split) for name, split in dataset.splits.items()}
   assert sizes == {"train": 36, "validation": 4, "test": 4}
-  assert sum(dataset.info.counts) == 36
+  assert sum(dataset.info.target.counts) == 36
   assert "validation taken from train" in dataset.card["split"]
   assert not np.isin(
     dataset.splits["train"].ids, dataset.splits["validation"].ids

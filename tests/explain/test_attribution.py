@@ -13,6 +13,7 @@ from medfm.models.gpt import GPT
 from medfm.models.mlp import MLP
 from medfm.models.rnn import RNN
 from medfm.objectives import classify, language, lora
+from medfm.tasks.tags import Tags
 from medfm.types import UserError
 from tests.objectives import toy
 
@@ -50,7 +51,7 @@ def case(model, factory, data):
     for leaf, key in zip(leaves, keys, strict=True)
   ]
   places = jnp.argmax(batch["tokens"] >= 4, 1)
-  words = places if info.task == "tokens" else None
+  words = places if isinstance(info.target, Tags) else None
   target = attribution.Target(jnp.arange(8) % 3, words)
   return objective, info, batch, jax.tree.unflatten(tree, drawn), target
 

@@ -111,12 +111,12 @@ def test_the_loss_at_masked_places_is_that_of_all_logits():
   found = masked(
     batch, info, jax.random.split(key)[0], rate=0.15, whole_word=False
   )
-  net = _BERT(outputs=0, vocabulary=info.vocabulary)
+  net = _BERT(outputs=0, vocabulary=info.only.vocabulary)
   params = variables["params"]
   states = net.apply(
     {"params": params["model"]}, {**batch, "tokens": found.tokens}
   )["tokens"]
-  decoder = language.TiedDecoder(info.vocabulary)
+  decoder = language.TiedDecoder(info.only.vocabulary)
   logits, _ = decoder.apply(
     {"params": params["decoder"]},
     states,
@@ -137,7 +137,7 @@ def test_the_causal_loss_is_that_of_the_next_token_within_its_text():
   variables = jax.jit(objective.init)(jax.random.key(0), batch)
   terms, _ = jax.jit(objective.loss)(variables, batch, jax.random.key(1))
   params = variables["params"]["model"]
-  net = _GPT(outputs=0, vocabulary=info.vocabulary)
+  net = _GPT(outputs=0, vocabulary=info.only.vocabulary)
   states = net.apply({"params": params}, batch)["tokens"]
   log_probs = np.asarray(
     jax.nn.log_softmax(states @ params["embed_tokens"]["embedding"].T)

@@ -62,7 +62,7 @@ def test_hidden_features_count_by_squared_standardised_error():
   rows = np.flatnonzero(mask[:, :3].any(1) & ~mask[:, 3:].any(1))
   info = toy.unlabelled()[0]
   error = batch["features"] - np.asarray(predicted["reconstruction"])
-  error = error / np.array(info.numeric_std)
+  error = error / np.array(info.only.std)
   assert len(rows)
   for row in rows:
     expected = np.square(error[row][mask[row, :3]]).mean()

@@ -36,11 +36,11 @@ def _read(vocabulary, rotary):
 
 def _naive(info, variables, text, prompt, rotary, per_token=False):
   """log-likelihood [K]: one row a candidate, without padding, read plainly."""
-  read = _read(info.vocabulary, rotary)
+  read = _read(info.only.vocabulary, rotary)
   params = variables["params"]["model"]
   found = []
-  for answer in info.prompts["answers"]:
-    before = [*info.prompts["shots"][prompt], *text]
+  for answer in info.only.prompts["answers"]:
+    before = [*info.only.prompts["shots"][prompt], *text]
     row = jnp.asarray([[*before, *answer]], jnp.int32)
     batch = {"tokens": row, "id": jnp.arange(1)}
     states = read({"params": params}, batch)["tokens"][0]
@@ -82,7 +82,7 @@ def test_calibration_is_the_formula_of_the_paper():
         _shares(_naive(info, variables, text, prompt, False))
         for prompt in range(2)
       ]
-      for text in info.prompts["content_free"]
+      for text in info.only.prompts["content_free"]
     ]
   ).mean(0)
   for prompt in range(2):

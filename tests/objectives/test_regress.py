@@ -21,13 +21,13 @@ def _at_zero():
 
 def test_predictions_are_in_raw_units():
   info, _, _, predicted = _at_zero()
-  expected = np.tile(info.target_mean, (8, 1))
+  expected = np.tile(info.target.mean, (8, 1))
   np.testing.assert_allclose(predicted["value"], expected)
 
 
 def test_the_loss_is_the_squared_error_in_standard_deviations():
   info, batch, terms, _ = _at_zero()
-  scaled = (batch["label"] - info.target_mean) / info.target_std
+  scaled = (batch["label"] - info.target.mean) / info.target.std
   np.testing.assert_allclose(terms["loss"], np.nanmean(scaled**2, 1), rtol=1e-4)
 
 

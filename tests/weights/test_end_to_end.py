@@ -203,7 +203,7 @@ def check_predictions(place, tmp_path, found, info):
   predict.predict(place, None, str(new), str(written))
   probs = np.asarray(jax.nn.softmax(found))
   for row, cells in enumerate(csv.DictReader(written.open())):
-    said = [float(cells[f"prob_{name}"]) for name in info.classes]
+    said = [float(cells[f"prob_{name}"]) for name in info.target.names]
     np.testing.assert_allclose(said, probs[row], atol=1e-5)
 
 
@@ -219,7 +219,7 @@ def test_a_tagger_goes_there_and_back(kind, here, tmp_path):
     f"data.path={here / 'train.iob'}",
   )
   model = exported(tmp_path, t.AutoModelForTokenClassification)
-  assert list(model.config.id2label.values()) == list(info.classes)
+  assert list(model.config.id2label.values()) == list(info.target.names)
   tokens = np.arange(1, 25, dtype=np.int32).reshape(2, 12)
   batch = {"tokens": tokens, "segment": np.ones_like(tokens)}
   batch |= {"id": np.arange(2)}

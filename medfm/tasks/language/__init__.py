@@ -16,6 +16,7 @@ Arrays = Mapping[str, np.ndarray]
 TARGETS = pretext.TARGETS
 STRATIFY = ""
 OBJECTIVE = "language.masked_lm"
+PROBLEM_TYPE = ""
 RIVALS = pretext.RIVALS
 LINEAR = pretext.LINEAR
 assembled = pretext.assembled

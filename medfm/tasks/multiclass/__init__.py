@@ -19,6 +19,7 @@ Arrays = Mapping[str, np.ndarray]
 TARGETS = ("label",)
 STRATIFY = "label"
 OBJECTIVE = "classify.multiclass"
+PROBLEM_TYPE = "single_label_classification"
 RIVALS = _rivals.RIVALS
 LINEAR = "logistic_regression"
 NEGATIVE = ("none", "negative", "no relation")

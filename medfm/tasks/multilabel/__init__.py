@@ -19,6 +19,7 @@ Arrays = Mapping[str, np.ndarray]
 TARGETS = ("label",)
 STRATIFY = "label"
 OBJECTIVE = "classify.multilabel"
+PROBLEM_TYPE = "multi_label_classification"
 RIVALS = _rivals.RIVALS
 LINEAR = "logistic_regression"
 CUT = 0.5

@@ -17,6 +17,7 @@ Arrays = Mapping[str, np.ndarray]
 TARGETS: tuple[str, ...] = ()
 STRATIFY = ""
 OBJECTIVE = "masked_features.masked_features"
+PROBLEM_TYPE = ""
 RIVALS: Mapping[str, Callable] = {}
 LINEAR = ""
 

@@ -19,6 +19,7 @@ Arrays = Mapping[str, np.ndarray]
 TARGETS = ("label",)
 STRATIFY = "label"
 OBJECTIVE = "regress.regression"
+PROBLEM_TYPE = "regression"
 RIVALS = _rivals.RIVALS
 LINEAR = "ridge"
 _METRICS = {

@@ -21,6 +21,7 @@ Arrays = Mapping[str, np.ndarray]
 TARGETS = ("label",)
 STRATIFY = ""
 OBJECTIVE = "language.token_labels"
+PROBLEM_TYPE = ""
 RIVALS = _rivals.RIVALS
 LINEAR = ""
 _METRICS = {

@@ -63,14 +63,14 @@ def test_death_and_hospice_are_dropped_and_counted(load, code):
 
 
 def test_diagnoses_are_chapters(load):
-  levels = load().info.categorical
+  levels = load().info.only.levels
   assert levels["diag_1"] == ("diabetes",)
   assert levels["diag_2"] == ("services",)
 
 
 def test_neither_gender_is_missing(load):
   dataset = load(gender="Unknown/Invalid")
-  assert dataset.info.categorical["gender"] == ("Female",)
+  assert dataset.info.only.levels["gender"] == ("Female",)
   groups = [split.groups["gender"] for split in dataset.splits.values()]
   assert (np.concatenate(groups) == "").sum() == 1
 

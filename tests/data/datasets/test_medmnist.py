@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from medfm.data.datasets import medmnist
+from medfm.tasks.multilabel import Labels
 from medfm.types import Folders, UserError
 
 COUNTS = {  # MANIFEST.md of the real data: images of class 0 and 1.
@@ -34,7 +35,7 @@ def test_classes_are_counted_as_in_the_manifest(name, shared_folders):
     split: tuple(np.bincount(part.arrays["label"]).tolist())
     for split, part in dataset.splits.items()
   } == COUNTS[name]
-  assert dataset.info.counts == COUNTS[name]["train"]
+  assert dataset.info.target.counts == COUNTS[name]["train"]
 
 
 def test_pixels_and_labels_are_those_of_the_file_in_its_order(breast, data_dir):
@@ -111,9 +112,9 @@ def _read(path, **kwargs):
 def test_chestmnist_has_fourteen_labels_of_zero_and_one(tmp_path):
   dataset = _read(_synthetic(tmp_path, "chestmnist"), name="chestmnist")
   label = dataset.splits["train"].arrays["label"]
-  assert dataset.info.task == "multilabel"
+  assert isinstance(dataset.info.target, Labels)
   assert label.shape == (6, 14) and label.dtype == np.float32
-  assert dataset.info.counts == (3,) * 14
+  assert dataset.info.target.counts == (3,) * 14
 
 
 def test_larger_sizes_and_colour_are_read(tmp_path):

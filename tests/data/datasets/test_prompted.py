@@ -78,7 +78,7 @@ def test_shots_are_whole_training_texts_with_their_answers(source, folders):
       train.arrays["text"], train.arrays["label"], strict=True
     )
   }
-  prompts = [token.decoded(ids) for ids in data.info.prompts["shots"]]
+  prompts = [token.decoded(ids) for ids in data.info.only.prompts["shots"]]
   assert len(prompts) == 4
   for prompt in prompts:
     shots = prompt.split("\n\n")

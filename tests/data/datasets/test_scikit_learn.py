@@ -18,7 +18,7 @@ def whole(dataset, name):
 
 def test_wisconsin_has_212_malignant_of_569_patients(folders):
   dataset = wisconsin.wisconsin(folders)
-  assert dataset.info.classes == ("benign", "malignant")
+  assert dataset.info.target.names == ("benign", "malignant")
   assert np.bincount(whole(dataset, "label")).tolist() == [357, 212]
   assert whole(dataset, "features").shape == (569, 30)
 
@@ -61,7 +61,7 @@ def test_sex_is_a_number_and_a_group(folders):
 
 def test_a_file_with_the_same_columns_is_encoded(folders, tmp_path):
   dataset = diabetes.diabetes(folders)
-  names = dataset.info.numeric
+  names = dataset.info.only.numeric
   row = ",".join(["50"] * 10)
   path = tmp_path / "new.csv"
   path.write_text(",".join(names) + "\n" + row + "\n")

@@ -17,6 +17,8 @@ from medfm.data.datasets import (
 )
 from medfm.data.text import texts
 from medfm.data.text.tokenizers import wordpiece
+from medfm.tasks.multiclass import Classes
+from medfm.tasks.pretext import Nothing
 from medfm.types import Folders, UserError
 
 
@@ -137,9 +139,9 @@ def test_medical_abstracts_keep_equal_texts_together(folders):
 
 def test_a_set_is_tokenised_whole(folders):
   data = medical_abstracts.medical_abstracts(folders, length=128)
-  assert data.info.task == "multiclass" and sum(data.info.counts) == len(
-    np.unique(data.splits["train"].arrays["document"])
-  )
+  assert isinstance(data.info.target, Classes) and sum(
+    data.info.target.counts
+  ) == len(np.unique(data.splits["train"].arrays["document"]))
   leakage.refuse(leakage.leakage(data))
 
 
@@ -168,7 +170,7 @@ def test_the_corpus_says_how_large_it_is(pretraining):
     entry["characters"] for entry in account["sets"].values()
   )
   assert pretraining.card["text"]["train"]["padding"]["fixed"] < 0.02
-  assert pretraining.info.task == "none"
+  assert pretraining.info.target == Nothing()
 
 
 def test_fine_tuning_may_share_the_tokenizer_of_the_corpus(
@@ -177,7 +179,7 @@ def test_fine_tuning_may_share_the_tokenizer_of_the_corpus(
   token = corpus.tokenizer(
     (), folders, sets=("pubmedqa", "medical_abstracts", "chemprot")
   )
-  assert token.sha256 == pretraining.info.tokenizer
+  assert token.sha256 == pretraining.info.only.tokenizer
 
 
 def test_documents_of_the_corpus_are_in_one_part(pretraining):

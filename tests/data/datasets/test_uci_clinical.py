@@ -39,9 +39,9 @@ def test_a_table_has_its_published_counts(
 ):
   dataset = load(name)
   assert np.bincount(whole(dataset, "label")).tolist() == counts
-  assert len(dataset.info.numeric) == numbers
-  assert len(dataset.info.categorical) == categories
-  assert len(dataset.info.classes) == len(counts)
+  assert len(dataset.info.only.numeric) == numbers
+  assert len(dataset.info.only.levels) == categories
+  assert len(dataset.info.target.names) == len(counts)
 
 
 def test_every_study_is_counted_above():
@@ -52,8 +52,8 @@ def test_surgical_lesions_are_the_other_label_of_horses(load):
   dataset = load("horse_colic", label="surgical_lesion")
   assert np.bincount(whole(dataset, "label")).tolist() == [109, 191]
   assert not {"outcome", "lesion_1"} & {
-    *dataset.info.numeric,
-    *dataset.info.categorical,
+    *dataset.info.only.numeric,
+    *dataset.info.only.levels,
   }
 
 
@@ -78,7 +78,7 @@ def test_missing_values_are_counted(load, name, label, count):
   dataset = load(name, label=label)
   assert changes(dataset)["values missing in the source"] == count
   missing = np.isnan(whole(dataset, "features")).sum()
-  if dataset.info.categorical:
+  if dataset.info.only.levels:
     missing += (whole(dataset, "categories") < 0).sum()
   unseen = "levels never seen in training taken for missing"
   assert missing == count + changes(dataset).get(unseen, 0)
@@ -103,7 +103,7 @@ def test_sex_and_age_are_groups_of_cleveland(load):
 
 
 def test_quotes_are_no_part_of_a_level(load):
-  levels = load("breast_cancer_recurrence").info.categorical
+  levels = load("breast_cancer_recurrence").info.only.levels
   assert levels["node_caps"] == ("no", "yes")
 
 
@@ -116,7 +116,7 @@ def test_the_official_layout_of_a_loose_file_is_read(data_dir, tmp_path):
   (tmp_path / "new-thyroid.data").write_text("".join(rows))
   folders = Folders(raw=str(tmp_path), cache=str(tmp_path / "cache"))
   dataset = uci.uci_clinical(folders, name="thyroid")
-  assert dataset.info.classes == ("normal", "hyperthyroid", "hypothyroid")
+  assert dataset.info.target.names == ("normal", "hyperthyroid", "hypothyroid")
   assert whole(dataset, "features")[:, 0].min() == 100
 
 
@@ -128,7 +128,7 @@ def test_a_new_patient_is_encoded_with_the_same_cleaning(load, tmp_path):
   )
   dataset = load("cleveland")
   split = dataset.encode(str(path))
-  levels = dataset.info.categorical.values()
+  levels = dataset.info.only.levels.values()
   codes = split.arrays["categories"][0]
   assert [own[code] for own, code in zip(levels, codes, strict=True)] == [
     "male", "1", "1", "2", "0", "3", "6",

@@ -94,7 +94,7 @@ def ultrasound(data_dir, tmp_path_factory):
 
 def test_the_real_ultrasound_folder_is_read_as_in_the_manifest(ultrasound):
   dataset, _ = ultrasound
-  assert dataset.info.classes == ("benign", "malignant", "normal")
+  assert dataset.info.target.names == ("benign", "malignant", "normal")
   labels = list(_together(dataset).values())
   assert np.bincount(labels).tolist() == [437, 210, 133]
   assert dataset.splits["train"].arrays["image"].shape[1:] == (16, 16, 3)
@@ -121,15 +121,15 @@ def test_the_real_caption_table_gives_the_same_labels(ultrasound):
 
 def test_folders_are_classes_and_pixels_stay(classes):
   dataset = _read(classes)
-  assert dataset.info.classes == ("benign", "malignant")
+  assert dataset.info.target.names == ("benign", "malignant")
   assert {name: len(split) for name, split in dataset.splits.items()} == {
     "train": 14, "validation": 2, "test": 4,
   }  # fmt: skip
   for name, label in _together(dataset).items():
-    assert name.startswith(dataset.info.classes[label])
+    assert name.startswith(dataset.info.target.names[label])
   for name, image in _together(dataset, "image").items():
     assert (image == int(name.split("/")[1][0])).all()
-  assert sum(dataset.info.counts) == 14
+  assert sum(dataset.info.target.counts) == 14
 
 
 def test_split_folders_are_kept(tmp_path):
@@ -166,7 +166,7 @@ def test_split_folders_do_not_mix_with_others(classes):
 def test_folders_that_systems_leave_behind_are_no_classes(classes):
   _save(classes / "__MACOSX" / "1.png")
   _save(classes / ".git" / "1.png")
-  assert _read(classes).info.classes == ("benign", "malignant")
+  assert _read(classes).info.target.names == ("benign", "malignant")
 
 
 def test_an_empty_class_folder_is_told(classes):
@@ -189,7 +189,7 @@ def test_an_image_outside_the_class_folders_is_told(classes):
 
 def test_the_order_of_classes_can_be_set(classes):
   dataset = _read(classes, classes=("malignant", "benign"))
-  assert dataset.info.classes == ("malignant", "benign")
+  assert dataset.info.target.names == ("malignant", "benign")
   with pytest.raises(UserError, match="nearest: bening"):
     _read(classes, classes=("malignant", "bening"))
 
@@ -198,7 +198,7 @@ def test_numbered_classes_are_ordered_by_value(tmp_path):
   for label in ("10", "9", "2"):
     for number in range(4):
       _save(tmp_path / "images" / label / f"{number}.png")
-  assert _read(tmp_path / "images").info.classes == ("2", "9", "10")
+  assert _read(tmp_path / "images").info.target.names == ("2", "9", "10")
 
 
 def test_other_files_are_ignored_and_counted(classes):
@@ -212,7 +212,7 @@ def test_other_files_are_ignored_and_counted(classes):
 def test_images_without_labels_serve_for_pretraining(classes):
   dataset = _read(classes, task="none")
   assert "label" not in dataset.splits["train"].arrays
-  assert dataset.info.classes == ()
+  assert dataset.info.target.names == ()
   assert sum(map(len, dataset.splits.values())) == 20
 
 
@@ -274,7 +274,7 @@ def test_a_table_gives_labels_patients_and_groups(root):
   dataset = _read(root, path, label="label", patient="patient", groups=("sex",))
   labels = _together(dataset)
   for row in _rows():
-    assert dataset.info.classes[labels[row["image"]]] == row["label"]
+    assert dataset.info.target.names[labels[row["image"]]] == row["label"]
   for split in dataset.splits.values():
     for name, patient, sex in zip(
       split.ids, split.patients, split.groups["sex"], strict=True
@@ -309,8 +309,8 @@ def test_regression_has_raw_numbers_and_their_moments(root):
   dataset = _read(root, path, task="regression", label="age_years")
   label = dataset.splits["train"].arrays["label"]
   assert label.dtype == np.float32 and label.shape[1:] == (1,)
-  assert dataset.info.classes == ("age_years",)
-  np.testing.assert_allclose(dataset.info.target_mean, label.mean(0), rtol=1e-6)
+  assert dataset.info.target.names == ("age_years",)
+  np.testing.assert_allclose(dataset.info.target.mean, label.mean(0), rtol=1e-6)
   assert _together(dataset)["3.png"] == 43
 
 
@@ -318,7 +318,7 @@ def test_joined_labels_become_columns(root):
   names = ("", "edema", "edema; mass", "mass")
   path = _table(root, _rows(findings=lambda i: names[i % 4]))
   dataset = _read(root, path, task="multilabel", label="findings")
-  assert dataset.info.classes == ("edema", "mass")
+  assert dataset.info.target.names == ("edema", "mass")
   labels = _together(dataset)
   assert [labels[f"{i}.png"].tolist() for i in range(4)] == [
     [0, 0], [1, 0], [1, 1], [0, 1],

@@ -57,8 +57,8 @@ def column(dataset, name):
 
 def test_columns_become_features_and_categories(table):
   dataset = table(patient="pid", drop=("note",))
-  assert dataset.info.numeric == ("age", "dose")
-  assert list(dataset.info.categorical) == ["sex"]
+  assert dataset.info.only.numeric == ("age", "dose")
+  assert list(dataset.info.only.levels) == ["sex"]
   assert column(dataset, "features").shape == (30, 2)
   assert np.isnan(column(dataset, "features")).sum() == 1
   assert column(dataset, "categories").dtype == np.int32
@@ -90,23 +90,23 @@ def test_without_a_patient_column_the_card_says_so(table):
 def test_statistics_are_those_of_the_training_split(table):
   dataset = table(patient="pid")
   age = dataset.splits["train"].arrays["features"][:, 0]
-  np.testing.assert_allclose(dataset.info.numeric_mean[0], age.mean(), 1e-5)
-  np.testing.assert_allclose(dataset.info.numeric_std[0], age.std(), 1e-5)
+  np.testing.assert_allclose(dataset.info.only.mean[0], age.mean(), 1e-5)
+  np.testing.assert_allclose(dataset.info.only.std[0], age.std(), 1e-5)
 
 
 def test_text_classes_are_sorted_and_counted_in_training(table):
   info = table(patient="pid").info
-  assert info.classes == ("n", "y")
+  assert info.target.names == ("n", "y")
   label = table(patient="pid").splits["train"].arrays["label"]
-  assert info.counts == tuple(np.bincount(label))
+  assert info.target.counts == tuple(np.bincount(label))
 
 
 def test_the_positive_class_comes_last(table):
-  assert table(positive="n").info.classes == ("y", "n")
+  assert table(positive="n").info.target.names == ("y", "n")
 
 
 def test_classes_may_be_given_in_order(table):
-  assert table(classes=("y", "n")).info.classes == ("y", "n")
+  assert table(classes=("y", "n")).info.target.names == ("y", "n")
 
 
 def test_number_classes_are_ordered_by_value(table):
@@ -114,7 +114,7 @@ def test_number_classes_are_ordered_by_value(table):
     f"{i},{(2, 10, '1.0')[i % 3]}\n"
     for i in (3, 1, 2, 5, 9, 7, 11, 13, 12, 4, 6, 8)
   )
-  assert table(content).info.classes == ("1", "2", "10")
+  assert table(content).info.target.names == ("1", "2", "10")
 
 
 def test_several_labels_keep_missing_as_nan(table):
@@ -123,7 +123,7 @@ def test_several_labels_keep_missing_as_nan(table):
   )
   dataset = table(content, label="a,b", task="multilabel")
   label = column(dataset, "label")
-  assert dataset.info.classes == ("a", "b")
+  assert dataset.info.target.names == ("a", "b")
   assert np.isnan(label).sum(0).tolist() == [0, 10]
   assert np.nansum(label, 0).tolist() == [15, 10]
 
@@ -135,9 +135,9 @@ def test_regression_targets_stay_in_raw_units(table):
   label = column(dataset, "label")
   assert label.shape == (29, 1)
   assert label.max() == 14.5
-  assert dataset.info.units == ("mg",)
+  assert dataset.info.target.units == ("mg",)
   train = dataset.splits["train"].arrays["label"]
-  np.testing.assert_allclose(dataset.info.target_mean, train.mean(0), 1e-5)
+  np.testing.assert_allclose(dataset.info.target.mean, train.mean(0), 1e-5)
 
 
 def test_rows_without_a_label_are_dropped_and_counted(table):
@@ -160,7 +160,7 @@ def test_a_named_id_column_names_the_examples(table):
   assert {i for s in dataset.splits.values() for i in s.ids} == {
     f"e{i}" for i in range(20)
   }
-  assert dataset.info.numeric == ("x",)
+  assert dataset.info.only.numeric == ("x",)
 
 
 def test_a_split_column_decides_every_row(table):
@@ -230,7 +230,7 @@ def test_free_text_is_dropped_and_stands_on_the_card(table):
     f"{i % 7},text {i},{i % 2}\n" for i in range(80)
   )
   dataset = table(content)
-  assert dataset.info.categorical == {}
+  assert dataset.info.only.levels == {}
   assert "'report'" in dataset.card["changes"][0]["what"]
 
 

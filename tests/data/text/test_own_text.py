@@ -9,6 +9,8 @@ from medfm.data import splits
 from medfm.data.text import own as own_text
 from medfm.data.text import own_iob, tokenizers
 from medfm.spec import bind, build, from_json, to_json
+from medfm.tasks.multiclass import Classes
+from medfm.tasks.tags import Tags
 from medfm.types import Folders, UserError
 
 SMALL = {"tokenizer": bind(tokenizers.wordpiece, vocabulary=300), "length": 32}
@@ -60,8 +62,8 @@ def fault(texts):
 
 def test_texts_become_tokens_with_their_labels(texts):
   data = texts(document="who")
-  assert data.info.task == "multiclass"
-  assert data.info.classes == ("aspirin", "warfarin")
+  assert isinstance(data.info.target, Classes)
+  assert data.info.target.names == ("aspirin", "warfarin")
   assert sum(map(len, data.splits.values())) == 30
   for split in data.splits.values():
     rows = np.array([int(name.split(":")[1]) - 1 for name in split.ids])
@@ -90,9 +92,9 @@ def test_equal_texts_stay_in_one_split(texts):
 
 def test_the_vocabulary_is_on_info_and_the_card(texts):
   data = texts()
-  assert data.info.vocabulary == data.card["tokenizer"]["vocabulary"] > 0
-  assert data.info.tokenizer == data.card["tokenizer"]["sha256"]
-  assert data.info.special["mask"] == 4
+  assert data.info.only.vocabulary == data.card["tokenizer"]["vocabulary"] > 0
+  assert data.info.only.tokenizer == data.card["tokenizer"]["sha256"]
+  assert data.info.only.special["mask"] == 4
   assert 0 < data.card["text"]["train"]["padding"]["fixed"] < 1
 
 
@@ -107,7 +109,7 @@ def test_several_labels_are_read_from_a_list(texts):
     for i in range(30)
   )
   data = texts(content, task="multilabel", missing_label="drop")
-  assert data.info.classes == ("a", "b")
+  assert data.info.target.names == ("a", "b")
   values = np.concatenate([s.arrays["label"] for s in data.splits.values()])
   assert values.sum(0).tolist() == [20, 10]
 
@@ -131,7 +133,9 @@ def test_a_csv_gives_the_same_as_json_lines(texts):
     np.sort(one.splits["train"].arrays["tokens"], axis=0)[:3].shape,
     np.sort(two.splits["train"].arrays["tokens"], axis=0)[:3].shape,
   )
-  assert one.info.tokenizer == two.info.tokenizer or len(one.splits) == 3
+  assert (
+    one.info.only.tokenizer == two.info.only.tokenizer or len(one.splits) == 3
+  )
 
 
 def test_a_new_file_is_encoded_as_training_was(texts, tmp_path):
@@ -244,8 +248,8 @@ def iob(tmp_path):
 
 def test_sentences_become_labelled_tokens(iob):
   data = iob()
-  assert data.info.task == "tokens"
-  assert data.info.classes == ("O", "B-Drug", "I-Drug")
+  assert isinstance(data.info.target, Tags)
+  assert data.info.target.names == ("O", "B-Drug", "I-Drug")
   labels = [s.arrays["label"] for s in data.splits.values()]
   values, counts = np.unique(np.concatenate(labels), return_counts=True)
   assert dict(zip(values.tolist(), counts.tolist(), strict=True)) | {-1: 0} == {
