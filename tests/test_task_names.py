@@ -16,8 +16,8 @@ NAMES = {
   "pretext",
 }
 FOLDERS = ("medfm", "configs", "experiments", "benchmarks")
-OF_A_BATCH = {"tokens"}
-"""A name that is also that of an array, as the key of a dict or the field of
+OF_A_BATCH = {"tokens", "survival"}
+"""Names that are also of arrays, as the key of a dict or the field of
 a batch."""
 
 SOURCES = sorted(

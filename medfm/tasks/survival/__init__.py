@@ -83,6 +83,10 @@ def fitted(
         f"no training example has the event {name!r}: merge it with another, "
         "drop it, or give more data"
       )
+  try:
+    horizons = sorted({float(horizon) for horizon in horizons})
+  except ValueError:
+    raise UserError(f"horizons={tuple(horizons)}: expected numbers") from None
   for horizon in horizons:
     if not 0 < horizon < time.max():
       raise UserError(

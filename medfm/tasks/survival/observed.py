@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.metrics.survival import aalen_johansen
+from medfm.metrics.survival import aalen_johansen, kaplan_meier
 
 LOW, HIGH = "low_risk_up_to", "high_risk_above"
 """The decisions that cut predicted risks into three groups."""
@@ -105,19 +105,20 @@ def risk_by(
   weight: np.ndarray | None = None,
 ) -> dict[str, Any]:
   """Of a group: `n`, how many failed of the cause by the horizon (`events`),
-  and the `observed` risk by Kaplan-Meier (Aalen-Johansen), None where nobody
-  is followed to the horizon.
+  and the `observed` risk by Kaplan-Meier (Aalen-Johansen), None where somebody
+  is lost and nobody followed to the horizon.
 
   weight: [R,N] resamples; with them `low` and `high`, 95 %. A group of fewer
-    than ten, or without an event, has none: resamples know no more.
+    than ten, or where nobody fails or all do, has none: all resamples agree.
   """
   failed = int(((event == cause) & (time <= horizon)).sum())
   entry: dict[str, Any] = {"n": len(time), "events": failed, "observed": None}
-  if not (time >= horizon).any():
+  left = kaplan_meier(time, event, times=(horizon,))[0]
+  if not (time >= horizon).any() and left > 1e-9:
     return entry
   by: dict[str, Any] = {"times": (horizon,), "cause": cause}
   entry["observed"] = float(aalen_johansen(time, event, **by)[0])
-  if weight is not None and failed and len(time) >= FEWEST:
+  if weight is not None and 0 < failed < len(time) >= FEWEST:
     drawn = aalen_johansen(time, event, weight, **by)[:, 0]
     low, high = np.quantile(drawn, (0.025, 0.975))
     entry |= {"low": float(low), "high": float(high)}
