@@ -237,9 +237,35 @@ def _at_risk(risk, time, event, weight) -> _Rows:
   scores = jnp.where(counts, risk + jnp.log(jnp.where(counts, weight, 1)), _NIL)
   scores = scores[order]
   last = jax.ops.segment_max(jnp.arange(len(group)), group, len(group))
-  total = jax.lax.cumlogsumexp(scores)[last[group]]
+  total = _cumulated(scores)[last[group]]
   failed = ((event > 0) & counts)[order].astype(scores.dtype)
   return _Rows(order, group, failed, scores, total)
+
+
+@jax.custom_vjp
+def _cumulated(scores: jax.Array) -> jax.Array:
+  """`jax.lax.cumlogsumexp` [B], whose own gradient takes long to compile."""
+  return jax.lax.cumlogsumexp(scores)
+
+
+def _cumulated_forward(scores):
+  total = jax.lax.cumlogsumexp(scores)
+  return total, (scores, total)
+
+
+def _cumulated_backward(saved, slope):
+  """sum over i >= j of slope_i exp(scores_j - total_i), in logarithms."""
+  scores, total = saved
+
+  def part(sign):
+    terms = jnp.log(jnp.maximum(sign * slope, 0)) - total
+    terms = jnp.maximum(terms, _NIL)  # For -inf minus -inf is NaN.
+    return jnp.exp(scores + jax.lax.cumlogsumexp(terms, reverse=True))
+
+  return (part(1) - part(-1),)
+
+
+_cumulated.defvjp(_cumulated_forward, _cumulated_backward)
 
 
 def _target(info: Info) -> survival.Survival:

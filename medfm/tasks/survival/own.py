@@ -43,6 +43,11 @@ class Columns:
   intervals: int = 20
   missing: str = "error"
 
+  def __post_init__(self):
+    for role, column in (("time", self.time), ("event", self.event)):
+      if not column:
+        raise UserError(f"which column is the {role}? set {role}= to its name")
+
   @property
   def columns(self) -> tuple[str, ...]:
     return (self.time, self.event)
@@ -52,12 +57,6 @@ class Columns:
     return "event"
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
-    for role, column in (("time", self.time), ("event", self.event)):
-      if not column:
-        raise UserError(
-          f"{table.path}: which column is the {role}? set {role}= to one of "
-          f"{', '.join(table.columns)}"
-        )
     if self.missing not in ("error", "drop"):
       raise UserError(
         f"missing_follow_up={self.missing!r}: expected 'error' or 'drop'"

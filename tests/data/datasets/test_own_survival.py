@@ -123,6 +123,11 @@ def test_an_event_that_is_none_of_the_causes_is_an_error(fault):
   assert "0, no, false or one of 1, 2" in message
 
 
+@pytest.mark.parametrize("role", ["time", "event"])
+def test_a_column_that_is_not_named_is_asked_for(fault, role):
+  assert f"which column is the {role}?" in fault(**{role: ""})
+
+
 def test_one_column_cannot_be_both(fault):
   assert "'days' is given two roles" in fault(event="days")
 
