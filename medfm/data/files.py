@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from typing import Any
 
 from medfm.data import disk
@@ -21,6 +22,7 @@ __all__ = [
   "member",
   "of_user",
   "origin",
+  "own_card",
   "sha256",
   "unpacked",
 ]
@@ -120,6 +122,17 @@ def origin(
   elif md5 is not None:
     official = disk.digest(path, "md5") == md5
   return {"file": path.name, "url": url, "sha256": own, "official": official}
+
+
+def own_card(what: str, raw: Iterable[pathlib.Path]) -> dict[str, Any]:
+  """The data card of the user's own files, as far as it is known before."""
+  return {
+    "source": what,
+    "licence": "",
+    "citation": "",
+    "notes": [],
+    "file": [origin(path, url="") for path in raw],
+  }
 
 
 def member(folders: Folders, path: pathlib.Path, *names: str) -> pathlib.Path:
