@@ -15,10 +15,7 @@ Config = dict[str, Any]
 
 
 def cells(
-  experiment: Experiment,
-  root: Path,
-  overrides: Sequence[str],
-  raw: str | None,
+  experiment: Experiment, root: Path, overrides: Sequence[str], raw: str | None
 ) -> list[Cell]:
   """The cells of an experiment in the order they are run in.
 

@@ -13,9 +13,7 @@ _MOST_PANELS = 8
 
 
 def facts(
-  root: Path,
-  description: Mapping[str, Any],
-  found: Sequence[Record],
+  root: Path, description: Mapping[str, Any], found: Sequence[Record]
 ) -> list[dict[str, Any]]:
   """One row per trial, in their order; [] where the grid is no search.
 

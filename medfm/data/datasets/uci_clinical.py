@@ -335,9 +335,7 @@ def _codes(
   for index, cell in enumerate(table[column]):
     if cell not in names:
       raise table.error(
-        index,
-        column,
-        f"{tables.shortened(cell)} is none of {', '.join(names)}",
+        index, column, f"{tables.shortened(cell)} is none of {', '.join(names)}"
       )
   codes = [classes.index(names[cell]) for cell in table[column]]
   return np.array(codes, np.int32)

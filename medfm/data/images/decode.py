@@ -92,11 +92,7 @@ def content(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> bytes:
 
 
 def resized(
-  image: np.ndarray,
-  size: int,
-  *,
-  how: str = "pad",
-  channels: int | None = None,
+  image: np.ndarray, size: int, *, how: str = "pad", channels: int | None = None
 ) -> np.ndarray:
   """An image [H,W,C] as [size,size,channels] of the same dtype.
 

@@ -96,11 +96,7 @@ def image_column(table: Table, column: str = "") -> str:
 
 
 def reader(
-  *,
-  size: int,
-  channels: int,
-  resize: str,
-  window: tuple[float, ...] = (),
+  *, size: int, channels: int, resize: str, window: tuple[float, ...] = ()
 ) -> Callable[[tuple[str, pathlib.Path]], np.ndarray]:
   """(name, path) -> [size,size,channels] of the file's own dtype."""
   if len(window) not in (0, 2):

@@ -181,11 +181,7 @@ def own_images(
     label = lists.FOLDER
   labels = tasks.columns_of(
     task,
-    {
-      "separator": ";",
-      "none_if_empty": True,
-      "missing_label": missing_label,
-    },
+    {"separator": ";", "none_if_empty": True, "missing_label": missing_label},
     label=names(label),
     classes=tuple(classes),
   )

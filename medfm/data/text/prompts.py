@@ -41,9 +41,7 @@ class Written(NamedTuple):
 
 
 def written(
-  tokenizer: Tokenizer,
-  template: str,
-  columns: Mapping[str, Sequence[str]],
+  tokenizer: Tokenizer, template: str, columns: Mapping[str, Sequence[str]]
 ) -> list[Written]:
   """Each text by the template, as tokens.
 

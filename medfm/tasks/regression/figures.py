@@ -101,10 +101,7 @@ def errors(observed, predicted, title: str, unit: str = ""):
       label="Mean ± 1.96 SD" if sign > 0 else None,
     )
   style.describe(
-    right,
-    "Errors",
-    f"Predicted{suffix}",
-    f"Predicted − observed{suffix}",
+    right, "Errors", f"Predicted{suffix}", f"Predicted − observed{suffix}"
   )
   style.legend(right)
   return figure
