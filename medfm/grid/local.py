@@ -47,14 +47,13 @@ def run(
 ) -> None:
   """Runs `todo`, cells that are running already being waited for.
 
-  Args:
-    todo: cells to run, those needed by others first.
-    everything: all cells of the grid, for what `todo` needs.
-    command: of `attempt.command`.
-    room: a slot for each cell that may run at a time; of `slots.slots`.
-    code: `cells.code_version()`.
-    stale: names of those whose old runs are to be set aside.
-    source: gives further cells as there is room for them.
+  todo: cells to run, those needed by others first.
+  everything: all cells of the grid, for what `todo` needs.
+  command: of `attempt.command`.
+  room: a slot for each cell that may run at a time; of `slots.slots`.
+  code: `cells.code_version()`.
+  stale: names of those whose old runs are to be set aside.
+  source: gives further cells as there is room for them.
 
   Raises:
     Interrupted: asked to stop; all cells have saved and ended.

@@ -64,14 +64,12 @@ def question(asked: Experiment, overrides: Sequence[str]) -> Question:
 class Trials:
   """The trials of a search in a grid's folder; a `local.Source` of cells.
 
-  Args:
-    asked: an experiment with a search.
-    root: the grid's folder.
-    overrides: of the command line, for every cell.
-    code: `cells.code_version()`.
-    again: states of cells that are run.
-    raw: the folder of raw data files.
-    changed: called whenever there is a trial more.
+  root: the grid's folder.
+  overrides: of the command line, for every cell.
+  code: `cells.code_version()`.
+  again: states of cells that are run.
+  raw: the folder of raw data files.
+  changed: called whenever there is a trial more.
 
   Raises:
     UserError: of `question` and `sampler.Sampler`.

@@ -55,13 +55,11 @@ def submit(
 ) -> list[str]:
   """Queues `todo` and the summary; gives the ids of the jobs.
 
-  Args:
-    todo: cells to run.
-    root: the grid's folder, on a file system that all nodes see.
-    command: of `attempt.command`.
-    jobs: how many at a time; 0 sets no limit.
-    options: for sbatch, such as "--partition=gpu --gres=gpu:1".
-    stale: names of those whose old runs are to be set aside.
+  root: the grid's folder, on a file system that all nodes see.
+  command: of `attempt.command`.
+  jobs: how many at a time; 0 sets no limit.
+  options: for sbatch, such as "--partition=gpu --gres=gpu:1".
+  stale: names of those whose old runs are to be set aside.
 
   Raises:
     UserError: sbatch is missing or refuses.

@@ -50,10 +50,7 @@ def figure(
 
   Pruned trials are hollow, at the best score they had reached.
 
-  Args:
-    rows: of `facts`.
-    title: of the metric.
-    maximize: whether more of it is better.
+  rows: of `facts`.
   """
   rows = [row for row in rows if row["validation"] is not None]
   if not rows:

@@ -59,10 +59,8 @@ def page(
 ) -> str:
   """The whole page.
 
-  Args:
-    run: what was read.
-    plates: stage -> its figures.
-    beside: the figures that compare stages and baselines.
+  plates: stage -> its figures.
+  beside: the figures that compare stages and baselines.
   """
   main = tag("main", *_body(run, plates, beside))
   body = tag("body", main, tag("footer", NOTICE))

@@ -79,12 +79,9 @@ def several_questions(
 ) -> Iterator[Plate]:
   """ROC and precision-recall curves of one question for each class or label.
 
-  Args:
-    stage: whose answers are drawn.
-    split: that they are of.
-    asked: those with positives and negatives.
-    total: what a title counts: `5 labels`.
-    how: one clause on what each question is.
+  asked: those with positives and negatives.
+  total: what a title counts: `5 labels`.
+  how: one clause on what each question is.
   """
   title = title_of(split, asked, total)
   yield _roc(

@@ -207,10 +207,9 @@ def main(
 ) -> list[str]:
   """The metrics that answer a stage's question, of those there are.
 
-  Args:
-    result: the stage's entry in results.json.
-    metrics: by name, the stage's own or a rival's.
-    task: dotted name of the metrics' task, where it is not the stage's.
+  result: the stage's entry in results.json.
+  metrics: by name, the stage's own or a rival's.
+  task: dotted name of the metrics' task, where it is not the stage's.
   """
   names, select = list(metrics), result.get("select") or ""
   owner = module(task or task_name(result))
