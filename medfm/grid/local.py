@@ -152,7 +152,7 @@ class _Runner:
       self._adopted[cell.name] = self._free.pop(0)
       self._progress.say(f"{cell.name} is running already; waiting for it")
       return
-    needed = self._needs(cell)
+    needed = next(filter(self._lacking, cell.needs), "")
     coming = {one.name for one in self._waiting}
     if needed in coming | self._under_way.keys() | self._adopted.keys():
       self._waiting.append(cell)
@@ -169,13 +169,9 @@ class _Runner:
     )
     self._under_way[cell.name] = (begun, slot)
 
-  def _needs(self, cell: Cell) -> str:
-    """The first cell this one starts from that is not done, or ""."""
-    for name in cell.needs:
-      status = cells.status(self._everything[name], self._code)
-      if status.state != cells.DONE:
-        return name
-    return ""
+  def _lacking(self, name: str) -> bool:
+    status = cells.status(self._everything[name], self._code)
+    return status.state != cells.DONE
 
   def _ended(self, name: str, seconds: float) -> None:
     cell = self._everything[name]

@@ -76,8 +76,7 @@ def values(
   seed: int,
 ) -> dict[str, np.ndarray]:
   """split -> [N,T], what is said of each target [n] (NaN is not known)."""
-  told = _told(model.fit, model, targets, train, others, info, seed)
-  return {name: np.stack(columns, 1) for name, columns in told.items()}
+  return _told(model.fit, model, targets, train, others, info, seed)
 
 
 def probabilities(
@@ -105,12 +104,11 @@ def probabilities(
 
     return all_classes
 
-  told = _told(fit, model, targets, train, others, info, seed)
-  return {name: np.stack(columns, 1) for name, columns in told.items()}
+  return _told(fit, model, targets, train, others, info, seed)
 
 
 def _told(fit, model, targets, train, others, info, seed):
-  """split -> one array [N,...] a target."""
+  """split -> [N,T,...]."""
   levels, (seen, *asked) = model.matrices(train, others, info, seed)
   cluster = clusters(train.patients, len(train))
   told: dict[str, list[np.ndarray]] = {name: [] for name in others}
@@ -120,7 +118,7 @@ def _told(fit, model, targets, train, others, info, seed):
     predict = fit(problem)
     for name, x in zip(others, asked, strict=True):
       told[name].append(predict(x))
-  return told
+  return {name: np.stack(columns, 1) for name, columns in told.items()}
 
 
 def require_labels(
