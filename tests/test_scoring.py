@@ -7,7 +7,16 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from medfm import optim, predictions, scoring, setup, spec, study, train
+from medfm import (
+  optim,
+  predictions,
+  scoring,
+  settings,
+  setup,
+  spec,
+  study,
+  train,
+)
 from medfm import step as steps
 from medfm.data.datasets import wisconsin
 from medfm.evals import baselines, probes
@@ -44,15 +53,15 @@ def toy(seed=0):
   return Dataset(splits, info, {"fingerprint": "toy"})
 
 
-def evaluated(data, objective, model, **settings):
-  run = setup.Run(
+def evaluated(data, objective, model, **choices):
+  run = settings.Run(
     data=lambda folders: data,
     objective=functools.partial(objective, model=model),
     optimizer=functools.partial(optim.optimizer, lr=1e-2),
     batch_size=16,
     steps=1,
     replicates=10,
-    **settings,
+    **choices,
   )
   job = train.job(run, data)
   state = job.parts.initial()
@@ -114,7 +123,7 @@ def test_pre_training_has_no_classical_rivals_by_default():
 
 def test_pre_training_with_a_probe_runs_to_its_report(tmp_path):
   config = spec.spec(
-    setup.Run,
+    settings.Run,
     data=bind(wisconsin.wisconsin),
     objective=bind(
       masked_features.masked_features,
@@ -140,7 +149,7 @@ def test_pre_training_with_a_probe_runs_to_its_report(tmp_path):
 def parts(predict, batch_size=16):
   """As `setup.predictions` needs them, with a `predict` of our own."""
   data = toy()
-  run = setup.Run(
+  run = settings.Run(
     data=lambda folders: data,
     objective=functools.partial(classify.multiclass, model=linear.Linear),
     batch_size=batch_size,
