@@ -10,7 +10,7 @@ values are learnt as such. For several label columns choose the variant
 multilabel (--config.data.label=a,b), for a number to predict regression.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.tables import own as own_table
 from medfm.evals import baselines
 from medfm.models import tabular_transformer
@@ -29,7 +29,7 @@ def get_config(arg: str = ""):
   task, tiny = chosen["task"], chosen["size"] == "tiny"
   regression = OBJECTIVES[task] is regress.regression
   return spec(
-    setup.Run,
+    settings.Run,
     name="own_table",
     description="Your own table.",
     data=bind(own_table.own_table, path="", label="", task=task),
@@ -54,13 +54,13 @@ def get_config(arg: str = ""):
     epochs=50,
     steps=4 if tiny else 0,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 10,
       select="r2" if regression else "auroc",
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     evaluators={

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm import host, predictions, setup, tasks
+from medfm import host, predictions, settings, setup, tasks
 from medfm.data import splits
 from medfm.evals import context, paired, scores
 from medfm.evals.context import Block, Context, Settings
@@ -161,7 +161,7 @@ def evaluation(
 
   Where there are several processes, all predict and the first scores.
   """
-  evaluators = setup.evaluators(model.run)
+  evaluators = settings.evaluators(model.run)
   if not show:
     hidden = context.showing(evaluators)
     evaluators = {k: e for k, e in evaluators.items() if k not in hidden}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from medfm import mesh as meshes
-from medfm import setup, spec
+from medfm import settings, setup, spec
 from medfm import step as steps
 from medfm.checkpoint import Checkpoints
 from medfm.types import Batch, Info, Objective, Split, UserError, Variables
@@ -19,15 +19,15 @@ SINGLE = "train"
 """The name of the one stage of a config that is a run by itself."""
 
 
-def ordered(built: Any) -> Mapping[str, setup.Run]:
+def ordered(built: Any) -> Mapping[str, settings.Run]:
   """The runs of a built config by name, each after the one it starts from.
 
   A config keeps no order, so the rest is sorted by name (5 before 10).
   """
-  if isinstance(built, setup.Run):
+  if isinstance(built, settings.Run):
     return {SINGLE: built}
-  if not isinstance(built, setup.Study):
-    raise UserError("a config describes a setup.Run or a setup.Study")
+  if not isinstance(built, settings.Study):
+    raise UserError("a config describes a settings.Run or a settings.Study")
   for a, b in built.compare:
     for name in (a, b):
       if name not in built.stages:
@@ -35,7 +35,7 @@ def ordered(built: Any) -> Mapping[str, setup.Run]:
           f"compare names the stage {name!r}"
           f"{spec.nearest(name, built.stages)}, which does not exist"
         )
-  runs: dict[str, setup.Run] = {}
+  runs: dict[str, settings.Run] = {}
   waiting = sorted(built.stages, key=_natural)
   while waiting:
     ready = [
@@ -56,7 +56,7 @@ def _natural(name: str) -> list[Any]:
   return [int(word) if word.isdecimal() else word for word in words]
 
 
-def chosen(place: Path, stage: str | None) -> Mapping[str, setup.Run]:
+def chosen(place: Path, stage: str | None) -> Mapping[str, settings.Run]:
   """The runs of a workdir's config.json by name; only `stage`, if named."""
   path = place / "config.json"
   try:
@@ -92,7 +92,7 @@ class Trained:
   variables: Variables
 
   @property
-  def run(self) -> setup.Run:
+  def run(self) -> settings.Run:
     return self.model.run
 
   @property

@@ -13,6 +13,7 @@ from medfm import (
   predictions,
   processes,
   scoring,
+  settings,
   setup,
   spec,
   stages,
@@ -34,7 +35,7 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
   """Runs every stage that is not finished, then compares and reports.
 
   Args:
-    config: of a `setup.Run` or a `setup.Study`.
+    config: of a `settings.Run` or a `settings.Study`.
     place: the workdir.
     folders: of this machine.
 
@@ -64,7 +65,7 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
 def _conclude(
   place: Path,
   built: Any,
-  todo: Mapping[str, setup.Run],
+  todo: Mapping[str, settings.Run],
   results: dict[str, Any],
 ) -> None:
   """Compares the stages, unless that is done already, and reports."""
@@ -73,7 +74,7 @@ def _conclude(
     results["finished"] = True
     workdir.write(place / "results.json", results)
   for name, run in todo.items():
-    if not context.showing(setup.evaluators(run)):
+    if not context.showing(settings.evaluators(run)):
       (stages.folder(place, name) / reading.EXAMPLES).unlink(missing_ok=True)
   path = html.write(place)
   print(tables.text(results))
@@ -102,8 +103,8 @@ class Stage:
 
 
 def _stages(
-  remaining: Mapping[str, setup.Run],
-  todo: Mapping[str, setup.Run],
+  remaining: Mapping[str, settings.Run],
+  todo: Mapping[str, settings.Run],
   place: Path,
   folders: Folders,
 ) -> list[Stage]:
@@ -161,12 +162,12 @@ def _write_data(folder: Path, data: Dataset) -> None:
   workdir.write(folder / "info.json", spec.plain(data.info))
   if data.encode is None:
     return
-  settings = dict(spec.settings(data.encode))
-  settings.pop("info")
-  encode = spec.bind(data.encode.func, **settings)
+  reading = dict(spec.settings(data.encode))
+  reading.pop("info")
+  encode = spec.bind(data.encode.func, **reading)
   workdir.write(folder / "encode.json", spec.to_json(encode))
-  if "tokenizer" in settings:
-    workdir.write(folder / "tokenizer.json", settings["tokenizer"])
+  if "tokenizer" in reading:
+    workdir.write(folder / "tokenizer.json", reading["tokenizer"])
 
 
 def _trained(stage: Stage, state: Any, notes: Mapping) -> dict[str, Any]:
@@ -198,7 +199,7 @@ def _trained(stage: Stage, state: Any, notes: Mapping) -> dict[str, Any]:
 
 
 def _start_weights(
-  place: Path, run: setup.Run, todo: Mapping[str, setup.Run], info: Info
+  place: Path, run: settings.Run, todo: Mapping[str, settings.Run], info: Info
 ) -> Callable[[], train.Weights] | None:
   """Loads the variables that `start.weights` names, when they are needed."""
   if not run.start.weights:
@@ -287,7 +288,7 @@ def _read(path: Path, built: Any) -> dict[str, Any]:
   }
 
 
-def _finished(results: dict, name: str, run: setup.Run) -> bool:
+def _finished(results: dict, name: str, run: settings.Run) -> bool:
   entry = results["stages"].get(name)
   length = {"steps": run.steps, "epochs": run.epochs}
   return entry is not None and entry["length"] == length

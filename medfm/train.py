@@ -8,7 +8,16 @@ from typing import Any
 
 import jax
 
-from medfm import host, log, processes, resident, scoring, setup, workdir
+from medfm import (
+  host,
+  log,
+  processes,
+  resident,
+  scoring,
+  settings,
+  setup,
+  workdir,
+)
 from medfm import step as steps
 from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
@@ -36,12 +45,12 @@ class Job:
   batches: loader.Batches
 
   @property
-  def run(self) -> setup.Run:
+  def run(self) -> settings.Run:
     """The settings, with the batch size that is used for these data."""
     return self.parts.inference.run
 
 
-def job(run: setup.Run, data: Dataset) -> Job:
+def job(run: settings.Run, data: Dataset) -> Job:
   """Checks a run's settings against its data; nothing is computed yet."""
   split = setup.training_split(run, data)
   parts = setup.parts(run, data.info, split)
@@ -141,7 +150,7 @@ def _start(job, saved, weights) -> tuple[steps.TrainState, dict]:
 
 
 def begun(
-  run: setup.Run, state: steps.TrainState, start: Weights
+  run: settings.Run, state: steps.TrainState, start: Weights
 ) -> tuple[steps.TrainState, transfer.Account]:
   """The state with the leaves of start weights, and what became of each.
 

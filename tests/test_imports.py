@@ -15,6 +15,7 @@ LAYERS = (
   ("tasks", "step", "resident", "checkpoint", "command"),
   ("datasets", "objectives", "weights", "evals"),
   ("explain",),
+  ("settings",),
   ("setup",),
   ("scoring", "stages"),
   ("train", "report"),

@@ -189,14 +189,39 @@ def in_order(
 
   share: as in `batches`.
   """
+  return _ordered(split, np.arange(len(split)), None, batch_size, share)
+
+
+def by_length(
+  split: Split, batch_size: int, share: np.ndarray | None = None
+) -> Iterator[HostBatch]:
+  """Every example once, those of like length together and cut to it.
+
+  They come in `length_order`, or as in `in_order` where all have one length.
+  share: as in `batches`.
+  """
+  order, lengths = length_order(split), cuts.buckets(split)
+  return _ordered(split, order, lengths, batch_size, share)
+
+
+def _ordered(
+  split: Split,
+  order: np.ndarray,
+  lengths: np.ndarray | None,
+  batch_size: int,
+  share: np.ndarray | None,
+) -> Iterator[HostBatch]:
+  """The rows of `order` in batches, cut to their longest by lengths [N]."""
   paddings = cuts.paddings(split)
+  size = batch_size if share is None else len(share)
   for start in range(0, len(split), batch_size):
-    whole = np.arange(start, min(start + batch_size, len(split)))
+    whole = order[start : start + batch_size]
     local, n = _local(len(whole), share)
-    rows = whole[local]
     shapes = {name: p.shape(whole) for name, p in paddings.items()}
-    arrays = _gathered(split, rows, shapes)
-    yield _batch(arrays, rows, batch_size if share is None else len(share), n)
+    arrays = _gathered(split, whole[local], shapes)
+    if lengths is not None:
+      arrays = cuts.cut(arrays, split.lengths, int(lengths[whole].max()))
+    yield _batch(arrays, whole[local], size, n)
 
 
 def _local(n: int, share: np.ndarray | None) -> tuple[slice | np.ndarray, int]:
@@ -208,31 +233,6 @@ def _local(n: int, share: np.ndarray | None) -> tuple[slice | np.ndarray, int]:
     return slice(None), n
   local = share[share < n]
   return (local if len(local) else np.zeros(1, int)), len(local)
-
-
-def by_length(
-  split: Split, batch_size: int, share: np.ndarray | None = None
-) -> Iterator[HostBatch]:
-  """Every example once, those of like length together and cut to it.
-
-  They come in `length_order`, or as in `in_order` where all have one length.
-  share: as in `batches`.
-  """
-  if cuts.likeness(split) is None:
-    yield from in_order(split, batch_size, share)
-    return
-  order, lengths = length_order(split), cuts.buckets(split)
-  paddings = cuts.paddings(split)
-  for start in range(0, len(split), batch_size):
-    whole = order[start : start + batch_size]
-    local, n = _local(len(whole), share)
-    rows = whole[local]
-    shapes = {name: p.shape(whole) for name, p in paddings.items()}
-    arrays = _gathered(split, rows, shapes)
-    if lengths is not None:
-      longest = int(lengths[whole].max())
-      arrays = cuts.cut(arrays, split.lengths, longest)
-    yield _batch(arrays, rows, batch_size if share is None else len(share), n)
 
 
 def length_order(split: Split) -> np.ndarray:

@@ -27,16 +27,7 @@ from medfm.data.images import dicom
 from medfm.types import UserError
 
 MAX_PIXELS = 50_000_000
-SUFFIXES = (
-  ".png",
-  ".jpg",
-  ".jpeg",
-  ".tif",
-  ".tiff",
-  ".bmp",
-  ".dcm",
-  ".dicom",
-)
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
 # The only decoders a file may choose; importing them registers them.
 _FORMATS = (
   PngImagePlugin.PngImageFile.format,

@@ -29,14 +29,11 @@ class Columns:
   classes: tuple[str, ...] = ()
   positive: str = ""
   missing_label: str = "error"
+  stratify = "label"
 
   @property
   def columns(self) -> tuple[str, ...]:
     return self.label
-
-  @property
-  def stratify(self) -> str:
-    return "label"
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
     labels.required(table, self.label)

@@ -37,14 +37,11 @@ class Columns:
   separator: str = ""
   none_if_empty: bool = False
   missing_label: str = "error"
+  stratify = "label"
 
   @property
   def columns(self) -> tuple[str, ...]:
     return self.label
-
-  @property
-  def stratify(self) -> str:
-    return "label"
 
   @property
   def _named(self) -> bool:

@@ -1,18 +1,19 @@
 """How a report words and draws numbers that are predicted."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
+from medfm.report import blocks, style, wording
 from medfm.report import plates as drawn
-from medfm.report import style, wording
 from medfm.report.plates import Plate
 from medfm.report.reading import Stage
 
 _MOST_TARGETS = 6
 _IN_UNIT = ("rmse", "mae")
 """The metrics that are in the unit of what is predicted."""
+
+tables = blocks.no_tables
 
 
 def question(stage: Stage) -> str:
@@ -53,12 +54,6 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
       style.png(errors(observed, predicted, title, own_unit)),
       wide=True,
     )
-
-
-def tables(stage: Stage) -> list[Mapping[str, Any]]:
-  """Nothing beyond what every task's report has."""
-  del stage
-  return []
 
 
 def errors(observed, predicted, title: str, unit: str = ""):
