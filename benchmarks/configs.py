@@ -5,7 +5,7 @@ product's; evaluation is left to the end of the run, which a measurement does
 not reach. `benchmarks.run` sets data.path, batch_size, steps and log_every.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.datasets import corpus
 from medfm.data.images import own as own_images
 from medfm.data.tables import own as own_table
@@ -22,15 +22,17 @@ NEVER = 10**9
 def get_config(arg: str = ""):
   model = variants(arg, model=tuple(MODELS))["model"]
   return spec(
-    setup.Run,
+    settings.Run,
     name=f"benchmark-{model}",
     data=DATA[model],
     objective=bind(OBJECTIVES[model], model=MODELS[model]),
     optimizer=OPTIMIZERS[model],
     steps=100,
-    schedule=spec(setup.Schedule, evaluate_every=NEVER, checkpoint_every=NEVER),
-    evaluation=spec(setup.Evaluation, replicates=10),
-    devices=spec(setup.Devices, onednn=model in ("bert", "gpt")),
+    schedule=spec(
+      settings.Schedule, evaluate_every=NEVER, checkpoint_every=NEVER
+    ),
+    evaluation=spec(settings.Evaluation, replicates=10),
+    devices=spec(settings.Devices, onednn=model in ("bert", "gpt")),
   )
 
 

@@ -25,7 +25,7 @@ Compare with the classical model that stands beside each; published numbers,
 on each task's card, took pre-training on millions of papers.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data import orders
 from medfm.data.datasets import corpus, text_tasks
 from medfm.data.text import tokenizers
@@ -73,7 +73,7 @@ def get_config(arg: str = ""):
     return _finetuning(name, size, trained, weights, start=weights)
   before = {} if weights else {"pretrain": _pretraining(size)}
   return spec(
-    setup.Study,
+    settings.Study,
     name=f"bert_{size}-{name}",
     description=f"Does pre-training on biomedical text help on {name}?",
     stages={
@@ -91,7 +91,7 @@ def _pretraining(size):
   """As configs/bert_pretrain.py."""
   tiny = size == "tiny"
   return spec(
-    setup.Run,
+    settings.Run,
     data=bind(corpus.corpus, sets=_sets(size)),
     objective=bind(language.masked_lm, model=_model(size)),
     optimizer=bind(
@@ -106,13 +106,13 @@ def _pretraining(size):
     epochs=16,
     steps=4 if tiny else 0,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 20,
       select="-loss",
     ),
-    evaluation=spec(setup.Evaluation, replicates=50 if tiny else 1000),
-    devices=spec(setup.Devices, onednn=not tiny),
+    evaluation=spec(settings.Evaluation, replicates=50 if tiny else 1000),
+    devices=spec(settings.Devices, onednn=not tiny),
   )
 
 
@@ -140,7 +140,7 @@ def _finetuning(name, size, trained, weights, start=""):
   if trained == "lora":
     objective = bind(lora.lora, objective=objective)
   return spec(
-    setup.Run,
+    settings.Run,
     name=f"bert_{size}-{name}",
     description=f"A BERT fine-tuned on {name}.",
     data=bind(
@@ -164,16 +164,16 @@ def _finetuning(name, size, trained, weights, start=""):
     epochs=task.epochs,
     steps=4 if tiny else 0,
     start=spec(
-      setup.Start, weights=start, **(PARTIAL if weights and start else {})
+      settings.Start, weights=start, **(PARTIAL if weights and start else {})
     ),
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 20,
       select=task.metric,
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     order=bind(orders.by_length),

@@ -19,7 +19,7 @@ Then: python launch.py --config=configs/bert_finetune.py:bc5cdr \
         --config.start.weights=runs/bert_pretrain
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.datasets import corpus, sentence_pairs
 from medfm.models import bert
 from medfm.objectives import language
@@ -39,7 +39,7 @@ def get_config(arg: str = ""):
   size, paired = chosen["size"], chosen["task"] == "next_sentence"
   tiny = size == "tiny"
   return spec(
-    setup.Run,
+    settings.Run,
     name=f"bert_{size}-pretrain",
     description="Masked language modelling on biomedical text.",
     data=bind(
@@ -63,11 +63,11 @@ def get_config(arg: str = ""):
     epochs=16,
     steps=4 if tiny else 0,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 20,
       select="-loss",
     ),
-    evaluation=spec(setup.Evaluation, replicates=50 if tiny else 1000),
-    devices=spec(setup.Devices, onednn=not tiny),
+    evaluation=spec(settings.Evaluation, replicates=50 if tiny else 1000),
+    devices=spec(settings.Devices, onednn=not tiny),
   )

@@ -21,7 +21,7 @@ Sizes: small, base (as wide and deep as GPT-2; for a GPU), tiny. Texts of your
 own beside them: --config.data.path=notes.jsonl.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.datasets import corpus
 from medfm.data.text import tokenizers
 from medfm.models import gpt
@@ -41,11 +41,11 @@ def get_config(arg: str = ""):
   chosen = variants(arg, size=tuple(SIZES), layout=("modern", "gpt2"))
   size = chosen["size"]
   tiny, base = size == "tiny", size == "base"
-  settings = SIZES[size]
+  shape = SIZES[size]
   if chosen["layout"] == "modern":  # Three matrices as large as GPT-2's two.
-    settings = settings | MODERN | {"hidden": settings["width"] * 8 // 3}
+    shape = shape | MODERN | {"hidden": shape["width"] * 8 // 3}
   return spec(
-    setup.Run,
+    settings.Run,
     name="gpt_pretrain",
     description="How well does a small GPT learn to continue biomedical text?",
     data=bind(
@@ -54,11 +54,11 @@ def get_config(arg: str = ""):
       tokenizer=bind(
         tokenizers.byte_bpe, vocabulary=512 if tiny else 16384 if base else 4096
       ),
-      length=settings["length"],
+      length=shape["length"],
     ),
     objective=bind(
       language.causal_lm,
-      model=bind(gpt.GPT, **settings, dropout=0.1 if base else 0.0),
+      model=bind(gpt.GPT, **shape, dropout=0.1 if base else 0.0),
       chunks=8 if base else 1,
     ),
     optimizer=bind(
@@ -75,11 +75,11 @@ def get_config(arg: str = ""):
     batch_size=4 if tiny else 16,
     steps=4 if tiny else 3000 if base else 600,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 100,
       checkpoint_every=2 if tiny else 100,
       log_every=2 if tiny else 20,
       select="-loss",
     ),
-    evaluation=spec(setup.Evaluation, replicates=50 if tiny else 1000),
+    evaluation=spec(settings.Evaluation, replicates=50 if tiny else 1000),
   )

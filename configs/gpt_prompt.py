@@ -19,7 +19,7 @@ gpt2 (weights there are, of either layout; for other sizes set
 --config.stages.*.objective.model.width and the like). Sizes: full, tiny.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.datasets import (
   corpus,
   medical_abstracts,
@@ -93,7 +93,7 @@ def get_config(arg: str = ""):
     data = TASKS[task] | (SHORT[task] if tiny else {})
     several = shots > 0
     stages[f"shots_{shots}"] = spec(
-      setup.Run,
+      settings.Run,
       data=bind(
         prompted.prompted,
         **data,
@@ -107,10 +107,10 @@ def get_config(arg: str = ""):
       batch_size=16,
       steps=0,
       start=spec(
-        setup.Start, weights="pretrain" if source == "pretrain" else ""
+        settings.Start, weights="pretrain" if source == "pretrain" else ""
       ),
       evaluation=spec(
-        setup.Evaluation,
+        settings.Evaluation,
         replicates=50 if tiny else 1000,
       ),
       evaluators={
@@ -122,7 +122,7 @@ def get_config(arg: str = ""):
     )
   asked = [name for name in stages if name != "pretrain"]
   return spec(
-    setup.Study,
+    settings.Study,
     name=f"gpt_prompt-{task}",
     description="What does a causal model say of a text when it is only asked?",
     stages=stages,
@@ -133,7 +133,7 @@ def get_config(arg: str = ""):
 def _pretrain(model, learnt, sets, tiny):
   """The stage that `gpt_pretrain.py` is."""
   return spec(
-    setup.Run,
+    settings.Run,
     data=bind(
       corpus.corpus, sets=sets, tokenizer=learnt, length=64 if tiny else 512
     ),
@@ -152,11 +152,11 @@ def _pretrain(model, learnt, sets, tiny):
     batch_size=16,
     steps=4 if tiny else 600,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 100,
       checkpoint_every=2 if tiny else 100,
       log_every=2 if tiny else 20,
       select="-loss",
     ),
-    evaluation=spec(setup.Evaluation, replicates=50 if tiny else 1000),
+    evaluation=spec(settings.Evaluation, replicates=50 if tiny else 1000),
   )

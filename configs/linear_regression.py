@@ -7,7 +7,7 @@ Data: diabetes, 442 patients, in scikit-learn.
 Run:  python launch.py --config=configs/linear_regression.py
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.datasets import diabetes
 from medfm.evals import baselines, coefficients
 from medfm.models import linear
@@ -19,7 +19,7 @@ from medfm.variants import variants
 def get_config(arg: str = ""):
   tiny = variants(arg, size=("full", "tiny"))["size"] == "tiny"
   return spec(
-    setup.Run,
+    settings.Run,
     name="linear_regression",
     description="Does gradient descent find the least-squares solution of "
     "y = wx + b?",
@@ -29,13 +29,13 @@ def get_config(arg: str = ""):
     batch_size=0,
     steps=4 if tiny else 10_000,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 1000,
       checkpoint_every=2 if tiny else 1000,
       log_every=2 if tiny else 500,
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     evaluators={

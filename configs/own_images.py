@@ -21,7 +21,7 @@ with them:
         --config.data.path=scans/
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.images import own as own_images
 from medfm.data.transforms import images as transforms
 from medfm.evals import baselines
@@ -59,7 +59,7 @@ def get_config(arg: str = ""):
   else:
     model = fresh(chosen["model"] or "resnet", tiny)
   return spec(
-    setup.Run,
+    settings.Run,
     name="own_images",
     description="Your own images.",
     data=bind(own_images.own_images, path="", task=task, **pixels),
@@ -78,15 +78,15 @@ def get_config(arg: str = ""):
     batch_size=8 if tiny else 32,
     epochs=10 if weights else 30,
     steps=4 if tiny else 0,
-    start=spec(setup.Start, weights=weights),
+    start=spec(settings.Start, weights=weights),
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 10,
-      select="r2" if task == "regression" else "auroc",
+      select="r2" if regression else "auroc",
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     evaluators={

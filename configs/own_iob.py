@@ -14,7 +14,7 @@ layout, whose settings and tokenizer are taken with them:
 Models: bert, rnn. Sizes: full, tiny.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data import orders
 from medfm.data.text import own_iob, tokenizers
 from medfm.evals import baselines
@@ -43,7 +43,7 @@ def get_config(arg: str = ""):
   if name == "bert":
     model.pooling = "mean"  # Every token is read out, none stands for all.
   return spec(
-    setup.Run,
+    settings.Run,
     name="own_iob",
     description="Entities in your own texts.",
     data=bind(
@@ -65,18 +65,18 @@ def get_config(arg: str = ""):
     epochs=10 if weights else 20,
     steps=4 if tiny else 0,
     start=spec(
-      setup.Start,
+      settings.Start,
       weights=weights,
       unused=(r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
     ),
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 10,
       select="f1",
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     order=bind(orders.by_length),

@@ -16,7 +16,7 @@ variant survival reads a time and an event instead of a label:
 (causes=1=relapse,2=death names several; see medfm/data/datasets/survival.py).
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.datasets import survival as cohorts
 from medfm.data.tables import own as own_table
 from medfm.evals import baselines
@@ -41,7 +41,7 @@ def get_config(arg: str = ""):
   task, tiny = chosen["task"], chosen["size"] == "tiny"
   objective = OBJECTIVES[task]
   return spec(
-    setup.Run,
+    settings.Run,
     name="own_table",
     description="Your own table.",
     data=bind(own_table.own_table, path="", label="", task=task)
@@ -68,13 +68,13 @@ def get_config(arg: str = ""):
     epochs=50,
     steps=4 if tiny else 0,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 10,
       select=SELECT.get(objective, "auroc"),
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     evaluators={

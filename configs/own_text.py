@@ -15,7 +15,7 @@ Models: bert, gpt, rnn. Tasks: multiclass, multilabel, regression. With lora
 only adapters and the head are trained. Sizes: full, tiny.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data import orders
 from medfm.data.text import own as own_text
 from medfm.data.text import tokenizers
@@ -55,7 +55,7 @@ def get_config(arg: str = ""):
   if chosen["adapt"] == "lora":
     objective = bind(lora.lora, objective=objective)
   return spec(
-    setup.Run,
+    settings.Run,
     name="own_text",
     description="Your own texts.",
     data=bind(
@@ -80,16 +80,16 @@ def get_config(arg: str = ""):
     epochs=5 if weights else 20,
     steps=4 if tiny else 0,
     start=spec(
-      setup.Start, weights=weights, fresh=(r"(^|/)(head|pooler)/", "^lora/")
+      settings.Start, weights=weights, fresh=(r"(^|/)(head|pooler)/", "^lora/")
     ),
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 10,
       select="r2" if regression else "auroc",
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     order=bind(orders.by_length),

@@ -10,7 +10,7 @@ Run:  python launch.py --config=configs/quickstart.py        (two CPU cores)
       python launch.py --config=configs/quickstart.py:tiny   (seconds)
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.datasets import wisconsin
 from medfm.evals import baselines
 from medfm.models import tabular_transformer
@@ -33,38 +33,38 @@ def get_config(arg: str = ""):
   log_every, replicates = (2, 50) if tiny else (20, 1000)
   stages = {
     "pretrain": spec(
-      setup.Run,
+      settings.Run,
       data=data,
       batch_size=16,
       objective=bind(masked_features.masked_features, model=model),
       optimizer=bind(optim.optimizer, lr=1e-3, schedule="cosine", warmup=0.1),
       steps=4 if tiny else 2000,
-      schedule=spec(setup.Schedule, log_every=log_every, select="-loss"),
-      evaluation=spec(setup.Evaluation, replicates=replicates),
+      schedule=spec(settings.Schedule, log_every=log_every, select="-loss"),
+      evaluation=spec(settings.Evaluation, replicates=replicates),
     )
   }
   for percent in PERCENT:
     for start in ("finetune", "scratch"):
       stages[f"{start}_{percent}"] = spec(
-        setup.Run,
+        settings.Run,
         data=data,
         batch_size=16,
         objective=bind(classify.multiclass, model=model),
         optimizer=bind(optim.optimizer, lr=5e-4, schedule="cosine", warmup=0.1),
         steps=4 if tiny else 300,
         start=spec(
-          setup.Start,
+          settings.Start,
           weights="pretrain" if start == "finetune" else "",
           fresh=("^model/head/",),
         ),
         schedule=spec(
-          setup.Schedule,
+          settings.Schedule,
           evaluate_every=2 if tiny else 25,
           log_every=log_every,
           select="auroc",
         ),
         evaluation=spec(
-          setup.Evaluation,
+          settings.Evaluation,
           replicates=replicates,
         ),
         label_fraction=percent / 100,
@@ -73,7 +73,7 @@ def get_config(arg: str = ""):
         },
       )
   return spec(
-    setup.Study,
+    settings.Study,
     name="quickstart",
     description="Does pre-training on unlabelled records help when labels "
     "are few?",

@@ -14,7 +14,7 @@ Run:  python launch.py --config=configs/resnet.py:breastmnist
 Sets: the twelve of MedMNIST v2, and mednist. Sizes: paper, fast, tiny.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.datasets import medmnist, mednist
 from medfm.evals import baselines
 from medfm.models import resnet
@@ -40,7 +40,7 @@ def get_config(arg: str = ""):
     classify.multilabel if name == "chestmnist" else classify.multiclass
   )
   return spec(
-    setup.Run,
+    settings.Run,
     name=f"resnet{depth}-{name}",
     description=f"ResNet-{depth} on {name} by MedMNIST's protocol.",
     data=bind(mednist.mednist)
@@ -60,13 +60,13 @@ def get_config(arg: str = ""):
     epochs=EPOCHS[size],
     steps=4 if tiny else 0,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 5,
       select="auroc",
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     evaluators={

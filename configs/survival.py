@@ -11,7 +11,7 @@ Expect a C-index of .63 to .65 on metabric and .66 to .69 on gbsg, as far as
 Cox and the forest: docs/studies.md.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.datasets import survival as cohorts
 from medfm.evals import baselines
 from medfm.models import linear, mlp, tabular_transformer
@@ -46,7 +46,7 @@ def get_config(arg: str = ""):
   }
   objective = OBJECTIVES["cox" if cox else "hazards"]
   return spec(
-    setup.Run,
+    settings.Run,
     name=f"{chosen['model']}-{'cox' if cox else 'hazards'}-{name}",
     description=f"Survival on {name}: a network and classical models.",
     data=bind(cohorts.survival, name=name),
@@ -62,13 +62,13 @@ def get_config(arg: str = ""):
     batch_size=0,  # All examples: Cox tells within a batch who is at risk.
     steps=4 if tiny else 300,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 10,
       log_every=2 if tiny else 10,
       select="c_index",
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     evaluators={

@@ -7,7 +7,7 @@ Sets: UCI's clinical tables, wisconsin, and diabetes130 (readmission within
 splits). Models: transformer, mlp.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.datasets import diabetes130, uci_clinical, wisconsin
 from medfm.evals import baselines
 from medfm.models import mlp, tabular_transformer
@@ -39,7 +39,7 @@ def get_config(arg: str = ""):
     "mlp": bind(mlp.MLP, widths=(16,) if tiny else (128, 128), dropout=0.1),
   }
   return spec(
-    setup.Run,
+    settings.Run,
     name=f"{chosen['model']}-{name}",
     description=f"{chosen['model']} and classical models on {name}.",
     data=own.get(name) or bind(uci_clinical.uci_clinical, name=name),
@@ -56,13 +56,13 @@ def get_config(arg: str = ""):
     epochs=5 if large else 50,
     steps=4 if tiny else 0,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 10,
       select="auroc",
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     evaluators={

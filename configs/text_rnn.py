@@ -8,7 +8,7 @@ Run:  python launch.py --config=configs/text_rnn.py:bc5cdr_chemical
       python launch.py --config=configs/text_rnn.py:medical_abstracts,tiny
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data import orders
 from medfm.data.datasets import text_tasks
 from medfm.evals import baselines
@@ -36,7 +36,7 @@ def get_config(arg: str = ""):
   name, cell, tiny = chosen["task"], chosen["cell"], chosen["size"] == "tiny"
   task = text_tasks.TASKS[name]
   return spec(
-    setup.Run,
+    settings.Run,
     name=f"{cell}-{name}",
     description=f"A bidirectional {cell.upper()} on {name}.",
     data=bind(task.dataset, length=task.length, **task.settings),
@@ -51,13 +51,13 @@ def get_config(arg: str = ""):
     epochs=task.epochs,
     steps=4 if tiny else 0,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 20,
       select=task.metric,
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     order=bind(orders.by_length),

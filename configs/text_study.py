@@ -12,7 +12,7 @@ Run:  python launch.py --config=configs/text_study.py
 Nineteen stages; hours on two CPU cores.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data import orders
 from medfm.data.datasets import corpus, text_tasks
 from medfm.evals import baselines
@@ -44,7 +44,7 @@ def get_config(arg: str = ""):
   log_every, replicates = (2, 50) if tiny else (20, 1000)
   stages = {
     "pretrain": spec(
-      setup.Run,
+      settings.Run,
       data=bind(corpus.corpus, sets=sets),
       objective=bind(language.masked_lm, model=model),
       optimizer=_optimizer(1e-3),
@@ -52,13 +52,13 @@ def get_config(arg: str = ""):
       epochs=16,
       steps=4 if tiny else 0,
       schedule=spec(
-        setup.Schedule,
+        settings.Schedule,
         evaluate_every=2 if tiny else 0,
         log_every=log_every,
         select="-loss",
       ),
-      evaluation=spec(setup.Evaluation, replicates=replicates),
-      devices=spec(setup.Devices, onednn=not tiny),
+      evaluation=spec(settings.Evaluation, replicates=replicates),
+      devices=spec(settings.Devices, onednn=not tiny),
     )
   }
   compare = []
@@ -68,7 +68,7 @@ def get_config(arg: str = ""):
       steps = STEPS[percent]
       for start in ("finetune", "scratch"):
         stages[f"{name}_{start}_{percent}"] = spec(
-          setup.Run,
+          settings.Run,
           data=bind(
             task.dataset,
             length=task.length,
@@ -80,16 +80,16 @@ def get_config(arg: str = ""):
           batch_size=8 if tiny else 16,
           steps=4 if tiny else steps,
           start=spec(
-            setup.Start, weights="pretrain" if start == "finetune" else ""
+            settings.Start, weights="pretrain" if start == "finetune" else ""
           ),
           schedule=spec(
-            setup.Schedule,
+            settings.Schedule,
             evaluate_every=2 if tiny else steps // 5,
             log_every=log_every,
             select=task.metric,
           ),
           evaluation=spec(
-            setup.Evaluation,
+            settings.Evaluation,
             replicates=replicates,
           ),
           label_fraction=percent / 100,
@@ -103,7 +103,7 @@ def get_config(arg: str = ""):
         (f"{name}_finetune_{percent}", f"{name}_scratch_{percent}")
       )
   return spec(
-    setup.Study,
+    settings.Study,
     name="text_study",
     description="How many labels does pre-training on biomedical text stand "
     "in for?",

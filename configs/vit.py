@@ -10,7 +10,7 @@ Run:  python launch.py --config=configs/vit.py:breastmnist
 Sets: the twelve of MedMNIST v2, and mednist. Sizes: paper, fast, tiny.
 """
 
-from medfm import optim, setup
+from medfm import optim, settings
 from medfm.data.datasets import medmnist, mednist
 from medfm.evals import baselines
 from medfm.models import vit
@@ -32,7 +32,7 @@ def get_config(arg: str = ""):
     classify.multilabel if name == "chestmnist" else classify.multiclass
   )
   return spec(
-    setup.Run,
+    settings.Run,
     name=f"vit-{name}",
     description=f"A small vision transformer on {name}.",
     data=bind(mednist.mednist)
@@ -62,13 +62,13 @@ def get_config(arg: str = ""):
     epochs=EPOCHS[size],
     steps=4 if tiny else 0,
     schedule=spec(
-      setup.Schedule,
+      settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 5,
       select="auroc",
     ),
     evaluation=spec(
-      setup.Evaluation,
+      settings.Evaluation,
       replicates=50 if tiny else 1000,
     ),
     evaluators={

@@ -1,4 +1,4 @@
-"""What train, evaluate and predict share: a run's settings and its parts."""
+"""What train, evaluate and predict share: the objects a run is made of."""
 
 import dataclasses
 import functools
@@ -13,11 +13,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from medfm import mesh as meshes
-from medfm import optim, processes, rng, tasks
+from medfm import processes, rng, settings, tasks
 from medfm import step as steps_
 from medfm.data import leakage, loader, orders, splits
-from medfm.evals import baselines
-from medfm.explain import examples
 from medfm.types import (
   Batch,
   Dataset,
@@ -28,144 +26,8 @@ from medfm.types import (
   UserError,
 )
 
-EVALUATORS: Mapping[str, Callable] = {
-  "baselines": baselines.baselines,
-  "examples": examples.examples,
-}
-"""Those of a run that names none."""
-
 Condense = Callable[[Batch, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 """(batch, outputs of its rows) -> what is kept of them, [B, ...] each."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Schedule:
-  """What happens during a run, and when.
-
-  select: the validation metric whose best step is evaluated, such as
-    "auroc"; "" takes the last step. A leading "-" means less is better.
-  evaluate_every, checkpoint_every: in steps; 0 means once an epoch.
-  log_every: steps between lines of metrics.jsonl.
-  keep: newest checkpoints kept besides the best.
-  skip_limit: non-finite steps in a row that stop the run.
-  """
-
-  select: str = ""
-  evaluate_every: int = 0
-  checkpoint_every: int = 0
-  log_every: int = 10
-  keep: int = 2
-  skip_limit: int = 10
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Start:
-  """The weights that a run starts from.
-
-  weights: a stage of the study, a workdir, a folder or file of public
-    weights (`weights.public`), or "" for fresh weights.
-  fresh, unused: regexes of leaves that may stay fresh or unused.
-  """
-
-  weights: str = ""
-  fresh: tuple = (r"(^|/)head/", r"^lora/")
-  unused: tuple = (r"(^|/)head/", r"^decoder/", r"^lora/")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Devices:
-  """How a run is divided over devices, which changes none of its numbers.
-
-  parallel: jit over the mesh, or pmap over all devices.
-  sharding: (regex, axis per dimension) rules on paths of the state, or names
-    of such rules (`mesh.RULES`).
-  resident: keep the training examples on the device and gather batches
-    there, for data that fit into its memory; without transforms.
-  onednn: on a CPU, matrix products of the train step by oneDNN: transformers
-    train faster, in bfloat16 more than twice as fast, convolutions slower,
-    and the step is compiled at every start (`backend.onednn`).
-  """
-
-  mesh: Callable = meshes.mesh
-  parallel: str = "jit"
-  sharding: tuple = ()
-  resident: bool = False
-  onednn: bool = False
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluation:
-  """How a trained model is scored.
-
-  replicates: bootstrap replicates behind every interval.
-  specificity: at which sensitivity is reported.
-  """
-
-  replicates: int = 1000
-  specificity: float = 0.9
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Run:
-  """The settings of one run; its fields are what a config may set.
-
-  data: a dataset factory; it is called with the machine's `Folders`.
-  objective: an objective factory; it is called with the dataset's `Info`.
-  optimizer: an optimizer factory; called with parameters and steps.
-  batch_size: examples per step; 0 takes the whole training split.
-  epochs, steps: the length of the run; steps, where above 0, wins. With both
-    0 nothing is trained: the start weights are evaluated as they are.
-  label_fraction: the share of the training patients that is used, drawn by
-    class; smaller shares are subsets of larger ones.
-  transforms: host augmentations, applied in turn to each training example.
-  augment: (batch, info, keys [B]) -> batch, on the device within the step, in
-    training alone; an example's key is of the seed, its visit and itself.
-  order: in which the training examples are visited (`data.orders`).
-  gradients: the gradient of a batch's summed loss (`step.Gradients`).
-  accumulate: micro-batches per step; refused with batch normalisation, the
-    one thing whose numbers it would change.
-  ema_decay: of averaged parameters for evaluation; 0 keeps none.
-  evaluators: what is found out of the trained model beside its own scores,
-    name -> bound function (`evals.context`), such as `baselines`, `probes`,
-    `coefficients` and `prompts` of `medfm.evals` and `explain.examples`. None
-    takes the classical rivals of the model's task, and a few examples of
-    published texts.
-  """
-
-  data: Callable
-  objective: Callable
-  optimizer: Callable = optim.optimizer
-  batch_size: int = 128
-  epochs: int = 0
-  steps: int = 0
-  seed: int = 0
-  label_fraction: float = 1.0
-  transforms: tuple = ()
-  augment: Callable | None = None
-  order: Callable = orders.uniform
-  gradients: Callable = steps_.gradients
-  accumulate: int = 1
-  ema_decay: float = 0.0
-  start: Start = Start()
-  schedule: Schedule = Schedule()
-  evaluation: Evaluation = Evaluation()
-  devices: Devices = Devices()
-  evaluators: Mapping[str, Callable] | None = None
-  name: str = "run"
-  description: str = ""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Study:
-  """Several runs as the stages of one question, in order.
-
-  compare: pairs of stages whose paired differences are reported.
-  """
-
-  name: str
-  stages: Mapping[str, Run]
-  compare: tuple = ()
-  description: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +39,7 @@ class Inference:
   share: the rows of a batch that are this process's; None where it is alone.
   """
 
-  run: Run
+  run: settings.Run
   info: Info
   objective: Objective
   mesh: Mesh
@@ -204,11 +66,6 @@ class Parts:
   step: steps_.Step
 
 
-def evaluators(run: Run) -> Mapping[str, Callable]:
-  """Those that the run names, else `EVALUATORS`."""
-  return EVALUATORS if run.evaluators is None else run.evaluators
-
-
 def folders(data_dir: str | None) -> Folders:
   """The machine's folders, from a flag, the environment, or their defaults."""
   home = Path.home() / ".cache" / "medfm"
@@ -232,15 +89,17 @@ def jax_settings(folders: Folders) -> None:
   jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
-def dataset(run: Run, folders: Folders) -> tuple[Dataset, dict[str, Any]]:
+def dataset(
+  run: settings.Run, folders: Folders
+) -> tuple[Dataset, dict[str, Any]]:
   """The run's data and its leakage report; refuses shared patients."""
   data = processes.in_turn(run.data, folders)
-  found = leakage.leakage(data)
-  leakage.refuse(found)
-  return data, found
+  report = leakage.leakage(data)
+  leakage.refuse(report)
+  return data, report
 
 
-def training_split(run: Run, data: Dataset) -> Split:
+def training_split(run: settings.Run, data: Dataset) -> Split:
   """The training split, cut to the run's share of labels."""
   split = data.splits["train"]
   if not 0 < run.label_fraction <= 1:
@@ -253,8 +112,8 @@ def training_split(run: Run, data: Dataset) -> Split:
   return splits.fraction(split, run.label_fraction, run.seed, stratify)
 
 
-def inference(run: Run, info: Info) -> Inference:
-  """The run's model for data of which training knew `info`; no optimizer."""
+def inference(run: settings.Run, info: Info) -> Inference:
+  """The run's model, for data described by `info`; builds no optimizer."""
   objective = run.objective(info)
   mesh = run.devices.mesh()
   share = None
@@ -264,7 +123,7 @@ def inference(run: Run, info: Info) -> Inference:
   return Inference(run, info, objective, mesh, predict, share)
 
 
-def sized(run: Run, split: Split) -> Run:
+def sized(run: settings.Run, split: Split) -> settings.Run:
   """The run with a batch size, which is that of `split` where it has none.
 
   split: the training examples. Predictions that are to be equal to the last
@@ -273,7 +132,7 @@ def sized(run: Run, split: Split) -> Run:
   return dataclasses.replace(run, batch_size=run.batch_size or len(split))
 
 
-def parts(run: Run, info: Info, split: Split) -> Parts:
+def parts(run: settings.Run, info: Info, split: Split) -> Parts:
   """The run's objects.
 
   Args:
@@ -335,14 +194,14 @@ def parts(run: Run, info: Info, split: Split) -> Parts:
   )
 
 
-def _augment(run: Run, info: Info) -> Callable | None:
+def _augment(run: settings.Run, info: Info) -> Callable | None:
   augment = run.augment
   if augment is None:
     return None
   return lambda batch, keys: augment(batch, info, keys)
 
 
-def _refuse_cuts(run: Run) -> None:
+def _refuse_cuts(run: settings.Run) -> None:
   """Refuses what would change the numbers of batch normalisation."""
   why = "would change what batch normalisation computes, which sees one"
   if run.accumulate > 1:
@@ -357,7 +216,7 @@ def _refuse_cuts(run: Run) -> None:
     )
 
 
-def length(run: Run, n: int) -> int:
+def length(run: settings.Run, n: int) -> int:
   """The number of steps of a run over `n` training examples."""
   return run.steps or run.epochs * orders.per_epoch(n, run.batch_size)
 
@@ -386,15 +245,15 @@ def predictions(
 ) -> dict[str, np.ndarray]:
   """`predict` over a whole split: name -> [N, ...], in the split's order.
 
-  What a model says of every token is 0 beyond the longest sequence's end.
+  Predictions for each token are 0 beyond the end of the longest sequence.
 
-  condense: called for every batch; only what it gives is held of the split.
-    Everything that the model predicts is, where there is none.
+  condense: called for every batch; only what it returns is held for the whole
+    split. Without it, everything that the model predicts is held.
   """
   collected: dict[str, list[np.ndarray]] = {}
   size = model.run.batch_size or len(split)
   batches = loader.by_length(split, size, model.share)
-  # What is condensed needs all rows of a batch, not this process's alone.
+  # `condense` needs all rows of a batch, not only those of this process.
   alone = condense is None or model.share is None
   whole = itertools.repeat({}) if alone else loader.by_length(split, size)
   for k, (batch, rows) in enumerate(zip(batches, whole, strict=False)):
@@ -425,14 +284,14 @@ def _joined(cuts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _predict(objective: Objective, mesh: Mesh) -> Callable:
-  """Compiled; of several processes each gets the rows of all."""
+  """Compiled; where there are several processes, each gets all rows."""
   whole = jax.process_count() > 1
   places = NamedSharding(mesh, PartitionSpec()) if whole else None
   return jax.jit(objective.predict, out_shardings=places)
 
 
-def _rows(size: int, run: Run, mesh: Mesh) -> int:
-  """The rows of a batch, up to what devices and micro-batches divide."""
+def _rows(size: int, run: settings.Run, mesh: Mesh) -> int:
+  """The rows of a batch, rounded up to what all devices share equally."""
   parts = mesh.shape["data"] * mesh.shape["fsdp"] * run.accumulate
   return -(-size // parts) * parts
 

@@ -66,9 +66,7 @@ def initial(
 
 def variables(state: TrainState) -> Variables:
   """What `predict` reads: averaged parameters where the run keeps them."""
-  own = ("ema", "skipped", "skipped_in_row")
-  collections = {k: v for k, v in state.extra.items() if k not in own}
-  return {"params": state.extra.get("ema", state.params), **collections}
+  return {"params": state.extra.get("ema", state.params), **_collections(state)}
 
 
 def gradients(
@@ -89,7 +87,7 @@ def gradients(
 def weighed(
   objective: Objective, variables: Variables, batch: Batch, key: jax.Array
 ) -> tuple[jax.Array, tuple[dict[str, Any], jax.Array, Variables]]:
-  """The sum of weight * loss over a batch, and what stands beside it."""
+  """The sum of weight * loss over a batch, and what `gradients` adds to it."""
   terms, updates = objective.loss(variables, batch, key)
   terms = dict(terms)
   weight = batch["weight"] * terms.pop("weight", 1.0)
@@ -115,20 +113,19 @@ def train_step(
   mapped axis `axis`. A step whose loss or gradient is not finite changes
   nothing but the counts.
 
-  augment: (batch, keys [B]) -> batch; the key of an example is of the seed,
-    its `visit` and its `id`, and of nothing else.
+  augment: (batch, keys [B]) -> batch; an example's key depends on the seed,
+    its `visit` and its `id`, and on nothing else.
 
   Raises:
-    UserError: the objective couples the examples of a batch, which cannot be
-      cut then.
+    UserError: the objective couples the examples of a batch, and a setting
+      would show it only a part of them at a time.
   """
   if objective.coupled:
     _refuse_cuts(gradients, accumulate, axis)
 
   def step(state: TrainState, batch: Batch):
     key = rng.stream(seed, "loss", state.step)
-    own = ("ema", "skipped", "skipped_in_row")
-    collections = {k: v for k, v in state.extra.items() if k not in own}
+    collections = _collections(state)
     totals = None
     for part in _parts(batch, accumulate):
       if augment is not None:
@@ -188,7 +185,7 @@ def compiled(
   """`step(axis=...)` compiled: jit over the mesh, or pmap over all devices.
 
   The state is donated. Both give the same numbers; pmap repeats the state on
-  every device. `onednn` is of jit alone.
+  every device. `onednn` has no effect on pmap.
   """
   if parallel == "jit":
     jit = backend.onednn if onednn else jax.jit
@@ -220,10 +217,16 @@ def compiled(
   return apply
 
 
+def _collections(state: TrainState) -> dict[str, Any]:
+  """The collections of the model beside `params`, such as `batch_stats`."""
+  counts = ("ema", "skipped", "skipped_in_row")
+  return {k: v for k, v in state.extra.items() if k not in counts}
+
+
 def _refuse_cuts(
   gradients: Gradients, accumulate: int, axis: str | None
 ) -> None:
-  """Refuses what shows a coupled objective less than its whole batch."""
+  """Refuses what would show a coupled objective only part of its batch."""
   why = "the objective compares the examples of a batch with each other, but "
   if accumulate > 1:
     raise UserError(
@@ -244,7 +247,7 @@ def _refuse_cuts(
 
 def of_examples(gradients: Gradients) -> bool:
   """Whether a gradient function looks at examples one by one."""
-  function = getattr(gradients, "func", gradients)  # Of `spec.bind`.
+  function = getattr(gradients, "func", gradients)  # Unwraps `spec.bind`.
   return getattr(function, "per_example", False)
 
 

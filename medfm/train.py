@@ -8,7 +8,16 @@ from typing import Any
 
 import jax
 
-from medfm import host, log, processes, resident, scoring, setup, workdir
+from medfm import (
+  host,
+  log,
+  processes,
+  resident,
+  scoring,
+  settings,
+  setup,
+  workdir,
+)
 from medfm import step as steps
 from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
@@ -36,12 +45,12 @@ class Job:
   batches: loader.Batches
 
   @property
-  def run(self) -> setup.Run:
-    """The settings, with the batch size that was found for the data."""
+  def run(self) -> settings.Run:
+    """The settings, with the batch size that is used for these data."""
     return self.parts.inference.run
 
 
-def job(run: setup.Run, data: Dataset) -> Job:
+def job(run: settings.Run, data: Dataset) -> Job:
   """Checks a run's settings against its data; nothing is computed yet."""
   split = setup.training_split(run, data)
   parts = setup.parts(run, data.info, split)
@@ -71,7 +80,7 @@ def train(
     job: what is trained.
     folder: the stage's folder: checkpoints, metrics.jsonl, event files.
     name: the stage's name, for messages.
-    weights: gives start weights; called only for a run that is new.
+    weights: loads start weights; called only where there is no checkpoint.
 
   Returns:
     The state to evaluate (of the best step, where one is selected), and the
@@ -103,7 +112,7 @@ def train(
 
 
 def _start(job, saved, weights) -> tuple[steps.TrainState, dict]:
-  """This run's newest checkpoint, else start weights, else fresh."""
+  """This run's newest checkpoint, else start weights, else fresh ones."""
   parts, data = job.parts, job.data
   newest = saved.newest()
   if newest is not None:
@@ -141,11 +150,11 @@ def _start(job, saved, weights) -> tuple[steps.TrainState, dict]:
 
 
 def begun(
-  run: setup.Run, state: steps.TrainState, start: Weights
+  run: settings.Run, state: steps.TrainState, start: Weights
 ) -> tuple[steps.TrainState, transfer.Account]:
   """The state with the leaves of start weights, and what became of each.
 
-  Of an abstract state it tells whether they fit, before anything is run.
+  Given an abstract state it checks that they fit, before anything runs.
   """
   names = ["params", *sorted(state.extra.keys() & start.keys())]
   old = {"params": state.params, **state.extra}
@@ -175,12 +184,12 @@ def _loop(
   evaluate_every = run.schedule.evaluate_every or parts.per_epoch
   checkpoint_every = run.schedule.checkpoint_every or parts.per_epoch
   progress = log.Progress(name, total, first, run.batch_size)
-  # A whole-batch gather costs less than handing it over from a thread.
+  # Gathering a whole batch costs less than passing it between threads.
   threads = 1 if run.transforms else 0
   gather = (
     resident.gather(job.split, model.mesh) if run.devices.resident else None
   )
-  waiting = None  # The scalars of a step are read after the next is under way.
+  waiting = None  # A step's scalars are read once the next one is running.
 
   def report(step, scalars):
     scalars = {key: float(v) for key, v in jax.device_get(scalars).items()}
@@ -193,13 +202,13 @@ def _loop(
   if not total and saved.newest() is None:
     scores = scoring.quick(model, steps.variables(state), job.data)
     metrics.write(0, scores)
-    saved.save(0, state, notes)  # What is evaluated, and read by others.
+    saved.save(0, state, notes)  # The weights to evaluate and to start from.
   with processes.watch() as watch:
     for k, batch in loader.prefetched(job.batches, first, total, threads):
       batch = setup.placed(model, batch)
       state, scalars = parts.step(state, gather(batch) if gather else batch)
       step = k + 1
-      if k == first:  # What compiling took, and a first place of temporaries.
+      if k == first:  # Free the memory that compiling needed.
         jax.block_until_ready(state)
         host.give_back()
       if waiting:
@@ -218,7 +227,7 @@ def _loop(
         notes = {**notes, "best": best}
       stop = watch.noted()
       if improved or stop or _every(step, checkpoint_every, total):
-        if waiting:  # What a checkpoint covers has been told before.
+        if waiting:  # Log a step before the checkpoint that covers it.
           report(*waiting)
           waiting = None
         saved.save(step, state, notes)
@@ -244,7 +253,7 @@ def _better(
   scores: Mapping[str, float],
   step: int,
 ) -> dict[str, Any] | None:
-  """The best step so far; earlier wins ties; never one that is not finite."""
+  """The best step so far, of equal ones the earlier; its value is finite."""
   if not select:
     return None
   name = f"validation/{select.removeprefix('-')}"

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from medfm import command, evaluate, predict, setup, spec, stages, study
+from medfm import command, evaluate, predict, settings, spec, stages, study
 from medfm.evals import baselines
 from medfm.types import Folders, UserError
 
@@ -107,7 +107,7 @@ def test_stages_of_the_same_examples_fit_their_baselines_once(
   parts = {name: command.config(path, []) for name in names}
   parts["few"].label_fraction = 0.5
   results = study.study(
-    spec.spec(setup.Study, name="thrice", stages=parts),
+    spec.spec(settings.Study, name="thrice", stages=parts),
     tmp_path,
     shared_folders,
   )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medfm import mesh as meshes
-from medfm import optim, setup, train, tree
+from medfm import optim, settings, setup, train, tree
 from medfm import step as steps
 from medfm.data import loader
 from medfm.models import tabular_transformer
@@ -49,25 +49,25 @@ def dataset():
   return Dataset({"train": split}, info, {"fingerprint": "toy"})
 
 
-def job(arrangement, steps=100, **settings):
+def job(arrangement, steps=100, **choices):
   """Of 18 rows a step: no number of devices divides them."""
   data, fsdp, tensor = arrangement
   devices = {"sharding": ("transformer",) if tensor > 1 else ()}
   for name in ("sharding", "parallel", "resident"):
-    if name in settings:
-      devices[name] = settings.pop(name)
+    if name in choices:
+      devices[name] = choices.pop(name)
   objective = functools.partial(classify.multiclass, model=MODEL)
-  run = setup.Run(
+  run = settings.Run(
     data=lambda folders: dataset(),
-    objective=settings.pop("objective", objective),
+    objective=choices.pop("objective", objective),
     optimizer=functools.partial(optim.optimizer, lr=1e-3),
     batch_size=18,
     steps=steps,
-    schedule=setup.Schedule(
+    schedule=settings.Schedule(
       log_every=1, checkpoint_every=80, evaluate_every=100
     ),
-    devices=setup.Devices(mesh=arranged(data, fsdp, tensor), **devices),
-    **settings,
+    devices=settings.Devices(mesh=arranged(data, fsdp, tensor), **devices),
+    **choices,
   )
   return train.job(run, dataset())
 
@@ -191,16 +191,16 @@ def test_a_mesh_gives_the_rows_of_its_devices():
 @pytest.mark.parametrize("transforms", [(), (lambda e, g: e,)])
 def test_shares_of_a_batch_make_up_the_batch(transforms):
   split = dataset().splits["train"]
-  settings = {
+  asked = {
     "batch_size": 18,
     "steps": 6,
     "seed": 0,
     "transforms": transforms,
   }
-  whole = loader.batches(split, **settings)
+  whole = loader.batches(split, **asked)
   places = np.arange(24)
   shares = [
-    loader.batches(split, share=share, **settings)
+    loader.batches(split, share=share, **asked)
     for share in (
       places[(places // 6) % 2 == 0],
       places[(places // 6) % 2 == 1],

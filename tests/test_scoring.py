@@ -7,7 +7,16 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from medfm import optim, predictions, scoring, setup, spec, study, train
+from medfm import (
+  optim,
+  predictions,
+  scoring,
+  settings,
+  setup,
+  spec,
+  study,
+  train,
+)
 from medfm import step as steps
 from medfm.data.datasets import wisconsin
 from medfm.evals import baselines, probes
@@ -44,19 +53,21 @@ def toy(seed=0):
   return Dataset(splits, info, {"fingerprint": "toy"})
 
 
-def evaluated(data, objective, model, **settings):
-  run = setup.Run(
+def evaluated(data, objective, model, **choices):
+  run = settings.Run(
     data=lambda folders: data,
     objective=functools.partial(objective, model=model),
     optimizer=functools.partial(optim.optimizer, lr=1e-2),
     batch_size=16,
     steps=1,
-    replicates=10,
-    **settings,
+    evaluation=settings.Evaluation(replicates=10),
+    **choices,
   )
   job = train.job(run, data)
   state = job.parts.initial()
-  return scoring.evaluation(job.parts, steps.variables(state), data, job.split)
+  return scoring.evaluation(
+    job.parts.inference, steps.variables(state), data, job.split
+  )
 
 
 def test_without_evaluators_named_the_tasks_rivals_stand_beside_a_model():
@@ -87,7 +98,7 @@ def test_evaluators_are_called_with_what_they_keep_and_give_blocks():
 
 def test_what_no_evaluator_keeps_is_not_held():
   found = evaluated(toy(), classify.multiclass, linear.Linear, evaluators={})
-  assert [set(one.predicted) for one in found.told] == [{"probs"}] * 2
+  assert [set(each.predicted) for each in found.contenders] == [{"probs"}] * 2
 
 
 def test_a_pre_trained_model_is_probed_for_the_target_of_its_data():
@@ -114,7 +125,7 @@ def test_pre_training_has_no_classical_rivals_by_default():
 
 def test_pre_training_with_a_probe_runs_to_its_report(tmp_path):
   config = spec.spec(
-    setup.Run,
+    settings.Run,
     data=bind(wisconsin.wisconsin),
     objective=bind(
       masked_features.masked_features,
@@ -125,7 +136,7 @@ def test_pre_training_with_a_probe_runs_to_its_report(tmp_path):
     optimizer=bind(optim.optimizer, lr=1e-3),
     batch_size=16,
     steps=2,
-    replicates=10,
+    evaluation=spec.spec(settings.Evaluation, replicates=10),
     evaluators={"probes": bind(probes.probes, names=("linear",))},
   )
   folders = Folders(None, str(tmp_path / "cache"))
@@ -137,17 +148,16 @@ def test_pre_training_with_a_probe_runs_to_its_report(tmp_path):
   assert {row["stage"] for row in rows} == {"train:probe_linear"}
 
 
-def parts(predict, batch_size=16):
-  """As `setup.predictions` needs them, with a `predict` of our own."""
+def inference(predict, batch_size=16):
+  """As `setup.predictions` needs it, with a `predict` of our own."""
   data = toy()
-  run = setup.Run(
+  run = settings.Run(
     data=lambda folders: data,
     objective=functools.partial(classify.multiclass, model=linear.Linear),
     batch_size=batch_size,
     steps=1,
   )
-  made = setup.parts(run, data.info, data.splits["train"])
-  return dataclasses.replace(made, predict=predict)
+  return dataclasses.replace(setup.inference(run, data.info), predict=predict)
 
 
 def peak(count, condense):
@@ -162,7 +172,7 @@ def peak(count, condense):
     shape = (len(batch["weight"]), length, classes)
     return {"probs": np.full(shape, 1 / classes, np.float32)}
 
-  model = parts(predict)
+  model = inference(predict)
   tracemalloc.start()
   held = setup.predictions(model, {}, split, condense=condense)
   most = tracemalloc.get_traced_memory()[1]
@@ -187,7 +197,7 @@ def test_a_task_condenses_rows_beside_what_was_said_of_them():
     asked.append((np.asarray(batch["features"]), outputs["probs"]))
     return {"label": np.asarray(batch["label"])}
 
-  model = parts(
+  model = inference(
     lambda variables, batch: {"probs": np.asarray(batch["features"])}
   )
   split = data.splits["test"]
@@ -208,7 +218,7 @@ def test_of_several_processes_each_condenses_all_rows_of_a_batch(monkeypatch):
     return {"probs": split.arrays["features"][start : start + 16]}
 
   predict.calls = 0
-  model = dataclasses.replace(parts(predict), share=np.arange(8))
+  model = dataclasses.replace(inference(predict), share=np.arange(8))
   lengths = []
 
   def condense(batch, outputs):

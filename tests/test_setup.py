@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from medfm import setup
+from medfm import settings, setup
 from medfm.types import UserError
 
 PROGRAM = """
@@ -40,13 +40,13 @@ one_by_one.per_example = True
 
 
 @pytest.mark.parametrize(
-  ("settings", "advice"),
+  ("choice", "advice"),
   [
     ({"accumulate": 2}, "choose accumulate=1"),
     ({"gradients": one_by_one}, "choose gradients=step.gradients"),
   ],
 )
-def test_batch_normalisation_refuses_what_cuts_its_batch(settings, advice):
-  run = setup.Run(data=one_by_one, objective=one_by_one, **settings)
+def test_batch_normalisation_refuses_what_cuts_its_batch(choice, advice):
+  run = settings.Run(data=one_by_one, objective=one_by_one, **choice)
   with pytest.raises(UserError, match=advice):
     setup._refuse_cuts(run)

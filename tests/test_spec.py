@@ -4,7 +4,7 @@ import ml_collections
 import optax
 import pytest
 
-from medfm import optim, setup, spec
+from medfm import optim, settings, spec
 from medfm.types import UserError
 
 
@@ -46,8 +46,9 @@ def test_json_is_checked_against_the_signature():
 @pytest.mark.parametrize(
   "text",
   [
-    '{"_call_": "medfm.setup.Run", "init_from": ""}',
-    '{"_call_": "medfm.setup.Rum"}',
+    '{"_call_": "medfm.settings.Run", "init_from": ""}',
+    '{"_call_": "medfm.settings.Rum"}',
+    '{"_call_": "medfm.settings.Run"}',
     '{"_call_": "medfm.setup.Run"}',
   ],
 )
@@ -60,13 +61,13 @@ def test_a_config_of_an_earlier_version_is_refused_in_one_line(text):
 
 
 def test_a_group_of_settings_is_an_entry_of_its_own():
-  run = spec.spec(setup.Run, data=optim.optimizer, objective=optim.optimizer)
+  run = spec.spec(settings.Run, data=optim.optimizer, objective=optim.optimizer)
   assert run.schedule.log_every == 10
-  assert run.start.fresh == setup.Start().fresh
+  assert run.start.fresh == settings.Start().fresh
   run.schedule.log_every = 3
   built = spec.build(spec.from_json(spec.to_json(run)))
-  assert built.schedule == setup.Schedule(log_every=3)
-  assert built.evaluation == setup.Evaluation()
+  assert built.schedule == settings.Schedule(log_every=3)
+  assert built.evaluation == settings.Evaluation()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ NAMES = {
   "pretext",
 }
 FOLDERS = ("medfm", "configs", "experiments", "benchmarks")
-OF_A_BATCH = {"tokens", "survival"}
+OF_A_BATCH = {"tokens", "tags", "survival"}
 """Names that are also of arrays, as the key of a dict or the field of
 a batch."""
 

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from medfm import mesh as meshes
-from medfm import optim, setup, train
+from medfm import optim, settings, setup, train
 from medfm.data import cuts, orders
 from medfm.types import Dataset, Objective, Ragged, Split
 from tests import infos
@@ -94,14 +94,14 @@ def signals(folder, count=300, longest=20_000):
 def test_signals_of_different_length_train_with_flat_memory(order, tmp_path):
   data = signals(tmp_path)
   column = data.splits["train"].arrays["signal"]
-  run = setup.Run(
+  run = settings.Run(
     data=lambda folders: data,
     objective=mean_of_signal,
     optimizer=functools.partial(optim.optimizer, lr=0.1),
     batch_size=8,
     epochs=1,
     order=order,
-    devices=setup.Devices(mesh=one_device),
+    devices=settings.Devices(mesh=one_device),
   )
   job = train.job(run, data)
   tracemalloc.start()

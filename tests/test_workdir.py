@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from medfm import mesh, optim, setup, spec, workdir
+from medfm import mesh, optim, settings, spec, workdir
 from medfm.types import UserError
 
 
@@ -41,11 +41,11 @@ def test_a_second_owner_is_refused_and_the_first_is_named(tmp_path):
 def test_a_cadence_may_change_in_a_workdir(tmp_path):
   old, new = (
     spec.spec(
-      setup.Run,
+      settings.Run,
       data=optim.optimizer,
       objective=optim.optimizer,
       name="a",
-      schedule=spec.spec(setup.Schedule, log_every=every),
+      schedule=spec.spec(settings.Schedule, log_every=every),
     )
     for every in (1, 2)
   )
@@ -57,10 +57,10 @@ def test_a_cadence_may_change_in_a_workdir(tmp_path):
 def test_the_devices_may_change_in_a_workdir(tmp_path):
   old, new = (
     spec.spec(
-      setup.Run,
+      settings.Run,
       data=optim.optimizer,
       objective=optim.optimizer,
-      devices=spec.spec(setup.Devices, mesh=spec.bind(mesh.mesh, fsdp=fsdp)),
+      devices=spec.spec(settings.Devices, mesh=spec.bind(mesh.mesh, fsdp=fsdp)),
     )
     for fsdp in (1, 4)
   )

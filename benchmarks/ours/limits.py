@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from medfm import command, setup, spec, tree
+from medfm import command, settings, setup, spec, tree
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def flops(config: str, *overrides: str) -> float:
   return lowered.cost_analysis()["flops"] / size
 
 
-def run(config: str, overrides: Sequence[str]) -> setup.Run:
+def run(config: str, overrides: Sequence[str]) -> settings.Run:
   """Of a config, with the overrides of a command line."""
   overrides = [word.removeprefix("--config.") for word in overrides]
   return spec.build(command.config(config, overrides))

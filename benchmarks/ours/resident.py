@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks import gpu_cases
 from benchmarks.peers import lines, resident
-from medfm import host, optim, setup
+from medfm import host, optim, settings, setup
 from medfm import mesh as meshes
 from medfm.data import loader
 from medfm.data.images.input import Image
@@ -44,13 +44,13 @@ def main() -> None:
       lines.say(step, given.steps, float(scalars["loss"]), peak())
 
 
-def run(given, sizes: gpu_cases.Sizes, layers: dict[str, bool]) -> setup.Run:
+def run(given, sizes: gpu_cases.Sizes, layers: dict[str, bool]) -> settings.Run:
   """The settings of a run; its data are made here, not read."""
   objective, model = MODELS[given.model](sizes, layers)
   optimizer = {"name": "adamw", "lr": 1e-4}
   if given.model == "resnet":
     optimizer = {"name": "sgd", "lr": 0.01, "options": {"momentum": 0.9}}
-  return setup.Run(
+  return settings.Run(
     data=lambda folders: None,
     objective=functools.partial(objective, model=model),
     optimizer=functools.partial(optim.optimizer, **optimizer),

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from medfm import optim, predictions, setup, study
+from medfm import optim, predictions, settings, study
 from medfm.data.text import own as own_text
 from medfm.data.text import sequences, tokenizers
 from medfm.explain import examples
@@ -222,7 +222,7 @@ def test_no_text_is_in_the_workdir_unless_asked_for(show, task, tmp_path):
   ]
   (tmp_path / "notes.csv").write_text("\n".join(lines) + "\n")
   config = spec(
-    setup.Run,
+    settings.Run,
     name="notes",
     data=bind(
       own_text.own_text,
@@ -237,7 +237,7 @@ def test_no_text_is_in_the_workdir_unless_asked_for(show, task, tmp_path):
     optimizer=bind(optim.optimizer, lr=1e-2),
     batch_size=8,
     steps=2,
-    evaluation=spec(setup.Evaluation, replicates=10),
+    evaluation=spec(settings.Evaluation, replicates=10),
     evaluators={"examples": bind(examples.examples, show=show)},
   )
   place = tmp_path / "run"

@@ -72,7 +72,7 @@ def test_a_stage_that_two_cells_share_is_a_cell_of_its_own():
     combine.product({"stages.*_*.optimizer.lr": (1e-3, 1e-4)}), STUDY
   )
   assert shared.name.startswith("shared-pretrain-")
-  assert json.loads(shared.request)["_call_"] == "medfm.setup.Run"
+  assert json.loads(shared.request)["_call_"] == "medfm.settings.Run"
   for cell in rest:
     assert cell.needs == (shared.name,)
     stages = json.loads(cell.request)["stages"]

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from medfm import setup, study, tree
+from medfm import settings, study, tree
 from medfm.models.bert import Bert
 from medfm.objectives.classify import multiclass
 from medfm.objectives.lora import lora
@@ -20,17 +20,17 @@ _CLASSES = str(reference.GOLDEN / "bert_classes")
 _MASKED = str(reference.GOLDEN / "bert_masked_lm")
 
 
-def _started(source, tmp_path, *, vocabulary=13, adapted=False, **settings):
+def _started(source, tmp_path, *, vocabulary=13, adapted=False, **shape):
   """A run's start parameters and their account, as training makes them."""
-  settings = {**public.settings(reference.GOLDEN / "bert_classes"), **settings}
-  model = functools.partial(Bert, **settings)
+  shape = {**public.settings(reference.GOLDEN / "bert_classes"), **shape}
+  model = functools.partial(Bert, **shape)
   objective = functools.partial(multiclass, model=model)
   if adapted:
     objective = functools.partial(lora, objective=objective)
-  run = setup.Run(
+  run = settings.Run(
     data=None,
     objective=objective,
-    start=setup.Start(weights=source),
+    start=settings.Start(weights=source),
   )
   info = infos.info("toy", "multiclass", ("p", "q", "r"), vocabulary=vocabulary)
   weights = study._start_weights(tmp_path, run, {}, info)()
@@ -85,10 +85,10 @@ def test_a_model_of_another_epsilon_is_refused(tmp_path):
 
 
 def test_a_folder_of_neither_kind_is_refused(tmp_path):
-  run = setup.Run(
+  run = settings.Run(
     data=None,
     objective=multiclass,
-    start=setup.Start(weights=str(tmp_path)),
+    start=settings.Start(weights=str(tmp_path)),
   )
   with pytest.raises(UserError, match="no finished checkpoint"):
     study._start_weights(tmp_path, run, {}, infos.info("toy", "none"))()

@@ -1,0 +1,152 @@
+"""What a config may set: a run's settings, and a study of several runs."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from medfm import mesh as meshes
+from medfm import optim
+from medfm import step as steps_
+from medfm.data import orders
+from medfm.evals import baselines
+from medfm.explain import examples
+
+EVALUATORS: Mapping[str, Callable] = {
+  "baselines": baselines.baselines,
+  "examples": examples.examples,
+}
+"""Those of a run that names none."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Schedule:
+  """What happens during a run, and when.
+
+  select: the validation metric whose best step is evaluated, such as
+    "auroc"; "" takes the last step. A leading "-" means less is better.
+  evaluate_every, checkpoint_every: in steps; 0 means once an epoch.
+  log_every: steps between lines of metrics.jsonl.
+  keep: newest checkpoints kept besides the best.
+  skip_limit: non-finite steps in a row that stop the run.
+  """
+
+  select: str = ""
+  evaluate_every: int = 0
+  checkpoint_every: int = 0
+  log_every: int = 10
+  keep: int = 2
+  skip_limit: int = 10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Start:
+  """The weights that a run starts from.
+
+  weights: a stage of the study, a workdir, a folder or file of public
+    weights (`weights.public`), or "" for fresh weights.
+  fresh, unused: regexes of leaves that may stay fresh or unused.
+  """
+
+  weights: str = ""
+  fresh: tuple = (r"(^|/)head/", r"^lora/")
+  unused: tuple = (r"(^|/)head/", r"^decoder/", r"^lora/")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Devices:
+  """How a run is divided over devices, which changes none of its numbers.
+
+  parallel: jit over the mesh, or pmap over all devices.
+  sharding: (regex, axis per dimension) rules on paths of the state, or names
+    of such rules (`mesh.RULES`).
+  resident: keep the training examples on the device and gather batches
+    there, for data that fit into its memory; without transforms.
+  onednn: on a CPU, matrix products of the train step by oneDNN: transformers
+    train faster, in bfloat16 more than twice as fast, convolutions slower,
+    and the step is compiled at every start (`backend.onednn`).
+  """
+
+  mesh: Callable = meshes.mesh
+  parallel: str = "jit"
+  sharding: tuple = ()
+  resident: bool = False
+  onednn: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+  """How a trained model is scored.
+
+  replicates: bootstrap replicates behind every interval.
+  specificity: at which sensitivity is reported.
+  """
+
+  replicates: int = 1000
+  specificity: float = 0.9
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+  """The settings of one run; its fields are what a config may set.
+
+  data: a dataset factory; it is called with the machine's `Folders`.
+  objective: an objective factory; it is called with the dataset's `Info`.
+  optimizer: an optimizer factory; called with parameters and steps.
+  batch_size: examples per step; 0 takes the whole training split.
+  epochs, steps: the length of the run; steps, where above 0, wins. With both
+    0 nothing is trained: the start weights are evaluated as they are.
+  label_fraction: the share of the training patients that is used, drawn by
+    class; smaller shares are subsets of larger ones.
+  transforms: host augmentations, applied in turn to each training example.
+  augment: (batch, info, keys [B]) -> batch, on the device within the step, in
+    training alone; an example's key is of the seed, its visit and itself.
+  order: in which the training examples are visited (`data.orders`).
+  gradients: the gradient of a batch's summed loss (`step.Gradients`).
+  accumulate: micro-batches per step; refused with batch normalisation, the
+    one thing whose numbers it would change.
+  ema_decay: of averaged parameters for evaluation; 0 keeps none.
+  evaluators: what is found out of the trained model beside its own scores,
+    name -> bound function (`evals.context`), such as `baselines`, `probes`,
+    `coefficients` and `prompts` of `medfm.evals` and `explain.examples`. None
+    takes the classical rivals of the model's task, and a few examples of
+    published texts.
+  """
+
+  data: Callable
+  objective: Callable
+  optimizer: Callable = optim.optimizer
+  batch_size: int = 128
+  epochs: int = 0
+  steps: int = 0
+  seed: int = 0
+  label_fraction: float = 1.0
+  transforms: tuple = ()
+  augment: Callable | None = None
+  order: Callable = orders.uniform
+  gradients: Callable = steps_.gradients
+  accumulate: int = 1
+  ema_decay: float = 0.0
+  start: Start = Start()
+  schedule: Schedule = Schedule()
+  evaluation: Evaluation = Evaluation()
+  devices: Devices = Devices()
+  evaluators: Mapping[str, Callable] | None = None
+  name: str = "run"
+  description: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+  """Several runs as the stages of one question, in order.
+
+  compare: pairs of stages whose paired differences are reported.
+  """
+
+  name: str
+  stages: Mapping[str, Run]
+  compare: tuple = ()
+  description: str = ""
+
+
+def evaluators(run: Run) -> Mapping[str, Callable]:
+  """Those that the run names, else `EVALUATORS`."""
+  return EVALUATORS if run.evaluators is None else run.evaluators
