@@ -16,14 +16,7 @@ from medfm.data.archives import unpacked
 from medfm.spec import nearest
 from medfm.types import Folders, UserError
 
-__all__ = [
-  "find",
-  "member",
-  "of_user",
-  "origin",
-  "own_card",
-  "unpacked",
-]
+__all__ = ["find", "member", "of_user", "origin", "own_card", "unpacked"]
 
 OFFLINE = "MEDFM_OFFLINE"
 _TIMEOUT_S = 60

@@ -10,15 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from medfm.types import (
-  PRESENT,
-  Dataset,
-  Folders,
-  Info,
-  Input,
-  Split,
-  UserError,
-)
+from medfm.types import PRESENT, Dataset, Folders, Info, Input, Split, UserError
 
 _SUFFIX = re.compile(r"\.[A-Za-z]{2,5}$")  # Of a file's name, not of a row's.
 

@@ -11,15 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.types import (
-  PRESENT,
-  Arrays,
-  Dataset,
-  Info,
-  Split,
-  UserError,
-  view,
-)
+from medfm.types import PRESENT, Arrays, Dataset, Info, Split, UserError, view
 
 Pairs = tuple[np.ndarray, np.ndarray]
 """Rows i[n] of one split and their twins j[n] of another."""

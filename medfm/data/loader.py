@@ -67,14 +67,7 @@ def batches(
       "as orders.uniform, or devices.resident=false"
     )
   return Batches(
-    split,
-    batch_size,
-    steps,
-    seed,
-    chosen,
-    tuple(transforms),
-    share,
-    rows_alone,
+    split, batch_size, steps, seed, chosen, tuple(transforms), share, rows_alone
   )
 
 
@@ -82,15 +75,7 @@ class Batches(Sequence):
   """A sequence of batches; see `batches`. Safe to read from many threads."""
 
   def __init__(
-    self,
-    split,
-    batch_size,
-    steps,
-    seed,
-    order,
-    transforms,
-    share,
-    rows_alone,
+    self, split, batch_size, steps, seed, order, transforms, share, rows_alone
   ):
     self._split = split
     self._batch_size = batch_size if share is None else len(share)

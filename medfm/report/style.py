@@ -25,10 +25,9 @@ def panels(
 ):
   """(figure, [axes]): panels in one style, without pyplot's global state.
 
-  Args:
-    width, height: of the whole figure, in inches.
-    columns, rows: of panels.
-    **options: for `Figure.subplots`.
+  width, height: of the whole figure, in inches.
+  columns, rows: of panels.
+  **options: for `Figure.subplots`.
   """
   from matplotlib.figure import Figure
 

@@ -76,8 +76,7 @@ def values(
   seed: int,
 ) -> dict[str, np.ndarray]:
   """split -> predictions [N,T] of each target [n] (NaN is not known)."""
-  by_split = _predicted(model.fit, model, targets, train, others, info, seed)
-  return {name: np.stack(columns, 1) for name, columns in by_split.items()}
+  return _predicted(model.fit, model, targets, train, others, info, seed)
 
 
 def probabilities(
@@ -105,12 +104,11 @@ def probabilities(
 
     return all_classes
 
-  by_split = _predicted(fit, model, targets, train, others, info, seed)
-  return {name: np.stack(columns, 1) for name, columns in by_split.items()}
+  return _predicted(fit, model, targets, train, others, info, seed)
 
 
 def _predicted(fit, model, targets, train, others, info, seed):
-  """split -> one array [N,...] for each target."""
+  """split -> [N,T,...]."""
   levels, (learnt, *asked) = model.matrices(train, others, info, seed)
   cluster = clusters(train.patients, len(train))
   predicted: dict[str, list[np.ndarray]] = {name: [] for name in others}
@@ -120,7 +118,7 @@ def _predicted(fit, model, targets, train, others, info, seed):
     predict = fit(problem)
     for name, x in zip(others, asked, strict=True):
       predicted[name].append(predict(x))
-  return predicted
+  return {name: np.stack(columns, 1) for name, columns in predicted.items()}
 
 
 def require_labels(

@@ -67,9 +67,7 @@ def tfidf(
   return predicted
 
 
-def _texts(
-  split: Split,
-) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+def _texts(split: Split) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
   """(tokens of each text, its first row, the text of each row)."""
   firsts, place = documents.firsts(split), documents.of_rows(split)
   pieces: list[list[np.ndarray]] = [[] for _ in firsts]

@@ -124,7 +124,7 @@ def corpus(
       "citation": "that of each set",
       "notes": [
         "Texts of a validation or test split are left out: by PMID, by equal "
-        f"content, by {RUN} words in a row.",
+        f"content, by {RUN} words in a row."
       ],
       "changes": [*documents.account["removed"], *changes],
       "grouped_by": "document",

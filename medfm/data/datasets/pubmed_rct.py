@@ -114,9 +114,7 @@ def source(folders: Folders, *, context: int = 0) -> texts.Source:
   return recorded, {**CARD, "file": origins}
 
 
-def _abstracts(
-  path: pathlib.Path,
-) -> list[tuple[str, list[tuple[str, str]]]]:
+def _abstracts(path: pathlib.Path) -> list[tuple[str, list[tuple[str, str]]]]:
   """(PMID, [(role, sentence), ...]) of each abstract of a file."""
   found: list[tuple[str, list[tuple[str, str]]]] = []
   for row, line in enumerate(text_files.lines(path), 1):

@@ -99,10 +99,7 @@ def pubmedqa(
 
 
 def source(
-  folders: Folders,
-  *,
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.9, 0.1),
+  folders: Folders, *, seed: int = 0, fractions: tuple[float, ...] = (0.9, 0.1)
 ) -> texts.Source:
   """The recorded questions, and their card."""
   return SET.source(folders, seed=seed, fractions=fractions)

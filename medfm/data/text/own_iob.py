@@ -71,12 +71,7 @@ def own_iob(
     "repair": repair,
   }
   recorded = texts.raw(
-    OwnIOB,
-    folders,
-    raw=raw,
-    seed=seed,
-    fractions=fractions,
-    settings=settings,
+    OwnIOB, folders, raw=raw, seed=seed, fractions=fractions, settings=settings
   )
   card = files.own_card("the user's own annotated text", raw.values())
   return texts.dataset(

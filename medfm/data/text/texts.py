@@ -219,11 +219,7 @@ def dataset(
       "fingerprint": hashlib.sha256(content.encode()).hexdigest(),
     },
     encode=functools.partial(
-      encode or encoded,
-      info=info,
-      tokenizer=token.text,
-      **settings,
-      **columns,
+      encode or encoded, info=info, tokenizer=token.text, **settings, **columns
     ),
     private=private,
   )

@@ -59,10 +59,8 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
 def errors(observed, predicted, title: str, unit: str = ""):
   """Predicted against observed, and the errors with their 95 % limits.
 
-  Args:
-    observed, predicted: [N] in the target's unit.
-    title: of the left panel.
-    unit: of the target; "" where not known.
+  observed, predicted: [N] in the target's unit.
+  unit: of the target; "" where not known.
   """
   figure, (left, right) = style.panels(10.8, 4.6, columns=2)
   suffix = f" ({unit})" if unit else ""
@@ -101,10 +99,7 @@ def errors(observed, predicted, title: str, unit: str = ""):
       label="Mean ± 1.96 SD" if sign > 0 else None,
     )
   style.describe(
-    right,
-    "Errors",
-    f"Predicted{suffix}",
-    f"Predicted − observed{suffix}",
+    right, "Errors", f"Predicted{suffix}", f"Predicted − observed{suffix}"
   )
   style.legend(right)
   return figure
