@@ -75,8 +75,8 @@ def values(
   info: Info,
   seed: int,
 ) -> dict[str, np.ndarray]:
-  """split -> [N,T], what is said of each target [n] (NaN is not known)."""
-  return _told(model.fit, model, targets, train, others, info, seed)
+  """split -> predictions [N,T] of each target [n] (NaN is not known)."""
+  return _predicted(model.fit, model, targets, train, others, info, seed)
 
 
 def probabilities(
@@ -89,8 +89,8 @@ def probabilities(
   *,
   classes: int,
 ) -> dict[str, np.ndarray]:
-  """split -> [N,T,classes], of each target [n] of class numbers (NaN is not
-  known); one with a single class in training is predicted at its frequency.
+  """split -> [N,T,classes], for each target [n] of class numbers (NaN is not
+  known). A target with a single class in training has its frequency.
   """
 
   def fit(problem):
@@ -104,21 +104,21 @@ def probabilities(
 
     return all_classes
 
-  return _told(fit, model, targets, train, others, info, seed)
+  return _predicted(fit, model, targets, train, others, info, seed)
 
 
-def _told(fit, model, targets, train, others, info, seed):
+def _predicted(fit, model, targets, train, others, info, seed):
   """split -> [N,T,...]."""
-  levels, (seen, *asked) = model.matrices(train, others, info, seed)
+  levels, (learnt, *asked) = model.matrices(train, others, info, seed)
   cluster = clusters(train.patients, len(train))
-  told: dict[str, list[np.ndarray]] = {name: [] for name in others}
+  predicted: dict[str, list[np.ndarray]] = {name: [] for name in others}
   for target in targets:
     rows = ~np.isnan(target)
-    problem = Problem(seen[rows], target[rows], cluster[rows], levels, seed)
+    problem = Problem(learnt[rows], target[rows], cluster[rows], levels, seed)
     predict = fit(problem)
     for name, x in zip(others, asked, strict=True):
-      told[name].append(predict(x))
-  return {name: np.stack(columns, 1) for name, columns in told.items()}
+      predicted[name].append(predict(x))
+  return {name: np.stack(columns, 1) for name, columns in predicted.items()}
 
 
 def require_labels(
@@ -126,7 +126,7 @@ def require_labels(
 ) -> None:
   """Raises UserError where no training example has a label of a target.
 
-  names: of the targets; "" of one that needs none.
+  names: of the targets; "" where the message needs none.
   """
   for target, name in zip(targets, names, strict=True):
     if np.isnan(target).all():

@@ -57,14 +57,14 @@ def tfidf(
   groups = train.ids if train.patients is None else train.patients
   group = np.unique(np.asarray(groups, str)[firsts], return_inverse=True)[1]
   models = [_fitted(x, target[firsts], group, seed) for target in targets]
-  told = {}
+  predicted = {}
   for name, split in others.items():
     texts, _, place = _texts(split)
     probs = np.zeros((0, len(targets), classes))
     if texts:
       probs = _probs(models, vectorizer.transform(texts), classes)
-    told[name] = probs[place]
-  return told
+    predicted[name] = probs[place]
+  return predicted
 
 
 def _texts(split: Split) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
@@ -77,8 +77,8 @@ def _texts(split: Split) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
 
 
 def _terms(tokens: np.ndarray) -> list[tuple[int, ...]]:
-  own = tokens.tolist()
-  return [*((token,) for token in own), *itertools.pairwise(own)]
+  ids = tokens.tolist()
+  return [*((token,) for token in ids), *itertools.pairwise(ids)]
 
 
 def _fitted(x, column: np.ndarray, group: np.ndarray, seed: int):

@@ -35,7 +35,7 @@ def known_columns(
 
 
 def shaped(info: Info, count: int, predicted: Arrays, name: str) -> np.ndarray:
-  """predicted[name] in float64, once it is found to be [count,K]."""
+  """predicted[name] in float64; checks that it is [count,K]."""
   values = np.asarray(predicted[name], np.float64)
   shape = (count, len(info.target.names))
   if values.shape != shape:

@@ -27,7 +27,7 @@ assembled = documents.assembled
 recoded = labels.renumbered
 rivals = classical.default_classifiers
 NEGATIVE = ("none", "negative", "no relation")
-"""A first class of this name is what relations are told from."""
+"""Names of a first class that means: none of the others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,19 +107,21 @@ def _several(names, label, probs) -> panels.Panel:
     ),
   }
   for k, name in enumerate(names):
-    mine, hit = label == k, np.where(np.isnan(called), called, called == k)
+    positive, hit = label == k, np.where(np.isnan(called), called, called == k)
     metrics |= {
-      f"auroc[{name}]": partial(ranking.auroc, mine, probs[:, k]),
+      f"auroc[{name}]": partial(ranking.auroc, positive, probs[:, k]),
       f"average_precision[{name}]": partial(
-        ranking.average_precision, mine, probs[:, k]
+        ranking.average_precision, positive, probs[:, k]
       ),
-      f"precision[{name}]": partial(classification.precision, mine, hit),
+      f"precision[{name}]": partial(classification.precision, positive, hit),
       f"_precision[{name}]": partial(
-        classification.precision, mine, hit, empty=0.0
+        classification.precision, positive, hit, empty=0.0
       ),
-      f"recall[{name}]": partial(classification.recall, mine, hit),
-      f"specificity[{name}]": partial(classification.specificity, mine, hit),
-      f"f1[{name}]": partial(classification.f1, mine, hit),
+      f"recall[{name}]": partial(classification.recall, positive, hit),
+      f"specificity[{name}]": partial(
+        classification.specificity, positive, hit
+      ),
+      f"f1[{name}]": partial(classification.f1, positive, hit),
     }
   metrics["weighted_f1"] = partial(classification.weighted_f1, label, called)
   if names[0] in NEGATIVE:
@@ -198,9 +200,10 @@ def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers:
   del info
   label, probs = np.asarray(target["label"]), np.asarray(predicted["probs"])
   rows = np.flatnonzero((label >= 0) & np.isfinite(probs).all(1))
-  said, true = probs[rows].argmax(1), label[rows]
+  answer, true = probs[rows].argmax(1), label[rows]
   places = np.full(len(rows), -1)
-  return Answers(rows, said, true, probs[rows].max(1), said == true, places)
+  certainty = probs[rows].max(1)
+  return Answers(rows, answer, true, certainty, answer == true, places)
 
 
 def votes(info: Info, target: Arrays) -> Votes:

@@ -90,6 +90,6 @@ def headline(metrics: Iterable[str], select: str) -> list[str]:
   """The loss, and at most two more."""
   del select
   names = list(metrics)
-  found = [name for name in ("loss",) if name in names]
-  rest = [name for name in names if name not in found and "[" not in name]
-  return (found + rest)[:3]
+  loss = [name for name in names if name == "loss"]
+  rest = [name for name in names if name != "loss" and "[" not in name]
+  return (loss + rest)[:3]

@@ -22,6 +22,7 @@ Arrays = Mapping[str, np.ndarray]
 TARGETS = ("time", "event")
 STRATIFY = "event"
 OBJECTIVE = "survival.discrete_hazards"
+PROBLEM_TYPE = ""
 RIVALS = _rivals.RIVALS
 LINEAR = ""
 FOLLOWED = 0.1

@@ -193,8 +193,9 @@ def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:
   label, tags = np.asarray(target["label"]), np.asarray(predicted["tags"])
   names = info.target.names
   outside = names.index("O") if "O" in names else -1
-  told = (label >= 0) & ((tags != outside) | (label != outside))
-  rows, place = np.nonzero(told)
-  said, true = tags[rows, place], label[rows, place]
+  shown = (label >= 0) & ((tags != outside) | (label != outside))
+  rows, place = np.nonzero(shown)
+  answer, true = tags[rows, place], label[rows, place]
   certainty = np.asarray(predicted["certainty"])[rows, place]
-  return Answers(rows, said, true, certainty, said == true, place.astype(int))
+  right = answer == true
+  return Answers(rows, answer, true, certainty, right, place.astype(int))
