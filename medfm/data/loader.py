@@ -10,7 +10,7 @@ import numpy as np
 
 from medfm.data import cuts, orders, rng
 from medfm.data.orders import Order
-from medfm.types import Example, Split, UserError
+from medfm.types import Example, Source, Split, UserError
 
 Transform = Callable[[Example, np.random.Generator], Example]
 HostBatch = dict[str, np.ndarray]
@@ -78,19 +78,19 @@ def batches(
   )
 
 
-class Batches(Sequence):
-  """A sequence of batches; see `batches`. Safe to read from many threads."""
+class Batches:
+  """Batches by number; see `batches`. Safe to read from many threads."""
 
   def __init__(
     self,
-    split,
-    batch_size,
-    steps,
-    seed,
-    order,
-    transforms,
-    share,
-    rows_alone,
+    split: Split,
+    batch_size: int,
+    steps: int,
+    seed: int,
+    order: Order,
+    transforms: Sequence[Transform],
+    share: np.ndarray | None,
+    rows_alone: bool,
   ):
     self._split = split
     self._batch_size = batch_size if share is None else len(share)
@@ -106,10 +106,10 @@ class Batches(Sequence):
   def __len__(self) -> int:
     return self._steps
 
-  def __getitem__(self, k: int) -> HostBatch:
-    if not 0 <= k < self._steps:
-      raise IndexError(f"batch {k} of {self._steps}")
-    whole, visits = self._order(k)
+  def __getitem__(self, index: int) -> HostBatch:
+    if not 0 <= index < self._steps:
+      raise IndexError(f"batch {index} of {self._steps}")
+    whole, visits = self._order(index)
     own, n = _own(len(whole), self._share)
     rows = whole[own]
     shapes = {name: p.shape(whole) for name, p in self._paddings.items()}
@@ -119,9 +119,7 @@ class Batches(Sequence):
       arrays = self._stacked(rows, visits[own], shapes)
     else:
       arrays = _gathered(self._split, rows, shapes)
-    if self._lengths is not None:
-      longest = int(self._lengths[whole].max())
-      arrays = cuts.cut(arrays, self._split.lengths, longest)
+    arrays = _cut(arrays, self._split, self._lengths, whole)
     arrays["visit"] = visits[own].astype(np.int32)
     return _batch(arrays, rows, self._batch_size, n)
 
@@ -159,7 +157,7 @@ class Batches(Sequence):
 
 
 def prefetched(
-  batches: Sequence[HostBatch], start: int, stop: int, threads: int = 1
+  batches: Source, start: int, stop: int, threads: int = 1
 ) -> Iterator[tuple[int, HostBatch]]:
   """(k, batch) for k from start to stop, read ahead by threads.
 
@@ -189,14 +187,7 @@ def in_order(
 
   share: as in `batches`.
   """
-  paddings = cuts.paddings(split)
-  for start in range(0, len(split), batch_size):
-    whole = np.arange(start, min(start + batch_size, len(split)))
-    own, n = _own(len(whole), share)
-    rows = whole[own]
-    shapes = {name: p.shape(whole) for name, p in paddings.items()}
-    arrays = _gathered(split, rows, shapes)
-    yield _batch(arrays, rows, batch_size if share is None else len(share), n)
+  yield from _visited(split, np.arange(len(split)), None, batch_size, share)
 
 
 def _own(n: int, share: np.ndarray | None) -> tuple[slice | np.ndarray, int]:
@@ -218,21 +209,35 @@ def by_length(
   They come in `length_order`; where all are of one length as `in_order`.
   share: as in `batches`.
   """
-  if cuts.likeness(split) is None:
-    yield from in_order(split, batch_size, share)
-    return
   order, lengths = length_order(split), cuts.buckets(split)
+  yield from _visited(split, order, lengths, batch_size, share)
+
+
+def _visited(
+  split: Split,
+  order: np.ndarray,
+  lengths: np.ndarray | None,
+  batch_size: int,
+  share: np.ndarray | None,
+) -> Iterator[HostBatch]:
+  """The rows of the split in this order, cut to the longest of each batch."""
   paddings = cuts.paddings(split)
   for start in range(0, len(split), batch_size):
     whole = order[start : start + batch_size]
     own, n = _own(len(whole), share)
     rows = whole[own]
     shapes = {name: p.shape(whole) for name, p in paddings.items()}
-    arrays = _gathered(split, rows, shapes)
-    if lengths is not None:
-      longest = int(lengths[whole].max())
-      arrays = cuts.cut(arrays, split.lengths, longest)
+    arrays = _cut(_gathered(split, rows, shapes), split, lengths, whole)
     yield _batch(arrays, rows, batch_size if share is None else len(share), n)
+
+
+def _cut(
+  arrays: HostBatch, split: Split, lengths: np.ndarray | None, rows: np.ndarray
+) -> HostBatch:
+  """Arrays cut to the longest of these rows; whole without `lengths` [N]."""
+  if lengths is None or split.lengths is None:
+    return arrays
+  return cuts.cut(arrays, split.lengths, int(lengths[rows].max()))
 
 
 def length_order(split: Split) -> np.ndarray:

@@ -5,7 +5,7 @@ tasks choose among them (`rivals.py` beside each).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,15 +37,18 @@ Predict = Callable[[np.ndarray], np.ndarray]
 """x [N,D] -> value [N], or the probability of each of `np.unique(y)`."""
 
 
+Matrices = tuple[list[int], list[np.ndarray]]
+"""The columns that are levels, and [N,D] of train and of each other split."""
+
+
 class Model(NamedTuple):
   """A classical model.
 
-  matrices: (train, others, info, seed) -> the columns that are levels, and
-    what it sees [N,D] of train and of each other split.
+  matrices: what it sees, of (train, others, info, seed).
   fit: of one problem.
   """
 
-  matrices: Callable[..., tuple[list[int], list[np.ndarray]]]
+  matrices: Callable[[Split, Mapping[str, Split], Info, int], Matrices]
   fit: Callable[[Problem], Predict]
 
 
@@ -94,11 +97,11 @@ def probabilities(
   known); one with a single class in training is predicted at its frequency.
   """
 
-  def fit(problem):
+  def fit(problem: Problem) -> Predict:
     seen = np.unique(problem.y).astype(int)
     predict = (frequencies if len(seen) == 1 else model.fit)(problem)
 
-    def all_classes(x):
+    def all_classes(x: np.ndarray) -> np.ndarray:
       probs = np.zeros((len(x), classes))
       probs[:, seen] = predict(x)
       return probs
@@ -109,7 +112,15 @@ def probabilities(
   return {name: np.stack(columns, 1) for name, columns in told.items()}
 
 
-def _told(fit, model, targets, train, others, info, seed):
+def _told(
+  fit: Callable[[Problem], Predict],
+  model: Model,
+  targets: Sequence[np.ndarray],
+  train: Split,
+  others: Mapping[str, Split],
+  info: Info,
+  seed: int,
+) -> dict[str, list[np.ndarray]]:
   """split -> one array [N,...] a target."""
   levels, (seen, *asked) = model.matrices(train, others, info, seed)
   cluster = clusters(train.patients, len(train))
@@ -139,19 +150,25 @@ def require_labels(
       )
 
 
-def _nothing(train, others, info, seed):
+def _nothing(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> Matrices:
   """For models that look at labels alone."""
   del info, seed
   splits = (train, *others.values())
   return [], [np.zeros((len(split), 1)) for split in splits]
 
 
-def _linear(train, others, info, seed):
+def _linear(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> Matrices:
   design = designs.linear(train, info, seed)
   return [], [design.of(split) for split in (train, *others.values())]
 
 
-def _native(train, others, info, seed):
+def _native(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> Matrices:
   design = designs.native(train, info, seed)
   levels = list(design.levels)
   return levels, [design.of(split) for split in (train, *others.values())]
@@ -171,7 +188,7 @@ def logistic(problem: Problem) -> Predict:
   from sklearn.pipeline import make_pipeline
   from sklearn.preprocessing import StandardScaler
 
-  def model(strength: float):
+  def model(strength: float) -> Any:
     return make_pipeline(
       StandardScaler(), LogisticRegression(C=strength, max_iter=1000)
     )
@@ -209,7 +226,7 @@ def _strength(problem: Problem, model: Callable) -> float:
   return STRENGTHS[int(np.argmin(losses))]
 
 
-def _probabilities(model, x: np.ndarray, y: np.ndarray) -> Predict:
+def _probabilities(model: Any, x: np.ndarray, y: np.ndarray) -> Predict:
   model.fit(x, y)
   return lambda x: _of_rows(model.predict_proba, x, (len(np.unique(y)),))
 
@@ -244,7 +261,7 @@ def _filled(fit: Callable, kind: Callable, problem: Problem) -> Predict:
   return lambda x: predict(np.where(blank, 0, x))
 
 
-def _values(model, x: np.ndarray, y: np.ndarray) -> Predict:
+def _values(model: Any, x: np.ndarray, y: np.ndarray) -> Predict:
   model.fit(x, y)
   return lambda x: _of_rows(model.predict, x, ())
 

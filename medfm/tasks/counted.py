@@ -5,7 +5,8 @@ to be kept.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from medfm.types import Info, Split, UserError
 STRENGTHS = (1.0, 10.0, 100.0)
 FOLDS = 3
 MAX_TERMS = 20_000
+
+Fitted = tuple[np.ndarray, Any]
+"""(classes, scikit-learn's model of them); None for a single class."""
 
 
 def tfidf(
@@ -49,7 +53,7 @@ def tfidf(
     )
   texts, firsts, _ = _texts(train)
   vectorizer = TfidfVectorizer(
-    analyzer=_terms,
+    analyzer=_terms,  # pyright: ignore[reportArgumentType]
     sublinear_tf=True,
     min_df=min(2, len(texts)),
     max_features=MAX_TERMS,
@@ -84,8 +88,8 @@ def _terms(tokens: np.ndarray) -> list[tuple[int, ...]]:
   return [*((token,) for token in own), *itertools.pairwise(own)]
 
 
-def _fitted(x, column: np.ndarray, group: np.ndarray, seed: int):
-  """(classes, model) of the labelled rows; model None for a single class."""
+def _fitted(x: Any, column: np.ndarray, group: np.ndarray, seed: int) -> Fitted:
+  """Of the labelled rows."""
   from sklearn.linear_model import LogisticRegression
 
   rows = np.flatnonzero(~np.isnan(column) & (column >= 0))
@@ -95,14 +99,20 @@ def _fitted(x, column: np.ndarray, group: np.ndarray, seed: int):
     return seen, None
   x = x[rows]
 
-  def model(strength):
+  def model(strength: float) -> Any:
     return LogisticRegression(C=strength, max_iter=200, tol=1e-3)
 
   strength = _strength(x, y, group[rows], seed, model)
   return seen, model(strength).fit(x, y)
 
 
-def _strength(x, y, group, seed: int, model) -> float:
+def _strength(
+  x: Any,
+  y: np.ndarray,
+  group: np.ndarray,
+  seed: int,
+  model: Callable[[float], Any],
+) -> float:
   from sklearn.metrics import log_loss
   from sklearn.model_selection import StratifiedGroupKFold
 
@@ -122,7 +132,7 @@ def _strength(x, y, group, seed: int, model) -> float:
   return STRENGTHS[int(losses.argmin())]
 
 
-def _probs(models, x, classes: int) -> np.ndarray:
+def _probs(models: Sequence[Fitted], x: Any, classes: int) -> np.ndarray:
   """[texts, T, classes]."""
   columns = []
   for seen, model in models:

@@ -35,13 +35,17 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
   return {name: outputs[name] for name in ("loss", "weight") if name in outputs}
 
 
-def assembled(info: Info, split: Split, predicted: Arrays):
+def assembled(
+  info: Info, split: Split, predicted: Arrays
+) -> tuple[Split, dict[str, np.ndarray]]:
   """Rows stay as the model saw them."""
   del info
   return split, dict(predicted)
 
 
-def known(info: Info, target: Arrays, predicted: Arrays):
+def known(
+  info: Info, target: Arrays, predicted: Arrays
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
   """Every row; there is no truth that could be missing."""
   del info, target
   rows = np.ones(len(predicted["loss"]), bool)
@@ -90,7 +94,9 @@ def columns(
   return {}
 
 
-def table(info: Info, rows: Sequence[Mapping[str, str]]):
+def table(
+  info: Info, rows: Sequence[Mapping[str, str]]
+) -> tuple[None, dict[str, np.ndarray]]:
   """Nothing was written."""
   del info, rows
   return None, {}

@@ -64,12 +64,16 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
   return {"value": outputs["value"]}
 
 
-def assembled(info: Info, split: Split, predicted: Arrays):
+def assembled(
+  info: Info, split: Split, predicted: Arrays
+) -> tuple[Split, dict[str, np.ndarray]]:
   """One row per text, of whose windows it is the mean."""
   return documents.assembled(info, split, predicted)
 
 
-def known(info: Info, target: Arrays, predicted: Arrays):
+def known(
+  info: Info, target: Arrays, predicted: Arrays
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
   """The rows with a known target; see `labels.known_columns`."""
   return labels.known_columns(info, target, predicted, "value")
 
@@ -134,7 +138,9 @@ def columns(
   return written | cells.written("value", names, predicted["value"])
 
 
-def table(info: Info, rows: Sequence[Mapping[str, str]]):
+def table(
+  info: Info, rows: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
   """`label` and `value` of rows of predictions.csv."""
   names = info.target.names
   target = {"label": cells.read(rows, "label", names)}

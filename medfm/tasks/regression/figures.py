@@ -61,7 +61,9 @@ def tables(stage: Stage) -> list[Mapping[str, Any]]:
   return []
 
 
-def errors(observed, predicted, title: str, unit: str = ""):
+def errors(
+  observed: np.ndarray, predicted: np.ndarray, title: str, unit: str = ""
+) -> Any:
   """Predicted against observed, and the errors with their 95 % limits.
 
   Args:

@@ -27,7 +27,7 @@ class Columns:
   units: tuple[str, ...] = ()
   missing_label: str = "error"
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.units and len(self.units) != len(self.label):
       raise UserError(f"units={self.units}: expected one for each target")
 
