@@ -83,7 +83,7 @@ def get_config(arg: str = ""):
       settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 10,
-      select="r2" if task == "regression" else "auroc",
+      select="r2" if regression else "auroc",
     ),
     evaluation=spec(
       settings.Evaluation,

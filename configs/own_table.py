@@ -7,34 +7,48 @@ Then:  python launch.py --mode=predict --workdir=runs/own_table --input=new.csv
 
 Numbers and categories are told apart by what the training rows hold; missing
 values are learnt as such. For several label columns choose the variant
-multilabel (--config.data.label=a,b), for a number to predict regression.
+multilabel (--config.data.label=a,b), for a number to predict regression. The
+variant survival reads a time and an event instead of a label:
+
+      python launch.py --config=configs/own_table.py:survival \
+        --config.data.path=cohort.csv --config.data.time=days \
+        --config.data.event=died --config.data.unit=days
+(causes=1=relapse,2=death names several; see medfm/data/datasets/survival.py).
 """
 
 from medfm import optim, settings
+from medfm.data.datasets import survival as cohorts
 from medfm.data.tables import own as own_table
 from medfm.evals import baselines
 from medfm.models import tabular_transformer
-from medfm.objectives import classify, regress
+from medfm.objectives import classify, regress, survival
 from medfm.spec import bind, spec
 from medfm.variants import variants
 
-OBJECTIVES = {
-  each.__name__: each
-  for each in (classify.multiclass, classify.multilabel, regress.regression)
+LABELS = (classify.multiclass, classify.multilabel, regress.regression)
+OBJECTIVES = {each.__name__: each for each in LABELS} | dict(
+  survival=survival.discrete_hazards
+)
+SELECT = {regress.regression: "r2", survival.discrete_hazards: "c_index"}
+RIVALS = {
+  regress.regression: ("ridge",),
+  survival.discrete_hazards: ("kaplan_meier", "cox", "random_survival_forest"),
 }
 
 
 def get_config(arg: str = ""):
   chosen = variants(arg, task=tuple(OBJECTIVES), size=("full", "tiny"))
   task, tiny = chosen["task"], chosen["size"] == "tiny"
-  regression = OBJECTIVES[task] is regress.regression
+  objective = OBJECTIVES[task]
   return spec(
     settings.Run,
     name="own_table",
     description="Your own table.",
-    data=bind(own_table.own_table, path="", label="", task=task),
+    data=bind(own_table.own_table, path="", label="", task=task)
+    if objective in LABELS
+    else bind(cohorts.own, path="", time="", event=""),
     objective=bind(
-      OBJECTIVES[task],
+      objective,
       model=bind(
         tabular_transformer.TabularTransformer,
         width=16 if tiny else 64,
@@ -57,7 +71,7 @@ def get_config(arg: str = ""):
       settings.Schedule,
       evaluate_every=2 if tiny else 0,
       log_every=2 if tiny else 10,
-      select="r2" if regression else "auroc",
+      select=SELECT.get(objective, "auroc"),
     ),
     evaluation=spec(
       settings.Evaluation,
@@ -66,9 +80,9 @@ def get_config(arg: str = ""):
     evaluators={
       "baselines": bind(
         baselines.baselines,
-        names=("ridge",)
-        if regression
-        else ("logistic_regression", "gradient_boosting"),
+        names=RIVALS.get(
+          objective, ("logistic_regression", "gradient_boosting")
+        ),
       )
     },
   )

@@ -32,7 +32,7 @@ def export(
     alone: the adapters (and heads) alone, as `weights.adapters` reads them.
 
   Raises:
-    UserError: a model or a leaf that has no place in a public layout.
+    UserError: a model, or a leaf of it, that no public layout has.
   """
   trained = stages.opened(place, stage)
   target = Path(output or trained.folder / "export").expanduser()
@@ -63,7 +63,7 @@ def _write_adapters(part: Path, trained: stages.Trained) -> None:
 
 
 def _write(part: Path, trained: stages.Trained) -> None:
-  own, info = trained.folder, trained.info
+  folder, info = trained.folder, trained.info
   objective, params = trained.objective.innermost(trained.variables["params"])
   if objective is not trained.objective:
     print("adapters: merged into their kernels")
@@ -83,15 +83,15 @@ def _write(part: Path, trained: stages.Trained) -> None:
     notes=notes,
   )
   print(f"{type(model).__name__}: {len(tensors)} tensors")
-  if (own / "tokenizer.json").exists():
-    text = (own / "tokenizer.json").read_text(encoding="utf-8")
+  if (folder / "tokenizer.json").exists():
+    text = (folder / "tokenizer.json").read_text(encoding="utf-8")
     tokenizer_files.write(part, text, info, length=getattr(model, "length", 0))
   elif text_input.among(info) is None:
     _describe_images(part, trained, model, params)
 
 
 def _raw_units(params, target: Numbers, notes: Mapping[str, Any]):
-  """A head that gives targets as they are instead of standardised ones."""
+  """A head that gives targets in raw units instead of standardised ones."""
   mean, std = np.asarray(target.mean), np.asarray(target.std)
   std = np.where(std > 0, std, 1)
   head = dict(params["model"]["head"])
@@ -116,9 +116,9 @@ def _ends(info: Info) -> dict[str, int]:
   if text is None:
     return {}
   names = {"pad": "pad_token_id", "bos": "bos_token_id", "eos": "eos_token_id"}
-  found = {theirs: text.special.get(ours) for ours, theirs in names.items()}
-  found["pad_token_id"] = tokenizer_files.padding(text.special)
-  return {name: value for name, value in found.items() if value is not None}
+  ids = {published: text.special.get(name) for name, published in names.items()}
+  ids["pad_token_id"] = tokenizer_files.padding(text.special)
+  return {name: value for name, value in ids.items() if value is not None}
 
 
 def _describe_images(
@@ -137,7 +137,7 @@ def _describe_images(
 
 
 def _scaling(objective: Callable) -> Mapping[str, Any]:
-  """The settings of `nn.inputs.image`, in those of an objective."""
+  """The settings of `nn.inputs.image` among those of an objective."""
   settings = spec.settings(objective)
   if "objective" in settings:
     return _scaling(settings["objective"])

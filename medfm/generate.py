@@ -21,12 +21,12 @@ from medfm.types import UserError
 class Sampling:
   """How tokens are chosen, as `--sampling=new=64,temperature=0.8`.
 
-  new: tokens at most, less where the model ends the text itself.
+  new: tokens at most; fewer where the model ends the text itself.
   samples: continuations of each text.
   temperature: 0 takes the likeliest token always.
-  top_k: only so many likeliest; 0 means all. top_p: only the likeliest that
-    together reach this probability.
-  seed: of the draws; equal ones give equal texts.
+  top_k: draw from this many likeliest tokens only; 0 means all.
+  top_p: draw from the likeliest tokens that together have this probability.
+  seed: of the draws; the same seed gives the same texts.
   batch_size: texts at a time.
   """
 
@@ -42,7 +42,7 @@ class Sampling:
 def sampling(text: str) -> Sampling:
   """The settings of a flag's text, checked."""
   known = {f.name: f.type for f in dataclasses.fields(Sampling)}
-  found: dict[str, Any] = {}
+  values: dict[str, Any] = {}
   for part in filter(None, (part.strip() for part in text.split(","))):
     name, _, value = part.partition("=")
     if name not in known:
@@ -52,14 +52,14 @@ def sampling(text: str) -> Sampling:
       )
     try:
       read = ast.literal_eval(value)
-      found[name] = known[name](read)
-      if found[name] != read:
+      values[name] = known[name](read)
+      if values[name] != read:
         raise ValueError
     except (ValueError, SyntaxError, TypeError):
       raise UserError(
         f"--sampling={name}={value}: expected {known[name].__name__}"
       ) from None
-  chosen = Sampling(**found)
+  chosen = Sampling(**values)
   for name, good in (
     ("new", chosen.new > 0),
     ("samples", chosen.samples > 0),
@@ -105,9 +105,9 @@ def generate(
   opening, end = sequences.ends(tokenizer)
   tokens = [np.array([opening, *ids]) for ids in tokenizer.ids(prompts)]
   _check_lengths(net, tokens, names, chosen.new)
-  found = _continued(net, {"params": params}, tokens, end, chosen)
+  continuations = _continued(net, {"params": params}, tokens, end, chosen)
   rows = []
-  for index, (new, size) in enumerate(found):
+  for index, (new, size) in enumerate(continuations):
     text = index // chosen.samples
     rows.append(
       {
@@ -137,7 +137,7 @@ def _continued(
   rows = np.repeat(np.arange(len(tokens)), chosen.samples)
   size = min(chosen.batch_size, len(rows))
   continued = generation.generation(net, new=chosen.new, end=end)
-  found: list[tuple[list[int], int]] = []
+  continuations: list[tuple[list[int], int]] = []
   for start in range(0, len(rows), size):
     # The last batch is filled with padding rows, discarded at the end.
     ids = np.arange(start, start + size)
@@ -153,15 +153,15 @@ def _continued(
       top_p=chosen.top_p,
     )
     new, lengths = np.asarray(result.tokens), np.asarray(result.lengths)
-    found += zip(new.tolist(), lengths.tolist(), strict=True)
-  return found[: len(rows)]
+    continuations += zip(new.tolist(), lengths.tolist(), strict=True)
+  return continuations[: len(rows)]
 
 
 def _model(trained: stages.Trained) -> tuple[GPT, Any]:
   """The causal model of a run that continues texts, and its parameters.
 
-  It tells the next token by its token embedding: it has no head, and nothing
-  was trained beside it.
+  Its token embedding also predicts the next token, so that it has no head;
+  nothing else was trained with it.
 
   Raises:
     UserError: a run that has no such model.
@@ -179,13 +179,13 @@ def _model(trained: stages.Trained) -> tuple[GPT, Any]:
   return net, params["model"]
 
 
-def _tokenizer(own: Path) -> Tokenizer:
-  path = own / "tokenizer.json"
+def _tokenizer(folder: Path) -> Tokenizer:
+  path = folder / "tokenizer.json"
   try:
     return Tokenizer(path.read_text(encoding="utf-8"), str(path))
   except OSError:
     raise UserError(
-      f"{path} is missing; is {own} the folder of a run on text?"
+      f"{path} is missing; is {folder} the folder of a run on text?"
     ) from None
 
 

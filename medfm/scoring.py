@@ -21,8 +21,8 @@ from medfm.types import (
 Predicted = Mapping[str, np.ndarray]
 
 
-class Told(NamedTuple):
-  """What a model ("" for the run's own) says of a split's units."""
+class Contender(NamedTuple):
+  """The predictions of one model ("" for the run's own) for a split's units."""
 
   model: str
   split: str
@@ -37,21 +37,21 @@ class Evaluated:
   """A trained model on the splits that it was not trained on.
 
   splits: split -> scores, as results.json holds them.
-  told: the model's predictions and those of its rivals.
+  contenders: the model and its rivals, with their predictions.
   blocks, shown: of the evaluators, by split; see `evals.context.Findings`.
-  Of several processes only the first one has any of it.
+  Where there are several processes, only the first has any of this.
   """
 
   info: Info
   task: Task
   splits: dict[str, Any] = dataclasses.field(default_factory=dict)
-  told: list[Told] = dataclasses.field(default_factory=list)
+  contenders: list[Contender] = dataclasses.field(default_factory=list)
   described: dict[str, Any] = dataclasses.field(default_factory=dict)
   blocks: dict[str, list[Block]] = dataclasses.field(default_factory=dict)
   shown: dict[str, list[Block]] = dataclasses.field(default_factory=dict)
 
   def results(self) -> dict[str, Any]:
-    """The stage's part of results.json that tells of the model."""
+    """The part of the stage's entry in results.json that scores the model."""
     return {
       "task": self.task.__name__,
       "described": self.described,
@@ -67,14 +67,14 @@ class Evaluated:
     """The stage's rows of predictions.csv."""
     return [
       row
-      for one in self.told
+      for each in self.contenders
       for row in predictions.rows(
-        f"{stage}:{one.model}" if one.model else stage,
-        one.split,
-        one.units,
-        one.task,
+        f"{stage}:{each.model}" if each.model else stage,
+        each.split,
+        each.units,
+        each.task,
         self.info,
-        one.predicted,
+        each.predicted,
       )
     ]
 
@@ -89,21 +89,21 @@ def quick(
 ) -> dict[str, float]:
   """`validation/metric` values without intervals, for the learning curve.
 
-  Of several processes all predict, and the first one scores.
+  Where there are several processes, all predict and the first scores.
   """
   if "validation" not in data.splits:
     return {}
   task, split = task_of(model.objective, data.info), data.splits["validation"]
-  said = predicted(model, variables, data.info, split)
+  outputs = predicted(model, variables, data.info, split)
   if host.index:
     return {}
-  units, said = task.assembled(data.info, split, said)
+  units, outputs = task.assembled(data.info, split, outputs)
   target = scores.target_of(task, units.arrays)
   entry = scores.scores(
     task,
     data.info,
     target,
-    said,
+    outputs,
     patients=units.patients,
     replicates=0,
     seed=model.run.seed,
@@ -122,8 +122,10 @@ def predicted(
   split: Split,
   keeps: tuple[str, ...] = (),
 ) -> dict[str, np.ndarray]:
-  """What the task needs of the outputs of a whole split, and what else is
-  kept; of several processes all must call it."""
+  """The outputs for a whole split that the task needs, and those of `keeps`.
+
+  Where there are several processes, all must call it.
+  """
   task = task_of(model.objective, info)
 
   def condense(batch, outputs):
@@ -155,32 +157,32 @@ def evaluation(
       the same data and training examples need each only once.
     show: whether evaluators that show examples of the data are called.
 
-  Of several processes all predict, and the first one scores.
+  Where there are several processes, all predict and the first scores.
   """
   evaluators = settings.evaluators(model.run)
   if not show:
     hidden = context.showing(evaluators)
     evaluators = {k: e for k, e in evaluators.items() if k not in hidden}
   keeps = context.kept(evaluators)
-  about, told = _context(model, variables, data, train, keeps, fitted)
+  about, contenders = _context(model, variables, data, train, keeps, fitted)
   findings = [evaluator(about) for evaluator in evaluators.values()]
   if host.index:
     return Evaluated(data.info, about.task)
-  for found in findings:
-    for rival, by_split in found.rivals.items():
-      told += _rival(rival, by_split, about)
+  for finding in findings:
+    for rival, by_split in finding.rivals.items():
+      contenders += _rival(rival, by_split, about)
   scored = {
-    name: _entry(data.info, name, told, about.settings)
+    name: _entry(data.info, name, contenders, about.settings)
     for name in about.held_out
   }
   return Evaluated(
     data.info,
     about.task,
     scored,
-    told,
-    _described(data.info, told, about.settings),
-    _by_split([found.blocks for found in findings]),
-    _by_split([found.shown for found in findings]),
+    contenders,
+    _described(data.info, contenders, about.settings),
+    _by_split([finding.blocks for finding in findings]),
+    _by_split([finding.shown for finding in findings]),
   )
 
 
@@ -191,8 +193,8 @@ def _context(
   train: Split | None,
   keeps: tuple[str, ...],
   fitted: dict[tuple, Any] | None,
-) -> tuple[Context, list[Told]]:
-  """What evaluators are given, and what the model says of each split."""
+) -> tuple[Context, list[Contender]]:
+  """What evaluators are given, and the model's predictions for each split."""
   run, info = model.run, data.info
   settings = Settings(
     run.evaluation.replicates, run.seed, run.evaluation.specificity
@@ -203,10 +205,11 @@ def _context(
     return predicted(model, variables, info, split, keeps)
 
   held_out = {k: v for k, v in data.splits.items() if k != "train"}
-  said = {name: predict(split) for name, split in held_out.items()}
-  own = _assembled(task, info, held_out, said)
-  units = own if asked is task else _assembled(asked, info, held_out, said)
-  decisions = _decided(task, info, own, settings)
+  outputs = {name: predict(split) for name, split in held_out.items()}
+  of_task = units = _assembled(task, info, held_out, outputs)
+  if asked is not task:
+    units = _assembled(asked, info, held_out, outputs)
+  decisions = _decided(task, info, of_task, settings)
   about = Context(
     data=data,
     train=train,
@@ -222,18 +225,18 @@ def _context(
     objective=model.objective,
     variables=variables,
   )
-  told = [
-    Told("", name, task, split, predicted, decisions)
-    for name, (split, predicted) in own.items()
+  contenders = [
+    Contender("", name, task, split, predicted, decisions)
+    for name, (split, predicted) in of_task.items()
   ]
-  return about, told
+  return about, contenders
 
 
 def _assembled(
-  task: Task, info: Info, held_out: Mapping[str, Split], said: Mapping
+  task: Task, info: Info, held_out: Mapping[str, Split], outputs: Mapping
 ) -> dict[str, tuple[Split, Predicted]]:
   return {
-    name: task.assembled(info, split, said[name])
+    name: task.assembled(info, split, outputs[name])
     for name, split in held_out.items()
   }
 
@@ -244,7 +247,7 @@ def _decided(
   units: Mapping[str, tuple[Split, Predicted]],
   settings: Settings,
 ) -> dict[str, float]:
-  """Fixed on the validation split; nothing is without such a split."""
+  """What is fixed on the validation split; {} where there is none."""
   if "validation" not in units:
     return {}
   split, predicted = units["validation"]
@@ -254,20 +257,20 @@ def _decided(
 
 def _rival(
   model: str, by_split: Mapping[str, Predicted], about: Context
-) -> list[Told]:
-  units = {name: (about.splits[name], said) for name, said in by_split.items()}
+) -> list[Contender]:
+  units = {name: (about.splits[name], each) for name, each in by_split.items()}
   chosen = _decided(about.asked, about.info, units, about.settings)
   return [
-    Told(model, name, about.asked, split, said, chosen)
-    for name, (split, said) in units.items()
+    Contender(model, name, about.asked, split, predicted, chosen)
+    for name, (split, predicted) in units.items()
   ]
 
 
 def _entry(
-  info: Info, name: str, told: list[Told], settings: Settings
+  info: Info, name: str, contenders: list[Contender], settings: Settings
 ) -> dict[str, Any]:
   """One split in results.json: the model's scores, and its rivals'."""
-  model, *rivals = [one for one in told if one.split == name]
+  model, *rivals = [each for each in contenders if each.split == name]
   return {
     **_scored(info, model, settings),
     "sha256": splits.sha256(model.units),
@@ -281,15 +284,18 @@ def _entry(
   }
 
 
-def _scored(info: Info, one: Told, settings: Settings) -> dict[str, Any]:
+def _scored(
+  info: Info, contender: Contender, settings: Settings
+) -> dict[str, Any]:
+  task, units = contender.task, contender.units
   return scores.scores(
-    one.task,
+    task,
     info,
-    scores.target_of(one.task, one.units.arrays),
-    one.predicted,
-    patients=one.units.patients,
-    groups=None if one.model else one.units.groups,
-    decisions=one.decisions,
+    scores.target_of(task, units.arrays),
+    contender.predicted,
+    patients=units.patients,
+    groups=None if contender.model else units.groups,
+    decisions=contender.decisions,
     replicates=settings.replicates,
     seed=settings.seed,
     specificity=settings.specificity,
@@ -297,9 +303,9 @@ def _scored(info: Info, one: Told, settings: Settings) -> dict[str, Any]:
 
 
 def _difference(
-  info: Info, model: Told, rival: Told, settings: Settings
+  info: Info, model: Contender, rival: Contender, settings: Settings
 ) -> dict[str, Any]:
-  """Of the model minus the rival; {} where they answer different questions."""
+  """The model minus the rival; {} where they answer different questions."""
   if rival.task is not model.task:
     return {}
   return paired.difference(
@@ -318,14 +324,15 @@ def _difference(
 
 
 def _described(
-  info: Info, told: list[Told], settings: Settings
+  info: Info, contenders: list[Contender], settings: Settings
 ) -> dict[str, Any]:
-  """stem -> description of every metric; the model's own come first."""
+  """stem -> description of every metric; those of the model come first."""
   described = {}
-  for one in {one.task.__name__: one for one in reversed(told)}.values():
-    target = scores.target_of(one.task, one.units.arrays)
+  by_task = {each.task.__name__: each for each in reversed(contenders)}
+  for each in by_task.values():
+    target = scores.target_of(each.task, each.units.arrays)
     described |= scores.described(
-      one.task, info, target, one.predicted, settings.specificity
+      each.task, info, target, each.predicted, settings.specificity
     )
   return {name: each.plain() for name, each in described.items()}
 

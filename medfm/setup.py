@@ -95,9 +95,9 @@ def dataset(
 ) -> tuple[Dataset, dict[str, Any]]:
   """The run's data and its leakage report; refuses shared patients."""
   data = processes.in_turn(run.data, folders)
-  found = leakage.leakage(data)
-  leakage.refuse(found)
-  return data, found
+  report = leakage.leakage(data)
+  leakage.refuse(report)
+  return data, report
 
 
 def training_split(run: settings.Run, data: Dataset) -> Split:
@@ -114,7 +114,7 @@ def training_split(run: settings.Run, data: Dataset) -> Split:
 
 
 def inference(run: settings.Run, info: Info) -> Inference:
-  """The run's model for data of which training knew `info`; no optimizer."""
+  """The run's model, for data described by `info`; builds no optimizer."""
   objective = run.objective(info)
   mesh = run.devices.mesh()
   share = None
@@ -245,15 +245,15 @@ def predictions(
 ) -> dict[str, np.ndarray]:
   """`predict` over a whole split: name -> [N, ...], in the split's order.
 
-  What a model says of every token is 0 beyond the longest sequence's end.
+  Predictions for each token are 0 beyond the end of the longest sequence.
 
-  condense: called for every batch; only what it gives is held of the split.
-    Everything that the model predicts is, where there is none.
+  condense: called for every batch; only what it returns is held for the whole
+    split. Without it, everything that the model predicts is held.
   """
   collected: dict[str, list[np.ndarray]] = {}
   size = model.run.batch_size or len(split)
   batches = loader.by_length(split, size, model.share)
-  # What is condensed needs all rows of a batch, not this process's alone.
+  # `condense` needs all rows of a batch, not only those of this process.
   alone = condense is None or model.share is None
   whole = itertools.repeat({}) if alone else loader.by_length(split, size)
   for k, (batch, rows) in enumerate(zip(batches, whole, strict=False)):
@@ -284,14 +284,14 @@ def _joined(cuts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _predict(objective: Objective, mesh: Mesh) -> Callable:
-  """Compiled; of several processes each gets the rows of all."""
+  """Compiled; where there are several processes, each gets all rows."""
   whole = jax.process_count() > 1
   places = NamedSharding(mesh, PartitionSpec()) if whole else None
   return jax.jit(objective.predict, out_shardings=places)
 
 
 def _rows(size: int, run: settings.Run, mesh: Mesh) -> int:
-  """The rows of a batch, up to what devices and micro-batches divide."""
+  """The rows of a batch, rounded up to what all devices share equally."""
   parts = mesh.shape["data"] * mesh.shape["fsdp"] * run.accumulate
   return -(-size // parts) * parts
 

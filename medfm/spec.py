@@ -30,7 +30,7 @@ _SIMPLE = (bool, int, float, str)
 
 
 class _Unknown(UserError):
-  """A target or a setting that does not exist (any more)."""
+  """A target or a setting that does not exist, or no longer exists."""
 
 
 def spec(target: Callable, /, **kwargs: Any) -> ml_collections.ConfigDict:
@@ -90,7 +90,7 @@ def from_json(
   source: its path, for messages.
 
   Raises:
-    UserError: it names what does not exist (any more).
+    UserError: it names what does not exist, or no longer exists.
     ValueError: it is not JSON.
   """
   content = json.loads(text)
@@ -124,7 +124,8 @@ def noun(value: Any) -> Any:
   """The dataclass that `plain` wrote down; lists come back as tuples.
 
   Raises:
-    UserError: a name that is no dataclass of medfm, or other fields.
+    UserError: the name is not that of a dataclass of medfm, or the fields
+      are not its own.
   """
   if isinstance(value, list):
     return tuple(noun(item) for item in value)
@@ -157,7 +158,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def settings(bound: Any) -> Mapping[str, Any]:
-  """The settings of a function that `build` made of a `bind`; {} of others."""
+  """The settings that `bind` gave a built function; {} for any other."""
   return bound.keywords if isinstance(bound, functools.partial) else {}
 
 

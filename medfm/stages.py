@@ -22,7 +22,7 @@ SINGLE = "train"
 def ordered(built: Any) -> Mapping[str, settings.Run]:
   """The runs of a built config by name, each after the one it starts from.
 
-  A config keeps no order, so that of names (5 before 10) decides the rest.
+  A config keeps no order, so the rest is sorted by name (5 before 10).
   """
   if isinstance(built, settings.Run):
     return {SINGLE: built}
@@ -35,7 +35,7 @@ def ordered(built: Any) -> Mapping[str, settings.Run]:
           f"compare names the stage {name!r}"
           f"{spec.nearest(name, built.stages)}, which does not exist"
         )
-  found: dict[str, settings.Run] = {}
+  runs: dict[str, settings.Run] = {}
   waiting = sorted(built.stages, key=_natural)
   while waiting:
     ready = [
@@ -45,9 +45,9 @@ def ordered(built: Any) -> Mapping[str, settings.Run]:
     ]
     if not ready:
       raise UserError(f"stages start from each other: {', '.join(waiting)}")
-    found[ready[0]] = built.stages[ready[0]]
+    runs[ready[0]] = built.stages[ready[0]]
     waiting.remove(ready[0])
-  return found
+  return runs
 
 
 def _natural(name: str) -> list[Any]:
@@ -104,11 +104,11 @@ class Trained:
     return self.model.objective
 
   def predict(self, batch: Batch) -> dict[str, Any]:
-    """Of a batch [B, ...] on the host: name -> [B', ...], padded rows last."""
+    """For a batch [B, ...] on the host: name -> [B', ...], padded rows last."""
     return self.model.predict(self.variables, setup.placed(self.model, batch))
 
   def predictions(self, split: Split) -> dict[str, np.ndarray]:
-    """Of a whole split: name -> [N, ...], in its order."""
+    """For a whole split: name -> [N, ...], in its order."""
     return setup.predictions(self.model, self.variables, split)
 
 
@@ -121,11 +121,11 @@ def opened(place: Path, stage: str | None = None) -> Trained:
     UserError: no such stage, or no sound checkpoint of it.
   """
   name, run = list(chosen(place, stage).items())[-1]
-  own = folder(place, name)
+  home = folder(place, name)
   devices = dataclasses.replace(run.devices, mesh=meshes.mesh)
   run = dataclasses.replace(run, devices=devices)
-  model = setup.inference(run, read_info(own))
-  return Trained(name, own, model, steps.variables(weights(own)))
+  model = setup.inference(run, read_info(home))
+  return Trained(name, home, model, steps.variables(weights(home)))
 
 
 def folder(place: Path, name: str) -> Path:
@@ -134,7 +134,7 @@ def folder(place: Path, name: str) -> Path:
 
 
 def weights(place: Path) -> steps.TrainState:
-  """The state a finished or unfinished stage is judged by, on the host.
+  """The state of a stage's best checkpoint, else its newest, on the host.
 
   Raises:
     UserError: no sound checkpoint there.
@@ -172,7 +172,7 @@ def read_info(place: Path) -> Info:
 
 
 def read_encode(place: Path) -> Callable[[str, Info], Split]:
-  """How a stage's kind of data reads new files, from its encode.json."""
+  """The reader of new files that fit a stage's data, from its encode.json."""
   path = place / "encode.json"
   if not path.exists():
     raise UserError(

@@ -29,9 +29,6 @@ optimizer, which sees the whole gradient.
 """
 
 
-_COUNTS = ("skipped", "skipped_in_row")
-
-
 class TrainState(NamedTuple):
   """All that training changes; arrays only.
 
@@ -68,14 +65,7 @@ def initial(
 
 def variables(state: TrainState) -> Variables:
   """What `predict` reads: averaged parameters where the run keeps them."""
-  params = state.extra.get("ema", state.params)
-  return {"params": params, **_collections(state)}
-
-
-def _collections(state: TrainState) -> Variables:
-  """What the model itself keeps beside its parameters."""
-  own = ("ema", *_COUNTS)
-  return {k: v for k, v in state.extra.items() if k not in own}
+  return {"params": state.extra.get("ema", state.params), **_collections(state)}
 
 
 def gradients(
@@ -96,7 +86,7 @@ def gradients(
 def weighed(
   objective: Objective, variables: Variables, batch: Batch, key: jax.Array
 ) -> tuple[jax.Array, tuple[dict[str, Any], jax.Array, Variables]]:
-  """The sum of weight * loss over a batch, and what stands beside it."""
+  """The sum of weight * loss over a batch, and what `gradients` adds to it."""
   terms, updates = objective.loss(variables, batch, key)
   terms = dict(terms)
   weight = batch["weight"] * terms.pop("weight", 1.0)
@@ -122,12 +112,12 @@ def train_step(
   mapped axis `axis`. A step whose loss or gradient is not finite changes
   nothing but the counts.
 
-  augment: (batch, keys [B]) -> batch; the key of an example is of the seed,
-    its `visit` and its `id`, and of nothing else.
+  augment: (batch, keys [B]) -> batch; an example's key depends on the seed,
+    its `visit` and its `id`, and on nothing else.
 
   Raises:
-    UserError: the objective couples the examples of a batch, which cannot be
-      cut then.
+    UserError: the objective couples the examples of a batch, and a setting
+      would show it only a part of them at a time.
   """
   if objective.coupled:
     _refuse_cuts(gradients, accumulate, axis)
@@ -161,7 +151,7 @@ def train_step(
     scalars["grad_norm"] = optax.tree.norm(gradient)
     finite = jnp.isfinite(scalars["loss"]) & jnp.isfinite(scalars["grad_norm"])
     state = _updated(state, optimizer, gradient, collections, finite, ema_decay)
-    counts = {name: state.extra[name] for name in _COUNTS}
+    counts = {name: state.extra[name] for name in ("skipped", "skipped_in_row")}
     return state, scalars | counts
 
   return step
@@ -211,7 +201,7 @@ def compiled(
   """`step(axis=...)` compiled: jit over the mesh, or pmap over all devices.
 
   The state is donated. Both give the same numbers; pmap repeats the state on
-  every device. `onednn` is of jit alone.
+  every device. `onednn` has no effect on pmap.
   """
   if parallel == "jit":
     jit = backend.onednn if onednn else jax.jit
@@ -243,10 +233,16 @@ def compiled(
   return apply
 
 
+def _collections(state: TrainState) -> dict[str, Any]:
+  """The collections of the model beside `params`, such as `batch_stats`."""
+  counts = ("ema", "skipped", "skipped_in_row")
+  return {k: v for k, v in state.extra.items() if k not in counts}
+
+
 def _refuse_cuts(
   gradients: Gradients, accumulate: int, axis: str | None
 ) -> None:
-  """Refuses what shows a coupled objective less than its whole batch."""
+  """Refuses what would show a coupled objective only part of its batch."""
   why = "the objective compares the examples of a batch with each other, but "
   if accumulate > 1:
     raise UserError(

@@ -55,7 +55,7 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
       workdir.claim(place, config)
       _introduce(place)
     fitted = {}
-    while ready:  # A stage's programs and memory end with it.
+    while ready:  # Drop each stage as it ends, with its programs and memory.
       _run_stage(place, results, ready.pop(0), fitted)
       host.give_back()
     processes.by_first(_conclude, place, built, todo, results)
@@ -68,7 +68,7 @@ def _conclude(
   todo: Mapping[str, settings.Run],
   results: dict[str, Any],
 ) -> None:
-  """Compares the stages, if that is yet to do, and reports."""
+  """Compares the stages, unless that is done already, and reports."""
   if not results["finished"]:
     results["comparisons"] = _comparisons(place, built, results)
     results["finished"] = True
@@ -82,7 +82,7 @@ def _conclude(
 
 
 def _introduce(place: Path) -> None:
-  """Says and notes on which devices, with which software, a run happens."""
+  """Prints and notes the devices and the software that a run has."""
   kinds = [device.device_kind for device in jax.devices()]
   workdir.write(place / "environment.json", workdir.environment(kinds))
   print(f"devices: {len(kinds)} x {kinds[0]}", flush=True)
@@ -93,7 +93,7 @@ class Stage:
   """A stage that is ready to run, all of it checked.
 
   leakage: the report of its data.
-  weights: gives start weights when they are needed; None for fresh ones.
+  weights: loads the start weights when they are needed; None for fresh ones.
   """
 
   name: str
@@ -125,7 +125,7 @@ def _stages(
     job = train.job(run, data)
     started = (stages.folder(place, name) / "checkpoints").exists()
     if weights and run.start.weights not in todo and not started:
-      train.begun(run, job.parts.abstract, weights())  # Refused before a step.
+      train.begun(run, job.parts.abstract, weights())  # Refuse before a step.
     ready.append(Stage(name, job, report, weights))
   return ready
 
@@ -138,9 +138,9 @@ def _run_stage(
   fitted: rivals' predictions, shared by stages.
   """
   name, job = stage.name, stage.job
-  own, data = stages.folder(place, name), job.data
-  _write_data(own, data)
-  state, notes = train.train(job, own, name, stage.weights)
+  folder, data = stages.folder(place, name), job.data
+  _write_data(folder, data)
+  state, notes = train.train(job, folder, name, stage.weights)
   evaluated = scoring.evaluation(
     job.parts.inference, steps.variables(state), data, job.split, fitted
   )
@@ -152,28 +152,28 @@ def _run_stage(
   rows += evaluated.rows(name)
   workdir.write(place / "predictions.csv", predictions.text(rows))
   if evaluated.shown:
-    workdir.write(own / reading.EXAMPLES, evaluated.shown)
+    workdir.write(folder / reading.EXAMPLES, evaluated.shown)
   results["finished"] = False
   results["stages"][name] = _trained(stage, state, notes) | evaluated.results()
   workdir.write(place / "results.json", results)
   processes.wait()
 
 
-def _write_data(own: Path, data: Dataset) -> None:
+def _write_data(folder: Path, data: Dataset) -> None:
   """What `predict` must know of the data, in the stage's folder."""
-  workdir.write(own / "info.json", spec.plain(data.info))
+  workdir.write(folder / "info.json", spec.plain(data.info))
   if data.encode is None:
     return
   reading = dict(spec.settings(data.encode))
   reading.pop("info")
   encode = spec.bind(spec.function(data.encode), **reading)
-  workdir.write(own / "encode.json", spec.to_json(encode))
+  workdir.write(folder / "encode.json", spec.to_json(encode))
   if "tokenizer" in reading:
-    workdir.write(own / "tokenizer.json", reading["tokenizer"])
+    workdir.write(folder / "tokenizer.json", reading["tokenizer"])
 
 
 def _trained(stage: Stage, state: Any, notes: Mapping) -> dict[str, Any]:
-  """The stage's part of results.json that tells of its training."""
+  """The part of the stage's entry in results.json that is about training."""
   job, data = stage.job, stage.job.data
   run = job.run
   objective = spec.function(run.objective)
@@ -203,7 +203,7 @@ def _trained(stage: Stage, state: Any, notes: Mapping) -> dict[str, Any]:
 def _start_weights(
   place: Path, run: settings.Run, todo: Mapping[str, settings.Run], info: Info
 ) -> Callable[[], train.Weights] | None:
-  """Gives the variables that `start.weights` names, when they are needed."""
+  """Loads the variables that `start.weights` names, when they are needed."""
   if not run.start.weights:
     return None
   source = Path(run.start.weights)
@@ -224,14 +224,14 @@ def _start_weights(
 
 def _same_tokenizer(source: Path, name: str, info: Info) -> None:
   """Refuses weights whose token numbers mean other tokens."""
-  own = text_input.among(info)
-  if own is None or not (source / "info.json").exists():
+  text = text_input.among(info)
+  if text is None or not (source / "info.json").exists():
     return
   trained = text_input.among(stages.read_info(source))
-  if trained is not None and trained.tokenizer != own.tokenizer:
+  if trained is not None and trained.tokenizer != text.tokenizer:
     raise UserError(
       f"start.weights={name!r} was trained with the tokenizer "
-      f"{trained.tokenizer[:12]}, {info.name} is cut by {own.tokenizer[:12]}: "
+      f"{trained.tokenizer[:12]}, {info.name} is cut by {text.tokenizer[:12]}: "
       f"set data.tokenizer to tokenizers.loaded(path={str(source)!r})"
     )
 
@@ -301,7 +301,7 @@ def _finished(results: Mapping[str, Any], name: str, run: settings.Run) -> bool:
 def _refuse_stale(
   place: Path, results: Mapping[str, Any], todo: Mapping[str, settings.Run]
 ) -> None:
-  """A stage may not be lengthened after another was trained from it."""
+  """Refuses to lengthen a stage after another was trained from it."""
   for name, run in todo.items():
     source = run.start.weights
     if (

@@ -47,7 +47,7 @@ class Job:
 
   @property
   def run(self) -> settings.Run:
-    """The settings, with the batch size that was found for the data."""
+    """The settings, with the batch size that is used for these data."""
     return self.parts.inference.run
 
 
@@ -81,7 +81,7 @@ def train(
     job: what is trained.
     folder: the stage's folder: checkpoints, metrics.jsonl, event files.
     name: the stage's name, for messages.
-    weights: gives start weights; called only for a run that is new.
+    weights: loads start weights; called only where there is no checkpoint.
 
   Returns:
     The state to evaluate (of the best step, where one is selected), and the
@@ -115,7 +115,7 @@ def train(
 def _start(
   job: Job, saved: Checkpoints, weights: Callable[[], Weights] | None
 ) -> tuple[steps.TrainState, dict[str, Any]]:
-  """This run's newest checkpoint, else start weights, else fresh."""
+  """This run's newest checkpoint, else start weights, else fresh ones."""
   parts, data = job.parts, job.data
   newest = saved.newest()
   if newest is not None:
@@ -157,7 +157,7 @@ def begun(
 ) -> tuple[steps.TrainState, transfer.Account]:
   """The state with the leaves of start weights, and what became of each.
 
-  Of an abstract state it tells whether they fit, before anything is run.
+  Given an abstract state it checks that they fit, before anything runs.
   """
   names = ["params", *sorted(state.extra.keys() & start.keys())]
   old = {"params": state.params, **state.extra}
@@ -192,10 +192,10 @@ def _loop(
   evaluate_every = run.schedule.evaluate_every or parts.per_epoch
   checkpoint_every = run.schedule.checkpoint_every or parts.per_epoch
   progress = log.Progress(name, total, first, run.batch_size)
-  # A whole-batch gather costs less than handing it over from a thread.
+  # Gathering a whole batch costs less than passing it between threads.
   threads = 1 if run.transforms else 0
   fed = _feed(job)
-  waiting = None  # The scalars of a step are read after the next is under way.
+  waiting = None  # A step's scalars are read once the next one is running.
 
   def report(step: int, scalars: Mapping[str, Any]) -> None:
     scalars = {key: float(v) for key, v in jax.device_get(scalars).items()}
@@ -208,12 +208,12 @@ def _loop(
   if not total and saved.newest() is None:
     scores = scoring.quick(model, steps.variables(state), job.data)
     metrics.write(0, scores)
-    saved.save(0, state, notes)  # What is evaluated, and read by others.
+    saved.save(0, state, notes)  # The weights to evaluate and to start from.
   with processes.watch() as watch:
     for k, batch in loader.prefetched(job.batches, first, total, threads):
       state, scalars = parts.step(state, fed(batch))
       step = k + 1
-      if k == first:  # What compiling took, and a first place of temporaries.
+      if k == first:  # Free the memory that compiling needed.
         jax.block_until_ready(state)
         host.give_back()
       if waiting:
@@ -226,7 +226,7 @@ def _loop(
         improved = notes["best"] != before["best"]
       stop = watch.noted()
       if improved or stop or _every(step, checkpoint_every, total):
-        if waiting:  # What a checkpoint covers has been told before.
+        if waiting:  # Log a step before the checkpoint that covers it.
           report(*waiting)
           waiting = None
         saved.save(step, state, notes)
@@ -277,7 +277,7 @@ def _better(
   scores: Mapping[str, float],
   step: int,
 ) -> dict[str, Any] | None:
-  """The best step so far; earlier wins ties; never one that is not finite."""
+  """The best step so far, of equal ones the earlier; its value is finite."""
   if not select:
     return None
   name = f"validation/{select.removeprefix('-')}"

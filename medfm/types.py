@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -14,9 +14,6 @@ Batch = Mapping[str, Any]
 
 Variables = Mapping[str, Any]
 """Linen collections: `params`, and perhaps `batch_stats`."""
-
-TaskName = Literal["multiclass", "multilabel", "regression", "tokens", "none"]
-"""How a config says what the labels of a user's own data are."""
 
 
 class UserError(Exception):
@@ -40,10 +37,10 @@ class Objective(NamedTuple):
   loss(variables, batch, key) -> (terms, updates): every term is [B], and
     terms["loss"] is minimised; updates are new non-trained collections.
   predict(variables, batch) -> dict of [B, ...] arrays, deterministic.
-  task: the module of `medfm.tasks` that scores what `predict` says.
+  task: the module of `medfm.tasks` that scores the predictions.
   coupled: whether an example's loss depends on the others of its batch.
   net: the linen module that is trained.
-  inner: the objective that this one wraps, where it wraps one.
+  inner: the objective that this one wraps; None where it wraps none.
   to_inner: parameters of this one -> those of `inner`.
   """
 
@@ -75,7 +72,7 @@ class Lengths:
   columns: tuple[str, ...]
 
   def take(self, indices: np.ndarray) -> "Lengths":
-    """Those of these rows, in this order."""
+    """The lengths of these rows, in this order."""
     return Lengths(self.sizes[indices], self.columns)
 
 
@@ -260,13 +257,13 @@ class Task(Protocol):
   """What depends on what is predicted: a module of `medfm.tasks`.
 
   `target` is the truth, array name -> [N, ...], and `predicted` what a model
-  says, name -> [N, ...]; both are numpy arrays on the host.
+  predicts, name -> [N, ...]; both are numpy arrays on the host.
 
   TARGETS: names of a split's arrays that are the truth; () where there is
     none.
   STRATIFY: the one of them that shares of the data keep in proportion.
   OBJECTIVE: what learns it, in `medfm.objectives`, for messages.
-  PROBLEM_TYPE: what the layout of Hugging Face calls it; "" for nothing.
+  PROBLEM_TYPE: its `problem_type` in Hugging Face's config.json, or "".
   RIVALS: name -> fit(train, others, info, seed) -> split -> predicted, the
     classical models of this task.
   LINEAR: the one of them that is fitted to a frozen embedding; "" for none.
@@ -283,13 +280,13 @@ class Task(Protocol):
   def condense(
     self, info: "Info", batch: Batch, outputs: Mapping[str, np.ndarray]
   ) -> dict[str, np.ndarray]:
-    """Of a batch's outputs [B, ...], what the task needs of them."""
+    """The part of a batch's outputs [B, ...] that the task needs."""
     ...
 
   def assembled(
     self, info: "Info", split: "Split", predicted: Mapping[str, np.ndarray]
   ) -> "tuple[Split, dict[str, np.ndarray]]":
-    """Windows of a text or recording as one row per unit, of both."""
+    """Both with one row per text or recording, joined from its windows."""
     ...
 
   def known(
@@ -348,7 +345,7 @@ class Task(Protocol):
   def table(
     self, info: "Info", rows: Sequence[Mapping[str, str]]
   ) -> tuple[dict[str, np.ndarray] | None, dict[str, np.ndarray]]:
-    """(target, predicted) of rows that `columns` wrote."""
+    """(target, predicted), read back from rows that `columns` wrote."""
     ...
 
   def strata(
@@ -385,7 +382,7 @@ class Task(Protocol):
     ...
 
   def votes(self, info: "Info", target: Mapping[str, np.ndarray]) -> Any:
-    """What neighbours vote for (`tasks.answers.Votes`); None for nothing."""
+    """What each example votes for (`tasks.answers.Votes`); None for nothing."""
     ...
 
 
@@ -433,7 +430,7 @@ def key(info: Info, name: str, array: str) -> str:
 
 
 def view(batch: Mapping[str, Any], info: Info, name: str) -> dict[str, Any]:
-  """One input's arrays under their own names, and what is of the example.
+  """One input's arrays under their own names, with those of the example.
 
   The arrays of the other inputs are left out; `present` [B] stays, where
   there are several inputs.
@@ -446,7 +443,7 @@ def view(batch: Mapping[str, Any], info: Info, name: str) -> dict[str, Any]:
 def viewed(
   batch: Mapping[str, Any], names: Sequence[str], name: str
 ) -> dict[str, Any]:
-  """As `view`, of a batch with these several inputs."""
+  """As `view`, for a batch that has several inputs, of these names."""
   others = tuple(f"{other}/" for other in names if other != name)
   return {
     array.removeprefix(f"{name}/"): values
@@ -469,7 +466,7 @@ class Folders:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-  """Splits by name ("train", "validation", "test"), with their papers.
+  """Splits by name ("train", "validation", "test"), and what is known of them.
 
   card: the data card, JSON-able: `source`, `licence`, `citation`, `notes`,
     `changes` (what was dropped, repaired or relabelled, and how many),

@@ -9,6 +9,7 @@ from medfm.tasks.multiclass import Classes
 from medfm.tasks.multilabel import Labels
 from medfm.tasks.pretext import Nothing
 from medfm.tasks.regression import Numbers
+from medfm.tasks.survival import Survival
 from medfm.tasks.tags import Tags
 from medfm.types import Info, Input, Target
 
@@ -46,6 +47,15 @@ def info(
     "multilabel": Labels(classes, counts),
     "regression": Numbers(classes, target_mean, target_std, units),
     "tokens": Tags(classes, counts),
+    "survival": Survival(
+      classes,
+      counts,
+      unit="months",
+      horizons=(2.0,),
+      times=(1.0, 2.0, 3.0),
+      incidence=((0.1, 0.2, 0.3),) * len(classes),
+      censoring=((1.5, 9.0), (0.9, 0.8)),
+    ),
     "none": Nothing(),
   }
   return Info(name, inputs, targets[task])

@@ -4,6 +4,7 @@ import importlib.util
 import pathlib
 import re
 import shlex
+import types
 
 import jax
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 
 from medfm import command
 from medfm.grid import experiment
+from medfm.metrics import described
+from medfm.report import blocks
+from medfm.types import Split
 from tests import infos
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -21,11 +25,15 @@ COMMANDS = [
   if line.lstrip().startswith("python launch.py")
 ]
 HEAD = """
-import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
+from medfm.evals.context import Findings
+from medfm.metrics.described import described
+from medfm.metrics.undefined import average, checked
 from medfm.nn import forward
+from medfm.objectives.backbone import backbone, expect_task
+from medfm.tasks import regression
 from medfm.types import Objective
-from tests import infos
 """
 
 
@@ -33,8 +41,8 @@ def snippets(tmp_path):
   """The README's Python blocks that stand by themselves, as a module."""
   blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
   path = tmp_path / "snippets.py"
-  own = [block for block in blocks if "files.find" not in block]
-  path.write_text(HEAD + "\n".join(own))
+  whole = [block for block in blocks if "files.find" not in block]
+  path.write_text(HEAD + "\n".join(whole))
   spec = importlib.util.spec_from_file_location("snippets", path)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
@@ -47,6 +55,8 @@ WEIGHTS = {
   "models/resnet-50": ROOT / "tests/weights/golden/resnet",
 }
 """What stands in for a user's public weights."""
+
+INFO = infos.info(name="toy", task="regression", classes=("y",))
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -84,8 +94,7 @@ def test_every_config_of_the_readme_exists_and_the_other_way_round():
 
 def test_the_model_and_the_objective_of_the_readme_learn(tmp_path):
   module = snippets(tmp_path)
-  info = infos.info(name="toy", task="regression", classes=("y",))
-  objective = module.absolute_error(info, model=module.Mean)
+  objective = module.absolute_error(INFO, model=module.Mean)
   batch = {
     "image": np.ones((4, 8, 8, 3), np.float32),
     "label": np.ones((4, 1), np.float32),
@@ -97,3 +106,17 @@ def test_the_model_and_the_objective_of_the_readme_learn(tmp_path):
   terms, _ = jax.jit(objective.loss)(variables, batch, key)
   assert terms["loss"].shape == (4,)
   assert objective.predict(variables, batch)["value"].shape == (4, 1)
+
+
+def test_the_metric_and_the_evaluator_of_the_readme_work(tmp_path):
+  module = snippets(tmp_path)
+  label, value = np.zeros((3, 1)), np.array([[1.0], [-4.0], [0.0]])
+  assert module.mean_error(label[:, 0], value[:, 0]) == -1
+  assert described.of(module.mean_error).ideal == 0
+  context = types.SimpleNamespace(
+    splits={"test": Split({"label": label}, np.array(["a", "b", "c"]))},
+    predicted={"test": {"value": value}},
+  )
+  (block,) = module.largest_errors(context, count=2).blocks["test"]
+  assert block["rows"] == [["b", 4], ["a", 1]]
+  assert "Largest errors" in str(blocks.markup(block))

@@ -17,6 +17,7 @@ SLOW = (
   "resnet.py:pneumoniamnist,tiny",
   "vit.py:breastmnist,tiny",
   "table.py:cleveland,tiny",
+  "survival.py:cgvhd,hazards,tiny",
   "bert_pretrain.py:next_sentence,tiny",
   "bert_finetune.py:medical_abstracts,frozen,tiny",
   "gpt_pretrain.py:tiny",
@@ -29,6 +30,7 @@ CASES = (
   "linear_regression.py:tiny",
   "cnn.py:breastmnist,tiny",
   "table.py:wisconsin_original,mlp,tiny",
+  "survival.py:veteran,linear,tiny",
   "bert_pretrain.py:tiny",
   "text_rnn.py:bc5cdr_disease,gru,tiny",
 )

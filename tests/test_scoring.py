@@ -98,7 +98,7 @@ def test_evaluators_are_called_with_what_they_keep_and_give_blocks():
 
 def test_what_no_evaluator_keeps_is_not_held():
   found = evaluated(toy(), classify.multiclass, linear.Linear, evaluators={})
-  assert [set(one.predicted) for one in found.told] == [{"probs"}] * 2
+  assert [set(each.predicted) for each in found.contenders] == [{"probs"}] * 2
 
 
 def test_a_pre_trained_model_is_probed_for_the_target_of_its_data():

@@ -6,10 +6,18 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-NAMES = {"multiclass", "multilabel", "regression", "tokens", "tags", "pretext"}
+NAMES = {
+  "multiclass",
+  "multilabel",
+  "regression",
+  "survival",
+  "tokens",
+  "tags",
+  "pretext",
+}
 FOLDERS = ("medfm", "configs", "experiments", "benchmarks")
-OF_A_BATCH = {"tokens"}
-"""A name that is also that of an array, as the key of a dict or the field of
+OF_A_BATCH = {"tokens", "tags", "survival"}
+"""Names that are also of arrays, as the key of a dict or the field of
 a batch."""
 
 SOURCES = sorted(

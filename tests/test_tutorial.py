@@ -126,6 +126,5 @@ def test_what_a_document_says_wrongly_is_found(tmp_path, old, new, message):
     follow(TOY.replace(old, new), tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="inputs and tasks have no rooms yet")
 def test_the_tutorial_does_what_it_says(tmp_path):
   follow(TUTORIAL.read_text(), copy_of_the_tree(tmp_path))

@@ -1,7 +1,7 @@
 """Batches in few shapes, each compiled once.
 
 Sequences that are padded to one length are cut to the longest of a batch;
-arrays that differ in shape (`Ragged`) are padded to what holds all of it.
+arrays that differ in shape (`Ragged`) are padded to a shape that holds them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def holding(lengths: np.ndarray, longest: int) -> np.ndarray:
 
 
 def buckets(split: Split) -> np.ndarray | None:
-  """[N] the length that holds each example; None where all are of one."""
+  """[N] the length that holds each example; None where all are equal."""
   if split.lengths is None:
     return None
   longest = split.arrays[split.lengths.columns[0]].shape[1]
@@ -55,21 +55,21 @@ class Padding(NamedTuple):
   """The few shapes that a ragged column is padded to.
 
   shapes: [S,R], from the smallest to what holds every example.
-  levels: [N], which of them is the first that holds each example.
+  levels: [N], the first of them that holds each example.
   """
 
   shapes: np.ndarray
   levels: np.ndarray
 
   def shape(self, rows: np.ndarray) -> tuple[int, ...]:
-    """That of a batch of these rows of the split."""
+    """The shape of a batch of these rows of the split."""
     return tuple(self.shapes[self.levels[rows].max()].tolist())
 
 
 def padding(column: Ragged) -> Padding:
   """At most eight shapes, whose extents grow together, each as `sizes` say.
 
-  The largest is a multiple of 16, which has more of them below it.
+  The largest is a multiple of 16, so that more sizes divide it.
   """
   extents = np.asarray(column.extents)
   largest = [
@@ -88,7 +88,7 @@ def padding(column: Ragged) -> Padding:
 
 
 def paddings(split: Split) -> dict[str, Padding]:
-  """Of each ragged column of a split, by its name."""
+  """The padding of each ragged column of a split, by name."""
   return {
     name: padding(column)
     for name, column in split.arrays.items()
@@ -112,7 +112,7 @@ def filled(
 
 
 def likeness(split: Split) -> np.ndarray | None:
-  """[N] int, equal for examples of like size; None where all are of one."""
+  """[N] int, equal for examples of like size; None where all are equal."""
   if split.lengths is not None:
     return buckets(split)
   levels = [each.levels for each in paddings(split).values()]

@@ -29,8 +29,7 @@ Sources = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def cached(
-  folder: pathlib.Path,
-  made: Callable[[], tuple[Sources, list[dict[str, Any]]]],
+  folder: pathlib.Path, made: Callable[[], tuple[Sources, list[dict[str, Any]]]]
 ) -> tuple[dict[str, Split], list[dict[str, Any]]]:
   """(splits, changes) of a cache folder, which is made where it is not sound.
 

@@ -1,6 +1,6 @@
 """What a classical model sees of a dataset: the columns of all its inputs.
 
-What stands in them is each input's business; here they come side by side.
+Each input makes its own columns; here they are put side by side.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ def linear(train: Split, info: Info, seed: int) -> Design:
   columns, and 1 in the column `<input> missing`.
 
   Raises:
-    UserError: an input of which no columns are made.
+    UserError: an input that gives no columns.
   """
   return _side_by_side(
     train, info, lambda each, split: each.design(split, seed), _with_means
@@ -68,7 +68,7 @@ def _part(split: Split, info: Info, name: str) -> Split:
 
 
 def _of_one(design: Design, info: Info, name: str) -> Design:
-  """A design of one input's split, asked with the whole one."""
+  """A design of one input, called with the split of all inputs."""
   return design._replace(of=lambda split: design.of(_part(split, info, name)))
 
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from typing import Any
 
 from medfm.data import disk
@@ -15,15 +16,7 @@ from medfm.data.archives import unpacked
 from medfm.spec import nearest
 from medfm.types import Folders, UserError
 
-__all__ = [
-  "find",
-  "inside",
-  "member",
-  "of_user",
-  "origin",
-  "sha256",
-  "unpacked",
-]
+__all__ = ["find", "member", "of_user", "origin", "own_card", "unpacked"]
 
 OFFLINE = "MEDFM_OFFLINE"
 _TIMEOUT_S = 60
@@ -122,6 +115,17 @@ def origin(
   return {"file": path.name, "url": url, "sha256": own, "official": official}
 
 
+def own_card(what: str, raw: Iterable[pathlib.Path]) -> dict[str, Any]:
+  """The data card of the user's own files, as far as it is known before."""
+  return {
+    "source": what,
+    "licence": "",
+    "citation": "",
+    "notes": [],
+    "file": [origin(path, url="") for path in raw],
+  }
+
+
 def member(folders: Folders, path: pathlib.Path, *names: str) -> pathlib.Path:
   """The first of these names within an archive; a path that is one itself.
 
@@ -137,28 +141,6 @@ def member(folders: Folders, path: pathlib.Path, *names: str) -> pathlib.Path:
       if place.as_posix().endswith(f"/{name}"):
         return place
   raise UserError(f"{path}: holds no {' or '.join(names)}")
-
-
-def inside(root: pathlib.Path | str, name: str, where: str) -> pathlib.Path:
-  """The file that a table of the user's names, within the table's folder.
-
-  where: what the message begins with, as "labels.csv row 7".
-
-  Raises: UserError where it is absent, or outside of root by `..`, by an
-    absolute name or by a link.
-  """
-  root = pathlib.Path(root).resolve()
-  path = root / name
-  if not name or not path.resolve().is_relative_to(root):
-    raise UserError(f"{where}: {name!r} is not a name within {root.name}")
-  if not path.is_file():
-    raise UserError(f"{where}: there is no file {name!r} in {root.name}")
-  return path
-
-
-def sha256(path: pathlib.Path | str) -> str:
-  """Of a file's bytes; of a folder's names and bytes, in sorted order."""
-  return disk.digest(path)
 
 
 def _downloaded(

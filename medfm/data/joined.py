@@ -10,15 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from medfm.types import (
-  PRESENT,
-  Dataset,
-  Folders,
-  Info,
-  Input,
-  Split,
-  UserError,
-)
+from medfm.types import PRESENT, Dataset, Folders, Info, Input, Split, UserError
 
 _SUFFIX = re.compile(r"\.[A-Za-z]{2,5}$")  # Of a file's name, not of a row's.
 
@@ -35,20 +27,21 @@ def joined(
   """Examples with the inputs of several datasets, by patient or id.
 
   An example's arrays are `<part>/<array>`, and `<part>/present` says whether
-  it has that input; of one that it lacks the content means nothing.
+  it has that input; where it has not, its arrays hold placeholders.
 
   parts: a name for each input -> its dataset factory, each with one input.
   target: the part whose examples and labels these are; "" for the only one
     with labels. Where a patient has several of them, each gets the patient's
     other inputs.
-  by: what tells that rows belong together. An id that is a file's name counts
-    without its suffix. Another part has one row for each at most.
-  keep: "all" also keeps those whom only another part knows, without a label;
-    "target" the examples of the target's part; "complete" of these the ones
-    with every input.
+  by: what rows that belong together share. An id that is a file's name counts
+    without its suffix. A part other than the target's has one row for each at
+    most.
+  keep: "all" also keeps examples that only another part has, without a label;
+    "target" keeps the examples of the target's part; "complete" keeps those of
+    them that have every input.
 
   The splits are those of the parts, which must agree: give all of them a
-  split column. What each description was fitted on stays as its part says.
+  split column. Each input keeps the description that its part fitted.
 
   Raises:
     UserError: parts that name no patients, share none, have several rows for
@@ -153,7 +146,7 @@ def _labelled(datasets: Mapping[str, Dataset]) -> str:
 
 
 def _keys(split: Split, by: str, part: str) -> list[str]:
-  """What each row is known by; "" where nothing is."""
+  """The patient or id of each row; "" where it is unknown."""
   if by == "id":
     return [_SUFFIX.sub("", str(name)) for name in split.ids]
   if split.patients is None:
@@ -221,9 +214,9 @@ def _together(
   """One split; main: the dataset of the labels, None where there are none."""
   count = len(next(iter(rows.values())))
   arrays: dict[str, np.ndarray] = {}
-  nobody = np.full(count, -1)
+  absent = np.full(count, -1)
   for name, each in inputs.items():
-    there = rows.get(name, nobody) >= 0
+    there = rows.get(name, absent) >= 0
     content = _content(parts[name], each) if name in parts else {}
     columns = each.blank(count, content or likes.get(name, {}))
     for array, values in columns.items():
@@ -258,7 +251,7 @@ def _content(split: Split, each: Input) -> dict[str, np.ndarray]:
 def _truth(
   main: Dataset, each: Input, split: Split | None, rows: np.ndarray
 ) -> dict[str, np.ndarray]:
-  """What is true of each example: unknown (-1, NaN) where no label is."""
+  """The truth of each example; unknown (-1, NaN) where it has no label."""
   like = main.splits["train"].arrays
   known = {} if split is None else split.arrays
   truth = {}

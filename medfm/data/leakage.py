@@ -1,7 +1,7 @@
-"""Does a split know another's examples? Patients, copies and near copies.
+"""What do splits share? Patients, equal examples and near duplicates.
 
 Every count of a pair "a/b" is the number of examples of b that have a twin in
-a: of test examples that training has seen, for "train/test".
+a: for "train/test", of test examples that training has seen.
 """
 
 import hashlib
@@ -11,15 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.types import (
-  PRESENT,
-  Arrays,
-  Dataset,
-  Info,
-  Split,
-  UserError,
-  view,
-)
+from medfm.types import PRESENT, Arrays, Dataset, Info, Split, UserError, view
 
 Pairs = tuple[np.ndarray, np.ndarray]
 """Rows i[n] of one split and their twins j[n] of another."""
@@ -39,7 +31,7 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
 
   exact: equal content, whatever the label. near: by `near_rule`, without the
     equal ones. within/exact counts the repeats: examples minus distinct ones.
-    Of several inputs one that is equal, or near, makes twins.
+    Where there are several inputs, one that is equal, or near, suffices.
   """
   splits, info = dataset.splits, dataset.info
   compared = [_Compared(splits, info, name) for name in info.inputs]
@@ -67,7 +59,7 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
 def line(report: dict[str, Any]) -> str:
   """What was found between the splits, as one line for the terminal."""
   words = {"patients": "of shared patients", "exact": "equal", "near": "alike"}
-  found = []
+  lines = []
   for names, pair in report["pairs"].items():
     counts = [
       "patients unknown"
@@ -76,8 +68,8 @@ def line(report: dict[str, Any]) -> str:
       for kind, word in words.items()
       if pair[kind] is not None or kind == "patients"
     ]
-    found.append(f"{names} {', '.join(counts)}")
-  return "leakage: " + "; ".join(found)
+    lines.append(f"{names} {', '.join(counts)}")
+  return "leakage: " + "; ".join(lines)
 
 
 def refuse(report: dict[str, Any]) -> None:
@@ -118,12 +110,12 @@ def _twins(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   if not len(values):
     return np.zeros(0, int), np.zeros(0, int)
   place = np.minimum(np.searchsorted(values, b), len(values) - 1)
-  found = values[place] == b
-  return first[place[found]], np.flatnonzero(found)
+  equal = values[place] == b
+  return first[place[equal]], np.flatnonzero(equal)
 
 
 class _Compared:
-  """The splits as one of their inputs shows them, for finding twins."""
+  """The splits compared by one of their inputs."""
 
   def __init__(self, splits: Mapping[str, Split], info: Info, name: str):
     names = info.inputs[name].arrays
@@ -161,7 +153,7 @@ class _Compared:
     return self._placed(a, b, i[other][order], j[other][order])
 
   def _placed(self, a: str, b: str, i: np.ndarray, j: np.ndarray) -> Pairs:
-    """Rows of the splits, of rows that have the input."""
+    """Rows of the whole splits, from rows among those that have the input."""
     first, second = self._rows[a], self._rows[b]
     return (
       i if first is None else first[i],
@@ -170,7 +162,7 @@ class _Compared:
 
 
 def _union(pairs: Sequence[Pairs]) -> Pairs:
-  """The twins that any of the inputs shows, each once."""
+  """The twins by any of the inputs, each once."""
   if len(pairs) == 1:
     return pairs[0]
   together = [np.stack(each) for each in pairs]

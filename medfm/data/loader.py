@@ -31,11 +31,11 @@ def batches(
 ) -> "Batches":
   """The `steps` training batches of a run, by number.
 
-  Each holds the split's arrays [B, ...], `weight` float32 [B], `id` int32
-  [B], the row in the split, and `visit` int32 [B], how often it was seen
-  before; a batch of fewer rows is padded with weight 0,
-  id -1 and the content of its first row. A `Ragged` column is padded with 0
-  to one of a few shapes (`cuts.padding`), which the batch's rows alone decide;
+  Each holds the split's arrays [B, ...], `weight` float32 [B], `id` int32 [B]
+  (the row in the split) and `visit` int32 [B] (how often it was seen before).
+  A batch of fewer rows is padded with weight 0, id -1 and the content of its
+  first row. A `Ragged` column is padded with 0 to one of a few shapes
+  (`cuts.padding`), which depends on the rows of the batch alone;
   `<name>/size` int32 has the true extents, [B] or, of several axes, [B,R].
 
   order: which rows make up each batch, a function of `medfm.data.orders`.
@@ -44,11 +44,11 @@ def batches(
     (seed, visit, row), so that another batch size changes no augmentation.
   share: the places of a batch, ascending, that this process builds; B is then
     their number, and places past `batch_size` are padding. None builds all.
-  rows_alone: `row` int32 [B], which rows of the split a batch holds, in place
-    of its arrays; another gathers them.
+  rows_alone: give `row` int32 [B], the rows of the split that a batch holds,
+    instead of its arrays, which are gathered on the device.
 
   Raises: UserError where the batch is larger than the data, the order lacks
-    what it needs, or rows alone do not tell what a batch is.
+    what it needs, or `rows_alone` does not suffice to make a batch.
   """
   if batch_size < 1 or steps < 0:
     raise UserError(
@@ -67,14 +67,7 @@ def batches(
       "as orders.uniform, or devices.resident=false"
     )
   return Batches(
-    split,
-    batch_size,
-    steps,
-    seed,
-    chosen,
-    tuple(transforms),
-    share,
-    rows_alone,
+    split, batch_size, steps, seed, chosen, tuple(transforms), share, rows_alone
   )
 
 
@@ -110,21 +103,21 @@ class Batches:
     if not 0 <= index < self._steps:
       raise IndexError(f"batch {index} of {self._steps}")
     whole, visits = self._order(index)
-    own, n = _own(len(whole), self._share)
-    rows = whole[own]
+    local, n = _local(len(whole), self._share)
+    rows = whole[local]
     shapes = {name: p.shape(whole) for name, p in self._paddings.items()}
     if self._rows_alone:
       arrays = {"row": rows.astype(np.int32)}
     elif self._transforms:
-      arrays = self._stacked(rows, visits[own], shapes)
+      arrays = self._stacked(rows, visits[local], shapes)
     else:
       arrays = _gathered(self._split, rows, shapes)
     arrays = _cut(arrays, self._split, self._lengths, whole)
-    arrays["visit"] = visits[own].astype(np.int32)
+    arrays["visit"] = visits[local].astype(np.int32)
     return _batch(arrays, rows, self._batch_size, n)
 
   def rows(self, k: int) -> np.ndarray:
-    """The rows of the split in batch k, whoever builds them."""
+    """The rows of the split in batch k, whichever process builds them."""
     return self._order(k)[0]
 
   def _stacked(
@@ -187,18 +180,7 @@ def in_order(
 
   share: as in `batches`.
   """
-  yield from _visited(split, np.arange(len(split)), None, batch_size, share)
-
-
-def _own(n: int, share: np.ndarray | None) -> tuple[slice | np.ndarray, int]:
-  """Which of a batch's n places this process builds, and how many count.
-
-  Where padding alone falls to it, its content is that of the first place.
-  """
-  if share is None:
-    return slice(None), n
-  own = share[share < n]
-  return (own if len(own) else np.zeros(1, int)), len(own)
+  return _ordered(split, np.arange(len(split)), None, batch_size, share)
 
 
 def by_length(
@@ -206,29 +188,41 @@ def by_length(
 ) -> Iterator[HostBatch]:
   """Every example once, those of like length together and cut to it.
 
-  They come in `length_order`; where all are of one length as `in_order`.
+  They come in `length_order`, or as in `in_order` where all have one length.
   share: as in `batches`.
   """
   order, lengths = length_order(split), cuts.buckets(split)
-  yield from _visited(split, order, lengths, batch_size, share)
+  return _ordered(split, order, lengths, batch_size, share)
 
 
-def _visited(
+def _ordered(
   split: Split,
   order: np.ndarray,
   lengths: np.ndarray | None,
   batch_size: int,
   share: np.ndarray | None,
 ) -> Iterator[HostBatch]:
-  """The rows of the split in this order, cut to the longest of each batch."""
+  """The rows of `order` in batches, cut to their longest by lengths [N]."""
   paddings = cuts.paddings(split)
+  size = batch_size if share is None else len(share)
   for start in range(0, len(split), batch_size):
     whole = order[start : start + batch_size]
-    own, n = _own(len(whole), share)
-    rows = whole[own]
+    local, n = _local(len(whole), share)
     shapes = {name: p.shape(whole) for name, p in paddings.items()}
-    arrays = _cut(_gathered(split, rows, shapes), split, lengths, whole)
-    yield _batch(arrays, rows, batch_size if share is None else len(share), n)
+    arrays = _gathered(split, whole[local], shapes)
+    arrays = _cut(arrays, split, lengths, whole)
+    yield _batch(arrays, whole[local], size, n)
+
+
+def _local(n: int, share: np.ndarray | None) -> tuple[slice | np.ndarray, int]:
+  """Which of a batch's n places this process builds, and how many count.
+
+  A process with nothing but padding repeats the content of the first place.
+  """
+  if share is None:
+    return slice(None), n
+  local = share[share < n]
+  return (local if len(local) else np.zeros(1, int)), len(local)
 
 
 def _cut(

@@ -1,7 +1,7 @@
 """The order in which a run visits its training examples.
 
-An order is made by a function of (split, strata, batch_size, seed) and says
-which rows of the split make up batch k: a pure function of these and k.
+A function of (split, strata, batch_size, seed) makes an order, which says which
+rows of the split make up batch k: a pure function of these and k.
 """
 
 import functools
@@ -13,7 +13,7 @@ import numpy as np
 from medfm.data import cuts, rng
 from medfm.types import Split, UserError
 
-_KEPT = 4  # Epochs whose order is held.
+_KEPT = 4  # Epochs whose order is kept in memory.
 
 
 class Order(NamedTuple):
@@ -58,7 +58,7 @@ def uniform(
 def balanced(
   split: Split, strata: np.ndarray | None, batch_size: int, seed: int
 ) -> Order:
-  """All strata equally often, each in orders of its own.
+  """All strata equally often, each in an order of its own.
 
   A stratum visits each of its examples once before any again; examples of
   stratum -1 (unlabelled) are left out. No batch is padded.

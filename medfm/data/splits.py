@@ -49,8 +49,8 @@ def by_patient(
     0 leaves that split out. A class with at least as many patients as there
     are splits is present in each of them.
 
-  Raises: UserError where the fractions are no fractions of one, or there are
-    fewer patients than splits.
+  Raises: UserError where the fractions do not add up to 1, or there are fewer
+    patients than splits.
   """
   if (
     not 0 < len(fractions) <= len(NAMES)
@@ -226,15 +226,16 @@ def _strata(
   common = collections.Counter(levels)
   strata = collections.defaultdict(list)
   for patient in sorted(rows, key=lambda patient: _place(seed, patient)):
-    own = {levels[row] for row in rows[patient]}
-    strata[min(own, key=lambda level: (common[level], level))].append(patient)
+    classes = {levels[row] for row in rows[patient]}
+    rarest = min(classes, key=lambda level: (common[level], level))
+    strata[rarest].append(patient)
   return dict(strata)
 
 
 def _shared_out(
   n: int, shares: np.ndarray, owed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Whole numbers that sum to n, near shares * n, and what they still owe.
+  """Whole numbers that sum to n, near shares * n, and what rounding took.
 
   What rounding took from a split in one class is given back in the next, so
   that many small classes do not starve the smallest split.
@@ -280,9 +281,9 @@ def of_words(table: Table, column: str) -> np.ndarray:
 def refuse_shared(
   table: Table, owners: Sequence[str], part: np.ndarray | None, what: str
 ) -> None:
-  """Raises UserError where given splits share an owner ("" is nobody's).
+  """Raises UserError where given splits share an owner ("" is unknown).
 
-  what: an owner is, "patient" or "document".
+  what: the owners are, "patient" or "document".
   """
   if part is None:
     return

@@ -18,8 +18,8 @@ def baselines(
 
   Stages of the same data and training examples fit each only once.
 
-  names: those of the data's task; by default what stands beside a model of
-    the model's task.
+  names: of rivals of the data's task; by default those that its own task puts
+    beside a model.
   """
   if names is None:
     names = context.task.rivals(context.info)
@@ -55,7 +55,7 @@ def predictions(
   info: Info,
   seed: int,
 ) -> Predictions:
-  """What a rival fitted on `train` says of each row of the other splits.
+  """The predictions of a rival, fitted on `train`, for the other splits.
 
   Raises:
     UserError: the task has no rival of this name, or it cannot be fitted.

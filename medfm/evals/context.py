@@ -1,8 +1,8 @@
 """What an evaluator is given, and what it gives back.
 
 An evaluator is a function `(context) -> Findings`, configured by keyword-only
-arguments; a run's `evaluators` names those it calls. What an evaluator needs
-of a model's outputs beyond what the task keeps it says by `keeps`.
+arguments; a run's `evaluators` names those it calls. An evaluator that needs
+outputs of the model which the task does not keep names them with `keeps`.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from medfm import spec
 from medfm.types import Dataset, Info, Split, Task
 
 Predicted = Mapping[str, np.ndarray]
-"""What is said of each row of a split: name -> [N, ...]."""
+"""What is predicted for each row of a split: name -> [N, ...]."""
 
 Block = dict[str, Any]
 """What a page can show, JSON-able: `kind`, and the fields of that kind.
@@ -33,11 +33,11 @@ texts: title, `how` they are to be read, `examples` (`explain.examples`).
 class Findings(NamedTuple):
   """What an evaluator found.
 
-  rivals: `<kind>_<name>` -> split -> what it says of each row of
-    `Context.splits`; scored, and compared with the model.
+  rivals: `<kind>_<name>` -> split -> its predictions for the rows of
+    `Context.splits`; they are scored, and compared with the model.
   blocks: split ("" for the whole run) -> blocks of numbers and words.
   shown: split -> blocks that show examples of the data. They are kept in a
-    file of their own, which goes when the run may show none any more.
+    file of their own, which is removed when the run may no longer show any.
   """
 
   rivals: Mapping[str, Mapping[str, Predicted]] = {}
@@ -46,7 +46,7 @@ class Findings(NamedTuple):
 
 
 class Settings(NamedTuple):
-  """Of intervals and decisions: see `scores.scores`."""
+  """The settings of intervals and decisions: see `scores.scores`."""
 
   replicates: int = 1000
   seed: int = 0
@@ -55,21 +55,22 @@ class Settings(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-  """A trained model and what it said of the splits it was not trained on.
+  """A trained model and its predictions for the splits not trained on.
 
   data: whose splits but "train" are evaluated; in the codes of training.
-  train: the examples that the model had; None where they are not at hand, as
-    on another cohort.
-  task: the model's own. asked: that of the data's target, by which rivals are
-    scored; another one for a model that was pre-trained on labelled data.
+  train: the examples that the model was trained on; None where they are not
+    at hand, as on another cohort.
+  task: of the model. asked: of the data's target, by which rivals are scored;
+    it differs from `task` for a model that was pre-trained on labelled data.
   splits: split -> its units as `asked` has them, one row each.
-  predicted: split -> what the model said of these, and what `keeps` names.
+  predicted: split -> the model's predictions for these, and the outputs that
+    `keeps` names.
   decisions: of the model, from validation.
-  predict: a split as the model reads it -> name -> [N, ...] in its order. Of
-    several processes all must call it, equally often.
-  first: whether this process is to compute what does not need `predict`; of
-    several only the first one is.
-  fitted: what rivals have predicted so far, shared by the stages of a study.
+  predict: a split as the model reads it -> name -> [N, ...] in its order.
+    Where there are several processes, all must call it, equally often.
+  first: whether this is the first process, which alone computes what does not
+    need `predict`.
+  fitted: predictions of rivals so far, shared by the stages of a study.
   objective, variables: the model itself, for what looks inside.
   """
 
@@ -128,6 +129,6 @@ def showing(evaluators: Mapping[str, Callable]) -> list[str]:
 
 def kept(evaluators: Mapping[str, Callable]) -> tuple[str, ...]:
   """The outputs that any of bound evaluators needs."""
-  functions = [spec.function(one) for one in evaluators.values()]
+  functions = [spec.function(each) for each in evaluators.values()]
   names = [n for each in functions for n in getattr(each, "keeps", ())]
   return tuple(dict.fromkeys(names))

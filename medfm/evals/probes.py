@@ -22,19 +22,19 @@ CHUNK = 1024
 def probes(
   context: Context, *, names: tuple[str, ...] = ("linear", "nearest")
 ) -> Findings:
-  """What the frozen embedding tells of the data's target; no model needs to
-  have been trained on it.
+  """How well the frozen embedding predicts the data's target, which the model
+  need not have been trained on.
 
   names: "linear", "nearest"; see the functions of these names.
   """
   if context.train is None or not names:
     return Findings()
-  said = context.predict(context.train)
+  outputs = context.predict(context.train)
   if not context.first:
     return Findings()
   task, info = context.asked, context.info
-  train, said = task.assembled(info, context.train, said)
-  features = {"train": said} | dict(context.predicted)
+  train, outputs = task.assembled(info, context.train, outputs)
+  features = {"train": outputs} | dict(context.predicted)
   embeddings = {
     name: arrays["embedding"]
     for name, arrays in features.items()
@@ -113,7 +113,7 @@ def nearest(
   del seed
   if neighbours < 1 or temperature <= 0:
     raise UserError(
-      "a nearest-neighbour probe needs neighbours and heat above 0"
+      "a nearest-neighbour probe needs neighbours and temperature above 0"
     )
   votes = task.votes(info, {k: train.arrays[k] for k in task.TARGETS})
   if votes is None:
@@ -172,7 +172,7 @@ def _held(task: Task, split: Split, features: np.ndarray) -> Split:
 
 
 def _checked(train, embeddings, others) -> np.ndarray:
-  """The training features, once every split is found to have its own."""
+  """The training features; checks that every split has its own."""
   for name, split in {"train": train, **others}.items():
     if name not in embeddings:
       raise UserError(f"a probe lacks the embedding of the split {name}")

@@ -16,10 +16,7 @@ METRICS = ("accuracy", "f1", "balanced_accuracy", "auroc")
 
 @keeps(PLAIN, CALIBRATED)
 def prompts(context: Context) -> Findings:
-  """A table of the prompts on each split, of a model that was asked by some.
-
-  A model that was not asked by prompts has none.
-  """
+  """A table of the prompts on each split; none where prompts were not used."""
   if not context.first:
     return Findings()
   blocks = {
@@ -96,11 +93,11 @@ def table(
 
 
 def block(
-  task: Task, info: Info, split: Split, told: Mapping[str, Any], name: str
+  task: Task, info: Info, split: Split, result: Mapping[str, Any], name: str
 ) -> Block:
-  """What `table` gives as a block of kind "table"."""
+  """The result of `table` as a block of kind "table"."""
   rows, brief = [], []
-  for title, cells, short in _rows(told):
+  for title, cells, short in _rows(result):
     if short:
       brief.append(len(rows))
     rows.append([title, *cells])
@@ -115,24 +112,24 @@ def block(
 
 
 def _titles(task: Task, info: Info, split: Split) -> list[str]:
-  """Of `METRICS`, as the task describes them."""
+  """The titles of `METRICS`, as the task describes them."""
   target = scores.target_of(task, split.arrays)
   probs = np.zeros((0, len(info.target.names)))
   described = scores.described(task, info, target, {"probs": probs})
   return [described[name].title for name in METRICS]
 
 
-def _rows(told: Mapping[str, Any]) -> Iterator[tuple[str, list[Any], bool]]:
+def _rows(result: Mapping[str, Any]) -> Iterator[tuple[str, list[Any], bool]]:
   """(title, cells, whether a terminal shows it) of each row."""
-  for way, found in told["ways"].items():
-    cells = [found["together"][key] for key in METRICS]
+  for way, of_way in result["ways"].items():
+    cells = [of_way["together"][key] for key in METRICS]
     yield f"{way}: mean of all prompts' probabilities", cells, True
-    for name, alone in zip(told["names"], found["each"], strict=True):
+    for name, alone in zip(result["names"], of_way["each"], strict=True):
       yield f"{way}: {name}", [alone[key] for key in METRICS], False
-    spreads = [_written(found["spread"][key]) for key in METRICS]
+    spreads = [_written(of_way["spread"][key]) for key in METRICS]
     yield f"{way}: from prompt to prompt", spreads, True
-  if "difference" in told:
-    gains = [told["difference"][key] | {"signed": True} for key in METRICS]
+  if "difference" in result:
+    gains = [result["difference"][key] | {"signed": True} for key in METRICS]
     yield "calibrated − uncalibrated, paired", gains, True
 
 

@@ -34,8 +34,8 @@ def scores(
   patients: [N], resampled as wholes; None resamples examples.
   groups: name -> [N] levels; "" is shown as "unknown". A task without a
     truth is not divided.
-  decisions: of `Task.decide` on validation. Without them, the metrics at a
-    threshold say that they have none.
+  decisions: of `Task.decide` on validation. Without them, metrics at a
+    threshold are undefined, and say why.
   replicates: 0 leaves the intervals out (for monitoring while training).
 
   Gives n (rows of known truth), unlabelled (those left out, where the task
@@ -84,11 +84,11 @@ def described(
   specificity: float = 0.9,
 ) -> dict[str, Description]:
   """stem -> description of every metric that `scores` would give."""
-  nobody = [
+  empty = [
     {name: array[:0] for name, array in arrays.items()}
     for arrays in (target, predicted)
   ]
-  panel = task.panel(info, *nobody, decisions={}, specificity=specificity)
+  panel = task.panel(info, *empty, decisions={}, specificity=specificity)
   return panel.described
 
 

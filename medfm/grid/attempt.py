@@ -72,11 +72,9 @@ def begin(
 ) -> Attempt:
   """Starts a cell whose files `cells.prepare` has written.
 
-  Args:
-    command: of `command`.
-    folder: the cell's.
-    environment: added to this process's own.
-    processors: the CPUs it may use; () leaves it those of this process.
+  command: of `command`.
+  environment: added to this process's own.
+  processors: the CPUs it may use; () leaves it those of this process.
   """
   line = [
     *command,

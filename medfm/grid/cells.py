@@ -47,6 +47,27 @@ class Cell:
   needs: tuple[str, ...] = ()
   unavailable: str = ""
 
+  def plain(self) -> dict[str, Any]:
+    """The cell for a JSON file in its grid's folder, without its request."""
+    return {
+      "name": self.name,
+      "setting": combine.as_text(self.setting),
+      "needs": list(self.needs),
+      "unavailable": self.unavailable,
+    }
+
+
+def of_plain(root: Path, entry: Mapping[str, Any]) -> Cell:
+  """The cell that `Cell.plain` described, in its grid's folder."""
+  return Cell(
+    name=entry["name"],
+    folder=root / entry["name"],
+    setting=entry["setting"],
+    request=entry.get("request", ""),
+    needs=tuple(entry["needs"]),
+    unavailable=entry.get("unavailable", ""),
+  )
+
 
 @dataclasses.dataclass(frozen=True)
 class Status:
@@ -167,7 +188,7 @@ def prepare(cell: Cell, code: str, stale: bool) -> None:
     cell.folder / "cell.json",
     {
       "name": cell.name,
-      "setting": {key: str(value) for key, value in cell.setting.items()},
+      "setting": combine.as_text(cell.setting),
       "key": {"config": digest(cell.request), "code": code, "data": None},
       "code": code,
       "needs": list(cell.needs),

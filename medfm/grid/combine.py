@@ -18,6 +18,11 @@ Setting = dict[str, Any]
 Part = Mapping[str, Any] | Iterable[Mapping[str, Any]]
 
 
+def as_text(setting: Mapping[str, Any]) -> dict[str, str]:
+  """A setting with its values in words, as JSON files of a grid have it."""
+  return {key: str(value) for key, value in setting.items()}
+
+
 def product(*parts: Part) -> list[Setting]:
   """Every setting of the first part with every one of the next, and so on.
 

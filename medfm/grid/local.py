@@ -47,14 +47,13 @@ def run(
 ) -> None:
   """Runs `todo`, cells that are running already being waited for.
 
-  Args:
-    todo: cells to run, those needed by others first.
-    everything: all cells of the grid, for what `todo` needs.
-    command: of `attempt.command`.
-    room: a slot for each cell that may run at a time; of `slots.slots`.
-    code: `cells.code_version()`.
-    stale: names of those whose old runs are to be set aside.
-    source: gives further cells as there is room for them.
+  todo: cells to run, those needed by others first.
+  everything: all cells of the grid, for what `todo` needs.
+  command: of `attempt.command`.
+  room: a slot for each cell that may run at a time; of `slots.slots`.
+  code: `cells.code_version()`.
+  stale: names of those whose old runs are to be set aside.
+  source: gives further cells as there is room for them.
 
   Raises:
     Interrupted: asked to stop; all cells have saved and ended.
@@ -146,44 +145,33 @@ class _Runner:
     cell = self._waiting.popleft()
     now = cells.status(cell, self._code)
     stale = now.state == cells.STALE or cell.name in self._stale
-    if (
-      now.state == cells.DONE and not stale
-    ):  # Another process has finished it meanwhile.
-      self._ended(cell.name, 0)
-    elif now.state == cells.RUNNING:
+    if now.state == cells.DONE and not stale:
+      self._ended(cell.name, 0)  # Another process has finished it meanwhile.
+      return
+    if now.state == cells.RUNNING:
       self._adopted[cell.name] = self._free.pop(0)
       self._progress.say(f"{cell.name} is running already; waiting for it")
-    elif not (needed := self._needs(cell)):
-      self._prepare(cell, stale)
-      slot = self._free.pop(0)
-      self._under_way[cell.name] = (
-        attempt.begin(
-          self._command, cell.folder, slot.environment, slot.processors
-        ),
-        slot,
-      )
-    elif self._still_coming(needed):
+      return
+    needed = next(filter(self._lacking, cell.needs), "")
+    coming = {one.name for one in self._waiting}
+    if needed in coming | self._under_way.keys() | self._adopted.keys():
       self._waiting.append(cell)
-    else:
-      self._prepare(cell, stale)
-      cells.note_end(cell.folder, 2, f"needs {needed}, which is not done", 0)
-      self._ended(cell.name, 0)
-
-  def _prepare(self, cell: Cell, stale: bool) -> None:
+      return
     cells.prepare(cell, self._code, stale)
     self._stale.discard(cell.name)
+    if needed:
+      cells.note_end(cell.folder, 2, f"needs {needed}, which is not done", 0)
+      self._ended(cell.name, 0)
+      return
+    slot = self._free.pop(0)
+    begun = attempt.begin(
+      self._command, cell.folder, slot.environment, slot.processors
+    )
+    self._under_way[cell.name] = (begun, slot)
 
-  def _needs(self, cell: Cell) -> str:
-    """The first cell this one starts from that is not done, or ""."""
-    for name in cell.needs:
-      status = cells.status(self._everything[name], self._code)
-      if status.state != cells.DONE:
-        return name
-    return ""
-
-  def _still_coming(self, name: str) -> bool:
-    waiting = {cell.name for cell in self._waiting}
-    return name in waiting | self._under_way.keys() | self._adopted.keys()
+  def _lacking(self, name: str) -> bool:
+    status = cells.status(self._everything[name], self._code)
+    return status.state != cells.DONE
 
   def _ended(self, name: str, seconds: float) -> None:
     cell = self._everything[name]

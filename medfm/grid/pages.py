@@ -1,31 +1,27 @@
 """A grid's summary as Markdown and as one self-contained HTML page."""
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from medfm.grid import cells
 from medfm.report import blocks as report_blocks
 from medfm.report import html as report
 from medfm.report import wording
-from medfm.report.markup import Markup, join, tag
+from medfm.report.markup import Markup, tag
 from medfm.report.markup import table as html_table
 from medfm.report.plates import Plate
 
 
-@dataclasses.dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
   text: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Paragraph:
+class Paragraph(NamedTuple):
   text: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
   """Cells are text, or (text, address) for a link."""
 
   header: Sequence[str]
@@ -33,15 +29,13 @@ class Table:
   numbers_from: int = 1
 
 
-@dataclasses.dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
   name: str
   caption: str
   png: bytes
 
 
-@dataclasses.dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
   """A block of a run's evaluators (`report.blocks`), and its figure if any."""
 
   block: Mapping[str, Any]
@@ -329,17 +323,10 @@ def _line(row: Sequence[Any]) -> str:
 
 def html(title: str, parts: Sequence[Block]) -> str:
   """The summary as a page that loads nothing from anywhere."""
-  body = join([tag("h1", title), *(_markup(part) for part in parts)])
-  head = tag(
-    "head",
-    tag("meta", charset="utf-8"),
-    tag("meta", http_equiv="Content-Security-Policy", content=report.POLICY),
-    tag("title", title),
-    tag("style", Markup(report.STYLE + _STYLE)),
-  )
+  shown = [tag("h1", title), *(_markup(part) for part in parts)]
   notice = tag("p", report.NOTICE, class_="notice")
-  page = tag("html", head, tag("body", tag("main", body, notice)), lang="en")
-  return f"<!doctype html>\n{page}\n"
+  body = tag("body", tag("main", *shown, notice))
+  return report.document(title, body, _STYLE)
 
 
 def _markup(part: Block) -> Markup:

@@ -15,18 +15,14 @@ Config = dict[str, Any]
 
 
 def cells(
-  experiment: Experiment,
-  root: Path,
-  overrides: Sequence[str],
-  raw: str | None,
+  experiment: Experiment, root: Path, overrides: Sequence[str], raw: str | None
 ) -> list[Cell]:
   """The cells of an experiment in the order they are run in.
 
-  Args:
-    experiment: of `experiment.load`.
-    root: the grid's folder.
-    overrides: of the command line, for every cell; a setting wins.
-    raw: the folder of raw data files, for what may be unavailable.
+  experiment: of `experiment.load`.
+  root: the grid's folder.
+  overrides: of the command line, for every cell; a setting wins.
+  raw: the folder of raw data files, for what may be unavailable.
 
   Raises:
     UserError: a setting that its config does not take.

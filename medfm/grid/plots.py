@@ -134,9 +134,7 @@ def _legends(panels: Sequence[Any]) -> None:
 def _draw(axes, line, key: str, split: str, **looks: Any) -> None:
   kept = [arm for arm in line if arm.mean(split) is not None]
   axes.plot(
-    [_x(arm, key) for arm in kept],
-    [arm.mean(split) for arm in kept],
-    **looks,
+    [_x(arm, key) for arm in kept], [arm.mean(split) for arm in kept], **looks
   )
 
 

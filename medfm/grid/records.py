@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medfm.grid import cells
+from medfm.grid import cells, combine
 from medfm.grid.cells import Cell, Status
 from medfm.report import reading, wording
 
@@ -100,7 +100,7 @@ def records(
   """
   listed = []
   for cell in every:
-    setting = {key: str(value) for key, value in cell.setting.items()}
+    setting = combine.as_text(cell.setting)
     status = found[cell.name]
     stages = config = {}
     if status.state == cells.DONE:
@@ -121,17 +121,7 @@ def records(
 
 def cells_of(root: Path, description: Mapping[str, Any]) -> list[Cell]:
   """The cells that a grid.json names."""
-  return [
-    Cell(
-      name=entry["name"],
-      folder=root / entry["name"],
-      setting=entry["setting"],
-      request="",
-      needs=tuple(entry["needs"]),
-      unavailable=entry["unavailable"],
-    )
-    for entry in description.get("cells", ())
-  ]
+  return [cells.of_plain(root, e) for e in description.get("cells", ())]
 
 
 def _judge(

@@ -11,6 +11,7 @@ from medfm import workdir
 from medfm.grid import (
   attempt,
   cells,
+  combine,
   experiment,
   local,
   plan,
@@ -183,17 +184,9 @@ def description(asked: Experiment, every: Sequence[Cell]) -> dict:
     "config": asked.config,
     "metric": asked.metric,
     "tuned": list(asked.tuned),
-    "reference": {key: str(v) for key, v in asked.reference.items()},
+    "reference": combine.as_text(asked.reference),
     "figure": dict(asked.figure),
-    "cells": [
-      {
-        "name": cell.name,
-        "setting": {key: str(v) for key, v in cell.setting.items()},
-        "needs": list(cell.needs),
-        "unavailable": cell.unavailable,
-      }
-      for cell in every
-    ],
+    "cells": [cell.plain() for cell in every],
   }
 
 

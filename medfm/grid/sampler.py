@@ -33,11 +33,10 @@ class Trial:
 class Sampler:
   """The trials of one search.
 
-  Args:
-    root: the folder of search.db.
-    search: what is searched.
-    identity: of the question; trials of another one are left alone.
-    maximize: whether more is better.
+  root: the folder of search.db.
+  search: what is searched.
+  identity: of the question; trials of another one are left alone.
+  maximize: whether more is better.
 
   Raises:
     UserError: Optuna is missing, or search.db is damaged.

@@ -15,7 +15,7 @@ from typing import Any
 
 from medfm import log
 from medfm.grid import cells, plan, sampler
-from medfm.grid.cells import Cell, Status
+from medfm.grid.cells import Cell
 from medfm.grid.combine import Between, Range
 from medfm.grid.experiment import Experiment
 from medfm.grid.sampler import Trial
@@ -64,14 +64,12 @@ def question(asked: Experiment, overrides: Sequence[str]) -> Question:
 class Trials:
   """The trials of a search in a grid's folder; a `local.Source` of cells.
 
-  Args:
-    asked: an experiment with a search.
-    root: the grid's folder.
-    overrides: of the command line, for every cell.
-    code: `cells.code_version()`.
-    again: states of cells that are run.
-    raw: the folder of raw data files.
-    changed: called whenever there is a trial more.
+  root: the grid's folder.
+  overrides: of the command line, for every cell.
+  code: `cells.code_version()`.
+  again: states of cells that are run.
+  raw: the folder of raw data files.
+  changed: called whenever there is a trial more.
 
   Raises:
     UserError: of `question` and `sampler.Sampler`.
@@ -102,8 +100,9 @@ class Trials:
     self._curves: dict[Path, tuple[tuple, list[float]]] = {}
     self._seen: dict[str, tuple[int, int]] = {}
     ended = [each for each in self._sampler.trials() if each.state != "RUNNING"]
-    states = self._statuses([self._cell(each) for each in ended])
-    if cells.STALE in again and cells.STALE in {s.state for s in states}:
+    states = cells.statuses([self._cell(each) for each in ended], code)
+    stale = any(each.state == cells.STALE for each in states.values())
+    if cells.STALE in again and stale:
       self._sampler.restart()
       self._planned.clear()
 
@@ -177,9 +176,6 @@ class Trials:
         self._asked, self._root, trial.setting, self._overrides, self._raw
       )
     return self._planned[trial.number]
-
-  def _statuses(self, every: Sequence[Cell]) -> list[Status]:
-    return list(cells.statuses(every, self._code).values())
 
   def _take(self, trial: Trial) -> tuple[Cell, bool] | None:
     """The cell of a trial, if it has to be run; else tells what it found."""

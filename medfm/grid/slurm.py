@@ -18,7 +18,6 @@ import subprocess
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from medfm import workdir
 from medfm.grid import attempt, cells
@@ -56,13 +55,11 @@ def submit(
 ) -> list[str]:
   """Queues `todo` and the summary; gives the ids of the jobs.
 
-  Args:
-    todo: cells to run.
-    root: the grid's folder, on a file system that all nodes see.
-    command: of `attempt.command`.
-    jobs: how many at a time; 0 sets no limit.
-    options: for sbatch, such as "--partition=gpu --gres=gpu:1".
-    stale: names of those whose old runs are to be set aside.
+  root: the grid's folder, on a file system that all nodes see.
+  command: of `attempt.command`.
+  jobs: how many at a time; 0 sets no limit.
+  options: for sbatch, such as "--partition=gpu --gres=gpu:1".
+  stale: names of those whose old runs are to be set aside.
 
   Raises:
     UserError: sbatch is missing or refuses.
@@ -111,14 +108,7 @@ def task(tasks: Path, index: int) -> int:
   """Runs one cell of a tasks file within its job; gives the exit code."""
   content = cells.read(tasks)
   folder = tasks.parent.parent
-  one = content["cells"][index]
-  cell = Cell(
-    one["name"],
-    folder / one["name"],
-    one["setting"],
-    one["request"],
-    tuple(one["needs"]),
-  )
+  cell = cells.of_plain(folder, content["cells"][index])
   code = cells.code_version()
   now = cells.status(cell, code)
   again = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
@@ -185,15 +175,7 @@ def _tasks(
   """Writes what an array's tasks have to know."""
   number = len(list(folder.glob("tasks-*.json"))) + 1
   path = folder / f"tasks-{number}.json"
-  listed: list[dict[str, Any]] = [
-    {
-      "name": cell.name,
-      "setting": {key: str(value) for key, value in cell.setting.items()},
-      "request": cell.request,
-      "needs": list(cell.needs),
-    }
-    for cell in members
-  ]
+  listed = [{**cell.plain(), "request": cell.request} for cell in members]
   names = [cell.name for cell in members if cell.name in stale]
   content = {"command": list(command), "stale": names, "cells": listed}
   workdir.write(path, content)

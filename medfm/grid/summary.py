@@ -22,9 +22,8 @@ from medfm.types import UserError
 def write(root: Path, code: str | None = None) -> Path:
   """Writes the summary of the grid in a folder, and gives the HTML's path.
 
-  Args:
-    root: with the grid.json that a runner has left.
-    code: `cells.code_version()`, where it is known already.
+  root: with the grid.json that a runner has left.
+  code: `cells.code_version()`, where it is known already.
 
   Raises:
     UserError: this is not the folder of a grid.

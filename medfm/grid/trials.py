@@ -13,9 +13,7 @@ _MOST_PANELS = 8
 
 
 def facts(
-  root: Path,
-  description: Mapping[str, Any],
-  found: Sequence[Record],
+  root: Path, description: Mapping[str, Any], found: Sequence[Record]
 ) -> list[dict[str, Any]]:
   """One row per trial, in their order; [] where the grid is no search.
 
@@ -52,10 +50,7 @@ def figure(
 
   Pruned trials are hollow, at the best score they had reached.
 
-  Args:
-    rows: of `facts`.
-    title: of the metric.
-    maximize: whether more of it is better.
+  rows: of `facts`.
   """
   rows = [row for row in rows if row["validation"] is not None]
   if not rows:

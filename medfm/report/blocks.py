@@ -36,6 +36,12 @@ def table(
   )
 
 
+def no_tables(stage: Any) -> list[Block]:
+  """Of a task whose reports have every task's tables and no more."""
+  del stage
+  return []
+
+
 def section(
   shown: Iterable[Block],
   final: str | None,

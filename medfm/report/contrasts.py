@@ -24,12 +24,9 @@ def forest(
 ):
   """Values with intervals, one a line, their notes at the right.
 
-  Args:
-    rows: from the top down.
-    title: of the figure.
-    x: the label of the value axis.
-    reference: where the dotted line stands: 0 for differences, or the value
-      of all together.
+  rows: from the top down.
+  reference: where the dotted line stands: 0 for differences, or the value
+    of all together.
   """
   figure, (axes,) = style.panels(10.8, 1.4 + 0.34 * len(rows))
   axes.grid(axis="y", visible=False)
@@ -126,11 +123,7 @@ def pairs(
 ):
   """Numbers found in two ways, one pair a line, the largest of x first.
 
-  Args:
-    names: of the pairs.
-    x, y: each a `title` and its `values`; x is drawn as a hollow diamond.
-    title: of the figure.
-    most: how many pairs are drawn.
+  x, y: each a `title` and its `values`; x is drawn as a hollow diamond.
   """
   size = [abs(value or 0) for value in x["values"]]
   order = sorted(range(len(names)), key=lambda k: -size[k])[:most]

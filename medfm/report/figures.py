@@ -24,10 +24,9 @@ def learning_curves(
 ):
   """Training loss, and validation metrics, against the step.
 
-  Args:
-    history: lines of metrics.jsonl.
-    best: metric, value and step of the weights that were kept, if chosen.
-    described: what metrics say of themselves (`report.wording`).
+  history: lines of metrics.jsonl.
+  best: metric, value and step of the weights that were kept, if chosen.
+  described: what metrics say of themselves (`report.wording`).
   """
   loss = _points(history, "loss")
   held_out = _points(history, "validation/loss")

@@ -59,24 +59,23 @@ def page(
 ) -> str:
   """The whole page.
 
-  Args:
-    run: what was read.
-    plates: stage -> its figures.
-    beside: the figures that compare stages and baselines.
+  plates: stage -> its figures.
+  beside: the figures that compare stages and baselines.
   """
-  name = f"{run.name} · MedFM report"
+  main = tag("main", *_body(run, plates, beside))
+  body = tag("body", main, tag("footer", NOTICE))
+  return document(f"{run.name} · MedFM report", body)
+
+
+def document(title: str, body: Markup, style: str = "") -> str:
+  """A page that loads nothing from anywhere; style: CSS beside the house's."""
   head = tag(
     "head",
     tag("meta", charset="utf-8"),
     tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
     tag("meta", name="viewport", content="width=device-width"),
-    tag("title", name),
-    tag("style", Markup(STYLE)),
-  )
-  body = tag(
-    "body",
-    tag("main", *_body(run, plates, beside)),
-    tag("footer", NOTICE),
+    tag("title", title),
+    tag("style", Markup(STYLE + style)),
   )
   return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
 

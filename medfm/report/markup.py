@@ -41,11 +41,10 @@ def table(
 ) -> Markup:
   """A table whose first column heads its rows.
 
-  Args:
-    header: one cell per column.
-    rows: cells, each text or markup.
-    caption: above the table; escaped.
-    numbers_from: the first column that is set flush right.
+  header: one cell per column.
+  rows: cells, each text or markup.
+  caption: above the table; escaped.
+  numbers_from: the first column that is set flush right.
   """
   body = [
     tag(

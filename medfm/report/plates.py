@@ -38,10 +38,7 @@ def file_name(*parts: str) -> str:
 
 
 def one_question(
-  stage: Stage,
-  split: str,
-  question: Binary,
-  rivals: Mapping[str, Binary],
+  stage: Stage, split: str, question: Binary, rivals: Mapping[str, Binary]
 ) -> Iterator[Plate]:
   """ROC, precision-recall and calibration of one yes-or-no question.
 
@@ -78,20 +75,13 @@ def one_question(
 
 
 def several_questions(
-  stage: Stage,
-  split: str,
-  asked: Sequence[Binary],
-  total: str,
-  how: str,
+  stage: Stage, split: str, asked: Sequence[Binary], total: str, how: str
 ) -> Iterator[Plate]:
   """ROC and precision-recall curves of one question for each class or label.
 
-  Args:
-    stage: whose answers are drawn.
-    split: that they are of.
-    asked: those with positives and negatives.
-    total: what a title counts: `5 labels`.
-    how: one clause on what each question is.
+  asked: those with positives and negatives.
+  total: what a title counts: `5 labels`.
+  how: one clause on what each question is.
   """
   title = title_of(split, asked, total)
   yield _roc(

@@ -152,7 +152,8 @@ def read(workdir: Path | str) -> Run:
       "the folder of a run"
     )
   done = results.get("stages") or {}
-  planned = config.get("stages") if _is_study(config) else None
+  planned = config.get("stages")
+  planned = planned if isinstance(planned, Mapping) else None
   names = list(dict.fromkeys([*done, *(planned or ())])) or ["train"]
   tables, problems = _tables(workdir / "predictions.csv")
   stages = {}
@@ -207,10 +208,9 @@ def main(
 ) -> list[str]:
   """The metrics that answer a stage's question, of those there are.
 
-  Args:
-    result: the stage's entry in results.json.
-    metrics: by name, the stage's own or a rival's.
-    task: dotted name of the metrics' task, where it is not the stage's.
+  result: the stage's entry in results.json.
+  metrics: by name, the stage's own or a rival's.
+  task: dotted name of the metrics' task, where it is not the stage's.
   """
   names, select = list(metrics), result.get("select") or ""
   owner = module(task or task_name(result))
@@ -299,10 +299,6 @@ def _stage(
     module(f"{task}.figures"),
     blocks,
   )
-
-
-def _is_study(config: Mapping[str, Any]) -> bool:
-  return isinstance(config.get("stages"), Mapping)
 
 
 def _json(path: Path) -> dict[str, Any]:

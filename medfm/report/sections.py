@@ -107,9 +107,10 @@ def by_class(stage: Stage) -> list[Block]:
       if "[" in name
     }
     stems = list(dict.fromkeys(map(wording.stem, entries)))
+    insides = [name.partition("[")[2].removesuffix("]") for name in entries]
     rows = [
       (inside, *(value(entries.get(f"{s}[{inside}]"), "") for s in stems))
-      for inside in dict.fromkeys(map(_inside, entries))
+      for inside in dict.fromkeys(insides)
     ]
     columns = ("Class or label", *map(stage.title, stems))
     tables.append(blocks.table("By class or label", columns, rows, split=split))
@@ -245,10 +246,6 @@ def _badge(metric: str, entry: Mapping[str, Any], pair, described) -> Markup:
 def _names(tables: Iterable[Mapping[str, Any]]) -> list[str]:
   """Metric names over several tables, in order of first appearance."""
   return list(dict.fromkeys(name for entries in tables for name in entries))
-
-
-def _inside(metric: str) -> str:
-  return metric.partition("[")[2].removesuffix("]")
 
 
 def _size(stage: Stage, result: Mapping[str, Any]) -> str:

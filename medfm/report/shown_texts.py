@@ -91,9 +91,5 @@ def _tokens(
     share = f"--a: {0.75 * abs(value) / most:.2f}"
     yield " " if spaced else ""
     yield tag(
-      "span",
-      text,
-      class_=kind + asked,
-      style=share,
-      title=f"{value:+.4f}",
+      "span", text, class_=kind + asked, style=share, title=f"{value:+.4f}"
     )

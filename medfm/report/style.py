@@ -5,7 +5,6 @@ pattern and a marker of its own, so that nothing rests on colour alone.
 """
 
 import io
-import itertools
 from typing import Any
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -26,10 +25,9 @@ def panels(
 ):
   """(figure, [axes]): panels in one style, without pyplot's global state.
 
-  Args:
-    width, height: of the whole figure, in inches.
-    columns, rows: of panels.
-    **options: for `Figure.subplots`.
+  width, height: of the whole figure, in inches.
+  columns, rows: of panels.
+  **options: for `Figure.subplots`.
   """
   from matplotlib.figure import Figure
 
@@ -70,11 +68,6 @@ def series(index: int) -> dict[str, Any]:
   """Colour and dash of the index-th line; repeats after 35."""
   dash = DASHES[(index + 2 * (index // len(CYCLE))) % len(DASHES)]
   return {"color": CYCLE[index % len(CYCLE)], "linestyle": dash}
-
-
-def markers():
-  """An endless run of markers."""
-  return itertools.cycle(MARKERS)
 
 
 def plain(text: str, width: int = 30) -> str:

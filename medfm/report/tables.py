@@ -26,8 +26,7 @@ def text(results: Mapping[str, Any]) -> str:
   stage of a comparison, paired on the same examples. Below them stand the
   blocks of final splits that are marked for a terminal.
 
-  Args:
-    results: the content of results.json.
+  results: the content of results.json.
 
   Returns:
     lines of at most 100 columns, without a newline at the end.

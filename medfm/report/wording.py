@@ -51,10 +51,9 @@ def number(
 ) -> str:
   """A value with the digits worth reading.
 
-  Args:
-    value: what to write; `n/a` where it is None or not finite.
-    signed: shows a plus.
-    scale: the largest size of the numbers it stands beside; its own if None.
+  value: what to write; `n/a` where it is None or not finite.
+  signed: shows a plus.
+  scale: the largest size of the numbers it stands beside; its own if None.
   """
   if value is None or not math.isfinite(value):
     return "n/a"

@@ -4,6 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from medfm.types import Info
+
+Arrays = Mapping[str, np.ndarray]
+Rows = Sequence[Mapping[str, str]]
+
 
 def written(
   prefix: str, names: Sequence[str], values: np.ndarray
@@ -15,9 +20,7 @@ def written(
   }
 
 
-def read(
-  rows: Sequence[Mapping[str, str]], prefix: str, names: Sequence[str]
-) -> np.ndarray:
+def read(rows: Rows, prefix: str, names: Sequence[str]) -> np.ndarray:
   """[N,K] of the columns `<prefix>_<name>`, NaN where a cell is empty.
 
   Raises:
@@ -29,3 +32,27 @@ def read(
   cells = [[row[f"{prefix}_{name}"] for name in names] for row in rows]
   numbers = [[float(cell or "nan") for cell in row] for row in cells]
   return np.array(numbers, np.float32)
+
+
+def columns(
+  info: Info,
+  target: Arrays | None,
+  predicted: Arrays,
+  *,
+  name: str,
+  prefix: str,
+) -> dict[str, list[str]]:
+  """`Task.columns` of predicted[name] [N,K]: label_<name>...,
+  <prefix>_<name>...; an unknown label is an empty cell."""
+  names = info.target.names
+  labels = {} if target is None else written("label", names, target["label"])
+  return labels | written(prefix, names, predicted[name])
+
+
+def table(
+  info: Info, rows: Rows, *, name: str, prefix: str
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+  """`Task.table`: `label` and `name` of what `columns` wrote."""
+  names = info.target.names
+  values = read(rows, prefix, names)
+  return {"label": read(rows, "label", names)}, {name: values}

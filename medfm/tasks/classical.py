@@ -79,8 +79,7 @@ def values(
   seed: int,
 ) -> dict[str, np.ndarray]:
   """split -> [N,T], what is said of each target [n] (NaN is not known)."""
-  told = _told(model.fit, model, targets, train, others, info, seed)
-  return {name: np.stack(columns, 1) for name, columns in told.items()}
+  return _told(model.fit, model, targets, train, others, info, seed)
 
 
 def probabilities(
@@ -108,8 +107,7 @@ def probabilities(
 
     return all_classes
 
-  told = _told(fit, model, targets, train, others, info, seed)
-  return {name: np.stack(columns, 1) for name, columns in told.items()}
+  return _told(fit, model, targets, train, others, info, seed)
 
 
 def _told(
@@ -120,8 +118,8 @@ def _told(
   others: Mapping[str, Split],
   info: Info,
   seed: int,
-) -> dict[str, list[np.ndarray]]:
-  """split -> one array [N,...] a target."""
+) -> dict[str, np.ndarray]:
+  """split -> [N,T,...]."""
   levels, (seen, *asked) = model.matrices(train, others, info, seed)
   cluster = clusters(train.patients, len(train))
   told: dict[str, list[np.ndarray]] = {name: [] for name in others}
@@ -131,7 +129,7 @@ def _told(
     predict = fit(problem)
     for name, x in zip(others, asked, strict=True):
       told[name].append(predict(x))
-  return told
+  return {name: np.stack(columns, 1) for name, columns in told.items()}
 
 
 def require_labels(
@@ -188,42 +186,46 @@ def logistic(problem: Problem) -> Predict:
   from sklearn.pipeline import make_pipeline
   from sklearn.preprocessing import StandardScaler
 
-  def model(strength: float) -> Any:
+  def model(c: float) -> Any:
     return make_pipeline(
-      StandardScaler(), LogisticRegression(C=strength, max_iter=1000)
+      StandardScaler(), LogisticRegression(C=c, max_iter=1000)
     )
 
-  strength = 1.0
-  if len(problem.y) <= SEARCH_ROWS:
-    strength = _strength(problem, model)
-  return _probabilities(model(strength), problem.x, problem.y)
+  x, y, c = problem.x, problem.y, 1.0
+  if len(y) <= SEARCH_ROWS:
+    c = strength(model, x, y, problem.cluster, STRENGTHS, 5, problem.seed, c)
+  return _probabilities(model(c), x, y)
 
 
-def _strength(problem: Problem, model: Callable) -> float:
-  """The C of least log-loss over folds of whole patients, or 1."""
+def strength(
+  model: Callable[[float], Any],
+  x: Any,
+  y: np.ndarray,
+  group: np.ndarray,
+  among: Sequence[float],
+  folds: int,
+  seed: int,
+  fallback: float,
+) -> float:
+  """The C of least log-loss over folds of whole patients (`group`).
+
+  fallback: what it is where a class has too few patients for that.
+  """
   from sklearn.metrics import log_loss
   from sklearn.model_selection import StratifiedGroupKFold
 
-  classes, code = np.unique(problem.y, return_inverse=True)
-  groups = [
-    len(np.unique(problem.cluster[code == k])) for k in range(len(classes))
-  ]
-  if min(groups) < 5:
-    return 1.0
-  folds = StratifiedGroupKFold(5, shuffle=True, random_state=problem.seed)
-  losses = np.zeros(len(STRENGTHS))
-  for fitted, held in folds.split(problem.x, code, problem.cluster):
-    if len(np.unique(code[fitted])) < len(classes):
-      return 1.0
-    for i, strength in enumerate(STRENGTHS):
-      predict = _probabilities(model(strength), problem.x[fitted], code[fitted])
-      losses[i] += log_loss(
-        code[held],
-        predict(problem.x[held]),
-        labels=np.arange(len(classes)),
-        normalize=False,
-      )
-  return STRENGTHS[int(np.argmin(losses))]
+  classes = np.unique(y)
+  if min(len(np.unique(group[y == k])) for k in classes) < folds:
+    return fallback
+  losses = np.zeros(len(among))
+  cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+  for fitted, held in cut.split(np.zeros(len(y)), y, group):
+    if len(np.unique(y[fitted])) < len(classes):
+      return fallback
+    for i, c in enumerate(among):
+      probs = model(c).fit(x[fitted], y[fitted]).predict_proba(x[held])
+      losses[i] += log_loss(y[held], probs, labels=classes, normalize=False)
+  return among[int(losses.argmin())]
 
 
 def _probabilities(model: Any, x: np.ndarray, y: np.ndarray) -> Predict:
@@ -292,10 +294,14 @@ def solved(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
   return slopes, y.mean() - middle @ slopes
 
 
-MAJORITY = Model(_nothing, frequencies)
-MEAN = Model(_nothing, mean)
-LOGISTIC_REGRESSION = Model(_linear, logistic)
-GRADIENT_BOOSTING = Model(_native, boosted_probabilities)
-LEAST_SQUARES = Model(_linear, least_squares)
-RIDGE = Model(_linear, ridge)
-BOOSTED_VALUES = Model(_native, boosted_values)
+CLASSIFIERS = {
+  "majority": Model(_nothing, frequencies),
+  "logistic_regression": Model(_linear, logistic),
+  "gradient_boosting": Model(_native, boosted_probabilities),
+}
+REGRESSORS = {
+  "mean": Model(_nothing, mean),
+  "least_squares": Model(_linear, least_squares),
+  "ridge": Model(_linear, ridge),
+  "gradient_boosting": Model(_native, boosted_values),
+}

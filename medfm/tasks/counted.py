@@ -5,17 +5,16 @@ to be kept.
 """
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from medfm.data.text import input as text_input
-from medfm.tasks import documents
+from medfm.tasks import classical, documents
 from medfm.types import Info, Split, UserError
 
 STRENGTHS = (1.0, 10.0, 100.0)
-FOLDS = 3
 MAX_TERMS = 20_000
 
 Fitted = tuple[np.ndarray, Any]
@@ -72,9 +71,7 @@ def tfidf(
   return told
 
 
-def _texts(
-  split: Split,
-) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+def _texts(split: Split) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
   """(tokens of each text, its first row, the text of each row)."""
   firsts, place = documents.firsts(split), documents.of_rows(split)
   pieces: list[list[np.ndarray]] = [[] for _ in firsts]
@@ -99,37 +96,13 @@ def _fitted(x: Any, column: np.ndarray, group: np.ndarray, seed: int) -> Fitted:
     return seen, None
   x = x[rows]
 
-  def model(strength: float) -> Any:
-    return LogisticRegression(C=strength, max_iter=200, tol=1e-3)
+  def model(c: float) -> Any:
+    return LogisticRegression(C=c, max_iter=200, tol=1e-3)
 
-  strength = _strength(x, y, group[rows], seed, model)
-  return seen, model(strength).fit(x, y)
-
-
-def _strength(
-  x: Any,
-  y: np.ndarray,
-  group: np.ndarray,
-  seed: int,
-  model: Callable[[float], Any],
-) -> float:
-  from sklearn.metrics import log_loss
-  from sklearn.model_selection import StratifiedGroupKFold
-
-  patients = [len(np.unique(group[y == k])) for k in np.unique(y)]
-  if min(patients) < FOLDS:
-    return STRENGTHS[1]
-  losses = np.zeros(len(STRENGTHS))
-  folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-  for fitted, held in folds.split(np.zeros(len(y)), y, group):
-    if len(np.unique(y[fitted])) < len(np.unique(y)):
-      return STRENGTHS[1]
-    for i, strength in enumerate(STRENGTHS):
-      probs = model(strength).fit(x[fitted], y[fitted]).predict_proba(x[held])
-      losses[i] += log_loss(
-        y[held], probs, labels=np.unique(y), normalize=False
-      )
-  return STRENGTHS[int(losses.argmin())]
+  c = classical.strength(
+    model, x, y, group[rows], STRENGTHS, 3, seed, STRENGTHS[1]
+  )
+  return seen, model(c).fit(x, y)
 
 
 def _probs(models: Sequence[Fitted], x: Any, classes: int) -> np.ndarray:

@@ -4,9 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medfm.types import Info
+from medfm.types import Batch, Info
 
 Arrays = Mapping[str, np.ndarray]
+
+
+def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
+  """`probs` [B,K]."""
+  del info, batch
+  return {"probs": outputs["probs"]}
 
 
 def known_columns(

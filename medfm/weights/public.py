@@ -110,12 +110,11 @@ def write(
 ) -> list[str]:
   """Writes variables in the Hugging Face layout; returns the tensors' names.
 
-  Args:
-    variables: as objectives have them, {"params": {"model": ...}, ...}.
-    model: the module of those variables.
-    shard_bytes: a larger model is cut into shards.
-    classes: the names of the head's outputs.
-    notes: further entries of config.json.
+  variables: as objectives have them, {"params": {"model": ...}, ...}.
+  model: the module of those variables.
+  shard_bytes: a larger model is cut into shards.
+  classes: the names of the head's outputs.
+  notes: further entries of config.json.
 
   Raises:
     UserError: a model or a leaf for which there is no such layout.

@@ -37,8 +37,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
       f"config.json describes a {kind} ResNet of stages {blocks}; the depths "
       "known here are 18, 34 and 50"
     )
-  factor = 4 if kind == "bottleneck" else 1
-  hf.expect(config, hidden_sizes=[factor * width * 2**i for i in range(4)])
+  hf.expect(config, hidden_sizes=_widths(kind, width))
   return {
     "depth": _BLOCKS[kind, blocks],
     "width": width,
@@ -62,13 +61,12 @@ def inferred(tensors: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
       blocks[stage] = max(blocks[stage], index + 1)
   deep = "resnet.encoder.stages.0.layers.0.layer.2.convolution.weight" in found
   kind, width = "bottleneck" if deep else "basic", len(stem)
-  factor = 4 if deep else 1
   return {
     "model_type": TYPE,
     "layer_type": kind,
     "depths": blocks,
     "embedding_size": width,
-    "hidden_sizes": [factor * width * 2**i for i in range(4)],
+    "hidden_sizes": _widths(kind, width),
     "num_channels": stem.shape[1],
   }
 
@@ -85,7 +83,6 @@ def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
         f"the layout of ResNet has no model of {key}={settings[key]}"
       )
   layer, blocks = _SHAPES[settings["depth"]]
-  factor = 4 if layer == "bottleneck" else 1
   width = settings["width"]
   return {
     "model_type": TYPE,
@@ -93,7 +90,7 @@ def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
     "layer_type": layer,
     "depths": list(blocks),
     "embedding_size": width,
-    "hidden_sizes": [factor * width * 2**i for i in range(4)],
+    "hidden_sizes": _widths(layer, width),
     "hidden_act": "relu",
     "num_channels": settings["channels"],
     "downsample_in_first_stage": False,
@@ -151,6 +148,12 @@ def completed(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if name.endswith("running_mean")
   }
   return {**tensors, **counts}
+
+
+def _widths(layer: str, width: int) -> list[int]:
+  """Channels at the end of each stage."""
+  factor = 4 if layer == "bottleneck" else 1
+  return [factor * width * 2**stage for stage in range(4)]
 
 
 def _convolution(conv: str, norm: str, theirs: str) -> list[Leaf]:

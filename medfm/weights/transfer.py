@@ -60,12 +60,11 @@ def transferred(
 ) -> tuple[Any, Account]:
   """`fresh` with the leaves that `loaded` has under the same path.
 
-  Args:
-    fresh: a tree of arrays.
-    loaded: another tree of arrays; whether its blocks are stacked or not.
-    may_be_fresh: regexes of paths that may keep their fresh values.
-    may_be_unused: regexes of loaded paths that may go unused.
-    source: where they are from, for messages.
+  fresh: a tree of arrays.
+  loaded: another tree of arrays; whether its blocks are stacked or not.
+  may_be_fresh: regexes of paths that may keep their fresh values.
+  may_be_unused: regexes of loaded paths that may go unused.
+  source: where they are from, for messages.
 
   Raises:
     UserError: a leaf of another shape, or one that stays fresh or unused

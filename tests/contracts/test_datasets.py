@@ -25,7 +25,7 @@ CASES = {
   "uci_clinical": uci_clinical.uci_clinical,
 }
 # Tested on data of their own, and in tests/data/datasets/test_text_sets.py.
-OWN = {"tfds_named"}
+OWN = {"survival", "tfds_named"}
 TEXTS = {
   "chemprot",
   "corpus",

@@ -26,6 +26,7 @@ from medfm.objectives.lora import lora
 from medfm.objectives.masked_features import masked_features
 from medfm.objectives.prompted import prompted
 from medfm.objectives.regress import regression
+from medfm.objectives.survival import cox, discrete_hazards
 from medfm.types import Objective
 from tests import infos
 from tests.objectives import toy
@@ -65,6 +66,13 @@ CASES = {
   ),
   "multilabel": (multilabel, _MLP, toy.multilabel, True),
   "regression": (regression, _MLP, toy.regression, True),
+  "cox": (cox, _MLP, toy.survival, False),
+  "discrete_hazards": (
+    discrete_hazards,
+    _MLP,
+    functools.partial(toy.survival, causes=2),
+    True,
+  ),
   "masked_features": (masked_features, _TRANSFORMER, toy.unlabelled, True),
   "masked_lm": (
     masked_lm,

@@ -40,9 +40,20 @@ def panel(case):
   )
 
 
+def survival_panel(names):
+  info = infos.info("toy", "survival", names)
+  said = {"risk": np.zeros(4), "incidence": np.zeros((4, 3 * len(names)))}
+  target = {"time": np.ones(4), "event": np.zeros(4, int)}
+  return tasks.of(info.target).panel(
+    info, target, said, decisions={}, specificity=0.9
+  )
+
+
 def every():
   yield from (panel(case) for case in PANELS)
   info = infos.info("toy")
+  for names in (("a",), ("a", "b")):
+    yield survival_panel(names)
   outputs = LOSS | {"next_sentence_accuracy": np.ones(4)}
   for name in ("pretext", "language"):
     task = tasks.named(f"medfm.tasks.{name}")
@@ -93,3 +104,10 @@ def test_a_sensitivity_is_at_the_threshold_that_validation_chose():
   assert re.search(r"reached a specificity of 90 % on validation", said.clause)
   assert "stands beside it" in said.clause
   assert operating.sensitivity_at.described.better == "more"
+
+
+def test_a_horizon_is_named_with_its_unit_and_risks_should_be_as_observed():
+  said = survival_panel(("a",)).described
+  assert said["auroc_at_2"].title == "AUROC at 2 months"
+  assert said["observed_expected_at_2"].ideal == 1
+  assert said["brier_at_2"].better == "less"

@@ -11,8 +11,15 @@ from medfm import metrics
 from medfm.metrics.undefined import Undefined
 from tests.metrics.cases import CASES, data, repeated
 
-NOT_METRICS = ("bootstrap", "described", "undefined", "entities", "perplexity")
-"""No functions of label and prediction; the last two have tests apart."""
+NOT_METRICS = (
+  "bootstrap",
+  "described",
+  "undefined",
+  "entities",
+  "perplexity",
+  "survival",
+)
+"""No functions of label and prediction; the last three have tests apart."""
 APART = {"pooled_f1"}
 """Of several labels at once: it is tested with the task that shows it."""
 ONE_WEIGHT = ("threshold_at_specificity",)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from medfm.tasks.survival import fitted
 from tests import infos
 
 ROWS = 8
@@ -62,6 +63,16 @@ def regression():
     ),
     {**table(), "label": label.astype("float32")},
   )
+
+
+def survival(causes=1):
+  """One cause or several; two rows fail at one time, one outcome is unknown."""
+  time = np.array([4, 1, 2, 2, 5, 3, np.nan, 6], "float32")
+  event = np.array([1, 1, causes, 1, 0, 0, -1, causes], "int32")
+  names = ("death", "relapse")[:causes]
+  target = fitted(names, time, event, horizons=(2,), intervals=4)
+  described = dataclasses.replace(info("none"), target=target)
+  return described, {**table(), "time": time, "event": event}
 
 
 def unlabelled():

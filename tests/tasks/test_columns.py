@@ -9,6 +9,7 @@ from medfm.tasks.multiclass import Classes
 from medfm.tasks.multilabel import Labels
 from medfm.tasks.pretext import Nothing
 from medfm.tasks.regression import Numbers
+from medfm.tasks.survival import fitted
 from medfm.types import UserError
 
 CASES = {
@@ -30,6 +31,17 @@ CASES = {
     [[1], [2], [3], [6]],
     Numbers(("mg",), (3.0,), (3.5**0.5,), ("mg",)),
   ),
+  "survival": (
+    {"time": "mg", "event": "x", "intervals": 3},
+    ("x",),
+    [0, 1, 0, 1],
+    fitted(
+      ("x",),
+      np.array([1, 2, 3, 6]),
+      np.array([0, 1, 0, 1]),
+      intervals=3,
+    ),
+  ),
   "none": ({}, (), None, Nothing()),
 }
 
@@ -47,7 +59,8 @@ def table(tmp_path):
 def test_a_task_reads_its_columns_and_fits_its_target(task, table):
   settings, names, label, target = CASES[task]
   columns = tasks.columns_of(task, **settings)
-  assert columns.columns == settings.get("label", ())
+  named = [settings[key] for key in ("time", "event") if key in settings]
+  assert columns.columns == settings.get("label", tuple(named))
   kept, changes = columns.labelled(table)
   assert len(kept) == 4 and not changes
   truth, found = columns.read(kept)

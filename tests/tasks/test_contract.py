@@ -17,6 +17,7 @@ from medfm.tasks import (
   multilabel,
   pretext,
   regression,
+  survival,
   tags,
 )
 from medfm.types import Split
@@ -56,6 +57,20 @@ CASES = {
     ),
     {"label": _with_gaps(PROBS)},
     {"value": PROBS, "embedding": np.ones((COUNT, 2))},
+  ),
+  "survival": (
+    survival,
+    infos.info("toy", "survival", ("a", "b", "c")),
+    {
+      "time": np.where(np.arange(COUNT) == 4, np.nan, np.arange(COUNT) / 2),
+      "event": np.arange(COUNT) % 5 - 1,
+    },
+    {
+      "risk": PROBS[:, 0],
+      "incidence": np.cumsum(np.stack([PROBS / 9] * 3, 2), 2),
+      "survival": 1 - np.cumsum(np.stack([PROBS.sum(1) / 9] * 3, 1), 1),
+      "embedding": np.ones((COUNT, 2)),
+    },
   ),
   "tags": (
     tags,
@@ -163,9 +178,12 @@ def test_another_cohorts_truth_is_recoded_by_name(name):
   turned = infos.info("other", kinds.get(name, name), names[::-1])
   there = task.recoded(target, info, turned)
   back = task.recoded(there, turned, info)
-  np.testing.assert_array_equal(back["label"], target["label"])
+  assert back.keys() == target.keys()
+  for key in target:
+    np.testing.assert_array_equal(back[key], target[key])
+  key = task.STRATIFY or "label"
   assert not np.array_equal(
-    np.nan_to_num(there["label"]), np.nan_to_num(target["label"])
+    np.nan_to_num(there[key]), np.nan_to_num(target[key])
   )
 
 

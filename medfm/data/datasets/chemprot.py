@@ -7,7 +7,6 @@ mapping", 2016; converted by SciBERT's authors (Beltagy et al. 2019).
 
 import pathlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -71,6 +70,17 @@ class ChemProt(texts.Builder, skip_registration=True):
     )
 
 
+SET = texts.Public(
+  name="chemprot",
+  builder=ChemProt,
+  names=("chemprot_scibert.zip", "chemprot"),
+  url=_URL,
+  card=CARD,
+  target=columns.target,
+  reads={"around_markers": True},
+)
+
+
 def chemprot(
   folders: Folders,
   *,
@@ -79,25 +89,12 @@ def chemprot(
   too_long: TooLong = "windows",
 ) -> Dataset:
   """Sentence with two marked entities -> one of 13 relations."""
-  recorded, card = source(folders)
-  return texts.dataset(
-    recorded,
-    folders,
-    name="chemprot",
-    target=columns.target,
-    card=card,
-    tokenizer=tokenizer,
-    length=length,
-    too_long=too_long,
-    around_markers=True,
-  )
+  return SET.dataset(folders, tokenizer, length, too_long)
 
 
-def source(folders: Folders) -> tuple[texts.Raw, dict[str, Any]]:
+def source(folders: Folders) -> texts.Source:
   """The recorded sentences, and their card."""
-  return texts.source(
-    ChemProt, folders, "chemprot_scibert.zip", "chemprot", url=_URL, card=CARD
-  )
+  return SET.source(folders)
 
 
 def _marked(path: pathlib.Path, row: int, text: str) -> str:

@@ -124,7 +124,7 @@ def corpus(
       "citation": "that of each set",
       "notes": [
         "Texts of a validation or test split are left out: by PMID, by equal "
-        f"content, by {RUN} words in a row.",
+        f"content, by {RUN} words in a row."
       ],
       "changes": [*documents.account["removed"], *changes],
       "grouped_by": "document",
@@ -178,7 +178,7 @@ def gathered(
   if not sources and own is None:
     raise UserError("the corpus needs sets, or the path of a text file")
   content = [RUN, seed, text, {k: v.fingerprint for k, v in sources.items()}]
-  content += [files.sha256(own) if own else ""]
+  content += [disk.digest(own) if own else ""]
   key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
   cache = pathlib.Path(folders.cache).expanduser() / "corpora" / f"{key}.json"
   with disk.locked(cache):

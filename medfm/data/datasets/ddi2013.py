@@ -7,7 +7,6 @@ is an example, the drugs marked << one >> and [[ the other ]].
 
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,7 +18,6 @@ from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("none", "advise", "effect", "int", "mechanism")
 _URL = "https://github.com/isegura/DDICorpus"
-_NAME = "DDICorpus"
 _FOLDERS = {"train": "Train", "test": "Test/Test for DDI Extraction task"}
 
 CARD = {
@@ -73,6 +71,17 @@ class DDI2013(texts.Builder, skip_registration=True):
     )
 
 
+SET = texts.Public(
+  name="ddi2013",
+  builder=DDI2013,
+  names=("DDICorpus-2013.zip", "DDICorpus"),
+  url=_URL,
+  card=CARD,
+  target=columns.target,
+  reads={"around_markers": True},
+)
+
+
 def ddi2013(
   folders: Folders,
   *,
@@ -86,17 +95,8 @@ def ddi2013(
 
   fractions: of the training documents, for training and validation.
   """
-  recorded, card = source(folders, seed=seed, fractions=fractions)
-  return texts.dataset(
-    recorded,
-    folders,
-    name="ddi2013",
-    target=columns.target,
-    card=card,
-    tokenizer=tokenizer,
-    length=length,
-    too_long=too_long,
-    around_markers=True,
+  return SET.dataset(
+    folders, tokenizer, length, too_long, seed=seed, fractions=fractions
   )
 
 
@@ -105,18 +105,9 @@ def source(
   *,
   seed: int = 0,
   fractions: tuple[float, ...] = (0.85, 0.15),
-) -> tuple[texts.Raw, dict[str, Any]]:
+) -> texts.Source:
   """The recorded pairs, and their card."""
-  return texts.source(
-    DDI2013,
-    folders,
-    "DDICorpus-2013.zip",
-    _NAME,
-    url=_URL,
-    card=CARD,
-    seed=seed,
-    fractions=fractions,
-  )
+  return SET.source(folders, seed=seed, fractions=fractions)
 
 
 def _pairs(

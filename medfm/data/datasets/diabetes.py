@@ -42,12 +42,7 @@ class DiabetesProgression(tabular.Builder, skip_registration=True):
     age = source.data[:, names.index("age")]
     ids = np.array([f"patient-{i}" for i in range(len(sex))])
     return tabular.Rows(
-      columns=encoding.Columns(
-        features=source.data.astype(np.float32),
-        categories=np.zeros((len(sex), 0), np.int32),
-        numeric=tuple(names),
-        levels={},
-      ),
+      columns=encoding.of_numbers(source.data, names),
       truth={"label": source.target.astype(np.float32)[:, None]},
       names=("progression",),
       ids=ids,

@@ -8,7 +8,6 @@ cancer", 2016.
 
 import pathlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -30,7 +29,6 @@ CLASSES = (
   "Avoiding immune destruction",
 )
 _URL = "https://github.com/sb895/Hallmarks-of-Cancer"
-_NAME = "Hallmarks-of-Cancer"
 
 CARD = {
   "source": f"Hallmarks of Cancer corpus, {_URL}",
@@ -71,6 +69,16 @@ class HallmarksOfCancer(texts.Builder, skip_registration=True):
     )
 
 
+SET = texts.Public(
+  name="hallmarks_of_cancer",
+  builder=HallmarksOfCancer,
+  names=("hallmarks_of_cancer.zip", "Hallmarks-of-Cancer"),
+  url=_URL,
+  card=CARD,
+  target=columns.target,
+)
+
+
 def hallmarks_of_cancer(
   folders: Folders,
   *,
@@ -81,16 +89,8 @@ def hallmarks_of_cancer(
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> Dataset:
   """Abstract -> ten hallmarks, each present or not."""
-  recorded, card = source(folders, seed=seed, fractions=fractions)
-  return texts.dataset(
-    recorded,
-    folders,
-    name="hallmarks_of_cancer",
-    target=columns.target,
-    card=card,
-    tokenizer=tokenizer,
-    length=length,
-    too_long=too_long,
+  return SET.dataset(
+    folders, tokenizer, length, too_long, seed=seed, fractions=fractions
   )
 
 
@@ -99,18 +99,9 @@ def source(
   *,
   seed: int = 0,
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
-) -> tuple[texts.Raw, dict[str, Any]]:
+) -> texts.Source:
   """The recorded abstracts, and their card."""
-  return texts.source(
-    HallmarksOfCancer,
-    folders,
-    "hallmarks_of_cancer.zip",
-    _NAME,
-    url=_URL,
-    card=CARD,
-    seed=seed,
-    fractions=fractions,
-  )
+  return SET.source(folders, seed=seed, fractions=fractions)
 
 
 def _hallmarks(path: pathlib.Path) -> set[str]:

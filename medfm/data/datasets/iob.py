@@ -81,7 +81,7 @@ def bc5cdr(
   if types not in ("both", "chemical", "disease"):
     raise UserError(f"types={types!r}: expected both, chemical or disease")
   name = "bc5cdr" if types == "both" else f"bc5cdr_{types}"
-  return _dataset(folders, name, tokenizer, length, too_long)
+  return _set(name).dataset(folders, tokenizer, length, too_long)
 
 
 def bc2gm(
@@ -92,7 +92,7 @@ def bc2gm(
   too_long: TooLong = "windows",
 ) -> Dataset:
   """Genes and proteins."""
-  return _dataset(folders, "bc2gm", tokenizer, length, too_long)
+  return _set("bc2gm").dataset(folders, tokenizer, length, too_long)
 
 
 def linnaeus(
@@ -103,25 +103,22 @@ def linnaeus(
   too_long: TooLong = "windows",
 ) -> Dataset:
   """Species."""
-  return _dataset(folders, "linnaeus", tokenizer, length, too_long)
+  return _set("linnaeus").dataset(folders, tokenizer, length, too_long)
 
 
-def source(folders: Folders, name: str) -> tuple[texts.Raw, dict]:
+def source(folders: Folders, name: str) -> texts.Source:
   """The sentences of one corpus, and its card."""
+  return _set(name).source(folders)
+
+
+def _set(name: str) -> texts.Public:
   archive, folder, card = _CORPORA[name]
-  return texts.source(IOB, folders, archive, folder, url=_URL, card=card)
-
-
-def _dataset(folders, name, tokenizer, length, too_long) -> Dataset:
-  recorded, card = source(folders, name)
-  return texts.dataset(
-    recorded,
-    folders,
+  return texts.Public(
     name=name,
-    target=columns.target,
+    builder=IOB,
+    names=(archive, folder),
+    url=_URL,
     card=card,
-    tokenizer=tokenizer,
-    length=length,
-    too_long=too_long,
-    encode=own_iob.encoded,
+    target=columns.target,
+    reads={"encode": own_iob.encoded},
   )

@@ -7,7 +7,6 @@ approaches", 2022.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,6 @@ CLASSES = (
   "general pathological conditions",
 )
 _URL = "https://github.com/sebischair/Medical-Abstracts-TC-Corpus"
-_CSV = "medical_tc_test.csv"
 _LABEL, _TEXT = "condition_label", "medical_abstract"
 
 CARD = {
@@ -71,6 +69,17 @@ class MedicalAbstracts(texts.Builder, skip_registration=True):
     )
 
 
+SET = texts.Public(
+  name="medical_abstracts",
+  builder=MedicalAbstracts,
+  names=("medical_abstracts_test.zip", "medical_tc_test.csv"),
+  url=_URL,
+  card=CARD,
+  target=columns.target,
+  reads={"text": _TEXT},
+)
+
+
 def medical_abstracts(
   folders: Folders,
   *,
@@ -81,17 +90,8 @@ def medical_abstracts(
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> Dataset:
   """Abstract -> one of five kinds of condition."""
-  recorded, card = source(folders, seed=seed, fractions=fractions)
-  return texts.dataset(
-    recorded,
-    folders,
-    name="medical_abstracts",
-    target=columns.target,
-    card=card,
-    tokenizer=tokenizer,
-    length=length,
-    too_long=too_long,
-    text=_TEXT,
+  return SET.dataset(
+    folders, tokenizer, length, too_long, seed=seed, fractions=fractions
   )
 
 
@@ -100,15 +100,6 @@ def source(
   *,
   seed: int = 0,
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
-) -> tuple[texts.Raw, dict[str, Any]]:
+) -> texts.Source:
   """The recorded abstracts, and their card."""
-  return texts.source(
-    MedicalAbstracts,
-    folders,
-    "medical_abstracts_test.zip",
-    _CSV,
-    url=_URL,
-    card=CARD,
-    seed=seed,
-    fractions=fractions,
-  )
+  return SET.source(folders, seed=seed, fractions=fractions)

@@ -7,7 +7,6 @@ abstracts", 2017.
 
 import pathlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -81,13 +80,11 @@ def pubmed_rct(
 
   context: sentences before and after it that are read beside it.
   """
-  recorded, card = source(folders, context=context)
   return texts.dataset(
-    recorded,
+    source(folders, context=context),
     folders,
     name="pubmed_rct",
     target=columns.target,
-    card=card,
     tokenizer=tokenizer,
     length=length,
     too_long=too_long,
@@ -95,9 +92,7 @@ def pubmed_rct(
   )
 
 
-def source(
-  folders: Folders, *, context: int = 0
-) -> tuple[texts.Raw, dict[str, Any]]:
+def source(folders: Folders, *, context: int = 0) -> texts.Source:
   """The recorded sentences, and their card.
 
   The files are looked for in a folder PubMed_20k_RCT, then downloaded.
@@ -119,9 +114,7 @@ def source(
   return recorded, {**CARD, "file": origins}
 
 
-def _abstracts(
-  path: pathlib.Path,
-) -> list[tuple[str, list[tuple[str, str]]]]:
+def _abstracts(path: pathlib.Path) -> list[tuple[str, list[tuple[str, str]]]]:
   """(PMID, [(role, sentence), ...]) of each abstract of a file."""
   found: list[tuple[str, list[tuple[str, str]]]] = []
   for row, line in enumerate(text_files.lines(path), 1):

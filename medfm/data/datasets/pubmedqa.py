@@ -20,7 +20,7 @@ from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("no", "maybe", "yes")
 _URL = "https://github.com/pubmedqa/pubmedqa"
-_ARCHIVE, _QUESTIONS = "pubmedqa_pqal.zip", "ori_pqal.json"
+_QUESTIONS = "ori_pqal.json"
 _TEST = "test_ground_truth.json"
 
 CARD = {
@@ -67,6 +67,18 @@ class PubMedQA(texts.Builder, skip_registration=True):
     )
 
 
+SET = texts.Public(
+  name="pubmedqa",
+  builder=PubMedQA,
+  names=("pubmedqa_pqal.zip", _QUESTIONS),
+  url=_URL,
+  card=CARD,
+  target=columns.target,
+  parent=True,
+  reads={"text": "question", "pair": "context"},
+)
+
+
 def pubmedqa(
   folders: Folders,
   *,
@@ -81,39 +93,16 @@ def pubmedqa(
   fractions: of the 500 questions that are not the test, for training and
     validation.
   """
-  recorded, card = source(folders, seed=seed, fractions=fractions)
-  return texts.dataset(
-    recorded,
-    folders,
-    name="pubmedqa",
-    target=columns.target,
-    card=card,
-    tokenizer=tokenizer,
-    length=length,
-    too_long=too_long,
-    text="question",
-    pair="context",
+  return SET.dataset(
+    folders, tokenizer, length, too_long, seed=seed, fractions=fractions
   )
 
 
 def source(
-  folders: Folders,
-  *,
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.9, 0.1),
-) -> tuple[texts.Raw, dict[str, Any]]:
+  folders: Folders, *, seed: int = 0, fractions: tuple[float, ...] = (0.9, 0.1)
+) -> texts.Source:
   """The recorded questions, and their card."""
-  return texts.source(
-    PubMedQA,
-    folders,
-    _ARCHIVE,
-    _QUESTIONS,
-    parent=True,
-    url=_URL,
-    card=CARD,
-    seed=seed,
-    fractions=fractions,
-  )
+  return SET.source(folders, seed=seed, fractions=fractions)
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:

@@ -318,15 +318,11 @@ def cleaned(table: Table, study: Study, changes: list[dict[str, Any]]) -> Table:
     cells = np.where(zero, "", table[name]).tolist()
     table = table.replace(**{name: cells})
   for name in study.categorical:
-    table = table.mapped(name, _code)
+    # `1.0` and `1` are one code.
+    table = table.mapped(name, lambda cell: cell.removesuffix(".0"))
   for name, meaning in study.recoded.items():
     table = table.mapped(name, lambda cell, m=meaning: m.get(cell, cell))
   return table
-
-
-def _code(cell: str) -> str:
-  """`1.0` and `1` are one code."""
-  return cell.removesuffix(".0")
 
 
 def _codes(
@@ -335,9 +331,7 @@ def _codes(
   for index, cell in enumerate(table[column]):
     if cell not in names:
       raise table.error(
-        index,
-        column,
-        f"{tables.shortened(cell)} is none of {', '.join(names)}",
+        index, column, f"{tables.shortened(cell)} is none of {', '.join(names)}"
       )
   codes = [classes.index(names[cell]) for cell in table[column]]
   return np.array(codes, np.int32)

@@ -41,12 +41,7 @@ class WisconsinDiagnostic(tabular.Builder, skip_registration=True):
     names = tuple(str(name) for name in source.feature_names)
     ids = np.array([f"patient-{i}" for i in range(len(label))])
     return tabular.Rows(
-      columns=encoding.Columns(
-        features=source.data.astype(np.float32),
-        categories=np.zeros((len(label), 0), np.int32),
-        numeric=names,
-        levels={},
-      ),
+      columns=encoding.of_numbers(source.data, names),
       truth={"label": label},
       names=("benign", "malignant"),
       ids=ids,

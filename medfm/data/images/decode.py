@@ -27,16 +27,7 @@ from medfm.data.images import dicom
 from medfm.types import UserError
 
 MAX_PIXELS = 50_000_000
-SUFFIXES = (
-  ".png",
-  ".jpg",
-  ".jpeg",
-  ".tif",
-  ".tiff",
-  ".bmp",
-  ".dcm",
-  ".dicom",
-)
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
 # The only decoders a file may choose; importing them registers them.
 _FORMATS = (
   PngImagePlugin.PngImageFile.format,
@@ -101,11 +92,7 @@ def content(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> bytes:
 
 
 def resized(
-  image: np.ndarray,
-  size: int,
-  *,
-  how: str = "pad",
-  channels: int | None = None,
+  image: np.ndarray, size: int, *, how: str = "pad", channels: int | None = None
 ) -> np.ndarray:
   """An image [H,W,C] as [size,size,channels] of the same dtype.
 
@@ -150,8 +137,10 @@ def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
   return _cast(luma, image.dtype)
 
 
-def with_dtype(image: np.ndarray, dtype: Any) -> np.ndarray:
+def with_dtype(image: np.ndarray, dtype: Any, name: str = "") -> np.ndarray:
   """uint8 <-> uint16, keeping black black and white white.
+
+  name: of the file, for messages.
 
   Raises: UserError between whole numbers and floating point, whose range is
     not known.
@@ -163,9 +152,10 @@ def with_dtype(image: np.ndarray, dtype: Any) -> np.ndarray:
     return image.astype(np.uint16) * np.uint16(257)
   if (image.dtype, dtype) == (np.uint16, np.uint8):
     return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+  where = name and f"{name}: "
   raise UserError(
-    f"{image.dtype} images cannot stand beside {dtype} ones: convert them to "
-    "one kind of file"
+    f"{where}{image.dtype} images cannot stand beside {dtype} ones: convert "
+    "them to one kind of file"
   )
 
 

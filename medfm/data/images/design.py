@@ -20,9 +20,7 @@ def pixels(train: Split, seed: int) -> Design:
   rows = np.random.default_rng(seed).permutation(len(train))[:_FIT_ROWS]
   sample = _flat(train, np.sort(rows))
   pca = PCA(
-    min(COMPONENTS, len(sample) - 1),
-    svd_solver="randomized",
-    random_state=seed,
+    min(COMPONENTS, len(sample) - 1), svd_solver="randomized", random_state=seed
   ).fit(sample)
 
   def of(split: Split) -> np.ndarray:

@@ -4,12 +4,14 @@ Only the elements that describe pixels are parsed, and no message repeats a
 value of the file: names, numbers and dates of patients cannot reach a log.
 """
 
+import contextlib
 import hashlib
 import io
 import logging
 import math
 import warnings
 import zlib
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -20,41 +22,21 @@ from medfm.types import UserError
 _CT_RANGE = (-1024.0, 3071.0)  # Hounsfield units of a 12-bit scanner.
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _TAGS = [
-  "Modality",
-  "SamplesPerPixel",
-  "PhotometricInterpretation",
-  "PlanarConfiguration",
-  "NumberOfFrames",
-  "Rows",
-  "Columns",
-  "BitsAllocated",
-  "BitsStored",
-  "HighBit",
-  "PixelRepresentation",
-  "WindowCenter",
-  "WindowWidth",
-  "VOILUTFunction",
-  "VOILUTSequence",
-  "ModalityLUTSequence",
-  "RescaleSlope",
-  "RescaleIntercept",
-  "RedPaletteColorLookupTableDescriptor",
+  "Modality", "SamplesPerPixel", "PhotometricInterpretation",
+  "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated",
+  "BitsStored", "HighBit", "PixelRepresentation", "WindowCenter",
+  "WindowWidth", "VOILUTFunction", "VOILUTSequence", "ModalityLUTSequence",
+  "RescaleSlope", "RescaleIntercept", "RedPaletteColorLookupTableDescriptor",
   "GreenPaletteColorLookupTableDescriptor",
-  "BluePaletteColorLookupTableDescriptor",
-  "RedPaletteColorLookupTableData",
-  "GreenPaletteColorLookupTableData",
-  "BluePaletteColorLookupTableData",
+  "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData",
+  "GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData",
   "SegmentedRedPaletteColorLookupTableData",
   "SegmentedGreenPaletteColorLookupTableData",
   "SegmentedBluePaletteColorLookupTableData",
-  "SharedFunctionalGroupsSequence",
-  "PerFrameFunctionalGroupsSequence",
-  "ExtendedOffsetTable",
-  "ExtendedOffsetTableLengths",
-  "FloatPixelData",
-  "DoubleFloatPixelData",
-  "PixelData",
-]
+  "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+  "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "FloatPixelData",
+  "DoubleFloatPixelData", "PixelData",
+]  # fmt: skip
 
 
 def is_dicom(data: bytes) -> bool:
@@ -84,37 +66,27 @@ def pixels(
   and no `frame`, more than `max_pixels`, rescale slope 0, or a compression
   without its plug-in.
   """
-  pydicom = _pydicom(name)
-  try:
+  plugins = (
+    "image cannot be read: it is damaged, or its compression needs a plug-in "
+    "(pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg)"
+  )
+  with _readable(name, plugins) as pydicom:
     dataset = _parsed(pydicom, data, name, max_pixels, _TAGS)
     _check_frames(dataset, name, frame, max_pixels)
     stored = pydicom.pixels.pixel_array(dataset, index=frame or 0)
     shown = _shown(pydicom, dataset, stored, name, frame or 0, window)
-  except UserError:
-    raise
-  except Exception:  # Damage surfaces as any type, with the file's values.
-    raise UserError(
-      f"{name}: this DICOM image cannot be read: it is damaged, or its "
-      "compression needs a plug-in (pip install pylibjpeg "
-      "pylibjpeg-libjpeg pylibjpeg-openjpeg)"
-    ) from None
   return shown if shown.ndim == 3 else shown[:, :, None]
 
 
 def bits(data: bytes, *, name: str, max_pixels: int) -> np.dtype:
   """The dtype that `pixels` will give."""
-  pydicom = _pydicom(name)
-  try:
+  with _readable(name) as pydicom:
     dataset = _parsed(pydicom, data, name, max_pixels, _TAGS)
     depth = int(dataset.get("BitsStored") or 32)
     if "PixelData" not in dataset:
       return np.dtype(np.float32)
     if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
       depth = int(dataset.RedPaletteColorLookupTableDescriptor[2])
-  except UserError:
-    raise
-  except Exception:
-    raise UserError(f"{name}: this DICOM file cannot be read") from None
   return np.dtype(np.uint8 if depth <= 8 else np.uint16)
 
 
@@ -124,17 +96,24 @@ def patient_key(data: bytes, *, name: str, max_pixels: int) -> str:
   One way for people, not for somebody with a list of the hospital's numbers:
   keep it out of what is published.
   """
-  pydicom = _pydicom(name)
-  try:
+  with _readable(name) as pydicom:
     found = _parsed(pydicom, data, name, max_pixels, ["PatientID"])
     patient = str(found.get("PatientID") or "").strip()
+  return hashlib.sha256(patient.encode()).hexdigest()[:16] if patient else ""
+
+
+@contextlib.contextmanager
+def _readable(
+  name: str, why: str = "file cannot be read"
+) -> Iterator[ModuleType]:
+  """pydicom; damage surfaces as any type, with the file's values."""
+  pydicom = _pydicom(name)
+  try:
+    yield pydicom
   except UserError:
     raise
   except Exception:
-    raise UserError(f"{name}: this DICOM file cannot be read") from None
-  if not patient:
-    return ""
-  return hashlib.sha256(patient.encode()).hexdigest()[:16]
+    raise UserError(f"{name}: this DICOM {why}") from None
 
 
 def _pydicom(name: str) -> ModuleType:

@@ -3,7 +3,6 @@
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -35,17 +34,14 @@ def under(root: pathlib.Path) -> tuple[list[str], int]:
     below = pathlib.Path(folder).relative_to(top).as_posix()
     for name in found:
       path = os.path.join(folder, name)
-      if os.path.islink(path) and not _leads_into(path, top):
+      link = pathlib.Path(path)
+      if link.is_symlink() and not link.resolve().is_relative_to(top):
         raise UserError(f"{name}: is a link out of {root.name}")
       if decode.offered(path):
         names.append(name if below == "." else f"{below}/{name}")
       else:
         others += 1
   return sorted(names), others
-
-
-def _leads_into(link: str, top: pathlib.Path) -> bool:
-  return pathlib.Path(link).resolve().is_relative_to(top)
 
 
 def inside(root: pathlib.Path, cell: str) -> pathlib.Path:
@@ -96,11 +92,7 @@ def image_column(table: Table, column: str = "") -> str:
 
 
 def reader(
-  *,
-  size: int,
-  channels: int,
-  resize: str,
-  window: tuple[float, ...] = (),
+  *, size: int, channels: int, resize: str, window: tuple[float, ...] = ()
 ) -> Callable[[tuple[str, pathlib.Path]], np.ndarray]:
   """(name, path) -> [size,size,channels] of the file's own dtype."""
   if len(window) not in (0, 2):
@@ -150,19 +142,12 @@ def encoded(
     items = [(place.name, place)]
   read = reader(size=size, channels=channels, resize=resize, window=window)
   arrays = decode.in_parallel(
-    lambda item: _as_trained(read(item), dtype, item[0]), items
+    lambda item: decode.with_dtype(read(item), dtype, item[0]), items
   )
   return Split(
     arrays={"image": np.stack(arrays)},
     ids=np.array([name for name, _ in items]),
   )
-
-
-def _as_trained(image: np.ndarray, dtype: Any, name: str) -> np.ndarray:
-  try:
-    return decode.with_dtype(image, dtype)
-  except UserError as error:
-    raise UserError(f"{name}: {error}") from None
 
 
 def is_clutter(folder: str) -> bool:

@@ -179,11 +179,7 @@ def with_dicom_patients(listing: Listing) -> Listing:
 
 
 def with_splits(
-  listing: Listing,
-  *,
-  stratify: str,
-  fractions: tuple[float, ...],
-  seed: int,
+  listing: Listing, *, stratify: str, fractions: tuple[float, ...], seed: int
 ) -> Listing:
   """Every image gets its split: the given one, or one made by patient.
 

@@ -100,10 +100,7 @@ class OwnImages(records.Builder, skip_registration=True):
       if self._bad == "skip":
         return error
       raise
-    try:
-      return decode.with_dtype(image, self._dtype)
-    except UserError as error:
-      raise UserError(f"{item.name}: {error}") from None
+    return decode.with_dtype(image, self._dtype, item.name)
 
   def _skip(self, error: UserError) -> None:
     logging.warning("skipped: %s", error)
@@ -181,11 +178,7 @@ def own_images(
     label = lists.FOLDER
   labels = tasks.columns_of(
     task,
-    {
-      "separator": ";",
-      "none_if_empty": True,
-      "missing_label": missing_label,
-    },
+    {"separator": ";", "none_if_empty": True, "missing_label": missing_label},
     label=names(label),
     classes=tuple(classes),
   )

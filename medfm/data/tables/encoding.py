@@ -42,6 +42,12 @@ class Columns:
   levels: dict[str, tuple[str, ...]]
 
 
+def of_numbers(values: np.ndarray, names: Sequence[str]) -> Columns:
+  """A table of numbers alone, [N,F] with the names of its columns."""
+  none = np.zeros((len(values), 0), np.int32)
+  return Columns(values.astype(np.float32), none, tuple(names), {})
+
+
 def kinds(
   table: Table,
   names: Sequence[str],

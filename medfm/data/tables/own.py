@@ -149,13 +149,7 @@ def of_columns(
     name=pathlib.Path(path).stem,
     target=labels.target,
     stratify=labels.stratify,
-    card={
-      "source": "the user's own table",
-      "licence": "",
-      "citation": "",
-      "notes": [],
-      "file": [files.origin(place, url="") for place in raw.values()],
-    },
+    card=files.own_card("the user's own table", raw.values()),
     seed=seed,
     fractions=fractions,
     encode=functools.partial(

@@ -93,9 +93,8 @@ def read(
 ) -> Table:
   """The table of a CSV file in UTF-8, with or without a byte order mark.
 
-  Args:
-    names: the columns of a file that has no header row.
-    missing: cells that mean "missing"; they become "".
+  names: the columns of a file that has no header row.
+  missing: cells that mean "missing"; they become "".
 
   Raises:
     UserError: no such file, not UTF-8, no rows, a nameless or repeated

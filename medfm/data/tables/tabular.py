@@ -86,7 +86,8 @@ def dataset(
   stratify: the array that splits keep in proportion.
   encode: `encode(path, info=info)` gives the split of a user's new file.
   """
-  schema, changes = _schema(prepared.changes)
+  (schema,) = (e["schema"] for e in prepared.changes if "schema" in e)
+  changes = [entry for entry in prepared.changes if "schema" not in entry]
   parts, how = splits.completed(prepared.splits, seed, fractions, stratify)
   columns = {
     part: Columns(
@@ -128,11 +129,6 @@ def dataset(
     },
     encode=functools.partial(encode, info=info),
   )
-
-
-def _schema(changes: list[dict]) -> tuple[dict[str, Any], list[dict]]:
-  (schema,) = (entry["schema"] for entry in changes if "schema" in entry)
-  return schema, [entry for entry in changes if "schema" not in entry]
 
 
 def _unseen(

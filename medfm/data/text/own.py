@@ -98,18 +98,12 @@ def own_text(
     labels=labels,
     settings=settings,
   )
+  card = files.own_card("the user's own texts", raw.values())
   return texts.dataset(
-    recorded,
+    (recorded, card),
     folders,
     name=pathlib.Path(path).stem,
     target=labels.target,
-    card={
-      "source": "the user's own texts",
-      "licence": "",
-      "citation": "",
-      "notes": [],
-      "file": [files.origin(place, url="") for place in raw.values()],
-    },
     tokenizer=tokenizer,
     length=length,
     too_long=too_long,

@@ -71,25 +71,14 @@ def own_iob(
     "repair": repair,
   }
   recorded = texts.raw(
-    OwnIOB,
-    folders,
-    raw=raw,
-    seed=seed,
-    fractions=fractions,
-    settings=settings,
+    OwnIOB, folders, raw=raw, seed=seed, fractions=fractions, settings=settings
   )
+  card = files.own_card("the user's own annotated text", raw.values())
   return texts.dataset(
-    recorded,
+    (recorded, card),
     folders,
     name=pathlib.Path(path).stem,
     target=columns.target,
-    card={
-      "source": "the user's own annotated text",
-      "licence": "",
-      "citation": "",
-      "notes": [],
-      "file": [files.origin(place, url="") for place in raw.values()],
-    },
     tokenizer=tokenizer,
     length=length,
     too_long=too_long,

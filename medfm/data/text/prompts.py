@@ -41,9 +41,7 @@ class Written(NamedTuple):
 
 
 def written(
-  tokenizer: Tokenizer,
-  template: str,
-  columns: Mapping[str, Sequence[str]],
+  tokenizer: Tokenizer, template: str, columns: Mapping[str, Sequence[str]]
 ) -> list[Written]:
   """Each text by the template, as tokens.
 
@@ -70,7 +68,8 @@ def written(
     before = parts[place - 1] if place else ""
     if place % 2 == 0:
       last = place == len(parts) - 1
-      cut.append([_ids(tokenizer, part if last else part.rstrip(" "))] * n)
+      fixed = part if last else part.rstrip(" ")
+      cut.append(tokenizer.ids([fixed]) * n)
       continue
     space = before[len(before.rstrip(" ")) :]
     values = [space + text if text else "" for text in columns[part]]
@@ -258,10 +257,6 @@ def _check_room(
       f"{name}: {tokens + room - free} tokens and room={room}: raise room or "
       "set too_long='windows'"
     )
-
-
-def _ids(tokenizer: Tokenizer, text: str) -> Ids:
-  return tokenizer.ids([text])[0]
 
 
 def _joined(parts: Sequence[Ids]) -> Ids:

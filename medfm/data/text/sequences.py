@@ -57,7 +57,7 @@ def texts(
   opening, closing = ends(tokenizer)
   first = tokenizer.ids(text)
   second = tokenizer.ids(pair) if pair is not None else None
-  marks = _marks(tokenizer) if around_markers else ()
+  marks = tokenizer.ids(list(MARKERS)) if around_markers else ()
   pieces, source, cropped = [], [], 0
   for index, ids in enumerate(first):
     long = ids if second is None else second[index]
@@ -198,10 +198,6 @@ def _word_windows(sizes: np.ndarray, room: int) -> list[tuple[int, int]]:
       start, used = index, 0
     used += size
   return [*found, (start, len(sizes))]
-
-
-def _marks(tokenizer: Tokenizer) -> tuple[np.ndarray, ...]:
-  return tuple(tokenizer.ids(list(MARKERS)))
 
 
 def _middle(

@@ -83,6 +83,10 @@ class Raw:
   fingerprint: str
 
 
+Source = tuple[Raw, dict[str, Any]]
+"""Recorded texts and their data card."""
+
+
 def raw(
   builder: type[Builder],
   folders: Folders,
@@ -108,36 +112,66 @@ def raw(
   )
 
 
-def source(
-  builder: type[Builder],
-  folders: Folders,
-  *names: str,
-  url: str,
-  card: Mapping[str, Any],
-  parent: bool = False,
-  **settings: Any,
-) -> tuple[Raw, dict[str, Any]]:
-  """The recorded texts of a set's archive (or the user's own), and its card.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Public:
+  """A public set of texts: where it lies and how it is read.
 
-  names: of the archive, and of what it holds, which may lie there unpacked.
+  names: of its archive, and of what that holds, which may lie there unpacked.
   parent: the builder reads the folder that this lies in.
-  settings: of `raw`.
+  target: as the task's `columns.target`.
+  reads: settings of `dataset` that the set decides, such as its columns.
   """
-  what = builder.__name__
-  path = files.find(folders, *names, url=url, what=what, download=False)
-  origin = files.origin(path, url=url)
-  place = files.member(folders, path, names[-1])
-  place = place.parent if parent else place
-  return raw(builder, folders, raw=place, **settings), {**card, "file": origin}
+
+  name: str
+  builder: type[Builder]
+  names: tuple[str, ...]
+  url: str
+  card: Mapping[str, Any]
+  target: Callable[[Sequence[str], Truth], Target]
+  parent: bool = False
+  reads: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+  def source(self, folders: Folders, **split: Any) -> Source:
+    """The recorded texts of the archive (or the user's own), and their card.
+
+    split: seed and fractions, as of `raw`.
+    """
+    what = self.builder.__name__
+    path = files.find(
+      folders, *self.names, url=self.url, what=what, download=False
+    )
+    place = files.member(folders, path, self.names[-1])
+    place = place.parent if self.parent else place
+    card = {**self.card, "file": files.origin(path, url=self.url)}
+    return raw(self.builder, folders, raw=place, **split), card
+
+  def dataset(
+    self,
+    folders: Folders,
+    tokenizer: Callable,
+    length: int,
+    too_long: TooLong,
+    **split: Any,
+  ) -> Dataset:
+    """The set as tokens; split as in `source`."""
+    return dataset(
+      self.source(folders, **split),
+      folders,
+      name=self.name,
+      target=self.target,
+      tokenizer=tokenizer,
+      length=length,
+      too_long=too_long,
+      **self.reads,
+    )
 
 
 def dataset(
-  recorded: Raw,
+  source: Source,
   folders: Folders,
   *,
   name: str,
   target: Callable[[Sequence[str], Truth], Target],
-  card: Mapping[str, Any],
   tokenizer: Callable,
   length: int,
   too_long: TooLong = "windows",
@@ -154,6 +188,7 @@ def dataset(
   encode: reads a user's new file: `encode(path, info, tokenizer=, length=,
     too_long=, **columns)`; None takes `encoded`, for text.
   """
+  recorded, card = source
   token = tokenizer(plain(recorded.splits["train"]), folders)
   if around_markers:
     columns["around_markers"] = True
@@ -184,11 +219,7 @@ def dataset(
       "fingerprint": hashlib.sha256(content.encode()).hexdigest(),
     },
     encode=functools.partial(
-      encode or encoded,
-      info=info,
-      tokenizer=token.text,
-      **settings,
-      **columns,
+      encode or encoded, info=info, tokenizer=token.text, **settings, **columns
     ),
     private=private,
   )

@@ -12,7 +12,7 @@ from medfm.tasks import binary, cells, classical, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Answers, Votes
 from medfm.tasks.multiclass import rivals as _rivals
-from medfm.types import Batch, Info, Split, UserError
+from medfm.types import Info, UserError
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -22,6 +22,10 @@ OBJECTIVE = "classify.multiclass"
 PROBLEM_TYPE = "single_label_classification"
 RIVALS = _rivals.RIVALS
 LINEAR = "logistic_regression"
+condense = labels.condense
+assembled = documents.assembled
+recoded = labels.renumbered
+rivals = classical.default_classifiers
 NEGATIVE = ("none", "negative", "no relation")
 """A first class of this name is what relations are told from."""
 
@@ -53,19 +57,6 @@ def require_every(target: Classes) -> None:
         f"no training example has the class {name!r}: merge it with another, "
         "drop it, or give more data"
       )
-
-
-def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
-  """`probs` [B,K]."""
-  del info, batch
-  return {"probs": outputs["probs"]}
-
-
-def assembled(
-  info: Info, split: Split, predicted: Arrays
-) -> tuple[Split, dict[str, np.ndarray]]:
-  """One row per text, of whose windows it is the mean."""
-  return documents.assembled(info, split, predicted)
 
 
 def known(
@@ -202,16 +193,6 @@ def strata(info: Info, arrays: Arrays) -> np.ndarray | None:
   """[N] the class numbers."""
   del info
   return np.asarray(arrays["label"]) if "label" in arrays else None
-
-
-def recoded(arrays: Arrays, info: Info, trained: Info) -> dict:
-  """Classes numbered as training numbered them, by name."""
-  return labels.renumbered(arrays, info, trained)
-
-
-def rivals(info: Info) -> tuple[str, ...]:
-  """The majority and what is tuned on the kind of input."""
-  return classical.default_classifiers(info)
 
 
 def headline(metrics: Iterable[str], select: str) -> list[str]:

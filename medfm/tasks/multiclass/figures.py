@@ -1,13 +1,14 @@
 """How a report words and draws one class of several."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from medfm.report import curves, wording
+from medfm.report import blocks, curves, wording
 from medfm.report import plates as drawn
 from medfm.report.curves import Binary
 from medfm.report.plates import Plate
 from medfm.report.reading import Predictions, Stage
+
+tables = blocks.no_tables
 
 
 def question(stage: Stage) -> str:
@@ -28,12 +29,6 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
     "Confusion matrix of the likeliest class: counts, and the percentage of "
     "each true class.",
   )
-
-
-def tables(stage: Stage) -> list[Mapping[str, Any]]:
-  """Nothing beyond what every task's report has."""
-  del stage
-  return []
 
 
 def questions(predictions: Predictions) -> list[Binary]:

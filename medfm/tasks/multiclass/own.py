@@ -16,6 +16,17 @@ from medfm.tasks.multiclass import Classes
 from medfm.types import UserError
 
 
+def target(names: Sequence[str], truth: Mapping[str, np.ndarray]) -> Classes:
+  """The classes, counted in training.
+
+  Raises:
+    UserError: a class without a training example.
+  """
+  classes = multiclass.fitted(names, truth["label"])
+  multiclass.require_every(classes)
+  return classes
+
+
 @dataclasses.dataclass(frozen=True)
 class Columns:
   """One column of class names: `label` int32 [N].
@@ -29,14 +40,12 @@ class Columns:
   classes: tuple[str, ...] = ()
   positive: str = ""
   missing_label: str = "error"
+  stratify = "label"
+  target = staticmethod(target)
 
   @property
   def columns(self) -> tuple[str, ...]:
     return self.label
-
-  @property
-  def stratify(self) -> str:
-    return "label"
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
     labels.required(table, self.label)
@@ -72,22 +81,6 @@ class Columns:
           f"{', '.join(order[:8])}{nearest(name, order)}",
         )
     return {"label": np.array([number[n] for n in cells], np.int32)}, order
-
-  def target(
-    self, names: Sequence[str], truth: Mapping[str, np.ndarray]
-  ) -> Classes:
-    return target(names, truth)
-
-
-def target(names: Sequence[str], truth: Mapping[str, np.ndarray]) -> Classes:
-  """The classes, counted in training.
-
-  Raises:
-    UserError: a class without a training example.
-  """
-  classes = multiclass.fitted(names, truth["label"])
-  multiclass.require_every(classes)
-  return classes
 
 
 def ordered(

@@ -62,15 +62,9 @@ def _target(train: Split, info: Info) -> np.ndarray:
 
 
 RIVALS = {
-  "majority": functools.partial(predictions, model=classical.MAJORITY),
-  "logistic_regression": functools.partial(
-    predictions, model=classical.LOGISTIC_REGRESSION
-  ),
-  "gradient_boosting": functools.partial(
-    predictions, model=classical.GRADIENT_BOOSTING
-  ),
-  "tfidf_logistic_regression": counted_words,
-}
+  name: functools.partial(predictions, model=model)
+  for name, model in classical.CLASSIFIERS.items()
+} | {"tfidf_logistic_regression": counted_words}
 """majority: training frequencies for everyone. logistic_regression: L2,
 standardised columns; C from 0.01, 0.1, 1, 10 by the log-loss of 5 folds of
 the training split (whole patients) up to 5,000 rows, 1 beyond, where it

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from medfm.metrics import classification
-from medfm.tasks import binary, cells, classical, documents, labels
+from medfm.tasks import absent, binary, cells, classical, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Answers, Votes
 from medfm.tasks.multilabel import rivals as _rivals
-from medfm.types import Batch, Info, Split
+from medfm.types import Info
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -22,6 +22,14 @@ OBJECTIVE = "classify.multilabel"
 PROBLEM_TYPE = "multi_label_classification"
 RIVALS = _rivals.RIVALS
 LINEAR = "logistic_regression"
+condense = labels.condense
+assembled = documents.assembled
+details = absent.details
+columns = partial(cells.columns, name="probs", prefix="prob")
+table = partial(cells.table, name="probs", prefix="prob")
+strata = absent.strata
+recoded = labels.reordered
+rivals = classical.default_classifiers
 CUT = 0.5
 """A label is predicted where its probability is above it."""
 
@@ -42,19 +50,6 @@ def fitted(names: Sequence[str], label: np.ndarray) -> Labels:
   """The labels, counted over the training labels [N,K] (NaN is unknown)."""
   counts = (np.asarray(label) == 1).sum(0)
   return Labels(tuple(names), tuple(counts.tolist()))
-
-
-def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
-  """`probs` [B,K]."""
-  del info, batch
-  return {"probs": outputs["probs"]}
-
-
-def assembled(
-  info: Info, split: Split, predicted: Arrays
-) -> tuple[Split, dict[str, np.ndarray]]:
-  """One row per text, of whose windows it is the mean."""
-  return documents.assembled(info, split, predicted)
 
 
 def known(
@@ -95,12 +90,6 @@ def panel(
   return panels.panel(metrics, means, binary.described(specificity))
 
 
-def details(info: Info, target: Arrays, predicted: Arrays) -> dict[str, Any]:
-  """Nothing more."""
-  del info, target, predicted
-  return {}
-
-
 def decide(
   info: Info, target: Arrays, predicted: Arrays, *, specificity: float
 ) -> dict[str, float]:
@@ -113,40 +102,6 @@ def decide(
     info.target.names, target["label"].T, predicted["probs"].T, strict=True
   )
   return binary.thresholds(questions, specificity)
-
-
-def columns(
-  info: Info, target: Arrays | None, predicted: Arrays
-) -> dict[str, list[str]]:
-  """label_<name>..., prob_<name>...; an unknown label is an empty cell."""
-  names, written = info.target.names, {}
-  if target is not None:
-    written = cells.written("label", names, target["label"])
-  return written | cells.written("prob", names, predicted["probs"])
-
-
-def table(
-  info: Info, rows: Sequence[Mapping[str, str]]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-  """`label` and `probs` of rows of predictions.csv."""
-  names = info.target.names
-  target = {"label": cells.read(rows, "label", names)}
-  return target, {"probs": cells.read(rows, "prob", names)}
-
-
-def strata(info: Info, arrays: Arrays) -> np.ndarray | None:
-  """None: an example is of no single class."""
-  del info, arrays
-
-
-def recoded(arrays: Arrays, info: Info, trained: Info) -> dict:
-  """The labels in the order of training, by name."""
-  return labels.reordered(arrays, info, trained)
-
-
-def rivals(info: Info) -> tuple[str, ...]:
-  """The majority and what is tuned on the kind of input."""
-  return classical.default_classifiers(info)
 
 
 def headline(metrics: Iterable[str], select: str) -> list[str]:

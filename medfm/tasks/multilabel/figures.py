@@ -1,15 +1,16 @@
 """How a report words and draws several labels at once."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from medfm.report import curves, wording
+from medfm.report import blocks, curves, wording
 from medfm.report import plates as drawn
 from medfm.report.curves import Binary
 from medfm.report.plates import Plate
 from medfm.report.reading import Predictions, Stage
+
+tables = blocks.no_tables
 
 
 def question(stage: Stage) -> str:
@@ -27,12 +28,6 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
     yield from drawn.several_questions(stage, split, asked, total, "per label")
     title = drawn.title_of(split, asked, total)
     yield drawn.calibration(stage, split, asked, title)
-
-
-def tables(stage: Stage) -> list[Mapping[str, Any]]:
-  """Nothing beyond what every task's report has."""
-  del stage
-  return []
 
 
 def questions(predictions: Predictions) -> list[Binary]:

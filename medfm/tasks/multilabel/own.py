@@ -21,6 +21,11 @@ _BINARY = {
 }  # fmt: skip
 
 
+def target(names: Sequence[str], truth: Mapping[str, np.ndarray]) -> Labels:
+  """The labels, counted in training."""
+  return multilabel.fitted(names, truth["label"])
+
+
 @dataclasses.dataclass(frozen=True)
 class Columns:
   """Several columns of 0 and 1, or one of names: `label` float32 [N,K].
@@ -37,14 +42,12 @@ class Columns:
   separator: str = ""
   none_if_empty: bool = False
   missing_label: str = "error"
+  stratify = "label"
+  target = staticmethod(target)
 
   @property
   def columns(self) -> tuple[str, ...]:
     return self.label
-
-  @property
-  def stratify(self) -> str:
-    return "label"
 
   @property
   def _named(self) -> bool:
@@ -104,13 +107,3 @@ class Columns:
           )
         label[row, number[name]] = 1
     return {"label": label}, order
-
-  def target(
-    self, names: Sequence[str], truth: Mapping[str, np.ndarray]
-  ) -> Labels:
-    return target(names, truth)
-
-
-def target(names: Sequence[str], truth: Mapping[str, np.ndarray]) -> Labels:
-  """The labels, counted in training."""
-  return multilabel.fitted(names, truth["label"])

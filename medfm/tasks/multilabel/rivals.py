@@ -47,13 +47,7 @@ def _targets(train: Split) -> list[np.ndarray]:
 
 
 RIVALS = {
-  "majority": functools.partial(predictions, model=classical.MAJORITY),
-  "logistic_regression": functools.partial(
-    predictions, model=classical.LOGISTIC_REGRESSION
-  ),
-  "gradient_boosting": functools.partial(
-    predictions, model=classical.GRADIENT_BOOSTING
-  ),
-  "tfidf_logistic_regression": counted_words,
-}
+  name: functools.partial(predictions, model=model)
+  for name, model in classical.CLASSIFIERS.items()
+} | {"tfidf_logistic_regression": counted_words}
 """As those of one class of several (`multiclass.rivals`)."""

@@ -1,15 +1,14 @@
 """Pre-training without labels: scored by its own loss."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from medfm.metrics import perplexity
+from medfm.tasks import absent
 from medfm.tasks import panel as panels
-from medfm.tasks.answers import Answers, Votes
 from medfm.types import Batch, Info, Split
 
 Arrays = Mapping[str, np.ndarray]
@@ -20,6 +19,13 @@ OBJECTIVE = "masked_features.masked_features"
 PROBLEM_TYPE = ""
 RIVALS: Mapping[str, Callable] = {}
 LINEAR = ""
+details = absent.details
+decide = absent.decide
+columns = absent.columns
+table = absent.table
+strata = absent.strata
+answers = absent.answers
+votes = absent.votes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,41 +78,6 @@ def weighted(predicted: Arrays) -> tuple[np.ndarray, np.ndarray]:
   return losses, np.asarray(share, np.float64)
 
 
-def details(info: Info, target: Arrays, predicted: Arrays) -> dict[str, Any]:
-  """Nothing more."""
-  del info, target, predicted
-  return {}
-
-
-def decide(
-  info: Info, target: Arrays, predicted: Arrays, *, specificity: float
-) -> dict[str, float]:
-  """Nothing is decided."""
-  del info, target, predicted, specificity
-  return {}
-
-
-def columns(
-  info: Info, target: Arrays | None, predicted: Arrays
-) -> dict[str, list[str]]:
-  """None: no example is told anything of its own."""
-  del info, target, predicted
-  return {}
-
-
-def table(
-  info: Info, rows: Sequence[Mapping[str, str]]
-) -> tuple[None, dict[str, np.ndarray]]:
-  """Nothing was written."""
-  del info, rows
-  return None, {}
-
-
-def strata(info: Info, arrays: Arrays) -> np.ndarray | None:
-  """None: there are no classes."""
-  del info, arrays
-
-
 def recoded(arrays: Arrays, info: Info, trained: Info) -> dict:
   """Nothing is coded."""
   del info, trained
@@ -126,13 +97,3 @@ def headline(metrics: Iterable[str], select: str) -> list[str]:
   found = [name for name in ("loss",) if name in names]
   rest = [name for name in names if name not in found and "[" not in name]
   return (found + rest)[:3]
-
-
-def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:
-  """None: nothing is answered."""
-  del info, target, predicted
-
-
-def votes(info: Info, target: Arrays) -> Votes | None:
-  """None: there is nothing to vote for."""
-  del info, target

@@ -1,10 +1,12 @@
 """How a report words pre-training without labels."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from medfm.report import blocks
 from medfm.report.plates import Plate
 from medfm.report.reading import Stage
+
+tables = blocks.no_tables
 
 
 def question(stage: Stage) -> str:
@@ -18,9 +20,3 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
   """Nothing beyond the learning curves."""
   del stage, split
   yield from ()
-
-
-def tables(stage: Stage) -> list[Mapping[str, Any]]:
-  """Nothing beyond what every task's report has."""
-  del stage
-  return []

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from medfm.metrics import regression
-from medfm.tasks import cells, documents, labels
+from medfm.tasks import absent, cells, documents, labels
 from medfm.tasks import panel as panels
-from medfm.tasks.answers import Answers, Votes
+from medfm.tasks.answers import Votes
 from medfm.tasks.regression import rivals as _rivals
-from medfm.types import Batch, Info, Split
+from medfm.types import Batch, Info
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -22,6 +22,15 @@ OBJECTIVE = "regress.regression"
 PROBLEM_TYPE = "regression"
 RIVALS = _rivals.RIVALS
 LINEAR = "ridge"
+assembled = documents.assembled
+details = absent.details
+decide = absent.decide
+columns = partial(cells.columns, name="value", prefix="value")
+table = partial(cells.table, name="value", prefix="value")
+strata = absent.strata
+recoded = labels.reordered
+rivals = _rivals.of_numbers
+answers = absent.answers
 _METRICS = {
   "rmse": regression.rmse,
   "mae": regression.mae,
@@ -62,13 +71,6 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
   """`value` [B,T] in raw units."""
   del info, batch
   return {"value": outputs["value"]}
-
-
-def assembled(
-  info: Info, split: Split, predicted: Arrays
-) -> tuple[Split, dict[str, np.ndarray]]:
-  """One row per text, of whose windows it is the mean."""
-  return documents.assembled(info, split, predicted)
 
 
 def known(
@@ -114,64 +116,11 @@ def panel(
   return panels.panel(metrics, means)
 
 
-def details(info: Info, target: Arrays, predicted: Arrays) -> dict[str, Any]:
-  """Nothing more."""
-  del info, target, predicted
-  return {}
-
-
-def decide(
-  info: Info, target: Arrays, predicted: Arrays, *, specificity: float
-) -> dict[str, float]:
-  """Nothing is decided."""
-  del info, target, predicted, specificity
-  return {}
-
-
-def columns(
-  info: Info, target: Arrays | None, predicted: Arrays
-) -> dict[str, list[str]]:
-  """label_<target>..., value_<target>...; an unknown one is an empty cell."""
-  names, written = info.target.names, {}
-  if target is not None:
-    written = cells.written("label", names, target["label"])
-  return written | cells.written("value", names, predicted["value"])
-
-
-def table(
-  info: Info, rows: Sequence[Mapping[str, str]]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-  """`label` and `value` of rows of predictions.csv."""
-  names = info.target.names
-  target = {"label": cells.read(rows, "label", names)}
-  return target, {"value": cells.read(rows, "value", names)}
-
-
-def strata(info: Info, arrays: Arrays) -> np.ndarray | None:
-  """None: there are no classes."""
-  del info, arrays
-
-
-def recoded(arrays: Arrays, info: Info, trained: Info) -> dict:
-  """The targets in the order of training, by name."""
-  return labels.reordered(arrays, info, trained)
-
-
-def rivals(info: Info) -> tuple[str, ...]:
-  """The mean and what is tuned on the kind of input."""
-  return _rivals.of_numbers(info)
-
-
 def headline(metrics: Iterable[str], select: str) -> list[str]:
   """The error in the target's unit, and the share of variance explained."""
   del select
   names = list(metrics)
   return [name for name in ("rmse", "r2") if name in names] or names[:1]
-
-
-def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:
-  """None: a number is neither right nor wrong."""
-  del info, target, predicted
 
 
 def votes(info: Info, target: Arrays) -> Votes:

@@ -1,18 +1,20 @@
 """How a report words and draws numbers that are predicted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from medfm.report import blocks, style, wording
 from medfm.report import plates as drawn
-from medfm.report import style, wording
 from medfm.report.plates import Plate
 from medfm.report.reading import Stage
 
 _MOST_TARGETS = 6
 _IN_UNIT = ("rmse", "mae")
 """The metrics that are in the unit of what is predicted."""
+
+tables = blocks.no_tables
 
 
 def question(stage: Stage) -> str:
@@ -55,21 +57,13 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
     )
 
 
-def tables(stage: Stage) -> list[Mapping[str, Any]]:
-  """Nothing beyond what every task's report has."""
-  del stage
-  return []
-
-
 def errors(
   observed: np.ndarray, predicted: np.ndarray, title: str, unit: str = ""
 ) -> Any:
   """Predicted against observed, and the errors with their 95 % limits.
 
-  Args:
-    observed, predicted: [N] in the target's unit.
-    title: of the left panel.
-    unit: of the target; "" where not known.
+  observed, predicted: [N] in the target's unit.
+  unit: of the target; "" where not known.
   """
   figure, (left, right) = style.panels(10.8, 4.6, columns=2)
   suffix = f" ({unit})" if unit else ""
@@ -108,10 +102,7 @@ def errors(
       label="Mean ± 1.96 SD" if sign > 0 else None,
     )
   style.describe(
-    right,
-    "Errors",
-    f"Predicted{suffix}",
-    f"Predicted − observed{suffix}",
+    right, "Errors", f"Predicted{suffix}", f"Predicted − observed{suffix}"
   )
   style.legend(right)
   return figure

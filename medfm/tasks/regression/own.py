@@ -26,6 +26,7 @@ class Columns:
   label: tuple[str, ...] = ()
   units: tuple[str, ...] = ()
   missing_label: str = "error"
+  stratify = "label"
 
   def __post_init__(self) -> None:
     if self.units and len(self.units) != len(self.label):
@@ -34,10 +35,6 @@ class Columns:
   @property
   def columns(self) -> tuple[str, ...]:
     return self.label
-
-  @property
-  def stratify(self) -> str:
-    return "label"
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
     labels.required(table, self.label)

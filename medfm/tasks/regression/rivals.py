@@ -39,14 +39,8 @@ def of_numbers(info: Info) -> tuple[str, ...]:
 
 
 RIVALS = {
-  "mean": functools.partial(predictions, model=classical.MEAN),
-  "least_squares": functools.partial(
-    predictions, model=classical.LEAST_SQUARES
-  ),
-  "ridge": functools.partial(predictions, model=classical.RIDGE),
-  "gradient_boosting": functools.partial(
-    predictions, model=classical.BOOSTED_VALUES
-  ),
+  name: functools.partial(predictions, model=model)
+  for name, model in classical.REGRESSORS.items()
 }
 """mean: of the training split. least_squares, ridge: closed form; ridge with
 the strength of the best leave-one-out error on the training split.

@@ -9,9 +9,9 @@ import numpy as np
 
 from medfm.metrics import entities
 from medfm.metrics.bootstrap import Mean
-from medfm.tasks import labels
+from medfm.tasks import absent, labels
 from medfm.tasks import panel as panels
-from medfm.tasks.answers import Answers, Votes
+from medfm.tasks.answers import Answers
 from medfm.tasks.tags import rivals as _rivals
 from medfm.tasks.tags import words
 from medfm.types import Batch, Info, Split
@@ -24,6 +24,10 @@ OBJECTIVE = "language.token_labels"
 PROBLEM_TYPE = ""
 RIVALS = _rivals.RIVALS
 LINEAR = ""
+decide = absent.decide
+strata = absent.strata
+recoded = labels.renumbered
+votes = absent.votes
 _METRICS = {
   "f1": entities.f1,
   "precision": entities.precision,
@@ -140,14 +144,6 @@ def details(info: Info, target: Arrays, predicted: Arrays) -> dict[str, Any]:
   }
 
 
-def decide(
-  info: Info, target: Arrays, predicted: Arrays, *, specificity: float
-) -> dict[str, float]:
-  """Nothing is decided."""
-  del info, target, predicted, specificity
-  return {}
-
-
 def columns(
   info: Info, target: Arrays | None, predicted: Arrays
 ) -> dict[str, list[str]]:
@@ -180,16 +176,6 @@ def table(
   return target, {"tags": words.numbered(rows, "predicted", names)}
 
 
-def strata(info: Info, arrays: Arrays) -> np.ndarray | None:
-  """None: a text is of no single class."""
-  del info, arrays
-
-
-def recoded(arrays: Arrays, info: Info, trained: Info) -> dict:
-  """Tags numbered as training numbered them, by name."""
-  return labels.renumbered(arrays, info, trained)
-
-
 def rivals(info: Info) -> tuple[str, ...]:
   """The dictionary of the training words."""
   del info
@@ -216,8 +202,3 @@ def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:
   said, true = tags[rows, place], label[rows, place]
   certainty = np.asarray(predicted["certainty"])[rows, place]
   return Answers(rows, said, true, certainty, said == true, place.astype(int))
-
-
-def votes(info: Info, target: Arrays) -> Votes | None:
-  """None: an example has no single answer."""
-  del info, target

@@ -50,10 +50,7 @@ def _starts(split: Split) -> np.ndarray:
 
 
 def _gathered(
-  split: Split,
-  starts: np.ndarray,
-  values: np.ndarray,
-  kind: type = np.int32,
+  split: Split, starts: np.ndarray, values: np.ndarray, kind: type = np.int32
 ) -> np.ndarray:
   """Values [N,L] at the words' first tokens, by text: [texts, W], else -1."""
   rows, columns = np.nonzero(starts)

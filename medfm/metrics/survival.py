@@ -1,0 +1,352 @@
+"""How well risks over time are ranked and sized, with censored follow-up.
+
+time [N], the end of follow-up in the data's unit; event [N] int: 0 censored,
+1, 2, ... the cause that ended it, -1 unknown. Rows of unknown event or NaN
+time are left out. weight: [N] or [R,N], giving one value or R; data are
+sorted once for all R resamples.
+
+`risk` of a metric at a horizon is the predicted probability of the event by
+then. `censoring` is the training split's, as `censoring` gives it: inverse
+probability of censoring weights (IPCW) do not change between resamples.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from medfm.metrics import ranking
+from medfm.metrics.described import described
+from medfm.metrics.undefined import (
+  Undefined,
+  Value,
+  average,
+  checked,
+  ratio,
+  settled,
+)
+
+Curve = tuple[tuple[float, ...], tuple[float, ...]]
+"""Times in ascending order, and the value from each on; before them, 1."""
+
+NO_PAIR = "no event is followed by a later time"
+NOT_FOLLOWED = "nobody is followed past the horizon"
+
+
+@described(
+  "C-index",
+  "how often, of two patients whose order is known, the one who fails "
+  "first was given the higher risk (Harrell); 0.5 is chance",
+  "more",
+)
+def concordance(
+  time: np.ndarray,
+  event: np.ndarray,
+  risk: np.ndarray,
+  weight: np.ndarray | None = None,
+  *,
+  cause: int = 1,
+) -> Value:
+  """Harrell's C: how often, of two, who fails first has the higher risk [N].
+
+  Over all comparable pairs: one fails of `cause`, the other is followed
+  longer, or as long and then censored. Two who fail at one time are not
+  compared. Equal risks (exactly equal; any scale) count half. Who fails of
+  another cause counts as censored then. This is scikit-survival's
+  `concordance_index_censored` (Harrell et al. 1996, Statistics in Medicine).
+  """
+  time, event, risk, weight = _checked(time, event, risk, weight)
+  failed = event == cause
+  # Of equal times, censored ones come after failures.
+  key = 2 * _ranks(time) + ~failed
+  rank = _ranks(risk)
+  everyone = np.ones(len(time), bool)
+  pairs = _followed(weight, np.zeros_like(rank), key, failed, everyone)
+  wins = 0.5 * _followed(weight, rank, key, failed, everyone)
+  # Two ranks differ first in one bit: there, the higher one has a 1.
+  for bit in range(int(rank.max()).bit_length()):
+    high = (rank >> bit) % 2 == 1
+    wins = wins + _followed(weight, rank >> bit + 1, key, failed & high, ~high)
+  return settled(ratio(wins, pairs), (pairs == 0, NO_PAIR))
+
+
+@described(
+  "Brier score at a horizon",
+  "squared error of the risk by the horizon, with the censored made up "
+  "for by weights; 0 is perfect",
+  "less",
+)
+def brier_at(
+  time: np.ndarray,
+  event: np.ndarray,
+  risk: np.ndarray,
+  weight: np.ndarray | None = None,
+  *,
+  horizon: float,
+  censoring: Curve,
+  cause: int = 1,
+) -> Value:
+  """Squared error of the risk [N] at the horizon, 0 to 1, by IPCW.
+
+  Graf et al. 1999, Statistics in Medicine; of several causes, of that one
+  (Schoop et al. 2011, Biometrical Journal).
+  """
+  time, event, risk, weight = _checked(time, event, risk, weight)
+  losses = _squares(time, event, risk[:, None], (horizon,), censoring, cause)
+  return _followed_past(average(losses[:, 0], weight), time, weight, horizon)
+
+
+@described(
+  "Integrated Brier",
+  "squared error of the risks, with the censored made up for by "
+  "weights, averaged over the follow-up; 0 is perfect",
+  "less",
+)
+def integrated_brier(
+  time: np.ndarray,
+  event: np.ndarray,
+  risks: np.ndarray,
+  weight: np.ndarray | None = None,
+  *,
+  times: Sequence[float],
+  censoring: Curve,
+  cause: int = 1,
+) -> Value:
+  """Mean Brier score over times [T] of the risks [N,T], by trapezoids."""
+  time, event, risks, weight = _checked(time, event, risks, weight)
+  if len(times) < 2:
+    raise Undefined("one time only: nothing to integrate over")
+  losses = _squares(time, event, risks, times, censoring, cause)
+  mean = np.trapezoid(losses, times, axis=1) / (times[-1] - times[0])
+  return _followed_past(average(mean, weight), time, weight, times[-1])
+
+
+@described(
+  "AUROC at a horizon",
+  "how often who fails by the horizon was given a higher risk than who "
+  "does not, with the censored made up for by weights; 0.5 is chance",
+  "more",
+)
+def auroc_at(
+  time: np.ndarray,
+  event: np.ndarray,
+  risk: np.ndarray,
+  weight: np.ndarray | None = None,
+  *,
+  horizon: float,
+  censoring: Curve,
+  cause: int = 1,
+) -> Value:
+  """Cumulative/dynamic AUROC of the risk [N] (any scale), by IPCW.
+
+  P(who has failed by the horizon has a higher risk than who has not), ties
+  counting half (Uno et al. 2007, JASA). Who failed of another cause by then
+  has not failed of this one (Blanche et al. 2013, Statistics in Medicine).
+  """
+  time, event, risk, weight = _checked(time, event, risk, weight)
+  failed = (time <= horizon) & (event == cause)
+  total = weight[..., failed].sum(-1)
+  settled(total, (total == 0, "nobody fails by the horizon"))
+  _followed_past(total, time, weight, horizon)
+  share = _inverse(time, event, horizon, censoring)
+  label = np.where(share > 0, failed, np.nan)
+  return ranking.auroc(label, risk, weight * share)
+
+
+@described(
+  "Observed / expected risk",
+  "observed risk (Kaplan-Meier, or Aalen-Johansen) over the mean "
+  "predicted one; above 1 the model predicts too little",
+  1.0,
+)
+def observed_expected(
+  time: np.ndarray,
+  event: np.ndarray,
+  risk: np.ndarray,
+  weight: np.ndarray | None = None,
+  *,
+  horizon: float,
+  cause: int = 1,
+) -> Value:
+  """Observed over mean predicted risk [N] at the horizon; ideal 1.
+
+  Above 1: risks are underestimated. Observed is 1 - Kaplan-Meier, or with
+  several causes the Aalen-Johansen estimate.
+  """
+  time, event, risk, weight = _checked(time, event, risk, weight)
+  observed = aalen_johansen(time, event, weight, times=(horizon,), cause=cause)[
+    ..., 0
+  ]
+  expected = ratio(weight @ risk, weight.sum(-1))
+  value = settled(
+    ratio(observed, expected),
+    (weight.sum(-1) == 0, "no example has any weight"),
+    (expected == 0, "every predicted risk is 0"),
+  )
+  return _followed_past(value, time, weight, horizon)
+
+
+def kaplan_meier(
+  time: np.ndarray,
+  event: np.ndarray,
+  weight: np.ndarray | None = None,
+  *,
+  times: Sequence[float] | np.ndarray,
+) -> np.ndarray:
+  """P(no event by each of the times [T]): [T] or [R,T]; any cause.
+
+  Events come before censorings of the same time. Beyond the last follow-up
+  the curve goes on as it was.
+  """
+  return 1 - aalen_johansen(
+    time, (np.asarray(event) > 0).astype(int), weight, times=times
+  )
+
+
+def aalen_johansen(
+  time: np.ndarray,
+  event: np.ndarray,
+  weight: np.ndarray | None = None,
+  *,
+  times: Sequence[float] | np.ndarray,
+  cause: int = 1,
+) -> np.ndarray:
+  """Cumulative incidence: P(failed of `cause` by each of the times [T]).
+
+  [T] or [R,T]. With one cause it is 1 - Kaplan-Meier.
+  """
+  time, event = np.asarray(time, np.float64), np.asarray(event)
+  weight = np.ones(len(time)) if weight is None else np.asarray(weight, float)
+  order = np.argsort(time, kind="stable")
+  distinct, starts = np.unique(time[order], return_index=True)
+  weight, event = weight[..., order], event[order]
+
+  def totals(rows):
+    return np.add.reduceat(weight * rows, starts, axis=-1)
+
+  present = totals(np.ones(len(time)))
+  at_risk = np.cumsum(present[..., ::-1], -1)[..., ::-1]
+  safe = np.maximum(at_risk, 1e-300)
+  alive = np.cumprod(1 - totals(event > 0) / safe, -1)
+  before = np.concatenate([np.ones_like(alive[..., :1]), alive[..., :-1]], -1)
+  grown = np.cumsum(before * totals(event == cause) / safe, -1)
+  grown = np.concatenate([np.zeros_like(grown[..., :1]), grown], -1)
+  return grown[..., np.searchsorted(distinct, times, "right")]
+
+
+def numbers_at_risk(time: np.ndarray, times: np.ndarray) -> np.ndarray:
+  """How many of `time` [N] are still followed just before each time: [T]."""
+  ordered = np.sort(np.asarray(time, np.float64))
+  return len(ordered) - np.searchsorted(ordered, times, "left")
+
+
+def censoring(time: np.ndarray, event: np.ndarray) -> Curve:
+  """Kaplan-Meier curve of P(not yet censored), ending at the last time.
+
+  Of equal times, failures come first: they were not censored, and are no
+  longer at risk of it, as in scikit-survival.
+  """
+  time, event = np.asarray(time, np.float64), np.asarray(event)
+  distinct = np.unique(time)
+  place = np.searchsorted(distinct, time)
+  lost, failed = (
+    np.bincount(place, rows, len(distinct)) for rows in (event == 0, event > 0)
+  )
+  left = numbers_at_risk(time, distinct) - failed
+  values = np.cumprod(1 - lost / np.maximum(left, 1))
+  kept = lost > 0
+  kept[-1] = True
+  return tuple(distinct[kept].tolist()), tuple(values[kept].tolist())
+
+
+def value_at(curve: Curve, times: np.ndarray | float) -> np.ndarray:
+  """The value of a curve at each time; it goes on as it was at its end."""
+  starts, values = curve
+  return np.array([1.0, *values])[np.searchsorted(starts, times, "right")]
+
+
+def _checked(
+  time: np.ndarray,
+  event: np.ndarray,
+  values: np.ndarray,
+  weight: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+  """Rows of known outcome: as `undefined.checked`, with the events [n]."""
+  time, event = np.asarray(time, np.float64), np.asarray(event)
+  if len(time) != len(event):
+    raise ValueError(f"{len(time)} times and {len(event)} events")
+  time = np.where(event < 0, np.nan, time)
+  known, values, weight = checked(time, values, weight)
+  if known.min() < 0:
+    raise ValueError("a time is negative")
+  return known, event[~np.isnan(time)], values, weight
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+  """[N] int from 0, equal values alike."""
+  return np.unique(values, return_inverse=True)[1].reshape(-1)
+
+
+def _followed(
+  weight: np.ndarray,
+  group: np.ndarray,
+  key: np.ndarray,
+  first: np.ndarray,
+  second: np.ndarray,
+) -> np.ndarray:
+  """The sum of w_i w_j over pairs of one group with key_j > key_i.
+
+  i is one of `first`, j of `second`; weight [...,N] gives [...].
+  """
+  rows = np.flatnonzero(first | second)
+  rows = rows[np.lexsort((key[rows], group[rows]))]
+  group, key, first = group[rows], key[rows], np.flatnonzero(first[rows])
+  place = group * (key.max(initial=0) + 1) + key
+  after = np.searchsorted(place, place[first], "right")
+  end = np.searchsorted(group, group[first], "right")
+  weight = weight[..., rows]
+  sums = np.zeros((*weight.shape[:-1], len(rows) + 1))
+  np.cumsum(weight * second[rows], axis=-1, out=sums[..., 1:])
+  later = sums[..., end] - sums[..., after]
+  return np.einsum("...n,...n->...", weight[..., first], later)
+
+
+def _squares(
+  time: np.ndarray,
+  event: np.ndarray,
+  risks: np.ndarray,
+  times: Sequence[float],
+  censoring: Curve,
+  cause: int,
+) -> np.ndarray:
+  """Squared errors [N,T] of risks [N,T], each times its IPCW."""
+  if risks.min() < 0 or risks.max() > 1:
+    raise Undefined("a prediction is not a probability in 0..1")
+  losses = np.empty(risks.shape)
+  for column, horizon in enumerate(times):
+    failed = (time <= horizon) & (event == cause)
+    share = _inverse(time, event, horizon, censoring)
+    losses[:, column] = share * (failed - risks[:, column]) ** 2
+  return losses
+
+
+def _inverse(
+  time: np.ndarray, event: np.ndarray, horizon: float, censoring: Curve
+) -> np.ndarray:
+  """1 / P(an outcome by the horizon is known), 0 where it is not: [N]."""
+  if horizon > censoring[0][-1]:
+    raise Undefined("no training example is followed to the horizon")
+  if value_at(censoring, horizon) <= 0:
+    raise Undefined("every training example is censored before the horizon")
+  share = 1 / value_at(censoring, np.minimum(time, horizon))
+  return np.where((time > horizon) | (event > 0), share, 0)
+
+
+def _followed_past(
+  value: np.ndarray | float,
+  time: np.ndarray,
+  weight: np.ndarray,
+  horizon: float,
+) -> Value:
+  """`value` where an example with weight is followed past the horizon."""
+  lost = weight[..., time > horizon].sum(-1) == 0
+  return settled(np.asarray(value), (lost, NOT_FOLLOWED))

@@ -1,0 +1,125 @@
+"""What happened beside what was predicted: groups of risk, and over time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from medfm.metrics.survival import aalen_johansen, kaplan_meier
+
+LOW, HIGH = "low_risk_up_to", "high_risk_above"
+"""The decisions that cut predicted risks into three groups."""
+
+GROUPS = ("low risk", "middle risk", "high risk")
+FIFTHS, FEWEST = 5, 10
+"""Groups of equal size of a calibration plot, and the fewest examples of one:
+of a small split there are fewer groups."""
+
+
+def cuts(risk: np.ndarray) -> dict[str, float]:
+  """The thirds of risks [N]; {} where they do not give three groups."""
+  if len(risk) < len(GROUPS) or not np.isfinite(risk).all():
+    return {}
+  low, high = np.quantile(risk, (1 / 3, 2 / 3))
+  groups = group_of(risk, {LOW: low, HIGH: high})
+  if groups is None or len(np.unique(groups)) < len(GROUPS):
+    return {}
+  return {LOW: float(low), HIGH: float(high)}
+
+
+def group_of(
+  risk: np.ndarray, decisions: Mapping[str, float]
+) -> np.ndarray | None:
+  """[N] the place in `GROUPS` of each risk; None where nothing was decided."""
+  if not {LOW, HIGH} <= decisions.keys():
+    return None
+  return (risk > decisions[LOW]).astype(int) + (risk > decisions[HIGH])
+
+
+def of_equal_size(risk: np.ndarray) -> np.ndarray:
+  """[N] a number from 0 by ascending risk: fifths, or fewer; ties together."""
+  count = int(np.clip(len(risk) // FEWEST, 1, FIFTHS))
+  edges = np.quantile(risk, np.arange(1, count) / count)
+  return np.unique(np.searchsorted(edges, risk, "left"), return_inverse=True)[1]
+
+
+def causes(
+  time: np.ndarray,
+  event: np.ndarray,
+  risks: np.ndarray,
+  *,
+  names: Sequence[str],
+  times: Sequence[float],
+  horizons: Sequence[float],
+) -> list[dict[str, Any]]:
+  """Of each cause, JSON-able: `observed` and `predicted` cumulative incidence
+  [T], and at each horizon groups by predicted risk (`calibration`).
+
+  time, event: [N], known. risks: [N,K,T].
+  """
+  found = []
+  for k, name in enumerate(names):
+    curve = aalen_johansen(time, event, times=times, cause=k + 1)
+    at = {h: risks[:, k, list(times).index(h)] for h in horizons}
+    found.append(
+      {
+        "name": name,
+        "observed": curve.tolist(),
+        "predicted": risks[:, k].mean(0).tolist(),
+        "calibration": [
+          {
+            "horizon": horizon,
+            "groups": calibration(time, event, risk, horizon, k + 1),
+          }
+          for horizon, risk in at.items()
+        ],
+      }
+    )
+  return found
+
+
+def calibration(
+  time: np.ndarray,
+  event: np.ndarray,
+  risk: np.ndarray,
+  horizon: float,
+  cause: int,
+  weight: np.ndarray | None = None,
+) -> list[dict[str, Any]]:
+  """`risk_by` of groups by predicted risk [N] at the horizon, and the mean
+  `predicted` risk of each."""
+  groups, entries = of_equal_size(risk), []
+  for group in range(int(groups.max(initial=-1)) + 1):
+    rows = groups == group
+    drawn = None if weight is None else weight[:, rows]
+    seen = risk_by(time[rows], event[rows], horizon, cause, drawn)
+    entries.append(seen | {"predicted": float(risk[rows].mean())})
+  return entries
+
+
+def risk_by(
+  time: np.ndarray,
+  event: np.ndarray,
+  horizon: float,
+  cause: int,
+  weight: np.ndarray | None = None,
+) -> dict[str, Any]:
+  """Of a group: `n`, how many failed of the cause by the horizon (`events`),
+  and the `observed` risk by Kaplan-Meier (Aalen-Johansen), None where somebody
+  is lost and nobody followed to the horizon.
+
+  weight: [R,N] resamples; with them `low` and `high`, 95 %. A group of fewer
+    than ten, or where nobody fails or all do, has none: all resamples agree.
+  """
+  failed = int(((event == cause) & (time <= horizon)).sum())
+  entry: dict[str, Any] = {"n": len(time), "events": failed, "observed": None}
+  left = kaplan_meier(time, event, times=(horizon,))[0]
+  if not (time >= horizon).any() and left > 1e-9:
+    return entry
+  by: dict[str, Any] = {"times": (horizon,), "cause": cause}
+  entry["observed"] = float(aalen_johansen(time, event, **by)[0])
+  if weight is not None and 0 < failed < len(time) >= FEWEST:
+    drawn = aalen_johansen(time, event, weight, **by)[:, 0]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    entry |= {"low": float(low), "high": float(high)}
+  return entry

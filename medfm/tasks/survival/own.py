@@ -1,0 +1,163 @@
+"""Columns of follow-up, as a user's table has them: a time, and what ended it.
+
+A time counts from where a prediction is made to the event or to the end of
+follow-up, in any unit.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from medfm.data.tables import table as tables
+from medfm.data.tables.labels import Truth
+from medfm.data.tables.table import Table
+from medfm.spec import nearest
+from medfm.tasks import survival
+from medfm.tasks.survival import Survival
+from medfm.types import UserError
+
+_CENSORED = ("0", "0.0", "no", "false")
+_FAILED = ("1", "1.0", "yes", "true")
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+  """`time` float32 [N] and `event` int32 [N], as `Survival` describes them.
+
+  time: the column of times, 0 or more. unit: of them, for figures.
+  event: the column of what ended it: 0, no or false where nothing did
+    (censored); 1, yes or true for the event.
+  causes: where there are several, their cells, as `1`, or with names
+    `1=relapse`; several cells may have one name.
+  horizons, intervals: see `survival.fitted`.
+  missing: "error", or "drop" to leave out rows without a time or an event.
+  """
+
+  time: str = ""
+  event: str = ""
+  causes: tuple[str, ...] = ()
+  unit: str = ""
+  horizons: tuple[float, ...] = ()
+  intervals: int = 20
+  missing: str = "error"
+
+  def __post_init__(self) -> None:
+    for role, column in (("time", self.time), ("event", self.event)):
+      if not column:
+        raise UserError(f"which column is the {role}? set {role}= to its name")
+
+  @property
+  def columns(self) -> tuple[str, ...]:
+    return (self.time, self.event)
+
+  @property
+  def stratify(self) -> str:
+    return "event"
+
+  def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
+    if self.missing not in ("error", "drop"):
+      raise UserError(
+        f"missing_follow_up={self.missing!r}: expected 'error' or 'drop'"
+      )
+    return _followed(table, self.time, self.event, drop=self.missing == "drop")
+
+  def read(
+    self, table: Table, training: np.ndarray | None = None
+  ) -> tuple[Truth, tuple[str, ...]]:
+    del training
+    causes = dict(map(_named, self.causes))
+    names = tuple(dict.fromkeys(causes.values())) or (self.event,)
+    event = _events(table, self.event, causes)
+    if not event.any():
+      raise UserError(
+        f"{table.path}: every row of {self.event!r} is censored; survival is "
+        "learnt from events"
+      )
+    return {"time": _times(table, self.time), "event": event}, names
+
+  def target(
+    self, names: Sequence[str], truth: Mapping[str, np.ndarray]
+  ) -> Survival:
+    return target(
+      names,
+      truth,
+      unit=self.unit,
+      horizons=self.horizons,
+      intervals=self.intervals,
+    )
+
+
+def target(
+  names: Sequence[str], truth: Mapping[str, np.ndarray], **settings: Any
+) -> Survival:
+  """What the training split's follow-up tells (`survival.fitted`)."""
+  return survival.fitted(names, truth["time"], truth["event"], **settings)
+
+
+def _followed(
+  table: Table, time: str, event: str, *, drop: bool
+) -> tuple[Table, list[dict[str, Any]]]:
+  """The rows with a time and an event, and the change for the card."""
+  known = np.array(
+    [[cell != "" for cell in table[name]] for name in (time, event)]
+  )
+  whole = known.all(0)
+  lost = int((~whole).sum())
+  if not lost:
+    return table, []
+  if not drop:
+    row = int(whole.argmin())
+    raise table.error(
+      row,
+      event if known[0, row] else time,
+      f"the follow-up is missing (as in {lost} rows); fill it in or set "
+      "missing_follow_up='drop'",
+    )
+  if not whole.any():
+    raise UserError(f"{table.path}: no row has both {time!r} and {event!r}")
+  what = f"dropped rows without follow-up ({time}, {event})"
+  return table.take(np.flatnonzero(whole)), [{"what": what, "count": lost}]
+
+
+def _times(table: Table, column: str) -> np.ndarray:
+  times = tables.numbers(table, column)
+  if (times < 0).any():
+    row = int((times < 0).argmax())
+    raise table.error(
+      row, column, f"{tables.shortened(table[column][row])} is a negative time"
+    )
+  return times
+
+
+def _events(table: Table, column: str, causes: dict[str, str]) -> np.ndarray:
+  """[N] int: 0 censored, else the number of the cause."""
+  codes: dict[str, int] = dict.fromkeys(_CENSORED, 0)
+  if causes:
+    numbers = {
+      name: i for i, name in enumerate(dict.fromkeys(causes.values()), 1)
+    }
+    codes |= {cell.lower(): numbers[name] for cell, name in causes.items()}
+    expected = f"0, no, false or one of {', '.join(causes)}"
+  else:
+    codes |= dict.fromkeys(_FAILED, 1)
+    expected = (
+      "0, 1, no, yes, false or true; several causes are named with "
+      "causes=1=relapse,2=death"
+    )
+  for row, cell in enumerate(table[column]):
+    if cell.lower() not in codes:
+      raise table.error(
+        row,
+        column,
+        f"{tables.shortened(cell)} is no event: expected {expected}"
+        f"{nearest(cell, codes)}",
+      )
+  return np.array([codes[cell.lower()] for cell in table[column]], np.int32)
+
+
+def _named(cause: str) -> tuple[str, str]:
+  """Cell and name of `1=relapse`, or of `relapse`."""
+  cell, _, name = (part.strip() for part in cause.partition("="))
+  return cell, name or cell

@@ -1,0 +1,272 @@
+"""Classical models of survival, fitted on the training split alone.
+
+Cox and the forest stand on the libraries of the extra `survival`. Where one
+is not installed the run goes on without that rival and says so in one line: a
+model that has been trained for hours is not lost for want of a comparison,
+which `--mode=evaluate` makes up for once the library is there.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from medfm.data import designs
+from medfm.metrics.bootstrap import clusters
+from medfm.types import Info, Split, UserError
+
+Predictions = dict[str, dict[str, np.ndarray]]
+"""split -> {"risk": [N], "incidence": [N,K*T]}."""
+
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+FOLDS, SEARCH_ROWS = 5, 5000
+TREES, LEAVES = 200, (5, 15, 50)
+STEPS = 100
+"""Times that a forest tells apart."""
+
+
+def kaplan_meier(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> Predictions:
+  """The curve of the training split for everyone: what covariates must beat.
+
+  Of several causes the Aalen-Johansen curves.
+  """
+  del train, seed
+  curves: Any = info.target
+  flat = np.ravel(curves.incidence)
+  return {
+    name: {
+      "risk": np.zeros(len(split)),
+      "incidence": np.tile(flat, (len(split), 1)),
+    }
+    for name, split in others.items()
+  }
+
+
+def cox(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> Predictions:
+  """Proportional hazards by lifelines (Efron's ties, Breslow's baseline).
+
+  Standardised columns with a small ridge, its strength from 0.001, 0.01, 0.1,
+  1 by the partial likelihood of 5 folds of whole patients up to 5,000 rows,
+  0.001 beyond, which changes little. Of several causes one model each.
+  """
+  lifelines = _library("lifelines", "cox")
+  if lifelines is None:
+    return {}
+  x, *held = _standardised(train, others, info, seed)
+  fitted = _known(train)
+  cluster = clusters(train.patients, len(train))[fitted.rows]
+  x, times = x[fitted.rows], np.unique(fitted.time[fitted.event > 0])
+  models = []
+  for cause in range(1, len(info.target.names) + 1):
+    failed = fitted.event == cause
+    strength = _strength(lifelines, x, fitted.time, failed, cluster, seed)
+    models.append(_cox(lifelines, x, fitted.time, failed, strength))
+
+  def hazards(x: np.ndarray) -> np.ndarray:
+    curves = [
+      model.predict_cumulative_hazard(x, times=times).to_numpy().T
+      for model in models
+    ]
+    return np.stack(curves, 1)
+
+  return _told(others, held, times, hazards, info)
+
+
+def random_survival_forest(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> Predictions:
+  """Ishwaran's forest by scikit-survival: 200 trees, log-rank splits.
+
+  The fewest examples of a leaf from 5, 15, 50 by the out-of-bag C. Times are
+  rounded up to 100 quantiles of the event times and the target's times, which
+  bounds its memory. Of several causes one forest each.
+  """
+  ensemble = _library("sksurv.ensemble", "random_survival_forest")
+  if ensemble is None:
+    return {}
+  target: Any = info.target
+  x, *held = _standardised(train, others, info, seed)
+  fitted = _known(train)
+  x = x[fitted.rows]
+  time = _rounded_up(fitted.time, fitted.event, target.times)
+  forests = [
+    _forest(ensemble, x, time, fitted.event == cause, seed)
+    for cause in range(1, len(target.names) + 1)
+  ]
+  times = np.unique(np.concatenate([f.unique_times_ for f in forests]))
+
+  def hazards(x: np.ndarray) -> np.ndarray:
+    curves = []
+    for forest in forests:
+      steps = forest.predict_cumulative_hazard_function(x, return_array=True)
+      steps = np.pad(steps, ((0, 0), (1, 0)))
+      place = np.searchsorted(forest.unique_times_, times, "right")
+      curves.append(steps[:, place])
+    return np.stack(curves, 1)
+
+  return _told(others, held, times, hazards, info)
+
+
+def incidence(hazards: np.ndarray) -> np.ndarray:
+  """Cumulative incidence [N,K,J] of cumulative hazards [N,K,J] of causes."""
+  grown = np.diff(hazards, axis=2, prepend=0)
+  total = grown.sum(1)
+  alive = np.exp(-np.pad(np.cumsum(total, 1), ((0, 0), (1, 0))))
+  failing = alive[:, :-1] - alive[:, 1:]
+  share = grown / np.maximum(total, 1e-300)[:, None]
+  return np.cumsum(failing[:, None] * share, 2)
+
+
+class _Known:
+  """The training rows whose follow-up is known."""
+
+  def __init__(self, train: Split):
+    time = np.asarray(train.arrays["time"], np.float64)
+    event = np.asarray(train.arrays["event"])
+    self.rows = np.flatnonzero((event >= 0) & ~np.isnan(time))
+    self.time, self.event = time[self.rows], event[self.rows]
+
+
+def _known(train: Split) -> _Known:
+  known = _Known(train)
+  if not (known.event > 0).any():
+    raise UserError(
+      "no training example has an event; a baseline needs some, so give more "
+      "labels or take the baselines out of `evaluators`"
+    )
+  return known
+
+
+def _library(name: str, rival: str) -> Any:
+  try:
+    return importlib.import_module(name)
+  except ImportError:
+    print(
+      f"baseline {rival} is left out: it needs {name.partition('.')[0]}: "
+      "pip install 'medfm[survival]'",
+      flush=True,
+    )
+    return None
+
+
+def _standardised(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> list[np.ndarray]:
+  """Columns [N,D] of train and of each other split; constant ones left out."""
+  design = designs.linear(train, info, seed)
+  x = [design.of(split) for split in (train, *others.values())]
+  mean, std = x[0].mean(0), x[0].std(0)
+  kept = std > 1e-7 * np.maximum(np.abs(mean), 1)
+  return [(each[:, kept] - mean[kept]) / std[kept] for each in x]
+
+
+def _told(
+  others: Mapping[str, Split],
+  held: list[np.ndarray],
+  times: np.ndarray,
+  hazards: Callable[[np.ndarray], np.ndarray],
+  info: Info,
+) -> Predictions:
+  """The risk is the expected number of events, summed over event times: the
+  forest's mortality, and of Cox a monotone function of the hazard ratio."""
+  target: Any = info.target
+  place = np.searchsorted(times, target.times, "right")
+  told = {}
+  for name, x in zip(others, held, strict=True):
+    if not len(x):
+      shape = (0, len(target.names) * len(target.times))
+      told[name] = {"risk": np.zeros(0), "incidence": np.zeros(shape)}
+      continue
+    curves = hazards(x)
+    grown = np.pad(incidence(curves), ((0, 0), (0, 0), (1, 0)))[..., place]
+    told[name] = {
+      "risk": curves.sum((1, 2)),
+      "incidence": grown.reshape(len(x), -1),
+    }
+  return told
+
+
+def _frame(x: np.ndarray, time: np.ndarray, failed: np.ndarray) -> Any:
+  """The table that lifelines takes: columns 0, 1, ... with time and failed."""
+  import pandas as pd
+
+  frame = pd.DataFrame(x)
+  return frame.assign(time=time, failed=failed)
+
+
+def _cox(
+  lifelines: Any,
+  x: np.ndarray,
+  time: np.ndarray,
+  failed: np.ndarray,
+  strength: float,
+) -> Any:
+  model = lifelines.CoxPHFitter(penalizer=strength)
+  return model.fit(_frame(x, time, failed), "time", "failed")
+
+
+def _strength(
+  lifelines: Any,
+  x: np.ndarray,
+  time: np.ndarray,
+  failed: np.ndarray,
+  cluster: np.ndarray,
+  seed: int,
+) -> float:
+  """The ridge of the greatest partial likelihood over folds of patients."""
+  from sklearn.model_selection import StratifiedGroupKFold
+
+  patients = min(len(np.unique(cluster[failed == k])) for k in (0, 1))
+  if len(x) > SEARCH_ROWS or patients < FOLDS:
+    return STRENGTHS[0]
+  likelihood = np.zeros(len(STRENGTHS))
+  folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+  for inside, outside in folds.split(x, failed, cluster):
+    if not failed[inside].any() or not failed[outside].any():
+      return STRENGTHS[0]
+    held = _frame(x[outside], time[outside], failed[outside])
+    for i, strength in enumerate(STRENGTHS):
+      model = _cox(lifelines, x[inside], time[inside], failed[inside], strength)
+      score = model.score(held, scoring_method="log_likelihood")
+      likelihood[i] += score * len(outside)
+  return STRENGTHS[int(np.argmax(likelihood))]
+
+
+def _forest(
+  ensemble: Any, x: np.ndarray, time: np.ndarray, failed: np.ndarray, seed: int
+) -> Any:
+  outcome = np.array(
+    list(zip(failed, time, strict=True)), [("failed", "?"), ("time", "<f8")]
+  )
+  forests = [
+    ensemble.RandomSurvivalForest(
+      TREES, min_samples_leaf=leaf, oob_score=True, random_state=seed
+    ).fit(x, outcome)
+    for leaf in LEAVES
+    if leaf == LEAVES[0] or 2 * leaf <= len(x)
+  ]
+  return max(forests, key=lambda forest: forest.oob_score_)
+
+
+def _rounded_up(
+  time: np.ndarray, event: np.ndarray, grid: tuple[float, ...]
+) -> np.ndarray:
+  """Each time as the next of some quantiles and of the grid, or itself."""
+  ends = np.unique(time[event > 0])
+  if len(ends) > STEPS:
+    levels = np.arange(1, STEPS + 1) / STEPS
+    ends = np.quantile(ends, levels, method="inverted_cdf")
+  ends = np.unique([*ends, *grid, time.max()])
+  return ends[np.searchsorted(ends, time, "left")]
+
+
+RIVALS = {
+  "kaplan_meier": kaplan_meier,
+  "cox": cox,
+  "random_survival_forest": random_survival_forest,
+}
