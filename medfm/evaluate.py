@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from medfm import predictions, scoring, setup, spec, stages, workdir
+from medfm.evals import cohorts
 from medfm.report import tables
 from medfm.types import Dataset, Folders
 
@@ -33,7 +34,7 @@ def evaluate(
     train = None if data else setup.training_split(opened.run, cohort)
     if data:
       results["name"] = cohort.info.name
-      cohort = scoring.as_trained(cohort, trained)
+      cohort = cohorts.as_trained(cohort, trained)
     evaluated = scoring.evaluation(
       opened.model, opened.variables, cohort, train, show=False
     )

@@ -30,7 +30,7 @@ def known_columns(
   if label.shape != values.shape:
     raise ValueError(f"label has shape {label.shape}, expected {values.shape}")
   label = label.astype(np.float64)
-  rows = ~np.isnan(label).all(1)
+  rows = np.asarray(~np.isnan(label).all(1))
   return rows, {"label": label[rows]}, {name: values[rows]}
 
 

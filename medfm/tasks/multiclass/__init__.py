@@ -59,7 +59,9 @@ def require_every(target: Classes) -> None:
       )
 
 
-def known(info: Info, target: Arrays, predicted: Arrays):
+def known(
+  info: Info, target: Arrays, predicted: Arrays
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
   """The rows whose label is not -1; probabilities in float64.
 
   Raises:
@@ -87,15 +89,18 @@ def panel(
   decisions: of `decide` on validation.
   """
   label, probs = target["label"], predicted["probs"]
-  if len(info.target.names) > 2:
-    return _several(info.target.names, label, probs)
+  names = list(info.target.names)
+  if len(names) > 2:
+    return _several(names, label, probs)
   called = np.argmax(probs, 1) if len(probs) else np.zeros(0)
-  chosen = binary.threshold(decisions, specificity, info.target.names[1])
+  chosen = binary.threshold(decisions, specificity, names[1])
   metrics = binary.metrics(label, probs[:, 1], called, chosen, specificity)
   return panels.panel(metrics, named=binary.described(specificity))
 
 
-def _several(names, label, probs) -> panels.Panel:
+def _several(
+  names: Sequence[str], label: np.ndarray, probs: np.ndarray
+) -> panels.Panel:
   called = np.argmax(probs, 1) if len(probs) else np.zeros(0, int)
   called = np.where(np.isfinite(probs).all(1), called, np.nan)
   top = np.max(probs, 1) if len(probs) else np.zeros(0)
@@ -175,7 +180,9 @@ def columns(
   return written | cells.written("prob", names, probs)
 
 
-def table(info: Info, rows: Sequence[Mapping[str, str]]):
+def table(
+  info: Info, rows: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
   """`label` and `probs` of rows of predictions.csv; no column is no label."""
   names = info.target.names
   position = {name: i for i, name in enumerate(names)}

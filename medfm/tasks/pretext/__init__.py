@@ -41,13 +41,17 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
   return {name: outputs[name] for name in ("loss", "weight") if name in outputs}
 
 
-def assembled(info: Info, split: Split, predicted: Arrays):
+def assembled(
+  info: Info, split: Split, predicted: Arrays
+) -> tuple[Split, dict[str, np.ndarray]]:
   """Rows stay as the model saw them."""
   del info
   return split, dict(predicted)
 
 
-def known(info: Info, target: Arrays, predicted: Arrays):
+def known(
+  info: Info, target: Arrays, predicted: Arrays
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
   """Every row; there is no truth that could be missing."""
   del info, target
   rows = np.ones(len(predicted["loss"]), bool)
