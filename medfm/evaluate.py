@@ -1,5 +1,6 @@
 """Evaluate checkpoints alone: the run's own data again, or another cohort."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,16 @@ def evaluate(
     opened = stages.opened(place, name)
     read, trained = opened.run.data, opened.info
     cohort: Dataset = (spec.build(data) if data else read)(folders)
-    train = None if data else setup.training_split(opened.run, cohort)
-    if data:
+    model, train = opened.model, None
+    if not data:
+      train = setup.training_split(opened.run, cohort)
+      run = setup.sized(opened.run, train)
+      model = dataclasses.replace(model, run=run)
+    else:
       results["name"] = cohort.info.name
       cohort = cohorts.as_trained(cohort, trained)
     evaluated = scoring.evaluation(
-      opened.model, opened.variables, cohort, train, show=False
+      model, opened.variables, cohort, train, show=False
     )
     results["name"] = results["name"] or cohort.info.name
     results["stages"][name] = evaluated.results()

@@ -124,6 +124,15 @@ def inference(run: settings.Run, info: Info) -> Inference:
   return Inference(run, info, objective, mesh, predict, share)
 
 
+def sized(run: settings.Run, split: Split) -> settings.Run:
+  """The run with a batch size, which is that of `split` where it has none.
+
+  split: the training examples. Predictions that are to be equal to the last
+    digit are made in batches of one size.
+  """
+  return dataclasses.replace(run, batch_size=run.batch_size or len(split))
+
+
 def parts(run: settings.Run, info: Info, split: Split) -> Parts:
   """The run's objects.
 
@@ -132,7 +141,7 @@ def parts(run: settings.Run, info: Info, split: Split) -> Parts:
     info: of the dataset that is trained on.
     split: the training examples.
   """
-  run = dataclasses.replace(run, batch_size=run.batch_size or len(split))
+  run = sized(run, split)
   model = inference(run, info)
   objective, mesh = model.objective, model.mesh
   rows = _rows(run.batch_size, run, mesh)

@@ -190,6 +190,47 @@ def test_an_own_table_is_learnt_and_new_rows_predicted(tmp_path, shared_cache):
     assert total == pytest.approx(1, abs=1e-5)
 
 
+def test_own_follow_up_is_learnt_predicted_and_judged_elsewhere(
+  tmp_path, shared_cache
+):
+  generator = np.random.default_rng(0)  # Synthetic patients.
+  for name in ("here", "there"):
+    lines = ["pid,age,days,died"]
+    for i in range(120):
+      age = generator.integers(30, 90)
+      fails = generator.exponential(400 * np.exp(-(age - 60) / 12))
+      lost = generator.uniform(100, 1000)
+      end = f"{min(fails, lost):.1f},{int(fails <= lost)}"
+      lines.append(f"p{i // 2},{age},{end}")
+    (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+  folders = Folders(None, shared_cache)
+  overrides = (
+    "data.time=days",
+    "data.event=died",
+    "data.patient=pid",
+    "data.horizons=90,365",
+    "evaluators.baselines.names=kaplan_meier,",
+  )
+  case, place = "own_table.py:survival,tiny", tmp_path / "run"
+  path = f"data.path={tmp_path / 'here.csv'}"
+  results = run(case, place, folders, path, *overrides)
+  check_workdir(place, results)
+  check_evaluation(place, results, folders)
+  metrics = results["stages"]["train"]["splits"]["test"]["metrics"]
+  assert {"c_index", "auroc_at_90", "observed_expected_at_365"} <= set(metrics)
+  other = command.config(
+    str(ROOT / "configs" / case),
+    [f"data.path={tmp_path / 'there.csv'}", *overrides],
+  )
+  there = evaluate.evaluate(place, None, command.data(other), folders)
+  assert there["name"] == "there"
+  (tmp_path / "new.csv").write_text("pid,age\nq1,33\nq2,80\n")
+  written = predict.predict(place, None, str(tmp_path / "new.csv"), None)
+  rows = list(csv.DictReader(written.open()))
+  assert len(rows) == 2 and "time" not in rows[0]
+  assert 0 < float(rows[0]["risk_by_90"]) < float(rows[0]["risk_by_365"]) < 1
+
+
 def test_own_images_are_learnt_and_new_ones_predicted(tmp_path, shared_cache):
   generator = np.random.default_rng(0)  # Synthetic images.
   for label, shade in (("dark", 60), ("light", 180)):
