@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from medfm import predictions, scoring, setup, spec, stages, workdir
+from medfm.evals import cohorts
 from medfm.report import tables
 from medfm.types import Dataset, Folders
 
@@ -38,7 +39,7 @@ def evaluate(
       model = dataclasses.replace(model, run=run)
     else:
       results["name"] = cohort.info.name
-      cohort = scoring.as_trained(cohort, trained)
+      cohort = cohorts.as_trained(cohort, trained)
     evaluated = scoring.evaluation(
       model, opened.variables, cohort, train, show=False
     )

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from medfm import rng, spec, stages, workdir
-from medfm.data.text import packing, sequences, text_tables, texts
+from medfm.data.tables import encoding
+from medfm.data.text import packing, sequences, text_tables
 from medfm.data.text.packing import Piece
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.models.gpt import GPT
@@ -101,7 +102,7 @@ def generate(
   net, params = _model(trained)
   tokenizer = _tokenizer(trained.folder)
   table = text_tables.read(source)
-  names, prompts = texts.ids(table), table["text"]
+  names, prompts = encoding.ids(table).tolist(), table["text"]
   opening, end = sequences.ends(tokenizer)
   tokens = [np.array([opening, *ids]) for ids in tokenizer.ids(prompts)]
   _check_lengths(net, tokens, names, chosen.new)

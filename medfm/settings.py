@@ -14,7 +14,7 @@ EVALUATORS: Mapping[str, Callable] = {
   "baselines": baselines.baselines,
   "examples": examples.examples,
 }
-"""Those of a run that names none."""
+"""The evaluators of a run that names none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Schedule:
     "auroc"; "" takes the last step. A leading "-" means less is better.
   evaluate_every, checkpoint_every: in steps; 0 means once an epoch.
   log_every: steps between lines of metrics.jsonl.
-  keep: newest checkpoints kept besides the best.
+  keep: how many newest checkpoints are kept besides the best.
   skip_limit: non-finite steps in a row that stop the run.
   """
 
@@ -98,13 +98,13 @@ class Run:
     class; smaller shares are subsets of larger ones.
   transforms: host augmentations, applied in turn to each training example.
   augment: (batch, info, keys [B]) -> batch, on the device within the step, in
-    training alone; an example's key is of the seed, its visit and itself.
+    training alone; an example's key depends on the seed, its visit and itself.
   order: in which the training examples are visited (`data.orders`).
   gradients: the gradient of a batch's summed loss (`step.Gradients`).
   accumulate: micro-batches per step; refused with batch normalisation, the
     one thing whose numbers it would change.
   ema_decay: of averaged parameters for evaluation; 0 keeps none.
-  evaluators: what is found out of the trained model beside its own scores,
+  evaluators: what is measured of the trained model beside its own scores,
     name -> bound function (`evals.context`), such as `baselines`, `probes`,
     `coefficients` and `prompts` of `medfm.evals` and `explain.examples`. None
     takes the classical rivals of the model's task, and a few examples of

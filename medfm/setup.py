@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from medfm import mesh as meshes
@@ -167,16 +168,6 @@ def parts(run: settings.Run, info: Info, split: Split) -> Parts:
     shardings,
   )
   placed = jax.jit(fresh, out_shardings=shardings)
-  step = functools.partial(
-    steps_.train_step,
-    objective,
-    optimizer,
-    seed=run.seed,
-    gradients=run.gradients,
-    augment=_augment(run, info),
-    accumulate=run.accumulate,
-    ema_decay=run.ema_decay,
-  )
   return Parts(
     inference=model,
     steps=total,
@@ -184,13 +175,31 @@ def parts(run: settings.Run, info: Info, split: Split) -> Parts:
     learning_rate=rate,
     initial=lambda: placed(init_key, dict(example)),
     abstract=abstract,
-    step=steps_.compiled(
-      step,
-      mesh,
-      shardings,
-      run.devices.parallel,
-      onednn=run.devices.onednn,
-    ),
+    step=_step(model, optimizer, shardings),
+  )
+
+
+def _step(
+  model: Inference, optimizer: optax.GradientTransformation, shardings: Any
+) -> steps_.Step:
+  """The run's train step, compiled for its devices."""
+  run = model.run
+  step = functools.partial(
+    steps_.train_step,
+    model.objective,
+    optimizer,
+    seed=run.seed,
+    gradients=run.gradients,
+    augment=_augment(run, model.info),
+    accumulate=run.accumulate,
+    ema_decay=run.ema_decay,
+  )
+  return steps_.compiled(
+    step,
+    model.mesh,
+    shardings,
+    run.devices.parallel,
+    onednn=run.devices.onednn,
   )
 
 

@@ -135,7 +135,7 @@ def noun(value: Any) -> Any:
   if NOUN not in value:
     return fields
   kind = resolve(str(value[NOUN]))
-  if not dataclasses.is_dataclass(kind):
+  if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
     raise UserError(f"{value[NOUN]!r} is not a description of data")
   try:
     return kind(**fields)
@@ -160,6 +160,11 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 def settings(bound: Any) -> Mapping[str, Any]:
   """The settings that `bind` gave a built function; {} for any other."""
   return bound.keywords if isinstance(bound, functools.partial) else {}
+
+
+def function(bound: Any) -> Callable[..., Any]:
+  """The function that `build` bound settings to; any other as it is."""
+  return bound.func if isinstance(bound, functools.partial) else bound
 
 
 def nearest(name: str, names: typing.Iterable[str]) -> str:

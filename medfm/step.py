@@ -9,11 +9,10 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from medfm import mesh as meshes
-from medfm import rng
+from medfm import rng, spec
 from medfm.nn import backend
 from medfm.types import Batch, Objective, UserError, Variables
 
-State = Any
 Step = Callable[["TrainState", Batch], tuple["TrainState", dict[str, Any]]]
 Gradients = Callable[
   [Objective, Variables, Batch, jax.Array],
@@ -123,11 +122,13 @@ def train_step(
   if objective.coupled:
     _refuse_cuts(gradients, accumulate, axis)
 
-  def step(state: TrainState, batch: Batch):
+  def step(
+    state: TrainState, batch: Batch
+  ) -> tuple[TrainState, dict[str, Any]]:
     key = rng.stream(seed, "loss", state.step)
-    collections = _collections(state)
-    totals = None
-    for part in _parts(batch, accumulate):
+    first, *others = _parts(batch, accumulate)
+
+    def summed(part: Batch, collections: Variables) -> tuple[Any, Variables]:
       if augment is not None:
         drawn = rng.stream(seed, "augment")
         keys = rng.per_visit(drawn, part["visit"], part["id"])
@@ -135,9 +136,12 @@ def train_step(
       gradient, (sums, weight, updates) = gradients(
         objective, {"params": state.params, **collections}, part, key
       )
-      collections = {**collections, **updates}
-      new = (gradient, sums, weight)
-      totals = new if totals is None else jax.tree.map(jnp.add, totals, new)
+      return (gradient, sums, weight), {**collections, **updates}
+
+    totals, collections = summed(first, _collections(state))
+    for part in others:
+      more, collections = summed(part, collections)
+      totals = jax.tree.map(jnp.add, totals, more)
     if axis is not None:
       totals = jax.lax.psum(totals, axis)
     gradient, sums, weight = totals
@@ -146,32 +150,44 @@ def train_step(
     scalars = {name: value * scale for name, value in sums.items()}
     scalars["grad_norm"] = optax.tree.norm(gradient)
     finite = jnp.isfinite(scalars["loss"]) & jnp.isfinite(scalars["grad_norm"])
-    updates, opt_state = optimizer.update(
-      gradient, state.opt_state, state.params
-    )
-    params = optax.apply_updates(state.params, updates)
-    if ema_decay:
-      collections["ema"] = jax.tree.map(
-        lambda mean, new: ema_decay * mean + (1 - ema_decay) * new,
-        state.extra["ema"],
-        params,
-      )
-    old = {name: state.extra[name] for name in collections}
-    params, opt_state, collections = jax.tree.map(
-      lambda new, old: jnp.where(finite, new, old),
-      (params, opt_state, collections),
-      (state.params, state.opt_state, old),
-    )
-    bad = (~finite).astype(jnp.int32)
-    extra = {
-      **collections,
-      "skipped": state.extra["skipped"] + bad,
-      "skipped_in_row": (state.extra["skipped_in_row"] + 1) * bad,
-    }
-    scalars |= {k: extra[k] for k in ("skipped", "skipped_in_row")}
-    return TrainState(state.step + 1, params, extra, opt_state), scalars
+    state = _updated(state, optimizer, gradient, collections, finite, ema_decay)
+    counts = {name: state.extra[name] for name in ("skipped", "skipped_in_row")}
+    return state, scalars | counts
 
   return step
+
+
+def _updated(
+  state: TrainState,
+  optimizer: optax.GradientTransformation,
+  gradient: Any,
+  collections: Variables,
+  finite: jax.Array,
+  ema_decay: float,
+) -> TrainState:
+  """The state after a step; where that is not finite, counted and no more."""
+  updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+  params = optax.apply_updates(state.params, updates)
+  collections = dict(collections)
+  if ema_decay:
+    collections["ema"] = jax.tree.map(
+      lambda mean, new: ema_decay * mean + (1 - ema_decay) * new,
+      state.extra["ema"],
+      params,
+    )
+  old = {name: state.extra[name] for name in collections}
+  params, opt_state, collections = jax.tree.map(
+    lambda new, old: jnp.where(finite, new, old),
+    (params, opt_state, collections),
+    (state.params, state.opt_state, old),
+  )
+  bad = (~finite).astype(jnp.int32)
+  extra = {
+    **collections,
+    "skipped": state.extra["skipped"] + bad,
+    "skipped_in_row": (state.extra["skipped_in_row"] + 1) * bad,
+  }
+  return TrainState(state.step + 1, params, extra, opt_state)
 
 
 def compiled(
@@ -247,8 +263,7 @@ def _refuse_cuts(
 
 def of_examples(gradients: Gradients) -> bool:
   """Whether a gradient function looks at examples one by one."""
-  function = getattr(gradients, "func", gradients)  # Unwraps `spec.bind`.
-  return getattr(function, "per_example", False)
+  return getattr(spec.function(gradients), "per_example", False)
 
 
 def _parts(batch: Batch, count: int) -> list[Mapping[str, Any]]:

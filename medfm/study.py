@@ -114,7 +114,9 @@ def _stages(
   """
   ready, known = [], {}
   for name, run in remaining.items():
-    key = repr((run.data.func, sorted(spec.settings(run.data).items())))
+    key = repr(
+      (spec.function(run.data), sorted(spec.settings(run.data).items()))
+    )
     if key not in known:
       known[key] = setup.dataset(run, folders)
       print(f"{known[key][0].info.name}: {leakage.line(known[key][1])}")
@@ -164,7 +166,7 @@ def _write_data(folder: Path, data: Dataset) -> None:
     return
   reading = dict(spec.settings(data.encode))
   reading.pop("info")
-  encode = spec.bind(data.encode.func, **reading)
+  encode = spec.bind(spec.function(data.encode), **reading)
   workdir.write(folder / "encode.json", spec.to_json(encode))
   if "tokenizer" in reading:
     workdir.write(folder / "tokenizer.json", reading["tokenizer"])
@@ -174,6 +176,7 @@ def _trained(stage: Stage, state: Any, notes: Mapping) -> dict[str, Any]:
   """The part of the stage's entry in results.json that is about training."""
   job, data = stage.job, stage.job.data
   run = job.run
+  objective = spec.function(run.objective)
   return {
     "step": int(state.step),
     "steps": job.parts.steps,
@@ -181,8 +184,7 @@ def _trained(stage: Stage, state: Any, notes: Mapping) -> dict[str, Any]:
     "params": trees.count(state.params),
     "select": run.schedule.select.removeprefix("-"),
     "label_fraction": run.label_fraction,
-    "objective": f"{run.objective.func.__module__}."
-    f"{run.objective.func.__qualname__}",
+    "objective": f"{objective.__module__}.{objective.__qualname__}",
     "skipped": int(state.extra["skipped"]),
     "best": notes["best"],
     "init": notes["init"],
@@ -234,7 +236,9 @@ def _same_tokenizer(source: Path, name: str, info: Info) -> None:
     )
 
 
-def _comparisons(place, built, results) -> list[dict[str, Any]]:
+def _comparisons(
+  place: Path, built: Any, results: Mapping[str, Any]
+) -> list[dict[str, Any]]:
   """Paired differences on the test split between the pairs of a study."""
   rows = predictions.read(place / "predictions.csv")
   compared = []
@@ -288,13 +292,15 @@ def _read(path: Path, built: Any) -> dict[str, Any]:
   }
 
 
-def _finished(results: dict, name: str, run: settings.Run) -> bool:
+def _finished(results: Mapping[str, Any], name: str, run: settings.Run) -> bool:
   entry = results["stages"].get(name)
   length = {"steps": run.steps, "epochs": run.epochs}
   return entry is not None and entry["length"] == length
 
 
-def _refuse_stale(place, results, todo) -> None:
+def _refuse_stale(
+  place: Path, results: Mapping[str, Any], todo: Mapping[str, settings.Run]
+) -> None:
   """Refuses to lengthen a stage after another was trained from it."""
   for name, run in todo.items():
     source = run.start.weights

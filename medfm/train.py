@@ -1,6 +1,7 @@
 """The loop: one for every modality, objective and stage."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
 from medfm.data import loader
 from medfm.interrupt import Interrupted
-from medfm.types import Dataset, Split, UserError
+from medfm.types import Batch, Dataset, Split, UserError
 from medfm.weights import transfer
 
 Weights = Mapping[str, Any]
@@ -111,7 +112,9 @@ def train(
   return state, notes
 
 
-def _start(job, saved, weights) -> tuple[steps.TrainState, dict]:
+def _start(
+  job: Job, saved: Checkpoints, weights: Callable[[], Weights] | None
+) -> tuple[steps.TrainState, dict[str, Any]]:
   """This run's newest checkpoint, else start weights, else fresh ones."""
   parts, data = job.parts, job.data
   newest = saved.newest()
@@ -176,8 +179,13 @@ def begun(
 
 
 def _loop(
-  job, name, saved, metrics, state, notes
-) -> tuple[steps.TrainState, dict]:
+  job: Job,
+  name: str,
+  saved: Checkpoints,
+  metrics: log.Metrics | log.Unwritten,
+  state: steps.TrainState,
+  notes: dict[str, Any],
+) -> tuple[steps.TrainState, dict[str, Any]]:
   parts = job.parts
   run, model, total = job.run, parts.inference, parts.steps
   first = int(state.step)
@@ -186,12 +194,10 @@ def _loop(
   progress = log.Progress(name, total, first, run.batch_size)
   # Gathering a whole batch costs less than passing it between threads.
   threads = 1 if run.transforms else 0
-  gather = (
-    resident.gather(job.split, model.mesh) if run.devices.resident else None
-  )
+  fed = _feed(job)
   waiting = None  # A step's scalars are read once the next one is running.
 
-  def report(step, scalars):
+  def report(step: int, scalars: Mapping[str, Any]) -> None:
     scalars = {key: float(v) for key, v in jax.device_get(scalars).items()}
     scalars["lr"] = float(parts.learning_rate(step - 1))
     rate = progress.line(step, scalars["loss"], scalars["lr"])
@@ -205,8 +211,7 @@ def _loop(
     saved.save(0, state, notes)  # The weights to evaluate and to start from.
   with processes.watch() as watch:
     for k, batch in loader.prefetched(job.batches, first, total, threads):
-      batch = setup.placed(model, batch)
-      state, scalars = parts.step(state, gather(batch) if gather else batch)
+      state, scalars = parts.step(state, fed(batch))
       step = k + 1
       if k == first:  # Free the memory that compiling needed.
         jax.block_until_ready(state)
@@ -217,14 +222,8 @@ def _loop(
       waiting = (step, scalars) if due else None
       improved = False
       if _every(step, evaluate_every, total):
-        scores = scoring.quick(model, steps.variables(state), job.data)
-        if scores:
-          metrics.write(step, scores)
-        best = processes.by_first(
-          _better, run.schedule.select, notes["best"], scores, step
-        )
-        improved = best != notes["best"]
-        notes = {**notes, "best": best}
+        before, notes = notes, _judged(job, metrics, state, notes, step)
+        improved = notes["best"] != before["best"]
       stop = watch.noted()
       if improved or stop or _every(step, checkpoint_every, total):
         if waiting:  # Log a step before the checkpoint that covers it.
@@ -240,6 +239,31 @@ def _loop(
     if stop := watch.noted():
       raise Interrupted(stop, total)
   return state, notes
+
+
+def _feed(job: Job) -> Callable[[Batch], Batch]:
+  """Puts a batch on the mesh, or gathers its rows of what lies there."""
+  place = functools.partial(setup.placed, job.parts.inference)
+  if not job.run.devices.resident:
+    return place
+  gather = resident.gather(job.split, job.parts.inference.mesh)
+  return lambda batch: gather(place(batch))
+
+
+def _judged(
+  job: Job,
+  metrics: log.Metrics | log.Unwritten,
+  state: steps.TrainState,
+  notes: dict[str, Any],
+  step: int,
+) -> dict[str, Any]:
+  """The notes with the best step so far, once this one is evaluated."""
+  model, select = job.parts.inference, job.run.schedule.select
+  scores = scoring.quick(model, steps.variables(state), job.data)
+  if scores:
+    metrics.write(step, scores)
+  best = processes.by_first(_better, select, notes["best"], scores, step)
+  return {**notes, "best": best}
 
 
 def _every(step: int, cadence: int, total: int) -> bool:
@@ -271,7 +295,9 @@ def _better(
   return {"metric": name, "value": value, "step": step}
 
 
-def _stop_diverged(folder, step, scalars, job) -> None:
+def _stop_diverged(
+  folder: Path, step: int, scalars: Mapping[str, float], job: Job
+) -> None:
   count = int(scalars["skipped_in_row"])
   culprits = {}
   for k in range(max(step - count, 0), step):

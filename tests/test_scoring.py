@@ -231,26 +231,6 @@ def test_of_several_processes_each_condenses_all_rows_of_a_batch(monkeypatch):
   np.testing.assert_array_equal(held["label"], split.arrays["label"])
 
 
-def test_another_cohort_is_scored_in_the_codes_of_training():
-  data = toy()
-  swapped = infos.info(
-    "elsewhere", "multiclass", ("yes", "no"), numeric=("a", "b")
-  )
-  arrays = data.splits["test"].arrays
-  codes = np.where(arrays["label"] < 0, -1, 1 - arrays["label"])
-  codes[0] = -1
-  split = dataclasses.replace(
-    data.splits["test"], arrays=arrays | {"label": codes}
-  )
-  moved = scoring.as_trained(Dataset({"test": split}, swapped, {}), data.info)
-  label = moved.splits["test"].arrays["label"]
-  assert label[0] == -1
-  np.testing.assert_array_equal(label[1:], arrays["label"][1:])
-  other = infos.info("x", "multilabel", ("no", "yes"), numeric=("a", "b"))
-  with pytest.raises(UserError, match="task multilabel; the model was trained"):
-    scoring.as_trained(Dataset({"test": split}, other, {}), data.info)
-
-
 def test_a_baseline_of_another_task_is_refused_with_the_choices():
   with pytest.raises(UserError, match="choose from majority"):
     evaluated(

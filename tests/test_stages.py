@@ -49,8 +49,8 @@ def test_an_opened_stage_builds_no_optimizer(
   monkeypatch.setattr(optim, "learning_rate", refused)
   opened = stages.opened(place)
   data = opened.run.data(shared_folders)
-  scores, _ = scoring.evaluation(opened.model, opened.variables, data, None)
-  assert scores["test"]["metrics"]["r2"]["value"] is not None
+  scored = scoring.evaluation(opened.model, opened.variables, data, None)
+  assert scored.splits["test"]["metrics"]["r2"]["value"] is not None
   with pytest.raises(AssertionError):
     train.job(opened.run, data)
 

@@ -16,7 +16,15 @@ from medfm.data.archives import unpacked
 from medfm.spec import nearest
 from medfm.types import Folders, UserError
 
-__all__ = ["find", "member", "of_user", "origin", "own_card", "unpacked"]
+__all__ = [
+  "find",
+  "inside",
+  "member",
+  "of_user",
+  "origin",
+  "own_card",
+  "unpacked",
+]
 
 OFFLINE = "MEDFM_OFFLINE"
 _TIMEOUT_S = 60
@@ -141,6 +149,23 @@ def member(folders: Folders, path: pathlib.Path, *names: str) -> pathlib.Path:
       if place.as_posix().endswith(f"/{name}"):
         return place
   raise UserError(f"{path}: holds no {' or '.join(names)}")
+
+
+def inside(root: pathlib.Path | str, name: str, where: str) -> pathlib.Path:
+  """The file that a table of the user's names, within the table's folder.
+
+  where: what the message begins with, as "labels.csv row 7".
+
+  Raises: UserError where it is absent, or outside of root by `..`, by an
+    absolute name or by a link.
+  """
+  root = pathlib.Path(root).resolve()
+  path = root / name
+  if not name or not path.resolve().is_relative_to(root):
+    raise UserError(f"{where}: {name!r} is not a name within {root.name}")
+  if not path.is_file():
+    raise UserError(f"{where}: there is no file {name!r} in {root.name}")
+  return path
 
 
 def _downloaded(

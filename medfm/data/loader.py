@@ -10,7 +10,7 @@ import numpy as np
 
 from medfm.data import cuts, orders, rng
 from medfm.data.orders import Order
-from medfm.types import Example, Split, UserError
+from medfm.types import Example, Source, Split, UserError
 
 Transform = Callable[[Example, np.random.Generator], Example]
 HostBatch = dict[str, np.ndarray]
@@ -71,11 +71,19 @@ def batches(
   )
 
 
-class Batches(Sequence):
-  """A sequence of batches; see `batches`. Safe to read from many threads."""
+class Batches:
+  """Batches by number; see `batches`. Safe to read from many threads."""
 
   def __init__(
-    self, split, batch_size, steps, seed, order, transforms, share, rows_alone
+    self,
+    split: Split,
+    batch_size: int,
+    steps: int,
+    seed: int,
+    order: Order,
+    transforms: Sequence[Transform],
+    share: np.ndarray | None,
+    rows_alone: bool,
   ):
     self._split = split
     self._batch_size = batch_size if share is None else len(share)
@@ -91,10 +99,10 @@ class Batches(Sequence):
   def __len__(self) -> int:
     return self._steps
 
-  def __getitem__(self, k: int) -> HostBatch:
-    if not 0 <= k < self._steps:
-      raise IndexError(f"batch {k} of {self._steps}")
-    whole, visits = self._order(k)
+  def __getitem__(self, index: int) -> HostBatch:
+    if not 0 <= index < self._steps:
+      raise IndexError(f"batch {index} of {self._steps}")
+    whole, visits = self._order(index)
     local, n = _local(len(whole), self._share)
     rows = whole[local]
     shapes = {name: p.shape(whole) for name, p in self._paddings.items()}
@@ -104,9 +112,7 @@ class Batches(Sequence):
       arrays = self._stacked(rows, visits[local], shapes)
     else:
       arrays = _gathered(self._split, rows, shapes)
-    if self._lengths is not None:
-      longest = int(self._lengths[whole].max())
-      arrays = cuts.cut(arrays, self._split.lengths, longest)
+    arrays = _cut(arrays, self._split, self._lengths, whole)
     arrays["visit"] = visits[local].astype(np.int32)
     return _batch(arrays, rows, self._batch_size, n)
 
@@ -144,7 +150,7 @@ class Batches(Sequence):
 
 
 def prefetched(
-  batches: Sequence[HostBatch], start: int, stop: int, threads: int = 1
+  batches: Source, start: int, stop: int, threads: int = 1
 ) -> Iterator[tuple[int, HostBatch]]:
   """(k, batch) for k from start to stop, read ahead by threads.
 
@@ -204,8 +210,7 @@ def _ordered(
     local, n = _local(len(whole), share)
     shapes = {name: p.shape(whole) for name, p in paddings.items()}
     arrays = _gathered(split, whole[local], shapes)
-    if lengths is not None:
-      arrays = cuts.cut(arrays, split.lengths, int(lengths[whole].max()))
+    arrays = _cut(arrays, split, lengths, whole)
     yield _batch(arrays, whole[local], size, n)
 
 
@@ -218,6 +223,15 @@ def _local(n: int, share: np.ndarray | None) -> tuple[slice | np.ndarray, int]:
     return slice(None), n
   local = share[share < n]
   return (local if len(local) else np.zeros(1, int)), len(local)
+
+
+def _cut(
+  arrays: HostBatch, split: Split, lengths: np.ndarray | None, rows: np.ndarray
+) -> HostBatch:
+  """Arrays cut to the longest of these rows; whole without `lengths` [N]."""
+  if lengths is None or split.lengths is None:
+    return arrays
+  return cuts.cut(arrays, split.lengths, int(lengths[rows].max()))
 
 
 def length_order(split: Split) -> np.ndarray:

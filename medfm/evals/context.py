@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from medfm import spec
 from medfm.types import Dataset, Info, Split, Task
 
 Predicted = Mapping[str, np.ndarray]
@@ -121,13 +122,13 @@ def showing(evaluators: Mapping[str, Callable]) -> list[str]:
   return [
     name
     for name, bound in evaluators.items()
-    if getattr(getattr(bound, "func", bound), "shows_data", False)
-    and getattr(bound, "keywords", {}).get("show") is not False
+    if getattr(spec.function(bound), "shows_data", False)
+    and spec.settings(bound).get("show") is not False
   ]
 
 
 def kept(evaluators: Mapping[str, Callable]) -> tuple[str, ...]:
   """The outputs that any of bound evaluators needs."""
-  functions = [getattr(each, "func", each) for each in evaluators.values()]
+  functions = [spec.function(each) for each in evaluators.values()]
   names = [n for each in functions for n in getattr(each, "keeps", ())]
   return tuple(dict.fromkeys(names))

@@ -131,7 +131,7 @@ def _classes(found: Answers, index: int) -> list[int]:
   Of several labels the mistakes come first, then what is rightly called, the
   surest of each first; at most `VIEWS` of them.
   """
-  said, true = found.said[index], found.true[index]
+  said, true = found.answer[index], found.true[index]
   if found.probs is None:
     return list(dict.fromkeys((int(said), int(true))))
   return _named(found, index)[:VIEWS]
@@ -139,7 +139,7 @@ def _classes(found: Answers, index: int) -> list[int]:
 
 def _named(found: Answers, index: int) -> list[int]:
   """The labels that are called or true, mistakes first."""
-  said, true = found.said[index], found.true[index]
+  said, true = found.answer[index], found.true[index]
   sure = np.abs(found.probs[index] - found.cut)
   wrong = np.isfinite(true) & (said != (true > 0.5))
   return sorted(
@@ -253,7 +253,7 @@ def _answered(
   found: Answers, index: int, info: Info, thresholds: Mapping[str, float]
 ) -> dict[str, Any]:
   """The answer and the truth by name; of several labels with their numbers."""
-  said, true = found.said[index], found.true[index]
+  said, true = found.answer[index], found.true[index]
   if found.probs is None:
     return {
       "said": info.target.names[int(said)],

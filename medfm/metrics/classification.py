@@ -152,13 +152,13 @@ def f1(
 )
 def weighted_f1(
   label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """The mean of the classes' F1, each by the share of examples that have it.
 
   A class that is neither had nor predicted has F1 0, and no share.
   """
   label, predicted, weight = checked(label, predicted, weight)
-  score = 0.0
+  score = np.zeros(weight.shape[:-1])
   for k in np.unique(label):
     had = weight @ (label == k).astype(float)
     right = weight @ ((label == k) & (predicted == k)).astype(float)
@@ -175,7 +175,7 @@ def weighted_f1(
 )
 def positive_f1(
   label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """F1 over all classes but the first: as relation extraction is scored."""
   label, predicted, weight = checked(label, predicted, weight)
   right = weight @ ((label == predicted) & (label > 0)).astype(float)
@@ -192,7 +192,7 @@ def positive_f1(
 )
 def pooled_f1(
   label: np.ndarray, called: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """F1 of all pairs of example and label together; missing labels left out.
 
   label: [N,K] in {0, 1, NaN = missing}; called: [N,K] bool, or float with NaN

@@ -156,7 +156,7 @@ def f1(table: np.ndarray, weight: np.ndarray | None = None) -> Value:
 @described("Token accuracy", "share of words with the right tag", "more")
 def token_accuracy(
   label: np.ndarray, tags: np.ndarray, weight: np.ndarray | None = None
-):
+) -> Value:
   """Share of the labelled words [N,W] whose tag is right; weight per row."""
   words = label >= 0
   right = ((tags == label) & words).sum(1)

@@ -53,6 +53,8 @@ def perplexity(
   "follows the first",
   "more",
 )
-def next_sentence_accuracy(right: np.ndarray, weight: np.ndarray | None = None):
+def next_sentence_accuracy(
+  right: np.ndarray, weight: np.ndarray | None = None
+) -> Value:
   """Mean of `right` [N], 1 where a pair is told rightly and 0 elsewhere."""
   return loss(right, np.ones(len(right)), weight)

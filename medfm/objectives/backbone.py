@@ -34,13 +34,13 @@ def backbone(info: Info, model: Callable, *, outputs: int) -> nn.Module:
 
 
 def expect_task(info: Info, task: Task) -> None:
-  """Raises UserError, naming the objective that fits, if the task differs."""
+  """Raises UserError if the task differs, and names the objective that fits."""
   given = tasks.of(info.target)
   if given is not task:
-    theirs, ours = (each.__name__.rpartition(".")[2] for each in (given, task))
+    data, taught = (each.__name__.rpartition(".")[2] for each in (given, task))
     raise UserError(
-      f"objective: {info.name} is a {theirs} data set and this objective is "
-      f"for {ours}; use medfm.objectives.{given.OBJECTIVE}"
+      f"objective: {info.name} is a {data} data set and this objective is "
+      f"for {taught}; use medfm.objectives.{given.OBJECTIVE}"
     )
 
 

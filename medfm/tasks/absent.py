@@ -1,4 +1,4 @@
-"""What a task answers to the questions of `types.Task` that it leaves open."""
+"""Functions of `types.Task` for tasks that have nothing to say there."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def decide(
 def columns(
   info: Info, target: Arrays | None, predicted: Arrays
 ) -> dict[str, list[str]]:
-  """No example is told anything of its own."""
+  """No example has a prediction to write."""
   del info, target, predicted
   return {}
 

@@ -1,4 +1,4 @@
-"""What a task tells of single examples: answers to show, votes to count."""
+"""What a task gives for single examples: answers to show, votes to count."""
 
 from typing import NamedTuple
 
@@ -9,8 +9,8 @@ class Answers(NamedTuple):
   """Answers [M] that may be shown to a reader, beside the truth.
 
   example: [M] the row that an answer is of.
-  said, true: [M] the answer and the truth as class numbers. Of several labels
-    [M,K]: said is bool, true has NaN where the truth is not known.
+  answer, true: [M] the answer and the truth as class numbers. Of several
+    labels [M,K]: answer is bool, true has NaN where the truth is not known.
   certainty: [M] how sure the answer was, 0..1.
   right: [M] bool.
   place: [M] the word of a text that is asked about, -1 for the whole.
@@ -19,7 +19,7 @@ class Answers(NamedTuple):
   """
 
   example: np.ndarray
-  said: np.ndarray
+  answer: np.ndarray
   true: np.ndarray
   certainty: np.ndarray
   right: np.ndarray

@@ -37,15 +37,18 @@ Predict = Callable[[np.ndarray], np.ndarray]
 """x [N,D] -> value [N], or the probability of each of `np.unique(y)`."""
 
 
+Matrices = tuple[list[int], list[np.ndarray]]
+"""The columns that are levels, and [N,D] of train and of each other split."""
+
+
 class Model(NamedTuple):
   """A classical model.
 
-  matrices: (train, others, info, seed) -> the columns that are levels, and
-    what it sees [N,D] of train and of each other split.
+  matrices: what it sees, of (train, others, info, seed).
   fit: of one problem.
   """
 
-  matrices: Callable[..., tuple[list[int], list[np.ndarray]]]
+  matrices: Callable[[Split, Mapping[str, Split], Info, int], Matrices]
   fit: Callable[[Problem], Predict]
 
 
@@ -75,8 +78,8 @@ def values(
   info: Info,
   seed: int,
 ) -> dict[str, np.ndarray]:
-  """split -> [N,T], what is said of each target [n] (NaN is not known)."""
-  return _told(model.fit, model, targets, train, others, info, seed)
+  """split -> predictions [N,T] of each target [n] (NaN is not known)."""
+  return _predicted(model.fit, model, targets, train, others, info, seed)
 
 
 def probabilities(
@@ -89,36 +92,44 @@ def probabilities(
   *,
   classes: int,
 ) -> dict[str, np.ndarray]:
-  """split -> [N,T,classes], of each target [n] of class numbers (NaN is not
-  known); one with a single class in training is predicted at its frequency.
+  """split -> [N,T,classes], for each target [n] of class numbers (NaN is not
+  known). A target with a single class in training has its frequency.
   """
 
-  def fit(problem):
+  def fit(problem: Problem) -> Predict:
     seen = np.unique(problem.y).astype(int)
     predict = (frequencies if len(seen) == 1 else model.fit)(problem)
 
-    def all_classes(x):
+    def all_classes(x: np.ndarray) -> np.ndarray:
       probs = np.zeros((len(x), classes))
       probs[:, seen] = predict(x)
       return probs
 
     return all_classes
 
-  return _told(fit, model, targets, train, others, info, seed)
+  return _predicted(fit, model, targets, train, others, info, seed)
 
 
-def _told(fit, model, targets, train, others, info, seed):
+def _predicted(
+  fit: Callable[[Problem], Predict],
+  model: Model,
+  targets: Sequence[np.ndarray],
+  train: Split,
+  others: Mapping[str, Split],
+  info: Info,
+  seed: int,
+) -> dict[str, np.ndarray]:
   """split -> [N,T,...]."""
-  levels, (seen, *asked) = model.matrices(train, others, info, seed)
+  levels, (learnt, *asked) = model.matrices(train, others, info, seed)
   cluster = clusters(train.patients, len(train))
-  told: dict[str, list[np.ndarray]] = {name: [] for name in others}
+  predicted: dict[str, list[np.ndarray]] = {name: [] for name in others}
   for target in targets:
     rows = ~np.isnan(target)
-    problem = Problem(seen[rows], target[rows], cluster[rows], levels, seed)
+    problem = Problem(learnt[rows], target[rows], cluster[rows], levels, seed)
     predict = fit(problem)
     for name, x in zip(others, asked, strict=True):
-      told[name].append(predict(x))
-  return {name: np.stack(columns, 1) for name, columns in told.items()}
+      predicted[name].append(predict(x))
+  return {name: np.stack(columns, 1) for name, columns in predicted.items()}
 
 
 def require_labels(
@@ -126,7 +137,7 @@ def require_labels(
 ) -> None:
   """Raises UserError where no training example has a label of a target.
 
-  names: of the targets; "" of one that needs none.
+  names: of the targets; "" where the message needs none.
   """
   for target, name in zip(targets, names, strict=True):
     if np.isnan(target).all():
@@ -137,19 +148,25 @@ def require_labels(
       )
 
 
-def _nothing(train, others, info, seed):
+def _nothing(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> Matrices:
   """For models that look at labels alone."""
   del info, seed
   splits = (train, *others.values())
   return [], [np.zeros((len(split), 1)) for split in splits]
 
 
-def _linear(train, others, info, seed):
+def _linear(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> Matrices:
   design = designs.linear(train, info, seed)
   return [], [design.of(split) for split in (train, *others.values())]
 
 
-def _native(train, others, info, seed):
+def _native(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> Matrices:
   design = designs.native(train, info, seed)
   levels = list(design.levels)
   return levels, [design.of(split) for split in (train, *others.values())]
@@ -169,7 +186,7 @@ def logistic(problem: Problem) -> Predict:
   from sklearn.pipeline import make_pipeline
   from sklearn.preprocessing import StandardScaler
 
-  def model(c: float):
+  def model(c: float) -> Any:
     return make_pipeline(
       StandardScaler(), LogisticRegression(C=c, max_iter=1000)
     )
@@ -211,7 +228,7 @@ def strength(
   return among[int(losses.argmin())]
 
 
-def _probabilities(model, x: np.ndarray, y: np.ndarray) -> Predict:
+def _probabilities(model: Any, x: np.ndarray, y: np.ndarray) -> Predict:
   model.fit(x, y)
   return lambda x: _of_rows(model.predict_proba, x, (len(np.unique(y)),))
 
@@ -246,7 +263,7 @@ def _filled(fit: Callable, kind: Callable, problem: Problem) -> Predict:
   return lambda x: predict(np.where(blank, 0, x))
 
 
-def _values(model, x: np.ndarray, y: np.ndarray) -> Predict:
+def _values(model: Any, x: np.ndarray, y: np.ndarray) -> Predict:
   model.fit(x, y)
   return lambda x: _of_rows(model.predict, x, ())
 

@@ -6,6 +6,7 @@ to be kept.
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from medfm.types import Info, Split, UserError
 
 STRENGTHS = (1.0, 10.0, 100.0)
 MAX_TERMS = 20_000
+
+Fitted = tuple[np.ndarray, Any]
+"""(classes, scikit-learn's model of them); None for a single class."""
 
 
 def tfidf(
@@ -48,7 +52,7 @@ def tfidf(
     )
   texts, firsts, _ = _texts(train)
   vectorizer = TfidfVectorizer(
-    analyzer=_terms,
+    analyzer=_terms,  # pyright: ignore[reportArgumentType]
     sublinear_tf=True,
     min_df=min(2, len(texts)),
     max_features=MAX_TERMS,
@@ -57,14 +61,14 @@ def tfidf(
   groups = train.ids if train.patients is None else train.patients
   group = np.unique(np.asarray(groups, str)[firsts], return_inverse=True)[1]
   models = [_fitted(x, target[firsts], group, seed) for target in targets]
-  told = {}
+  predicted = {}
   for name, split in others.items():
     texts, _, place = _texts(split)
     probs = np.zeros((0, len(targets), classes))
     if texts:
       probs = _probs(models, vectorizer.transform(texts), classes)
-    told[name] = probs[place]
-  return told
+    predicted[name] = probs[place]
+  return predicted
 
 
 def _texts(split: Split) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
@@ -77,12 +81,12 @@ def _texts(split: Split) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
 
 
 def _terms(tokens: np.ndarray) -> list[tuple[int, ...]]:
-  own = tokens.tolist()
-  return [*((token,) for token in own), *itertools.pairwise(own)]
+  ids = tokens.tolist()
+  return [*((token,) for token in ids), *itertools.pairwise(ids)]
 
 
-def _fitted(x, column: np.ndarray, group: np.ndarray, seed: int):
-  """(classes, model) of the labelled rows; model None for a single class."""
+def _fitted(x: Any, column: np.ndarray, group: np.ndarray, seed: int) -> Fitted:
+  """Of the labelled rows."""
   from sklearn.linear_model import LogisticRegression
 
   rows = np.flatnonzero(~np.isnan(column) & (column >= 0))
@@ -92,7 +96,7 @@ def _fitted(x, column: np.ndarray, group: np.ndarray, seed: int):
     return seen, None
   x = x[rows]
 
-  def model(c):
+  def model(c: float) -> Any:
     return LogisticRegression(C=c, max_iter=200, tol=1e-3)
 
   c = classical.strength(
@@ -101,7 +105,7 @@ def _fitted(x, column: np.ndarray, group: np.ndarray, seed: int):
   return seen, model(c).fit(x, y)
 
 
-def _probs(models, x, classes: int) -> np.ndarray:
+def _probs(models: Sequence[Fitted], x: Any, classes: int) -> np.ndarray:
   """[texts, T, classes]."""
   columns = []
   for seen, model in models:

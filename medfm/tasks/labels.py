@@ -30,12 +30,12 @@ def known_columns(
   if label.shape != values.shape:
     raise ValueError(f"label has shape {label.shape}, expected {values.shape}")
   label = label.astype(np.float64)
-  rows = ~np.isnan(label).all(1)
+  rows = np.asarray(~np.isnan(label).all(1))
   return rows, {"label": label[rows]}, {name: values[rows]}
 
 
 def shaped(info: Info, count: int, predicted: Arrays, name: str) -> np.ndarray:
-  """predicted[name] in float64, once it is found to be [count,K]."""
+  """predicted[name] in float64; checks that it is [count,K]."""
   values = np.asarray(predicted[name], np.float64)
   shape = (count, len(info.target.names))
   if values.shape != shape:

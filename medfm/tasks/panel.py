@@ -29,14 +29,14 @@ def panel(
 ) -> Panel:
   """A panel; its metrics are described by the functions that compute them.
 
-  named: descriptions that stand in for those of the functions, by stem.
+  named: descriptions, by stem, in place of those of the functions.
   """
-  found = {}
+  by_stem = {}
   for name, metric in metrics.items():
     description = described.of(metric)
     if description is not None and not name.startswith("_"):
-      found.setdefault(stem(name), description)
-  return Panel(metrics, means or {}, found | dict(named or {}))
+      by_stem.setdefault(stem(name), description)
+  return Panel(metrics, means or {}, by_stem | dict(named or {}))
 
 
 def stem(metric: str) -> str:

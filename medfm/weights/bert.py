@@ -8,7 +8,7 @@ import numpy as np
 
 from medfm.types import UserError
 from medfm.weights import hugging_face as hf
-from medfm.weights.mapping import SAME, Leaf, attention, dense, embedding, norm
+from medfm.weights.mapping import SAME, Leaf, attention, dense, norm
 
 TYPE = "bert"
 _SIZES = {
@@ -74,15 +74,13 @@ def canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def leaves(settings: Mapping[str, Any], kind: str) -> list[Leaf]:
   """The table; kind is "TokenClassification" where the head is per token."""
-  embeddings = "bert.embeddings"
   table = [
-    *embedding("params/model/embed_tokens", f"{embeddings}.word_embeddings"),
-    *embedding(
-      "params/model/embed_positions", f"{embeddings}.position_embeddings"
-    ),
-    *embedding(
-      "params/model/embed_types", f"{embeddings}.token_type_embeddings"
-    ),
+    Leaf(f"params/model/embed_{ours}/embedding", (f"{name}.weight",), SAME)
+    for ours, name in (
+      ("tokens", _WORDS.removesuffix(".weight")),
+      ("positions", "bert.embeddings.position_embeddings"),
+      ("types", "bert.embeddings.token_type_embeddings"),
+    )
   ]
   table += norm("params/model/embed_norm", "bert.embeddings.LayerNorm")
   for index in range(settings["depth"]):

@@ -8,15 +8,7 @@ import numpy as np
 
 from medfm.types import UserError
 from medfm.weights import hugging_face as hf
-from medfm.weights.mapping import (
-  SAME,
-  TRANSPOSED,
-  Codec,
-  Leaf,
-  dense,
-  embedding,
-  norm,
-)
+from medfm.weights.mapping import SAME, TRANSPOSED, Codec, Leaf, dense, norm
 
 TYPE = "gpt2"
 _SIZES = {
@@ -104,8 +96,13 @@ def leaves(settings: Mapping[str, Any], kind: str) -> list[Leaf]:
     lambda parts: parts[0].reshape(3, heads, -1),
     lambda array: [array.reshape(-1)],
   )
-  table = embedding("params/model/embed_tokens", "transformer.wte")
-  table += embedding("params/model/embed_positions", "transformer.wpe")
+  table = [
+    Leaf(f"params/model/embed_{ours}/embedding", (f"{name}.weight",), SAME)
+    for ours, name in (
+      ("tokens", "transformer.wte"),
+      ("positions", "transformer.wpe"),
+    )
+  ]
   for index in range(settings["depth"]):
     ours, theirs = f"params/model/block{index}", f"transformer.h.{index}"
     attn = f"{theirs}.attn.c_attn"

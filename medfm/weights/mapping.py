@@ -115,11 +115,6 @@ def norm(ours: str, theirs: str) -> list[Leaf]:
   ]
 
 
-def embedding(ours: str, theirs: str) -> list[Leaf]:
-  """A table of vectors."""
-  return [Leaf(f"{ours}/embedding", (f"{theirs}.weight",), SAME)]
-
-
 def dense(ours: str, theirs: str, *, kernel: Codec | None = None) -> list[Leaf]:
   """Kernel and bias of a linear layer."""
   return [

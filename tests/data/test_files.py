@@ -9,7 +9,6 @@ import urllib.request
 import pytest
 
 from medfm.data import disk, files
-from medfm.data.images import files as image_files
 from medfm.types import Folders, UserError
 
 URL = "https://example.org/set.zip"
@@ -141,13 +140,13 @@ def test_a_table_cannot_name_files_outside_its_folder(tmp_path, name):
   root.mkdir()
   (tmp_path / "secret").write_text("")
   (root / "link").symlink_to(tmp_path / "secret")
-  with pytest.raises(ValueError, match=r"leads out|absolute|no file is named"):
-    image_files.inside(root, name)
+  with pytest.raises(UserError, match=r"^labels.csv row 7: .* within root"):
+    files.inside(root, name, "labels.csv row 7")
 
 
 def test_a_table_that_names_an_absent_file_is_told_so(tmp_path):
-  with pytest.raises(ValueError, match=r"no such file: 'a\.png'"):
-    image_files.inside(tmp_path, "a.png")
+  with pytest.raises(UserError, match=r"row 7: there is no file 'a\.png'"):
+    files.inside(tmp_path, "a.png", "row 7")
 
 
 def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):

@@ -57,7 +57,7 @@ def shown(info, split, objective, tokenizer, thresholds=None):
 def test_the_surest_and_the_least_sure_are_chosen_and_no_text_twice():
   found = Answers(
     example=np.array([0, 0, 1, 2, 3]),
-    said=np.array([1, 1, 0, 0, 1]),
+    answer=np.array([1, 1, 0, 0, 1]),
     true=np.array([1, 1, 0, 1, 0]),
     certainty=np.array([0.7, 0.9, 0.8, 0.6, 0.95]),
     right=np.array([True, True, True, False, False]),

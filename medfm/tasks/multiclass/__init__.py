@@ -27,7 +27,7 @@ assembled = documents.assembled
 recoded = labels.renumbered
 rivals = classical.default_classifiers
 NEGATIVE = ("none", "negative", "no relation")
-"""A first class of this name is what relations are told from."""
+"""Names of a first class that means: none of the others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,9 @@ def require_every(target: Classes) -> None:
       )
 
 
-def known(info: Info, target: Arrays, predicted: Arrays):
+def known(
+  info: Info, target: Arrays, predicted: Arrays
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
   """The rows whose label is not -1; probabilities in float64.
 
   Raises:
@@ -87,15 +89,18 @@ def panel(
   decisions: of `decide` on validation.
   """
   label, probs = target["label"], predicted["probs"]
-  if len(info.target.names) > 2:
-    return _several(info.target.names, label, probs)
+  names = list(info.target.names)
+  if len(names) > 2:
+    return _several(names, label, probs)
   called = np.argmax(probs, 1) if len(probs) else np.zeros(0)
-  chosen = binary.threshold(decisions, specificity, info.target.names[1])
+  chosen = binary.threshold(decisions, specificity, names[1])
   metrics = binary.metrics(label, probs[:, 1], called, chosen, specificity)
   return panels.panel(metrics, named=binary.described(specificity))
 
 
-def _several(names, label, probs) -> panels.Panel:
+def _several(
+  names: Sequence[str], label: np.ndarray, probs: np.ndarray
+) -> panels.Panel:
   called = np.argmax(probs, 1) if len(probs) else np.zeros(0, int)
   called = np.where(np.isfinite(probs).all(1), called, np.nan)
   top = np.max(probs, 1) if len(probs) else np.zeros(0)
@@ -107,19 +112,21 @@ def _several(names, label, probs) -> panels.Panel:
     ),
   }
   for k, name in enumerate(names):
-    mine, hit = label == k, np.where(np.isnan(called), called, called == k)
+    positive, hit = label == k, np.where(np.isnan(called), called, called == k)
     metrics |= {
-      f"auroc[{name}]": partial(ranking.auroc, mine, probs[:, k]),
+      f"auroc[{name}]": partial(ranking.auroc, positive, probs[:, k]),
       f"average_precision[{name}]": partial(
-        ranking.average_precision, mine, probs[:, k]
+        ranking.average_precision, positive, probs[:, k]
       ),
-      f"precision[{name}]": partial(classification.precision, mine, hit),
+      f"precision[{name}]": partial(classification.precision, positive, hit),
       f"_precision[{name}]": partial(
-        classification.precision, mine, hit, empty=0.0
+        classification.precision, positive, hit, empty=0.0
       ),
-      f"recall[{name}]": partial(classification.recall, mine, hit),
-      f"specificity[{name}]": partial(classification.specificity, mine, hit),
-      f"f1[{name}]": partial(classification.f1, mine, hit),
+      f"recall[{name}]": partial(classification.recall, positive, hit),
+      f"specificity[{name}]": partial(
+        classification.specificity, positive, hit
+      ),
+      f"f1[{name}]": partial(classification.f1, positive, hit),
     }
   metrics["weighted_f1"] = partial(classification.weighted_f1, label, called)
   if names[0] in NEGATIVE:
@@ -173,7 +180,9 @@ def columns(
   return written | cells.written("prob", names, probs)
 
 
-def table(info: Info, rows: Sequence[Mapping[str, str]]):
+def table(
+  info: Info, rows: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
   """`label` and `probs` of rows of predictions.csv; no column is no label."""
   names = info.target.names
   position = {name: i for i, name in enumerate(names)}
@@ -198,9 +207,10 @@ def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers:
   del info
   label, probs = np.asarray(target["label"]), np.asarray(predicted["probs"])
   rows = np.flatnonzero((label >= 0) & np.isfinite(probs).all(1))
-  said, true = probs[rows].argmax(1), label[rows]
+  answer, true = probs[rows].argmax(1), label[rows]
   places = np.full(len(rows), -1)
-  return Answers(rows, said, true, probs[rows].max(1), said == true, places)
+  certainty = probs[rows].max(1)
+  return Answers(rows, answer, true, certainty, answer == true, places)
 
 
 def votes(info: Info, target: Arrays) -> Votes:

@@ -21,16 +21,16 @@ def predictions(
   *,
   model: Model,
 ) -> Predictions:
-  """What a model of columns or pixels says.
+  """The predictions of a model of columns or pixels.
 
   Raises:
     UserError: no training example has a label, or all have the same class.
   """
   target, classes = _target(train, info), len(info.target.names)
-  told = classical.probabilities(
+  by_split = classical.probabilities(
     model, [target], train, others, info, seed, classes=classes
   )
-  return {name: {"probs": probs[:, 0]} for name, probs in told.items()}
+  return {name: {"probs": probs[:, 0]} for name, probs in by_split.items()}
 
 
 def counted_words(
@@ -38,8 +38,8 @@ def counted_words(
 ) -> Predictions:
   """`counted.tfidf`."""
   label, classes = _label(train), len(info.target.names)
-  told = counted.tfidf([label], train, others, info, seed, classes=classes)
-  return {name: {"probs": probs[:, 0]} for name, probs in told.items()}
+  by_split = counted.tfidf([label], train, others, info, seed, classes=classes)
+  return {name: {"probs": probs[:, 0]} for name, probs in by_split.items()}
 
 
 def _label(train: Split) -> np.ndarray:

@@ -52,7 +52,9 @@ def fitted(names: Sequence[str], label: np.ndarray) -> Labels:
   return Labels(tuple(names), tuple(counts.tolist()))
 
 
-def known(info: Info, target: Arrays, predicted: Arrays):
+def known(
+  info: Info, target: Arrays, predicted: Arrays
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
   """The rows with a known label; see `labels.known_columns`."""
   return labels.known_columns(info, target, predicted, "probs")
 

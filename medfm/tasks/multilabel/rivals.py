@@ -21,25 +21,27 @@ def predictions(
   *,
   model: Model,
 ) -> Predictions:
-  """What a model of columns or pixels says.
+  """The predictions of a model of columns or pixels.
 
   Raises:
     UserError: no training example has one of the labels known.
   """
   targets = _targets(train)
   classical.require_labels(info, targets, info.target.names)
-  told = classical.probabilities(
+  by_split = classical.probabilities(
     model, targets, train, others, info, seed, classes=2
   )
-  return {name: {"probs": probs[:, :, 1]} for name, probs in told.items()}
+  return {name: {"probs": probs[:, :, 1]} for name, probs in by_split.items()}
 
 
 def counted_words(
   train: Split, others: Mapping[str, Split], info: Info, seed: int
 ) -> Predictions:
   """`counted.tfidf`."""
-  told = counted.tfidf(_targets(train), train, others, info, seed, classes=2)
-  return {name: {"probs": probs[:, :, 1]} for name, probs in told.items()}
+  by_split = counted.tfidf(
+    _targets(train), train, others, info, seed, classes=2
+  )
+  return {name: {"probs": probs[:, :, 1]} for name, probs in by_split.items()}
 
 
 def _targets(train: Split) -> list[np.ndarray]:

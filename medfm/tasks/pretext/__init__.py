@@ -41,13 +41,17 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
   return {name: outputs[name] for name in ("loss", "weight") if name in outputs}
 
 
-def assembled(info: Info, split: Split, predicted: Arrays):
+def assembled(
+  info: Info, split: Split, predicted: Arrays
+) -> tuple[Split, dict[str, np.ndarray]]:
   """Rows stay as the model saw them."""
   del info
   return split, dict(predicted)
 
 
-def known(info: Info, target: Arrays, predicted: Arrays):
+def known(
+  info: Info, target: Arrays, predicted: Arrays
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
   """Every row; there is no truth that could be missing."""
   del info, target
   rows = np.ones(len(predicted["loss"]), bool)
@@ -90,6 +94,6 @@ def headline(metrics: Iterable[str], select: str) -> list[str]:
   """The loss, and at most two more."""
   del select
   names = list(metrics)
-  found = [name for name in ("loss",) if name in names]
-  rest = [name for name in names if name not in found and "[" not in name]
-  return (found + rest)[:3]
+  loss = [name for name in names if name == "loss"]
+  rest = [name for name in names if name != "loss" and "[" not in name]
+  return (loss + rest)[:3]

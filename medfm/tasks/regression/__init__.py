@@ -73,7 +73,9 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
   return {"value": outputs["value"]}
 
 
-def known(info: Info, target: Arrays, predicted: Arrays):
+def known(
+  info: Info, target: Arrays, predicted: Arrays
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
   """The rows with a known target; see `labels.known_columns`."""
   return labels.known_columns(info, target, predicted, "value")
 

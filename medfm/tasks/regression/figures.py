@@ -1,6 +1,7 @@
 """How a report words and draws numbers that are predicted."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,9 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
     )
 
 
-def errors(observed, predicted, title: str, unit: str = ""):
+def errors(
+  observed: np.ndarray, predicted: np.ndarray, title: str, unit: str = ""
+) -> Any:
   """Predicted against observed, and the errors with their 95 % limits.
 
   observed, predicted: [N] in the target's unit.

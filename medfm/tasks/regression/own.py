@@ -28,7 +28,7 @@ class Columns:
   missing_label: str = "error"
   stratify = "label"
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.units and len(self.units) != len(self.label):
       raise UserError(f"units={self.units}: expected one for each target")
 

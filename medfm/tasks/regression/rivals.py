@@ -25,8 +25,8 @@ def predictions(
   """
   targets = list(np.asarray(train.arrays["label"], np.float64).T)
   classical.require_labels(info, targets, info.target.names)
-  told = classical.values(model, targets, train, others, info, seed)
-  return {name: {"value": values} for name, values in told.items()}
+  by_split = classical.values(model, targets, train, others, info, seed)
+  return {name: {"value": values} for name, values in by_split.items()}
 
 
 def of_numbers(info: Info) -> tuple[str, ...]:

@@ -146,12 +146,16 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
   return {"risk": np.asarray(outputs["risk"]), "incidence": flat}
 
 
-def assembled(info: Info, split: Split, predicted: Arrays):
+def assembled(
+  info: Info, split: Split, predicted: Arrays
+) -> tuple[Split, dict[str, np.ndarray]]:
   """One row per text, of whose windows it is the mean."""
   return documents.assembled(info, split, predicted)
 
 
-def known(info: Info, target: Arrays, predicted: Arrays):
+def known(
+  info: Info, target: Arrays, predicted: Arrays
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
   """The rows whose time and event are known; all numbers in float64.
 
   Raises:
@@ -326,7 +330,9 @@ def columns(
   return written | cells.written("risk", _by(info), predicted["incidence"])
 
 
-def table(info: Info, rows: Sequence[Mapping[str, str]]):
+def table(
+  info: Info, rows: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, np.ndarray] | None, dict[str, np.ndarray]]:
   """What `columns` wrote; a row without a time and an event is not known."""
   words = (CENSORED, *info.target.names)
   code = {word: number for number, word in enumerate(words)}

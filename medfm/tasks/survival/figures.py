@@ -134,7 +134,7 @@ def _until(told: _Told) -> float:
   return float(told.times[-1])
 
 
-def _by_risk(told: _Told, title: str):
+def _by_risk(told: _Told, title: str) -> Any:
   """Curves of the risk groups above the numbers at risk."""
   figure, (axes, below) = style.panels(
     8.4, 5.6, rows=2, sharex=True, height_ratios=(5, 1)
@@ -179,7 +179,7 @@ def _by_risk(told: _Told, title: str):
   return figure
 
 
-def _calibration(told: _Told, cause: int, split: str):
+def _calibration(told: _Told, cause: int, split: str) -> Any:
   """A panel for each of the first horizons."""
   entries = told.causes[cause]["calibration"][:_MOST_HORIZONS]
   figure, panels = style.panels(
@@ -236,7 +236,7 @@ def _reliability(axes: Any, groups: list[dict[str, Any]]) -> None:
   axes.set_ylim(-0.02 * top, top)
 
 
-def _incidence(told: _Told, title: str):
+def _incidence(told: _Told, title: str) -> Any:
   """Observed and mean predicted incidence of every cause."""
   figure, (axes,) = style.panels(6.2, 4.6)
   grid = np.linspace(0, _until(told), 201)

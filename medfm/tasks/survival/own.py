@@ -43,7 +43,7 @@ class Columns:
   intervals: int = 20
   missing: str = "error"
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for role, column in (("time", self.time), ("event", self.event)):
       if not column:
         raise UserError(f"which column is the {role}? set {role}= to its name")
@@ -133,7 +133,7 @@ def _times(table: Table, column: str) -> np.ndarray:
 
 def _events(table: Table, column: str, causes: dict[str, str]) -> np.ndarray:
   """[N] int: 0 censored, else the number of the cause."""
-  codes = dict.fromkeys(_CENSORED, 0)
+  codes: dict[str, int] = dict.fromkeys(_CENSORED, 0)
   if causes:
     numbers = {
       name: i for i, name in enumerate(dict.fromkeys(causes.values()), 1)

@@ -191,7 +191,7 @@ def _told(
   return told
 
 
-def _frame(x: np.ndarray, time: np.ndarray, failed: np.ndarray):
+def _frame(x: np.ndarray, time: np.ndarray, failed: np.ndarray) -> Any:
   """The table that lifelines takes: columns 0, 1, ... with time and failed."""
   import pandas as pd
 
@@ -199,12 +199,25 @@ def _frame(x: np.ndarray, time: np.ndarray, failed: np.ndarray):
   return frame.assign(time=time, failed=failed)
 
 
-def _cox(lifelines, x, time, failed, strength: float):
+def _cox(
+  lifelines: Any,
+  x: np.ndarray,
+  time: np.ndarray,
+  failed: np.ndarray,
+  strength: float,
+) -> Any:
   model = lifelines.CoxPHFitter(penalizer=strength)
   return model.fit(_frame(x, time, failed), "time", "failed")
 
 
-def _strength(lifelines, x, time, failed, cluster, seed: int) -> float:
+def _strength(
+  lifelines: Any,
+  x: np.ndarray,
+  time: np.ndarray,
+  failed: np.ndarray,
+  cluster: np.ndarray,
+  seed: int,
+) -> float:
   """The ridge of the greatest partial likelihood over folds of patients."""
   from sklearn.model_selection import StratifiedGroupKFold
 
@@ -224,7 +237,9 @@ def _strength(lifelines, x, time, failed, cluster, seed: int) -> float:
   return STRENGTHS[int(np.argmax(likelihood))]
 
 
-def _forest(ensemble, x, time, failed, seed: int):
+def _forest(
+  ensemble: Any, x: np.ndarray, time: np.ndarray, failed: np.ndarray, seed: int
+) -> Any:
   outcome = np.array(
     list(zip(failed, time, strict=True)), [("failed", "?"), ("time", "<f8")]
   )

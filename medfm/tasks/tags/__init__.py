@@ -76,7 +76,9 @@ def assembled(
   return words.assembled(split, predicted)
 
 
-def known(info: Info, target: Arrays, predicted: Arrays):
+def known(
+  info: Info, target: Arrays, predicted: Arrays
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
   """The texts of which a word has a label; label and tags are [N,W].
 
   Raises:
@@ -88,7 +90,7 @@ def known(info: Info, target: Arrays, predicted: Arrays):
   count = len(info.target.names)
   if label.size and not -1 <= label.min() <= label.max() < count:
     raise ValueError(f"a label is not one of -1..{count - 1}")
-  rows = (label >= 0).any(1)
+  rows = np.asarray((label >= 0).any(1))
   return rows, {"label": label[rows]}, {"tags": tags[rows]}
 
 
@@ -165,7 +167,9 @@ def columns(
   }
 
 
-def table(info: Info, rows: Sequence[Mapping[str, str]]):
+def table(
+  info: Info, rows: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
   """`label` and `tags` [N,W] of rows of predictions.csv."""
   names = info.target.names
   target = {"label": words.numbered(rows, "label", names)}
@@ -193,8 +197,9 @@ def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:
   label, tags = np.asarray(target["label"]), np.asarray(predicted["tags"])
   names = info.target.names
   outside = names.index("O") if "O" in names else -1
-  told = (label >= 0) & ((tags != outside) | (label != outside))
-  rows, place = np.nonzero(told)
-  said, true = tags[rows, place], label[rows, place]
+  shown = (label >= 0) & ((tags != outside) | (label != outside))
+  rows, place = np.nonzero(shown)
+  answer, true = tags[rows, place], label[rows, place]
   certainty = np.asarray(predicted["certainty"])[rows, place]
-  return Answers(rows, said, true, certainty, said == true, place.astype(int))
+  right = answer == true
+  return Answers(rows, answer, true, certainty, right, place.astype(int))

@@ -37,8 +37,8 @@ def numbered(
   number = {name: i for i, name in enumerate(names)}
   tags = [[number[tag] for tag in row[column].split()] for row in rows]
   numbers = np.full((len(tags), max(map(len, tags), default=0)), -1, np.int32)
-  for row, told in enumerate(tags):
-    numbers[row, : len(told)] = told
+  for row, of_text in enumerate(tags):
+    numbers[row, : len(of_text)] = of_text
   return numbers
 
 
