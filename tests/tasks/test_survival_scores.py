@@ -117,6 +117,16 @@ def test_each_cause_has_its_metrics_and_both_a_mean():
   assert survival.headline(metrics, "") == ["c_index", "integrated_brier"]
 
 
+def test_a_cause_is_ranked_by_its_own_risk():
+  info, test, told = said("kaplan_meier", 2)
+  risks = survival.by_cause(info, told).copy()
+  risks[:, 1] *= 0.5 + (test.arrays["features"] > 0)  # Of relapse alone.
+  told = {**told, "incidence": risks.reshape(COUNT, -1)}
+  entry = scores.scores(survival, info, truth(test), told, replicates=0)
+  assert entry["metrics"]["c_index[death]"]["value"] == 0.5
+  assert entry["metrics"]["c_index[relapse]"]["value"] > 0.6
+
+
 def test_intervals_take_patients_as_wholes():
   info, test, told = said("kaplan_meier")
   told = {**told, "risk": test.arrays["features"][:, 0]}
