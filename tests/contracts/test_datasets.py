@@ -103,7 +103,7 @@ def test_the_card_says_where_the_data_come_from(dataset):
 
 
 def test_fitted_numbers_come_from_the_training_split(dataset):
-  if not dataset.info.only.numeric:
+  if not getattr(dataset.info.only, "numeric", ()):
     pytest.skip("no numeric features")
   features = dataset.splits["train"].arrays["features"].astype(np.float64)
   with np.errstate(invalid="ignore"):
