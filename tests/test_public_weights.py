@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from medfm import command, export, predict, stages, study, tree
+from medfm.data.text.input import Tokens
 from medfm.tasks.regression import Numbers
 from medfm.types import Folders, UserError
 from medfm.weights import adapters, mapping, public, safetensors_file
@@ -162,7 +163,7 @@ def check_export(place, out):
   trained = stages.opened(place)
   info = trained.info
   batch = {"image": np.ones((2, 32, 32, 3), np.uint8), "id": np.arange(2)}
-  if info.only.vocabulary:
+  if isinstance(info.only, Tokens):
     tokens = np.arange(24, dtype=np.int32).reshape(2, 12)
     batch = {"tokens": tokens, "segment": np.ones_like(tokens)}
     batch |= {"positions": tokens % 12, "id": np.arange(2)}
