@@ -228,7 +228,9 @@ def _same_tokenizer(source: Path, name: str, info: Info) -> None:
   if text is None or not (source / "info.json").exists():
     return
   trained = text_input.among(stages.read_info(source))
-  if trained is not None and trained.tokenizer != text.tokenizer:
+  if trained is None or not (trained.tokenizer and text.tokenizer):
+    return
+  if trained.tokenizer != text.tokenizer:
     raise UserError(
       f"start.weights={name!r} was trained with the tokenizer "
       f"{trained.tokenizer[:12]}, {info.name} is cut by {text.tokenizer[:12]}: "
