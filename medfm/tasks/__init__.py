@@ -49,18 +49,18 @@ def columns_of(
   Raises:
     UserError: there is no such task, or it knows no such setting.
   """
-  home = pathlib.Path(__file__).parent
-  known = sorted(
-    path.parent.name
-    for path in home.glob("*/own.py")
-    if "class Columns" in path.read_text()
-  )
+  readers = {}
+  for path in sorted(pathlib.Path(__file__).parent.glob("*/own.py")):
+    folder = path.parent.name
+    module = importlib.import_module(f"{__name__}.{folder}.own")
+    if hasattr(module, "Columns"):
+      readers[folder] = module.Columns
   name = _CALLED.get(task, task)
-  if name not in known:
+  if name not in readers:
     raise UserError(
-      f"task={task!r}: expected {', '.join(known)}{nearest(name, known)}"
+      f"task={task!r}: expected {', '.join(readers)}{nearest(name, readers)}"
     )
-  kind = importlib.import_module(f"medfm.tasks.{name}.own").Columns
+  kind = readers[name]
   fields = {field.name for field in dataclasses.fields(kind)}
   settings = {key: value for key, value in settings.items() if value}
   for key in settings:
