@@ -4,7 +4,10 @@ Resuming needs no saved position, and neither threads nor their number change
 a batch: they only prefetch.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +17,6 @@ from medfm.types import Example, Source, Split, UserError
 
 Transform = Callable[[Example, np.random.Generator], Example]
 HostBatch = dict[str, np.ndarray]
-Shapes = Mapping[str, tuple[int, ...]]
 
 
 def batches(
@@ -67,86 +69,89 @@ def batches(
       "as orders.uniform, or devices.resident=false"
     )
   return Batches(
-    split, batch_size, steps, seed, chosen, tuple(transforms), share, rows_alone
+    split, batch_size, steps, chosen, share, seed, transforms, rows_alone
   )
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class Batches:
   """Batches by number; see `batches`. Safe to read from many threads."""
 
-  def __init__(
-    self,
-    split: Split,
-    batch_size: int,
-    steps: int,
-    seed: int,
-    order: Order,
-    transforms: Sequence[Transform],
-    share: np.ndarray | None,
-    rows_alone: bool,
-  ):
-    self._split = split
-    self._batch_size = batch_size if share is None else len(share)
-    self._steps = steps
-    self._seed = seed
-    self._order = order.rows
-    self._transforms = transforms
-    self._lengths = cuts.buckets(split) if order.cut else None
-    self._paddings = cuts.paddings(split)
-    self._share = share
-    self._rows_alone = rows_alone
+  split: Split
+  batch_size: int
+  steps: int
+  order: Order
+  share: np.ndarray | None = None
+  seed: int = 0
+  transforms: Sequence[Transform] = ()
+  rows_alone: bool = False
+
+  @functools.cached_property
+  def _paddings(self) -> dict[str, cuts.Padding]:
+    return cuts.paddings(self.split)
+
+  @functools.cached_property
+  def _lengths(self) -> np.ndarray | None:
+    return cuts.buckets(self.split) if self.order.cut else None
 
   def __len__(self) -> int:
-    return self._steps
+    return self.steps
 
   def __getitem__(self, index: int) -> HostBatch:
-    if not 0 <= index < self._steps:
-      raise IndexError(f"batch {index} of {self._steps}")
-    whole, visits = self._order(index)
-    local, n = _local(len(whole), self._share)
-    rows = whole[local]
-    shapes = {name: p.shape(whole) for name, p in self._paddings.items()}
-    if self._rows_alone:
-      arrays = {"row": rows.astype(np.int32)}
-    elif self._transforms:
-      arrays = self._stacked(rows, visits[local], shapes)
-    else:
-      arrays = _gathered(self._split, rows, shapes)
-    arrays = _cut(arrays, self._split, self._lengths, whole)
-    arrays["visit"] = visits[local].astype(np.int32)
-    return _batch(arrays, rows, self._batch_size, n)
+    if not 0 <= index < self.steps:
+      raise IndexError(f"batch {index} of {self.steps}")
+    whole, visits = self.order.rows(index)
+    share = np.arange(self.batch_size) if self.share is None else self.share
+    real = share < len(whole)
+    # A process with nothing but padding repeats the content of the first place.
+    places = np.where(real, share, share[0] if real[0] else 0)
+    rows, visits = whole[places], visits[places].astype(np.int32)
+    return {
+      **self._arrays(rows, visits, whole),
+      "visit": visits,
+      "weight": real.astype(np.float32),
+      "id": np.where(real, rows, -1).astype(np.int32),
+    }
 
   def rows(self, k: int) -> np.ndarray:
     """The rows of the split in batch k, whichever process builds them."""
-    return self._order(k)[0]
+    return self.order.rows(k)[0]
 
-  def _stacked(
-    self, rows: np.ndarray, visits: np.ndarray, shapes: Shapes
+  def _arrays(
+    self, rows: np.ndarray, visits: np.ndarray, whole: np.ndarray
   ) -> HostBatch:
-    generator = rng.generator(self._seed)
-    examples = [
-      self._transformed(generator, int(row), int(visit))
-      for row, visit in zip(rows, visits, strict=True)
-    ]
+    """The columns of these rows, in the shapes that the whole batch needs."""
+    if self.rows_alone:
+      return {"row": rows.astype(np.int32)}
+    columns: dict[str, Any] = {
+      name: column[rows] for name, column in self.split.arrays.items()
+    }
+    if self.transforms:
+      columns = self._transformed(columns, rows, visits)
     arrays: HostBatch = {}
-    for name in examples[0]:
-      column = [example[name] for example in examples]
-      if name in shapes:
-        arrays |= _filled(name, column, shapes)
+    for name, column in columns.items():
+      if name in self._paddings:
+        shape = self._paddings[name].shape(whole)
+        arrays[name], arrays[f"{name}/size"] = cuts.filled(column, shape)
       else:
-        arrays[name] = np.stack(column)
-    return arrays
+        arrays[name] = np.asarray(column)
+    lengths = self.split.lengths
+    if self._lengths is None or lengths is None:
+      return arrays
+    return cuts.cut(arrays, lengths, int(self._lengths[whole].max()))
 
   def _transformed(
-    self, generator: np.random.Generator, row: int, visit: int
-  ) -> Example:
-    example = {
-      name: np.array(value) for name, value in self._split[row].items()
-    }
-    rng.moved(generator, self._seed, "transforms", visit, row)
-    for transform in self._transforms:
-      example = transform(example, generator)
-    return example
+    self, columns: Mapping[str, Any], rows: np.ndarray, visits: np.ndarray
+  ) -> dict[str, list[np.ndarray]]:
+    generator = rng.generator(self.seed)
+    examples: list[Example] = []
+    for place, (row, visit) in enumerate(zip(rows, visits, strict=True)):
+      example = {name: np.array(c[place]) for name, c in columns.items()}
+      rng.moved(generator, self.seed, "transforms", int(visit), int(row))
+      for transform in self.transforms:
+        example = transform(example, generator)
+      examples.append(example)
+    return {name: [each[name] for each in examples] for name in examples[0]}
 
 
 def prefetched(
@@ -180,98 +185,44 @@ def in_order(
 
   share: as in `batches`.
   """
-  return _ordered(split, np.arange(len(split)), None, batch_size, share)
+  return _once(split, np.arange(len(split)), False, batch_size, share)
 
 
 def by_length(
   split: Split, batch_size: int, share: np.ndarray | None = None
 ) -> Iterator[HostBatch]:
-  """Every example once, those of like length together and cut to it.
+  """Every example once, in `length_order` and cut to what a batch needs.
 
-  They come in `length_order`, or as in `in_order` where all have one length.
   share: as in `batches`.
   """
-  order, lengths = length_order(split), cuts.buckets(split)
-  return _ordered(split, order, lengths, batch_size, share)
-
-
-def _ordered(
-  split: Split,
-  order: np.ndarray,
-  lengths: np.ndarray | None,
-  batch_size: int,
-  share: np.ndarray | None,
-) -> Iterator[HostBatch]:
-  """The rows of `order` in batches, cut to their longest by lengths [N]."""
-  paddings = cuts.paddings(split)
-  size = batch_size if share is None else len(share)
-  for start in range(0, len(split), batch_size):
-    whole = order[start : start + batch_size]
-    local, n = _local(len(whole), share)
-    shapes = {name: p.shape(whole) for name, p in paddings.items()}
-    arrays = _gathered(split, whole[local], shapes)
-    arrays = _cut(arrays, split, lengths, whole)
-    yield _batch(arrays, whole[local], size, n)
-
-
-def _local(n: int, share: np.ndarray | None) -> tuple[slice | np.ndarray, int]:
-  """Which of a batch's n places this process builds, and how many count.
-
-  A process with nothing but padding repeats the content of the first place.
-  """
-  if share is None:
-    return slice(None), n
-  local = share[share < n]
-  return (local if len(local) else np.zeros(1, int)), len(local)
-
-
-def _cut(
-  arrays: HostBatch, split: Split, lengths: np.ndarray | None, rows: np.ndarray
-) -> HostBatch:
-  """Arrays cut to the longest of these rows; whole without `lengths` [N]."""
-  if lengths is None or split.lengths is None:
-    return arrays
-  return cuts.cut(arrays, split.lengths, int(lengths[rows].max()))
+  return _once(split, length_order(split), True, batch_size, share)
 
 
 def length_order(split: Split) -> np.ndarray:
-  """The rows of the split as `by_length` visits them."""
+  """The rows of the split, those of like length together.
+
+  It is the split's own order where all have one length.
+  """
   likeness = cuts.likeness(split)
   if likeness is None:
     return np.arange(len(split))
   return np.argsort(likeness, kind="stable")
 
 
-def _gathered(split: Split, rows: np.ndarray, shapes: Shapes) -> HostBatch:
-  """The split's arrays of these rows, those of ragged columns padded."""
-  arrays: HostBatch = {}
-  for name, column in split.arrays.items():
-    if name in shapes:
-      arrays |= _filled(name, [column[row] for row in rows], shapes)
-    else:
-      arrays[name] = np.asarray(column[rows])
-  return arrays
+def _once(
+  split: Split,
+  order: np.ndarray,
+  cut: bool,
+  batch_size: int,
+  share: np.ndarray | None,
+) -> Iterator[HostBatch]:
+  def rows(k: int) -> tuple[np.ndarray, np.ndarray]:
+    chosen = order[k * batch_size : (k + 1) * batch_size]
+    return chosen, np.zeros_like(chosen)
 
-
-def _filled(
-  name: str, examples: Sequence[np.ndarray], shapes: Shapes
-) -> HostBatch:
-  array, extents = cuts.filled(examples, shapes[name])
-  return {name: array, f"{name}/size": extents}
-
-
-def _batch(
-  arrays: HostBatch, rows: np.ndarray, batch_size: int, n: int
-) -> HostBatch:
-  """Arrays of at most B rows, padded to B; `weight` and `id` of the first n."""
-  extra = batch_size - len(rows)
-  weight = np.ones(batch_size, np.float32)
-  weight[n:] = 0
-  identity = np.full(batch_size, -1, np.int32)
-  identity[:n] = rows[:n]
-  if extra:
-    arrays = {
-      name: np.concatenate([array, np.repeat(array[:1], extra, axis=0)])
-      for name, array in arrays.items()
-    }
-  return {**arrays, "weight": weight, "id": identity}
+  steps = orders.per_epoch(len(split), batch_size)
+  found = Batches(split, batch_size, steps, Order(rows, cut), share)
+  for k in range(steps):
+    batch = found[k]
+    del batch["visit"]  # It is for training, and would be sent along.
+    yield batch

@@ -39,20 +39,7 @@ def uniform(
 ) -> Order:
   """Every example once an epoch, each epoch in an order of its own."""
   del strata
-  n = len(split)
-  count = per_epoch(n, batch_size)
-
-  @functools.lru_cache(maxsize=_KEPT)
-  def epoch_order(epoch: int) -> np.ndarray:
-    return rng.permutation(n, seed, "order", epoch)
-
-  def rows(k: int) -> tuple[np.ndarray, np.ndarray]:
-    epoch, place = divmod(k, count)
-    start = place * batch_size
-    chosen = epoch_order(epoch)[start : start + batch_size]
-    return chosen, np.full(len(chosen), epoch)
-
-  return Order(rows)
+  return _by_epoch(len(split), batch_size, seed)
 
 
 def balanced(
@@ -116,12 +103,20 @@ def by_length(
       "order=orders.by_length needs examples of different length, such as "
       "texts or signals: use orders.uniform"
     )
-  n = len(split)
+  return _by_epoch(len(split), batch_size, seed, lengths)
+
+
+def _by_epoch(
+  n: int, batch_size: int, seed: int, lengths: np.ndarray | None = None
+) -> Order:
+  """Every row once an epoch; beside rows of its length, where [N] is given."""
   count = per_epoch(n, batch_size)
 
   @functools.lru_cache(maxsize=_KEPT)
   def epoch_order(epoch: int) -> tuple[np.ndarray, np.ndarray]:
     order = rng.permutation(n, seed, "order", epoch)
+    if lengths is None:
+      return order, np.arange(count)
     order = order[np.argsort(lengths[order], kind="stable")]
     return order, rng.permutation(count, seed, "batches", epoch)
 
@@ -132,4 +127,4 @@ def by_length(
     chosen = order[start : start + batch_size]
     return chosen, np.full(len(chosen), epoch)
 
-  return Order(rows, cut=True)
+  return Order(rows, cut=lengths is not None)
