@@ -1,5 +1,7 @@
 """Zip and tar archives, unpacked only when every member is harmless."""
 
+import contextlib
+import functools
 import json
 import lzma
 import pathlib
@@ -24,7 +26,7 @@ class _Member(NamedTuple):
   name: str
   kind: str  # "file", "folder" or what is refused
   size: int
-  packed: int | None
+  packed: int  # Its size in the archive, as far as that is known.
   open: Callable[[], IO[bytes] | None]
 
 
@@ -48,13 +50,14 @@ def unpacked(
   archive, into = pathlib.Path(archive), pathlib.Path(into)
   mark = {"archive": archive.name, "sha256": disk.digest(archive)}
   with disk.locked(into):
-    if _read_mark(into) == mark:
-      return into
+    with contextlib.suppress(OSError, ValueError):
+      if json.loads((into / _MARK).read_text()) == mark:
+        return into
     try:
       _check(archive, max_bytes, max_files)
       with disk.replaced(into) as part:
         for member in _members(archive):
-          _write(archive, member, part)
+          _write(member, part)
         (part / _MARK).write_text(json.dumps(mark))
     except (
       tarfile.TarError,
@@ -73,13 +76,6 @@ def unpacked(
   return into
 
 
-def _read_mark(into: pathlib.Path) -> dict | None:
-  try:
-    return json.loads((into / _MARK).read_text())
-  except (OSError, ValueError):
-    return None
-
-
 def _members(archive: pathlib.Path) -> Iterator[_Member]:
   # A tar may end in a zip, and is then both.
   if zipfile.is_zipfile(archive) and not tarfile.is_tarfile(archive):
@@ -90,24 +86,19 @@ def _members(archive: pathlib.Path) -> Iterator[_Member]:
           _zip_kind(info),
           info.file_size,
           info.compress_size,
-          lambda info=info: file.open(info),
+          functools.partial(file.open, info),
         )
     return
   with tarfile.open(archive) as file:
     for info in file:
-      kinds = (
-        (info.isfile(), "file"),
-        (info.isdir(), "folder"),
-        (info.issym() or info.islnk(), "link"),
-      )
-      kind = next((kind for found, kind in kinds if found), "device")
-      yield _Member(
-        info.name,
-        kind,
-        info.size,
-        None,
-        lambda info=info: file.extractfile(info),
-      )
+      kinds = {
+        "file": info.isfile(),
+        "folder": info.isdir(),
+        "link": info.issym() or info.islnk(),
+      }
+      kind = next((kind for kind, holds in kinds.items() if holds), "device")
+      content = functools.partial(file.extractfile, info)
+      yield _Member(info.name, kind, info.size, info.size, content)
     # Compressed streams are checked at their end, beyond the last member.
     if len(file.fileobj.read(_PADDING + 1)) > _PADDING:
       raise tarfile.TarError("more bytes after its end")
@@ -125,36 +116,31 @@ def _zip_kind(info: zipfile.ZipInfo) -> str:
 def _check(archive: pathlib.Path, max_bytes: int, max_files: int) -> None:
   """Reads the list of members, and refuses the archive for any bad one."""
   total, seen, parents = 0, set(), set()
-
-  def refuse(member: _Member, why: str):
-    raise UserError(f"{archive.name}: member {member.name!r} {why}: refused")
-
   limit = MAX_RATIO * max(archive.stat().st_size, _SMALL)
   for member in _members(archive):
-    path = pathlib.PurePosixPath(member.name.replace("\\", "/"))
-    if path.is_absolute() or ":" in "".join(path.parts[:1]):
-      refuse(member, "has an absolute name")
-    if ".." in path.parts:
-      refuse(member, "lies outside the folder")
-    if member.kind not in ("file", "folder"):
-      refuse(member, f"is a {member.kind}")
+    path, is_file = _path(member), member.kind == "file"
+    twice = is_file and path in seen
+    (seen if is_file else parents).add(path)
     parents.update(path.parents)
-    if member.kind == "folder":
-      parents.add(path)
-      continue
-    if path in seen:
-      refuse(member, "comes twice")
-    seen.add(path)
-    total += member.size
-    if len(seen) > max_files:
-      refuse(member, f"is one of more than {max_files} files")
-    if total > max_bytes:
-      refuse(member, f"brings the whole to more than {max_bytes} bytes")
-    ratio = member.size / max(1, member.packed or member.size)
-    if member.size > _SMALL and ratio > MAX_RATIO:
-      refuse(member, f"expands more than {MAX_RATIO} times")
-    if total > limit:
-      refuse(member, f"brings the whole to more than {MAX_RATIO} times")
+    total += member.size if is_file else 0
+    ratio = member.size / max(1, member.packed)
+    drive = ":" in "".join(path.parts[:1])
+    refusals = {
+      "has an absolute name": path.is_absolute() or drive,
+      "lies outside the folder": ".." in path.parts,
+      f"is a {member.kind}": member.kind not in ("file", "folder"),
+      "comes twice": twice,
+      f"is one of more than {max_files} files": len(seen) > max_files,
+      f"brings the whole to more than {max_bytes} bytes": total > max_bytes,
+      f"expands more than {MAX_RATIO} times": member.size > _SMALL
+      and ratio > MAX_RATIO,
+      f"brings the whole to more than {MAX_RATIO} times": total > limit,
+    }
+    for why, holds in refusals.items():
+      if holds:
+        raise UserError(
+          f"{archive.name}: member {member.name!r} {why}: refused"
+        )
   for path in seen & parents:
     raise UserError(
       f"{archive.name}: member {str(path)!r} comes twice, as a file and as a "
@@ -162,8 +148,8 @@ def _check(archive: pathlib.Path, max_bytes: int, max_files: int) -> None:
     )
 
 
-def _write(archive: pathlib.Path, member: _Member, part: pathlib.Path) -> None:
-  path = part / pathlib.PurePosixPath(member.name.replace("\\", "/"))
+def _write(member: _Member, part: pathlib.Path) -> None:
+  path = part / _path(member)
   if member.kind == "folder":
     path.mkdir(parents=True, exist_ok=True)
     return
@@ -172,3 +158,7 @@ def _write(archive: pathlib.Path, member: _Member, part: pathlib.Path) -> None:
     shutil.copyfileobj(source, target, 1 << 20)
   if path.stat().st_size != member.size:
     raise zipfile.BadZipFile(f"member {member.name!r} is cut short")
+
+
+def _path(member: _Member) -> pathlib.PurePosixPath:
+  return pathlib.PurePosixPath(member.name.replace("\\", "/"))
