@@ -15,7 +15,6 @@ the bytes or the path of an encoded image, never with an array.
 
 import collections
 import contextlib
-import dataclasses
 import hashlib
 import io
 import json
@@ -85,42 +84,57 @@ def prepared(
   folders: Folders,
   *,
   raw: Raw,
-  config: str | tfds.core.BuilderConfig | None = None,
-  **kwargs,
+  **settings: Any,
 ) -> Prepared:
   """The dataset of a builder, from the cache or made from the raw files.
 
   Records and cache are kept under the fingerprint of the raw bytes and of the
-  builder's name, config, version and `kwargs`, so that another raw file never
-  meets old records.
+  builder's name, version and settings, so that another raw file never meets
+  old records.
 
   Raises: UserError of the builder, and where records that are as they were
     written cannot be read.
   """
-  fingerprint = _fingerprint(builder_class, raw, config, kwargs)
+  paths = raw if isinstance(raw, Mapping) else {"": raw} if raw else {}
+  fingerprint = _digest(
+    {
+      "builder": builder_class.name,
+      "version": str(builder_class.VERSION),
+      "config": None,
+      "settings": settings,
+      "raw": {name: disk.digest(path) for name, path in paths.items()},
+    }
+  )
   cache = pathlib.Path(folders.cache).expanduser()
   root = cache / "records" / fingerprint[:16]
-  arguments = {"raw": raw, "data_dir": root, "config": config, **kwargs}
+  arguments = {"raw": raw, "data_dir": root, **settings}
 
-  def made():
+  def made() -> tuple[dict[str, "_Records"], list[dict[str, Any]]]:
     with disk.locked(root):
       builder, changes = _written(builder_class, arguments)
-      return {name: _Records(builder, name) for name in builder.info.splits}, (
-        changes
-      )
+      splits = builder.info.splits
+      return {name: _Records(builder, name) for name in splits}, changes
 
   folder = cache / "decoded" / fingerprint
   return Prepared(*decoded.cached(folder, made), fingerprint)
 
 
 class _Records:
-  """The examples of a split, with one error for every way to be damaged."""
+  """The examples of a split, with one error for every way to be damaged.
+
+  ragged: feature -> how many of its axes differ between examples.
+  """
 
   def __init__(self, builder: Builder, split: str):
     self._split = split
     with self._checked():
       self._source = builder.as_data_source(split=split)
-    self.ragged = _ragged(builder)
+    self.ragged = {
+      name: axes
+      for name, feature in builder.info.features.items()
+      if not isinstance(feature, tfds.features.Text)
+      and (axes := [*feature.shape].count(None))
+    }
 
   def __len__(self) -> int:
     return len(self._source)
@@ -139,16 +153,6 @@ class _Records:
         f"the records of split {self._split!r} cannot be read ({reason}): "
         "check the disk"
       ) from error
-
-
-def _ragged(builder: Builder) -> dict[str, int]:
-  """feature -> how many of its axes differ between examples."""
-  counts = {
-    name: sum(size is None for size in feature.shape)
-    for name, feature in builder.info.features.items()
-    if not isinstance(feature, tfds.features.Text)
-  }
-  return {name: count for name, count in counts.items() if count}
 
 
 def _written(
@@ -198,19 +202,3 @@ def _unsound(root: pathlib.Path) -> str | None:
 def _digest(content: Any) -> str:
   text = json.dumps(content, sort_keys=True, default=str)
   return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _fingerprint(
-  builder_class: type[Builder], raw: Raw, config: Any, kwargs: dict[str, Any]
-) -> str:
-  paths = raw if isinstance(raw, Mapping) else {"": raw} if raw else {}
-  if dataclasses.is_dataclass(config):
-    config = dataclasses.asdict(config)
-  content = {
-    "builder": builder_class.name,
-    "version": str(builder_class.VERSION),
-    "config": config,
-    "settings": kwargs,
-    "raw": {name: disk.digest(path) for name, path in paths.items()},
-  }
-  return _digest(content)
