@@ -2,15 +2,26 @@
 
 import functools
 import hashlib
+import itertools
 import json
 import pathlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 
-from medfm.types import PRESENT, Dataset, Folders, Info, Input, Split, UserError
+from medfm import spec
+from medfm.data.splits import in_several
+from medfm.types import (
+  PRESENT,
+  Dataset,
+  Folders,
+  Info,
+  Input,
+  Split,
+  UserError,
+)
 
 _SUFFIX = re.compile(r"\.[A-Za-z]{2,5}$")  # Of a file's name, not of a row's.
 
@@ -58,43 +69,39 @@ def joined(
     raise UserError(
       f"parts={tuple(parts)}: expected two or more, with {target!r}"
     )
+  inputs = {part: data.info.only for part, data in datasets.items()}
+  # The target's part comes first: its examples, ids and patients lead.
   order = [target, *(part for part in parts if part != target)]
   datasets = {part: datasets[part] for part in order}
-  inputs = {part: datasets[part].info.only for part in parts}
-  main = datasets[target]
   keys = {
     part: {name: _keys(split, by, part) for name, split in data.splits.items()}
     for part, data in datasets.items()
   }
   _check_splits(keys)
-  likes = {
-    part: _content(data.splits["train"], inputs[part])
-    for part, data in datasets.items()
-  }
   splits, changes = {}, []
-  for split in dict.fromkeys(
-    s for data in datasets.values() for s in data.splits
-  ):
+  for split in dict.fromkeys(s for d in datasets.values() for s in d.splits):
+    rows = _rows({part: keys[part].get(split, []) for part in order}, keep)
+    empty = np.array([], int)
     there = {
-      p: d.splits[split] for p, d in datasets.items() if split in d.splits
+      part: data.splits.get(split) or data.splits["train"].take(empty)
+      for part, data in datasets.items()
     }
-    rows = _rows({part: keys[part][split] for part in there}, order, keep)
-    splits[split] = _together(there, inputs, rows, likes, target, main)
-    changes += _counted(split, rows)
-  info = Info(name=name, inputs=inputs, target=main.info.target)
-  readers = {part: data.encode for part, data in datasets.items()}
+    splits[split] = _together(there, inputs, rows)
+    changes += [
+      {"what": f"{split}: examples without {part}", "count": int(count)}
+      for part, where in rows.items()
+      if (count := (where < 0).sum())
+    ]
+  info = Info(name=name, inputs=inputs, target=datasets[target].info.target)
+  encode = None
+  if all(data.encode for data in datasets.values()):
+    readers = {part: _without_info(datasets[part].encode) for part in parts}
+    encode = functools.partial(encoded, info=info, readers=readers, by=by)
   return Dataset(
     splits=splits,
     info=info,
-    card=_card(datasets, target, by, changes, keep),
-    encode=functools.partial(
-      encoded,
-      info=info,
-      readers={part: _without_info(read) for part, read in readers.items()},
-      by=by,
-    )
-    if all(readers.values())
-    else None,
+    card=_card(datasets, by, keep, changes),
+    encode=encode,
     private=any(data.private for data in datasets.values()),
   )
 
@@ -109,29 +116,28 @@ def encoded(
   files name none by id.
   """
   folder = pathlib.Path(path).expanduser()
-  if not folder.is_dir():
+  places = sorted(folder.iterdir()) if folder.is_dir() else []
+  parts = {}
+  for name, each in info.inputs.items():
+    named = [place for place in places if place.stem == name]
+    if len(named) > 1:
+      raise UserError(f"{path}: several files are called {name!r}")
+    if named:
+      sole = Info(info.name, {name: each}, info.target)
+      parts[name] = readers[name](str(named[0]), sole)
+  if not parts:
     raise UserError(
       f"{path}: expected a folder with a file or folder named as each input: "
       + ", ".join(info.inputs)
-    )
-  parts = {}
-  for name, each in info.inputs.items():
-    places = [place for place in sorted(folder.iterdir()) if place.stem == name]
-    if len(places) > 1:
-      raise UserError(f"{path}: several files are called {name!r}")
-    if places:
-      sole = Info(info.name, {name: each}, info.target)
-      parts[name] = readers[name](str(places[0]), sole)
-  if not parts:
-    raise UserError(
-      f"{path}: holds nothing that is called {' or '.join(info.inputs)}"
     )
   keys = {
     name: _keys(split, "id" if split.patients is None else by, name)
     for name, split in parts.items()
   }
-  rows = _rows(keys, list(parts), "all")
-  return _together(parts, info.inputs, rows, {}, next(iter(parts)), None)
+  for name in [name for name in info.inputs if name not in parts]:
+    keys[name] = []
+    parts[name] = Split(info.inputs[name].blank(0), np.array([], str))
+  return _together(parts, info.inputs, _rows(keys, "all"))
 
 
 def _labelled(datasets: Mapping[str, Dataset]) -> str:
@@ -157,44 +163,41 @@ def _keys(split: Split, by: str, part: str) -> list[str]:
 
 
 def _check_splits(keys: Mapping[str, Mapping[str, list[str]]]) -> None:
-  homes: dict[str, set[str]] = {}
-  for by_split in keys.values():
-    for split, names in by_split.items():
-      for name in filter(None, names):
-        homes.setdefault(name, set()).add(split)
-  moved = sum(len(splits) > 1 for splits in homes.values())
+  moved = in_several(
+    (name, split)
+    for by_split in keys.values()
+    for split, names in by_split.items()
+    for name in names
+  )
   if moved:
     raise UserError(
-      f"{moved} of {len(homes)} patients are in different splits of "
-      f"{' and '.join(keys)}: give all of them a split column that agrees"
+      f"{moved} patients are in different splits of {' and '.join(keys)}: "
+      "give all of them a split column that agrees"
     )
 
 
-def _rows(
-  keys: Mapping[str, list[str]], order: Sequence[str], keep: str
-) -> dict[str, np.ndarray]:
+def _rows(keys: Mapping[str, list[str]], keep: str) -> dict[str, np.ndarray]:
   """part -> [N] its row for each example, -1 where it has none.
 
-  order: the parts, the target's first.
+  keys: of the rows of each part, the target's first.
   """
+  (first, main), *others = keys.items()
   places = {}
-  for part in order[1:]:
-    names = keys.get(part, [])
+  for part, names in others:
     places[part] = {name: row for row, name in enumerate(names) if name}
-    repeated = len([n for n in names if n]) - len(places[part])
+    repeated = sum(map(bool, names)) - len(places[part])
     if repeated:
       raise UserError(
         f"{part} has {repeated} rows beside the first of a patient: join by "
         "id, or leave one"
       )
-  main = keys.get(order[0], [])
-  names, first = list(main), list(range(len(main)))
-  if keep == "all":
-    known = set(main)
-    others = [name for place in places.values() for name in place]
-    extra = [name for name in dict.fromkeys(others) if name not in known]
-    names, first = names + extra, first + [-1] * len(extra)
-  rows = {order[0]: np.array(first, int)}
+  # Only a dict keeps the order in which the other parts name them.
+  extra = dict.fromkeys(itertools.chain(*places.values()))
+  for name in main:
+    extra.pop(name, None)
+  names = [*main, *extra] if keep == "all" else main
+  own = np.arange(len(names))
+  rows = {first: np.where(own < len(main), own, -1)}
   for part, place in places.items():
     rows[part] = np.array([place.get(name, -1) for name in names], int)
   if keep == "complete":
@@ -207,122 +210,87 @@ def _together(
   parts: Mapping[str, Split],
   inputs: Mapping[str, Input],
   rows: Mapping[str, np.ndarray],
-  likes: Mapping[str, Mapping[str, np.ndarray]],
-  target: str,
-  main: Dataset | None,
 ) -> Split:
-  """One split; main: the dataset of the labels, None where there are none."""
-  count = len(next(iter(rows.values())))
-  arrays: dict[str, np.ndarray] = {}
-  absent = np.full(count, -1)
+  """One split of these rows of each part, -1 for none; the target's first."""
+  taken = {
+    part: _taken(split, inputs[part], rows[part])
+    for part, split in parts.items()
+  }
+  arrays = {}
   for name, each in inputs.items():
-    there = rows.get(name, absent) >= 0
-    content = _content(parts[name], each) if name in parts else {}
-    columns = each.blank(count, content or likes.get(name, {}))
-    for array, values in columns.items():
-      if there.any():
-        values[there] = content[array][rows[name][there]]
-      arrays[f"{name}/{array}"] = values
-    arrays[f"{name}/{PRESENT}"] = there
-  if main is not None:
-    arrays |= _truth(main, inputs[target], parts.get(target), rows[target])
-  groups = {}
-  if target in parts:
-    groups = {
-      name: _picked(cells, rows[target])
-      for name, cells in parts[target].groups.items()
-    }
+    held = taken[name].arrays
+    arrays |= {f"{name}/{k}": held[k] for k in held if k in each.arrays}
+    arrays[f"{name}/{PRESENT}"] = rows[name] >= 0
+  target, main = next(iter(taken.items()))
+  own = inputs[target].arrays
+  arrays |= {k: array for k, array in main.arrays.items() if k not in own}
+  patients = [s.patients for s in taken.values() if s.patients is not None]
   return Split(
     arrays,
-    _first([(parts[n].ids, each) for n, each in rows.items() if n in parts]),
-    _patients(parts, rows),
-    groups,
+    functools.reduce(_completed, [split.ids for split in taken.values()]),
+    functools.reduce(_completed, patients) if patients else None,
+    main.groups,
   )
 
 
-def _content(split: Split, each: Input) -> dict[str, np.ndarray]:
+def _taken(split: Split, each: Input, rows: np.ndarray) -> Split:
+  """These rows of a part, with placeholders for a row of -1."""
   if "document" in split.arrays:
     raise UserError(
       "texts that are read in several windows cannot be joined: raise length"
     )
-  return {k: split.arrays[k] for k in each.arrays if k in split.arrays}
+  content = {k: split.arrays[k] for k in each.arrays if k in split.arrays}
+  blank = each.blank(1, content)
+  for name, array in split.arrays.items():
+    if name not in content:  # What is to be predicted: -1 or NaN is unknown.
+      unknown = np.nan if array.dtype.kind == "f" else -1
+      blank[name] = np.full((1, *array.shape[1:]), unknown, array.dtype)
+
+  def cells(column: np.ndarray) -> np.ndarray:
+    return np.append(np.asarray(column, str), "")[rows]
+
+  return Split(
+    # The placeholder stands last, where -1 finds it.
+    {
+      k: np.concatenate([split.arrays[k], row])[rows]
+      for k, row in blank.items()
+    },
+    cells(split.ids),
+    None if split.patients is None else cells(split.patients),
+    {name: cells(group) for name, group in split.groups.items()},
+  )
 
 
-def _truth(
-  main: Dataset, each: Input, split: Split | None, rows: np.ndarray
-) -> dict[str, np.ndarray]:
-  """The truth of each example; unknown (-1, NaN) where it has no label."""
-  like = main.splits["train"].arrays
-  known = {} if split is None else split.arrays
-  truth = {}
-  for name in like:
-    if name not in each.arrays:
-      empty = np.nan if like[name].dtype.kind == "f" else -1
-      shape = (len(rows), *like[name].shape[1:])
-      truth[name] = np.full(shape, empty, like[name].dtype)
-      if name in known:
-        truth[name][rows >= 0] = known[name][rows[rows >= 0]]
-  return truth
+def _completed(cells: np.ndarray, others: np.ndarray) -> np.ndarray:
+  return np.where(cells == "", others, cells)
 
 
-def _picked(cells: np.ndarray, rows: np.ndarray) -> np.ndarray:
-  """[N] str of these rows, "" for -1."""
-  return np.append(np.asarray(cells, str), "")[rows]
-
-
-def _first(columns: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-  """[N] str: the first that is not empty."""
-  chosen = _picked(*columns[0])
-  for cells, rows in columns[1:]:
-    chosen = np.where(chosen == "", _picked(cells, rows), chosen)
-  return chosen
-
-
-def _patients(
-  parts: Mapping[str, Split], rows: Mapping[str, np.ndarray]
-) -> np.ndarray | None:
-  columns = [
-    (split.patients, rows[name])
-    for name, split in parts.items()
-    if split.patients is not None
-  ]
-  return _first(columns) if columns else None
-
-
-def _counted(
-  split: str, rows: Mapping[str, np.ndarray]
-) -> list[dict[str, Any]]:
-  """For the card: how many examples lack each input."""
-  lacking = {part: int((each < 0).sum()) for part, each in rows.items()}
-  return [
-    {"what": f"{split}: examples without {part}", "count": count}
-    for part, count in lacking.items()
-    if count
-  ]
-
-
-def _card(datasets, target, by, changes, keep) -> dict[str, Any]:
-  """The cards of the parts in one."""
-  prints = {part: data.card["fingerprint"] for part, data in datasets.items()}
+def _card(
+  datasets: Mapping[str, Dataset],
+  by: str,
+  keep: str,
+  changes: list[dict[str, Any]],
+) -> dict[str, Any]:
+  """The cards of the parts in one, that of the target's part foremost."""
+  cards = {part: data.card for part, data in datasets.items()}
+  target, main = next(iter(cards.items()))
+  prints = {part: card["fingerprint"] for part, card in cards.items()}
   content = json.dumps([prints, target, by, keep])
+  of_parts = [
+    {**change, "what": f"{part}: {change['what']}"}
+    for part, card in cards.items()
+    for change in card["changes"]
+  ]
   return {
-    **datasets[target].card,
-    "notes": [f"the inputs {' and '.join(datasets)} joined by {by}"],
-    "changes": [
-      *(
-        {**change, "what": f"{part}: {change['what']}"}
-        for part, data in datasets.items()
-        for change in data.card["changes"]
-      ),
-      *changes,
-    ],
-    "parts": {part: data.card for part, data in datasets.items()},
+    **main,
+    "notes": [f"the inputs {' and '.join(cards)} joined by {by}"],
+    "changes": of_parts + changes,
+    "parts": cards,
     "fingerprint": hashlib.sha256(content.encode()).hexdigest(),
   }
 
 
-def _without_info(read: Callable | None) -> Callable | None:
-  if not isinstance(read, functools.partial):
-    return read
-  settings = {k: v for k, v in read.keywords.items() if k != "info"}
-  return functools.partial(read.func, *read.args, **settings)
+def _without_info(read: Callable) -> Callable:
+  """A reader without what it knows of its own part."""
+  settings = {k: v for k, v in spec.settings(read).items() if k != "info"}
+  return functools.partial(spec.function(read), **settings)

@@ -8,7 +8,7 @@ moves no other patient's place in the order.
 import collections
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -97,34 +97,33 @@ def completed(
     validation is taken out of train; or all three.
   stratify: the array that is kept in proportion, where there is one.
   """
-  source = given[WHOLE] if WHOLE in given else given["train"]
+  whole = WHOLE in given
+  source = given[WHOLE if whole else "train"]
   note = "" if source.patients is not None else f"; {_EACH_ROW}"
-  if WHOLE not in given and "validation" in given:
+  if "validation" in given:
     return dict(given), f"given{note}"
-  if WHOLE not in given:
-    if not (len(fractions) > 1 and fractions[0] > 0 and fractions[1] > 0):
-      raise UserError(
-        f"fractions {tuple(fractions)}: validation is taken out of train and "
-        "both need a share of more than 0"
-      )
+  shared = 1 if whole else 2
+  if min((*fractions, 0, 0)[:shared]) <= 0:
+    raise UserError(
+      f"fractions {tuple(fractions)}: {' and '.join(NAMES[:shared])} need a "
+      "share of more than 0"
+    )
+  if not whole:
     total = fractions[0] + fractions[1]
     fractions = (fractions[0] / total, fractions[1] / total)
-  indices = by_patient(
+  rows = by_patient(
     source.ids,
     source.patients,
     source.arrays.get(stratify),
     fractions=tuple(fractions),
     seed=seed,
   )
-  parts = {name: source.take(rows) for name, rows in indices.items()}
-  if "train" not in parts:
-    raise UserError(f"fractions {tuple(fractions)}: train needs a share")
+  parts = {name: source.take(indices) for name, indices in rows.items()}
   shares = ", ".join(f"{share:.3g}" for share in fractions)
-  if WHOLE in given:
-    return parts, f"by patient, fractions {shares}, seed {seed}{note}"
-  return {**parts, "test": given["test"]}, (
-    f"test given; validation by patient, fractions {shares}, seed {seed}{note}"
-  )
+  how = f"by patient, fractions {shares}, seed {seed}{note}"
+  if whole:
+    return parts, how
+  return {**parts, "test": given["test"]}, f"test given; validation {how}"
 
 
 def fraction(
@@ -245,6 +244,15 @@ def _shared_out(
   for _ in range(n - counts.sum()):
     counts[np.argmax(wanted - counts)] += 1
   return counts, wanted - counts
+
+
+def in_several(places: Iterable[tuple[str, str]]) -> int:
+  """How many owners ("" is unknown) are in more than one split.
+
+  places: (owner, split) of every example.
+  """
+  counts = collections.Counter(owner for owner, _ in set(places) if owner)
+  return sum(count > 1 for count in counts.values())
 
 
 def given(table: Table, column: str) -> np.ndarray | None:
