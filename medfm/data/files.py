@@ -6,25 +6,15 @@ import os
 import pathlib
 import shutil
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from typing import Any
 
 from medfm.data import disk
 from medfm.data.archives import unpacked
+from medfm.data.tables.table import shortened
 from medfm.spec import nearest
 from medfm.types import Folders, UserError
-
-__all__ = [
-  "find",
-  "inside",
-  "member",
-  "of_user",
-  "origin",
-  "own_card",
-  "unpacked",
-]
 
 OFFLINE = "MEDFM_OFFLINE"
 _TIMEOUT_S = 60
@@ -51,16 +41,16 @@ def find(
     read (terms to accept) and not the file. The environment variable
     MEDFM_OFFLINE=1 forbids every download.
   """
+  downloads = pathlib.Path(folders.cache).expanduser() / "downloads"
+  places = [(downloads, ("",))]
   if folders.raw:
     raw = pathlib.Path(folders.raw).expanduser()
+    places.insert(0, (raw, ("", "*/", "*/*/")))
+  for folder, depths in places:
     for name in names:
-      for pattern in (name, f"*/{name}", f"*/*/{name}"):
-        for path in sorted(raw.glob(pattern)):
+      for depth in depths:
+        for path in sorted(folder.glob(f"{depth}{name}")):
           return path
-  downloads = pathlib.Path(folders.cache).expanduser() / "downloads"
-  for name in names:
-    if (downloads / name).exists():
-      return downloads / name
   place = folders.raw or "a folder that --data_dir or MEDFM_DATA_DIR names"
   missing = (
     f"{what}: {' or '.join(names)} is missing: get it from {url} and put it "
@@ -71,8 +61,9 @@ def find(
   if os.environ.get(OFFLINE, "0") not in ("", "0"):
     raise UserError(f"{missing} (downloads are off: {OFFLINE})")
   try:
-    return _downloaded(url, downloads / names[0], sha256=sha256, md5=md5)
-  except (OSError, urllib.error.URLError) as error:
+    sums = {"sha256": sha256, "md5": md5}
+    return _downloaded(url, downloads / names[0], sums)
+  except OSError as error:
     reason = " ".join(str(error).split())
     raise UserError(f"{missing} (download failed: {reason})") from error
 
@@ -116,10 +107,9 @@ def origin(
   """
   own = disk.digest(path)
   official = None
-  if sha256 is not None:
-    official = own == sha256
-  elif md5 is not None:
-    official = disk.digest(path, "md5") == md5
+  if sha256 or md5:
+    algorithm = "sha256" if sha256 else "md5"
+    official = disk.digest(path, algorithm) == (sha256 or md5)
   return {"file": path.name, "url": url, "sha256": own, "official": official}
 
 
@@ -151,27 +141,36 @@ def member(folders: Folders, path: pathlib.Path, *names: str) -> pathlib.Path:
   raise UserError(f"{path}: holds no {' or '.join(names)}")
 
 
-def inside(root: pathlib.Path | str, name: str, where: str) -> pathlib.Path:
-  """The file that a table of the user's names, within the table's folder.
+def inside(root: pathlib.Path, cell: str) -> pathlib.Path:
+  """The file below `root` that a cell of a user's table names.
 
-  where: what the message begins with, as "labels.csv row 7".
-
-  Raises: UserError where it is absent, or outside of root by `..`, by an
-    absolute name or by a link.
+  Raises: ValueError saying what is wrong with the cell.
   """
-  root = pathlib.Path(root).resolve()
-  path = root / name
-  if not name or not path.resolve().is_relative_to(root):
-    raise UserError(f"{where}: {name!r} is not a name within {root.name}")
-  if not path.is_file():
-    raise UserError(f"{where}: there is no file {name!r} in {root.name}")
-  return path
+  if not cell:
+    raise ValueError("no file is named")
+  name = pathlib.PurePosixPath(cell.replace("\\", "/"))
+  odd = ":" in name.parts[0] or cell.startswith("~") or "\0" in cell
+  if (
+    odd
+    or name.is_absolute()
+    or ".." in name.parts
+    or not (root / name).resolve().is_relative_to(root.resolve())
+  ):
+    raise ValueError(
+      "leads out of the folder, expected a path relative to it, without links"
+    )
+  if not (root / name).is_file():
+    raise ValueError(f"no such file: {shortened(cell, 60)}")
+  return root / name
 
 
 def _downloaded(
-  url: str, path: pathlib.Path, *, sha256: str | None, md5: str | None
+  url: str, path: pathlib.Path, sums: dict[str, str | None]
 ) -> pathlib.Path:
-  """Fetches `url` to `path`, which then exists whole and checked."""
+  """Fetches `url` to `path`, which then exists whole and checked.
+
+  sums: algorithm -> the checksum it must have, None where none is known.
+  """
   if not url.startswith("https://"):
     raise OSError(f"{url} is not an https address")
   with disk.locked(path):
@@ -193,7 +192,7 @@ def _downloaded(
       size = os.path.getsize(part)
       if length is not None and size != int(length):
         raise OSError(f"{size} bytes came of {length}")
-      for algorithm, wanted in (("sha256", sha256), ("md5", md5)):
+      for algorithm, wanted in sums.items():
         if wanted and disk.digest(pathlib.Path(part), algorithm) != wanted:
           raise OSError(f"its {algorithm} is not {wanted}")
       os.rename(part, path)

@@ -134,21 +134,6 @@ def test_the_hash_of_a_folder_is_of_its_names_and_bytes(tmp_path):
   assert disk.digest(tmp_path / "a") != disk.digest(tmp_path / "b")
 
 
-@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "link", ""])
-def test_a_table_cannot_name_files_outside_its_folder(tmp_path, name):
-  root = tmp_path / "root"
-  root.mkdir()
-  (tmp_path / "secret").write_text("")
-  (root / "link").symlink_to(tmp_path / "secret")
-  with pytest.raises(UserError, match=r"^labels.csv row 7: .* within root"):
-    files.inside(root, name, "labels.csv row 7")
-
-
-def test_a_table_that_names_an_absent_file_is_told_so(tmp_path):
-  with pytest.raises(UserError, match=r"row 7: there is no file 'a\.png'"):
-    files.inside(tmp_path, "a.png", "row 7")
-
-
 def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
   place = tmp_path / "place"
   with disk.replaced(place) as part:

@@ -1,107 +1,232 @@
-"""Image files in folders and tables: found, kept inside, read for predict."""
+"""A user's images: listed by a folder or a CSV file, and read for predict.
 
+A folder of classes and a table become the same list: name, file, truth,
+patient, groups and split of each image. Only `encoded` decodes anything.
+"""
+
+import dataclasses
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from medfm.data import files, splits
 from medfm.data.images import decode
 from medfm.data.tables import table as tables
+from medfm.data.tables.labels import Labels, Truth
 from medfm.data.tables.table import Table
 from medfm.types import Info, Split, UserError
 
 COLUMNS = ("image", "image_path", "path", "file", "filename", "file_name")
 """Names under which a table's image column is found when none is given."""
 
+FOLDER = "folder"
+"""The column that the class folders of images are read as."""
 
-def under(root: pathlib.Path) -> tuple[list[str], int]:
-  """(names of the images below a folder, sorted; how many others it holds).
 
-  Names are relative, with "/". Files that are no images (by suffix; hidden
-  ones; without a suffix, those that are not DICOM) are only counted.
+class Item(NamedTuple):
+  """patient: "" where unknown; split: "" where it is still to be made."""
 
-  Raises: UserError for a link that leads out of the folder, and for a link to
-    a folder, which could lead anywhere later.
+  name: str
+  path: pathlib.Path
+  patient: str = ""
+  groups: tuple[str, ...] = ()
+  split: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+  """N images with what is true of them.
+
+  truth: arrays [N, ...]; names: of the classes, labels or numbers.
+  changes, notes, and split (how it was made): for the data card.
   """
-  names, others = [], 0
-  top = root.resolve()
-  for folder, folders, found in os.walk(top):
-    folders[:] = sorted(f for f in folders if not is_clutter(f))
-    for name in folders:
-      if os.path.islink(os.path.join(folder, name)):
-        raise UserError(f"{name}: is a link to a folder; move the real one in")
-    below = pathlib.Path(folder).relative_to(top).as_posix()
-    for name in found:
-      path = os.path.join(folder, name)
-      link = pathlib.Path(path)
-      if link.is_symlink() and not link.resolve().is_relative_to(top):
-        raise UserError(f"{name}: is a link out of {root.name}")
-      if decode.offered(path):
-        names.append(name if below == "." else f"{below}/{name}")
-      else:
-        others += 1
-  return sorted(names), others
+
+  items: list[Item]
+  truth: Truth
+  names: tuple[str, ...]
+  changes: list[dict[str, Any]]
+  notes: list[str]
+  split: str = ""
 
 
-def inside(root: pathlib.Path, cell: str) -> pathlib.Path:
-  """The file a table's cell names, which may not lie outside `root`.
+def from_folders(root: pathlib.Path, labels: Labels) -> Listing:
+  """Images of `root/<class>/`, or `root/<train|val|test>/<class>/`.
 
-  Raises: ValueError saying what is wrong with it.
+  labels: read the column `FOLDER`; where they read none, the folders have no
+    meaning but for the splits.
+
+  Raises: UserError for a class without images, a single class, an image
+    outside the class folders, or a folder that is no label.
   """
-  if not cell:
-    raise ValueError("no file is named")
-  name = pathlib.PurePosixPath(cell.replace("\\", "/"))
-  if name.is_absolute() or ":" in name.parts[0] or cell.startswith("~"):
-    raise ValueError("is an absolute path, expected one relative to the folder")
-  if ".." in name.parts or "\0" in cell:
-    raise ValueError("leads out of the folder")
-  path = root / name
-  if not path.resolve().is_relative_to(root.resolve()):
-    raise ValueError("is a link that leads out of the folder")
-  if not path.is_file():
-    raise ValueError(f"no such file: {tables.shortened(cell, 60)}")
-  return path
+  names, others = under(root)
+  tops = [path.name for path in sorted(root.iterdir()) if path.is_dir()]
+  words = {top: splits.WORDS.get(top.lower(), "") for top in tops}
+  words = {top: word for top, word in words.items() if not is_clutter(top)}
+  by_split = "train" in words.values()
+  if by_split and "" in words.values():
+    odd = next(top for top, word in words.items() if not word)
+    raise UserError(
+      f"{root.name}: {odd!r} stands beside split folders; expected only "
+      "train, validation (or val) and test"
+    )
+  items, cells = [], []
+  for name in names:
+    *folders, _ = name.split("/")
+    if len(folders) < by_split + bool(labels.columns):
+      kind = "split" if by_split and not folders else "class"
+      raise UserError(f"{root.name}: {name} lies in no {kind} folder")
+    split = words[folders.pop(0)] if by_split else ""
+    cells.append(folders[0] if folders else "")
+    items.append(Item(name, root / name, split=split))
+  if labels.columns:
+    _refuse_empty(root, names, 1 + by_split)
+  count = np.arange(len(items))
+  table = Table((root.name,), {FOLDER: cells}, count + 1, np.zeros_like(count))
+  truth, predicted = labels.read(table)
+  changes = [{"what": "other files, ignored", "count": others}]
+  return Listing(items, truth, predicted, changes if others else [], [])
 
 
-def listed(
-  table: Table, root: pathlib.Path, column: str
-) -> dict[int, pathlib.Path]:
-  """Index of each row -> its image file; an error names the row."""
-  paths = {}
-  for index, cell in enumerate(table[column]):
+def from_table(
+  path: pathlib.Path,
+  labels: Labels,
+  *,
+  root: pathlib.Path,
+  image: str,
+  patient: str,
+  groups: Sequence[str],
+  split_column: str,
+) -> Listing:
+  """Images named by a CSV file, relative to `root` and never outside it.
+
+  Raises: UserError with the row for a file that is missing or outside, a
+    label that is missing or none, an unknown split, and an image whose rows
+    do not agree.
+  """
+  table, changes = labels.labelled(tables.read(path))
+  column, paths = _column(table, root, image)
+  truth, names = labels.read(table)
+  blank = [""] * len(table)
+  parts = splits.of_words(table, split_column) if split_column else blank
+  patients = table[patient] if patient else blank
+  cells, top = [table[group] for group in groups], root.resolve()
+  items = [
+    Item(
+      file.resolve().relative_to(top).as_posix(),
+      file,
+      patients[index],
+      tuple(group[index] for group in cells),
+      str(parts[index]),
+    )
+    for index, file in enumerate(paths)
+  ]
+  first: dict[str, int] = {}
+  for index, item in enumerate(items):
+    earlier = first.setdefault(item.name, index)
+    if items[earlier][2:] != item[2:] or not all(
+      np.array_equal(array[earlier], array[index], equal_nan=True)
+      for array in truth.values()
+    ):
+      raise table.error(
+        index, column, "an earlier row of this image says something else"
+      )
+  rows = list(first.values())
+  if repeats := len(table) - len(rows):
+    changes = [*changes, {"what": "repeated rows, dropped", "count": repeats}]
+  items = [items[row] for row in rows]
+  notes = []
+  unknown = sum(not item.patient for item in items)
+  if patient and unknown:
+    notes.append(
+      f"{unknown} images without a patient id count as patients of their own"
+    )
+  truth = {name: array[rows] for name, array in truth.items()}
+  return Listing(items, truth, names, changes, notes)
+
+
+def with_dicom_patients(listing: Listing) -> Listing:
+  """DICOM files get a hash of the patient they name as their patient key."""
+
+  def keyed(item: Item) -> Item:
     try:
-      paths[index] = inside(root, cell)
-    except ValueError as error:
-      raise table.error(index, column, str(error)) from None
-  return paths
+      key = decode.patient_key(item.path, name=item.name)
+    except UserError:
+      return item  # Decoding meets the file again, under the user's policy.
+    return item._replace(patient=key)
 
-
-def image_column(table: Table, column: str = "") -> str:
-  """The name of the column of image files: as given, or a usual one."""
-  if column:
-    table[column]  # A mistyped name gets the table's own message.
-    return column
-  for name in table.columns:
-    if name.lower() in COLUMNS:
-      return name
-  raise UserError(
-    f"{table.path}: which column names the image files? set image= to one of "
-    f"{', '.join(table.columns)}"
+  items = list(decode.in_order(keyed, listing.items))
+  known = sum(bool(item.patient) for item in items)
+  note = (
+    f"patient keys are sha256 prefixes of the DICOM PatientID ({known} of "
+    f"{len(items)} images have one; others count as patients of their own)"
+    if known
+    else "no patient ids: each image counts as a patient of its own"
   )
+  return dataclasses.replace(listing, items=items, notes=[*listing.notes, note])
+
+
+def with_splits(
+  listing: Listing, *, stratify: str, fractions: tuple[float, ...], seed: int
+) -> Listing:
+  """Every image gets its split: the given one, or one made by patient.
+
+  A given split without validation gives up the share of the fractions that
+  belongs to it, by patient.
+
+  stratify: the array of the truth that is kept in proportion; "" for none.
+
+  Raises: UserError where a patient is in two given splits.
+  """
+  items, strata = list(listing.items), listing.truth.get(stratify)
+  given = {item.split for item in items} - {""}
+  how = "as given" if given else f"by patient, {tuple(fractions)}, seed {seed}"
+  if given and "train" not in given:
+    raise UserError("the given split has no training images")
+  if "validation" not in given:
+    if given:
+      share = fractions[1] / (fractions[0] + fractions[1])
+      fractions = (1 - share, share)
+      how += (
+        f"; validation is {share:.3g} of its training patients, seed {seed}"
+      )
+    rows = np.flatnonzero([item.split in ("", "train") for item in items])
+    parts = splits.by_patient(
+      np.array([items[row].name for row in rows]),
+      np.array([items[row].patient for row in rows]),
+      None if strata is None else strata[rows],
+      fractions=fractions,
+      seed=seed,
+    )
+    for name, part in parts.items():
+      for row in rows[part]:
+        items[row] = items[row]._replace(split=name)
+  if shared := splits.in_several((i.patient, i.split) for i in items):
+    raise UserError(
+      f"{shared} patients are in more than one of the given splits: split by "
+      "patient, or leave the split to seed and fractions"
+    )
+  return dataclasses.replace(listing, items=items, split=how)
 
 
 def reader(
-  *, size: int, channels: int, resize: str, window: tuple[float, ...] = ()
-) -> Callable[[tuple[str, pathlib.Path]], np.ndarray]:
-  """(name, path) -> [size,size,channels] of the file's own dtype."""
+  *,
+  size: int,
+  channels: int,
+  resize: str,
+  dtype: Any,
+  window: tuple[float, ...] = (),
+) -> Callable[[str, pathlib.Path], np.ndarray]:
+  """(name, path) -> [size,size,channels] of this dtype."""
   if len(window) not in (0, 2):
     raise UserError(f"window={window}: expected (low, high) or nothing")
 
-  def read(item: tuple[str, pathlib.Path]) -> np.ndarray:
-    name, path = item
+  def read(name: str, path: pathlib.Path) -> np.ndarray:
     image = decode.decoded(path, name=name, window=tuple(window) or None)
-    return decode.resized(image, size, how=resize, channels=channels)
+    image = decode.resized(image, size, how=resize, channels=channels)
+    return decode.with_dtype(image, dtype, name)
 
   return read
 
@@ -126,30 +251,82 @@ def encoded(
   """
   del info  # Classes and scaling are the model's business, not the file's.
   place = pathlib.Path(path).expanduser()
+  names, paths = [place.name], [place]
   if place.is_dir():
     names, _ = under(place)
-    if not names:
-      raise UserError(f"{path}: no images ({', '.join(decode.SUFFIXES)})")
-    items = [(name, place / name) for name in names]
-  elif not place.exists():
-    raise UserError(f"{path}: no such file or folder")
+    paths = [place / name for name in names]
   elif place.suffix.lower() == ".csv":
     table = tables.read(place)
-    column = image_column(table, image)
-    found = listed(table, place.parent, column)
-    items = [(table[column][index], found[index]) for index in found]
-  else:
-    items = [(place.name, place)]
-  read = reader(size=size, channels=channels, resize=resize, window=window)
-  arrays = decode.in_parallel(
-    lambda item: decode.with_dtype(read(item), dtype, item[0]), items
+    column, paths = _column(table, place.parent, image)
+    names = table[column]
+  read = reader(
+    size=size, channels=channels, resize=resize, dtype=dtype, window=window
   )
-  return Split(
-    arrays={"image": np.stack(arrays)},
-    ids=np.array([name for name, _ in items]),
-  )
+  items = zip(names, paths, strict=True)
+  arrays = decode.in_order(lambda item: read(*item), items)
+  return Split({"image": np.stack(list(arrays))}, np.array(names))
+
+
+def under(root: pathlib.Path) -> tuple[list[str], int]:
+  """(names of the images below a folder, sorted; how many others it holds).
+
+  Names are relative, with "/". Files that are no images (by suffix; hidden
+  ones; without a suffix, those that are not DICOM) are only counted.
+
+  Raises: UserError where there are none, for a link that leads out of the
+    folder, and for a link to a folder, which could lead anywhere later.
+  """
+  names, others = [], 0
+  top = root.resolve()
+  for folder, folders, found in os.walk(top):
+    folders[:] = sorted(f for f in folders if not is_clutter(f))
+    for path in [pathlib.Path(folder, name) for name in folders]:
+      if path.is_symlink():
+        raise UserError(
+          f"{path.name}: is a link to a folder; move the real one in"
+        )
+    for path in [pathlib.Path(folder, name) for name in found]:
+      if path.is_symlink() and not path.resolve().is_relative_to(top):
+        raise UserError(f"{path.name}: is a link out of {root.name}")
+      if decode.offered(path):
+        names.append(path.relative_to(top).as_posix())
+      else:
+        others += 1
+  if not names:
+    raise UserError(f"{root.name}: no images ({', '.join(decode.SUFFIXES)})")
+  return sorted(names), others
 
 
 def is_clutter(folder: str) -> bool:
   """Folders that systems leave behind: .git, __MACOSX, @eaDir."""
   return folder.startswith((".", "@")) or folder == "__MACOSX"
+
+
+def _column(
+  table: Table, root: pathlib.Path, column: str
+) -> tuple[str, list[pathlib.Path]]:
+  """(the column of image files, as given or a usual one; its files)."""
+  usual = [name for name in table.columns if name.lower() in COLUMNS]
+  if not column and not usual:
+    raise UserError(
+      f"{table.path}: which column names the image files? set image= to one "
+      f"of {', '.join(table.columns)}"
+    )
+  column = column or usual[0]
+  paths = []
+  for index, cell in enumerate(table[column]):
+    try:
+      paths.append(files.inside(root, cell))
+    except ValueError as error:
+      raise table.error(index, column, str(error)) from None
+  return column, paths
+
+
+def _refuse_empty(root: pathlib.Path, names: list[str], depth: int) -> None:
+  """Refuses class folders that hold nothing, which are mistakes mostly."""
+  held = {"/".join(name.split("/")[:depth]) for name in names}
+  for folder in sorted(root.glob("/".join("*" * depth))):
+    name = folder.relative_to(root).as_posix()
+    clutter = any(map(is_clutter, name.split("/")))
+    if folder.is_dir() and not clutter and name not in held:
+      raise UserError(f"{root.name}: class folder {name} has no images")

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from medfm import tasks
-from medfm.data import files, records
-from medfm.data.images import decode, lists
+from medfm.data import files, records, splits
+from medfm.data.images import decode
 from medfm.data.images import files as image_files
 from medfm.data.images import input as image_input
-from medfm.data.images.lists import Item, Listing
+from medfm.data.images.files import Item
 from medfm.data.tables.labels import Policy, names
 from medfm.types import Dataset, Folders, Info, UserError
 
@@ -46,61 +46,70 @@ class OwnImages(records.Builder, skip_registration=True):
     raw: Mapping[str, pathlib.Path] = kwargs["raw"]
     self._items = [Item(name, raw[name], *rest) for name, *rest in examples]
     self._groups = groups
-    arrays = {name: np.array(v, dtype) for name, (dtype, v) in truth.items()}
-    self._truth = {
-      item.name: {name: array[row] for name, array in arrays.items()}
-      for row, item in enumerate(self._items)
-    }
-    self._kinds = {name: records.feature(a) for name, a in arrays.items()}
-    self._shape = (size, size, channels)
+    self._truth = {k: np.array(v, dtype) for k, (dtype, v) in truth.items()}
+    self._shape, self._dtype = (size, size, channels), _widest(self._items)
     self._read = image_files.reader(
-      size=size, channels=channels, resize=resize, window=window
+      size=size,
+      channels=channels,
+      resize=resize,
+      dtype=self._dtype,
+      window=window,
     )
     self._bad, self._max_bad, self._skipped = bad, max_bad_fraction, []
-    self._dtype = _widest(self._items)
     super().__init__(**kwargs)
 
   def _info(self) -> tfds.core.DatasetInfo:
+    text = tfds.features.Text()
     features = {
-      "id": tfds.features.Text(),
+      "id": text,
       "image": tfds.features.Tensor(
         shape=self._shape, dtype=self._dtype, encoding="zlib"
       ),
-      **{f"group_{name}": tfds.features.Text() for name in self._groups},
+      **{f"group_{name}": text for name in self._groups},
     }
     if any(item.patient for item in self._items):
-      features["patient"] = tfds.features.Text()
-    features |= self._kinds
+      features["patient"] = text
+    features |= {k: records.feature(a) for k, a in self._truth.items()}
     return tfds.core.DatasetInfo(
       builder=self, features=tfds.features.FeaturesDict(features)
     )
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-    present = {item.split for item in self._items}
+    rows = {
+      name: [row for row, item in enumerate(self._items) if item.split == name]
+      for name in splits.NAMES
+    }
     return {
-      split: self._generate_examples(split)
-      for split in ("train", "validation", "test")
-      if split in present
+      k: self._generate_examples(part) for k, part in rows.items() if part
     }
 
-  def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
-    items = [item for item in self._items if item.split == split]
-    decoded = decode.in_order(self._decoded, items, ahead=_AHEAD)
-    for item, image in zip(items, decoded, strict=True):
+  def _generate_examples(self, rows: list[int]) -> Iterator[tuple[str, dict]]:
+    images = decode.in_order(self._decoded, rows, ahead=_AHEAD)
+    for row, image in zip(rows, images, strict=True):
       if isinstance(image, UserError):
         self._skip(image)
-      else:
-        yield item.name, self._example(item, image)
+        continue
+      item = self._items[row]
+      example = {
+        "id": item.name,
+        "image": image,
+        "patient": item.patient,
+        **{
+          f"group_{k}": v
+          for k, v in zip(self._groups, item.groups, strict=True)
+        },
+        **{name: array[row] for name, array in self._truth.items()},
+      }
+      yield item.name, {k: example[k] for k in self.info.features}
 
-  def _decoded(self, item: Item) -> np.ndarray | UserError:
+  def _decoded(self, row: int) -> np.ndarray | UserError:
     """The image, or why there is none where the policy is to skip it."""
     try:
-      image = self._read((item.name, item.path))
+      return self._read(*self._items[row][:2])
     except UserError as error:
       if self._bad == "skip":
         return error
       raise
-    return decode.with_dtype(image, self._dtype, item.name)
 
   def _skip(self, error: UserError) -> None:
     logging.warning("skipped: %s", error)
@@ -112,16 +121,6 @@ class OwnImages(records.Builder, skip_registration=True):
         f"{count} or more of {total} images cannot be read, more than "
         f"max_bad_fraction={self._max_bad}; the first: {self._skipped[0]}"
       )
-
-  def _example(self, item: Item, image: np.ndarray) -> dict[str, Any]:
-    example = {"id": item.name, "image": image}
-    example |= {
-      f"group_{name}": value
-      for name, value in zip(self._groups, item.groups, strict=True)
-    }
-    if "patient" in self.info.features:
-      example["patient"] = item.patient
-    return example | self._truth[item.name]
 
 
 def own_images(
@@ -168,24 +167,29 @@ def own_images(
   Without a patient column, DICOM files are split by a hash of their
   PatientID. Raises: UserError for whatever the files or columns lack.
   """
-  _check(bad, size, channels, max_bad_fraction)
+  if bad not in ("error", "skip"):
+    raise UserError(f"bad={bad!r}: expected error or skip")
+  if size < 1 or channels not in (1, 3) or not 0 <= max_bad_fraction < 1:
+    raise UserError(
+      f"size={size}, channels={channels}, max_bad_fraction={max_bad_fraction}: "
+      "expected a size of 1 or more, 1 or 3 channels, and a fraction below 1"
+    )
   place = _place(folders, path)
   in_folders = place.is_dir()
-  if in_folders:
-    for setting in (label, image, root, patient, groups, split_column):
-      if setting:
-        raise UserError(f"{path} is a folder: {setting!r} needs a CSV file")
-    label = lists.FOLDER
+  columns = (label, image, root, patient, groups, split_column)
+  if in_folders and any(columns):
+    setting = next(filter(None, columns))
+    raise UserError(f"{path} is a folder: {setting!r} needs a CSV file")
   labels = tasks.columns_of(
     task,
     {"separator": ";", "none_if_empty": True, "missing_label": missing_label},
-    label=names(label),
+    label=names(image_files.FOLDER if in_folders else label),
     classes=tuple(classes),
   )
   if in_folders:
-    listing = lists.from_folders(place, labels)
+    listing = image_files.from_folders(place, labels)
   else:
-    listing = lists.from_table(
+    listing = image_files.from_table(
       place,
       labels,
       root=place.parent / pathlib.Path(root).expanduser(),
@@ -195,10 +199,16 @@ def own_images(
       split_column=split_column,
     )
   if not patient:
-    listing = lists.with_dicom_patients(listing)
-  listing = lists.with_splits(
+    listing = image_files.with_dicom_patients(listing)
+  listing = image_files.with_splits(
     listing, stratify=labels.stratify, fractions=fractions, seed=seed
   )
+  shape = {
+    "size": size,
+    "channels": channels,
+    "resize": resize,
+    "window": tuple(window),
+  }
   prepared = records.prepared(
     OwnImages,
     folders,
@@ -209,51 +219,38 @@ def own_images(
       for name, array in listing.truth.items()
     },
     groups=tuple(groups),
-    size=size,
-    channels=channels,
-    resize=resize,
-    window=tuple(window),
     bad=bad,
     max_bad_fraction=max_bad_fraction,
+    **shape,
   )
   train = prepared.splits["train"]
   truth = {key: np.asarray(train.arrays[key]) for key in listing.truth}
+  described = image_input.of(train)
   info = Info(
     name=name,
-    inputs={"image": image_input.of(train)},
+    inputs={"image": described},
     target=labels.target(listing.names, truth),
-  )
-  dtype = prepared.splits["train"].arrays["image"].dtype
-  encode = functools.partial(
-    image_files.encoded,
-    info=info,
-    size=size,
-    channels=channels,
-    resize=resize,
-    window=tuple(window),
-    dtype=str(dtype),
-    image=image,
   )
   return Dataset(
     splits=prepared.splits,
     info=info,
-    card=_card(place, listing, prepared),
-    encode=encode,
+    card={
+      "source": {"file": place.name, "url": None, "official": None},
+      "licence": "the user's own data",
+      "citation": "",
+      "notes": listing.notes,
+      "changes": [*listing.changes, *prepared.changes],
+      "split": listing.split,
+      "fingerprint": prepared.fingerprint,
+    },
+    encode=functools.partial(
+      image_files.encoded,
+      info=info,
+      dtype=described.dtype,
+      image=image,
+      **shape,
+    ),
   )
-
-
-def _check(bad: str, size: int, channels: int, max_bad_fraction: float) -> None:
-  if bad not in ("error", "skip"):
-    raise UserError(f"bad={bad!r}: expected error or skip")
-  if size < 1 or channels not in (1, 3):
-    raise UserError(
-      f"size={size}, channels={channels}: expected a size of 1 or more and 1 "
-      "or 3 channels"
-    )
-  if not 0 <= max_bad_fraction < 1:
-    raise UserError(
-      f"max_bad_fraction={max_bad_fraction}: expected 0 or more, below 1"
-    )
 
 
 def _place(folders: Folders, path: str) -> pathlib.Path:
@@ -281,21 +278,7 @@ def _widest(items: Sequence[Item]) -> np.dtype:
     except UserError:
       return None
 
-  kinds = set(decode.in_parallel(bits, items)) - {None}
+  kinds = set(decode.in_order(bits, items)) - {None}
   if kinds == {np.dtype(np.float32)}:
     return np.dtype(np.float32)
   return np.dtype(np.uint16 if np.dtype(np.uint16) in kinds else np.uint8)
-
-
-def _card(
-  place: pathlib.Path, listing: Listing, prepared: records.Prepared
-) -> dict[str, Any]:
-  return {
-    "source": {"file": place.name, "url": None, "official": None},
-    "licence": "the user's own data",
-    "citation": "",
-    "notes": listing.notes,
-    "changes": [*listing.changes, *prepared.changes],
-    "split": listing.split,
-    "fingerprint": prepared.fingerprint,
-  }

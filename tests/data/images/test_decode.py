@@ -219,11 +219,13 @@ def test_floating_point_images_do_not_mix_with_others():
 
 
 def test_parallel_results_keep_their_order_and_raise_the_first_error():
-  assert decode.in_parallel(lambda i: i * i, range(50)) == [
-    i * i for i in range(50)
-  ]
+  squares = list(decode.in_order(lambda i: i * i, range(50)))
+  assert squares == [i * i for i in range(50)]
+  broken = decode.in_order(
+    lambda i: [][0] if i > 3 else _raise_three(i), range(9)
+  )
   with pytest.raises(ValueError, match="3"):
-    decode.in_parallel(lambda i: [][0] if i > 3 else _raise_three(i), range(9))
+    list(broken)
 
 
 def _raise_three(number):
