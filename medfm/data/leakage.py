@@ -34,25 +34,21 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
     Where there are several inputs, one that is equal, or near, suffices.
   """
   splits, info = dataset.splits, dataset.info
-  compared = [_Compared(splits, info, name) for name in info.inputs]
-  ruled = [each for each in compared if each.near is not None]
+  inputs = [_Compared(splits, info, name) for name in info.inputs]
+  ruled = [each for each in inputs if each.near is not None]
   pairs = {}
   for a, b in itertools.combinations(splits, 2):
-    exact = _union([each.equal(a, b) for each in compared])
+    exact = _union([each.equal(a, b) for each in inputs])
     near = _union([each.alike(a, b) for each in ruled])
     pairs[f"{a}/{b}"] = {
       "patients": _patients(splits[a], splits[b]),
-      "exact": _entry(splits[a], splits[b], *exact),
-      "near": _entry(splits[a], splits[b], *near) if ruled else None,
+      "exact": _entry(splits[a], splits[b], exact),
+      "near": _entry(splits[a], splits[b], near) if ruled else None,
     }
-  within = {
-    name: {
-      "exact": _entry(
-        split, split, *_union([each.repeats(name) for each in compared])
-      )
-    }
-    for name, split in splits.items()
-  }
+  within = {}
+  for name, split in splits.items():
+    repeats = _union([each.equal(name, name) for each in inputs])
+    within[name] = {"exact": _entry(split, split, repeats)}
   return {"pairs": pairs, "within": within, "near_rule": _rule(info)}
 
 
@@ -62,13 +58,12 @@ def line(report: dict[str, Any]) -> str:
   lines = []
   for names, pair in report["pairs"].items():
     counts = [
-      "patients unknown"
-      if pair[kind] is None and kind == "patients"
-      else f"{pair[kind]['count']} {word}"
+      f"{pair[kind]['count']} {word}"
       for kind, word in words.items()
-      if pair[kind] is not None or kind == "patients"
+      if pair[kind]
     ]
-    lines.append(f"{names} {', '.join(counts)}")
+    unknown = [] if pair["patients"] else ["patients unknown"]
+    lines.append(f"{names} {', '.join(unknown + counts)}")
   return "leakage: " + "; ".join(lines)
 
 
@@ -85,14 +80,12 @@ def refuse(report: dict[str, Any]) -> None:
       )
 
 
-def _entry(a: Split, b: Split, i: np.ndarray, j: np.ndarray) -> dict[str, Any]:
+def _entry(a: Split, b: Split, twins: Pairs) -> dict[str, Any]:
   """Twins i[n] of a, j[n] of b, counted by the examples of b."""
+  listed = zip(*(rows[:_LISTED] for rows in twins), strict=True)
   return {
-    "count": len(np.unique(j)),
-    "examples": [
-      [str(a.ids[first]), str(b.ids[second])]
-      for first, second in zip(i[:_LISTED], j[:_LISTED], strict=True)
-    ],
+    "count": len(np.unique(twins[1])),
+    "examples": [[str(a.ids[i]), str(b.ids[j])] for i, j in listed],
   }
 
 
@@ -101,10 +94,10 @@ def _patients(a: Split, b: Split) -> dict[str, Any] | None:
     return None
   i, j = _twins(a.patients, b.patients)
   known = np.asarray(b.patients)[j] != ""
-  return _entry(a, b, i[known], j[known])
+  return _entry(a, b, (i[known], j[known]))
 
 
-def _twins(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _twins(a: np.ndarray, b: np.ndarray) -> Pairs:
   """(i, j): each row j of b that equals rows of a, with the first of them."""
   values, first = np.unique(a, return_index=True)
   if not len(values):
@@ -115,50 +108,35 @@ def _twins(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Compared:
-  """The splits compared by one of their inputs."""
+  """The splits compared by one of their inputs, as far as it is present."""
 
   def __init__(self, splits: Mapping[str, Split], info: Info, name: str):
-    names = info.inputs[name].arrays
-    self._rows: dict[str, np.ndarray | None] = {}
-    seen = {}
+    described = info.inputs[name]
+    self._rows, contents = {}, {}
     for part, split in splits.items():
       arrays = view(split.arrays, info, name)
-      present = arrays.get(PRESENT)
-      rows = None if present is None else np.flatnonzero(present)
-      self._rows[part] = rows
-      seen[part] = {
-        array: arrays[array] if rows is None else arrays[array][rows]
-        for array in sorted(names)
-        if array in arrays
-      }
-    self._hashes = {part: _hashes(arrays) for part, arrays in seen.items()}
-    rule = info.inputs[name].near
-    self.near = rule and rule.search(seen)
+      content = {k: arrays[k] for k in sorted(described.arrays) if k in arrays}
+      self._rows[part] = np.arange(len(split))
+      if PRESENT in arrays:
+        rows = self._rows[part] = np.flatnonzero(arrays[PRESENT])
+        content = {k: array[rows] for k, array in content.items()}
+      contents[part] = content
+    self._hashes = {part: _hashes(arrays) for part, arrays in contents.items()}
+    self.near = described.near and described.near.search(contents)
 
   def equal(self, a: str, b: str) -> Pairs:
-    """Rows of b that equal rows of a."""
-    return self._placed(a, b, *_twins(self._hashes[a], self._hashes[b]))
-
-  def repeats(self, part: str) -> Pairs:
-    """Rows that equal an earlier one of their split."""
-    i, j = _twins(self._hashes[part], self._hashes[part])
-    return self._placed(part, part, i[i != j], j[i != j])
+    """Rows of b that equal rows of a, or earlier ones where both are one."""
+    i, j = _twins(self._hashes[a], self._hashes[b])
+    others = (i != j) | (a != b)
+    return self._rows[a][i[others]], self._rows[b][j[others]]
 
   def alike(self, a: str, b: str) -> Pairs:
     """Rows of b that are near rows of a without being equal."""
-    assert self.near is not None
     i, j = self.near(a, b)
     other = self._hashes[a][i] != self._hashes[b][j]
-    order = np.lexsort((i[other], j[other]))
-    return self._placed(a, b, i[other][order], j[other][order])
-
-  def _placed(self, a: str, b: str, i: np.ndarray, j: np.ndarray) -> Pairs:
-    """Rows of the whole splits, from rows among those that have the input."""
-    first, second = self._rows[a], self._rows[b]
-    return (
-      i if first is None else first[i],
-      j if second is None else second[j],
-    )
+    i, j = i[other], j[other]
+    order = np.lexsort((i, j))
+    return self._rows[a][i[order]], self._rows[b][j[order]]
 
 
 def _union(pairs: Sequence[Pairs]) -> Pairs:
@@ -172,11 +150,9 @@ def _union(pairs: Sequence[Pairs]) -> Pairs:
 
 def _rule(info: Info) -> str | None:
   """The rules of the inputs, in words; None where no input has one."""
-  rules = {
-    name: each.near.rule if each.near else "no rule"
-    for name, each in info.inputs.items()
-  }
-  if not any(each.near for each in info.inputs.values()):
+  near = {name: each.near for name, each in info.inputs.items()}
+  rules = {k: each.rule if each else "no rule" for k, each in near.items()}
+  if not any(near.values()):
     return None
   if len(rules) == 1:
     return next(iter(rules.values()))
@@ -188,14 +164,11 @@ def _hashes(arrays: Arrays) -> np.ndarray:
   count = len(next(iter(arrays.values()))) if arrays else 0
   hashes = []
   for start in range(0, count, _ROWS):
-    chunk = [
-      _canonical(array[start : start + _ROWS]) for array in arrays.values()
+    chunk = [_canonical(a[start : start + _ROWS]) for a in arrays.values()]
+    hashes += [
+      hashlib.blake2b(b"".join(row), digest_size=16).hexdigest()
+      for row in zip(*chunk, strict=True)
     ]
-    for row in range(len(chunk[0])):
-      content = hashlib.blake2b(digest_size=16)
-      for array in chunk:
-        content.update(array[row])
-      hashes.append(content.hexdigest())
   return np.array(hashes, "U32")
 
 

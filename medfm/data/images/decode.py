@@ -26,7 +26,6 @@ from PIL import (
 from medfm.data.images import dicom
 from medfm.types import UserError
 
-MAX_PIXELS = 50_000_000
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
 # The only decoders a file may choose; importing them registers them.
 _FORMATS = (
@@ -44,7 +43,6 @@ def decoded(
   name: str,
   frame: int | None = None,
   window: tuple[float, float] | None = None,
-  max_pixels: int = MAX_PIXELS,
 ) -> np.ndarray:
   """The image of a file, [H,W,1] grey or [H,W,3] RGB.
 
@@ -58,33 +56,30 @@ def decoded(
 
   Raises UserError for anything that is not one whole image.
   """
-  data = source if isinstance(source, bytes) else content(source, max_pixels)
+  data = source if isinstance(source, bytes) else content(source)
   if not data:
     raise UserError(f"{name}: the file is empty")
   if dicom.is_dicom(data[:132]):
-    return dicom.pixels(
-      data, name=name, frame=frame, window=window, max_pixels=max_pixels
-    )
+    return dicom.pixels(data, name=name, frame=frame, window=window)
   try:
-    return _pillow(data, name, frame, max_pixels)
+    return _pillow(data, name, frame)
   except UserError:
     raise
   except Image.UnidentifiedImageError:
-    raise UserError(
-      f"{name}: not a PNG, JPEG, TIFF, BMP or DICOM image, or damaged"
-    ) from None
+    why = "not a PNG, JPEG, TIFF, BMP or DICOM image, or damaged"
   except Image.DecompressionBombError:
-    raise UserError(f"{name}: more pixels than Pillow opens") from None
+    why = "more pixels than Pillow opens"
   except Exception:  # Each decoder has its own types for damage.
-    raise UserError(f"{name}: the image is damaged or truncated") from None
+    why = "the image is damaged or truncated"
+  raise UserError(f"{name}: {why}")
 
 
-def content(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> bytes:
+def content(path: str | os.PathLike) -> bytes:
   """The bytes of an image file, unless they are too many for an image."""
-  name = os.path.basename(path)
+  name, limit = os.path.basename(path), 8 * dicom.MAX_PIXELS
   try:
-    if os.path.getsize(path) > 8 * max_pixels:
-      raise UserError(f"{name}: larger than {8 * max_pixels:,} bytes")
+    if os.path.getsize(path) > limit:
+      raise UserError(f"{name}: larger than {limit:,} bytes")
     with open(path, "rb") as file:
       return file.read()
   except OSError as error:
@@ -114,12 +109,15 @@ def resized(
     return _resampled(image, size, size)
   scale = size / max(height, width)
   rows, columns = (max(1, round(n * scale)) for n in (height, width))
-  padded = np.zeros((size, size, image.shape[2]), image.dtype)
-  top, left = (size - rows) // 2, (size - columns) // 2
-  padded[top : top + rows, left : left + columns] = _resampled(
-    image, rows, columns
+  above, before = (size - rows) // 2, (size - columns) // 2
+  return np.pad(
+    _resampled(image, rows, columns),
+    (
+      (above, size - rows - above),
+      (before, size - columns - before),
+      (0, 0),
+    ),
   )
-  return padded
 
 
 def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
@@ -163,7 +161,7 @@ def bits(source: str | os.PathLike, *, name: str) -> np.dtype:
   """The dtype that `decoded` will give, from the head of the file."""
   data = content(source)
   if dicom.is_dicom(data[:132]):
-    return dicom.bits(data, name=name, max_pixels=MAX_PIXELS)
+    return dicom.bits(data, name=name)
   try:
     mode = Image.open(io.BytesIO(data), formats=_FORMATS).mode
   except Exception:  # As in `decoded`: any type for damage.
@@ -178,32 +176,23 @@ def patient_key(source: str | os.PathLike, *, name: str) -> str:
   with open(source, "rb") as file:
     if not dicom.is_dicom(file.read(132)):
       return ""
-  return dicom.patient_key(content(source), name=name, max_pixels=MAX_PIXELS)
-
-
-def in_parallel(
-  function: Callable[[Any], Any], items: Iterable, threads: int | None = None
-) -> list:
-  """`[function(item) for item in items]` on threads; decoders free the GIL.
-
-  The first error, in the order of the items, is raised.
-  """
-  return list(in_order(function, items, threads))
+  return dicom.patient_key(content(source), name=name)
 
 
 def in_order(
   function: Callable[[Any], Any],
   items: Iterable,
-  threads: int | None = None,
   *,
   ahead: float = math.inf,
 ) -> Iterator[Any]:
-  """`function(item)` for each item, one by one, from threads.
+  """`function(item)` for each item from threads; decoders free the GIL.
+
+  The first error, in the order of the items, is raised.
 
   ahead: at most so many are under way or waiting to be asked for.
   """
   waiting = collections.deque()
-  pool = ThreadPoolExecutor(threads or min(16, os.cpu_count() or 1))
+  pool = ThreadPoolExecutor(min(16, os.cpu_count() or 1))
   try:
     for item in items:
       waiting.append(pool.submit(function, item))
@@ -229,92 +218,74 @@ def offered(path: str) -> bool:
     return dicom.is_dicom(file.read(132))
 
 
-def _pillow(
-  data: bytes, name: str, frame: int | None, max_pixels: int
-) -> np.ndarray:
+def _pillow(data: bytes, name: str, frame: int | None) -> np.ndarray:
   image = Image.open(io.BytesIO(data), formats=_FORMATS)
-  if image.width * image.height > max_pixels:
-    raise UserError(f"{name}: more than max_pixels={max_pixels:,} pixels")
-  if image.format == "PNG":
-    _check_png(data, name)
-  if image.format in ("JPEG", "MPO"):
-    _check_jpeg(data, name)
+  dicom.check_size(name, image.width * image.height)
+  whole = {"PNG": _whole_png, "JPEG": _whole_jpeg, "MPO": _whole_jpeg}
+  if image.format in whole and not whole[image.format](data):
+    raise UserError(f"{name}: the image is damaged or truncated")
   frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-  if frames > 1 and frame is None:
-    raise UserError(f"{name}: holds {frames} pages; choose one with frame=")
-  if frame is not None and not 0 <= frame < frames:
-    raise UserError(f"{name}: there is no frame {frame}")
+  dicom.check_frame(name, frame, frames)
   image.seek(frame or 0)
   image.load()
   return _array(ImageOps.exif_transpose(image), name)
 
 
 def _array(image: Image.Image, name: str) -> np.ndarray:
-  if image.mode.startswith("I;16"):
-    return np.asarray(image).astype(np.uint16)[:, :, None]
-  if image.mode == "I":
-    values = np.asarray(image)
-    if values.min() < 0 or values.max() > 65535:
-      raise UserError(f"{name}: grey values outside 0..65535")
-    return values.astype(np.uint16)[:, :, None]
-  if image.mode == "F":
-    values = np.asarray(image, np.float32)
-    if not np.isfinite(values).all():
+  if image.mode == "F" or image.mode.startswith("I"):
+    values = np.array(image)
+    if image.mode == "F" and not np.isfinite(values).all():
       raise UserError(f"{name}: pixels are not finite")
-    return values[:, :, None].copy()
+    if image.mode == "I" and not 0 <= values.min() <= values.max() <= 65535:
+      raise UserError(f"{name}: grey values outside 0..65535")
+    return values.astype("float32" if image.mode == "F" else "uint16")[
+      ..., None
+    ]
   if image.mode in ("1", "L", "LA", "La"):
-    return np.asarray(image.convert("L"))[:, :, None].copy()
-  return np.asarray(image.convert("RGB")).copy()
+    return np.array(image.convert("L"))[:, :, None]
+  return np.array(image.convert("RGB"))
 
 
-def _check_png(data: bytes, name: str) -> None:
+def _whole_png(data: bytes) -> bool:
   """Pillow does not compare the checksums of image chunks; this does."""
   position = 8
   while position + 12 <= len(data):
-    length = int.from_bytes(data[position : position + 4])
-    end = position + 8 + length
-    if zlib.crc32(data[position + 4 : end]) != int.from_bytes(
-      data[end : end + 4]
-    ):
-      break
+    end = position + 8 + int.from_bytes(data[position : position + 4])
+    checksum = int.from_bytes(data[end : end + 4])
+    if zlib.crc32(data[position + 4 : end]) != checksum:
+      return False
     if data[position + 4 : position + 8] == b"IEND":
-      return
+      return True
     position = end + 4
-  raise UserError(f"{name}: the image is damaged or truncated")
+  return False
 
 
-def _check_jpeg(data: bytes, name: str) -> None:
+def _whole_jpeg(data: bytes) -> bool:
   """libjpeg fills up missing scans with grey; the end marker must be there.
 
   The scan marker cannot occur inside a scan, so the last one opens the last
   scan, behind any embedded thumbnail.
   """
-  if data.find(b"\xff\xd9", data.rfind(b"\xff\xda") + 2) < 0:
-    raise UserError(f"{name}: the image is damaged or truncated")
+  return data.find(b"\xff\xd9", data.rfind(b"\xff\xda") + 2) >= 0
 
 
 def _resampled(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
   if image.shape[:2] == (rows, columns):
     return image
-  if image.dtype == np.uint8:
-    grey = image.shape[2] == 1
-    picture = Image.fromarray(image[:, :, 0] if grey else image)
-    small = np.asarray(
-      picture.resize((columns, rows), Image.Resampling.BILINEAR)
-    )
-    return small[:, :, None] if grey else small
-  planes = [
-    np.asarray(
-      Image.fromarray(image[:, :, channel].astype(np.float32)).resize(
-        (columns, rows), Image.Resampling.BILINEAR
-      )
-    )
-    for channel in range(image.shape[2])
-  ]
+
+  def plane(values: np.ndarray) -> np.ndarray:
+    size = (columns, rows)
+    picture = Image.fromarray(values)
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
+
+  if image.dtype == np.uint8 and image.shape[2] == 3:
+    return plane(image)
+  kind = image.dtype if image.dtype == np.uint8 else np.float32
+  planes = [plane(channel) for channel in np.moveaxis(image.astype(kind), 2, 0)]
   return _cast(np.stack(planes, axis=-1), image.dtype)
 
 
 def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-  if not np.issubdtype(dtype, np.integer):
+  if values.dtype == dtype or not np.issubdtype(dtype, np.integer):
     return values.astype(dtype)
   return np.rint(np.clip(values, 0, np.iinfo(dtype).max)).astype(dtype)

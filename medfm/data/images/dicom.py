@@ -19,7 +19,9 @@ import numpy as np
 
 from medfm.types import UserError
 
+MAX_PIXELS = 50_000_000  # Of one image, DICOM or not.
 _CT_RANGE = (-1024.0, 3071.0)  # Hounsfield units of a 12-bit scanner.
+_KINDS = ("", "Float", "DoubleFloat")  # What precedes PixelData in its name.
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _TAGS = [
   "Modality", "SamplesPerPixel", "PhotometricInterpretation",
@@ -44,13 +46,28 @@ def is_dicom(data: bytes) -> bool:
   return data[128:132] == b"DICM"
 
 
+def check_size(name: str, pixels: int) -> None:
+  """Raises UserError where an image is too large to be one."""
+  if pixels > MAX_PIXELS:
+    raise UserError(f"{name}: more than {MAX_PIXELS:,} pixels")
+
+
+def check_frame(name: str, frame: int | None, frames: int) -> None:
+  """Raises UserError where a file of several images leaves open which one."""
+  if frames > 1 and frame is None:
+    raise UserError(
+      f"{name}: holds {frames} frames or pages; export them as single images"
+    )
+  if frame is not None and not 0 <= frame < frames:
+    raise UserError(f"{name}: there is no frame {frame}")
+
+
 def pixels(
   data: bytes,
   *,
   name: str,
   frame: int | None = None,
   window: tuple[float, float] | None = None,
-  max_pixels: int,
 ) -> np.ndarray:
   """One frame of a DICOM file as [H,W,1] or [H,W,3].
 
@@ -63,25 +80,31 @@ def pixels(
   the full range. Floating point pixels stay float32 as they are.
 
   Raises UserError naming `name` alone: damaged, no pixels, several frames
-  and no `frame`, more than `max_pixels`, rescale slope 0, or a compression
-  without its plug-in.
+  and no `frame`, too many pixels, rescale slope 0, or a compression without
+  its plug-in.
   """
   plugins = (
     "image cannot be read: it is damaged, or its compression needs a plug-in "
     "(pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg)"
   )
   with _readable(name, plugins) as pydicom:
-    dataset = _parsed(pydicom, data, name, max_pixels, _TAGS)
-    _check_frames(dataset, name, frame, max_pixels)
+    dataset = _parsed(pydicom, data, name, _TAGS)
+    if not any(f"{kind}PixelData" in dataset for kind in _KINDS):
+      raise UserError(
+        f"{name}: this DICOM file holds no image (perhaps a report, a plan, "
+        "a waveform or a directory)"
+      )
+    check_size(name, dataset.Rows * dataset.Columns)
+    check_frame(name, frame, int(dataset.get("NumberOfFrames") or 1))
     stored = pydicom.pixels.pixel_array(dataset, index=frame or 0)
     shown = _shown(pydicom, dataset, stored, name, frame or 0, window)
   return shown if shown.ndim == 3 else shown[:, :, None]
 
 
-def bits(data: bytes, *, name: str, max_pixels: int) -> np.dtype:
+def bits(data: bytes, *, name: str) -> np.dtype:
   """The dtype that `pixels` will give."""
   with _readable(name) as pydicom:
-    dataset = _parsed(pydicom, data, name, max_pixels, _TAGS)
+    dataset = _parsed(pydicom, data, name, _TAGS)
     depth = int(dataset.get("BitsStored") or 32)
     if "PixelData" not in dataset:
       return np.dtype(np.float32)
@@ -90,15 +113,15 @@ def bits(data: bytes, *, name: str, max_pixels: int) -> np.dtype:
   return np.dtype(np.uint8 if depth <= 8 else np.uint16)
 
 
-def patient_key(data: bytes, *, name: str, max_pixels: int) -> str:
+def patient_key(data: bytes, *, name: str) -> str:
   """A short hash of the PatientID of a DICOM file, "" where it has none.
 
   One way for people, not for somebody with a list of the hospital's numbers:
   keep it out of what is published.
   """
   with _readable(name) as pydicom:
-    found = _parsed(pydicom, data, name, max_pixels, ["PatientID"])
-    patient = str(found.get("PatientID") or "").strip()
+    dataset = _parsed(pydicom, data, name, ["PatientID"])
+    patient = str(dataset.get("PatientID") or "").strip()
   return hashlib.sha256(patient.encode()).hexdigest()[:16] if patient else ""
 
 
@@ -107,16 +130,6 @@ def _readable(
   name: str, why: str = "file cannot be read"
 ) -> Iterator[ModuleType]:
   """pydicom; damage surfaces as any type, with the file's values."""
-  pydicom = _pydicom(name)
-  try:
-    yield pydicom
-  except UserError:
-    raise
-  except Exception:
-    raise UserError(f"{name}: this DICOM {why}") from None
-
-
-def _pydicom(name: str) -> ModuleType:
   try:
     import pydicom
     import pydicom.pixels
@@ -128,46 +141,28 @@ def _pydicom(name: str) -> ModuleType:
   pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
   warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
   logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-  return pydicom
+  try:
+    yield pydicom
+  except UserError:
+    raise
+  except Exception:
+    raise UserError(f"{name}: this DICOM {why}") from None
 
 
 def _parsed(
-  pydicom: ModuleType, data: bytes, name: str, max_pixels: int, tags: list[str]
+  pydicom: ModuleType, data: bytes, name: str, tags: list[str]
 ) -> Any:
   """The elements of these names, inflated within a limit where deflated."""
   if _DEFLATED in data[132:1024]:
     # pydicom inflates without a limit. The first element of the file's head,
     # the twelve bytes after the marker, holds the length of the rest of it.
     start = 144 + int.from_bytes(data[140:144], "little")
-    limit = 8 * max_pixels + 2**20
+    limit = 8 * MAX_PIXELS + 2**20
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     inflate.decompress(data[start:], limit)
     if inflate.unconsumed_tail:
       raise UserError(f"{name}: inflates to more than {limit:,} bytes")
   return pydicom.dcmread(io.BytesIO(data), specific_tags=tags)
-
-
-def _check_frames(
-  dataset: Any, name: str, frame: int | None, max_pixels: int
-) -> None:
-  if not any(
-    key in dataset
-    for key in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-  ):
-    raise UserError(
-      f"{name}: this DICOM file holds no image (perhaps a report, a plan, "
-      "a waveform or a directory)"
-    )
-  if dataset.Rows * dataset.Columns > max_pixels:
-    raise UserError(f"{name}: more than max_pixels={max_pixels:,} pixels")
-  frames = int(dataset.get("NumberOfFrames") or 1)
-  if frames > 1 and frame is None:
-    raise UserError(
-      f"{name}: this DICOM file holds several frames; choose one (frame=0 "
-      "is the first) or export them as single images"
-    )
-  if frame is not None and not 0 <= frame < frames:
-    raise UserError(f"{name}: there is no frame {frame}")
 
 
 def _shown(
@@ -214,13 +209,11 @@ def _windowed(
   if "RescaleSlope" in rescale and not table:
     slope = float(rescale.RescaleSlope)
     intercept = float(rescale.get("RescaleIntercept") or 0.0)
-    if slope == 0 or not math.isfinite(slope) or not math.isfinite(intercept):
+    if slope == 0 or not math.isfinite(slope + intercept):
       raise UserError(f"{name}: its rescale slope or intercept is unusable")
-  values = (
-    pydicom.pixels.apply_modality_lut(stored, dataset)
-    if table
-    else stored * np.float64(slope) + intercept
-  )
+  values = stored * np.float64(slope) + intercept
+  if table:
+    values = pydicom.pixels.apply_modality_lut(stored, dataset)
   if window is not None:
     return _unit(values, *window)
   if dataset.get("VOILUTSequence"):

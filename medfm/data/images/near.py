@@ -7,7 +7,8 @@ import numpy as np
 from medfm.types import Arrays
 
 _ROWS = 1024
-_CELLS = 1 << 20  # Pairs compared at a time.
+_CELLS = 1 << 20  # Pairs compared at a time by their hashes,
+_PAIRS = 1 << 12  # and by their averages.
 _HASH_SIDE = 8
 _GRID_SIDE = 14
 _MAX_BITS = 6
@@ -27,7 +28,7 @@ def search(
   prepared = {
     name: pictures(arrays["image"]) for name, arrays in splits.items()
   }
-  return lambda a, b: _alike(prepared[a], prepared[b])
+  return lambda a, b: _alike(*prepared[a], *prepared[b])
 
 
 def pictures(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -57,26 +58,22 @@ def _averages(grey: np.ndarray, side: int) -> np.ndarray:
   return grey.reshape(len(grey), -1)
 
 
-def _alike(a, b) -> tuple[np.ndarray, np.ndarray]:
-  (bits_a, grids_a), (bits_b, grids_b) = a, b
+def _alike(
+  bits_a: np.ndarray,
+  grids_a: np.ndarray,
+  bits_b: np.ndarray,
+  grids_b: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
   pairs = [np.zeros((2, 0), int)]
   if grids_a.shape[1:] == grids_b.shape[1:]:
     rows = max(1, _CELLS // max(1, len(bits_a)))
     for start in range(0, len(bits_b), rows):
       different = np.bitwise_count(bits_b[start : start + rows, None] ^ bits_a)
       j, i = np.nonzero(different <= _MAX_BITS)
-      pairs.append(_close(grids_a, grids_b, i, j + start))
+      both = np.stack([i, j + start])
+      for first in range(0, len(i), _PAIRS):
+        part = both[:, first : first + _PAIRS]
+        difference = np.abs(grids_a[part[0]] - grids_b[part[1]]).mean(axis=1)
+        pairs.append(part[:, difference < _MAX_DIFFERENCE])
   i, j = np.concatenate(pairs, 1)
   return i, j
-
-
-def _close(
-  grids_a: np.ndarray, grids_b: np.ndarray, i: np.ndarray, j: np.ndarray
-) -> np.ndarray:
-  """[2,n] those candidates whose scaled averages hardly differ."""
-  kept = np.zeros(len(i), bool)
-  for start in range(0, len(i), 4 * _ROWS):
-    part = slice(start, start + 4 * _ROWS)
-    difference = np.abs(grids_a[i[part]] - grids_b[j[part]]).mean(axis=1)
-    kept[part] = difference < _MAX_DIFFERENCE
-  return np.stack([i[kept], j[kept]])

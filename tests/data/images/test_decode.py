@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medfm.data.images import decode
+from medfm.data.images import decode, dicom
 from medfm.types import UserError
 
 
@@ -132,16 +132,17 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded():
     decode.decoded(bytes(data), name="bomb")
 
 
-def test_the_pixel_limit_is_a_setting():
-  with pytest.raises(UserError, match="max_pixels=30"):
-    decode.decoded(_file(_noise(5, 7)), name="a", max_pixels=30)
+def test_more_pixels_than_the_limit_are_refused(monkeypatch):
+  monkeypatch.setattr(dicom, "MAX_PIXELS", 30)
+  with pytest.raises(UserError, match="more than 30 pixels"):
+    decode.decoded(_file(_noise(5, 7)), name="a")
 
 
 def test_pages_of_a_tiff_need_a_choice():
   first, second = (Image.fromarray(_noise(3, 3, seed=s)) for s in (1, 2))
   file = io.BytesIO()
   first.save(file, "TIFF", save_all=True, append_images=[second])
-  with pytest.raises(UserError, match="2 pages"):
+  with pytest.raises(UserError, match="2 frames or pages"):
     decode.decoded(file.getvalue(), name="a")
   np.testing.assert_array_equal(
     decode.decoded(file.getvalue(), name="a", frame=1)[:, :, 0],
@@ -255,7 +256,7 @@ def test_a_folder_offers_images_by_suffix_and_scans_by_content(tmp_path):
 def test_images_are_decoded_ahead_but_not_without_bound():
   asked = []
   items = (asked.append(i) or i for i in range(50))
-  squares = decode.in_order(lambda i: i * i, items, threads=2, ahead=4)
+  squares = decode.in_order(lambda i: i * i, items, ahead=4)
   assert next(squares) == 0
   assert asked == [0, 1, 2, 3]
   assert list(squares) == [i * i for i in range(1, 50)]
