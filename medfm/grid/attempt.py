@@ -1,5 +1,6 @@
-"""One attempt at a cell: a process of launch.py with a log of its own."""
+"""One attempt at a cell: a process of launch.py, its log, its CPUs or GPU."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -15,9 +16,61 @@ AGAIN = 75
 
 _STOPS = (signal.SIGTERM, signal.SIGUSR1)
 _UNHEARD = [code for n in _STOPS for code in (-n, 128 + n)]
-"""Those of a run that was stopped before it listened; srun tells the second."""
+"""Those of a run that was stopped before it listened; srun gives the second."""
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+  """Room for one cell: environment variables, and the CPUs it may use.
+
+  Without processors it may use those of this process.
+  """
+
+  environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  processors: tuple[int, ...] = ()
+
+
+def slots(jobs: int) -> list[Slot]:
+  """`jobs` slots, or for 0 one per GPU, or one where there is no GPU.
+
+  More slots than GPUs share them, and their memory, evenly. Without a GPU the
+  processors are divided; more slots than processors share them.
+  """
+  if visible := gpus():
+    jobs = jobs or len(visible)
+    environment = {}
+    if (share := -(-jobs // len(visible))) > 1:
+      environment["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 / share:.2f}"
+    return [
+      Slot({"CUDA_VISIBLE_DEVICES": visible[i % len(visible)], **environment})
+      for i in range(jobs)
+    ]
+  if jobs < 2:
+    return [Slot()]
+  cores = sorted(os.sched_getaffinity(0))
+  size = max(1, len(cores) // jobs)
+  return [
+    Slot({}, tuple(cores[(i * size + k) % len(cores)] for k in range(size)))
+    for i in range(jobs)
+  ]
+
+
+def gpus() -> list[str]:
+  """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them."""
+  if os.environ.get("JAX_PLATFORMS", "") == "cpu":
+    return []
+  visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+  if visible is not None:
+    return [name for name in visible.split(",") if name and name != "-1"]
+  query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+  try:
+    return subprocess.check_output(
+      query, stderr=subprocess.DEVNULL, text=True, timeout=30
+    ).split()
+  except (OSError, subprocess.SubprocessError):
+    return []
 
 
 class Attempt:
@@ -26,6 +79,7 @@ class Attempt:
   def __init__(self, folder: Path, process: subprocess.Popen):
     self.folder = folder
     self.process = process
+    self.stopping = False
     self._begun = time.monotonic()
 
   def seconds(self) -> float:
@@ -36,73 +90,59 @@ class Attempt:
 
     At SIGTERM srun would kill what it runs; SIGUSR1 it passes on.
     """
+    self.stopping = True
     if self.process.poll() is None:
       behind = Path(self.process.args[0]).name == "srun"
       self.process.send_signal(_STOPS[behind])
 
-  def end(self, stopping: bool) -> int:
+  def end(self) -> int:
     """Notes in cell.json how the process ended, and gives its exit code.
 
     A run that was asked to stop has not failed, whatever its code; nor has
-    one that was stopped before it had begun, by others than this process.
+    one that others stopped before it had begun.
     """
     code = self.process.wait()
-    if code in _UNHEARD:
-      code = AGAIN
+    code = AGAIN if code in _UNHEARD else code
     error = ""
-    if code not in (0, AGAIN) and not stopping:
-      error = cells.last_error(self.folder / "log.txt", code)
-    elif code == 0 and not (self.folder / "report.html").exists():
+    if code == 0 and not (self.folder / "report.html").exists():
       error = "the run ended without results"
+    elif code not in (0, AGAIN) and not self.stopping:
+      error = cells.last_error(self.folder / "log.txt", code)
     cells.note_end(self.folder, code, error, self.seconds())
     return code
 
 
 def command(launch: Path, data_dir: str | None) -> list[str]:
   """The command that `begin` adds a cell's folder to."""
-  made = [sys.executable, str(launch)]
-  return made + ([f"--data_dir={data_dir}"] if data_dir else [])
+  data = [f"--data_dir={data_dir}"] if data_dir else []
+  return [sys.executable, str(launch), *data]
 
 
-def begin(
-  command: Sequence[str],
-  folder: Path,
-  environment: Mapping[str, str],
-  processors: Sequence[int] = (),
-) -> Attempt:
-  """Starts a cell whose files `cells.prepare` has written.
-
-  command: of `command`.
-  environment: added to this process's own.
-  processors: the CPUs it may use; () leaves it those of this process.
-  """
-  line = [
-    *command,
-    f"--config={folder / 'request.json'}",
-    f"--workdir={folder}",
-  ]
-  own = dict(environment)
-  if processors:
-    own |= {name: str(len(processors)) for name in _THREADS}
-  before = os.sched_getaffinity(0) if processors else set()
+def begin(command: Sequence[str], folder: Path, slot: Slot = Slot()) -> Attempt:
+  """Starts a cell whose files `cells.prepare` has written."""
+  config = f"--config={folder / 'request.json'}"
+  line = [*command, config, f"--workdir={folder}"]
+  environment = {**os.environ, **slot.environment}
+  before = os.sched_getaffinity(0)
   lock = cells.hold(folder)
   try:
     with (folder / "log.txt").open("a") as log:
       log.write(f"$ {' '.join(line)}\n")
       log.flush()
-      if processors:  # Inherited by the child from its first instruction on.
-        os.sched_setaffinity(0, processors)
+      if slot.processors:  # The child has them from its first instruction on.
+        os.sched_setaffinity(0, slot.processors)
+        environment |= dict.fromkeys(_THREADS, str(len(slot.processors)))
       process = subprocess.Popen(
         line,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **own},
+        env=environment,
         pass_fds=[lock],
         start_new_session=True,  # Ctrl-C reaches the runner alone.
       )
   finally:
-    if processors:
+    if slot.processors:
       os.sched_setaffinity(0, before)
     os.close(lock)
   return Attempt(folder, process)

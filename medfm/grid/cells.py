@@ -10,6 +10,7 @@ process of the cell lives. States follow from these files alone.
 import dataclasses
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -48,7 +49,7 @@ class Cell:
   unavailable: str = ""
 
   def plain(self) -> dict[str, Any]:
-    """The cell for a JSON file in its grid's folder, without its request."""
+    """The cell, without its request, for a JSON file in its grid's folder."""
     return {
       "name": self.name,
       "setting": combine.as_text(self.setting),
@@ -57,16 +58,18 @@ class Cell:
     }
 
 
+def listed(root: Path) -> list[Cell]:
+  """The cells that a grid's grid.json names."""
+  entries = read(root / "grid.json").get("cells", ())
+  return [of_plain(root, entry) for entry in entries]
+
+
 def of_plain(root: Path, entry: Mapping[str, Any]) -> Cell:
   """The cell that `Cell.plain` described, in its grid's folder."""
-  return Cell(
-    name=entry["name"],
-    folder=root / entry["name"],
-    setting=entry["setting"],
-    request=entry.get("request", ""),
-    needs=tuple(entry["needs"]),
-    unavailable=entry.get("unavailable", ""),
-  )
+  name, setting = entry["name"], entry["setting"]
+  needs, why = tuple(entry["needs"]), entry.get("unavailable", "")
+  request = entry.get("request", "")
+  return Cell(name, root / name, setting, request, needs, why)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,21 +87,18 @@ def digest(text: str) -> str:
 def code_version() -> str:
   """A hash over every source file that a run's numbers can depend on."""
   root = Path(__file__).parents[1]
-  found = hashlib.sha256()
+  version = hashlib.sha256()
   for path in sorted(root.rglob("*.py")):
     inner = path.relative_to(root)
     if inner.parts[0] not in _NOT_NUMBERS:
-      found.update(f"{inner.as_posix()}\0".encode() + path.read_bytes())
-  return found.hexdigest()
+      version.update(f"{inner.as_posix()}\0".encode() + path.read_bytes())
+  return version.hexdigest()
 
 
-def names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-  """A readable name for each setting, of the keys in which they differ."""
-  keys = list(dict.fromkeys(key for one in settings for key in one))
-  varied = [
-    key for key in keys if len({repr(one.get(key)) for one in settings}) > 1
-  ]
-  return [readable(one, varied) for one in settings]
+def varied(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+  """The keys in which settings differ."""
+  keys = dict.fromkeys(key for setting in settings for key in setting)
+  return [k for k in keys if len({repr(s.get(k)) for s in settings}) > 1]
 
 
 def readable(setting: Mapping[str, Any], keys: Collection[str]) -> str:
@@ -109,17 +109,13 @@ def readable(setting: Mapping[str, Any], keys: Collection[str]) -> str:
 
 def _word(key: str, value: Any) -> str:
   """`lr0.001`, `adam`, or the words of a config's variant."""
-  text = str(value)
+  text, last = str(value), key.rpartition(".")[2]
   if key == "config":
-    path, _, variant = text.partition(":")
-    text = variant or Path(path).stem
-  else:
-    try:
-      float(text)
-      text = key.rpartition(".")[2] + text
-    except ValueError:
-      if text in ("True", "False", "None", "true", "false"):
-        text = f"{key.rpartition('.')[2]}-{text.lower()}"
+    text = text.partition(":")[2] or Path(text).stem
+  elif combine.number(text) is not None:
+    text = last + text
+  elif text in ("True", "False", "None", "true", "false"):
+    text = f"{last}-{text.lower()}"
   return re.sub(r"[^\w.+]+", "-", text).strip("-.")[:40] or "empty"
 
 
@@ -149,40 +145,53 @@ def statuses(cells: Sequence[Cell], code: str) -> dict[str, Status]:
   Where finished cells with the same data config saw data with different
   fingerprints, those unlike the newest one are stale.
   """
-  found = {cell.name: status(cell, code) for cell in cells}
-  newest: dict[str, tuple[float, str]] = {}
-  seen = {}
-  for cell in cells:
-    if found[cell.name].state != DONE:
-      continue
-    path = cell.folder / "results.json"
-    seen[cell.name] = fingerprints(path)
-    for key, value in seen[cell.name].items():
-      entry = (path.stat().st_mtime, value)
-      newest[key] = max(newest.get(key, entry), entry)
+  states = {cell.name: status(cell, code) for cell in cells}
+  paths = [
+    cell.folder / "results.json"
+    for cell in cells
+    if states[cell.name].state == DONE
+  ]
+  paths.sort(key=lambda path: path.stat().st_mtime)
+  seen = {path.parent.name: fingerprints(path) for path in paths}
+  newest = dict(entry for data in seen.values() for entry in data.items())
   for name, data in seen.items():
-    if any(newest[key][1] != value for key, value in data.items()):
-      found[name] = Status(STALE, "made from data that have changed since")
-  return found
+    if not data.items() <= newest.items():
+      states[name] = Status(STALE, "made from data that have changed since")
+  return states
 
 
 def fingerprints(path: Path) -> dict[str, str]:
   """Data config -> fingerprint of the data, of a results.json."""
-  results = read(path)
-  config = read(path.with_name("config.json"))
-  found = {}
-  for name, stage in results.get("stages", {}).items():
-    of_stage = config.get("stages", {}).get(name, config)
-    key = json.dumps(of_stage.get("data"), sort_keys=True)
-    found[key] = stage["data"]["card"]["fingerprint"]
-  return found
+  config, prints = read(path.with_name("config.json")), {}
+  for name, stage in read(path).get("stages", {}).items():
+    data = stage_config(config, name).get("data")
+    key = json.dumps(data, sort_keys=True)
+    prints[key] = stage["data"]["card"]["fingerprint"]
+  return prints
+
+
+def stage_config(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+  """A stage's part of a config; all of it where it has no stages."""
+  return config.get("stages", {}).get(name, config)
+
+
+def lacking(cell: Cell, code: str) -> str:
+  """The first cell that it needs and that is not done, or ""."""
+  for name in cell.needs:
+    needed = dataclasses.replace(cell, folder=cell.folder.with_name(name))
+    if status(needed, code).state != DONE:
+      return name
+  return ""
 
 
 def prepare(cell: Cell, code: str, stale: bool) -> None:
-  """Writes what a cell is started with; a stale run is set aside first."""
+  """Writes what a cell is started with; a stale run is moved aside first."""
   if stale:
-    set_aside(cell.folder)
-  noted = read(cell.folder / "cell.json")
+    aside = cell.folder.parent / ".stale"
+    aside.mkdir(exist_ok=True)
+    places = (aside / f"{cell.name}.{i}" for i in itertools.count(1))
+    cell.folder.rename(next(path for path in places if not path.exists()))
+  attempts = read(cell.folder / "cell.json").get("attempts", 0) + 1
   workdir.write(cell.folder / "request.json", cell.request)
   workdir.write(
     cell.folder / "cell.json",
@@ -192,41 +201,24 @@ def prepare(cell: Cell, code: str, stale: bool) -> None:
       "key": {"config": digest(cell.request), "code": code, "data": None},
       "code": code,
       "needs": list(cell.needs),
-      "attempts": noted.get("attempts", 0) + 1,
+      "attempts": attempts,
       "exit": None,
       "error": "",
     },
   )
 
 
+def note(folder: Path, facts: Mapping[str, Any]) -> None:
+  """Adds facts to cell.json, such as why a search gave the cell up."""
+  workdir.write(folder / "cell.json", read(folder / "cell.json") | facts)
+
+
 def note_end(folder: Path, exit_code: int, error: str, seconds: float) -> None:
   """Adds to cell.json how an attempt ended; error is "" if it did not fail."""
-  noted = read(folder / "cell.json")
   data = sorted(set(fingerprints(folder / "results.json").values()))
-  noted["key"] = {**noted.get("key", {}), "data": data or None}
-  noted |= {
-    "exit": exit_code,
-    "error": error,
-    "seconds": round(noted.get("seconds", 0) + seconds, 1),
-  }
-  workdir.write(folder / "cell.json", noted)
-
-
-def note_pruned(folder: Path, verdict: Mapping[str, Any]) -> None:
-  """Adds to cell.json why a search gave the cell up; it is not run again."""
-  workdir.write(folder / "cell.json", {**read(folder / "cell.json"), **verdict})
-
-
-def set_aside(folder: Path) -> Path:
-  """Moves a run that is stale out of the way; nothing is deleted."""
-  number = 1
-  while (
-    place := folder.parent / ".stale" / f"{folder.name}.{number}"
-  ).exists():
-    number += 1
-  place.parent.mkdir(parents=True, exist_ok=True)
-  folder.rename(place)
-  return place
+  key = read(folder / "cell.json").get("key", {}) | {"data": data or None}
+  ending = {"exit": exit_code, "error": error, "seconds": round(seconds, 1)}
+  note(folder, {"key": key, **ending})
 
 
 def running(folder: Path) -> bool:
@@ -253,27 +245,33 @@ def hold(folder: Path) -> int:
 
 def last_error(log: Path, exit_code: int) -> str:
   """The line of a log that says why its process failed."""
-  try:
-    lines = log.read_text(errors="replace").splitlines()[-200:]
-  except OSError:
-    lines = []
-  begin = max(
-    (i for i, line in enumerate(lines) if line[:2] == "$ "), default=-1
-  )
-  lines = [line.strip() for line in lines[begin + 1 :] if line.strip()]
-  told = [line for line in lines if line.startswith("error: ")]
-  if told and exit_code > 0:
-    return told[-1].removeprefix("error: ")
+  lines = last_lines(log)
+  begun = [i for i, line in enumerate(lines) if line.startswith("$ ")]
+  lines = lines[begun[-1] + 1 :] if begun else lines
+  errors = [line for line in lines if line.startswith("error: ")]
+  if errors and exit_code > 0:
+    return errors[-1].removeprefix("error: ")
   if exit_code < 0:
     killed = f"killed by signal {-exit_code}"
     return killed + (" (out of memory?)" if exit_code == -9 else "")
   return lines[-1] if lines else f"exit code {exit_code} without a word"
 
 
+def last_lines(log: Path) -> list[str]:
+  """What a log ends with, without its blank lines; [] where there is none."""
+  try:
+    with log.open("rb") as file:
+      file.seek(max(0, log.stat().st_size - 2**15))
+      lines = file.read().decode(errors="replace").splitlines()
+  except OSError:
+    return []
+  return [line.strip() for line in lines if line.strip()]
+
+
 def read(path: Path) -> dict[str, Any]:
   """A JSON object, or {} where the file is missing or damaged."""
   try:
-    found = json.loads(path.read_text())
+    content = json.loads(path.read_text())
   except (OSError, ValueError):
     return {}
-  return found if isinstance(found, dict) else {}
+  return content if isinstance(content, dict) else {}

@@ -5,11 +5,12 @@ A setting is a flat dict in the spelling of the command line: the key
 for any part of it. The key `config` replaces the experiment's CONFIG.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from medfm.types import UserError
@@ -29,8 +30,7 @@ def product(*parts: Part) -> list[Setting]:
   A part is a list of settings, or a dict of key -> values, each of which is
   taken in turn: `product({"optimizer.lr": (1e-3, 1e-4)}, seeds(3))` has six.
   """
-  lists = [_settings(part) for part in parts]
-  return [_merged(chosen) for chosen in itertools.product(*lists)]
+  return [_merged(chosen) for chosen in itertools.product(*_lists(parts))]
 
 
 def zipped(*parts: Part) -> list[Setting]:
@@ -41,21 +41,16 @@ def zipped(*parts: Part) -> list[Setting]:
   Raises:
     UserError: parts of different lengths.
   """
-  lists = []
-  for part in parts:
-    if isinstance(part, Mapping):
-      lists += [_along(key, values) for key, values in part.items()]
-    else:
-      lists.append(list(part))
-  counts = {len(one) for one in lists}
-  if len(counts) > 1:
-    raise UserError(f"zipped parts have different lengths: {sorted(counts)}")
+  lists = list(_lists(parts))
+  lengths = sorted(set(map(len, lists)))
+  if len(lengths) > 1:
+    raise UserError(f"zipped parts have different lengths: {lengths}")
   return [_merged(chosen) for chosen in zip(*lists, strict=True)]
 
 
 def chain(*parts: Part) -> list[Setting]:
   """The settings of all parts, one part after the other."""
-  return [dict(one) for part in parts for one in _settings(part)]
+  return [setting for part in parts for setting in product(part)]
 
 
 def seeds(count: int, key: str = "seed") -> list[Setting]:
@@ -89,10 +84,9 @@ class Between:
 
   def draw(self, generator: random.Random) -> float:
     """One number at random."""
-    if not self.log:
-      return self.rounded(generator.uniform(self.low, self.high))
-    drawn = generator.uniform(math.log(self.low), math.log(self.high))
-    return self.rounded(math.exp(drawn))
+    scale, back = (math.log, math.exp) if self.log else (float, float)
+    drawn = generator.uniform(scale(self.low), scale(self.high))
+    return self.rounded(back(drawn))
 
   def rounded(self, value: float) -> float:
     return round(value) if self.whole else float(f"{value:.3g}")
@@ -100,6 +94,12 @@ class Between:
 
 Range = Between | Sequence[Any]
 """Of a key that is searched: a span of numbers, or choices."""
+
+
+def ends(values: Range) -> list[Any]:
+  """Both ends of a span of numbers, or every choice."""
+  between = isinstance(values, Between)
+  return [values.low, values.high] if between else list(values)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,9 +134,7 @@ class Search:
     if self.trials < 1 or not self.space:
       raise UserError("a search needs a space and at least one trial")
     for key, values in self.space.items():
-      if not isinstance(values, Between) and (
-        isinstance(values, str) or len(list(values)) < 2
-      ):
+      if isinstance(values, str) or len(ends(values)) < 2:
         raise UserError(
           f"the space of {key} is a Between or two choices or more, "
           f"not {values!r}"
@@ -148,21 +146,17 @@ def sampled(
 ) -> list[Setting]:
   """Random search: `count` settings, each key drawn by itself.
 
-  A range is a `Between` or a sequence of choices. The i-th setting is a
-  function of (ranges, seed, i): a larger count adds settings to those there
-  are, so that a search goes on where it stopped.
+  The i-th setting is a function of (ranges, seed, i): a larger count adds
+  settings to those there are, so that a search goes on where it stopped.
   """
-  settings = []
-  for i in range(count):
-    setting = {}
-    for key, values in ranges.items():
-      generator = random.Random(f"{seed}/{i}/{key}")
-      if isinstance(values, Between):
-        setting[key] = values.draw(generator)
-      else:
-        setting[key] = generator.choice(list(values))
-    settings.append(setting)
-  return settings
+
+  def drawn(i: int, key: str) -> Any:
+    generator, values = random.Random(f"{seed}/{i}/{key}"), ranges[key]
+    if isinstance(values, Between):
+      return values.draw(generator)
+    return generator.choice(list(values))
+
+  return [{key: drawn(i, key) for key in ranges} for i in range(count)]
 
 
 def sweep(overrides: Iterable[str]) -> list[Setting]:
@@ -171,11 +165,8 @@ def sweep(overrides: Iterable[str]) -> list[Setting]:
   Commas within brackets or quotes do not divide, so that a tuple is one
   value: `--config.objective.model.widths=(16,),(32,16)` has two.
   """
-  parts = []
-  for text in overrides:
-    key, values = _assigned(text)
-    parts.append(_along(key, _divided(values)))
-  return product(*parts)
+  given = map(_assigned, overrides)
+  return product(*({key: _divided(values)} for key, values in given))
 
 
 def searched(overrides: Iterable[str], trials: int) -> Search:
@@ -213,31 +204,37 @@ def _assigned(text: str) -> tuple[str, str]:
 
 def _number(key: str, text: str) -> float:
   for kind in (int, float):
-    try:
+    with contextlib.suppress(ValueError):
       return kind(text)
-    except ValueError:
-      continue
   raise UserError(f"--config.{key}: {text!r} is no number, for a range a..b")
 
 
-def _settings(part: Part) -> list[Setting]:
-  if isinstance(part, Mapping):
-    return product(*(_along(key, values) for key, values in part.items()))
-  return [dict(one) for one in part]
+def number(value: str | None) -> float | None:
+  """A setting's value as a number; None where it is none."""
+  try:
+    return float(value)
+  except (TypeError, ValueError):
+    return None
 
 
-def _along(key: str, values: Sequence[Any]) -> list[Setting]:
-  if isinstance(values, str) or not isinstance(values, Iterable):
-    values = (values,)
-  return [{key: value} for value in values]
+def _lists(parts: Iterable[Part]) -> Iterator[list[Setting]]:
+  """Each list of settings, and of a dict one list for each key."""
+  for part in parts:
+    if not isinstance(part, Mapping):
+      yield list(part)
+      continue
+    for key, values in part.items():
+      if isinstance(values, str) or not isinstance(values, Iterable):
+        values = (values,)
+      yield [{key: value} for value in values]
 
 
 def _merged(chosen: Iterable[Mapping[str, Any]]) -> Setting:
   merged: Setting = {}
-  for one in chosen:
-    if twice := merged.keys() & one.keys():
+  for setting in chosen:
+    if twice := merged.keys() & setting.keys():
       raise UserError(f"two parts of a grid set {', '.join(sorted(twice))}")
-    merged |= one
+    merged |= setting
   return merged
 
 

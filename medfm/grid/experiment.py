@@ -31,7 +31,10 @@ from typing import Any
 
 from medfm import spec
 from medfm.grid import combine
+from medfm.grid.cells import Cell
 from medfm.types import UserError
+
+_OPTIONAL = ("METRIC", "TUNED", "REFERENCE", "FIGURE", "unavailable")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,9 @@ class Experiment:
   """What an experiment file, or a sweep of the command line, asks for.
 
   Either `settings`, or `search` has them chosen as results come in.
+
+  overrides: `key=value` of the command line, for every cell; a setting wins.
+  raw: the folder of raw data files, for what may be unavailable.
   """
 
   name: str
@@ -47,12 +53,27 @@ class Experiment:
   settings: Sequence[combine.Setting] = ()
   search: combine.Search | None = None
   metric: str = ""
-  tuned: tuple[str, ...] = ()
+  tuned: Sequence[str] = ()
   reference: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   figure: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   unavailable: Callable[[combine.Setting, str | None], str] = (
     lambda setting, raw: ""
   )
+  overrides: Sequence[str] = ()
+  raw: str | None = None
+
+  def plain(self, cells: Sequence[Cell]) -> dict[str, Any]:
+    """What grid.json keeps, for whoever has only the folder."""
+    return {
+      "name": self.name,
+      "hypothesis": self.hypothesis,
+      "config": self.config,
+      "metric": self.metric,
+      "tuned": list(self.tuned),
+      "reference": combine.as_text(self.reference),
+      "figure": dict(self.figure),
+      "cells": [cell.plain() for cell in cells],
+    }
 
 
 def load(argument: str) -> Experiment:
@@ -95,13 +116,13 @@ def of_search(
   argument: str, overrides: Sequence[str], trials: int
 ) -> Experiment:
   """The experiment of `--sweep --search=N --config.key=low..high`."""
-  asked = combine.searched(overrides, trials)
+  search = combine.searched(overrides, trials)
   return Experiment(
     name=f"search-{_name(argument)}",
-    hypothesis=f"A search of {argument} over {', '.join(asked.space)}.",
+    hypothesis=f"A search of {argument} over {', '.join(search.space)}.",
     config=argument,
-    search=asked,
-    tuned=tuple(asked.space),
+    search=search,
+    tuned=tuple(search.space),
   )
 
 
@@ -118,36 +139,31 @@ def _experiment(path: Path, words: str) -> Experiment:
   module_spec.loader.exec_module(module)
   if not hasattr(module, "CONFIG"):
     raise UserError("an experiment file has CONFIG; this one has none")
-  given = {
-    field.name: getattr(module, field.name.upper())
-    for field in dataclasses.fields(Experiment)
-    if field.name in ("metric", "tuned", "reference", "figure")
-    and hasattr(module, field.name.upper())
-  }
-  if hasattr(module, "unavailable"):
-    given["unavailable"] = module.unavailable
-  return Experiment(
-    name="-".join([path.stem, *filter(None, words.split(","))]),
-    hypothesis=inspect.cleandoc(module.__doc__ or ""),
-    config=module.CONFIG,
-    **_asked(module, words) | given,
-  )
-
-
-def _asked(module: Any, words: str) -> dict[str, Any]:
-  """The settings of a module's `grid`, or what its `search` gives."""
-  found = [name for name in ("grid", "search") if hasattr(module, name)]
-  if len(found) != 1:
+  functions = [name for name in ("grid", "search") if hasattr(module, name)]
+  if len(functions) != 1:
     raise UserError("an experiment file has either grid or search")
-  function = getattr(module, found[0])
+  (name,) = functions
+  function = getattr(module, name)
   takes_words = bool(inspect.signature(function).parameters)
   if words and not takes_words:
-    raise UserError(f"{found[0]}() takes no argument, so no {words!r}")
-  made = function(words) if takes_words else function()
-  if found[0] == "search":
-    if not isinstance(made, combine.Search):
-      raise UserError("search() gives a combine.Search")
-    return {"search": made, "tuned": tuple(made.space)}
-  if not (settings := list(made)):
-    raise UserError("grid() gives no settings")
-  return {"settings": settings}
+    raise UserError(f"{name}() takes no argument, so no {words!r}")
+  asked = function(words) if takes_words else function()
+  if name == "grid":
+    given: dict[str, Any] = {"settings": list(asked)}
+    if not given["settings"]:
+      raise UserError("grid() gives no settings")
+  elif isinstance(asked, combine.Search):
+    given = {"search": asked, "tuned": tuple(asked.space)}
+  else:
+    raise UserError("search() gives a combine.Search")
+  given |= {
+    key.lower(): value
+    for key, value in vars(module).items()
+    if key in _OPTIONAL
+  }
+  return Experiment(
+    name=_name(f"{path}:{words}"),
+    hypothesis=inspect.cleandoc(module.__doc__ or ""),
+    config=module.CONFIG,
+    **given,
+  )

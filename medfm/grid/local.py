@@ -6,17 +6,20 @@ for them. SIGTERM or Ctrl-C has every cell save and leave.
 """
 
 import collections
+import shutil
+import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from medfm.grid import attempt, cells, slots
+from medfm.grid import attempt, cells
+from medfm.grid.attempt import Attempt, Slot
 from medfm.grid.cells import Cell
-from medfm.grid.progress import Progress
 from medfm.interrupt import Interrupted, Watch
 
 _PERIOD_S = 0.05
 _GRACE_S = 120
+_TABLE_S = 1.0
 _MOST_AGAIN = 20
 
 
@@ -38,50 +41,46 @@ class Source(Protocol):
 
 def run(
   todo: Sequence[Cell],
-  everything: Sequence[Cell],
   command: Sequence[str],
-  room: Sequence[slots.Slot],
+  room: Sequence[Slot],
   code: str,
   stale: Collection[str] = (),
   source: Source | None = None,
 ) -> None:
-  """Runs `todo`, cells that are running already being waited for.
+  """Runs `todo`, and waits for those of them that are running already.
 
   todo: cells to run, those needed by others first.
-  everything: all cells of the grid, for what `todo` needs.
   command: of `attempt.command`.
-  room: a slot for each cell that may run at a time; of `slots.slots`.
+  room: a slot for each cell that may run at a time; of `attempt.slots`.
   code: `cells.code_version()`.
-  stale: names of those whose old runs are to be set aside.
+  stale: names of those whose old runs are to be moved aside.
   source: gives further cells as there is room for them.
 
   Raises:
     Interrupted: asked to stop; all cells have saved and ended.
   """
   with Watch() as watch:
-    runner = _Runner(todo, everything, command, room, code, stale, source)
+    runner = _Runner(todo, command, room, code, stale, source)
     while runner.busy() and watch.signal is None:
       runner.advance()
       time.sleep(_PERIOD_S)
     if watch.signal is not None:
-      runner.stop(watch)
+      runner.stop()
       raise Interrupted(watch.signal)
 
 
 class _Runner:
-  def __init__(self, todo, everything, command, room, code, stale, source):
+  def __init__(self, todo, command, room, code, stale, source):
     self._waiting = collections.deque(todo)
-    self._everything = {cell.name: cell for cell in everything}
     self._command = command
     self._free = list(room)
     self._code = code
     self._stale = set(stale)
-    self._under_way: dict[str, tuple[attempt.Attempt, slots.Slot]] = {}
-    self._adopted: dict[str, slots.Slot] = {}
+    self._under_way: dict[str, tuple[Cell, Slot, Attempt]] = {}
+    self._adopted: dict[str, tuple[Cell, Slot]] = {}
     self._again: collections.Counter[str] = collections.Counter()
     self._source = source
-    self._pruned: set[str] = set()
-    self._progress = Progress(len(todo) + (source.left() if source else 0))
+    self._progress = _Progress(len(todo) + (source.left() if source else 0))
     self._draw()
 
   def busy(self) -> bool:
@@ -90,70 +89,79 @@ class _Runner:
   def advance(self) -> None:
     """Takes notice of what has ended, and starts what there is room for."""
     self._collect()
-    self._prune()
+    for cell, _, under_way in self._under_way.values():
+      if not self._source or under_way.stopping:
+        continue
+      if verdict := self._source.verdict(cell):
+        cells.note(cell.folder, verdict)
+        under_way.stop()
     for _ in range(len(self._waiting)):
       if not self._free:
         break
       self._next()
-    self._progress.show(self._under_way, len(self._waiting))
+    self._progress.show(self._attempts(), len(self._waiting))
+
+  def stop(self) -> None:
+    """Has every cell save and end; those that take too long are killed."""
+    attempts = self._attempts()
+    self._progress.say(
+      f"stopping: {len(attempts)} cells save what they have done"
+    )
+    for under_way in attempts:
+      under_way.stop()
+    limit = time.monotonic() + _GRACE_S
+    for under_way in attempts:
+      while under_way.process.poll() is None:
+        if time.monotonic() > limit:
+          under_way.process.kill()
+        time.sleep(_PERIOD_S)
+      under_way.end()
+
+  def _attempts(self) -> list[Attempt]:
+    return [under_way for *_, under_way in self._under_way.values()]
 
   def _draw(self) -> None:
     """Takes cells from the source, as many as there is room for."""
     while self._source and len(self._waiting) < len(self._free):
-      if (found := self._source.next()) is None:
+      if (drawn := self._source.next()) is None:
         break
-      cell, stale = found
-      self._everything[cell.name] = cell
+      cell, stale = drawn
       self._stale |= {cell.name} if stale else set()
       self._waiting.append(cell)
 
-  def _prune(self) -> None:
-    """Stops cells that the source gives up."""
-    for name, (under_way, _) in self._under_way.items():
-      cell = self._everything[name]
-      if not self._source or name in self._pruned:
-        continue
-      if verdict := self._source.verdict(cell):
-        self._pruned.add(name)
-        cells.note_pruned(cell.folder, verdict)
-        under_way.stop()
-
   def _collect(self) -> None:
-    for name, (under_way, slot) in list(self._under_way.items()):
+    for name, (cell, slot, under_way) in list(self._under_way.items()):
       if under_way.process.poll() is None:
         continue
       del self._under_way[name]
       self._free.append(slot)
-      code = under_way.end(stopping=name in self._pruned)
-      if name in self._pruned:
-        self._ended(name, under_way.seconds())
-        continue
-      self._again[name] += code == attempt.AGAIN
-      if code == attempt.AGAIN and self._again[name] <= _MOST_AGAIN:
-        self._waiting.append(self._everything[name])
+      again = under_way.end() == attempt.AGAIN and not under_way.stopping
+      self._again[name] += again
+      if again and self._again[name] <= _MOST_AGAIN:
+        self._waiting.append(cell)
         self._progress.say(f"{name} was stopped, and goes on later")
       else:
-        self._ended(name, under_way.seconds())
-    for name, slot in list(self._adopted.items()):
-      if not cells.running(self._everything[name].folder):
+        self._ended(cell, under_way.seconds())
+    for name, (cell, slot) in list(self._adopted.items()):
+      if not cells.running(cell.folder):
         del self._adopted[name]
         self._free.append(slot)
-        self._waiting.appendleft(self._everything[name])
+        self._waiting.appendleft(cell)
 
   def _next(self) -> None:
     """Starts, adopts, skips or puts back the first waiting cell."""
     cell = self._waiting.popleft()
-    now = cells.status(cell, self._code)
-    stale = now.state == cells.STALE or cell.name in self._stale
-    if now.state == cells.DONE and not stale:
-      self._ended(cell.name, 0)  # Another process has finished it meanwhile.
+    state = cells.status(cell, self._code).state
+    stale = state == cells.STALE or cell.name in self._stale
+    if state == cells.DONE and not stale:
+      self._ended(cell, 0)  # Another process has finished it meanwhile.
       return
-    if now.state == cells.RUNNING:
-      self._adopted[cell.name] = self._free.pop(0)
+    if state == cells.RUNNING:
+      self._adopted[cell.name] = cell, self._free.pop(0)
       self._progress.say(f"{cell.name} is running already; waiting for it")
       return
-    needed = next(filter(self._lacking, cell.needs), "")
-    coming = {one.name for one in self._waiting}
+    needed = cells.lacking(cell, self._code)
+    coming = {waiting.name for waiting in self._waiting}
     if needed in coming | self._under_way.keys() | self._adopted.keys():
       self._waiting.append(cell)
       return
@@ -161,37 +169,62 @@ class _Runner:
     self._stale.discard(cell.name)
     if needed:
       cells.note_end(cell.folder, 2, f"needs {needed}, which is not done", 0)
-      self._ended(cell.name, 0)
+      self._ended(cell, 0)
       return
     slot = self._free.pop(0)
-    begun = attempt.begin(
-      self._command, cell.folder, slot.environment, slot.processors
-    )
-    self._under_way[cell.name] = (begun, slot)
+    begun = attempt.begin(self._command, cell.folder, slot)
+    self._under_way[cell.name] = cell, slot, begun
 
-  def _lacking(self, name: str) -> bool:
-    status = cells.status(self._everything[name], self._code)
-    return status.state != cells.DONE
-
-  def _ended(self, name: str, seconds: float) -> None:
-    cell = self._everything[name]
+  def _ended(self, cell: Cell, seconds: float) -> None:
     if self._source:
       self._source.ended(cell)
     status = cells.status(cell, self._code)
-    self._progress.ended(name, status, seconds)
+    self._progress.ended(cell.name, status, seconds)
     self._draw()
 
-  def stop(self, watch: Watch) -> None:
-    """Has every cell save and end; those that take too long are killed."""
-    self._progress.say(
-      f"stopping: {len(self._under_way)} cells save what they have done"
+
+class _Progress:
+  """Prints how cells ended, and on a terminal a table of those under way."""
+
+  def __init__(self, total: int):
+    self._total = total
+    self._ended = 0
+    self._failed = 0
+    self._drawn = 0
+    self._next = 0.0
+
+  def say(self, line: str) -> None:
+    self._erase()
+    print(line, flush=True)
+
+  def ended(self, name: str, status: cells.Status, seconds: float) -> None:
+    self._ended += 1
+    self._failed += status.state not in (cells.DONE, cells.PRUNED)
+    why = f": {status.why}" if status.why else ""
+    took = f"  {seconds:.0f} s" if seconds else ""
+    self.say(
+      f"{self._ended}/{self._total}  {status.state:7}  {name}{took}{why}"
     )
-    for under_way, _ in self._under_way.values():
-      under_way.stop()
-    limit = time.monotonic() + _GRACE_S
-    for under_way, _ in self._under_way.values():
-      while under_way.process.poll() is None:
-        if time.monotonic() > limit:
-          under_way.process.kill()
-        time.sleep(_PERIOD_S)
-      under_way.end(stopping=True)
+
+  def show(self, attempts: Sequence[Attempt], waiting: int) -> None:
+    """Draws the table anew, at most once a second."""
+    if not sys.stdout.isatty() or time.monotonic() < self._next:
+      return
+    self._next = time.monotonic() + _TABLE_S
+    self._erase()
+    lines = [
+      f"{self._ended}/{self._total} ended, {self._failed} failed, "
+      f"{len(attempts)} running, {waiting} waiting"
+    ]
+    for each in attempts:
+      *_, last = ["", *cells.last_lines(each.folder / "log.txt")]
+      lines.append(f"  {each.folder.name}  {each.seconds():.0f} s  {last}")
+    width, height = shutil.get_terminal_size()
+    lines = [line[: width - 1] for line in lines[: height - 1]]
+    print("\n".join(lines), flush=True)
+    self._drawn = len(lines)
+
+  def _erase(self) -> None:
+    if self._drawn:
+      print(f"\x1b[{self._drawn}F\x1b[J", end="")
+      self._drawn = 0

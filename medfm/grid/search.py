@@ -1,4 +1,4 @@
-"""Search: cells one after another, each chosen by what validation said.
+"""Search: cells one after another, each chosen by earlier validation scores.
 
 A trial is a cell like any other; its number and its cell stand in search.db
 and in grid.json. What a trial found is read from its cell's files, and
@@ -9,17 +9,17 @@ off, or whose search.db was deleted, ends as the unbroken one.
 
 import dataclasses
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from medfm import log
+from medfm import log, workdir
 from medfm.grid import cells, plan, sampler
 from medfm.grid.cells import Cell
-from medfm.grid.combine import Between, Range
+from medfm.grid.combine import ends
 from medfm.grid.experiment import Experiment
 from medfm.grid.sampler import Trial
-from medfm.report import wording
+from medfm.report import reading, wording
 from medfm.types import UserError
 
 
@@ -33,7 +33,7 @@ class Question:
   identity: str
 
 
-def question(asked: Experiment, overrides: Sequence[str]) -> Question:
+def question(asked: Experiment) -> Question:
   """Checks a search against its config, before anything runs.
 
   Raises:
@@ -41,16 +41,15 @@ def question(asked: Experiment, overrides: Sequence[str]) -> Question:
       take; a stage that is missing; no metric to judge by.
   """
   search = asked.search
-  first = {key: _corners(values)[0] for key, values in search.space.items()}
+  first = {key: ends(values)[0] for key, values in search.space.items()}
   for key, values in search.space.items():
-    for corner in _corners(values)[::-1]:
-      setting = {**search.fixed, **first, key: corner}
-      config = plan.resolved(asked.config, setting, overrides)
+    for end in reversed(ends(values)):
+      config = plan.resolved(asked, {**search.fixed, **first, key: end})
   stages = config.get("stages", {})
   if search.stage not in (stages or {""}):
     known = f"one of {', '.join(stages)}" if stages else "empty: it has none"
     raise UserError(f"stage={search.stage!r} of the search must be {known}")
-  schedule = stages.get(search.stage, config).get("schedule", {})
+  schedule = cells.stage_config(config, search.stage).get("schedule", {})
   selected = schedule.get("select", "")
   metric = (asked.metric or selected).removeprefix("-")
   if not metric:
@@ -65,76 +64,56 @@ class Trials:
   """The trials of a search in a grid's folder; a `local.Source` of cells.
 
   root: the grid's folder.
-  overrides: of the command line, for every cell.
   code: `cells.code_version()`.
   again: states of cells that are run.
-  raw: the folder of raw data files.
-  changed: called whenever there is a trial more.
 
   Raises:
     UserError: of `question` and `sampler.Sampler`.
   """
 
   def __init__(
-    self,
-    asked: Experiment,
-    root: Path,
-    overrides: Sequence[str],
-    *,
-    code: str,
-    again: Collection[str],
-    raw: str | None = None,
-    changed: Callable[["Trials"], None] = lambda trials: None,
+    self, asked: Experiment, root: Path, code: str, again: Collection[str]
   ):
-    self.question = question(asked, overrides)
-    self._asked, self._root, self._overrides = asked, root, overrides
-    self._code, self._again, self._raw = code, again, raw
-    self._changed = changed
+    self._question = question(asked)
+    self._asked, self._root = asked, root
+    self._code, self._again = code, again
     self._sampler = sampler.Sampler(
-      root, asked.search, self.question.identity, self.question.maximize
+      root, asked.search, self._question.identity, self._question.maximize
     )
     self._planned: dict[int, Cell] = {}
     self._taken: dict[int, str] = {}
     self._handed: set[str] = set()
     self._under_way: set[str] = set()
-    self._curves: dict[Path, tuple[tuple, list[float]]] = {}
-    self._seen: dict[str, tuple[int, int]] = {}
-    ended = [each for each in self._sampler.trials() if each.state != "RUNNING"]
-    states = cells.statuses([self._cell(each) for each in ended], code)
-    stale = any(each.state == cells.STALE for each in states.values())
-    if cells.STALE in again and stale:
+    self._seen: dict[str, tuple[Any, list[float], int]] = {}
+    trials = self._sampler.trials()
+    ended = [self._cell(t) for t in trials if t.state != sampler.RUNNING]
+    states = cells.statuses(ended, code).values()
+    stale = any(status.state == cells.STALE for status in states)
+    if stale and cells.STALE in again:
       self._sampler.restart()
       self._planned.clear()
+    self._write()
 
   def cells(self) -> list[Cell]:
     """The cells of all trials so far, each once, in the order of trials."""
-    found = [self._cell(one) for one in self._whole()]
-    return list({cell.name: cell for cell in found}.values())
-
-  def description(self) -> dict[str, Any]:
-    """What grid.json keeps of a search: above all, each trial's cell."""
-    return {
-      "stage": self.question.stage,
-      "maximize": self.question.maximize,
-      "space": list(self._asked.search.space),
-      "trials": {one.number: self._cell(one).name for one in self._whole()},
-    }
+    planned = [self._cell(trial) for trial in self._sampler.trials()]
+    return list({cell.name: cell for cell in planned}.values())
 
   def left(self) -> int:
     """How many trials have still to be drawn."""
-    return max(0, self._asked.search.trials - self._sampler.counted())
+    return max(0, self._asked.search.trials - len(self._sampler.trials()))
 
   def next(self) -> tuple[Cell, bool] | None:
     """A cell to run, and whether its old run is stale; None if all have run.
 
     A trial whose cell has run before takes what that found.
     """
-    for trial in self._whole():
-      if trial.number not in self._taken and (found := self._take(trial)):
-        return found
+    for trial in self._sampler.trials():
+      if trial.number not in self._taken and (taken := self._take(trial)):
+        return taken
     while self.left():
-      if found := self._take(self._sampler.ask()):
-        return found
+      if taken := self._take(self._sampler.ask()):
+        return taken
     return None
 
   def verdict(self, cell: Cell) -> dict[str, Any]:
@@ -143,38 +122,51 @@ class Trials:
     Its score is that of the evaluations that sufficed to say so: how many
     more it had before it stopped is chance.
     """
-    count = self._count(cell)
+    curve, count = self._curve(cell)
     if not count:
       return {}
-    best = (max if self.question.maximize else min)(self._curve(cell)[:count])
+    best = (max if self._question.maximize else min)(curve[:count])
     why = (
       f"pruned after {count} evaluations: its validation "
-      f"{self.question.metric}, {wording.number(best)}, was behind the median "
+      f"{self._question.metric}, {wording.number(best)}, was behind the median "
       "of the trials before it"
     )
     return {"pruned": why, "validation": best}
 
   def ended(self, cell: Cell) -> None:
-    """Takes notice of how a cell ended."""
+    """Tells the sampler how a cell ended."""
     self._under_way.discard(cell.name)
     state = cells.status(cell, self._code).state
     if state == cells.DONE and (verdict := self.verdict(cell)):
-      cells.note_pruned(cell.folder, verdict)  # Though the end came before it.
-    for trial in self._sampler.trials():
-      if self._taken.get(trial.number) == cell.name:
-        self._tell(trial, cell)
+      cells.note(cell.folder, verdict)  # Though the end came before it.
+      state = cells.PRUNED
+    value, (curve, count) = self._value(cell), self._curve(cell)
+    result: tuple = (curve, value, sampler.COMPLETE)
+    if state == cells.PRUNED:
+      result = (curve[:count], None, sampler.PRUNED)
+    elif value is None:
+      result = ((), None, sampler.FAIL)
+    for number, name in self._taken.items():
+      if name == cell.name:
+        self._sampler.tell(number, *result)
 
-  def close(self) -> None:
-    self._sampler.close()
-
-  def _whole(self) -> list[Trial]:
-    return [one for one in self._sampler.trials() if one.again is None]
+  def _write(self) -> None:
+    """Writes grid.json: above all, each trial's cell."""
+    trials = self._sampler.trials()
+    search = {
+      "stage": self._question.stage,
+      "maximize": self._question.maximize,
+      "space": list(self._asked.search.space),
+      "trials": {trial.number: self._cell(trial).name for trial in trials},
+    }
+    content = self._asked.plain(self.cells())
+    content |= {"metric": self._question.metric, "search": search}
+    workdir.write(self._root / "grid.json", content)
 
   def _cell(self, trial: Trial) -> Cell:
     if trial.number not in self._planned:
-      self._planned[trial.number] = plan.cell(
-        self._asked, self._root, trial.setting, self._overrides, self._raw
-      )
+      planned = plan.cell(self._asked, self._root, trial.setting)
+      self._planned[trial.number] = planned
     return self._planned[trial.number]
 
   def _take(self, trial: Trial) -> tuple[Cell, bool] | None:
@@ -183,11 +175,9 @@ class Trials:
     self._taken[trial.number] = cell.name
     if trial.state == sampler.RUNNING:
       self._sampler.note(trial.number, cell.name)
-    self._changed(self)
-    if (
-      cell.name in self._under_way
-    ):  # Another trial's; its result is reported to both.
-      return None
+    self._write()
+    if cell.name in self._under_way:
+      return None  # Another trial's; its result is reported to both.
     state = cells.statuses(self.cells(), self._code)[cell.name].state
     if state not in self._again or cell.name in self._handed:
       self.ended(cell)
@@ -196,49 +186,27 @@ class Trials:
     self._under_way.add(cell.name)
     return cell, state == cells.STALE
 
-  def _tell(self, trial: Trial, cell: Cell) -> None:
-    state = cells.status(cell, self._code).state
-    value, curve = self._value(cell), self._curve(cell)
-    if state == cells.PRUNED:
-      told = (curve[: self._count(cell)], None, sampler.PRUNED)
-    elif value is None:
-      told = ((), None, sampler.FAIL)
-    else:
-      told = (curve, value, sampler.COMPLETE)
-    repeated = {one.again for one in self._sampler.trials()}
-    if trial.state == sampler.RUNNING:
-      self._sampler.tell(trial.number, *told)
-    elif (
-      trial.state == sampler.FAIL
-      and told[2] != sampler.FAIL
-      and trial.number not in repeated
-    ):
-      self._sampler.repeat(trial.number, *told)
+  def _curve(self, cell: Cell) -> tuple[list[float], int]:
+    """A cell's validation scores, and how many sufficed to give it up, or 0.
 
-  def _count(self, cell: Cell) -> int:
-    """How many evaluations sufficed to give a cell up; 0 if it has hope."""
-    numbers = [n for n, name in self._taken.items() if name == cell.name]
-    curve = self._curve(cell)
-    known, length = self._seen.get(cell.name, (0, 0))
-    if numbers and not known and length != len(curve):
-      known = self._sampler.hopeless(numbers[0], curve)
-      self._seen[cell.name] = (known, len(curve))
-    return known
-
-  def _curve(self, cell: Cell) -> list[float]:
-    """A cell's validation scores, evaluation by evaluation."""
-    path = cell.folder / self.question.stage / "metrics.jsonl"
+    metrics.jsonl is read again only where it has changed.
+    """
+    path = cell.folder / self._question.stage / "metrics.jsonl"
     try:
       now = path.stat()
     except OSError:
-      return []
+      return [], 0
     version = (now.st_ino, now.st_size, now.st_mtime_ns)
-    if self._curves.get(path, ((), ()))[0] != version:
-      name = f"validation/{self.question.metric}"
-      found = [line.get(name) for line in log.read(path)]
-      scores = [float(score) for score in found if score is not None]
-      self._curves[path] = (version, scores)
-    return self._curves[path][1]
+    seen, curve, count = self._seen.get(cell.name, (None, [], 0))
+    if version != seen:
+      before, metric = len(curve), f"validation/{self._question.metric}"
+      scores = [line.get(metric) for line in log.read(path)]
+      curve = [float(score) for score in scores if score is not None]
+      if not count and len(curve) != before:
+        taken = [n for n, name in self._taken.items() if name == cell.name]
+        count = self._sampler.hopeless(taken[0], curve)
+      self._seen[cell.name] = version, curve, count
+    return curve, count
 
   def _value(self, cell: Cell) -> float | None:
     """The validation score of the state that a finished run is judged by.
@@ -247,19 +215,15 @@ class Trials:
       UserError: the metric says that the search goes the wrong way.
     """
     results = cells.read(cell.folder / "results.json")
-    stage = results.get("stages", {}).get(self.question.stage or "train", {})
-    metric, goal = self.question.metric, ("less", "more")
+    stage = results.get("stages", {}).get(self._question.stage or "train", {})
+    metric = self._question.metric
+    goal = "more" if self._question.maximize else "less"
     ideal = wording.better(metric, stage.get("described") or {})
-    if ideal not in (None, goal[self.question.maximize]):
+    if ideal not in (None, goal):
       raise UserError(
-        f"of {metric} {ideal} is better, but the search looks for "
-        f"{goal[self.question.maximize]}: a minus before METRIC, as in "
-        "-rmse, looks for less"
+        f"of {metric} {ideal} is better, but the search looks for {goal}: a "
+        "minus before METRIC, as in -rmse, looks for less"
       )
     metrics = stage.get("splits", {}).get("validation", {}).get("metrics", {})
-    found = (metrics.get(self.question.metric) or {}).get("value")
-    return sampler.finite(found) if results.get("finished") else None
-
-
-def _corners(values: Range) -> list:
-  return [values.low, values.high] if isinstance(values, Between) else [*values]
+    value = (metrics.get(metric) or {}).get("value")
+    return value if results.get("finished") and reading.finite(value) else None

@@ -13,19 +13,22 @@ On a node: python -m medfm.grid.slurm task FILE | summary FOLDER | again
 
 import os
 import shlex
-import signal
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from medfm import workdir
 from medfm.grid import attempt, cells
 from medfm.grid.cells import Cell
+from medfm.interrupt import Watch
 from medfm.types import UserError
 
 GRACE_S = 90
 """How long before its time limit a task is told to save."""
+
+_PERIOD_S = 0.2
 
 _SCRIPT = """#!/bin/bash
 # SIGTERM is passed on. Python that dies of it, since it was still starting,
@@ -59,37 +62,42 @@ def submit(
   command: of `attempt.command`.
   jobs: how many at a time; 0 sets no limit.
   options: for sbatch, such as "--partition=gpu --gres=gpu:1".
-  stale: names of those whose old runs are to be set aside.
+  stale: names of those whose old runs are to be moved aside.
 
   Raises:
     UserError: sbatch is missing or refuses.
   """
   folder = root / "slurm"
-  queued = _queued(folder)
-  fresh = [cell for cell in todo if cell.name not in queued]
+  listed = _slurm("squeue", "--noheader", "--array", "--format=%i", "--me")
+  live = set(listed.split())
+  known = cells.read(folder / "jobs.json")
+  known = {name: job for name, job in known.items() if job in live}
+  fresh = [cell for cell in todo if cell.name not in known]
   if len(fresh) < len(todo):
     print(f"{len(todo) - len(fresh)} cells are in the queue already")
   needed = {name for cell in fresh for name in cell.needs}
-  arrays = [
-    [cell for cell in fresh if cell.name in needed],
-    [cell for cell in fresh if cell.name not in needed],
-  ]
-  known = dict(queued)
-  before: list[str] = sorted({job.partition("_")[0] for job in queued.values()})
+  before = sorted({job.partition("_")[0] for job in known.values()})
   ids = []
-  for members in filter(None, arrays):
-    tasks = _tasks(folder, members, command, stale)
-    most = f"%{jobs}" if jobs else ""
-    given = [f"--array=0-{len(members) - 1}{most}"]
-    if any(cell.needs for cell in members) and before:
-      given.append(f"--dependency=afterany:{':'.join(before)}")
-    ids.append(_sbatch(folder, "task", tasks, given, options))
+  for first in (True, False):
+    members = [cell for cell in fresh if (cell.name in needed) == first]
+    if not members:
+      continue
+    number = len(list(folder.glob("tasks-*.json"))) + 1
+    tasks = folder / f"tasks-{number}.json"
+    content = {
+      "command": list(command),
+      "stale": [cell.name for cell in members if cell.name in stale],
+      "cells": [{**cell.plain(), "request": cell.request} for cell in members],
+    }
+    workdir.write(tasks, content)
+    array = f"--array=0-{len(members) - 1}" + (f"%{jobs}" if jobs else "")
+    after = before if any(cell.needs for cell in members) else []
+    ids.append(_sbatch(folder, "task", tasks, after, f"{array} {options}"))
     before = [*before, ids[-1]]
     known |= {cell.name: f"{ids[-1]}_{i}" for i, cell in enumerate(members)}
     workdir.write(folder / "jobs.json", known)
   if ids:
-    after = [f"--dependency=afterany:{':'.join(before)}"]
-    ids.append(_sbatch(folder, "summary", root, after, options))
+    ids.append(_sbatch(folder, "summary", root, before, options))
     print(f"jobs {', '.join(ids[:-1])}; {ids[-1]} sums up", flush=True)
   return ids
 
@@ -107,85 +115,48 @@ def step(options: str) -> list[str]:
 def task(tasks: Path, index: int) -> int:
   """Runs one cell of a tasks file within its job; gives the exit code."""
   content = cells.read(tasks)
-  folder = tasks.parent.parent
-  cell = cells.of_plain(folder, content["cells"][index])
+  cell = cells.of_plain(tasks.parent.parent, content["cells"][index])
   code = cells.code_version()
-  now = cells.status(cell, code)
+  state = cells.status(cell, code).state
   again = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-  stale = now.state == cells.STALE or (
-    cell.name in content["stale"] and not again
-  )
-  if now.state == cells.DONE and not stale:
+  listed = cell.name in content["stale"] and not again
+  stale = listed or state == cells.STALE
+  if state == cells.DONE and not stale:
     return 0
   cells.prepare(cell, code, stale)
-  for name in cell.needs:
-    first = Cell(name, folder / name, {}, "")
-    if cells.status(first, code).state != cells.DONE:
-      cells.note_end(cell.folder, 2, f"needs {name}, which is not done", 0)
-      return 2
+  if name := cells.lacking(cell, code):
+    cells.note_end(cell.folder, 2, f"needs {name}, which is not done", 0)
+    return 2
   # As a step, it gets the signals that a batch script is not sent.
   command = ["srun", *content["command"]]
-  if _several():
+  counts = ("SLURM_NTASKS", "SLURM_JOB_NUM_NODES")
+  if any(int(os.environ.get(word, "1")) > 1 for word in counts):
     command.append("--distributed=auto")
-  exit_code = _attempted(command, cell.folder)
-  if exit_code == attempt.AGAIN:
-    _requeue()
+  with Watch() as watch:
+    under_way = attempt.begin(command, cell.folder)
+    while under_way.process.poll() is None and watch.signal is None:
+      time.sleep(_PERIOD_S)
+    if watch.signal is not None:
+      under_way.stop()
+  exit_code = under_way.end()
+  if exit_code == attempt.AGAIN or (exit_code and under_way.stopping):
+    return _requeue()
   return exit_code
 
 
-def _attempted(command: Sequence[str], folder: Path) -> int:
-  """The exit code of a cell's step; SIGTERM has it save and leave."""
-  under_way, stopped = None, []
-
-  def stop(number, frame):
-    del frame
-    stopped.append(number)
-    if under_way:
-      under_way.stop()
-
-  signal.signal(signal.SIGTERM, stop)
-  under_way = attempt.begin(command, folder, {})
-  if stopped:
-    under_way.stop()
-  under_way.process.wait()
-  code = under_way.end(stopping=bool(stopped))
-  return attempt.AGAIN if stopped and code != 0 else code
-
-
-def _several() -> bool:
-  """Whether srun starts more than one process in this job."""
-  words = ("SLURM_NTASKS", "SLURM_JOB_NUM_NODES")
-  return any(int(os.environ.get(word, "1")) > 1 for word in words)
-
-
-def _requeue() -> None:
+def _requeue() -> int:
   """Has this job queued again, unless it is being cancelled."""
   number = os.environ.get("SLURM_JOB_ID", "")
   shown = _slurm("scontrol", "show", "job", "-o", number)
   if "JobState=RUNNING" in shown:
     _slurm("scontrol", "requeue", number)
-
-
-def _tasks(
-  folder: Path,
-  members: Sequence[Cell],
-  command: Sequence[str],
-  stale: Collection[str],
-) -> Path:
-  """Writes what an array's tasks have to know."""
-  number = len(list(folder.glob("tasks-*.json"))) + 1
-  path = folder / f"tasks-{number}.json"
-  listed = [{**cell.plain(), "request": cell.request} for cell in members]
-  names = [cell.name for cell in members if cell.name in stale]
-  content = {"command": list(command), "stale": names, "cells": listed}
-  workdir.write(path, content)
-  return path
+  return attempt.AGAIN
 
 
 def _sbatch(
-  folder: Path, what: str, path: Path, given: Sequence[str], options: str
+  folder: Path, what: str, path: Path, after: Sequence[str], options: str
 ) -> str:
-  """Submits one script and gives its job's id."""
+  """Submits one script, to begin after other jobs; gives its job's id."""
   script = folder / f"{what}.sh"
   home = Path(__file__).resolve().parents[2]
   program = shlex.join([sys.executable, "-m", "medfm.grid.slurm"])
@@ -202,19 +173,11 @@ def _sbatch(
     "--open-mode=append",
     "--requeue",
     f"--signal=B:TERM@{GRACE_S}",
-    *given,
+    *([f"--dependency=afterany:{':'.join(after)}"] if after else []),
     *shlex.split(options),
     str(script),
     refused=True,
   ).partition(";")[0]
-
-
-def _queued(folder: Path) -> dict[str, str]:
-  """Cell -> job, of those that the queue still holds."""
-  known = cells.read(folder / "jobs.json")
-  listed = _slurm("squeue", "--noheader", "--array", "--format=%i", "--me")
-  live = set(listed.split())
-  return {name: job for name, job in known.items() if job in live}
 
 
 def _slurm(*command: str, refused: bool = False) -> str:
@@ -230,16 +193,15 @@ def _slurm(*command: str, refused: bool = False) -> str:
       f"--executor=slurm: there is no {command[0]} on this machine"
     ) from None
   if done.returncode and refused:
-    said = done.stderr.strip().splitlines() or ["it said nothing"]
-    raise UserError(f"{command[0]} refuses: {said[-1]}")
+    lines = done.stderr.strip().splitlines() or ["it said nothing"]
+    raise UserError(f"{command[0]} refuses: {lines[-1]}")
   return done.stdout.strip()
 
 
 def main(arguments: Sequence[str]) -> int:
   what, *rest = arguments
   if what == "again":
-    _requeue()
-    return attempt.AGAIN
+    return _requeue()
   path = Path(*rest)
   if what == "task":
     return task(path, int(os.environ["SLURM_ARRAY_TASK_ID"]))

@@ -3,8 +3,7 @@
 import pathlib
 import sys
 
-from medfm import workdir
-from medfm.grid import cells, local, search, slots, summary
+from medfm.grid import attempt, cells, local, search, summary
 from medfm.grid import run as grids
 from medfm.grid.combine import Between, Search
 from medfm.grid.experiment import Experiment
@@ -22,32 +21,22 @@ def experiment(**changes) -> Experiment:
     name="toy",
     hypothesis="A toy.",
     config=TABLE,
+    metric="auroc",
     search=asked,
     tuned=tuple(asked.space),
   )
 
 
-def trials(
-  root, asked, retry="stale", code=toy.CODE, changed=lambda found: None
-) -> search.Trials:
+def trials(root, asked, retry="stale", code=toy.CODE) -> search.Trials:
   root.mkdir(exist_ok=True)
-  again = grids.AGAIN[retry]
-  return search.Trials(asked, root, [], code=code, again=again, changed=changed)
+  return search.Trials(asked, root, code, grids.AGAIN[retry])
 
 
 def run(root, asked, retry="stale", code=toy.CODE, jobs=1) -> list[str]:
   """Runs a search, sums up, and gives the cells in the order of trials."""
-
-  def changed(found):
-    content = grids.description(asked, found.cells()) | {"metric": "auroc"}
-    content["search"] = found.description()
-    workdir.write(root / "grid.json", content)
-
-  found = trials(root, asked, retry, code, changed)
-  room = slots.slots(jobs)
-  local.run([], [], toy.COMMAND, room, code, source=found)
+  found = trials(root, asked, retry, code)
+  local.run([], toy.COMMAND, attempt.slots(jobs), code, source=found)
   summary.write(root, code)
-  found.close()
   return [cell.name for cell in found.cells()]
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from medfm.grid import cells, slots
+from medfm.grid import attempt, cells
 from tests.grid import toy
 from tests.grid.summing import summed
 
@@ -186,27 +186,27 @@ def test_cells_of_a_killed_runner_are_waited_for(tmp_path, capsys):
 
 
 def test_each_cell_has_processors_of_its_own(monkeypatch):
-  monkeypatch.setattr(slots, "gpus", list)
+  monkeypatch.setattr(attempt, "gpus", list)
   monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3})
-  assert [slot.processors for slot in slots.slots(2)] == [(0, 1), (2, 3)]
-  assert [slot.processors for slot in slots.slots(1)] == [()]
-  assert len(slots.slots(8)) == 8
+  assert [slot.processors for slot in attempt.slots(2)] == [(0, 1), (2, 3)]
+  assert [slot.processors for slot in attempt.slots(1)] == [()]
+  assert len(attempt.slots(8)) == 8
 
 
 def test_the_gpus_are_those_that_this_process_may_use(monkeypatch):
   monkeypatch.setenv("JAX_PLATFORMS", "")
   monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5a,7")
-  assert slots.gpus() == ["3", "GPU-5a", "7"]
-  visible = [s.environment["CUDA_VISIBLE_DEVICES"] for s in slots.slots(2)]
+  assert attempt.gpus() == ["3", "GPU-5a", "7"]
+  visible = [s.environment["CUDA_VISIBLE_DEVICES"] for s in attempt.slots(2)]
   assert visible == ["3", "GPU-5a"]
   monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-  assert slots.gpus() == []
+  assert attempt.gpus() == []
 
 
 def test_each_cell_has_a_gpu_of_its_own(monkeypatch):
-  monkeypatch.setattr(slots, "gpus", lambda: ["0", "1"])
-  visible = [s.environment["CUDA_VISIBLE_DEVICES"] for s in slots.slots(0)]
+  monkeypatch.setattr(attempt, "gpus", lambda: ["0", "1"])
+  visible = [s.environment["CUDA_VISIBLE_DEVICES"] for s in attempt.slots(0)]
   assert visible == ["0", "1"]
-  shared = slots.slots(4)[3].environment
+  shared = attempt.slots(4)[3].environment
   assert shared["CUDA_VISIBLE_DEVICES"] == "1"
   assert shared["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.45"

@@ -1,5 +1,6 @@
 """From settings to cells: names, hashes, shared stages."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -16,9 +17,17 @@ STUDY = str(ROOT / "configs/quickstart.py:tiny")
 
 def planned(settings, config=TABLE, overrides=(), root="runs/toy"):
   asked = Experiment(
-    name="toy", hypothesis="", config=config, settings=settings
+    name="toy",
+    hypothesis="",
+    config=config,
+    settings=settings,
+    overrides=overrides,
   )
-  return plan.cells(asked, pathlib.Path(root), overrides, None)
+  return plan.cells(asked, pathlib.Path(root))
+
+
+def names(settings):
+  return [cells.readable(one, cells.varied(settings)) for one in settings]
 
 
 def test_names_tell_what_varies_and_nothing_else():
@@ -27,7 +36,7 @@ def test_names_tell_what_varies_and_nothing_else():
     {"optimizer.lr": (1e-3, 0.1)},
     combine.seeds(2),
   )
-  assert cells.names(settings)[:3] == [
+  assert names(settings)[:3] == [
     "adam-lr0.001-seed0",
     "adam-lr0.001-seed1",
     "adam-lr0.1-seed0",
@@ -36,7 +45,7 @@ def test_names_tell_what_varies_and_nothing_else():
 
 def test_names_show_the_variant_of_a_config_and_are_safe_as_folders():
   settings = [{"config": "configs/x.py:a,b"}, {"config": "configs/x.py:a/../c"}]
-  assert cells.names(settings) == ["a-b", "a-..-c"]
+  assert names(settings) == ["a-b", "a-..-c"]
 
 
 def test_a_cell_is_named_by_its_setting_and_a_hash_of_its_config():
@@ -157,9 +166,10 @@ def test_every_shipped_experiment_has_cells(monkeypatch, path, name, data_dir):
   asked = experiment.load(f"experiments/{path.name}{name}")
   assert asked.hypothesis.count("\n\n") >= 2
   if asked.search:
-    assert search.question(asked, []).metric == asked.metric
+    assert search.question(asked).metric == asked.metric
     return
-  found = plan.cells(asked, pathlib.Path("runs/x"), [], str(data_dir))
+  asked = dataclasses.replace(asked, raw=str(data_dir))
+  found = plan.cells(asked, pathlib.Path("runs/x"))
   assert len(found) >= len(asked.settings)
 
 
@@ -169,7 +179,8 @@ def test_medmnist_sets_without_a_file_are_visible_as_unavailable(
   monkeypatch.chdir(ROOT)
   (tmp_path / "breastmnist.npz").touch()
   asked = experiment.load("experiments/medmnist_table.py:tiny")
-  found = plan.cells(asked, tmp_path / "grid", [], str(tmp_path))
+  asked = dataclasses.replace(asked, raw=str(tmp_path))
+  found = plan.cells(asked, tmp_path / "grid")
   lacking = [cell for cell in found if cell.unavailable]
   assert len(found) == 12
   assert len(lacking) == 11

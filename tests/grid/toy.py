@@ -4,7 +4,7 @@ import json
 import pathlib
 import sys
 
-from medfm.grid import local, slots
+from medfm.grid import attempt, local
 from medfm.grid.cells import Cell, statuses
 
 STUB = str(pathlib.Path(__file__).with_name("stub.py"))
@@ -21,7 +21,7 @@ def cell(root, name, needs=(), **config) -> Cell:
 def run(every, todo=None, jobs=2, code=CODE, stale=()) -> dict[str, str]:
   """Runs cells, and gives the state of each."""
   todo = every if todo is None else todo
-  local.run(todo, every, COMMAND, slots.slots(jobs), code, stale)
+  local.run(todo, COMMAND, attempt.slots(jobs), code, stale)
   return states(every, code)
 
 

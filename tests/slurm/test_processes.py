@@ -19,7 +19,7 @@ def submitted(root, options) -> dict:
   asked = Experiment(
     name="toy", hypothesis="", config=CONFIG, settings=[{"seed": 1}]
   )
-  every = plan.cells(asked, root, [], None)
+  every = plan.cells(asked, root)
   summed(root, every)
   command = attempt.command(ROOT / "launch.py", None)
   slurm.submit(every, root, command, 0, options)
