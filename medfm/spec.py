@@ -27,6 +27,7 @@ from medfm.types import UserError
 CALL, BIND, NOUN = "_call_", "_bind_", "_noun_"
 _ALLOWED = ("medfm.", "optax.")
 _SIMPLE = (bool, int, float, str)
+_Function = typing.TypeVar("_Function", bound=Callable[..., Any])
 
 
 class _Unknown(UserError):
@@ -143,6 +144,34 @@ def noun(value: Any) -> Any:
     raise UserError(
       f"the fields of {value[NOUN]} are those of another version of MedFM"
     ) from None
+
+
+def forwards(
+  target: Callable[..., Any], *names: str, **defaults: Any
+) -> Callable[[_Function], _Function]:
+  """Decorator: what a function takes as `**settings` are settings of `target`.
+
+  They become its own in signature and config. names: which of the target's
+  keyword-only arguments; without any, all that the function has not.
+  defaults: of those for which the function has another than the target.
+  """
+
+  def decorated(function: _Function) -> _Function:
+    signature = inspect.signature(function, eval_str=True)
+    parameters = {
+      name: parameter
+      for name, parameter in signature.parameters.items()
+      if parameter.kind != inspect.Parameter.VAR_KEYWORD
+    }
+    for name, parameter in _knobs(target).items():
+      if name in names or not (names or name in parameters):
+        default = defaults.get(name, parameter.default)
+        parameters[name] = parameter.replace(default=default)
+    merged = signature.replace(parameters=list(parameters.values()))
+    function.__dict__["__signature__"] = merged
+    return function
+
+  return decorated
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:

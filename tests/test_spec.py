@@ -5,6 +5,7 @@ import optax
 import pytest
 
 from medfm import optim, settings, spec
+from medfm.data.datasets import chemprot, iob, pubmedqa
 from medfm.types import UserError
 
 
@@ -86,3 +87,16 @@ def test_a_setting_that_may_be_none_keeps_its_type():
 def test_flat_keys_are_spelt_as_overrides():
   config = ml_collections.ConfigDict({"a": {"b": 1}, "c": (1, 2)})
   assert spec.flat(config) == {"a.b": 1, "c": (1, 2)}
+
+
+def test_settings_that_are_passed_on_are_knobs_of_who_passes_them():
+  entry = spec.bind(iob.bc5cdr, length=64)
+  assert (entry.length, entry.types, entry.too_long) == (64, "both", "windows")
+  assert spec.resolve(entry[spec.BIND]) is iob.bc5cdr
+  with pytest.raises(UserError, match=r"'lenght' \(nearest: length\)"):
+    spec.bind(iob.bc5cdr, lenght=64)
+
+
+def test_a_function_may_have_another_default_than_the_one_it_passes_on_to():
+  assert spec.bind(pubmedqa.source).fractions == (0.9, 0.1)
+  assert "fractions" not in spec.bind(chemprot.source)

@@ -6,15 +6,13 @@ mapping", 2016; converted by SciBERT's authors (Beltagy et al. 2019).
 """
 
 import pathlib
-from collections.abc import Callable
 
 import numpy as np
 
 from medfm.data.tables.table import shortened
 from medfm.data.text import text_files, texts, tokenizers
-from medfm.data.text.sequences import TooLong
 from medfm.tasks.multiclass import own as columns
-from medfm.types import Dataset, Folders, UserError
+from medfm.types import UserError
 
 _URL = "https://github.com/allenai/scibert/tree/master/data/text_classification/chemprot"
 _FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
@@ -41,64 +39,46 @@ class ChemProt(texts.Builder, skip_registration=True):
   """Marked sentences; `raw` is the folder of train, dev and test.txt."""
 
   def rows(self) -> texts.Rows:
-    text, label, ids, part, documents = [], [], [], [], []
-    classes: tuple[str, ...] = ()
-    for name, file in _FILES.items():
-      path = pathlib.Path(self.raw) / file
-      found = list(text_files.json_lines(path))
-      classes = classes or tuple(sorted({each["label"] for _, each in found}))
-      for row, each in found:
-        if each["label"] not in classes:
-          raise UserError(
-            f"{path}, row {row}: the label {shortened(each['label'])} does "
-            "not occur in training"
-          )
-        text.append(_marked(path, row, each["text"]))
-        label.append(classes.index(each["label"]))
-        ids.append(f"{name}:{row}")
-        part.append(name)
-        documents.append(
-          f"{name}:{texts.content(tokenizers.unmarked(text[-1]))}"
+    examples = [
+      (part, pathlib.Path(self.raw) / file, row, example)
+      for part, file in _FILES.items()
+      for row, example in text_files.json_lines(pathlib.Path(self.raw) / file)
+    ]
+    names = {e["label"] for part, *_, e in examples if part == "train"}
+    classes = tuple(sorted(names))
+    for _, path, row, example in examples:
+      if example["label"] not in classes:
+        raise UserError(
+          f"{path}, row {row}: the label {shortened(example['label'])} does "
+          "not occur in training"
         )
+      for mark in tokenizers.MARKERS:
+        if mark not in example["text"]:
+          raise UserError(f"{path}, row {row}: the text has no {mark}")
+    plain = [tokenizers.unmarked(e["text"]) for *_, e in examples]
+    parts = [part for part, *_ in examples]
+    labels = [classes.index(e["label"]) for *_, e in examples]
     return texts.Rows(
-      texts={"text": text},
-      ids=ids,
-      truth={"label": np.array(label, np.int32)},
+      texts={"text": [e["text"] for *_, e in examples]},
+      ids=[f"{part}:{row}" for part, _, row, _ in examples],
+      truth={"label": np.array(labels, np.int32)},
       names=classes,
-      documents=documents,
-      part=np.array(part),
+      documents=[
+        f"{part}:{texts.content(text)}"
+        for part, text in zip(parts, plain, strict=True)
+      ],
+      part=np.array(parts),
     )
 
 
-SET = texts.Public(
-  name="chemprot",
-  builder=ChemProt,
-  names=("chemprot_scibert.zip", "chemprot"),
+chemprot, source = texts.public(
+  ChemProt,
+  "chemprot_scibert.zip",
+  "chemprot",
   url=_URL,
   card=CARD,
   target=columns.target,
-  reads={"around_markers": True},
+  length=256,
+  around_markers=True,
 )
-
-
-def chemprot(
-  folders: Folders,
-  *,
-  tokenizer: Callable = tokenizers.wordpiece,
-  length: int = 256,
-  too_long: TooLong = "windows",
-) -> Dataset:
-  """Sentence with two marked entities -> one of 13 relations."""
-  return SET.dataset(folders, tokenizer, length, too_long)
-
-
-def source(folders: Folders) -> texts.Source:
-  """The recorded sentences, and their card."""
-  return SET.source(folders)
-
-
-def _marked(path: pathlib.Path, row: int, text: str) -> str:
-  for mark in tokenizers.MARKERS:
-    if mark not in text:
-      raise UserError(f"{path}, row {row}: the text has no {mark}")
-  return text
+"""Sentence with two marked entities -> one of 13 relations."""

@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import functools
 import hashlib
+import inspect
 import json
 import os
 import pathlib
@@ -44,13 +45,11 @@ RUN = 13
 """Words in a row that make two texts one."""
 
 _WORD = re.compile(r"\w+")
-_SEEDED = {
+_SOURCES = {
   "pubmedqa": pubmedqa.source,
   "hallmarks_of_cancer": hallmarks_of_cancer.source,
   "medical_abstracts": medical_abstracts.source,
   "ddi2013": ddi2013.source,
-}
-_GIVEN = {
   "chemprot": chemprot.source,
   "pubmed_rct": pubmed_rct.source,
   **{
@@ -74,9 +73,45 @@ class Documents:
   account: dict[str, Any]
   fingerprint: str
 
+  def parts(
+    self, seed: int, fractions: tuple[float, ...]
+  ) -> dict[str, list[str]]:
+    """The texts for training, validation and test."""
+    parts = splits.by_patient(
+      np.array(self.names), None, None, fractions=fractions, seed=seed
+    )
+    return {part: [self.text[i] for i in rows] for part, rows in parts.items()}
+
+
+def packed(
+  token: Tokenizer, texts: list[str], part: str, length: int, seed: int
+) -> tuple[Split, list[dict[str, Any]]]:
+  """Rows of documents, and for the card how many did not fit into one."""
+  del seed
+  opening, closing = sequences.ends(token)
+  starts = token.starts()
+  pieces, long = [], 0
+  for ids in filter(len, token.ids(texts)):
+    windows = packing.windows(len(ids), length - 2, full=True)
+    long += len(windows) > 1
+    start = starts[ids].astype(np.int32)
+    for window in windows:
+      row = np.concatenate([[opening], ids[window], [closing]])
+      begins = np.concatenate([[1], start[window], [1]])
+      pieces.append(Piece(row, {"word_start": begins}))
+  if not pieces:
+    raise UserError(f"the corpus has no text for {part}: change fractions")
+  arrays, _ = packing.packed(pieces, length)
+  names = np.array([f"{part}:{row}" for row in range(len(arrays["tokens"]))])
+  what = f"{part}: documents longer than a row, continued in further windows"
+  return Split(arrays, names, lengths=packing.measured(arrays)), (
+    [{"what": what, "count": long}] if long else []
+  )
+
 
 def corpus(
   folders: Folders,
+  rows: Callable[..., tuple[Split, list[dict[str, Any]]]] = packed,
   *,
   sets: tuple[str, ...] = SETS,
   path: str = "",
@@ -88,6 +123,7 @@ def corpus(
 ) -> Dataset:
   """Packed rows [N, length] of documents, each a segment of its own.
 
+  rows: makes them of the texts of a part, as `packed` does.
   sets: of `SETS` and "pubmed_rct"; path: a file of one's own texts beside
     them (one a line, CSV or JSON lines with the column `text`).
   tokenizer: learnt from the corpus' own training documents. Fine-tuning with
@@ -97,16 +133,12 @@ def corpus(
   `word_start` is 1 where a word begins, for whole-word masking.
   """
   documents = gathered(folders, sets, path, text, seed)
-  split = parts(documents, seed, fractions)
-  training = [documents.text[i] for i in split["train"]]
-  token = tokenizer(training, folders)
-  found, changes = {}, []
-  for name, rows in split.items():
-    found[name], long = _packed(
-      token, [documents.text[i] for i in rows], name, length
-    )
-    what = f"{name}: documents longer than a row, continued in further windows"
-    changes += [{"what": what, "count": long}] if long else []
+  parts = documents.parts(seed, fractions)
+  token = tokenizer(parts["train"], folders)
+  held, changes = {}, list(documents.account["removed"])
+  for part, strings in parts.items():
+    held[part], new = rows(token, strings, part, length, seed)
+    changes += new
   content = json.dumps(
     [documents.fingerprint, token.sha256, length, seed, tuple(fractions)]
   )
@@ -116,7 +148,7 @@ def corpus(
     target=Nothing(),
   )
   return Dataset(
-    splits=found,
+    splits=held,
     info=info,
     card={
       "source": f"the training texts of {', '.join(sets)}",
@@ -126,12 +158,12 @@ def corpus(
         "Texts of a validation or test split are left out: by PMID, by equal "
         f"content, by {RUN} words in a row."
       ],
-      "changes": [*documents.account["removed"], *changes],
+      "changes": changes,
       "grouped_by": "document",
       "split": f"by document, fractions {tuple(fractions)}, seed {seed}",
       "corpus": documents.account,
       "tokenizer": token.card(),
-      "text": texts.measures(found, token),
+      "text": texts.measures(held, token),
       "fingerprint": hashlib.sha256(content.encode()).hexdigest(),
     },
     encode=functools.partial(
@@ -161,8 +193,7 @@ def tokenizer(
   texts: not read. learnt: the tokenizer given to `corpus`.
   """
   documents = gathered(folders, sets, path, text, seed)
-  rows = parts(documents, seed, fractions)["train"]
-  return learnt([documents.text[i] for i in rows], folders)
+  return learnt(documents.parts(seed, fractions)["train"], folders)
 
 
 def gathered(
@@ -195,44 +226,54 @@ def gathered(
 
 
 def _source(folders: Folders, name: str, seed: int) -> texts.Raw:
-  if name in _SEEDED:
-    return _SEEDED[name](folders, seed=seed)[0]
-  if name in _GIVEN:
-    return _GIVEN[name](folders)[0]
-  raise UserError(
-    f"sets names {name!r}; there are {', '.join((*_SEEDED, *_GIVEN))}"
-  )
+  """A set's recorded texts; one whose split is given takes no seed."""
+  if name not in _SOURCES:
+    raise UserError(f"sets names {name!r}; there are {', '.join(_SOURCES)}")
+  source = _SOURCES[name]
+  seeded = "seed" in inspect.signature(source).parameters
+  return source(folders, **({"seed": seed} if seeded else {}))[0]
 
 
-def _gathered(sources, own, text: str, key: str) -> Documents:
-  held = _Held()
-  for name, source in sources.items():
-    for part in ("validation", "test"):
-      held.add(name, source.splits[part])
-  names, kept, account = [], [], {}
-  removed, seen = collections.Counter(), set()
-  for name, document, content in _candidates(sources, own, text):
-    why = held.reason(name, document, content)
-    if why is None and texts.content(content) in seen:
-      why = "documents that repeat another"
-    if why is not None:
-      removed[why] += 1
-      continue
-    seen.add(texts.content(content))
-    names.append(f"{name}/{document}")
-    kept.append(content)
-    size = account.setdefault(name, {"documents": 0, "characters": 0})
-    size["documents"] += 1
-    size["characters"] += len(content)
+def _gathered(
+  sources: dict[str, texts.Raw], own: pathlib.Path | None, text: str, key: str
+) -> Documents:
+  held = [
+    (name, *document)
+    for name, source in sources.items()
+    for part in ("validation", "test")
+    for document in _texts(source.splits[part])
+  ]
+  pmids = {document for name, document, _ in held if name in _NAMED}
+  contents = {texts.content(string) for *_, string in held}
+  runs = {run for *_, string in held for run in _runs(string)}
+  kept, account = {}, {}
+  removed = collections.Counter()
+  for name, document, string in _candidates(sources, own, text):
+    content = texts.content(string)
+    if name in _NAMED and document in pmids:
+      removed["documents with the PMID of a held-out one"] += 1
+    elif content in contents:
+      removed["documents equal to a held-out one"] += 1
+    elif not runs.isdisjoint(_runs(string)):
+      what = f"documents with {RUN} words in a row of a held-out one"
+      removed[what] += 1
+    elif content in kept:
+      removed["documents that repeat another"] += 1
+    else:
+      kept[content] = (f"{name}/{document}", string)
+      size = account.setdefault(name, {"documents": 0, "characters": 0})
+      size["documents"] += 1
+      size["characters"] += len(string)
   if not kept:
     raise UserError("no document of the corpus is left")
+  names, strings = map(list, zip(*kept.values(), strict=True))
   return Documents(
     names,
-    kept,
+    strings,
     {
-      "documents": len(kept),
-      "characters": sum(map(len, kept)),
-      "words": sum(len(content.split()) for content in kept),
+      "documents": len(strings),
+      "characters": sum(map(len, strings)),
+      "words": sum(len(string.split()) for string in strings),
       "sets": account,
       "removed": [{"what": w, "count": c} for w, c in removed.items()],
     },
@@ -240,16 +281,18 @@ def _gathered(sources, own, text: str, key: str) -> Documents:
   )
 
 
-def _candidates(sources, own, text: str) -> Iterator[tuple[str, str, str]]:
+def _candidates(
+  sources: dict[str, texts.Raw], own: pathlib.Path | None, text: str
+) -> Iterator[tuple[str, str, str]]:
   """(set, document's name, text) of all training texts."""
   for name, source in sources.items():
-    for document, content in _texts(source.splits["train"]):
-      yield name, document, content
+    for document, string in _texts(source.splits["train"]):
+      yield name, document, string
   if own is not None:
     table = text_tables.read(str(own), text)
-    for row, content in zip(table.rows, table[text], strict=True):
-      if content:
-        yield "own", f"{own.name}:{row}", content
+    for row, string in zip(table.rows, table[text], strict=True):
+      if string:
+        yield "own", f"{own.name}:{row}", string
 
 
 def _texts(split: Split) -> Iterator[tuple[str, str]]:
@@ -257,81 +300,16 @@ def _texts(split: Split) -> Iterator[tuple[str, str]]:
   seen = set()
   documents = split.ids if split.patients is None else split.patients
   for name in ("text", "pair", "words"):
-    for document, text in zip(
-      documents, split.arrays.get(name, ()), strict=False
-    ):
-      text = text.replace(texts.SEPARATOR, " ")
-      text = tokenizers.unmarked(text)
-      content = texts.content(text)  # Marks move spaces.
-      if text and content not in seen:
+    strings = split.arrays.get(name, ())
+    for document, string in zip(documents, strings, strict=False):
+      string = tokenizers.unmarked(string.replace(texts.SEPARATOR, " "))
+      content = texts.content(string)  # Marks move spaces.
+      if string and content not in seen:
         seen.add(content)
-        yield str(document), text
-
-
-class _Held:
-  """What no document of the corpus may hold."""
-
-  def __init__(self):
-    self._pmids: set[str] = set()
-    self._contents: set[str] = set()
-    self._runs: set[int] = set()
-
-  def add(self, name: str, split: Split) -> None:
-    for document, text in _texts(split):
-      if name in _NAMED:
-        self._pmids.add(document)
-      self._contents.add(texts.content(text))
-      self._runs.update(_runs(text))
-
-  def reason(self, name: str, document: str, text: str) -> str | None:
-    """Why a document may not be learnt from, or None."""
-    if name in _NAMED and document in self._pmids:
-      return "documents with the PMID of a held-out one"
-    if texts.content(text) in self._contents:
-      return "documents equal to a held-out one"
-    if any(run in self._runs for run in _runs(text)):
-      return f"documents with {RUN} words in a row of a held-out one"
-    return None
+        yield str(document), string
 
 
 def _runs(text: str) -> Iterator[int]:
   words = _WORD.findall(text.casefold())
   for start in range(len(words) - RUN + 1):
     yield hash(tuple(words[start : start + RUN]))
-
-
-def parts(
-  documents: Documents, seed: int, fractions: tuple[float, ...]
-) -> dict[str, np.ndarray]:
-  """Which documents are for training, validation and test."""
-  return splits.by_patient(
-    np.array(documents.names), None, None, fractions=fractions, seed=seed
-  )
-
-
-def _packed(
-  token: Tokenizer, documents: list[str], name: str, length: int
-) -> tuple[Split, int]:
-  """Rows of documents, and how many documents did not fit into one row."""
-  opening, closing = sequences.ends(token)
-  starts = token.starts()
-  pieces, long = [], 0
-  for ids in token.ids(documents):
-    if not len(ids):
-      continue
-    windows = packing.windows(len(ids), length - 2, full=True)
-    long += len(windows) > 1
-    start = starts[ids].astype(np.int32)
-    for part in windows:
-      pieces.append(
-        Piece(
-          np.concatenate([[opening], ids[part], [closing]]),
-          {"word_start": np.concatenate([[1], start[part], [1]])},
-        )
-      )
-  if not pieces:
-    raise UserError(f"the corpus has no text for {name}: change fractions")
-  arrays, _ = packing.packed(pieces, length)
-  n = len(arrays["tokens"])
-  names = np.array([f"{name}:{row}" for row in range(n)])
-  return Split(arrays, names, lengths=packing.measured(arrays)), long

@@ -6,15 +6,14 @@ is an example, the drugs marked << one >> and [[ the other ]].
 """
 
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
 import numpy as np
 
 from medfm.data.text import texts, tokenizers
-from medfm.data.text.sequences import TooLong
 from medfm.tasks.multiclass import own as columns
-from medfm.types import Dataset, Folders, UserError
+from medfm.types import UserError
 
 CLASSES = ("none", "advise", "effect", "int", "mechanism")
 _URL = "https://github.com/isegura/DDICorpus"
@@ -41,105 +40,68 @@ class DDI2013(texts.Builder, skip_registration=True):
   """Pairs of drugs; `raw` is the corpus folder with Train and Test."""
 
   def rows(self) -> texts.Rows:
-    text, label, ids, part, documents, groups = [], [], [], [], [], []
-    untyped = 0
-    for name, folder in _FOLDERS.items():
-      for path in sorted((pathlib.Path(self.raw) / folder).glob("*/*.xml")):
-        document, pairs = _pairs(path)
-        for identity, marked, kind in pairs:
-          if kind is None:
-            untyped += 1
-            continue
-          text.append(marked)
-          label.append(CLASSES.index(kind))
-          ids.append(identity)
-          part.append(name)
-          documents.append(document)
-          groups.append(path.parent.name)
-    if not text:
+    pairs = [
+      (part, path.parent.name, *pair)
+      for part, folder in _FOLDERS.items()
+      for path in sorted((pathlib.Path(self.raw) / folder).glob("*/*.xml"))
+      for pair in _pairs(path)
+    ]
+    typed = [pair for pair in pairs if pair[-1] is not None]
+    if not typed:
       raise UserError(f"{self.raw}: holds no XML file of the DDI corpus")
+    part, sources, documents, ids, text, kinds = zip(*typed, strict=True)
     what = "dropped interactions without a type"
+    label = np.array([CLASSES.index(kind) for kind in kinds], np.int32)
     return texts.Rows(
       texts={"text": text},
       ids=ids,
-      truth={"label": np.array(label, np.int32)},
+      truth={"label": label},
       names=CLASSES,
       documents=documents,
-      groups={"source": groups},
+      groups={"source": sources},
       part=np.array(part),
-      changes=({"what": what, "count": untyped},),
+      changes=({"what": what, "count": len(pairs) - len(typed)},),
     )
 
 
-SET = texts.Public(
-  name="ddi2013",
-  builder=DDI2013,
-  names=("DDICorpus-2013.zip", "DDICorpus"),
+ddi2013, source = texts.public(
+  DDI2013,
+  "DDICorpus-2013.zip",
+  "DDICorpus",
   url=_URL,
   card=CARD,
   target=columns.target,
-  reads={"around_markers": True},
+  length=256,
+  fractions=(0.85, 0.15),
+  around_markers=True,
 )
+"""Sentence with two marked drugs -> none or one of four interactions.
+
+fractions: of the training documents, for training and validation.
+"""
 
 
-def ddi2013(
-  folders: Folders,
-  *,
-  tokenizer: Callable = tokenizers.wordpiece,
-  length: int = 256,
-  too_long: TooLong = "windows",
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.85, 0.15),
-) -> Dataset:
-  """Sentence with two marked drugs -> none or one of four interactions.
-
-  fractions: of the training documents, for training and validation.
-  """
-  return SET.dataset(
-    folders, tokenizer, length, too_long, seed=seed, fractions=fractions
-  )
-
-
-def source(
-  folders: Folders,
-  *,
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.85, 0.15),
-) -> texts.Source:
-  """The recorded pairs, and their card."""
-  return SET.source(folders, seed=seed, fractions=fractions)
-
-
-def _pairs(
-  path: pathlib.Path,
-) -> tuple[str, Iterator[tuple[str, str, str | None]]]:
+def _pairs(path: pathlib.Path) -> Iterator[tuple[str, str, str, str | None]]:
   """The document's name, and (id, marked sentence, kind) of each pair."""
   try:
     document = ElementTree.parse(path).getroot()
   except (OSError, ElementTree.ParseError) as error:
     raise UserError(f"{path}: is no XML ({error}): fetch it again") from None
-
-  def pairs():
-    for sentence in document.iter("sentence"):
-      text = sentence.get("text", "")
-      places = {
-        entity.get("id"): _span(path, entity)
-        for entity in sentence.iter("entity")
-      }
-      for pair in sentence.iter("pair"):
-        kind = "none" if pair.get("ddi") == "false" else pair.get("type")
-        if kind not in (*CLASSES, None):
-          raise UserError(f"{path}: {pair.get('id')} has type {kind[:20]!r}")
-        try:
-          first, second = places[pair.get("e1")], places[pair.get("e2")]
-        except KeyError:
-          raise UserError(
-            f"{path}: {pair.get('id')} names a drug that is not there"
-          ) from None
-        marked = " ".join(tokenizers.marked(text, first, second).split())
-        yield pair.get("id"), marked, kind
-
-  return document.get("id", path.stem), pairs()
+  for sentence in document.iter("sentence"):
+    text = sentence.get("text", "")
+    places = {
+      entity.get("id"): _span(path, entity)
+      for entity in sentence.iter("entity")
+    }
+    for pair in sentence.iter("pair"):
+      name, ends = pair.get("id"), (pair.get("e1"), pair.get("e2"))
+      kind = "none" if pair.get("ddi") == "false" else pair.get("type")
+      if kind not in (*CLASSES, None):
+        raise UserError(f"{path}: {name} has type {kind[:20]!r}")
+      if not places.keys() >= set(ends):
+        raise UserError(f"{path}: {name} names a drug that is not there")
+      marked = tokenizers.marked(text, *(places[end] for end in ends))
+      yield document.get("id", path.stem), name, " ".join(marked.split()), kind
 
 
 def _span(path: pathlib.Path, entity) -> tuple[int, int]:

@@ -7,14 +7,12 @@ cancer", 2016.
 """
 
 import pathlib
-from collections.abc import Callable
 
 import numpy as np
 
-from medfm.data.text import text_files, texts, tokenizers
-from medfm.data.text.sequences import TooLong
+from medfm.data.text import text_files, texts
 from medfm.tasks.multilabel import own as columns
-from medfm.types import Dataset, Folders, UserError
+from medfm.types import UserError
 
 CLASSES = (
   "Sustaining proliferative signaling",
@@ -52,56 +50,30 @@ class HallmarksOfCancer(texts.Builder, skip_registration=True):
   def rows(self) -> texts.Rows:
     folder = pathlib.Path(self.raw)
     paths = sorted((folder / "text").glob("*.txt"), key=lambda p: p.stem)
-    label = np.zeros((len(paths), len(CLASSES)), np.float32)
-    strings = []
-    for row, path in enumerate(paths):
-      sentences = [line.strip() for line in text_files.lines(path)]
-      strings.append(" ".join(filter(None, sentences)))
-      for name in _hallmarks(folder / "labels" / path.name):
-        label[row, CLASSES.index(name)] = 1
+    sentences = [map(str.strip, text_files.lines(path)) for path in paths]
+    hallmarks = [_hallmarks(folder / "labels" / path.name) for path in paths]
+    label = [[name in present for name in CLASSES] for present in hallmarks]
     names = [path.stem for path in paths]
     return texts.Rows(
-      texts={"text": strings},
+      texts={"text": [" ".join(filter(None, lines)) for lines in sentences]},
       ids=names,
-      truth={"label": label},
+      truth={"label": np.array(label, np.float32)},
       names=CLASSES,
       documents=names,
     )
 
 
-SET = texts.Public(
-  name="hallmarks_of_cancer",
-  builder=HallmarksOfCancer,
-  names=("hallmarks_of_cancer.zip", "Hallmarks-of-Cancer"),
+hallmarks_of_cancer, source = texts.public(
+  HallmarksOfCancer,
+  "hallmarks_of_cancer.zip",
+  "Hallmarks-of-Cancer",
   url=_URL,
   card=CARD,
   target=columns.target,
+  length=384,
+  fractions=(0.7, 0.1, 0.2),
 )
-
-
-def hallmarks_of_cancer(
-  folders: Folders,
-  *,
-  tokenizer: Callable = tokenizers.wordpiece,
-  length: int = 384,
-  too_long: TooLong = "windows",
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
-) -> Dataset:
-  """Abstract -> ten hallmarks, each present or not."""
-  return SET.dataset(
-    folders, tokenizer, length, too_long, seed=seed, fractions=fractions
-  )
-
-
-def source(
-  folders: Folders,
-  *,
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
-) -> texts.Source:
-  """The recorded abstracts, and their card."""
-  return SET.source(folders, seed=seed, fractions=fractions)
+"""Abstract -> ten hallmarks, each present or not."""
 
 
 def _hallmarks(path: pathlib.Path) -> set[str]:
@@ -110,17 +82,10 @@ def _hallmarks(path: pathlib.Path) -> set[str]:
     content = path.read_text(encoding="utf-8")
   except (OSError, UnicodeDecodeError):
     raise UserError(f"{path}: is missing or no text: fetch it again") from None
-  found = set()
-  for sentence in content.split("<"):
-    for entry in sentence.replace(" AND", "\n").split("\n"):
-      top = entry.split("--")[0].strip()
-      if top and top != "NULL":
-        found.add(_top(path, top))
-  return found
-
-
-def _top(path: pathlib.Path, name: str) -> str:
-  for known in CLASSES:
-    if name.casefold() == known.casefold():
-      return known
-  raise UserError(f"{path}: {name[:40]!r} is none of the ten hallmarks")
+  entries = content.replace(" AND", "<").replace("\n", "<").split("<")
+  tops = {entry.split("--")[0].strip() for entry in entries} - {"", "NULL"}
+  known = {name.casefold(): name for name in CLASSES}
+  for top in tops:
+    if top.casefold() not in known:
+      raise UserError(f"{path}: {top[:40]!r} is none of the ten hallmarks")
+  return {known[top.casefold()] for top in tops}

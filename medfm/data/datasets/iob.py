@@ -5,10 +5,10 @@ to biomedical named entity recognition" (2017): a word and its tag a line.
 """
 
 import pathlib
-from collections.abc import Callable
+from typing import Any
 
-from medfm.data.text import own_iob, text_files, texts, tokenizers
-from medfm.data.text.sequences import TooLong
+from medfm.data.text import own_iob, text_files, texts
+from medfm.spec import forwards
 from medfm.tasks.tags import own as columns
 from medfm.types import Dataset, Folders, UserError
 
@@ -69,56 +69,35 @@ class IOB(texts.Builder, skip_registration=True):
     return own_iob.rows(parts)
 
 
+_SETS = {
+  name: texts.public(
+    IOB,
+    archive,
+    folder,
+    name=name,
+    url=_URL,
+    card=card,
+    target=columns.target,
+    length=128,
+    encode=own_iob.encoded,
+  )
+  for name, (archive, folder, card) in _CORPORA.items()
+}
+bc2gm, linnaeus = _SETS["bc2gm"][0], _SETS["linnaeus"][0]
+"""Genes and proteins; species."""
+
+
+@forwards(bc2gm)
 def bc5cdr(
-  folders: Folders,
-  *,
-  types: str = "both",
-  tokenizer: Callable = tokenizers.wordpiece,
-  length: int = 128,
-  too_long: TooLong = "windows",
+  folders: Folders, *, types: str = "both", **settings: Any
 ) -> Dataset:
   """Chemicals and diseases; types: "both", "chemical" or "disease"."""
   if types not in ("both", "chemical", "disease"):
     raise UserError(f"types={types!r}: expected both, chemical or disease")
   name = "bc5cdr" if types == "both" else f"bc5cdr_{types}"
-  return _set(name).dataset(folders, tokenizer, length, too_long)
-
-
-def bc2gm(
-  folders: Folders,
-  *,
-  tokenizer: Callable = tokenizers.wordpiece,
-  length: int = 128,
-  too_long: TooLong = "windows",
-) -> Dataset:
-  """Genes and proteins."""
-  return _set("bc2gm").dataset(folders, tokenizer, length, too_long)
-
-
-def linnaeus(
-  folders: Folders,
-  *,
-  tokenizer: Callable = tokenizers.wordpiece,
-  length: int = 128,
-  too_long: TooLong = "windows",
-) -> Dataset:
-  """Species."""
-  return _set("linnaeus").dataset(folders, tokenizer, length, too_long)
+  return _SETS[name][0](folders, **settings)
 
 
 def source(folders: Folders, name: str) -> texts.Source:
   """The sentences of one corpus, and its card."""
-  return _set(name).source(folders)
-
-
-def _set(name: str) -> texts.Public:
-  archive, folder, card = _CORPORA[name]
-  return texts.Public(
-    name=name,
-    builder=IOB,
-    names=(archive, folder),
-    url=_URL,
-    card=card,
-    target=columns.target,
-    reads={"encode": own_iob.encoded},
-  )
+  return _SETS[name][1](folders)

@@ -6,15 +6,11 @@ are there partly with different labels, stay together. Schopf et al.,
 approaches", 2022.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from medfm.data.tables import table as tables
-from medfm.data.text import texts, tokenizers
-from medfm.data.text.sequences import TooLong
+from medfm.data.text import texts
 from medfm.tasks.multiclass import own as columns
-from medfm.types import Dataset, Folders
 
 CLASSES = (
   "neoplasms",
@@ -45,14 +41,13 @@ class MedicalAbstracts(texts.Builder, skip_registration=True):
 
   def rows(self) -> texts.Rows:
     table = tables.read(self.raw, missing=("",))
-    label = []
-    for index, cell in enumerate(table[_LABEL]):
-      if cell not in "12345" or len(cell) != 1:
-        raise table.error(index, _LABEL, "expected a number from 1 to 5")
-      if not table[_TEXT][index]:
+    codes = {str(code + 1): code for code in range(len(CLASSES))}
+    label = tables.coded(table, _LABEL, codes)
+    for index, text in enumerate(table[_TEXT]):
+      if not text:
         raise table.error(index, _TEXT, "the text is empty")
-      label.append(int(cell) - 1)
     documents = [texts.content(text) for text in table[_TEXT]]
+    what = "abstracts that repeat another, kept in its split"
     repeats = len(documents) - len(set(documents))
     return texts.Rows(
       texts={"text": table[_TEXT]},
@@ -60,46 +55,19 @@ class MedicalAbstracts(texts.Builder, skip_registration=True):
       truth={"label": np.array(label, np.int32)},
       names=CLASSES,
       documents=documents,
-      changes=(
-        {
-          "what": "abstracts that repeat another, kept in its split",
-          "count": repeats,
-        },
-      ),
+      changes=({"what": what, "count": repeats},),
     )
 
 
-SET = texts.Public(
-  name="medical_abstracts",
-  builder=MedicalAbstracts,
-  names=("medical_abstracts_test.zip", "medical_tc_test.csv"),
+medical_abstracts, source = texts.public(
+  MedicalAbstracts,
+  "medical_abstracts_test.zip",
+  "medical_tc_test.csv",
   url=_URL,
   card=CARD,
   target=columns.target,
-  reads={"text": _TEXT},
+  length=384,
+  fractions=(0.7, 0.1, 0.2),
+  text=_TEXT,
 )
-
-
-def medical_abstracts(
-  folders: Folders,
-  *,
-  tokenizer: Callable = tokenizers.wordpiece,
-  length: int = 384,
-  too_long: TooLong = "windows",
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
-) -> Dataset:
-  """Abstract -> one of five kinds of condition."""
-  return SET.dataset(
-    folders, tokenizer, length, too_long, seed=seed, fractions=fractions
-  )
-
-
-def source(
-  folders: Folders,
-  *,
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
-) -> texts.Source:
-  """The recorded abstracts, and their card."""
-  return SET.source(folders, seed=seed, fractions=fractions)
+"""Abstract -> one of five kinds of condition."""

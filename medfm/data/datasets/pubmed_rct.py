@@ -43,27 +43,27 @@ class PubMedRCT(texts.Builder, skip_registration=True):
     super().__init__(**kwargs)
 
   def rows(self) -> texts.Rows:
-    strings, label, ids, part, documents = {"text": []}, [], [], [], []
-    if self.context:
-      strings["pair"] = []
-    for name in _FILES:
-      for pmid, sentences in _abstracts(self.raw[name]):
-        for place, (role, text) in enumerate(sentences):
-          strings["text"].append(text)
-          if self.context:
-            near = sentences[max(0, place - self.context) :]
-            near = near[: min(place, self.context) + 1 + self.context]
-            strings["pair"].append(" ".join(t for _, t in near))
-          label.append(CLASSES.index(role))
-          ids.append(f"{pmid}:{place + 1}")
-          part.append(name)
-          documents.append(pmid)
+    around = self.context
+    examples = [
+      (
+        text,
+        " ".join(t for _, t in sentences[max(0, i - around) : i + around + 1]),
+        CLASSES.index(role),
+        f"{pmid}:{i + 1}",
+        part,
+        pmid,
+      )
+      for part, path in self.raw.items()
+      for pmid, sentences in _abstracts(path)
+      for i, (role, text) in enumerate(sentences)
+    ]
+    text, context, label, ids, part, pmids = zip(*examples, strict=True)
     return texts.Rows(
-      texts=strings,
+      texts={"text": text} | ({"pair": context} if around else {}),
       ids=ids,
       truth={"label": np.array(label, np.int32)},
       names=CLASSES,
-      documents=documents,
+      documents=pmids,
       part=np.array(part),
     )
 
@@ -132,6 +132,6 @@ def _abstracts(path: pathlib.Path) -> list[tuple[str, list[tuple[str, str]]]]:
           f"{', '.join(CLASSES)}"
         )
       found[-1][1].append((role, text.strip()))
-  if not found:
+  if not any(sentences for _, sentences in found):
     raise UserError(f"{path}: holds no abstract (###PMID)")
   return found

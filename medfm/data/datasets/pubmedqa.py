@@ -8,15 +8,13 @@ reasoning-required setting).
 
 import json
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from medfm.data.text import texts, tokenizers
-from medfm.data.text.sequences import TooLong
+from medfm.data.text import texts
 from medfm.tasks.multiclass import own as columns
-from medfm.types import Dataset, Folders, UserError
+from medfm.types import UserError
 
 CLASSES = ("no", "maybe", "yes")
 _URL = "https://github.com/pubmedqa/pubmedqa"
@@ -44,20 +42,22 @@ class PubMedQA(texts.Builder, skip_registration=True):
 
   def rows(self) -> texts.Rows:
     folder = pathlib.Path(self.raw)
-    questions = _json(folder / _QUESTIONS)
-    test = _json(folder / _TEST)
+    questions, test = _json(folder / _QUESTIONS), _json(folder / _TEST)
     for pmid in test:
       if pmid not in questions:
         raise UserError(f"{folder / _TEST}: {pmid} is not in {_QUESTIONS}")
-    number = {name: code for code, name in enumerate(CLASSES)}
-    label = [
-      _label(folder, pmid, entry["final_decision"], number)
-      for pmid, entry in questions.items()
-    ]
+    for pmid, entry in questions.items():
+      if (answer := entry["final_decision"]) not in CLASSES:
+        raise UserError(
+          f"{folder / _QUESTIONS}: {pmid} has the answer {answer[:20]!r}, "
+          f"expected {', '.join(CLASSES)}"
+        )
+    entries = questions.values()
+    label = [CLASSES.index(entry["final_decision"]) for entry in entries]
     return texts.Rows(
       texts={
-        "text": [entry["QUESTION"] for entry in questions.values()],
-        "pair": [" ".join(entry["CONTEXTS"]) for entry in questions.values()],
+        "text": [entry["QUESTION"] for entry in entries],
+        "pair": [" ".join(entry["CONTEXTS"]) for entry in entries],
       },
       ids=list(questions),
       truth={"label": np.array(label, np.int32)},
@@ -67,42 +67,24 @@ class PubMedQA(texts.Builder, skip_registration=True):
     )
 
 
-SET = texts.Public(
-  name="pubmedqa",
-  builder=PubMedQA,
-  names=("pubmedqa_pqal.zip", _QUESTIONS),
+pubmedqa, source = texts.public(
+  PubMedQA,
+  "pubmedqa_pqal.zip",
+  _QUESTIONS,
   url=_URL,
   card=CARD,
   target=columns.target,
+  length=512,
+  fractions=(0.9, 0.1),
   parent=True,
-  reads={"text": "question", "pair": "context"},
+  text="question",
+  pair="context",
 )
+"""Question and abstract -> no, maybe, yes.
 
-
-def pubmedqa(
-  folders: Folders,
-  *,
-  tokenizer: Callable = tokenizers.wordpiece,
-  length: int = 512,
-  too_long: TooLong = "windows",
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.9, 0.1),
-) -> Dataset:
-  """Question and abstract -> no, maybe, yes.
-
-  fractions: of the 500 questions that are not the test, for training and
-    validation.
-  """
-  return SET.dataset(
-    folders, tokenizer, length, too_long, seed=seed, fractions=fractions
-  )
-
-
-def source(
-  folders: Folders, *, seed: int = 0, fractions: tuple[float, ...] = (0.9, 0.1)
-) -> texts.Source:
-  """The recorded questions, and their card."""
-  return SET.source(folders, seed=seed, fractions=fractions)
+fractions: of the 500 questions that are not the test, for training and
+  validation.
+"""
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
@@ -112,12 +94,3 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
     raise UserError(
       f"{path}: cannot be read as JSON ({str(error)[:80]}): fetch it again"
     ) from None
-
-
-def _label(folder, pmid: str, said: str, number: dict[str, int]) -> int:
-  if said not in number:
-    raise UserError(
-      f"{folder / _QUESTIONS}: {pmid} has the answer {said[:20]!r}, expected "
-      f"{', '.join(CLASSES)}"
-    )
-  return number[said]

@@ -11,6 +11,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -180,6 +181,16 @@ def is_numeric(table: Table, name: str) -> bool:
   if 2 * count > sum(map(bool, cells)):
     numbers(table, name)
   return False
+
+
+def coded(table: Table, name: str, codes: dict[str, Any]) -> list[Any]:
+  """What the cells of a column stand for; all must be among the codes."""
+  for index, cell in enumerate(table[name]):
+    if cell not in codes:
+      raise table.error(
+        index, name, f"{shortened(cell)} is none of {', '.join(codes)}"
+      )
+  return [codes[cell] for cell in table[name]]
 
 
 def shortened(cell: str, length: int = 20) -> str:

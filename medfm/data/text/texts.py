@@ -20,7 +20,8 @@ from medfm.data.tables.labels import Truth
 from medfm.data.text import packing, sequences, text_tables
 from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
-from medfm.data.text.tokenizers import Tokenizer
+from medfm.data.text.tokenizers import Tokenizer, wordpiece
+from medfm.spec import forwards
 from medfm.types import Dataset, Folders, Info, Split, Target, UserError
 
 STRINGS = ("text", "pair", "words", "tags")
@@ -112,58 +113,66 @@ def raw(
   )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Public:
-  """A public set of texts: where it lies and how it is read.
+def public(
+  builder: type[Builder],
+  *names: str,
+  url: str,
+  card: Mapping[str, Any],
+  target: Callable[[Sequence[str], Truth], Target],
+  length: int,
+  fractions: tuple[float, ...] = (),
+  name: str = "",
+  parent: bool = False,
+  **reads: Any,
+) -> tuple[Callable[..., Dataset], Callable[..., Source]]:
+  """The functions `<name>` and `source` of the module of a public set.
+
+  The first gives its dataset, the second its recorded texts and card.
 
   names: of its archive, and of what that holds, which may lie there unpacked.
-  parent: the builder reads the folder that this lies in.
   target: as the task's `columns.target`.
+  length: the default, as `fractions` is of a set that is split here; it then
+    has the setting `seed` as well.
+  name: where it is not the module's.
+  parent: the builder reads the folder that the file lies in.
   reads: settings of `dataset` that the set decides, such as its columns.
   """
+  module = builder.__module__
+  name = name or module.rpartition(".")[2]
 
-  name: str
-  builder: type[Builder]
-  names: tuple[str, ...]
-  url: str
-  card: Mapping[str, Any]
-  target: Callable[[Sequence[str], Truth], Target]
-  parent: bool = False
-  reads: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  def source(folders: Folders, **split: Any) -> Source:
+    what = builder.__name__
+    path = files.find(folders, *names, url=url, what=what, download=False)
+    place = files.member(folders, path, names[-1])
+    place = place.parent if parent else place
+    origin = {"file": files.origin(path, url=url)}
+    split = {"fractions": fractions, **split} if fractions else split
+    return raw(builder, folders, raw=place, **split), {**card, **origin}
 
-  def source(self, folders: Folders, **split: Any) -> Source:
-    """The recorded texts of the archive (or the user's own), and their card.
-
-    split: seed and fractions, as of `raw`.
-    """
-    what = self.builder.__name__
-    path = files.find(
-      folders, *self.names, url=self.url, what=what, download=False
-    )
-    place = files.member(folders, path, self.names[-1])
-    place = place.parent if self.parent else place
-    card = {**self.card, "file": files.origin(path, url=self.url)}
-    return raw(self.builder, folders, raw=place, **split), card
-
-  def dataset(
-    self,
+  def factory(
     folders: Folders,
-    tokenizer: Callable,
-    length: int,
-    too_long: TooLong,
+    *,
+    tokenizer: Callable = wordpiece,
+    length: int = length,
+    too_long: TooLong = "windows",
     **split: Any,
   ) -> Dataset:
-    """The set as tokens; split as in `source`."""
     return dataset(
-      self.source(folders, **split),
+      source(folders, **split),
       folders,
-      name=self.name,
-      target=self.target,
+      name=name,
+      target=target,
       tokenizer=tokenizer,
       length=length,
       too_long=too_long,
-      **self.reads,
+      **reads,
     )
+
+  for function, named in ((factory, name), (source, "source")):
+    function.__module__, function.__qualname__ = module, named
+    if fractions:
+      forwards(raw, "seed", "fractions", fractions=fractions)(function)
+  return factory, source
 
 
 def dataset(
