@@ -37,19 +37,17 @@ class DiabetesProgression(tabular.Builder, skip_registration=True):
     from sklearn.datasets import load_diabetes
 
     source = load_diabetes(scaled=False)
-    names = list(source.feature_names)
-    sex = source.data[:, names.index("sex")]
-    age = source.data[:, names.index("age")]
-    ids = np.array([f"patient-{i}" for i in range(len(sex))])
+    values = dict(zip(source.feature_names, source.data.T, strict=True))
+    ids = np.array([f"patient-{i}" for i in range(len(source.data))])
     return tabular.Rows(
-      columns=encoding.of_numbers(source.data, names),
+      columns=encoding.of_numbers(source.data, list(values)),
       truth={"label": source.target.astype(np.float32)[:, None]},
       names=("progression",),
       ids=ids,
       patients=ids,
       groups={
-        "age": encoding.age_bands(age),
-        "sex": np.where(sex == 2, "2", "1"),
+        "age": encoding.age_bands(values["age"]),
+        "sex": np.where(values["sex"] == 2, "2", "1"),
       },
     )
 
@@ -61,18 +59,14 @@ def diabetes(
   fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
 ) -> Dataset:
   """Disease progression (25 to 346) from 10 baseline variables."""
-  prepared = records.prepared(DiabetesProgression, folders, raw=None)
   return tabular.dataset(
-    prepared,
+    records.prepared(DiabetesProgression, folders, raw=None),
     name="diabetes",
     target=functools.partial(columns.target, units=("points of the index",)),
     card=CARD,
     seed=seed,
     fractions=fractions,
-    encode=encoded,
+    id="id",
+    patient="patient",
+    groups=("age", "sex"),
   )
-
-
-encoded = functools.partial(
-  encoding.encoded, id="id", patient="patient", groups=("age", "sex")
-)

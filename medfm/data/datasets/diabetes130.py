@@ -6,8 +6,6 @@ Strack et al., "Impact of HbA1c measurement on hospital readmission rates",
 2014.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from medfm.data import files, records
@@ -15,7 +13,7 @@ from medfm.data.tables import encoding, icd9, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
 from medfm.tasks.multiclass import own as columns
-from medfm.types import Dataset, Folders, Info, Split
+from medfm.types import Dataset, Folders
 
 _URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00296/dataset_diabetes.zip"
 _ZIP, _CSV = "dataset_diabetes.zip", "diabetic_data.csv"
@@ -50,44 +48,34 @@ class Diabetes130(tabular.Builder, skip_registration=True):
 
   def rows(self) -> tabular.Rows:
     raw = tables.read(self.raw)
-    discharge = np.array(raw["discharge_disposition_id"])
-    dropped = np.isin(discharge, _DEATH_OR_HOSPICE)
+    dropped = np.isin(raw["discharge_disposition_id"], _DEATH_OR_HOSPICE)
     kept = raw.take(np.flatnonzero(~dropped))
     table = cleaned(kept)
-    categorical = [
-      name
-      for name in table.columns
-      if name not in (*NUMERIC, LABEL, PATIENT, ID)
-    ]
-    readmitted = np.array(table[LABEL])
-    for index in np.flatnonzero(~np.isin(readmitted, ("NO", ">30", "<30"))):
-      raise table.error(int(index), LABEL, "expected NO, >30 or <30")
+    others = (*NUMERIC, LABEL, PATIENT, ID)
+    categorical = [name for name in table.columns if name not in others]
+    missing, empty = (
+      sum(each[name].count("") for name in categorical)
+      for each in (kept, table)
+    )
+    counts = {
+      "dropped encounters that end in death or a hospice": int(dropped.sum()),
+      "relabelled: readmission after 30 days counts as none": (
+        table[LABEL].count(">30")
+      ),
+      "values missing in the source": missing,
+      "genders and diagnosis codes without a meaning taken for missing": (
+        empty - missing
+      ),
+    }
+    label = tables.coded(table, LABEL, {"NO": 0, ">30": 0, "<30": 1})
     return tabular.Rows(
       columns=encoding.parsed(table, NUMERIC, categorical),
-      truth={"label": (readmitted == "<30").astype(np.int32)},
+      truth={"label": np.array(label, np.int32)},
       names=CLASSES,
       ids=encoding.ids(table, ID),
       patients=np.array(table[PATIENT]),
       groups={name: encoding.group(table, name) for name in _GROUPS},
-      changes=(
-        {
-          "what": "dropped encounters that end in death or a hospice",
-          "count": int(dropped.sum()),
-        },
-        {
-          "what": "relabelled: readmission after 30 days counts as none",
-          "count": int((readmitted == ">30").sum()),
-        },
-        {
-          "what": "values missing in the source",
-          "count": _missing(kept, categorical),
-        },
-        {
-          "what": "genders and diagnosis codes without a meaning taken for "
-          "missing",
-          "count": _missing(table, categorical) - _missing(kept, categorical),
-        },
-      ),
+      changes=tuple({"what": w, "count": n} for w, n in counts.items()),
     )
 
 
@@ -101,24 +89,18 @@ def diabetes130(
   path = files.find(
     folders, _CSV, _ZIP, url=_URL, what="Diabetes 130-US hospitals"
   )
-  origin = files.origin(path, url=_URL)
-  path = files.member(folders, path, _CSV)
-  prepared = records.prepared(Diabetes130, folders, raw=path)
+  member = files.member(folders, path, _CSV)
   return tabular.dataset(
-    prepared,
+    records.prepared(Diabetes130, folders, raw=member),
     name="diabetes130",
     target=columns.target,
-    card={**CARD, "file": origin},
+    card={**CARD, "file": files.origin(path, url=_URL)},
     seed=seed,
     fractions=fractions,
-    encode=encoded,
-  )
-
-
-def encoded(path: str, info: Info) -> Split:
-  """New encounters, in a CSV with the columns of `diabetic_data.csv`."""
-  return encoding.encoded(
-    path, info, id=ID, patient=PATIENT, groups=_GROUPS, clean=cleaned
+    id=ID,
+    patient=PATIENT,
+    groups=_GROUPS,
+    clean=cleaned,
   )
 
 
@@ -127,7 +109,3 @@ def cleaned(table: Table) -> Table:
   for name in _DIAGNOSES:
     table = table.mapped(name, icd9.chapter)
   return table.mapped("gender", lambda cell: "" if "/" in cell else cell)
-
-
-def _missing(table: Table, names: Sequence[str]) -> int:
-  return sum(table[name].count("") for name in names)

@@ -17,45 +17,54 @@ from medfm.data.tables import encoding, labels, tabular
 from medfm.data.tables import own as own_table
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
-from medfm.spec import nearest
+from medfm.spec import forwards, nearest
 from medfm.tasks.survival import own as follow_up
-from medfm.types import Dataset, Folders, Split, UserError
+from medfm.types import Dataset, Folders, UserError
 
-_DEEPSURV = (
-  "https://raw.githubusercontent.com/jaredleekatzman/DeepSurv/master/"
-  "experiments/data"
-)
-_SKSURV = (
-  "https://raw.githubusercontent.com/sebp/scikit-survival/master/sksurv/"
-  "datasets/data"
-)
-_ZIPS = {".h5": "deepsurv_h5.zip", ".arff": "sksurv_arff.zip"}
-_LICENCES = {
-  ".h5": "MIT (of the repository DeepSurv)",
-  ".arff": "freely available (the words of the repository scikit-survival)",
+_SOURCES = {
+  ".h5": (
+    "https://raw.githubusercontent.com/jaredleekatzman/DeepSurv/master/"
+    "experiments/data",
+    "deepsurv_h5.zip",
+    "MIT (of the repository DeepSurv)",
+  ),
+  ".arff": (
+    "https://raw.githubusercontent.com/sebp/scikit-survival/master/sksurv/"
+    "datasets/data",
+    "sksurv_arff.zip",
+    "freely available (the words of the repository scikit-survival)",
+  ),
 }
+"""By a file's suffix: the folder it is fetched from, archive, licence."""
+
+_DEATH = {"0": "", "1": "death"}
+_HOSMER = "Hosmer, Lemeshow, May: Applied Survival Analysis. Wiley (2008)"
+_KATZMAN = (
+  "Katzman et al.: DeepSurv: personalized treatment recommender system using "
+  "a Cox proportional hazards deep neural network. BMC Medical Research "
+  "Methodology 18:24 (2018)"
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Cohort:
   """One file: what its columns are, and what ends the follow-up.
 
-  file: its name; url: the folder it is fetched from.
-  sha256: of the published file.
-  names: the columns of an HDF5 file, which names none.
+  file: its name; sha256: of the published one.
+  horizons: times at which risks are scored by default, in its unit.
   event: the column and its cells, {cell: name of the cause, "" if censored}.
+  names: the columns of an HDF5 file, which names none.
   categorical: columns that hold codes; the other features are numbers.
   recoded: column -> {cell: what it means, "" if missing}.
   drop: columns that are no features.
   """
 
   file: str
-  url: str
   sha256: str
-  time: str
-  event: tuple[str, dict[str, str]]
-  unit: str
   horizons: tuple[float, ...]
+  time: str = "time"
+  event: tuple[str, dict[str, str]] = ("event", _DEATH)
+  unit: str = "days"
   names: tuple[str, ...] = ()
   categorical: tuple[str, ...] = ()
   recoded: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
@@ -71,25 +80,14 @@ class Cohort:
     return tuple(dict.fromkeys(filter(None, self.event[1].values())))
 
 
-_KATZMAN = (
-  "Katzman et al.: DeepSurv: personalized treatment recommender system using "
-  "a Cox proportional hazards deep neural network. BMC Medical Research "
-  "Methodology 18:24 (2018)"
-)
-_SEX = {"0": "male", "1": "female"}
-_NO_YES = {"0": "no", "1": "yes"}
-
 COHORTS = {
   "metabric": Cohort(
     file="metabric_IHC4_clinical_train_test.h5",
-    url=f"{_DEEPSURV}/metabric",
     sha256="e959131973c906c7e8b1e662c81160914768156a6da145a9bfed9b9ee8bf3e72",
     names=(
       "expression_1", "expression_2", "expression_3", "expression_4",
       "hormone_therapy", "radiotherapy", "chemotherapy", "er_positive", "age",
     ),
-    time="time",
-    event=("event", {"0": "", "1": "death"}),
     unit="months",
     horizons=(60, 120),
     groups=("age",),
@@ -102,13 +100,11 @@ COHORTS = {
   ),
   "gbsg": Cohort(
     file="gbsg_cancer_train_test.h5",
-    url=f"{_DEEPSURV}/gbsg",
     sha256="bd455f4395322a8b23040c15cedbef00ad51a447d02c95f1f1d686a6b196484b",
     names=(
       "hormone_therapy", "tumour_size_class", "postmenopausal", "age",
       "positive_nodes", "progesterone_receptor", "oestrogen_receptor",
     ),
-    time="time",
     event=("event", {"0": "", "1": "recurrence or death"}),
     unit="months",
     horizons=(24, 60),
@@ -125,18 +121,13 @@ COHORTS = {
   ),
   "whas": Cohort(
     file="whas_train_test.h5",
-    url=f"{_DEEPSURV}/whas",
     sha256="2ed86f073fdbe34be10f7e485eeaf67b61004521390c46b9a18aa9b82d5e8f9c",
     names=(
       "unnamed", "age", "female", "bmi", "heart_failure", "recurrent_mi",
     ),
-    time="time",
-    event=("event", {"0": "", "1": "death"}),
-    unit="days",
     horizons=(365, 1095),
     groups=("age",),
-    citation=f"Hosmer, Lemeshow, May: Applied Survival Analysis. Wiley (2008); "
-    f"{_KATZMAN}",
+    citation=f"{_HOSMER}; {_KATZMAN}",
     notes=(
       "Most test rows stand in the training rows as well (229 of 328, with "
       "the same follow-up): scores on this test split are no estimate for new "
@@ -147,11 +138,8 @@ COHORTS = {
   ),
   "gbsg2": Cohort(
     file="GBSG2.arff",
-    url=_SKSURV,
     sha256="8c1ba1df4d80216b58695d6bbc9f51284664ab37124e101d56df089851645b04",
-    time="time",
     event=("cens", {"0": "", "1": "recurrence or death"}),
-    unit="days",
     horizons=(730, 1825),
     categorical=("horTh", "menostat", "tgrade"),
     groups=("age", "menostat", "tgrade"),
@@ -161,11 +149,8 @@ COHORTS = {
   ),
   "actg320": Cohort(
     file="actg320.arff",
-    url=_SKSURV,
     sha256="f0613690853c36fc7b9b936cfae4c95ba460b64df1989cc1ccc126b729eae455",
-    time="time",
     event=("censor", {"0": "", "1": "AIDS or death"}),
-    unit="days",
     horizons=(180, 300),
     categorical=(
       "tx", "txgrp", "strat2", "sex", "raceth", "ivdrug", "hemophil",
@@ -173,16 +158,14 @@ COHORTS = {
     recoded={"sex": {"1": "male", "2": "female"}},
     drop=("time_d", "censor_d"),
     groups=("age", "sex"),
-    citation="Hosmer, Lemeshow, May: Applied Survival Analysis. Wiley (2008)",
+    citation=_HOSMER,
     notes=("The other end point, death alone, is left out: 26 events.",),
   ),
   "breast_cancer": Cohort(
     file="breast_cancer_GSE7390-metastasis.arff",
-    url=_SKSURV,
     sha256="233f4c1c06b2ee299fffcba0f9881f6ed66a3566ccbec30b5004f0d298b52570",
     time="t.tdm",
     event=("e.tdm", {"0": "", "1": "distant metastasis"}),
-    unit="days",
     horizons=(1826, 3652),
     categorical=("grade", "er"),
     recoded={"grade": {"unkown": ""}},
@@ -193,11 +176,9 @@ COHORTS = {
   ),
   "flchain": Cohort(
     file="flchain.arff",
-    url=_SKSURV,
     sha256="bf2600ec437dd19071f73bdad82de681780457d1141ec36ed551b0026e6e5773",
     time="futime",
     event=("death", {"alive": "", "dead": "death"}),
-    unit="days",
     horizons=(1826, 3652),
     categorical=("sex", "mgus"),
     recoded={"sex": {"F": "female", "M": "male"}},
@@ -210,11 +191,9 @@ COHORTS = {
   ),
   "veteran": Cohort(
     file="veteran.arff",
-    url=_SKSURV,
     sha256="71dbc9e235f3cc2ed10b3a254e39f985c092346d1c845736ed21b13fbe263456",
     time="Survival_in_days",
     event=("Status", {"censored": "", "dead": "death"}),
-    unit="days",
     horizons=(90, 180),
     categorical=("Treatment", "Celltype", "Prior_therapy"),
     groups=("Celltype",),
@@ -223,19 +202,17 @@ COHORTS = {
   ),
   "whas500": Cohort(
     file="whas500.arff",
-    url=_SKSURV,
     sha256="f64040c91398875137822eca306a927208df6896808cd9764af7065722fa53d6",
     time="lenfol",
-    event=("fstat", {"0": "", "1": "death"}),
-    unit="days",
+    event=("fstat", _DEATH),
     horizons=(365, 1095),
     categorical=(
       "gender", "cvd", "afb", "sho", "chf", "av3", "miord", "mitype",
     ),
-    recoded={"gender": _SEX},
+    recoded={"gender": {"0": "male", "1": "female"}},
     drop=("los",),
     groups=("age", "gender"),
-    citation="Hosmer, Lemeshow, May: Applied Survival Analysis. Wiley (2008)",
+    citation=_HOSMER,
     notes=(
       "Dropped `los`, the length of the stay: it is known at the discharge, "
       "and is the follow-up of who died in hospital.",
@@ -243,7 +220,6 @@ COHORTS = {
   ),
   "bmt": Cohort(
     file="bmt.arff",
-    url=_SKSURV,
     sha256="c910a1f3bb4096c050028725883aaec8fdbc96c9d08424cd534bc96ad807ea7b",
     time="ftime",
     event=(
@@ -259,12 +235,9 @@ COHORTS = {
   ),
   "cgvhd": Cohort(
     file="cgvhd.arff",
-    url=_SKSURV,
     sha256="d25c54a98ef825a3290bfbd6242e11589cbabd3990c02835cab5318d7eb9557f",
-    time="time",
     event=(
-      "first",
-      {"0": "", "1": "chronic GVHD", "2": "relapse", "3": "death"},
+      "first", {"0": "", "1": "chronic GVHD", "2": "relapse", "3": "death"},
     ),
     unit="years",
     horizons=(0.5, 1),
@@ -292,41 +265,35 @@ class SurvivalCohort(tabular.Builder, skip_registration=True):
     super().__init__(**kwargs)
 
   def rows(self) -> tabular.Rows:
-    cohort, path = self.cohort, self.raw
-    table = _read(path, cohort)
-    column, cells = cohort.event
-    for row, cell in enumerate(table[column]):
-      if cell not in cells:
-        raise table.error(
-          row, column, f"{cell!r} is none of {', '.join(cells)}"
-        )
-    codes = [("", *cohort.causes).index(cells[cell]) for cell in table[column]]
+    cohort = self.cohort
+    table = _read(self.raw, cohort)
+    column, causes = cohort.event
+    numbers = {name: i for i, name in enumerate(("", *cohort.causes))}
+    codes = {cell: numbers[cause] for cell, cause in causes.items()}
+    event = tables.coded(table, column, codes)
     times = tables.numbers(table, cohort.time)
-    features = _features(table, cohort)
+    others = (cohort.time, column, cohort.patient, "part", *cohort.drop)
+    features = [name for name in table.columns if name not in others]
     empty = sum(table[name].count("") for name in features)
     table = cleaned(table, cohort)
-    recoded = sum(table[name].count("") for name in features) - empty
-    part = np.array(table["part"]) if cohort.names else None
+    missing = sum(table[name].count("") for name in features)
+    changes = {
+      "values missing in the source": empty,
+      "codes for unknown taken for missing": missing - empty,
+    }
     return tabular.Rows(
       columns=encoding.parsed(
         table,
         [name for name in features if name not in cohort.categorical],
         cohort.categorical,
       ),
-      truth={"time": times, "event": np.array(codes, np.int32)},
+      truth={"time": times, "event": np.array(event, np.int32)},
       names=cohort.causes,
       ids=np.array([f"row-{row}" for row in table.rows]),
       patients=np.array(table[cohort.patient]) if cohort.patient else None,
       groups={name: encoding.group(table, name) for name in cohort.groups},
-      part=part,
-      changes=tuple(
-        {"what": what, "count": count}
-        for what, count in (
-          ("values missing in the source", empty),
-          ("codes for unknown taken for missing", recoded),
-        )
-        if count
-      ),
+      part=np.array(table["part"]) if cohort.names else None,
+      changes=tuple({"what": w, "count": n} for w, n in changes.items() if n),
     )
 
 
@@ -354,8 +321,14 @@ def survival(
       f"{nearest(name, COHORTS)}"
     )
   cohort = COHORTS[name]
-  path = _path(folders, name, cohort)
-  url = f"{cohort.url}/{cohort.file}"
+  folder, archive, licence = _SOURCES[pathlib.Path(cohort.file).suffix]
+  published = {
+    "url": f"{folder}{f'/{name}' if cohort.names else ''}/{cohort.file}",
+    "sha256": cohort.sha256,
+  }
+  what = f"the cohort {name}"
+  path = files.find(folders, cohort.file, archive, what=what, **published)
+  path = files.member(folders, path, cohort.file)
   return tabular.dataset(
     records.prepared(SurvivalCohort, folders, raw=path, cohort=name),
     name=name,
@@ -367,41 +340,33 @@ def survival(
     ),
     stratify="event",
     card={
-      "source": url,
-      "licence": _LICENCES[path.suffix],
+      "source": published["url"],
+      "licence": licence,
       "citation": cohort.citation,
       "notes": list(cohort.notes),
-      "file": files.origin(path, url=url, sha256=cohort.sha256),
+      "file": files.origin(path, **published),
     },
     seed=seed,
     fractions=fractions,
-    encode=functools.partial(encoded, cohort=name),
+    id="id",
+    patient=cohort.patient or "patient",
+    groups=cohort.groups,
+    clean=functools.partial(cleaned, cohort=cohort),
   )
 
 
+@forwards(own_table.of_columns)
 def own(
   folders: Folders,
   *,
-  path: str,
   time: str,
   event: str,
   causes: tuple[str, ...] = (),
   unit: str = "",
   horizons: tuple[float, ...] = (),
   intervals: int = 20,
-  patient: str = "",
-  id: str = "",
-  groups: tuple[str, ...] = (),
-  numeric: tuple[str, ...] = (),
-  categorical: tuple[str, ...] = (),
-  drop: tuple[str, ...] = (),
-  missing: tuple[str, ...] = tables.MISSING,
   missing_follow_up: labels.Policy = "error",
-  split_column: str = "",
-  test_path: str = "",
-  delimiter: str = ",",
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
+  **table: Any,
 ) -> Dataset:
   """The dataset of a CSV file, to predict the time until an event.
 
@@ -413,44 +378,16 @@ def own(
   Raises:
     UserError: names the file, and the row and column where there is one.
   """
-  return own_table.of_columns(
-    folders,
-    follow_up.Columns(
-      time=time,
-      event=event,
-      causes=labels.names(causes),
-      unit=unit,
-      horizons=tuple(horizons),
-      intervals=intervals,
-      missing=missing_follow_up,
-    ),
-    path=path,
-    patient=patient,
-    id=id,
-    groups=groups,
-    numeric=numeric,
-    categorical=categorical,
-    drop=drop,
-    missing=missing,
-    split_column=split_column,
-    test_path=test_path,
-    delimiter=delimiter,
-    seed=seed,
-    fractions=fractions,
+  columns = follow_up.Columns(
+    time=time,
+    event=event,
+    causes=labels.names(causes),
+    unit=unit,
+    horizons=tuple(horizons),
+    intervals=intervals,
+    missing=missing_follow_up,
   )
-
-
-def encoded(path: str, info: Any, *, cohort: str) -> Split:
-  """A new CSV with a header of the cohort's column names."""
-  known = COHORTS[cohort]
-  return encoding.encoded(
-    path,
-    info,
-    id="id",
-    patient=known.patient or "patient",
-    groups=known.groups,
-    clean=functools.partial(cleaned, cohort=known),
-  )
+  return own_table.of_columns(folders, columns, **table)
 
 
 def cleaned(table: Table, cohort: Cohort) -> Table:
@@ -459,30 +396,6 @@ def cleaned(table: Table, cohort: Cohort) -> Table:
     if name in table.columns:
       table = table.mapped(name, lambda cell, m=meaning: m.get(cell, cell))
   return table
-
-
-def _features(table: Table, cohort: Cohort) -> list[str]:
-  other = (cohort.time, cohort.event[0], cohort.patient, "part", *cohort.drop)
-  return [name for name in table.columns if name not in other]
-
-
-def _path(folders: Folders, name: str, cohort: Cohort) -> pathlib.Path:
-  archive = _ZIPS[pathlib.Path(cohort.file).suffix]
-  path = files.find(
-    folders,
-    cohort.file,
-    archive,
-    url=f"{cohort.url}/{cohort.file}",
-    sha256=cohort.sha256,
-    what=f"the cohort {name}",
-  )
-  if path.name != archive:
-    return path
-  cache = pathlib.Path(folders.cache).expanduser()
-  folder = files.unpacked(path, cache / "unpacked" / path.stem)
-  for file in sorted(folder.rglob(cohort.file)):
-    return file
-  raise UserError(f"{path}: holds no {cohort.file}")
 
 
 def _read(path: pathlib.Path, cohort: Cohort) -> Table:
@@ -537,16 +450,11 @@ def _first(columns: dict[str, list[str]]) -> dict[str, list[str]]:
 
   As scikit-survival reads the file; no two of them came at one time.
   """
-  times = ("cgvhtime", "reltime", "survtime")
-  events = ("cgvh", "rcens", "stat")
-  time, first = [], []
-  for row in range(len(columns["stat"])):
-    at = [float(columns[name][row]) for name in times]
-    codes = [
-      str(code)
-      for code, (name, when) in enumerate(zip(events, at, strict=True), 1)
-      if when == min(at) and columns[name][row] == "1"
-    ]
-    time.append(_text(min(at)))
-    first.append("".join(codes) or "0")
-  return {"time": time, "first": first}
+  times = [columns[name] for name in ("cgvhtime", "reltime", "survtime")]
+  events = [columns[name] for name in ("cgvh", "rcens", "stat")]
+  at = np.array(times, float)
+  came = (at == at.min(0)) & (np.array(events) == "1")
+  return {
+    "time": list(map(_text, at.min(0))),
+    "first": ["".join(map(str, np.flatnonzero(c) + 1)) or "0" for c in came.T],
+  }

@@ -7,7 +7,6 @@ stands for "missing" becomes missing, and labels are put into words.
 
 import dataclasses
 import functools
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
 from medfm.spec import nearest
 from medfm.tasks.multiclass import own as columns
-from medfm.types import Dataset, Folders, Split, UserError
+from medfm.types import Dataset, Folders, UserError
 
 _UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
 _COPIES = "https://raw.githubusercontent.com/jbrownlee/Datasets/master"
@@ -33,20 +32,28 @@ class Study:
     the first is the default, and none of them is ever a feature.
   zeros: numeric columns in which 0 means "not measured".
   recoded: column -> {cell: what it means}.
+  drop: columns that are no features.
   """
 
   layouts: dict[str, tuple[str, ...]]
   labels: dict[str, dict[str, str]]
   numeric: tuple[str, ...]
-  categorical: tuple[str, ...] = ()
   groups: tuple[str, ...] = ()
   patient: str = ""
   zeros: tuple[str, ...] = ()
   recoded: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+  drop: tuple[str, ...] = ()
   quote: str = '"'
   url: str = ""
   citation: str = ""
   notes: tuple[str, ...] = ()
+
+  @property
+  def categorical(self) -> tuple[str, ...]:
+    """The columns that are left: they hold codes."""
+    used = (*self.numeric, *self.labels, self.patient, *self.drop)
+    columns = next(iter(self.layouts.values()))
+    return tuple(name for name in columns if name not in used)
 
 
 _PIMA = (
@@ -61,11 +68,6 @@ _RECURRENCE = (
   "age", "menopause", "tumor_size", "inv_nodes", "node_caps", "deg_malig",
   "breast", "breast_quad", "irradiat",
 )  # fmt: skip
-_HABERMAN = ("age", "year", "nodes")
-_HORSE_NUMERIC = (
-  "rectal_temperature", "pulse", "respiratory_rate", "reflux_ph",
-  "packed_cell_volume", "total_protein", "abdominal_protein",
-)  # fmt: skip
 _HORSE = (
   "surgery", "age", "hospital_number", "rectal_temperature", "pulse",
   "respiratory_rate", "temperature_of_extremities", "peripheral_pulse",
@@ -75,15 +77,7 @@ _HORSE = (
   "total_protein", "abdominocentesis", "abdominal_protein", "outcome",
   "surgical_lesion", "lesion_1", "lesion_2", "lesion_3", "cp_data",
 )  # fmt: skip
-_HORSE_LEFT_OUT = (
-  "hospital_number", "outcome", "surgical_lesion",
-  "lesion_1", "lesion_2", "lesion_3", "cp_data",
-)  # fmt: skip
 _THYROID = ("t3_uptake", "thyroxin", "triiodothyronine", "tsh", "tsh_response")
-_CLEVELAND_NUMERIC = ("age", "trestbps", "chol", "thalach", "oldpeak", "ca")
-_CLEVELAND_TEXT = (
-  "sex", "cp", "fbs", "restecg", "exang", "slope", "thal",
-)  # fmt: skip
 
 STUDIES = {
   "pima": Study(
@@ -116,10 +110,9 @@ STUDIES = {
       "class": {
         "no-recurrence-events": "no recurrence",
         "recurrence-events": "recurrence",
-      }
+      },
     },
     numeric=("deg_malig",),
-    categorical=tuple(n for n in _RECURRENCE if n != "deg_malig"),
     groups=("age", "menopause"),
     quote="'",
     url=f"{_UCI}/breast-cancer/breast-cancer.data",
@@ -128,14 +121,11 @@ STUDIES = {
     notes=("Ages, tumour sizes and node counts are given as intervals.",),
   ),
   "haberman": Study(
-    layouts={
-      "haberman.data": (*_HABERMAN, "survival"),
-      "haberman.csv": (*_HABERMAN, "survival"),
-    },
-    labels={
-      "survival": {"1": "survived 5 years", "2": "died within 5 years"}
-    },
-    numeric=_HABERMAN,
+    layouts=dict.fromkeys(
+      ("haberman.data", "haberman.csv"), ("age", "year", "nodes", "survival")
+    ),
+    labels={"survival": {"1": "survived 5 years", "2": "died within 5 years"}},
+    numeric=("age", "year", "nodes"),
     groups=("age",),
     url=f"{_UCI}/haberman/haberman.data",
     citation="Haberman: Generalized residuals for log-linear models. 9th "
@@ -148,12 +138,11 @@ STUDIES = {
       "outcome": {"1": "lived", "2": "died", "3": "euthanised"},
       "surgical_lesion": {"2": "no", "1": "yes"},
     },
-    numeric=_HORSE_NUMERIC,
-    categorical=tuple(
-      name
-      for name in _HORSE
-      if name not in (*_HORSE_NUMERIC, *_HORSE_LEFT_OUT)
+    numeric=(
+      "rectal_temperature", "pulse", "respiratory_rate", "reflux_ph",
+      "packed_cell_volume", "total_protein", "abdominal_protein",
     ),
+    drop=("lesion_1", "lesion_2", "lesion_3", "cp_data"),
     groups=("age",),
     patient="hospital_number",
     recoded={"age": {"1": "adult", "2": "young", "9": "young"}},
@@ -172,9 +161,7 @@ STUDIES = {
       "new-thyroid.data": ("class", *_THYROID),
       "new-thyroid.csv": (*_THYROID, "class"),
     },
-    labels={
-      "class": {"1": "normal", "2": "hyperthyroid", "3": "hypothyroid"}
-    },
+    labels={"class": {"1": "normal", "2": "hyperthyroid", "3": "hypothyroid"}},
     numeric=_THYROID,
     url=f"{_UCI}/thyroid-disease/new-thyroid.data",
     citation="Coomans et al.: Comparison of multivariate discriminant "
@@ -185,16 +172,10 @@ STUDIES = {
       "processed.cleveland.data": (
         "age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach",
         "exang", "oldpeak", "slope", "ca", "thal", "num",
-      )
+      ),
     },
-    labels={
-      "num": {
-        "0": "no disease",
-        **dict.fromkeys(("1", "2", "3", "4"), "disease"),
-      }
-    },
-    numeric=_CLEVELAND_NUMERIC,
-    categorical=_CLEVELAND_TEXT,
+    labels={"num": {"0": "no disease"} | dict.fromkeys("1234", "disease")},
+    numeric=("age", "trestbps", "chol", "thalach", "oldpeak", "ca"),
     groups=("sex", "age"),
     recoded={"sex": {"0": "female", "1": "male"}},
     url=f"{_UCI}/heart-disease/processed.cleveland.data",
@@ -214,33 +195,34 @@ class UciClinical(tabular.Builder, skip_registration=True):
     super().__init__(**kwargs)
 
   def rows(self) -> tabular.Rows:
-    study, path = self.study, self.raw
+    study, path, names = self.study, self.raw, self.study.labels[self.label]
     table = tables.read(path, names=study.layouts[path.name], quote=study.quote)
-    changes = []
-    names = study.labels[self.label]
-    found = np.array([cell != "" for cell in table[self.label]])
-    if not found.all():
-      what = f"dropped rows without a label ({self.label})"
-      changes.append({"what": what, "count": int((~found).sum())})
-      table = table.take(np.flatnonzero(found))
-    table = cleaned(table, study, changes)
+    counts = {}
+    if unlabelled := table[self.label].count(""):
+      counts[f"dropped rows without a label ({self.label})"] = unlabelled
+      table = table.take(np.flatnonzero(np.array(table[self.label]) != ""))
+    used = (*study.numeric, *study.categorical)
+    if missing := sum(table[name].count("") for name in used):
+      counts["values missing in the source"] = missing
+    for name in study.zeros:
+      zeros = int((tables.numbers(table, name) == 0).sum())
+      counts[f"zeros of {name} taken for missing"] = zeros
+    table = cleaned(table, study)
     classes = tuple(dict.fromkeys(names.values()))
-    merged = sum(
-      list(names.values()).count(names.get(cell)) > 1
-      for cell in table[self.label]
-    )
-    if merged:
+    codes = {cell: classes.index(name) for cell, name in names.items()}
+    label = tables.coded(table, self.label, codes)
+    several = [list(codes.values()).count(code) > 1 for code in label]
+    if any(several):
       meaning = "; ".join(f"{cell} is {name}" for cell, name in names.items())
-      what = f"relabelled {self.label}: {meaning}"
-      changes.append({"what": what, "count": merged})
+      counts[f"relabelled {self.label}: {meaning}"] = sum(several)
     return tabular.Rows(
       columns=encoding.parsed(table, study.numeric, study.categorical),
-      truth={"label": _codes(table, self.label, names, classes)},
+      truth={"label": np.array(label, np.int32)},
       names=classes,
       ids=np.array([f"row-{row}" for row in table.rows]),
       patients=np.array(table[study.patient]) if study.patient else None,
       groups={name: encoding.group(table, name) for name in study.groups},
-      changes=tuple(changes),
+      changes=tuple({"what": w, "count": n} for w, n in counts.items()),
     )
 
 
@@ -272,11 +254,8 @@ def uci_clinical(
     folders, *study.layouts, _ZIP, url=study.url, what=f"UCI's {name}"
   )
   path = files.member(folders, path, *study.layouts)
-  prepared = records.prepared(
-    UciClinical, folders, raw=path, study=name, label=label
-  )
   return tabular.dataset(
-    prepared,
+    records.prepared(UciClinical, folders, raw=path, study=name, label=label),
     name=name,
     target=columns.target,
     card={
@@ -288,50 +267,21 @@ def uci_clinical(
     },
     seed=seed,
     fractions=fractions,
-    encode=functools.partial(encoded, study=name),
+    id="" if study.patient == "id" else "id",
+    patient=study.patient or "patient",
+    groups=study.groups,
+    clean=functools.partial(cleaned, study=study),
   )
 
 
-def encoded(path: str, info: Any, *, study: str) -> Split:
-  """A new CSV with a header of the study's column names."""
-  table = STUDIES[study]
-  return encoding.encoded(
-    path,
-    info,
-    id="" if table.patient == "id" else "id",
-    patient=table.patient or "patient",
-    groups=table.groups,
-    clean=functools.partial(cleaned, study=table, changes=[]),
-  )
-
-
-def cleaned(table: Table, study: Study, changes: list[dict[str, Any]]) -> Table:
-  """The table with codes put into words; adds to the changes."""
-  names = (*study.numeric, *study.categorical)
-  if missing := sum(table[name].count("") for name in names):
-    what = "values missing in the source"
-    changes.append({"what": what, "count": missing})
+def cleaned(table: Table, study: Study) -> Table:
+  """The table with codes put into words, and zeros that mean missing gone."""
   for name in study.zeros:
     zero = tables.numbers(table, name) == 0
-    what = f"zeros of {name} taken for missing"
-    changes.append({"what": what, "count": int(zero.sum())})
-    cells = np.where(zero, "", table[name]).tolist()
-    table = table.replace(**{name: cells})
+    table = table.replace(**{name: np.where(zero, "", table[name]).tolist()})
   for name in study.categorical:
     # `1.0` and `1` are one code.
     table = table.mapped(name, lambda cell: cell.removesuffix(".0"))
   for name, meaning in study.recoded.items():
     table = table.mapped(name, lambda cell, m=meaning: m.get(cell, cell))
   return table
-
-
-def _codes(
-  table: Table, column: str, names: dict[str, str], classes: tuple[str, ...]
-) -> np.ndarray:
-  for index, cell in enumerate(table[column]):
-    if cell not in names:
-      raise table.error(
-        index, column, f"{tables.shortened(cell)} is none of {', '.join(names)}"
-      )
-  codes = [classes.index(names[cell]) for cell in table[column]]
-  return np.array(codes, np.int32)

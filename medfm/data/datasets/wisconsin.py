@@ -6,8 +6,6 @@ Street, Wolberg, Mangasarian, "Nuclear feature extraction for breast tumor
 diagnosis", 1993.
 """
 
-import functools
-
 import numpy as np
 
 from medfm.data import records
@@ -37,22 +35,20 @@ class WisconsinDiagnostic(tabular.Builder, skip_registration=True):
     from sklearn.datasets import load_breast_cancer
 
     source = load_breast_cancer()
-    label = np.where(source.target == 0, 1, 0).astype(np.int32)
-    names = tuple(str(name) for name in source.feature_names)
+    label = 1 - source.target.astype(np.int32)
+    names = tuple(map(str, source.feature_names))
     ids = np.array([f"patient-{i}" for i in range(len(label))])
+    what = (
+      "relabelled: malignant is 1 and benign 0, scikit-learn's coding is the "
+      "reverse"
+    )
     return tabular.Rows(
       columns=encoding.of_numbers(source.data, names),
       truth={"label": label},
       names=("benign", "malignant"),
       ids=ids,
       patients=ids,
-      changes=(
-        {
-          "what": "relabelled: malignant is 1 and benign 0, scikit-learn's "
-          "coding is the reverse",
-          "count": len(label),
-        },
-      ),
+      changes=({"what": what, "count": len(label)},),
     )
 
 
@@ -63,16 +59,13 @@ def wisconsin(
   fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
 ) -> Dataset:
   """Malignant or benign from 30 measured features."""
-  prepared = records.prepared(WisconsinDiagnostic, folders, raw=None)
   return tabular.dataset(
-    prepared,
+    records.prepared(WisconsinDiagnostic, folders, raw=None),
     name="wisconsin",
     target=columns.target,
     card=CARD,
     seed=seed,
     fractions=fractions,
-    encode=encoded,
+    id="id",
+    patient="patient",
   )
-
-
-encoded = functools.partial(encoding.encoded, id="id", patient="patient")

@@ -6,7 +6,6 @@ feature unless it is dropped. What does not fit is an error by file, row and
 column, and what is left out stands on the data card.
 """
 
-import functools
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -152,14 +151,11 @@ def of_columns(
     card=files.own_card("the user's own table", raw.values()),
     seed=seed,
     fractions=fractions,
-    encode=functools.partial(
-      encoding.encoded,
-      id=id,
-      patient=patient,
-      groups=settings["groups"],
-      missing=settings["missing"],
-      delimiter=delimiter,
-    ),
+    id=id,
+    patient=patient,
+    groups=settings["groups"],
+    missing=settings["missing"],
+    delimiter=delimiter,
   )
 
 

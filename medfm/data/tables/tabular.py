@@ -74,7 +74,7 @@ def dataset(
   seed: int,
   fractions: tuple[float, ...],
   stratify: str = "label",
-  encode: Callable[..., Split] = encoding.encoded,
+  **reads: Any,
 ) -> Dataset:
   """The dataset of a recorded table.
 
@@ -84,7 +84,7 @@ def dataset(
   target: (names, truth in training) -> description, as the task's
     `columns.target`.
   stratify: the array that splits keep in proportion.
-  encode: `encode(path, info=info)` gives the split of a user's new file.
+  reads: settings of `encoding.encoded`, which reads a user's new file.
   """
   (schema,) = (e["schema"] for e in prepared.changes if "schema" in e)
   changes = [entry for entry in prepared.changes if "schema" not in entry]
@@ -127,7 +127,7 @@ def dataset(
       "split": how,
       "fingerprint": prepared.fingerprint,
     },
-    encode=functools.partial(encode, info=info),
+    encode=functools.partial(encoding.encoded, info=info, **reads),
   )
 
 
