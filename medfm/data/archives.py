@@ -19,6 +19,16 @@ from medfm.types import UserError
 MAX_RATIO = 1000
 _MARK = ".unpacked.json"
 _PADDING = 1 << 24
+DAMAGED = (
+  tarfile.TarError,
+  zipfile.BadZipFile,
+  EOFError,
+  NotImplementedError,
+  OSError,
+  RuntimeError,  # zipfile's word for a password
+  lzma.LZMAError,
+  zlib.error,
+)
 _SMALL = 1 << 20  # Below this size a high ratio is plain repetitive text.
 
 
@@ -56,19 +66,10 @@ def unpacked(
     try:
       _check(archive, max_bytes, max_files)
       with disk.replaced(into) as part:
-        for member in _members(archive):
+        for member in members(archive):
           _write(member, part)
         (part / _MARK).write_text(json.dumps(mark))
-    except (
-      tarfile.TarError,
-      zipfile.BadZipFile,
-      EOFError,
-      NotImplementedError,
-      OSError,
-      RuntimeError,  # zipfile's word for a password
-      lzma.LZMAError,
-      zlib.error,
-    ) as error:
+    except DAMAGED as error:
       reason = " ".join(str(error).split())
       raise UserError(
         f"{archive.name} cannot be unpacked ({reason}): fetch it again"
@@ -76,8 +77,11 @@ def unpacked(
   return into
 
 
-def _members(archive: pathlib.Path) -> Iterator[_Member]:
-  # A tar may end in a zip, and is then both.
+def members(archive: pathlib.Path) -> Iterator[_Member]:
+  """What a zip or tar holds, unchecked; raises `DAMAGED` where it is so.
+
+  A tar may end in a zip, and is then both.
+  """
   if zipfile.is_zipfile(archive) and not tarfile.is_tarfile(archive):
     with zipfile.ZipFile(archive) as file:
       for info in file.infolist():
@@ -117,7 +121,7 @@ def _check(archive: pathlib.Path, max_bytes: int, max_files: int) -> None:
   """Reads the list of members, and refuses the archive for any bad one."""
   total, seen, parents = 0, set(), set()
   limit = MAX_RATIO * max(archive.stat().st_size, _SMALL)
-  for member in _members(archive):
+  for member in members(archive):
     path, is_file = _path(member), member.kind == "file"
     twice = is_file and path in seen
     (seen if is_file else parents).add(path)

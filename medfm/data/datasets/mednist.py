@@ -6,19 +6,15 @@ tests, no evidence of quality.
 """
 
 import functools
-import io
 import pathlib
 import re
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from medfm.data import files, records, splits
+from medfm.data import archives, files, records, splits
 from medfm.data.images import decode
 from medfm.data.images import files as image_files
 from medfm.data.images import input as image_input
@@ -71,23 +67,23 @@ class MedNIST(records.Builder, skip_registration=True):
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
     contents = _contents(self.raw)
-    found = sorted(filter(None, map(_slice, contents)))
-    self.changed("files that are no image", len(contents) - len(found))
-    missing = set(CLASSES) - {item.label for item in found}
+    slices = sorted(filter(None, map(_slice, contents)))
+    self.changed("files that are no image", len(contents) - len(slices))
+    missing = set(CLASSES) - {item.label for item in slices}
     if missing:
       raise UserError(
         f"{self.raw.name}: no JPEG files in a folder {min(missing)}/: not "
         "MedNIST"
       )
     rows = splits.by_patient(
-      np.array([item.file for item in found]),
-      np.array([_patient(item, self._block) for item in found]),
-      np.array([CLASSES.index(item.label) for item in found]),
+      np.array([item.file for item in slices]),
+      np.array([self._patient(item) for item in slices]),
+      np.array([CLASSES.index(item.label) for item in slices]),
       fractions=self._fractions,
       seed=self._seed,
     )
     return {
-      name: self._generate_examples([found[row] for row in part], contents)
+      name: self._generate_examples([slices[row] for row in part], contents)
       for name, part in rows.items()
     }
 
@@ -104,15 +100,12 @@ class MedNIST(records.Builder, skip_registration=True):
           f"{self.raw.name}: {name} has the shape {shape}, expected grey "
           f"{SIZE}x{SIZE}"
         )
-      yield (
-        name,
-        {
-          "id": name,
-          "patient": _patient(item, self._block),
-          "image": data,
-          "label": item.label,
-        },
-      )
+      patient = self._patient(item)
+      example = {"id": name, "patient": patient, "label": item.label}
+      yield name, example | {"image": data}
+
+  def _patient(self, item: Slice) -> str:
+    return f"synthetic {item.label} {item.number // self._block}"
 
 
 def mednist(
@@ -130,23 +123,16 @@ def mednist(
   """
   if block < 1:
     raise UserError(f"mednist block={block}: expected 1 or more numbers")
-  path = files.find(
-    folders,
-    "MedNIST.tar.gz",
-    "MedNIST",
-    "mednist_subset.zip",
-    url=_URL,
-    md5=_MD5,
-    what="MedNIST",
-  )
+  names = ("MedNIST.tar.gz", "MedNIST", "mednist_subset.zip")
+  path = files.find(folders, *names, url=_URL, md5=_MD5, what="MedNIST")
   prepared = records.prepared(
     MedNIST, folders, raw=path, seed=seed, fractions=fractions, block=block
   )
-  label = prepared.splits["train"].arrays["label"]
+  train = prepared.splits["train"]
   info = Info(
     name="mednist",
-    inputs={"image": image_input.of(prepared.splits["train"])},
-    target=multiclass.fitted(CLASSES, label),
+    inputs={"image": image_input.of(train)},
+    target=multiclass.fitted(CLASSES, train.arrays["label"]),
   )
   total = sum(map(len, prepared.splits.values()))
   card = {
@@ -179,49 +165,30 @@ def _slice(file: str) -> Slice | None:
   return Slice(match["label"], int(match["number"]), file)
 
 
-def _patient(item: Slice, block: int) -> str:
-  return f"synthetic {item.label} {item.number // block}"
-
-
 def _contents(raw: pathlib.Path) -> dict[str, bytes]:
   """name -> bytes of all files of a folder, zip or tar; nothing is written.
 
   The whole set is about 100 MB, and a compressed tar has no way back.
   """
   if raw.is_dir():
-    paths = [path for path in raw.rglob("*") if path.is_file()]
     return {
       path.relative_to(raw.parent).as_posix(): decode.content(path)
-      for path in paths
+      for path in raw.rglob("*")
+      if path.is_file()
     }
+  contents = {}
   try:
-    if zipfile.is_zipfile(raw):
-      with zipfile.ZipFile(raw) as archive:
-        return {
-          item.filename: _read(archive.open(item), item.file_size, raw)
-          for item in archive.infolist()
-          if not item.is_dir()
-        }
-    with tarfile.open(raw) as archive:
-      return {
-        item.name: _read(archive.extractfile(item), item.size, raw)
-        for item in archive
-        if item.isfile()
-      }
-  except (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    OSError,
-  ) as error:
+    for member in archives.members(raw):
+      if member.kind != "file":
+        continue
+      if member.size > _MAX_BYTES:
+        raise UserError(
+          f"{raw.name}: holds a file of {member.size:,} bytes: not MedNIST"
+        )
+      with member.open() as file:
+        contents[member.name] = file.read()
+  except archives.DAMAGED as error:
     raise UserError(
       f"{raw.name}: damaged or truncated archive: fetch it again"
     ) from error
-
-
-def _read(file: io.BufferedIOBase, size: int, raw: pathlib.Path) -> bytes:
-  if size > _MAX_BYTES:
-    raise UserError(f"{raw.name}: holds a file of {size:,} bytes: not MedNIST")
-  with file:
-    return file.read()
+  return contents

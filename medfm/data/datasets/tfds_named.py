@@ -34,29 +34,33 @@ def named(
   Raises: UserError where the data are absent or TFDS needs TensorFlow for
     them, and where an image has another size than the first.
   """
-  builder = _builder(folders, name)
-  image, label = _features(builder, image, label)
   cache = pathlib.Path(folders.cache).expanduser()
-  fingerprint = disk.digest(builder.data_dir)
-  # Which features were taken is part of what was decoded.
-  place = cache / "decoded" / f"{fingerprint}-{image}-{label}"
   try:
-    found, _ = decoded.cached(
+    builder = _builder(folders, name)
+    image, label = _features(builder, image, label)
+    fingerprint = disk.digest(builder.data_dir)
+    # Which features were taken is part of what was decoded.
+    place = cache / "decoded" / f"{fingerprint}-{image}-{label}"
+    parts, _ = decoded.cached(
       place, lambda: (_sources(builder, image, label), [])
     )
   except (ImportError, NotImplementedError) as error:
-    raise _needs_tensorflow(name) from error
+    raise UserError(
+      f"tfds {name}: TFDS needs TensorFlow for it: where that is installed, "
+      "prepare it with file_format='array_record' and copy the folder to "
+      "<raw>/tfds"
+    ) from error
   except ValueError as error:
     raise UserError(f"tfds {name}: {error}") from error
-  found, how = _completed(found, split_seed)
-  feature = builder.info.features[label]
-  classes = tuple(feature.names)
+  parts, how = _completed(parts, split_seed)
+  train = parts["train"]
+  classes = tuple(builder.info.features[label].names)
   return Dataset(
-    splits=found,
+    splits=parts,
     info=Info(
       name=name,
-      inputs={"image": image_input.of(found["train"])},
-      target=multiclass.fitted(classes, found["train"].arrays["label"]),
+      inputs={"image": image_input.of(train)},
+      target=multiclass.fitted(classes, train.arrays["label"]),
     ),
     card={
       "source": f"TensorFlow Datasets: {builder.info.full_name}",
@@ -71,19 +75,21 @@ def named(
 
 
 def _builder(folders: Folders, name: str):
-  """A builder whose records can be read without TensorFlow."""
+  """A builder whose records can be read without TensorFlow.
+
+  Raises: UserError, and ImportError or NotImplementedError where they cannot.
+  """
   import tensorflow_datasets as tfds  # Slow to import, and needed here alone.
 
-  places = [pathlib.Path(folders.cache).expanduser() / "tfds"]
-  if folders.raw:
-    places.insert(0, pathlib.Path(folders.raw).expanduser() / "tfds")
+  homes = [folders.raw, folders.cache] if folders.raw else [folders.cache]
+  places = [pathlib.Path(home).expanduser() / "tfds" for home in homes]
   try:
     for place in places:
       with contextlib.suppress(tfds.core.DatasetNotFoundError):
         builder = tfds.builder(name, data_dir=place)
         if pathlib.Path(builder.data_dir).is_dir():
           if builder.info.file_format.value != "array_record":
-            raise _needs_tensorflow(name)
+            raise NotImplementedError
           return builder
     builder = tfds.builder(
       name, data_dir=places[-1], file_format="array_record"
@@ -93,20 +99,12 @@ def _builder(folders: Folders, name: str):
       f"tfds {name}: TensorFlow Datasets has no such set: see "
       "https://www.tensorflow.org/datasets/catalog"
     ) from None
-  except (ImportError, NotImplementedError) as error:
-    raise _needs_tensorflow(name) from error
+  missing = f"tfds {name}: its records are missing"
   if os.environ.get(files.OFFLINE, "0") not in ("", "0"):
     raise UserError(
-      f"tfds {name}: its records are missing: put them into {places[0]} "
-      f"(downloads are off: {files.OFFLINE})"
+      f"{missing}: put them into {places[0]} (downloads are off: "
+      f"{files.OFFLINE})"
     )
-  _prepare(builder, name, places[0])
-  return builder
-
-
-def _prepare(builder, name: str, place: pathlib.Path) -> None:
-  import tensorflow_datasets as tfds
-
   tfds.disable_progress_bar()
   try:
     with (
@@ -114,41 +112,34 @@ def _prepare(builder, name: str, place: pathlib.Path) -> None:
       contextlib.redirect_stdout(io.StringIO()),
     ):
       builder.download_and_prepare()
-  except (ImportError, NotImplementedError) as error:
-    raise _needs_tensorflow(name) from error
+  except (ImportError, NotImplementedError):
+    raise
   except Exception as error:  # Servers, checksums, manual downloads.
     reason = " ".join(str(error).split())[:200]
     raise UserError(
-      f"tfds {name}: its records are missing and cannot be made ({reason}): "
-      f"put them into {place}"
+      f"{missing} and cannot be made ({reason}): put them into {places[0]}"
     ) from error
+  return builder
 
 
-def _needs_tensorflow(name: str) -> UserError:
-  return UserError(
-    f"tfds {name}: TFDS needs TensorFlow for it: where that is installed, "
-    "prepare it with file_format='array_record' and copy the folder to "
-    "<raw>/tfds"
-  )
-
-
-def _features(builder, image: str | None, label: str | None):
+def _features(builder, image: str | None, label: str | None) -> list[str]:
   """The names of the image and label features."""
   import tensorflow_datasets as tfds
 
   features = builder.info.features
-  kinds = (
+  chosen = []
+  for wanted, kind, role in (
     (image, tfds.features.Image, "image"),
     (label, tfds.features.ClassLabel, "label"),
-  )
-  chosen = []
-  for wanted, kind, role in kinds:
+  ):
     names = [name for name, found in features.items() if type(found) is kind]
-    for name in builder.info.supervised_keys or ():
-      if name in names and wanted is None:
-        names = [name]
-    if wanted is not None:
-      names = [name for name in names if name == wanted]
+    declared = [n for n in builder.info.supervised_keys or () if n in names]
+    if wanted is None:
+      names = declared[-1:] or names
+    elif wanted in names:
+      names = [wanted]
+    else:
+      names = []
     if len(names) != 1:
       raise UserError(
         f"tfds {builder.name}: {role}={wanted!r} names no one {kind.__name__} "
@@ -163,51 +154,50 @@ class _Pairs:
 
   def __init__(self, source, split: str, image: str, label: str):
     self._source, self._split = source, split
-    self._image, self._label = image, label
+    self._features = {"image": image, "label": label}
 
   def __len__(self) -> int:
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
     example = self._source[index]
-    return {
-      "id": f"{self._split}-{index}",
-      "image": example[self._image],
-      "label": example[self._label],
-    }
+    arrays = {name: example[key] for name, key in self._features.items()}
+    return {"id": f"{self._split}-{index}", **arrays}
 
 
 def _sources(builder, image: str, label: str) -> dict[str, _Pairs]:
-  found = {}
-  for name in builder.info.splits:
-    if name in splits.WORDS:
-      source = builder.as_data_source(split=name)
-      found[splits.WORDS[name]] = _Pairs(source, name, image, label)
-  if "train" not in found:
+  sources = {
+    splits.WORDS[name]: _Pairs(
+      builder.as_data_source(split=name), name, image, label
+    )
+    for name in builder.info.splits
+    if name in splits.WORDS
+  }
+  if "train" not in sources:
     raise UserError(
       f"tfds {builder.name}: expected a split 'train', found "
       f"{', '.join(builder.info.splits)}"
     )
-  return found
+  return sources
 
 
 def _completed(
-  found: dict[str, Split], seed: int
+  parts: dict[str, Split], seed: int
 ) -> tuple[dict[str, Split], str]:
   """All three splits, and how they were made."""
-  missing = [n for n in ("validation", "test") if n not in found]
-  if not missing:
-    return found, "official"
   shares = {"validation": 0.1, "test": 0.2}
+  missing = [name for name in shares if name not in parts]
+  if not missing:
+    return parts, "official"
   taken = [shares[name] if name in missing else 0.0 for name in shares]
-  train = found["train"]
-  parts = splits.by_patient(
+  train = parts["train"]
+  rows = splits.by_patient(
     train.ids,
     None,
     train.arrays["label"],
     fractions=(1 - sum(taken), *taken),
     seed=seed,
   )
-  whole = found | {name: train.take(rows) for name, rows in parts.items()}
+  whole = parts | {name: train.take(taken) for name, taken in rows.items()}
   how = f"{' and '.join(missing)} taken from train at random, seed {seed}"
   return {name: whole[name] for name in splits.NAMES}, how
