@@ -1,11 +1,8 @@
 """ChemProt: how a chemical acts on a protein, from one sentence.
 
 10,065 sentences with both entities marked, << one >> and [[ the other ]]; 13
-relations. Kringelum et al., "ChemProt-3.0: a global chemical biology diseases
-mapping", 2016; converted by SciBERT's authors (Beltagy et al. 2019).
+relations. Converted by SciBERT's authors (Beltagy et al. 2019).
 """
-
-import pathlib
 
 import numpy as np
 
@@ -14,25 +11,7 @@ from medfm.data.text import text_files, texts, tokenizers
 from medfm.tasks.multiclass import own as columns
 from medfm.types import UserError
 
-_URL = "https://github.com/allenai/scibert/tree/master/data/text_classification/chemprot"
 _FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
-
-CARD = {
-  "source": f"BioCreative VI ChemProt as in SciBERT, {_URL}",
-  "licence": "none stated (public task data)",
-  "citation": "Kringelum et al.: ChemProt-3.0: a global chemical biology "
-  "diseases mapping. Database (2016)",
-  "notes": [
-    "Official split, 13 relations; BLURB's version has 5 classes and other "
-    "numbers.",
-    "A sentence comes once for each pair of entities; splits share none by "
-    "their documents, which the files do not name.",
-  ],
-  "application": "target discovery from literature: what a chemical does to a "
-  "gene",
-  "published": "micro-F1 over 13 relations, which is accuracy: BERT-base .791, "
-  "SciBERT .836 (pre-trained on 1.14 million papers)",
-}
 
 
 class ChemProt(texts.Builder, skip_registration=True):
@@ -40,33 +19,29 @@ class ChemProt(texts.Builder, skip_registration=True):
 
   def rows(self) -> texts.Rows:
     examples = [
-      (part, pathlib.Path(self.raw) / file, row, example)
+      (part, self.raw / file, row, example["text"], example["label"])
       for part, file in _FILES.items()
-      for row, example in text_files.json_lines(pathlib.Path(self.raw) / file)
+      for row, example in text_files.json_lines(self.raw / file)
     ]
-    names = {e["label"] for part, *_, e in examples if part == "train"}
+    names = {label for part, *_, label in examples if part == "train"}
     classes = tuple(sorted(names))
-    for _, path, row, example in examples:
-      if example["label"] not in classes:
+    for _, path, row, text, label in examples:
+      if label not in classes:
         raise UserError(
-          f"{path}, row {row}: the label {shortened(example['label'])} does "
-          "not occur in training"
+          f"{path}, row {row}: the label {shortened(label)} does not occur in "
+          "training"
         )
       for mark in tokenizers.MARKERS:
-        if mark not in example["text"]:
+        if mark not in text:
           raise UserError(f"{path}, row {row}: the text has no {mark}")
-    plain = [tokenizers.unmarked(e["text"]) for *_, e in examples]
-    parts = [part for part, *_ in examples]
-    labels = [classes.index(e["label"]) for *_, e in examples]
+    parts, _, rows, text, labels = zip(*examples, strict=True)
+    contents = [texts.content(tokenizers.unmarked(string)) for string in text]
     return texts.Rows(
-      texts={"text": [e["text"] for *_, e in examples]},
-      ids=[f"{part}:{row}" for part, _, row, _ in examples],
-      truth={"label": np.array(labels, np.int32)},
+      texts={"text": text},
+      ids=[f"{part}:{row}" for part, row in zip(parts, rows, strict=True)],
+      truth={"label": np.array(list(map(classes.index, labels)), np.int32)},
       names=classes,
-      documents=[
-        f"{part}:{texts.content(text)}"
-        for part, text in zip(parts, plain, strict=True)
-      ],
+      documents=list(map("{}:{}".format, parts, contents)),
       part=np.array(parts),
     )
 
@@ -75,8 +50,23 @@ chemprot, source = texts.public(
   ChemProt,
   "chemprot_scibert.zip",
   "chemprot",
-  url=_URL,
-  card=CARD,
+  url="https://github.com/allenai/scibert/tree/master/data/text_classification/chemprot",
+  card={
+    "source": "BioCreative VI ChemProt as in SciBERT",
+    "licence": "none stated (public task data)",
+    "citation": "Kringelum et al.: ChemProt-3.0: a global chemical biology "
+    "diseases mapping. Database (2016)",
+    "notes": [
+      "Official split, 13 relations; BLURB's version has 5 classes and other "
+      "numbers.",
+      "A sentence comes once for each pair of entities; splits share none by "
+      "their documents, which the files do not name.",
+    ],
+    "application": "target discovery from literature: what a chemical does to "
+    "a gene",
+    "published": "micro-F1 over 13 relations, which is accuracy: BERT-base "
+    ".791, SciBERT .836 (pre-trained on 1.14 million papers)",
+  },
   target=columns.target,
   length=256,
   around_markers=True,

@@ -1,8 +1,7 @@
 """DDI-2013: whether, and how, a sentence says that two drugs interact.
 
-Herrero-Zazo et al., "The DDI corpus: an annotated corpus with pharmacological
-substances and drug-drug interactions", 2013. Each pair of drugs of a sentence
-is an example, the drugs marked << one >> and [[ the other ]].
+Each pair of drugs of a sentence is an example, the drugs marked << one >> and
+[[ the other ]].
 """
 
 import pathlib
@@ -16,24 +15,7 @@ from medfm.tasks.multiclass import own as columns
 from medfm.types import UserError
 
 CLASSES = ("none", "advise", "effect", "int", "mechanism")
-_URL = "https://github.com/isegura/DDICorpus"
 _FOLDERS = {"train": "Train", "test": "Test/Test for DDI Extraction task"}
-
-CARD = {
-  "source": f"DDI Extraction 2013 corpus, {_URL}",
-  "licence": "CC BY-NC 4.0",
-  "citation": "Herrero-Zazo et al.: The DDI corpus: an annotated corpus with "
-  "pharmacological substances and drug-drug interactions. J Biomed Inform "
-  "(2013)",
-  "notes": [
-    "Official test; validation is taken out of train by document.",
-    "Published numbers are the micro-F1 of the four kinds of interaction, "
-    "here `micro_f1`.",
-  ],
-  "application": "drug safety: which drugs interact, and how",
-  "published": "micro-F1 of four kinds: BioBERT .809, PubMedBERT .824 (BLURB; "
-  "pre-trained on 14 million abstracts)",
-}
 
 
 class DDI2013(texts.Builder, skip_registration=True):
@@ -43,7 +25,7 @@ class DDI2013(texts.Builder, skip_registration=True):
     pairs = [
       (part, path.parent.name, *pair)
       for part, folder in _FOLDERS.items()
-      for path in sorted((pathlib.Path(self.raw) / folder).glob("*/*.xml"))
+      for path in sorted((self.raw / folder).glob("*/*.xml"))
       for pair in _pairs(path)
     ]
     typed = [pair for pair in pairs if pair[-1] is not None]
@@ -68,8 +50,22 @@ ddi2013, source = texts.public(
   DDI2013,
   "DDICorpus-2013.zip",
   "DDICorpus",
-  url=_URL,
-  card=CARD,
+  url="https://github.com/isegura/DDICorpus",
+  card={
+    "source": "DDI Extraction 2013 corpus",
+    "licence": "CC BY-NC 4.0",
+    "citation": "Herrero-Zazo et al.: The DDI corpus: an annotated corpus with "
+    "pharmacological substances and drug-drug interactions. J Biomed Inform "
+    "(2013)",
+    "notes": [
+      "Official test; validation is taken out of train by document.",
+      "Published numbers are the micro-F1 of the four kinds of interaction, "
+      "here `micro_f1`.",
+    ],
+    "application": "drug safety: which drugs interact, and how",
+    "published": "micro-F1 of four kinds: BioBERT .809, PubMedBERT .824 "
+    "(BLURB; pre-trained on 14 million abstracts)",
+  },
   target=columns.target,
   length=256,
   fractions=(0.85, 0.15),

@@ -2,7 +2,6 @@
 
 442 patients, one row each, in raw units (years, kg/m², mmHg, serum values).
 The copy within scikit-learn is used, so that nothing is downloaded.
-Efron, Hastie, Johnstone, Tibshirani, "Least angle regression", 2004.
 """
 
 import functools

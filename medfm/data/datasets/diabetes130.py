@@ -2,8 +2,6 @@
 
 101,766 encounters of 71,518 patients, 1999 to 2008. Encounters that end in
 death or a hospice are dropped, since nobody returns from there.
-Strack et al., "Impact of HbA1c measurement on hospital readmission rates",
-2014.
 """
 
 import numpy as np

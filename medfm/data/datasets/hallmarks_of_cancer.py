@@ -1,9 +1,7 @@
 """Hallmarks of Cancer: which of ten hallmarks an abstract tells of.
 
 1,852 abstracts, labelled sentence by sentence in a hierarchy, of which the
-ten top classes are taken for the whole abstract. Baker et al., "Automatic
-semantic classification of scientific literature according to the hallmarks of
-cancer", 2016.
+ten top classes are taken for the whole abstract.
 """
 
 import pathlib
@@ -26,29 +24,13 @@ CLASSES = (
   "Cellular energetics",
   "Avoiding immune destruction",
 )
-_URL = "https://github.com/sb895/Hallmarks-of-Cancer"
-
-CARD = {
-  "source": f"Hallmarks of Cancer corpus, {_URL}",
-  "licence": "GPL-3.0",
-  "citation": "Baker et al.: Automatic semantic classification of scientific "
-  "literature according to the hallmarks of cancer. Bioinformatics (2016)",
-  "notes": [
-    "No official split: ours is by abstract and seed, so that published "
-    "numbers (on BLURB's split) are near, not the same.",
-    "An abstract has a hallmark if one of its sentences has it.",
-  ],
-  "application": "which processes of cancer an abstract is evidence for",
-  "published": "micro-F1 on BLURB's split: BioBERT .815, PubMedBERT .823 "
-  "(pre-trained on 14 million abstracts)",
-}
 
 
 class HallmarksOfCancer(texts.Builder, skip_registration=True):
   """Abstracts; `raw` is the folder of `text` and `labels`."""
 
   def rows(self) -> texts.Rows:
-    folder = pathlib.Path(self.raw)
+    folder = self.raw
     paths = sorted((folder / "text").glob("*.txt"), key=lambda p: p.stem)
     sentences = [map(str.strip, text_files.lines(path)) for path in paths]
     hallmarks = [_hallmarks(folder / "labels" / path.name) for path in paths]
@@ -67,8 +49,21 @@ hallmarks_of_cancer, source = texts.public(
   HallmarksOfCancer,
   "hallmarks_of_cancer.zip",
   "Hallmarks-of-Cancer",
-  url=_URL,
-  card=CARD,
+  url="https://github.com/sb895/Hallmarks-of-Cancer",
+  card={
+    "source": "Hallmarks of Cancer corpus",
+    "licence": "GPL-3.0",
+    "citation": "Baker et al.: Automatic semantic classification of scientific "
+    "literature according to the hallmarks of cancer. Bioinformatics (2016)",
+    "notes": [
+      "No official split: ours is by abstract and seed, so that published "
+      "numbers (on BLURB's split) are near, not the same.",
+      "An abstract has a hallmark if one of its sentences has it.",
+    ],
+    "application": "which processes of cancer an abstract is evidence for",
+    "published": "micro-F1 on BLURB's split: BioBERT .815, PubMedBERT .823 "
+    "(pre-trained on 14 million abstracts)",
+  },
   target=columns.target,
   length=384,
   fractions=(0.7, 0.1, 0.2),

@@ -4,7 +4,6 @@ As tokenised by Crichton et al., "A neural network multi-task learning approach
 to biomedical named entity recognition" (2017): a word and its tag a line.
 """
 
-import pathlib
 from typing import Any
 
 from medfm.data.text import own_iob, text_files, texts
@@ -19,7 +18,7 @@ _TOKENISED = (
   "without the article they are of."
 )
 _BC5CDR = {
-  "source": f"BioCreative V CDR, {_URL}",
+  "source": "BioCreative V CDR",
   "licence": "CC BY 4.0",
   "citation": "Li et al.: BioCreative V CDR task corpus: a resource for "
   "chemical disease relation extraction. Database (2016)",
@@ -31,7 +30,7 @@ _BC5CDR = {
   "(all but the first pre-trained on a million papers or more)",
 }
 _BC2GM = {
-  "source": f"BioCreative II gene mention, {_URL}",
+  "source": "BioCreative II gene mention",
   "licence": "CC BY 4.0",
   "citation": "Smith et al.: Overview of BioCreative II gene mention "
   "recognition. Genome Biology 9:S2 (2008)",
@@ -41,7 +40,7 @@ _BC2GM = {
   "millions of abstracts)",
 }
 _LINNAEUS = {
-  "source": f"LINNAEUS species, {_URL}",
+  "source": "LINNAEUS species",
   "licence": "CC BY 4.0",
   "citation": "Gerner et al.: LINNAEUS: a species name identification system "
   "for biomedical literature. BMC Bioinformatics 11:85 (2010)",
@@ -63,8 +62,7 @@ class IOB(texts.Builder, skip_registration=True):
 
   def rows(self) -> texts.Rows:
     parts = {
-      part: text_files.iob(pathlib.Path(self.raw) / name)
-      for part, name in _FILES.items()
+      part: text_files.iob(self.raw / name) for part, name in _FILES.items()
     }
     return own_iob.rows(parts)
 

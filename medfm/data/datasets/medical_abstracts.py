@@ -1,9 +1,7 @@
 """Medical Abstracts: which of five kinds of condition a patient text is of.
 
 The 2,888 abstracts of the corpus' test part, split anew; equal texts, which
-are there partly with different labels, stay together. Schopf et al.,
-"Evaluating unsupervised text classification: zero-shot and similarity-based
-approaches", 2022.
+are there partly with different labels, stay together.
 """
 
 import numpy as np
@@ -19,21 +17,7 @@ CLASSES = (
   "cardiovascular diseases",
   "general pathological conditions",
 )
-_URL = "https://github.com/sebischair/Medical-Abstracts-TC-Corpus"
 _LABEL, _TEXT = "condition_label", "medical_abstract"
-
-CARD = {
-  "source": f"Medical Abstracts TC corpus, its test part, {_URL}",
-  "licence": "CC BY-SA 3.0",
-  "citation": "Schopf et al.: Evaluating unsupervised text classification: "
-  "zero-shot and similarity-based approaches. NLPIR (2022)",
-  "notes": [
-    "The split is ours, so that no published number compares.",
-    "Some abstracts come twice with different labels; they are in one split.",
-  ],
-  "application": "patient text triage: which speciality a text belongs to",
-  "published": "none that compares: the split is ours",
-}
 
 
 class MedicalAbstracts(texts.Builder, skip_registration=True):
@@ -63,8 +47,19 @@ medical_abstracts, source = texts.public(
   MedicalAbstracts,
   "medical_abstracts_test.zip",
   "medical_tc_test.csv",
-  url=_URL,
-  card=CARD,
+  url="https://github.com/sebischair/Medical-Abstracts-TC-Corpus",
+  card={
+    "source": "Medical Abstracts TC corpus, its test part",
+    "licence": "CC BY-SA 3.0",
+    "citation": "Schopf et al.: Evaluating unsupervised text classification: "
+    "zero-shot and similarity-based approaches. NLPIR (2022)",
+    "notes": [
+      "The split is ours, so that no published number compares.",
+      "Some abstracts come twice with different labels; they are in one split.",
+    ],
+    "application": "patient text triage: which speciality a text belongs to",
+    "published": "none that compares: the split is ours",
+  },
   target=columns.target,
   length=384,
   fractions=(0.7, 0.1, 0.2),

@@ -1,8 +1,6 @@
 """MedMNIST v2: twelve sets of small images under their official splits.
 
-Yang et al., "MedMNIST v2 - A large-scale lightweight benchmark for 2D and 3D
-biomedical image classification", Scientific Data 10:41 (2023). The larger
-sizes are MedMNIST+ (Zenodo record 10519652).
+The larger sizes are MedMNIST+ (Zenodo record 10519652).
 """
 
 import contextlib

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm import spec
 from medfm.data.datasets import pubmedqa
 from medfm.data.tables import encoding
 from medfm.data.text import prompts, sequences, text_tables, texts, tokenizers
@@ -61,20 +62,21 @@ def prompted(
   seed: of the shots; the split's is `source.seed`.
   """
   recorded, card = source(folders)
-  name = getattr(source, "func", source).__module__.rpartition(".")[2]
-  label = np.asarray(recorded.splits["train"].arrays.get("label"))
+  name = spec.function(source).__module__.rpartition(".")[2]
+  train = recorded.splits["train"]
+  label = np.asarray(train.arrays.get("label"))
   if label.ndim != 1:
     raise UserError(f"{name} has no single label a text to ask for")
-  token = tokenizer(texts.plain(recorded.splits["train"]), folders)
-  said = tuple(answers) or tuple(f" {each}" for each in recorded.names)
-  if len(said) != len(recorded.names):
+  token = tokenizer(texts.plain(train), folders)
+  words = tuple(answers) or tuple(f" {each}" for each in recorded.names)
+  if len(words) != len(recorded.names):
     raise UserError(
-      f"answers has {len(said)} words, {name} the classes "
+      f"answers has {len(words)} words, {name} the classes "
       + ", ".join(recorded.names)
     )
   settings = {"template": template, "room": room, "too_long": too_long}
-  found, notes = _prompts(
-    recorded.splits["train"], token, said, template, between, content_free,
+  asked, notes = _prompts(
+    train, token, words, template, between, content_free,
     shots=shots, draws=draws, orders=orders, balanced=balanced,
     length=length, room=room, seed=seed,
   )  # fmt: skip
@@ -86,11 +88,11 @@ def prompted(
   info = Info(
     name=name,
     inputs={
-      "text": Tokens(token.vocabulary, token.special, token.sha256, found)
+      "text": Tokens(token.vocabulary, token.special, token.sha256, asked)
     },
     target=multiclass.fitted(recorded.names, label),
   )
-  content = json.dumps([recorded.fingerprint, token.sha256, settings, found])
+  content = json.dumps([recorded.fingerprint, token.sha256, settings, asked])
   return Dataset(
     splits=parts,
     info=info,
@@ -115,8 +117,7 @@ def encoded(
   *,
   tokenizer: str,
   template: str,
-  room: int,
-  too_long: TooLong = "windows",
+  **settings: Any,
 ) -> Split:
   """New texts to label: a .txt (one a line), CSV or JSON lines file.
 
@@ -129,35 +130,28 @@ def encoded(
     for index, cell in enumerate(strings[name]):
       if not cell:
         raise table.error(index, name, "the text is empty")
-  return _rows(
-    Split(strings, encoding.ids(table)),
-    Tokenizer(tokenizer),
-    template=template,
-    room=room,
-    too_long=too_long,
-  )[0]
+  split = Split(strings, encoding.ids(table))
+  return _rows(split, Tokenizer(tokenizer), template, **settings)[0]
 
 
 def _rows(
-  split: Split, token: Tokenizer, *, template: str, room: int, too_long: TooLong
+  split: Split, token: Tokenizer, template: str, **settings: Any
 ) -> tuple[Split, list[dict[str, Any]]]:
-  found = prompts.rows(
-    token, template, split.arrays, split.ids, room=room, too_long=too_long
-  )
-  return texts.of_rows(split, found), found.changes
+  cut = prompts.rows(token, template, split.arrays, split.ids, **settings)
+  return texts.of_rows(split, cut), cut.changes
 
 
 def _prompts(
-  train, token, said, template, between, content_free,
+  train, token, words, template, between, content_free,
   *, shots, draws, orders, balanced, length, room, seed,
 ) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
   """`Info.prompts`, and their part of the card."""
-  told = prompts.answers(token, said)
+  answers = prompts.answers(token, words)
   label = np.asarray(train.arrays["label"])
   after = token.ids([between])[0]
   bodies = prompts.written(token, template, train.arrays)
   whole = [
-    np.concatenate([body.whole, told[max(k, 0)], after])
+    np.concatenate([body.whole, answers[max(k, 0)], after])
     for body, k in zip(bodies, label, strict=True)
   ]
   chosen = prompts.drawn(
@@ -166,21 +160,21 @@ def _prompts(
     shots=shots,
     draws=draws,
     orders=orders,
-    budget=prompts.fitting(length, room, told, shots),
+    budget=prompts.fitting(length, room, answers, shots),
     balanced=balanced,
     seed=seed,
   )
   opening = sequences.ends(token)[0]
-  nothing = {name: content_free for name in prompts.FIELDS}
-  free = prompts.written(token, template, nothing) if content_free else []
-  found = {
+  blank = dict.fromkeys(prompts.FIELDS, content_free)
+  free = prompts.written(token, template, blank) if content_free else []
+  asked = {
     "names": chosen.names,
     "shots": [
       prompts.listed(prompts.prefix(opening, [whole[i] for i in each]))
       for each in chosen.shots
     ],
-    "answers": [prompts.listed(ids) for ids in told],
+    "answers": [prompts.listed(ids) for ids in answers],
     "content_free": [prompts.listed(each.whole) for each in free],
   }
-  said = [said[k] for k in label]
-  return found, prompts.card(chosen, train.ids, said, template)
+  labels = [words[k] for k in label]
+  return asked, prompts.card(chosen, train.ids, labels, template)

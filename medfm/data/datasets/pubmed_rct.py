@@ -1,8 +1,6 @@
 """PubMed 20k RCT: the role of each sentence of an abstract of a trial.
 
-15,000, 2,500 and 2,500 abstracts, official split. Dernoncourt & Lee, "PubMed
-200k RCT: a dataset for sequential sentence classification in medical
-abstracts", 2017.
+15,000, 2,500 and 2,500 abstracts, official split.
 """
 
 import pathlib
@@ -97,19 +95,13 @@ def source(folders: Folders, *, context: int = 0) -> texts.Source:
 
   The files are looked for in a folder PubMed_20k_RCT, then downloaded.
   """
-  raw = {
-    part: files.find(
-      folders,
-      f"{_FOLDER}/{name}",
-      url=f"{_RAW}/{_FOLDER}/{name}",
-      what=f"PubMed 20k RCT ({_PAGE})",
-    )
-    for part, name in _FILES.items()
-  }
-  origins = [
-    files.origin(path, url=f"{_RAW}/{_FOLDER}/{path.name}")
-    for path in raw.values()
-  ]
+  raw, origins = {}, []
+  for part, name in _FILES.items():
+    file = f"{_FOLDER}/{name}"
+    url = f"{_RAW}/{file}"
+    what = f"PubMed 20k RCT ({_PAGE})"
+    raw[part] = files.find(folders, file, url=url, what=what)
+    origins.append(files.origin(raw[part], url=url))
   recorded = texts.raw(PubMedRCT, folders, raw=raw, context=context)
   return recorded, {**CARD, "file": origins}
 

@@ -1,8 +1,7 @@
 """PubMedQA: does an abstract answer its title's question yes, no or maybe?
 
-1,000 questions labelled by experts; the official test is 500 of them. Jin et
-al., "PubMedQA: a dataset for biomedical research question answering", 2019.
-The question is read with the abstract without its conclusion (the paper's
+1,000 questions labelled by experts; the official test is 500 of them. The
+question is read with the abstract without its conclusion (the paper's
 reasoning-required setting).
 """
 
@@ -17,31 +16,15 @@ from medfm.tasks.multiclass import own as columns
 from medfm.types import UserError
 
 CLASSES = ("no", "maybe", "yes")
-_URL = "https://github.com/pubmedqa/pubmedqa"
 _QUESTIONS = "ori_pqal.json"
 _TEST = "test_ground_truth.json"
-
-CARD = {
-  "source": f"PubMedQA, expert-labelled part (PQA-L), {_URL}",
-  "licence": "MIT",
-  "citation": "Jin et al.: PubMedQA: a dataset for biomedical research "
-  "question answering. EMNLP (2019)",
-  "notes": [
-    "Official test of 500; the paper cross-validates on the other 500.",
-    "Always saying yes is right in 55.2 % of the test.",
-  ],
-  "application": "evidence for clinical questions",
-  "published": "accuracy on this test: always yes .552, PubMedBERT .558 "
-  "(BLURB; pre-trained on 14 million abstracts), BioBERT with PQA-A and PQA-U "
-  ".681, one human .780 (Jin et al. 2019)",
-}
 
 
 class PubMedQA(texts.Builder, skip_registration=True):
   """Question and abstract; `raw` is the folder of both JSON files."""
 
   def rows(self) -> texts.Rows:
-    folder = pathlib.Path(self.raw)
+    folder = self.raw
     questions, test = _json(folder / _QUESTIONS), _json(folder / _TEST)
     for pmid in test:
       if pmid not in questions:
@@ -71,8 +54,21 @@ pubmedqa, source = texts.public(
   PubMedQA,
   "pubmedqa_pqal.zip",
   _QUESTIONS,
-  url=_URL,
-  card=CARD,
+  url="https://github.com/pubmedqa/pubmedqa",
+  card={
+    "source": "PubMedQA, expert-labelled part (PQA-L)",
+    "licence": "MIT",
+    "citation": "Jin et al.: PubMedQA: a dataset for biomedical research "
+    "question answering. EMNLP (2019)",
+    "notes": [
+      "Official test of 500; the paper cross-validates on the other 500.",
+      "Always saying yes is right in 55.2 % of the test.",
+    ],
+    "application": "evidence for clinical questions",
+    "published": "accuracy on this test: always yes .552, PubMedBERT .558 "
+    "(BLURB; pre-trained on 14 million abstracts), BioBERT with PQA-A and "
+    "PQA-U .681, one human .780 (Jin et al. 2019)",
+  },
   target=columns.target,
   length=512,
   fractions=(0.9, 0.1),

@@ -2,8 +2,6 @@
 
 Fine-needle aspirates of 569 patients, one row each: 357 benign, 212 malignant.
 The copy within scikit-learn is used, so that nothing is downloaded.
-Street, Wolberg, Mangasarian, "Nuclear feature extraction for breast tumor
-diagnosis", 1993.
 """
 
 import numpy as np

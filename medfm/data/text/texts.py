@@ -130,6 +130,7 @@ def public(
   The first gives its dataset, the second its recorded texts and card.
 
   names: of its archive, and of what that holds, which may lie there unpacked.
+  url: the page to fetch it from; the card's `source` is what it calls itself.
   target: as the task's `columns.target`.
   length: the default, as `fractions` is of a set that is split here; it then
     has the setting `seed` as well.
@@ -145,9 +146,11 @@ def public(
     path = files.find(folders, *names, url=url, what=what, download=False)
     place = files.member(folders, path, names[-1])
     place = place.parent if parent else place
-    origin = {"file": files.origin(path, url=url)}
+    origin = files.origin(path, url=url)
+    source = f"{card['source']}, {url}"
     split = {"fractions": fractions, **split} if fractions else split
-    return raw(builder, folders, raw=place, **split), {**card, **origin}
+    recorded = raw(builder, folders, raw=place, **split)
+    return recorded, {**card, "source": source, "file": origin}
 
   def factory(
     folders: Folders,
