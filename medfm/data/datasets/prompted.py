@@ -170,11 +170,11 @@ def _prompts(
   asked = {
     "names": chosen.names,
     "shots": [
-      prompts.listed(prompts.prefix(opening, [whole[i] for i in each]))
+      [opening, *(token for i in each for token in whole[i].tolist())]
       for each in chosen.shots
     ],
-    "answers": [prompts.listed(ids) for ids in answers],
-    "content_free": [prompts.listed(each.whole) for each in free],
+    "answers": [ids.tolist() for ids in answers],
+    "content_free": [each.whole.tolist() for each in free],
   }
   labels = [words[k] for k in label]
   return asked, prompts.card(chosen, train.ids, labels, template)

@@ -6,7 +6,7 @@ packing changes no prediction. Fine-tuning keeps one example a row and draws
 its batches by length (`orders.by_length`).
 """
 
-import heapq
+import bisect
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -52,59 +52,19 @@ def packed(
 
   Best fit, longest piece first; equal input gives equal rows. `segment`
   counts the pieces of a row from 1 and is 0 on padding, `positions` count
-  from 0 within each, `tokens` are 0 on padding. Further columns are filled
-  with -1.
+  from 0 within each, `tokens` and `token_type` are 0 on padding. Further
+  columns are filled with -1.
 
   Raises: UserError where a piece is longer than a row.
   """
-  sizes = [len(piece.tokens) for piece in pieces]
-  rows = _placed(sizes, length)
-  shape = (len(rows), length)
-  arrays = {
-    name: np.zeros(shape, np.int32)
-    for name in ("tokens", "segment", "positions")
-  }
-  for name in pieces[0].columns if len(pieces) else ():
-    arrays[name] = np.full(shape, -1, np.int32)
-  for row, members in enumerate(rows):
-    start = 0
-    for segment, index in enumerate(members, 1):
-      place = slice(start, start + sizes[index])
-      arrays["tokens"][row, place] = pieces[index].tokens
-      arrays["segment"][row, place] = segment
-      arrays["positions"][row, place] = np.arange(sizes[index])
-      for name, column in pieces[index].columns.items():
-        arrays[name][row, place] = column
-      start = place.stop
-  return arrays, rows
+  rows = _placed(_sizes(pieces, length), length)
+  return _filled(pieces, rows, length), rows
 
 
 def padded(pieces: Sequence[Piece], length: int) -> Arrays:
-  """One piece a row, [N,L]; columns as in `packed`."""
-  shape = (len(pieces), length)
-  arrays = {name: np.zeros(shape, np.int32) for name in ("tokens", "segment")}
-  for name in pieces[0].columns if len(pieces) else ():
-    fill = 0 if name == "token_type" else -1
-    arrays[name] = np.full(shape, fill, np.int32)
-  for row, piece in enumerate(pieces):
-    n = len(piece.tokens)
-    if n > length:
-      raise UserError(f"a sequence has {n} tokens, more than {length}")
-    arrays["tokens"][row, :n] = piece.tokens
-    arrays["segment"][row, :n] = 1
-    for name, column in piece.columns.items():
-      arrays[name][row, :n] = column
-  arrays["positions"] = np.where(
-    arrays["segment"] > 0, np.arange(length, dtype=np.int32), 0
-  )
-  return arrays
-
-
-def lengths(segment: np.ndarray) -> np.ndarray:
-  """[N] tokens of each row of segment [N,L]: the last one's place + 1."""
-  real = np.asarray(segment) > 0
-  last = real.shape[1] - real[:, ::-1].argmax(axis=1)
-  return np.where(real.any(axis=1), last, 0)
+  """One piece a row, [N,L]; columns and errors as in `packed`."""
+  rows = [[row] for row in range(len(_sizes(pieces, length)))]
+  return _filled(pieces, rows, length)
 
 
 def measured(arrays: Arrays) -> Lengths:
@@ -113,10 +73,11 @@ def measured(arrays: Arrays) -> Lengths:
   A `label` for each token is cut with the tokens.
   """
   shape = arrays["tokens"].shape
-  columns = [name for name in SEQUENCES if name in arrays]
-  if "label" in arrays and arrays["label"].shape == shape:
-    columns.append("label")
-  return Lengths(lengths(arrays["segment"]), tuple(columns))
+  columns = (*SEQUENCES, "label")
+  return Lengths(
+    (arrays["segment"] > 0).sum(1),
+    tuple(n for n in columns if n in arrays and arrays[n].shape == shape),
+  )
 
 
 def padding(segment: np.ndarray, batch_size: int = 32) -> dict[str, float]:
@@ -125,13 +86,11 @@ def padding(segment: np.ndarray, batch_size: int = 32) -> dict[str, float]:
   fixed: rows as they are stored. by_length: in batches drawn by length.
   """
   n, length = segment.shape
-  real = float((np.asarray(segment) > 0).sum())
-  ordered = np.sort(cuts.holding(lengths(segment), length))
-  cost = sum(
-    int(ordered[start : start + batch_size].max())
-    * len(ordered[start : start + batch_size])
-    for start in range(0, n, batch_size)
-  )
+  sizes = (np.asarray(segment) > 0).sum(1)
+  ordered = np.sort(cuts.holding(sizes, length))
+  batches = np.split(ordered, range(batch_size, n, batch_size))
+  cost = sum(int(batch[-1]) * len(batch) for batch in batches)
+  real = float(sizes.sum())
   return {
     "length": length,
     "fixed": round(1 - real / (n * length), 4),
@@ -139,21 +98,46 @@ def padding(segment: np.ndarray, batch_size: int = 32) -> dict[str, float]:
   }
 
 
+def _sizes(pieces: Sequence[Piece], length: int) -> list[int]:
+  sizes = [len(piece.tokens) for piece in pieces]
+  if max(sizes, default=0) > length:
+    raise UserError(f"a sequence has {max(sizes)} tokens, more than {length}")
+  return sizes
+
+
 def _placed(sizes: Sequence[int], length: int) -> list[list[int]]:
   """Rows of piece numbers: each into the fullest row that has room."""
-  order = sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))
   rows: list[list[int]] = []
-  room: list[list[int]] = [[] for _ in range(length + 1)]  # Rows by room left.
-  for index in order:
-    size = sizes[index]
-    if size > length:
-      raise UserError(f"a piece has {size} tokens, more than {length}")
-    left = next((r for r in range(size, length + 1) if room[r]), None)
-    if left is None:
-      row, left = len(rows), length
+  free: list[tuple[int, int]] = []  # (room left, row), in ascending order.
+  for index in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
+    place = bisect.bisect_left(free, (sizes[index],))
+    if place == len(free):
       rows.append([])
-    else:
-      row = heapq.heappop(room[left])
+      free.append((length, len(rows) - 1))
+    left, row = free.pop(place)
     rows[row].append(index)
-    heapq.heappush(room[left - size], row)
+    bisect.insort(free, (left - sizes[index], row))
   return rows
+
+
+def _filled(
+  pieces: Sequence[Piece], rows: Sequence[Sequence[int]], length: int
+) -> Arrays:
+  shape = (len(rows), length)
+  kinds = ("tokens", "segment", "positions")
+  arrays = {name: np.zeros(shape, np.int32) for name in kinds}
+  for name in pieces[0].columns if len(pieces) else ():
+    fill = 0 if name == "token_type" else -1
+    arrays[name] = np.full(shape, fill, np.int32)
+  for row, members in enumerate(rows):
+    start = 0
+    for segment, index in enumerate(members, 1):
+      tokens, columns = pieces[index]
+      place = slice(start, start + len(tokens))
+      arrays["tokens"][row, place] = tokens
+      arrays["segment"][row, place] = segment
+      arrays["positions"][row, place] = np.arange(len(tokens))
+      for name, column in columns.items():
+        arrays[name][row, place] = column
+      start = place.stop
+  return arrays

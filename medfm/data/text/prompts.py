@@ -52,7 +52,7 @@ def written(
 
   Raises: UserError for another field in braces, or one the data lack.
   """
-  parts = re.split(r"\{(\w+)\}", template)
+  *parts, end = re.split(r"\{(\w+)\}", template)
   fields = parts[1::2]
   for name in fields:
     if name not in FIELDS or name not in columns:
@@ -64,19 +64,19 @@ def written(
     raise UserError("template must have {text}, and each field once")
   n = len(columns["text"])
   cut: list[list[Ids]] = []
-  for place, part in enumerate(parts):
-    before = parts[place - 1] if place else ""
-    if place % 2 == 0:
-      last = place == len(parts) - 1
-      fixed = part if last else part.rstrip(" ")
-      cut.append(tokenizer.ids([fixed]) * n)
-      continue
-    space = before[len(before.rstrip(" ")) :]
-    values = [space + text if text else "" for text in columns[part]]
-    cut.append(tokenizer.ids(values))
+  for before, name in zip(parts[::2], fields, strict=True):
+    fixed = before.rstrip(" ")
+    space = before[len(fixed) :]
+    values = [space + text if text else "" for text in columns[name]]
+    cut += [tokenizer.ids([fixed]) * n, tokenizer.ids(values)]
+  cut.append(tokenizer.ids([end]) * n)
   middle = 1 + 2 * fields.index("pair" if "pair" in fields else "text")
   return [
-    Written(_joined(row[:middle]), row[middle], _joined(row[middle + 1 :]))
+    Written(
+      np.concatenate(row[:middle]),
+      row[middle],
+      np.concatenate(row[middle + 1 :]),
+    )
     for row in zip(*cut, strict=True)
   ]
 
@@ -96,21 +96,14 @@ def rows(
   too_long: "windows" reads a long text in the fewest windows, each with the
     rest of the template around it; "error" refuses it.
   """
-  pieces, source = [], []
+  placed = []
   for index, each in enumerate(written(tokenizer, template, columns)):
-    if not len(each.long):
-      raise UserError(f"{names[index]}: the text is empty")
-    free = room - len(each.head) - len(each.tail)
-    _check_room(free, len(each.long), room, too_long, names[index])
-    for part in packing.windows(len(each.long), free):
-      cut = each._replace(long=each.long[part])
-      pieces.append(Piece(cut.whole))
-      source.append(index)
-  return Rows(
-    packing.padded(pieces, room),
-    np.array(source),
-    sequences.windowed(source, len(names)),
-  )
+    size, around = len(each.long), len(each.head) + len(each.tail)
+    free = sequences.room(names[index], size, around, room, too_long, "room")
+    for part in packing.windows(size, free):
+      piece = Piece(each._replace(long=each.long[part]).whole)
+      placed.append((index, piece))
+  return sequences.rows(placed, len(names), room)
 
 
 class Drawn(NamedTuple):
@@ -156,48 +149,40 @@ def drawn(
       f"{len(sizes)} training texts are so short; lower shots or room, raise "
       "length, or shorten the template"
     )
-  found, names = [], []
-  count = min(orders, math.factorial(shots))
+  prompts: dict[str, list[int]] = {}
   for draw in range(draws):
     order = short[rng.permutation(len(short), seed, "shots", draw)]
     if balanced:
       order = _in_turn(order, label, seed, draw)
-    chosen = order[:shots]
+    attempts = itertools.count()
     turns: dict[tuple[int, ...], None] = {}
-    for attempt in itertools.count():
-      if len(turns) == count:
-        break
-      turn = rng.permutation(shots, seed, "order", draw, attempt)
+    while len(turns) < min(orders, math.factorial(shots)):
+      turn = rng.permutation(shots, seed, "order", draw, next(attempts))
       turns[tuple(turn.tolist())] = None
     for number, turn in enumerate(turns, 1):
-      found.append(chosen[list(turn)].tolist())
-      names.append(f"draw {draw + 1}, order {number}")
-  long = int(((sizes > budget) & (label >= 0)).sum())
-  return Drawn(found, names, budget, long)
+      prompts[f"draw {draw + 1}, order {number}"] = order[list(turn)].tolist()
+  too_long = int(((sizes > budget) & (label >= 0)).sum())
+  return Drawn([*prompts.values()], [*prompts], budget, too_long)
 
 
 def answers(tokenizer: Tokenizer, strings: Sequence[str]) -> list[Ids]:
   """The tokens of what each class is said as; all different, none empty."""
-  found = tokenizer.ids(list(strings))
-  spelt = {tuple(ids.tolist()) for ids in found}
-  if () in spelt or len(spelt) < len(found):
+  tokens = tokenizer.ids(list(strings))
+  different = {tuple(ids.tolist()) for ids in tokens}
+  if () in different or len(different) < len(tokens):
     raise UserError(
       f"answers {tuple(strings)}: each class needs one of its own that the "
       "tokenizer can tell from the others"
     )
-  return found
-
-
-def prefix(opening: int, shots: Sequence[Ids]) -> Ids:
-  """What stands before the text: the opening token and whole shots."""
-  return _joined([np.array([opening], np.int32), *shots])
+  return tokens
 
 
 def fitting(length: int, room: int, answers: Sequence[Ids], shots: int) -> int:
   """The tokens a shot may have, so that every prompt fits into `length`.
 
-  A row of the model holds shots, `room` for the text and, side by side, the
-  answers but for their last tokens, which are read by nobody.
+  A row of the model holds the opening token, shots, `room` for the text and,
+  side by side, the answers but for their last tokens, which no prediction
+  follows.
   """
   beside = len(answers) * (max(map(len, answers)) - 1)
   free = length - room - beside - 1
@@ -209,21 +194,19 @@ def fitting(length: int, room: int, answers: Sequence[Ids], shots: int) -> int:
   return free // max(shots, 1)
 
 
-def listed(ids: Ids) -> list[int]:
-  """As JSON holds them."""
-  return np.asarray(ids).tolist()
-
-
 def card(
-  drawn: Drawn, names: Sequence[str], said: Sequence[str], template: str
+  drawn: Drawn, names: Sequence[str], answers: Sequence[str], template: str
 ) -> dict[str, Any]:
-  """The prompts for the data card: by the names of their shots."""
+  """The prompts for the data card: by the names of their shots.
+
+  names, answers: [N] of the training texts.
+  """
   return {
     "template": template,
     "tokens_of_a_shot": drawn.budget,
     "training_texts_too_long_for_a_shot": drawn.too_long,
     "shots": {
-      name: [f"{names[i]} ({said[i].strip()})" for i in shots]
+      name: [f"{names[i]} ({answers[i].strip()})" for i in shots]
       for name, shots in zip(drawn.names, drawn.shots, strict=True)
     },
   }
@@ -233,31 +216,9 @@ def _in_turn(
   order: np.ndarray, label: np.ndarray, seed: int, draw: int
 ) -> np.ndarray:
   """The texts, of every class one, then of every class the next."""
-  classes = np.unique(label[order])
+  classes, kinds = np.unique(label[order], return_inverse=True)
   turn = np.argsort(rng.permutation(len(classes), seed, "classes", draw))
-  own = np.searchsorted(classes, label[order])
   place = np.zeros(len(order), int)
-  for k in range(len(classes)):
-    place[own == k] = np.arange((own == k).sum())
-  return order[np.lexsort((turn[own], place))]
-
-
-def _check_room(
-  free: int, tokens: int, room: int, too_long: TooLong, name: str
-) -> None:
-  if too_long not in ("windows", "error"):
-    raise UserError(f"too_long={too_long!r}: expected 'windows' or 'error'")
-  if free < 1:
-    raise UserError(
-      f"{name}: the template and its shorter text fill all {room} tokens of "
-      "room: raise room"
-    )
-  if too_long == "error" and tokens > free:
-    raise UserError(
-      f"{name}: {tokens + room - free} tokens and room={room}: raise room or "
-      "set too_long='windows'"
-    )
-
-
-def _joined(parts: Sequence[Ids]) -> Ids:
-  return np.concatenate([np.zeros(0, np.int32), *parts]).astype(np.int32)
+  for kind in range(len(classes)):
+    place[kinds == kind] = np.arange((kinds == kind).sum())
+  return order[np.lexsort((turn[kinds], place))]

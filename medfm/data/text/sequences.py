@@ -56,31 +56,30 @@ def texts(
   """
   opening, closing = ends(tokenizer)
   first = tokenizer.ids(text)
-  second = tokenizer.ids(pair) if pair is not None else None
+  last = first if pair is None else tokenizer.ids(pair)
   marks = tokenizer.ids(list(MARKERS)) if around_markers else ()
-  pieces, source, cropped = [], [], 0
-  for index, ids in enumerate(first):
-    long = ids if second is None else second[index]
-    _check_tokens(ids, long, names[index])
-    head = [opening, *([*ids.tolist(), closing] if pair is not None else [])]
-    room = length - len(head) - 1
-    _check_room(room, len(long), length, too_long, names[index])
-    parts = packing.windows(len(long), room)
+  placed, cropped = [], 0
+  for index, (before, long) in enumerate(zip(first, last, strict=True)):
+    head = [opening]
+    if pair is not None:
+      head += [*before.tolist(), closing]
+    name, size = names[index], len(long) if len(before) else 0
+    free = room(name, size, len(head) + 1, length, too_long)
+    parts = packing.windows(len(long), free)
     if around_markers and len(parts) > 1:
-      parts = [_middle(long, marks, room, names[index])]
+      parts = [_middle(long, marks, free, name)]
       cropped += 1
     for part in parts:
       tokens = np.array([*head, *long[part].tolist(), closing], np.int32)
-      side = np.zeros(len(tokens), np.int32)
-      side[len(head) :] = pair is not None
-      columns = {} if pair is None else {"token_type": side}
-      pieces.append(Piece(tokens, columns))
-      source.append(index)
-  changes = windowed(source, len(first))
+      columns = {}
+      if pair is not None:
+        columns["token_type"] = np.arange(len(tokens)) >= len(head)
+      placed.append((index, Piece(tokens, columns)))
+  found = rows(placed, len(first), length)
   if cropped:
     what = "long sentences reduced to the part around both entities"
-    changes.append({"what": what, "count": cropped})
-  return Rows(packing.padded(pieces, length), np.array(source), changes)
+    found.changes.append({"what": what, "count": cropped})
+  return found
 
 
 def words(
@@ -99,19 +98,17 @@ def words(
   words.
   """
   opening, closing = ends(tokenizer)
-  pieces, source = [], []
+  placed = []
   for index, sentence in enumerate(sentences):
     ids = tokenizer.words(sentence)
-    sizes = np.array([len(word) for word in ids])
-    room = length - 2
-    _check_tokens(sizes, sizes, names[index])
-    if sizes.max() > room:
+    sizes = np.array([len(word) for word in ids], int)
+    free = room(names[index], int(sizes.sum()), 2, length, too_long)
+    if sizes.max() > free:
       raise UserError(
         f"{names[index]}: one word has {sizes.max()} tokens, a row has room "
-        f"for {room}: raise length or mend the word"
+        f"for {free}: raise length or mend the word"
       )
-    _check_room(room, int(sizes.sum()), length, too_long, names[index])
-    for start, stop in _word_windows(sizes, room):
+    for start, stop in _word_windows(sizes, free):
       tokens = [opening, *(i for w in ids[start:stop] for i in w), closing]
       number = np.repeat(np.arange(start, stop), sizes[start:stop])
       columns = {"word": np.concatenate([[-1], number, [-1]])}
@@ -120,23 +117,65 @@ def words(
         firsts = 1 + np.cumsum(sizes[start:stop]) - sizes[start:stop]
         label[firsts] = labels[index][start:stop]
         columns["label"] = label
-      pieces.append(Piece(np.array(tokens, np.int32), columns))
-      source.append(index)
-  return Rows(
-    packing.padded(pieces, length),
-    np.array(source),
-    windowed(source, len(sentences)),
+      placed.append((index, Piece(np.array(tokens, np.int32), columns)))
+  return rows(placed, len(sentences), length)
+
+
+def rows(placed: Sequence[tuple[int, Piece]], n: int, length: int) -> Rows:
+  """The rows of (text's number, piece) pairs of n texts, in ascending order."""
+  source = np.array([index for index, _ in placed], int)
+  windows = np.bincount(source, minlength=n)
+  long = windows > 1
+  what = (
+    f"texts longer than a row, read in {windows[long].sum()} windows and "
+    "scored by the mean of these"
   )
+  changes = [{"what": what, "count": int(long.sum())}] if long.any() else []
+  arrays = packing.padded([piece for _, piece in placed], length)
+  return Rows(arrays, source, changes)
+
+
+def room(
+  name: str,
+  tokens: int,
+  around: int,
+  length: int,
+  too_long: TooLong,
+  setting: str = "length",
+) -> int:
+  """How many tokens of one text a row may hold.
+
+  tokens: of the text; around: what else stands in each of its rows.
+  setting: the one that `length` comes from, for messages.
+
+  Raises: UserError where there is no text or no room, or too little room and
+    `too_long` is "error".
+  """
+  free = length - around
+  if too_long not in ("windows", "error"):
+    raise UserError(f"too_long={too_long!r}: expected 'windows' or 'error'")
+  if not tokens:
+    raise UserError(f"{name}: the text is empty, or no token is left of it")
+  if free < 1:
+    raise UserError(
+      f"{name}: the first text of the pair, or the template, fills all "
+      f"{length} tokens of a row: raise {setting}"
+    )
+  if too_long == "error" and tokens > free:
+    raise UserError(
+      f"{name}: {tokens + around} tokens and {setting}={length}: raise "
+      f"{setting} or set too_long='windows'"
+    )
+  return free
 
 
 def numbered(names: np.ndarray, source: np.ndarray) -> np.ndarray:
   """[N] row names: the text's own for its first row, then `name#2`, ..."""
-  first = np.searchsorted(source, source)
-  turn = np.arange(len(source)) - first
+  turns = np.arange(len(source)) - np.searchsorted(source, source)
   return np.array(
     [
-      f"{names[s]}#{t + 1}" if t else str(names[s])
-      for s, t in zip(source, turn, strict=True)
+      f"{names[text]}#{turn + 1}" if turn else str(names[text])
+      for text, turn in zip(source, turns, strict=True)
     ],
     str,
   )
@@ -155,67 +194,28 @@ def ends(tokenizer: Tokenizer) -> tuple[int, int]:
   return opening, closing
 
 
-def _check_tokens(first, second, name: str) -> None:
-  if not len(first) or not len(second):
-    raise UserError(f"{name}: the text is empty, or no token is left of it")
-
-
-def _check_room(
-  room: int, tokens: int, length: int, too_long: TooLong, name: str
-) -> None:
-  if too_long not in ("windows", "error"):
-    raise UserError(f"too_long={too_long!r}: expected 'windows' or 'error'")
-  if room < 1:
-    raise UserError(
-      f"{name}: the first text of the pair fills all {length} tokens of a row: "
-      "raise length"
-    )
-  if too_long == "error" and tokens > room:
-    raise UserError(
-      f"{name}: {tokens + length - room} tokens, the model takes {length}: "
-      "raise length or set too_long='windows'"
-    )
-
-
-def windowed(source: Sequence[int], n: int) -> list[dict[str, Any]]:
-  """For the data card: how many of n texts have several rows of `source`."""
-  windows = np.bincount(source, minlength=n)
-  long = windows > 1
-  if not long.any():
-    return []
-  what = (
-    f"texts longer than a row, read in {windows[long].sum()} windows and "
-    "scored by the mean of these"
-  )
-  return [{"what": what, "count": int(long.sum())}]
-
-
 def _word_windows(sizes: np.ndarray, room: int) -> list[tuple[int, int]]:
-  found, start, used = [], 0, 0
+  windows, start, used = [], 0, 0
   for index, size in enumerate(sizes.tolist()):
     if used + size > room:
-      found.append((start, index))
+      windows.append((start, index))
       start, used = index, 0
     used += size
-  return [*found, (start, len(sizes))]
+  return [*windows, (start, len(sizes))]
 
 
 def _middle(
   ids: np.ndarray, marks: Sequence[np.ndarray], room: int, name: str
 ) -> slice:
   """The part of ids with every mark, as far as there is room around them."""
-  places = []
+  edges = []
   for mark in marks:
-    found = [
-      start
-      for start in range(len(ids) - len(mark) + 1)
-      if (ids[start : start + len(mark)] == mark).all()
-    ]
-    if found:
-      places += [found[0], found[-1] + len(mark)]
-  if not places:
+    stretches = np.lib.stride_tricks.sliding_window_view(ids, len(mark))
+    for place in np.flatnonzero((stretches == mark).all(1)).tolist():
+      edges += [place, place + len(mark)]
+  if not edges:
     raise UserError(f"{name}: no entity is marked by << >> or [[ ]]")
-  start, stop = min(places), max(places)
+  start, stop = min(edges), max(edges)
   if stop - start > room:
     raise UserError(
       f"{name}: {stop - start} tokens from the first entity to the second, a "
