@@ -14,6 +14,7 @@ import logging
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -77,25 +78,25 @@ class Tokenizer:
     if not known:
       raise UserError(f"{where}: the tokenizer has no vocabulary")
     self.vocabulary = max(known.values()) + 1
-    self.special = {
-      role: next(known[name] for name in names if name in known)
+    self.special = {  # The first name of a role is taken, so it comes last.
+      role: known[name]
       for role, names in _ROLES.items()
-      if any(name in known for name in names)
+      for name in reversed(names)
+      if name in known
     }
-    self._spaced = "ByteLevel" in json.dumps(
-      json.loads(text).get("pre_tokenizer")
-    )
+    cutting = json.dumps(json.loads(text).get("pre_tokenizer"))
+    self._spaced = "ByteLevel" in cutting
     self._word = functools.lru_cache(maxsize=1 << 17)(self._word_ids)
 
   def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
     """Each text's tokens as int32, without [CLS], [SEP] or the like."""
-    found = []
+    ids = []
     for start in range(0, len(texts), _BATCH):
       batch = self._inner.encode_batch_fast(
         list(texts[start : start + _BATCH]), add_special_tokens=False
       )
-      found += [np.array(each.ids, np.int32) for each in batch]
-    return found
+      ids += [np.array(each.ids, np.int32) for each in batch]
+    return ids
 
   def words(self, words: Sequence[str]) -> list[tuple[int, ...]]:
     """The ids of each word of a sentence, one at least for each.
@@ -118,38 +119,37 @@ class Tokenizer:
 
   def pieces(self, ids: Iterable[int]) -> list[tuple[str, bool]]:
     """Each token as people read it, and whether a space comes before it."""
-    found = []
+    pieces = []
     for index in ids:
       token = self.token(index)
+      text = token.removeprefix("##")
       if self._spaced:
         text = self._inner.decode([int(index)], skip_special_tokens=False)
-        found.append((text.strip(), token.startswith("Ġ")))
-      else:
-        found.append((token.removeprefix("##"), not token.startswith("##")))
-    return found
+        text = text.strip()
+      pieces.append((text, self._starts_word(token)))
+    return pieces
 
   def starts(self) -> np.ndarray:
     """[vocabulary] bool: whether a token begins a word."""
-    tokens = [self._inner.id_to_token(i) or "" for i in range(self.vocabulary)]
-    if self._spaced:
-      return np.array([token.startswith("Ġ") for token in tokens])
-    return np.array([not token.startswith("##") for token in tokens])
+    tokens = map(self.token, range(self.vocabulary))
+    return np.array([self._starts_word(token) for token in tokens])
 
   def card(self) -> dict:
     """For the data card."""
-    kind = json.loads(self.text)["model"].get("type", "")
     return {
-      "kind": kind,
+      "kind": json.loads(self.text)["model"].get("type", ""),
       "vocabulary": self.vocabulary,
       "sha256": self.sha256,
       "special": dict(self.special),
     }
 
+  def _starts_word(self, token: str) -> bool:
+    return token.startswith("Ġ") if self._spaced else token[:2] != "##"
+
   def _word_ids(self, word: str) -> tuple[int, ...]:
     ids = self._inner.encode(word, add_special_tokens=False).ids
-    if ids:
-      return tuple(ids)
-    return (self.special.get("unk", self.special.get("eos", 0)),)
+    unknown = self.special.get("unk", self.special.get("eos", 0))
+    return tuple(ids) or (unknown,)
 
 
 def marked(text: str, first: tuple[int, int], second: tuple[int, int]) -> str:
@@ -158,9 +158,8 @@ def marked(text: str, first: tuple[int, int], second: tuple[int, int]) -> str:
   Where one lies within the other, so do its marks.
   """
   marks = []
-  for (start, stop), left, right in (
-    (first, *MARKERS[:2]),
-    (second, *MARKERS[2:]),
+  for (start, stop), left, right in zip(
+    (first, second), MARKERS[::2], MARKERS[1::2], strict=True
   ):
     size = stop - start
     # At one place: what ends comes before what begins, the shorter inside.
@@ -191,28 +190,15 @@ def wordpiece(
   Ids 0 to 4 are [PAD], [UNK], [CLS], [SEP] and [MASK]; then `markers`.
   """
   special = (*vocabularies.WORDPIECE, *markers)
-  _check_size(vocabulary, len(special) + 256)
   settings = {
     "kind": "wordpiece", "vocabulary": vocabulary, "lowercase": lowercase,
     "markers": list(markers),
   }  # fmt: skip
 
-  def train(texts):
-    from tokenizers import (
-      Tokenizer,
-      decoders,
-      models,
-      normalizers,
-      pre_tokenizers,
-    )
+  def learnt(texts: list[str]) -> str:
+    return _wordpiece_text(texts, special, vocabulary, lowercase)
 
-    inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    inner.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    inner.decoder = decoders.WordPiece()
-    return _wordpiece_text(inner, texts, special, vocabulary)
-
-  return _cached(texts, folders, settings, train)
+  return _cached(texts, folders, settings, len(special), learnt)
 
 
 def byte_bpe(
@@ -227,28 +213,26 @@ def byte_bpe(
   Ids 0 and 1 are <|pad|> and <|endoftext|>, which begins and ends a text;
   the last ids are the `markers`.
   """
-  _check_size(vocabulary, len(_BYTE_BPE) + len(markers) + 256)
   settings = {
     "kind": "byte_bpe", "vocabulary": vocabulary, "markers": list(markers),
   }  # fmt: skip
 
-  def train(texts):
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+  def learnt(texts: list[str]) -> str:
+    import tokenizers
 
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
+    inner = vocabularies.gpt2(tokenizers.models.BPE())
+    trainer = tokenizers.trainers.BpeTrainer(
       vocab_size=vocabulary - len(markers),
       special_tokens=list(_BYTE_BPE),
-      initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+      initial_alphabet=sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()),
       show_progress=False,
     )
     inner.train_from_iterator(texts, trainer)
     inner.add_tokens(list(markers))
     return inner.to_str()
 
-  return _cached(texts, folders, settings, train)
+  count = len(_BYTE_BPE) + len(markers)
+  return _cached(texts, folders, settings, count, learnt)
 
 
 def loaded(
@@ -285,7 +269,7 @@ def loaded(
 
 
 def _wordpiece_text(
-  inner, texts: Iterable[str], special: Sequence[str], vocabulary: int
+  texts: list[str], special: Sequence[str], vocabulary: int, lowercase: bool
 ) -> str:
   """The JSON of a WordPiece learnt by merging the commonest pairs.
 
@@ -293,17 +277,19 @@ def _wordpiece_text(
   which differs from run to run and decides ties; here they are numbered
   first, in their own order.
   """
-  from tokenizers import models, trainers
+  import tokenizers
 
-  texts = list(texts)
+  model = tokenizers.models.BPE(
+    unk_token="[UNK]", continuing_subword_prefix="##"
+  )
+  merging = vocabularies.bert(model, lowercase=lowercase)
   letters = collections.Counter()
   for text in texts:
-    letters.update(inner.normalizer.normalize_str(text))
+    letters.update(merging.normalizer.normalize_str(text))
   commonest = sorted(letters, key=lambda c: (-letters[c], c))
   alphabet = sorted(c for c in commonest[:_ALPHABET] if not c.isspace())
-  inner.model = models.BPE(unk_token="[UNK]", continuing_subword_prefix="##")
   first = [*special, *alphabet, *(f"##{c}" for c in alphabet)]
-  trainer = trainers.BpeTrainer(
+  trainer = tokenizers.trainers.BpeTrainer(
     vocab_size=max(vocabulary, len(first)),
     special_tokens=first,
     initial_alphabet=alphabet,
@@ -311,22 +297,31 @@ def _wordpiece_text(
     continuing_subword_prefix="##",
     show_progress=False,
   )
-  # Merging is what the trainer is for: the added tokens stay out of it.
-  fresh = type(inner)(inner.model)
-  fresh.normalizer = inner.normalizer
-  fresh.pre_tokenizer = inner.pre_tokenizer
-  fresh.train_from_iterator(texts, trainer)
-  vocab = fresh.get_vocab(with_added_tokens=True)
-  inner.model = models.WordPiece(vocab, unk_token="[UNK]")
+  merging.train_from_iterator(texts, trainer)
+  # Another tokenizer, without the tokens that were added for the training.
+  vocab = merging.get_vocab(with_added_tokens=True)
+  model = tokenizers.models.WordPiece(vocab, unk_token="[UNK]")
+  inner = vocabularies.bert(model, lowercase=lowercase)
   inner.add_special_tokens(list(vocabularies.WORDPIECE))
   inner.add_tokens(list(special[len(vocabularies.WORDPIECE) :]))
   return inner.to_str()
 
 
 def _cached(
-  texts: Iterable[str], folders: Folders, settings: dict, train: Callable
+  texts: Iterable[str],
+  folders: Folders,
+  settings: dict[str, Any],
+  special: int,
+  learnt: Callable[[list[str]], str],
 ) -> Tokenizer:
-  """Trained once for equal texts and settings."""
+  """The tokenizer of these texts and settings, learnt once.
+
+  special: how many of its tokens are special.
+  """
+  if settings["vocabulary"] < special + 256:
+    raise UserError(
+      f"vocabulary={settings['vocabulary']}: expected at least {special + 256}"
+    )
   texts = list(texts)
   if not any(texts):
     raise UserError("a tokenizer cannot be learnt from no text at all")
@@ -342,27 +337,26 @@ def _cached(
         return Tokenizer(path.read_text(encoding="utf-8"), str(path))
       except (UserError, UnicodeDecodeError):
         logging.warning("%s is damaged: learning the tokenizer again", path)
-    text = train(texts)
+    text = learnt(texts)
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, path)
   return Tokenizer(text, str(path))
 
 
-def _check_size(vocabulary: int, least: int) -> None:
-  if vocabulary < least:
-    raise UserError(f"vocabulary={vocabulary}: expected at least {least}")
-
-
 def _found(folders: Folders, path: str) -> pathlib.Path:
   """The file, looked for where the command runs and in the data folder."""
   if not path:
     raise UserError(f"the tokenizer needs path=: a {' or '.join(FILES)}")
-  own = pathlib.Path(path).expanduser()
-  places = [own, *([pathlib.Path(folders.raw) / own] if folders.raw else [])]
-  for place, name in itertools.product(places, ("", *FILES)):
-    if (place / name).is_file():
-      return place / name
-  folder = places[0] if places[0].is_dir() else places[0].parent
-  names = os.listdir(folder) if folder.is_dir() else []
-  raise UserError(f"{path}: no {' or '.join(FILES)}{nearest(own.name, names)}")
+  name = pathlib.Path(path).expanduser()
+  places = [name]
+  if folders.raw:
+    places.append(pathlib.Path(folders.raw) / name)
+  for place, file in itertools.product(places, ("", *FILES)):
+    if (place / file).is_file():
+      return place / file
+  folder = name if name.is_dir() else name.parent
+  beside = os.listdir(folder) if folder.is_dir() else []
+  raise UserError(
+    f"{path}: no {' or '.join(FILES)}{nearest(name.name, beside)}"
+  )

@@ -8,7 +8,6 @@ leading spaces holds.
 import json
 import logging
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 from medfm.types import UserError
@@ -19,26 +18,43 @@ _LARGEST = 1 << 24
 _AGAIN = "save it again with save_pretrained of a fast tokenizer"
 
 
+def bert(model: Any, **normalizer: Any) -> Any:
+  """The library's tokenizer with a model, that cuts words as BERT does.
+
+  normalizer: settings of `BertNormalizer`.
+  """
+  import tokenizers
+
+  inner = tokenizers.Tokenizer(model)
+  inner.normalizer = tokenizers.normalizers.BertNormalizer(**normalizer)
+  inner.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+  inner.decoder = tokenizers.decoders.WordPiece()
+  return inner
+
+
+def gpt2(model: Any, *, add_prefix_space: bool = False) -> Any:
+  """The library's tokenizer with a model, that cuts bytes as GPT-2 does."""
+  import tokenizers
+
+  inner = tokenizers.Tokenizer(model)
+  inner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(
+    add_prefix_space=add_prefix_space
+  )
+  inner.decoder = tokenizers.decoders.ByteLevel()
+  return inner
+
+
 def wordpiece(place: pathlib.Path, text: str, lowercase: bool | None) -> str:
   """Of a vocab.txt: one token a line, id = line.
 
   lowercase: None takes what the config says, else whether the vocabulary has
     no capital letter.
   """
-  from tokenizers import (
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-  )
+  import tokenizers
 
-  tokens = text.split("\n")
-  if tokens and not tokens[-1]:
-    tokens.pop()
-  tokens = [token.rstrip("\r") for token in tokens]
   ids: dict[str, int] = {}
-  for line, token in enumerate(tokens, 1):
+  for line, token in enumerate(text.removesuffix("\n").split("\n"), 1):
+    token = token.rstrip("\r")
     if token in ids:
       raise UserError(
         f"{place}, line {line}: the token {token[:20]!r} is also on line "
@@ -48,27 +64,27 @@ def wordpiece(place: pathlib.Path, text: str, lowercase: bool | None) -> str:
   for token in WORDPIECE:
     if token not in ids:
       raise UserError(f"{place}: has no {token}; is it a vocab.txt of BERT?")
-  said = _config(place)
+  config = _config(place)
   if lowercase is None:
-    lowercase = said.get("do_lower_case", _without_capitals(tokens))
-  inner = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
-  inner.normalizer = normalizers.BertNormalizer(
+    words = ids.keys() - {*WORDPIECE}
+    capitals = any(word != word.lower() for word in words)
+    lowercase = config.get("do_lower_case", not capitals)
+  inner = bert(
+    tokenizers.models.WordPiece(ids, unk_token="[UNK]"),
     lowercase=lowercase,
-    strip_accents=said.get("strip_accents"),
-    handle_chinese_chars=said.get("tokenize_chinese_chars", True),
+    strip_accents=config.get("strip_accents"),
+    handle_chinese_chars=config.get("tokenize_chinese_chars", True),
   )
-  inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-  inner.decoder = decoders.WordPiece()
   inner.add_special_tokens(list(WORDPIECE))
   return inner.to_str()
 
 
 def byte_bpe(place: pathlib.Path, text: str) -> str:
   """Of a vocab.json, token -> id, and the merges.txt beside it."""
-  from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+  import tokenizers
 
   ids = _ids(place, text)
-  absent = set(pre_tokenizers.ByteLevel.alphabet()) - ids.keys()
+  absent = {*tokenizers.pre_tokenizers.ByteLevel.alphabet()} - ids.keys()
   if absent:
     raise UserError(
       f"{place}: lacks {len(absent)} of the 256 bytes, so it is no byte-level "
@@ -77,14 +93,12 @@ def byte_bpe(place: pathlib.Path, text: str) -> str:
   beside = place.with_name("merges.txt")
   merges = _merges(beside)
   try:
-    inner = Tokenizer(models.BPE(ids, merges))
+    model = tokenizers.models.BPE(ids, merges)
   except Exception as error:  # The library raises plain Exceptions.
     reason = " ".join(str(error).split())[:120]
     raise UserError(f"{beside} does not fit {place.name}: {reason}") from None
-  inner.pre_tokenizer = pre_tokenizers.ByteLevel(
-    add_prefix_space=_config(place).get("add_prefix_space", False)
-  )
-  inner.decoder = decoders.ByteLevel()
+  spaced = _config(place).get("add_prefix_space", False)
+  inner = gpt2(model, add_prefix_space=spaced)
   if _END in ids:
     inner.add_special_tokens([_END])
   return inner.to_str()
@@ -114,7 +128,7 @@ def _merges(place: pathlib.Path) -> list[tuple[str, str]]:
     ) from None
   except UnicodeDecodeError:
     raise UserError(f"{place}: is not UTF-8 text") from None
-  found = []
+  merges = []
   for number, line in enumerate(lines, 1):
     if not line.strip() or (number == 1 and line.startswith("#version")):
       continue
@@ -124,8 +138,8 @@ def _merges(place: pathlib.Path) -> list[tuple[str, str]]:
         f"{place}, line {number}: expected two tokens with a space between "
         f"them, not {line[:30]!r}"
       )
-    found.append((pair[0], pair[1]))
-  return found
+    merges.append((pair[0], pair[1]))
+  return merges
 
 
 def _config(place: pathlib.Path) -> dict[str, Any]:
@@ -143,8 +157,8 @@ def _config(place: pathlib.Path) -> dict[str, Any]:
     "do_lower_case", "strip_accents", "tokenize_chinese_chars",
     "add_prefix_space",
   )  # fmt: skip
-  said = _json(place.with_name("tokenizer_config.json"))
-  return {key: said[key] for key in keys if isinstance(said.get(key), bool)}
+  config = _json(place.with_name("tokenizer_config.json"))
+  return {key: config[key] for key in keys if isinstance(config.get(key), bool)}
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
@@ -158,8 +172,3 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
     return content
   logging.warning("%s is damaged: nothing is taken from it", path)
   return {}
-
-
-def _without_capitals(tokens: Sequence[str]) -> bool:
-  words = [token for token in tokens if token not in WORDPIECE]
-  return all(word == word.lower() for word in words)
