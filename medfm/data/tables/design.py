@@ -1,6 +1,6 @@
 """A table's columns for classical models, fitted on the training split."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,44 +19,6 @@ def linear(train: Split, numeric: tuple[str, ...], columns: Levels) -> Design:
 
   columns: the levels of each categorical column.
   """
-  parts = []
-  if numeric:
-    parts.append(_imputed(train, numeric))
-  if columns:
-    parts.append(_one_hot(train, columns))
-  return _beside(parts)
-
-
-def native(train: Split, numeric: tuple[str, ...], columns: Levels) -> Design:
-  """For trees: NaN is missing, and the columns of categories are codes.
-
-  Of a category only the 64 commonest training levels are told apart; the
-  others, and a missing one, are NaN.
-  """
-  parts = []
-  if numeric:
-    parts.append(Design(numeric, _features))
-  if columns:
-    parts.append(Design(tuple(columns), _codes(train)))
-  count = len(numeric)
-  return _beside(parts)._replace(
-    levels=tuple(range(count, count + len(columns)))
-  )
-
-
-def _beside(parts: Sequence[Design]) -> Design:
-  return Design(
-    tuple(name for part in parts for name in part.names),
-    lambda split: np.concatenate([part.of(split) for part in parts], axis=1),
-  )
-
-
-def _features(split: Split) -> np.ndarray:
-  values = np.asarray(split.arrays["features"], np.float64)
-  return np.where(np.isfinite(values), values, np.nan)
-
-
-def _imputed(train: Split, numeric: tuple[str, ...]) -> Design:
   seen = _features(train)
   missing = np.isnan(seen)
   medians = np.array(
@@ -66,59 +28,75 @@ def _imputed(train: Split, numeric: tuple[str, ...]) -> Design:
     ]
   )
   flagged = np.flatnonzero(missing.any(0) & ~missing.all(0))
+  names = [*numeric, *(f"{numeric[i]} missing" for i in flagged)]
+  wanted = []
+  kept, codes = _kept(train), _codes(train)
+  for m, (name, levels) in enumerate(columns.items()):
+    names += [f"{name}={levels[level]}" for level in kept[m][1:]]
+    wanted += [(m, level) for level in kept[m][1:]]
+    if (codes[:, m] < 0).any():
+      names.append(f"{name} missing")
+      wanted.append((m, -1))
 
   def of(split: Split) -> np.ndarray:
-    values = _features(split)
+    values, codes = _features(split), _codes(split)
     gaps = np.isnan(values)
-    return np.concatenate(
-      [np.where(gaps, medians, values), gaps[:, flagged]], axis=1
+    hot = [codes[:, m] == level for m, level in wanted]
+    return np.column_stack(
+      [np.where(gaps, medians, values), gaps[:, flagged], *hot]
     )
 
-  flags = tuple(f"{numeric[i]} missing" for i in flagged)
-  return Design((*numeric, *flags), of)
+  return Design(tuple(names), of)
+
+
+def native(train: Split, numeric: tuple[str, ...], columns: Levels) -> Design:
+  """For trees: NaN is missing, and the columns of categories are codes.
+
+  Of a category only the 64 commonest training levels are told apart; the
+  others, and a missing one, are NaN.
+  """
+  kept = _kept(train)
+
+  def of(split: Split) -> np.ndarray:
+    codes = [
+      np.where(np.isin(c, levels), np.searchsorted(levels, c), np.nan)
+      for c, levels in zip(_codes(split).T, kept, strict=True)
+    ]
+    return np.column_stack([_features(split), *codes])
+
+  names = (*numeric, *columns)
+  return Design(names, of, tuple(range(len(numeric), len(names))))
+
+
+def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Mean and population deviation [F] of what is observed of [N,F] float64.
+
+  0 and 0 where nothing is.
+  """
+  observed = ~np.isnan(values)
+  count = np.maximum(observed.sum(0), 1)
+  mean = np.where(observed, values, 0).sum(0) / count
+  deviation = np.where(observed, values - mean, 0)
+  return mean, np.sqrt((deviation**2).sum(0) / count)
+
+
+def _features(split: Split) -> np.ndarray:
+  values = split.arrays.get("features", np.zeros((len(split), 0)))
+  values = np.asarray(values, np.float64)
+  return np.where(np.isfinite(values), values, np.nan)
+
+
+def _codes(split: Split) -> np.ndarray:
+  """[N,M] int; -1 where missing."""
+  codes = split.arrays.get("categories", np.zeros((len(split), 0), np.int32))
+  return np.maximum(np.asarray(codes), -1)
 
 
 def _kept(train: Split) -> list[np.ndarray]:
   """Per column the commonest training levels, in ascending order."""
   kept = []
-  for column in np.asarray(train.arrays["categories"]).T:
+  for column in _codes(train).T:
     levels, counts = np.unique(column[column >= 0], return_counts=True)
     commonest = np.argsort(-counts, kind="stable")[:MAX_LEVELS]
     kept.append(np.sort(levels[commonest]))
   return kept
-
-
-def _one_hot(train: Split, columns: Levels) -> Design:
-  names, wanted = [], []
-  stored = np.asarray(train.arrays["categories"])
-  kept = _kept(train)
-  for m, (name, levels) in enumerate(columns.items()):
-    for level in kept[m][1:]:
-      names.append(f"{name}={levels[level]}")
-      wanted.append((m, level))
-    if (stored[:, m] < 0).any():
-      names.append(f"{name} missing")
-      wanted.append((m, -1))
-
-  def of(split: Split) -> np.ndarray:
-    values = np.maximum(np.asarray(split.arrays["categories"]), -1)
-    hot = np.zeros((len(values), len(wanted)))
-    for i, (m, level) in enumerate(wanted):
-      hot[:, i] = values[:, m] == level
-    return hot
-
-  return Design(tuple(names), of)
-
-
-def _codes(train: Split) -> Callable[[Split], np.ndarray]:
-  kept = _kept(train)
-
-  def of(split: Split) -> np.ndarray:
-    values = np.asarray(split.arrays["categories"])
-    codes = np.full(values.shape, np.nan)
-    for m, levels in enumerate(kept):
-      known = np.isin(values[:, m], levels)
-      codes[known, m] = np.searchsorted(levels, values[known, m])
-    return codes
-
-  return of

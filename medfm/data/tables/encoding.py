@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data.tables import design
 from medfm.data.tables import input as table_input
 from medfm.data.tables import table as tables
 from medfm.data.tables.input import Table as Described
@@ -72,29 +73,28 @@ def kinds(
       )
     if name in numeric and name in categorical:
       raise UserError(f"{name!r} is named both numeric and categorical")
-  numbers, texts, changes = [], [], []
-  limit = max(_FEW, _SHARE * len(table))
+  kept: dict[str, list[str]] = {"numeric": [], "categorical": []}
+  dropped = {}
   for name in names:
-    if name in categorical:
-      texts.append(name)
-    elif name in numeric or tables.is_numeric(table, name):
-      if name not in numeric and _counts_rows(tables.numbers(table, name)):
-        changes.append(
-          {"what": f"dropped the column {name!r}: a row counter", "count": 1}
-        )
+    if name in categorical or name in numeric:
+      kept["categorical" if name in categorical else "numeric"].append(name)
+    elif tables.is_numeric(table, name):
+      if _counts_rows(tables.numbers(table, name)):
+        dropped[name] = "a row counter"
       else:
-        numbers.append(name)
-    elif (count := len(set(table[name]) - {""})) > limit:
-      changes.append(
-        {
-          "what": f"dropped the column {name!r}: {count} different texts, "
-          f"free text or identifiers (keep it by naming it categorical)",
-          "count": 1,
-        }
+        kept["numeric"].append(name)
+    elif (count := len({*table[name]} - {""})) > max(_FEW, _SHARE * len(table)):
+      dropped[name] = (
+        f"{count} different texts, free text or identifiers (keep it by naming "
+        "it categorical)"
       )
     else:
-      texts.append(name)
-  return tuple(numbers), tuple(texts), changes
+      kept["categorical"].append(name)
+  changes = [
+    {"what": f"dropped the column {name!r}: {why}", "count": 1}
+    for name, why in dropped.items()
+  ]
+  return tuple(kept["numeric"]), tuple(kept["categorical"]), changes
 
 
 def parsed(
@@ -104,17 +104,13 @@ def parsed(
   levels = {
     name: tuple(sorted(set(table[name]) - {""})) for name in categorical
   }
+  numbers = [tables.numbers(table, name) for name in numeric]
+  codes = [_codes(table[name], values) for name, values in levels.items()]
   return Columns(
-    features=_stack(
-      [tables.numbers(table, name) for name in numeric], len(table), np.float32
-    ),
-    categories=_stack(
-      [_codes(table[name], values) for name, values in levels.items()],
-      len(table),
-      np.int32,
-    ),
-    numeric=tuple(numeric),
-    levels=levels,
+    _beside(numbers, len(table), np.float32),
+    _beside(codes, len(table), np.int32),
+    tuple(numeric),
+    levels,
   )
 
 
@@ -124,39 +120,28 @@ def fit(columns: Columns) -> tuple[Described, list[dict[str, Any]]]:
   Means and (population) standard deviations are over observed values. A
   constant column has std 1, one without any observed value mean 0, std 1.
   """
-  values = columns.features.astype(np.float64)
-  observed = ~np.isnan(values)
-  count = observed.sum(0)
-  total = np.maximum(count, 1)
-  mean = np.where(observed, values, 0).sum(0) / total
-  deviation = np.where(observed, values - mean, 0)
-  std = np.sqrt((deviation**2).sum(0) / total)
+  mean, std = design.moments(columns.features.astype(np.float64))
   constant = std <= 1e-7 * np.abs(mean)
   std[constant] = 1
   categorical = {}
-  for index, (name, levels) in enumerate(columns.levels.items()):
-    codes = np.unique(columns.categories[:, index])
-    categorical[name] = tuple(levels[code] for code in codes if code >= 0)
+  for codes, (name, levels) in zip(
+    columns.categories.T, columns.levels.items(), strict=True
+  ):
+    categorical[name] = tuple(levels[i] for i in np.unique(codes[codes >= 0]))
   described = Described(
     columns.numeric, tuple(mean.tolist()), tuple(std.tolist()), categorical
   )
   names = [columns.numeric[i] for i in np.flatnonzero(constant)]
   names += [name for name, levels in categorical.items() if len(levels) < 2]
-  if not names:
-    return described, []
   what = "kept columns that are constant in training: " + ", ".join(names)
-  return described, [{"what": what, "count": len(names)}]
+  return described, [{"what": what, "count": len(names)}] if names else []
 
 
 def arrays(columns: Columns, described: Described) -> dict[str, np.ndarray]:
   """`features` and `categories` as training codes them; absent where empty."""
-  codes = np.full_like(columns.categories, -1)
-  for index, (name, levels) in enumerate(columns.levels.items()):
-    trained = described.levels[name]
-    known = {level: code for code, level in enumerate(trained)}
-    # One entry more for -1, which then means "missing" before and after.
-    recode = np.array([known.get(level, -1) for level in (*levels, "")])
-    codes[:, index] = recode[columns.categories[:, index]]
+  codes = table_input.renumbered(
+    columns.categories, columns.levels, described.levels
+  )
   return present(columns.features, codes)
 
 
@@ -169,24 +154,17 @@ def encode(
   by number and by column. used: columns that are no features but are read.
 
   Raises:
-    UserError: a column that the model reads is not there.
+    UserError: a column that the model reads is missing.
   """
   described = table_input.only(info)
-  needed = (*described.numeric, *described.levels)
-  for name in needed:
-    if name not in table.columns:
-      raise UserError(
-        f"{table.path}: the column {name!r}, which the model reads, is missing"
-        f"{nearest(name, table.columns)}"
-      )
-  extra = [name for name in table.columns if name not in (*needed, *used)]
+  read = (*described.numeric, *described.levels, *used)
+  extra = [name for name in table.columns if name not in read]
   if extra:
     logging.info("%s: columns ignored: %s", table.path, ", ".join(extra))
-  codes = []
-  for name, levels in described.levels.items():
-    codes.append(_codes(table[name], levels))
-    unseen = int((codes[-1] < 0).sum()) - table[name].count("")
-    if unseen:
+  features = [tables.numbers(table, name) for name in described.numeric]
+  codes = [_codes(table[n], levels) for n, levels in described.levels.items()]
+  for name, code in zip(described.levels, codes, strict=True):
+    if unseen := int((code < 0).sum()) - table[name].count(""):
       logging.warning(
         "%s: %d cells of %r hold levels never seen in training; "
         "treated as missing",
@@ -194,10 +172,9 @@ def encode(
         unseen,
         name,
       )
-  features = [tables.numbers(table, name) for name in described.numeric]
   return present(
-    _stack(features, len(table), np.float32),
-    _stack(codes, len(table), np.int32),
+    _beside(features, len(table), np.float32),
+    _beside(codes, len(table), np.int32),
   )
 
 
@@ -243,9 +220,8 @@ def ids(table: Table, column: str = "") -> np.ndarray:
     if not cell:
       raise table.error(index, column, "an id is missing")
     if cell in first:
-      raise table.error(
-        index, column, f"the same id as {table.place(first[cell])}"
-      )
+      same = table.place(first[cell])
+      raise table.error(index, column, f"the same id as {same}")
     first[cell] = index
   return np.array(table[column], str)
 
@@ -272,21 +248,19 @@ def age_bands(years: np.ndarray) -> np.ndarray:
   return bands[np.where(np.isnan(years), len(_AGE_BANDS), index)]
 
 
+def present(features: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
+  """Both arrays by their names, without one that has no columns."""
+  arrays = {"features": features, "categories": codes}
+  return {name: array for name, array in arrays.items() if array.shape[1]}
+
+
 def _codes(cells: list[str], levels: Sequence[str]) -> np.ndarray:
   known = {level: code for code, level in enumerate(levels)}
   return np.array([known.get(cell, -1) for cell in cells], np.int32)
 
 
-def _stack(columns: list[np.ndarray], rows: int, dtype: Any) -> np.ndarray:
-  return (
-    np.stack(columns, 1) if columns else np.zeros((rows, 0), dtype)
-  ).astype(dtype, copy=False)
-
-
-def present(features: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
-  """Both arrays by their names, without one that has no columns."""
-  arrays = {"features": features, "categories": codes}
-  return {name: array for name, array in arrays.items() if array.shape[1]}
+def _beside(columns: list[np.ndarray], rows: int, dtype: Any) -> np.ndarray:
+  return np.column_stack([np.zeros((rows, 0), dtype), *columns])
 
 
 def _counts_rows(values: np.ndarray) -> bool:

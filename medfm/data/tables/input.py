@@ -1,7 +1,7 @@
 """What a model must know of a table, fitted on the training split alone."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,9 +39,8 @@ class Table:
   def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
     """What a model of it is called with: the number of levels by column."""
     del chosen
-    if not self.levels:
-      return {}
-    return {"levels": tuple(len(names) for names in self.levels.values())}
+    counts = tuple(map(len, self.levels.values()))
+    return {"levels": counts} if counts else {}
 
   def scale(self, batch: Batch) -> Batch:
     """Standardises `features` [B,F] by the training split; NaN stays NaN.
@@ -55,9 +54,8 @@ class Table:
 
   def moments(self) -> tuple[np.ndarray, np.ndarray]:
     """Mean and divisor [1,F] float32 of the numeric columns."""
-    mean = np.asarray(self.mean, np.float32)[None]
-    std = np.asarray(self.std, np.float32)[None]
-    return mean, np.where(std > 0, std, 1).astype(np.float32)
+    mean, std = np.array([self.mean, self.std], np.float32)[:, None]
+    return mean, np.where(std > 0, std, np.float32(1))
 
   def blank(
     self, count: int, like: Mapping[str, np.ndarray] = {}
@@ -88,16 +86,10 @@ class Table:
       raise ValueError(f"features {self.numeric}, not {trained.numeric}")
     if tuple(self.levels) != tuple(trained.levels):
       raise ValueError(f"columns {[*self.levels]}, not {[*trained.levels]}")
-    arrays = dict(arrays)
-    if self.levels:
-      codes = np.full_like(arrays["categories"], -1)
-      for index, (name, levels) in enumerate(trained.levels.items()):
-        number = {level: code for code, level in enumerate(levels)}
-        # One entry more for -1, which means "missing" before and after.
-        new = np.array([*(number.get(n, -1) for n in self.levels[name]), -1])
-        codes[:, index] = new[arrays["categories"][:, index]]
-      arrays["categories"] = codes
-    return arrays
+    if not self.levels:
+      return dict(arrays)
+    codes = renumbered(arrays["categories"], self.levels, trained.levels)
+    return {**arrays, "categories": codes}
 
   def describe(self) -> str:
     """The number of its columns, in words."""
@@ -105,6 +97,23 @@ class Table:
     return " and ".join(
       f"{len(columns)} {what}" for what, columns in counts.items() if columns
     )
+
+
+def renumbered(
+  codes: np.ndarray,
+  old: Mapping[str, Sequence[str]],
+  new: Mapping[str, Sequence[str]],
+) -> np.ndarray:
+  """Codes [N,M] into the old levels of columns as codes into the new ones.
+
+  Levels that are not among the new ones become missing (-1).
+  """
+  codes = np.array(codes)
+  for column, (name, levels) in zip(codes.T, old.items(), strict=True):
+    number = {level: code for code, level in enumerate(new[name])}
+    # One entry more for -1, which means "missing" before and after.
+    column[:] = np.array([*(number.get(n, -1) for n in levels), -1])[column]
+  return codes
 
 
 def only(info: Info) -> Table:

@@ -60,25 +60,22 @@ def labelled(
   """
   if missing not in ("error", "drop"):
     raise UserError(f"missing_label={missing!r}: expected 'error' or 'drop'")
-  cells = [table[name] for name in columns]
-  enough = all if every else any
-  known = np.array([enough(row) for row in zip(*cells, strict=True)])
-  if known.all():
+  observed = np.array([[cell != "" for cell in table[n]] for n in columns])
+  known = observed.all(0) if every else observed.any(0)
+  lost = int((~known).sum())
+  if not lost:
     return table, []
   if missing == "error":
     raise table.error(
       int(known.argmin()),
       columns[0],
-      f"the label is missing (as in {int((~known).sum())} rows); fill it in "
-      f"or set missing_label='drop'",
+      f"the label is missing (as in {lost} rows); fill it in or set "
+      "missing_label='drop'",
     )
   if not known.any():
     raise UserError(f"{table.path}: no row has a label in {columns[0]!r}")
-  change = {
-    "what": f"dropped rows without a label ({', '.join(columns)})",
-    "count": int((~known).sum()),
-  }
-  return table.take(np.flatnonzero(known)), [change]
+  what = f"dropped rows without a label ({', '.join(columns)})"
+  return table.take(np.flatnonzero(known)), [{"what": what, "count": lost}]
 
 
 def required(table: Table, columns: Sequence[str]) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from medfm.data.tables import design
 from medfm.types import Arrays
 
-_ROWS = 1024
-_CELLS = 1 << 20  # Pairs compared at a time.
+_CELLS = 1 << 20
+_PAIRS = 1 << 16  # Compared at a time.
 _MAX_STEP = 1e-3
 RULE = (
   "rows with the same categories and missing values whose numbers differ by "
@@ -27,12 +28,8 @@ def search(
 
 def _standardised(splits: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
   """[N,F] per split: standardised by the first split, NaN marked apart."""
-  first = np.asarray(next(iter(splits.values()))["features"], float)
-  known = ~np.isnan(first)
-  count = np.maximum(known.sum(axis=0), 1)
-  mean = np.where(known, first, 0).sum(axis=0) / count
-  spread = np.where(known, first - mean, 0)
-  std = np.sqrt((spread**2).sum(axis=0) / count)
+  first = next(iter(splits.values()))["features"]
+  mean, std = design.moments(np.asarray(first, float))
   std = np.where(std > 0, std, 1)
   tables = {}
   for name, arrays in splits.items():
@@ -65,12 +62,10 @@ def _alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     counts = (high - low)[rows]
     j = np.repeat(rows, counts)
     within = np.arange(len(j)) - np.repeat(np.cumsum(counts) - counts, counts)
-    i = order[low[j] + within]
-    kept = np.zeros(len(i), bool)
-    for start in range(0, len(i), 64 * _ROWS):
-      part = slice(start, start + 64 * _ROWS)
-      step = np.abs(a[i[part]] - b[j[part]]).max(axis=1)
-      kept[part] = (step > 0) & (step < _MAX_STEP)
-    pairs.append(np.stack([i[kept], j[kept]]))
+    both = np.stack([order[low[j] + within], j])
+    for start in range(0, both.shape[1], _PAIRS):
+      part = both[:, start : start + _PAIRS]
+      step = np.abs(a[part[0]] - b[part[1]]).max(axis=1)
+      pairs.append(part[:, (step > 0) & (step < _MAX_STEP)])
   i, j = np.concatenate(pairs, 1)
   return i, j

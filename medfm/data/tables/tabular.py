@@ -18,7 +18,8 @@ from medfm.data.tables.encoding import Columns
 from medfm.data.tables.labels import Truth
 from medfm.types import Dataset, Info, Split, Target
 
-COLUMNS = ("features", "categories")
+Builder = rows.Builder
+"""Writes the `Rows` of a table in their order; subclasses give `rows`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,22 +48,12 @@ class Rows:
   @property
   def arrays(self) -> dict[str, np.ndarray]:
     columns = self.columns
-    held = encoding.present(columns.features, columns.categories)
-    return {**self.truth, **held}
+    return self.truth | encoding.present(columns.features, columns.categories)
 
   @property
   def schema(self) -> dict[str, Any]:
-    return {
-      "schema": {
-        "numeric": self.columns.numeric,
-        "levels": self.columns.levels,
-        "classes": self.names,
-      }
-    }
-
-
-class Builder(rows.Builder, skip_registration=True):
-  """Writes the `Rows` of a table in their order; subclasses give `rows`."""
+    columns = {"numeric": self.columns.numeric, "levels": self.columns.levels}
+    return {"schema": {**columns, "classes": self.names}}
 
 
 def dataset(
@@ -89,62 +80,40 @@ def dataset(
   (schema,) = (e["schema"] for e in prepared.changes if "schema" in e)
   changes = [entry for entry in prepared.changes if "schema" not in entry]
   parts, how = splits.completed(prepared.splits, seed, fractions, stratify)
-  columns = {
-    part: Columns(
-      features=_array(split, "features", np.float32),
-      categories=_array(split, "categories", np.int32),
-      numeric=tuple(schema["numeric"]),
-      levels={key: tuple(levels) for key, levels in schema["levels"].items()},
-    )
-    for part, split in parts.items()
-  }
+  levels = {key: tuple(levels) for key, levels in schema["levels"].items()}
+  columns, truth = {}, {}
+  for part, split in parts.items():
+    arrays = {key: rows.read(array) for key, array in split.arrays.items()}
+    none = np.zeros((len(split), 0), np.int32)
+    features = arrays.pop("features", none.astype(np.float32))
+    categories = arrays.pop("categories", none)
+    numeric = tuple(schema["numeric"])
+    columns[part] = Columns(features, categories, numeric, levels)
+    truth[part] = arrays
   described, constant = encoding.fit(columns["train"])
-  truth = {
-    part: {
-      key: rows.read(array)
-      for key, array in split.arrays.items()
-      if key not in COLUMNS
-    }
-    for part, split in parts.items()
-  }
   info = Info(
     name=name,
     inputs={"table": described},
     target=target(tuple(schema["classes"]), truth["train"]),
   )
-  arrays = {
-    part: encoding.arrays(held, described) for part, held in columns.items()
-  }
+  unseen = 0
+  for part, split in parts.items():
+    coded = encoding.arrays(columns[part], described)
+    if levels:
+      lost = (coded["categories"] < 0) & (columns[part].categories >= 0)
+      unseen += int(lost.sum())
+    parts[part] = dataclasses.replace(split, arrays=coded | truth[part])
+  if unseen:
+    what = "levels never seen in training taken for missing"
+    constant = [*constant, {"what": what, "count": unseen}]
   return Dataset(
-    splits={
-      part: dataclasses.replace(split, arrays={**arrays[part], **truth[part]})
-      for part, split in parts.items()
-    },
+    splits=parts,
     info=info,
     card={
       **card,
-      "changes": [*changes, *constant, *_unseen(columns, arrays)],
+      "changes": [*changes, *constant],
       "split": how,
       "fingerprint": prepared.fingerprint,
     },
     encode=functools.partial(encoding.encoded, info=info, **reads),
   )
-
-
-def _unseen(
-  columns: Mapping[str, Columns], arrays: Mapping[str, Mapping]
-) -> list[dict[str, Any]]:
-  """What of validation and test has a level that training has not."""
-  count = 0
-  for part, held in columns.items():
-    if held.levels:
-      lost = (arrays[part]["categories"] < 0) & (held.categories >= 0)
-      count += int(lost.sum())
-  what = "levels never seen in training taken for missing"
-  return [{"what": what, "count": count}] if count else []
-
-
-def _array(split: Split, name: str, dtype: Any) -> np.ndarray:
-  """A split's array in memory, or [N,0] where the table has no such columns."""
-  empty = np.zeros((len(split), 0), dtype)
-  return np.asarray(split.arrays.get(name, empty))

@@ -94,7 +94,7 @@ def test_unseen_levels_and_extra_columns_are_logged(tmp_path, info, caplog):
 
 def test_a_missing_feature_column_is_an_error(tmp_path, info):
   read(tmp_path, "ages,sex,note\n1,f,a\n", "new.csv")
-  with pytest.raises(UserError, match=r"'age'.*missing \(nearest: ages\)"):
+  with pytest.raises(UserError, match=r"no column 'age' \(nearest: ages\)"):
     encoding.encoded(str(tmp_path / "new.csv"), info)
 
 
