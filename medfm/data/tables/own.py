@@ -6,91 +6,94 @@ feature unless it is dropped. What does not fit is an error by file, row and
 column, and what is left out stands on the data card.
 """
 
+import itertools
 import pathlib
-from collections.abc import Sequence
+import types
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from medfm import tasks
-from medfm.data import files, records, splits
+from medfm.data import files, records, rows, splits
 from medfm.data.tables import encoding, tabular
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Labels, Policy, names
+from medfm.data.tables.labels import Labels, Policy, Truth, names
 from medfm.data.tables.table import Table
+from medfm.spec import forwards
 from medfm.types import Dataset, Folders, UserError
 
 
-class OwnTable(tabular.Builder, skip_registration=True):
-  """The user's table as its settings say; `raw` holds `table` and `test`."""
+class Own(rows.Builder, skip_registration=True):
+  """Reads the user's files, `raw`, as `given` says; subclasses give `rows`."""
 
-  def __init__(self, *, labels: Labels, settings: dict[str, Any], **kwargs):
-    self.labels, self.settings = labels, settings
+  def __init__(
+    self, *, settings: dict[str, Any], labels: Labels | None = None, **kwargs
+  ):
+    self.given, self.labels = types.SimpleNamespace(**settings), labels
     super().__init__(**kwargs)
 
+  def labelled(
+    self, files: Iterable[Table]
+  ) -> tuple[Sequence[Table], list[dict[str, Any]]]:
+    """The labelled rows of each file, and the changes for the card."""
+    parts, changes = zip(*map(self.labels.labelled, files), strict=True)
+    return parts, list(itertools.chain(*changes))
+
+  def joined(
+    self, parts: Sequence[Table], columns: Iterable[str], owner: str, what: str
+  ) -> tuple[Table, np.ndarray | None, Truth, tuple[str, ...]]:
+    """(rows of all files, their splits or None, their truth, its names).
+
+    owner: the column of those ("patient", "document", as `what` says) whose
+      rows are in one split; "" for none.
+    """
+    table = tables.joined(parts, columns)
+    part = splits.given(table, self.given.split_column)
+    if owner:
+      splits.refuse_shared(table, table[owner], part, what)
+    # A class that only other splits have is an error there, by its row.
+    training = None if part is None else part == "train"
+    return table, part, *self.labels.read(table, training)
+
+
+class OwnTable(Own, skip_registration=True):
+  """The user's table; `raw` holds `table` and perhaps `test`."""
+
   def rows(self) -> tabular.Rows:
-    return _rows(self.raw, self.labels, **self.settings)
-
-
-def own_table(
-  folders: Folders,
-  *,
-  path: str,
-  label: str | tuple[str, ...],
-  patient: str = "",
-  id: str = "",
-  groups: tuple[str, ...] = (),
-  numeric: tuple[str, ...] = (),
-  categorical: tuple[str, ...] = (),
-  drop: tuple[str, ...] = (),
-  task: str = "multiclass",
-  classes: tuple[str, ...] = (),
-  positive: str = "",
-  units: tuple[str, ...] = (),
-  missing: tuple[str, ...] = tables.MISSING,
-  missing_label: Policy = "error",
-  split_column: str = "",
-  test_path: str = "",
-  delimiter: str = ",",
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
-) -> Dataset:
-  """The dataset of a CSV file.
-
-  label: the label column; several, as a tuple or separated by commas, for
-    multilabel (0, 1, no, yes or missing) and regression.
-  classes: their order, where not sorted; positive: the one to put last.
-  units: of the regression targets.
-  missing_label: "error", or "drop" to leave out such rows, counted.
-  Others as in `of_columns`.
-
-  Raises:
-    UserError: names the file, and the row and column where there is one.
-  """
-  return of_columns(
-    folders,
-    tasks.columns_of(
-      task,
-      label=names(label),
-      classes=names(classes),
-      positive=positive,
-      units=tuple(units),
-      missing_label=missing_label,
-    ),
-    path=path,
-    patient=patient,
-    id=id,
-    groups=groups,
-    numeric=numeric,
-    categorical=categorical,
-    drop=drop,
-    missing=missing,
-    split_column=split_column,
-    test_path=test_path,
-    delimiter=delimiter,
-    seed=seed,
-    fractions=fractions,
-  )
+    given = self.given
+    roles = [given.patient, given.id, given.split_column]
+    roles = [*self.labels.columns, *filter(None, roles)]
+    read = [
+      tables.read(path, missing=given.missing, delimiter=given.delimiter)
+      for path in self.raw.values()
+    ]
+    _check_roles(read[0], roles, (*given.groups, *given.drop))
+    parts, changes = self.labelled(read)
+    features = [n for n in read[0].columns if n not in (*roles, *given.drop)]
+    numeric, categorical, dropped = encoding.kinds(
+      parts[0], features, numeric=given.numeric, categorical=given.categorical
+    )
+    if not numeric and not categorical:
+      raise UserError(f"{read[0].path}: no feature column is left")
+    columns = {*numeric, *categorical, *roles, *given.groups}
+    table, part, truth, predicted = self.joined(
+      parts, columns, given.patient, "patient"
+    )
+    patients = np.array(table[given.patient]) if given.patient else None
+    if patients is not None and (unknown := int((patients == "").sum())):
+      what = "rows without a patient, each taken for a patient of its own"
+      changes.append({"what": what, "count": unknown})
+    return tabular.Rows(
+      columns=encoding.parsed(table, numeric, categorical),
+      truth=truth,
+      names=predicted,
+      ids=encoding.ids(table, given.id),
+      patients=patients,
+      groups={name: encoding.group(table, name) for name in given.groups},
+      part=part,
+      changes=(*changes, *dropped),
+    )
 
 
 def of_columns(
@@ -129,86 +132,67 @@ def of_columns(
   raw = {"table": files.of_user(folders, path, "a CSV file")}
   if test_path:
     raw["test"] = files.of_user(folders, test_path, "a CSV file")
-  settings = {
-    "patient": patient,
+  in_new_files = {
     "id": id,
+    "patient": patient,
     "groups": names(groups),
+    "missing": ("", *missing),
+    "delimiter": delimiter,
+  }
+  settings = {
+    **in_new_files,
     "numeric": names(numeric),
     "categorical": names(categorical),
     "drop": names(drop),
-    "missing": ("", *missing),
     "split_column": split_column,
-    "delimiter": delimiter,
   }
-  prepared = records.prepared(
-    OwnTable, folders, raw=raw, labels=labels, settings=settings
-  )
   return tabular.dataset(
-    prepared,
+    records.prepared(
+      OwnTable, folders, raw=raw, labels=labels, settings=settings
+    ),
     name=pathlib.Path(path).stem,
     target=labels.target,
     stratify=labels.stratify,
     card=files.own_card("the user's own table", raw.values()),
     seed=seed,
     fractions=fractions,
-    id=id,
-    patient=patient,
-    groups=settings["groups"],
-    missing=settings["missing"],
-    delimiter=delimiter,
+    **in_new_files,
   )
 
 
-def _rows(
-  raw: dict[str, pathlib.Path],
-  labels: Labels,
+@forwards(of_columns)
+def own_table(
+  folders: Folders,
   *,
-  patient: str,
-  id: str,
-  groups: Sequence[str],
-  numeric: Sequence[str],
-  categorical: Sequence[str],
-  drop: Sequence[str],
-  missing: Sequence[str],
-  split_column: str,
-  delimiter: str,
-) -> tabular.Rows:
-  roles = [*labels.columns, *filter(None, (patient, id, split_column))]
-  parts, changes = [], []
-  for path in raw.values():
-    table = tables.read(path, missing=missing, delimiter=delimiter)
-    if not parts:
-      _check_roles(table, roles, (*groups, *drop))
-    table, dropped = labels.labelled(table)
-    parts.append(table)
-    changes += dropped
-  features = [n for n in parts[0].columns if n not in (*roles, *drop)]
-  numeric, categorical, left_out = encoding.kinds(
-    parts[0], features, numeric=numeric, categorical=categorical
+  label: str | tuple[str, ...],
+  task: str = "multiclass",
+  classes: tuple[str, ...] = (),
+  positive: str = "",
+  units: tuple[str, ...] = (),
+  missing_label: Policy = "error",
+  **table: Any,
+) -> Dataset:
+  """The dataset of a CSV file.
+
+  label: the label column; several, as a tuple or separated by commas, for
+    multilabel (0, 1, no, yes or missing) and regression.
+  classes: their order, where not sorted; positive: the one to put last.
+  units: of the regression targets.
+  missing_label: "error", or "drop" to leave out such rows, counted.
+  table: as in `of_columns`.
+
+  Raises:
+    UserError: names the file, and the row and column where there is one.
+  """
+  labels = tasks.columns_of(
+    task,
+    label=names(label),
+    classes=names(classes),
+    positive=positive,
+    units=tuple(units),
+    missing_label=missing_label,
   )
-  if not numeric and not categorical:
-    raise UserError(f"{parts[0].path}: no feature column is left")
-  whole = tables.joined(parts, {*numeric, *categorical, *roles, *groups})
-  part = splits.given(whole, split_column)
-  patients = np.array(whole[patient]) if patient else None
-  if patients is not None:
-    splits.refuse_shared(whole, patients, part, "patient")
-    if unknown := int((patients == "").sum()):
-      what = "rows without a patient, each taken for a patient of its own"
-      changes.append({"what": what, "count": unknown})
-  # A class that only other splits have is an error there, by its row.
-  training = None if part is None else part == "train"
-  truth, predicted = labels.read(whole, training)
-  return tabular.Rows(
-    columns=encoding.parsed(whole, numeric, categorical),
-    truth=truth,
-    names=predicted,
-    ids=encoding.ids(whole, id),
-    patients=patients,
-    groups={name: encoding.group(whole, name) for name in groups},
-    part=part,
-    changes=(*changes, *left_out),
-  )
+  return of_columns(folders, labels, **table)
 
 
 def _check_roles(

@@ -5,8 +5,10 @@ row 1, a quoted line break stays within its row. Messages show at most the one
 cell at fault, shortened, so that no patient's record reaches a log.
 """
 
+import contextlib
 import csv
 import dataclasses
+import io
 import itertools
 import os
 import re
@@ -22,6 +24,7 @@ MISSING = ("", "?", "NA", "N/A", "nan", "NaN", "null", "NULL")
 """Cells that stand for a missing value, unless the caller names others."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NO_TEXT = re.compile("[\0\udc80-\udcff]")  # As surrogateescape reads it.
 _SPREADSHEET = b"PK\x03\x04"
 _CHUNK = 4096
 
@@ -56,11 +59,11 @@ class Table:
 
   def take(self, indices: np.ndarray) -> "Table":
     """The table of these rows, in this order."""
-    chosen = indices.tolist()
+    rows = indices.tolist()
     return dataclasses.replace(
       self,
       columns={
-        name: [cells[i] for i in chosen] for name, cells in self.columns.items()
+        n: [cells[i] for i in rows] for n, cells in self.columns.items()
       },
       rows=self.rows[indices],
       files=self.files[indices],
@@ -72,8 +75,9 @@ class Table:
 
   def mapped(self, name: str, change: Callable[[str], str]) -> "Table":
     """The table with one column's observed cells changed."""
-    cells = [cell and change(cell) for cell in self[name]]
-    return self.replace(**{name: cells})
+    return self.replace(
+      **{name: [cell and change(cell) for cell in self[name]]}
+    )
 
   def error(self, index: int, column: str, what: str) -> UserError:
     """A mistake in one cell, by file, row and column."""
@@ -82,6 +86,36 @@ class Table:
   def place(self, index: int) -> str:
     """Where a row stands: `file.csv, row 7`."""
     return f"{self.paths[self.files[index]]}, row {self.rows[index]}"
+
+
+def of_cells(
+  path: str, columns: dict[str, list[str]], rows: Iterable[int]
+) -> Table:
+  """The table of one file, whose rows have these numbers."""
+  numbers = np.array([*rows], np.int64)
+  return Table((path,), columns, numbers, np.zeros_like(numbers))
+
+
+@contextlib.contextmanager
+def opened(
+  path: str | os.PathLike, expected: str
+) -> Iterator[io.BufferedReader]:
+  """A file to read bytes of.
+
+  expected: what it should be, for messages.
+
+  Raises:
+    UserError: it is absent, a folder, or may not be read.
+  """
+  if os.path.isdir(path):
+    raise UserError(f"{path}: is a folder, expected {expected}")
+  try:
+    with open(path, "rb") as file:
+      yield file
+  except FileNotFoundError:
+    raise UserError(f"{path}: no such file") from None
+  except PermissionError:
+    raise UserError(f"{path}: may not be read (permission denied)") from None
 
 
 def read(
@@ -102,21 +136,32 @@ def read(
       column, a row with too few or too many cells, an unclosed quote.
   """
   path = os.fspath(path)
-  if os.path.isdir(path):
-    raise UserError(f"{path}: is a folder, expected a CSV file")
-  try:
-    with open(path, "rb") as file:
-      start = file.read(4)
-    if start == _SPREADSHEET:
+  with opened(path, "a CSV file") as file:
+    if file.peek(4).startswith(_SPREADSHEET):
       raise UserError(f"{path}: is a zip or Excel file; save it as CSV (UTF-8)")
-    with open(
-      path, encoding="utf-8-sig", errors="surrogateescape", newline=""
-    ) as file:
-      return _parsed(path, file, names, missing, delimiter, quote)
-  except FileNotFoundError:
-    raise UserError(f"{path}: no such file") from None
-  except PermissionError:
-    raise UserError(f"{path}: may not be read (permission denied)") from None
+    lines = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
+    records = _records(path, lines, delimiter, quote)
+    header = [*names] or [c.strip() for c in next(records, (0, []))[1]]
+    _check_header(path, header, delimiter)
+    columns: list[list[str]] = [[] for _ in header]
+    rows: list[int] = []
+    seen = {marker: "" for marker in missing}
+    intern = seen.setdefault  # One string object per distinct cell.
+    while chunk := list(itertools.islice(records, _CHUNK)):
+      for row, cells in chunk:
+        if len(cells) != len(header):
+          raise UserError(
+            f"{path}, row {row}: {len(cells)} columns, expected {len(header)}; "
+            f"quote cells that hold {delimiter!r}"
+          )
+        rows.append(row)
+      cells_of = zip(*(cells for _, cells in chunk), strict=True)
+      for column, cells in zip(columns, cells_of, strict=True):
+        cells = list(map(str.strip, cells))
+        column.extend(map(intern, cells, cells))
+  if not rows:
+    raise UserError(f"{path}: holds a header but no rows")
+  return of_cells(path, dict(zip(header, columns, strict=True)), rows)
 
 
 def joined(parts: Sequence[Table], names: Iterable[str]) -> Table:
@@ -127,10 +172,7 @@ def joined(parts: Sequence[Table], names: Iterable[str]) -> Table:
   """
   return Table(
     tuple(path for part in parts for path in part.paths),
-    {
-      name: list(itertools.chain.from_iterable(part[name] for part in parts))
-      for name in names
-    },
+    {name: [cell for part in parts for cell in part[name]] for name in names},
     np.concatenate([part.rows for part in parts]),
     np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
   )
@@ -161,9 +203,8 @@ def numbers(table: Table, name: str) -> np.ndarray:
     values = values.astype(np.float32)
   if np.isinf(values).any():
     index = int(np.isinf(values).argmax())
-    raise table.error(
-      index, name, f"{shortened(cells[index])} is too large for a float32"
-    )
+    what = f"{shortened(cells[index])} is too large for a float32"
+    raise table.error(index, name, what)
   return values
 
 
@@ -173,12 +214,11 @@ def is_numeric(table: Table, name: str) -> bool:
   A column that is mostly numbers but not all is an error instead of quietly
   becoming text; one without any observed cell counts as numeric.
   """
-  cells = table[name]
-  levels = {cell: is_number(cell) for cell in set(cells) if cell}
+  observed = [cell for cell in table[name] if cell]
+  levels = {cell: is_number(cell) for cell in set(observed)}
   if all(levels.values()):
     return True
-  count = sum(levels[cell] for cell in cells if cell)
-  if 2 * count > sum(map(bool, cells)):
+  if 2 * sum(levels[cell] for cell in observed) > len(observed):
     numbers(table, name)
   return False
 
@@ -198,99 +238,35 @@ def shortened(cell: str, length: int = 20) -> str:
   return repr(cell if len(cell) <= length else cell[:length] + "…")
 
 
-def _parsed(
-  path: str,
-  file: Iterable[str],
-  names: Sequence[str],
-  missing: Collection[str],
-  delimiter: str,
-  quote: str,
-) -> Table:
-  lines = _Lines(file)
-  reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
-  records = _records(path, reader, lines)
-  if names:
-    header = list(names)
-  else:
-    header = [cell.strip() for cell in next(records, (0, []))[1]]
-    if not header:
-      raise UserError(f"{path}: is empty, expected a header row")
-  _check_header(path, header, delimiter)
-  columns = [[] for _ in header]
-  rows = []
-  seen = {marker: "" for marker in missing}
-  intern = seen.setdefault  # One string object per distinct cell.
-  while chunk := list(itertools.islice(records, _CHUNK)):
-    for row, cells in chunk:
-      if len(cells) != len(header):
-        raise UserError(
-          f"{path}, row {row}: {len(cells)} columns, expected {len(header)}; "
-          f"quote cells that hold {delimiter!r}"
-        )
-      rows.append(row)
-    for column, cells in zip(
-      columns, zip(*(cells for _, cells in chunk), strict=True), strict=True
-    ):
-      cells = list(map(str.strip, cells))
-      column.extend(map(intern, cells, cells))
-  if not rows:
-    raise UserError(f"{path}: holds a header but no rows")
-  return Table(
-    (path,),
-    dict(zip(header, columns, strict=True)),
-    np.array(rows, np.int64),
-    np.zeros(len(rows), np.int64),
-  )
-
-
-class _Lines:
-  """The lines of a file, which remembers a byte that is not UTF-8."""
-
-  def __init__(self, file: Iterable[str]):
-    self._file = iter(file)
-    self.bad = ""
-
-  def __iter__(self) -> Iterator[str]:
-    return self
-
-  def __next__(self) -> str:
-    line = next(self._file)
-    if not line.isascii():
-      try:
-        line.encode()
-      except UnicodeEncodeError as error:
-        byte = ord(line[error.start]) - 0xDC00
-        self.bad = f"the byte 0x{byte:02x}"
-    if "\0" in line and not self.bad:
-      self.bad = "a zero byte"
-    return line
-
-
 def _records(
-  path: str, reader: Iterator[list[str]], lines: _Lines
+  path: str, lines: Iterable[str], delimiter: str, quote: str
 ) -> Iterator[tuple[int, list[str]]]:
   """Row number and cells of each row that is not blank."""
-  row = 0
-  while True:
-    row += 1
+  reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
+  for row in itertools.count(1):
     try:
       cells = next(reader, None)
     except csv.Error as error:
       raise UserError(
         f"{path}, row {row}: {error}; is a quote left open or doubled wrongly?"
       ) from None
-    if lines.bad:
-      raise UserError(
-        f"{path}, row {row}: {lines.bad} is not UTF-8 text; save the file as "
-        f"'CSV UTF-8' (from Latin-1: iconv -f latin1 -t utf-8)"
-      )
     if cells is None:
       return
+    text = "".join(cells)
+    plain = text.isascii() and "\0" not in text
+    if not plain and (odd := _NO_TEXT.search(text)):
+      raise UserError(
+        f"{path}, row {row}: the byte 0x{ord(odd[0]) & 0xFF:02x} is not UTF-8 "
+        "text; save the file as 'CSV UTF-8' (from Latin-1: iconv -f latin1 -t "
+        "utf-8)"
+      )
     if cells:
       yield row, cells
 
 
 def _check_header(path: str, header: list[str], delimiter: str) -> None:
+  if not header:
+    raise UserError(f"{path}: is empty, expected a header row")
   for index, name in enumerate(header):
     if not name:
       raise UserError(
@@ -300,10 +276,9 @@ def _check_header(path: str, header: list[str], delimiter: str) -> None:
       raise UserError(
         f"{path}, row 1: the column {name!r} occurs twice; rename one"
       )
-  if len(header) == 1:
-    for other in (",", ";", "\t", "|"):
-      if other != delimiter and other in header[0]:
-        raise UserError(
-          f"{path}, row 1: one column; the file looks separated by {other!r}: "
-          f"set the delimiter"
-        )
+  for other in (",", ";", "\t", "|"):
+    if len(header) == 1 and other != delimiter and other in header[0]:
+      raise UserError(
+        f"{path}, row 1: one column; the file looks separated by {other!r}: "
+        f"set the delimiter"
+      )

@@ -1,32 +1,52 @@
 """Texts of one's own with their labels, from a CSV or JSON lines file."""
 
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable
 
 from medfm import tasks
-from medfm.data import files, splits
+from medfm.data import files
 from medfm.data.tables import encoding
-from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Labels, Policy
-from medfm.data.tables.table import Table
+from medfm.data.tables import own as own_table
+from medfm.data.tables.labels import Policy
 from medfm.data.text import text_tables, texts
 from medfm.data.text import tokenizers as tokens
 from medfm.data.text.sequences import TooLong
 from medfm.types import Dataset, Folders
 
 
-class OwnText(texts.Builder, skip_registration=True):
-  """The user's file as its settings say; `raw` holds `train` and `test`."""
-
-  def __init__(self, *, labels: Labels, settings: dict[str, Any], **kwargs):
-    self.labels, self.settings = labels, settings
-    super().__init__(**kwargs)
+class OwnText(own_table.Own, skip_registration=True):
+  """The user's texts; `raw` holds `train` and perhaps `test`."""
 
   def rows(self) -> texts.Rows:
-    return _rows(self.raw, self.labels, **self.settings)
+    given = self.given
+    columns = [given.text, given.pair, given.document, given.id]
+    columns += [given.split_column, *self.labels.columns, *given.groups]
+    parts, changes = self.labelled(
+      text_tables.read(str(path), given.text, given.delimiter)
+      for path in self.raw.values()
+    )
+    table, part, truth, names = self.joined(
+      parts, filter(None, columns), given.document, "document"
+    )
+    strings = text_tables.strings(table, text=given.text, pair=given.pair)
+    documents = None
+    if given.document:
+      documents = table[given.document]
+    elif part is None:  # The split is made here: equal texts stay in one.
+      pairs = zip(
+        strings["text"], strings.get("pair", [""] * len(table)), strict=True
+      )
+      documents = [texts.content(*pair) for pair in pairs]
+    return texts.Rows(
+      texts=strings,
+      ids=encoding.ids(table, given.id).tolist(),
+      truth=truth,
+      names=names,
+      documents=documents,
+      groups={n: encoding.group(table, n).tolist() for n in given.groups},
+      part=part,
+      changes=tuple(changes),
+    )
 
 
 def own_text(
@@ -79,11 +99,10 @@ def own_text(
   raw = {"train": files.of_user(folders, path)}
   if test_path:
     raw["test"] = files.of_user(folders, test_path)
+  in_new_files = {"text": text, "pair": pair, "id": id}
   settings = {
-    "text": text,
-    "pair": pair,
+    **in_new_files,
     "document": document,
-    "id": id,
     "groups": tuple(groups),
     "split_column": split_column,
     "delimiter": delimiter,
@@ -98,9 +117,8 @@ def own_text(
     labels=labels,
     settings=settings,
   )
-  card = files.own_card("the user's own texts", raw.values())
   return texts.dataset(
-    (recorded, card),
+    (recorded, files.own_card("the user's own texts", raw.values())),
     folders,
     name=pathlib.Path(path).stem,
     target=labels.target,
@@ -109,66 +127,5 @@ def own_text(
     too_long=too_long,
     around_markers=around_markers,
     private=True,
-    text=text,
-    pair=pair,
-    id=id,
+    **in_new_files,
   )
-
-
-def _rows(
-  raw: dict[str, pathlib.Path],
-  labels: Labels,
-  *,
-  text: str,
-  pair: str,
-  document: str,
-  id: str,
-  groups: Sequence[str],
-  split_column: str,
-  delimiter: str,
-) -> texts.Rows:
-  used = [text, pair, document, id, split_column, *labels.columns, *groups]
-  used = list(dict.fromkeys(filter(None, used)))
-  parts, changes = [], []
-  for path in raw.values():
-    table = text_tables.read(str(path), text, delimiter)
-    for name in used:
-      _ = table[name]  # An unknown column is an error, with the nearest one.
-    table, dropped = labels.labelled(table)
-    parts.append(table)
-    changes += dropped
-  table = tables.joined(parts, used)
-  for name in filter(None, (text, pair)):
-    for index, cell in enumerate(table[name]):
-      if not cell:
-        raise table.error(index, name, "the text is empty")
-  part = splits.given(table, split_column)
-  if document:
-    splits.refuse_shared(table, table[document], part, "document")
-  # A class that only other splits have is an error there, by its row.
-  truth, predicted = labels.read(
-    table, None if part is None else part == "train"
-  )
-  strings = {"text": table[text]} | ({"pair": table[pair]} if pair else {})
-  return texts.Rows(
-    texts=strings,
-    ids=encoding.ids(table, id).tolist(),
-    truth=truth,
-    names=predicted,
-    documents=_documents(table, text, pair, document, part),
-    groups={name: encoding.group(table, name).tolist() for name in groups},
-    part=part,
-    changes=tuple(changes),
-  )
-
-
-def _documents(
-  table: Table, text: str, pair: str, document: str, part: np.ndarray | None
-) -> list[str] | None:
-  """[N] what keeps rows together; equal texts, where we make the split."""
-  if document:
-    return table[document]
-  if part is not None:
-    return None
-  second = table[pair] if pair else [""] * len(table)
-  return [texts.content(a, b) for a, b in zip(table[text], second, strict=True)]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from medfm.data import files
+from medfm.data.tables import own as own_table
 from medfm.data.tables.table import shortened
 from medfm.data.text import text_files, texts, tokenizers
 from medfm.data.text.sequences import TooLong
@@ -18,19 +19,12 @@ from medfm.tasks.tags import own as columns
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 
-class OwnIOB(texts.Builder, skip_registration=True):
+class OwnIOB(own_table.Own, skip_registration=True):
   """The user's files; `raw` holds `train` and perhaps the other splits."""
 
-  def __init__(self, *, settings: dict, **kwargs):
-    self.settings = settings
-    super().__init__(**kwargs)
-
   def rows(self) -> texts.Rows:
-    parts = {
-      part: text_files.iob(path, **self.settings)
-      for part, path in self.raw.items()
-    }
-    return rows(parts)
+    settings = vars(self.given)
+    return rows({n: text_files.iob(p, **settings) for n, p in self.raw.items()})
 
 
 def own_iob(
@@ -64,18 +58,13 @@ def own_iob(
   raw = {k: files.of_user(folders, v) for k, v in given.items() if v}
   if validation_path and not test_path:
     raise UserError("validation_path needs test_path beside it")
-  settings = {
-    "delimiter": delimiter,
-    "word_column": word_column,
-    "tag_column": tag_column,
-    "repair": repair,
-  }
+  in_new_files = {"delimiter": delimiter, "word_column": word_column}
+  settings = {**in_new_files, "tag_column": tag_column, "repair": repair}
   recorded = texts.raw(
     OwnIOB, folders, raw=raw, seed=seed, fractions=fractions, settings=settings
   )
-  card = files.own_card("the user's own annotated text", raw.values())
   return texts.dataset(
-    (recorded, card),
+    (recorded, files.own_card("the user's own annotated text", raw.values())),
     folders,
     name=pathlib.Path(path).stem,
     target=columns.target,
@@ -84,8 +73,7 @@ def own_iob(
     too_long=too_long,
     encode=encoded,
     private=True,
-    delimiter=delimiter,
-    word_column=word_column,
+    **in_new_files,
   )
 
 
@@ -104,27 +92,21 @@ def encoded(
   A .txt holds a sentence a line with blanks between its words.
   """
   if pathlib.Path(path).suffix == ".txt":
-    sentences = [
-      Sentence(tuple(line.split()), (), row, 0)
-      for row, line in enumerate(text_files.lines(path), 1)
-      if line.strip()
-    ]
+    lines = enumerate(map(str.split, text_files.lines(path)), 1)
+    sentences = {row: words for row, words in lines if words}
   else:
-    sentences, _ = text_files.iob(
+    read, _ = text_files.iob(
       path, delimiter=delimiter, word_column=word_column, tag_column=None
     )
-  name = pathlib.Path(path).name
-  lines = [texts.SEPARATOR.join(s.words) for s in sentences]
+    sentences = {sentence.row: sentence.words for sentence in read}
+  words = [texts.SEPARATOR.join(words) for words in sentences.values()]
+  ids = np.array([f"{pathlib.Path(path).name}:{row}" for row in sentences])
   return texts.tokenised(
-    Split(
-      {"words": np.array(lines, object)},
-      np.array([f"{name}:{s.row}" for s in sentences]),
-    ),
-    info,
-    tokenizer=tokenizer,
+    Split({"words": np.array(words, object)}, ids),
+    tokenizers.Tokenizer(tokenizer),
     length=length,
     too_long=too_long,
-  )
+  )[0]
 
 
 def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
@@ -132,36 +114,35 @@ def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
 
   Raises: UserError where a tag does not occur in training.
   """
-  kinds = sorted({_kind(t) for s in parts["train"][0] for t in s.tags} - {""})
+  training, _ = parts["train"]
+  kinds = sorted({_kind(tag) for s in training for tag in s.tags} - {""})
   if not kinds:
     raise UserError("the training file marks no entity: all its tags are O")
-  classes = ("O", *(f"{p}-{kind}" for kind in kinds for p in "BI"))
-  where, words, tags, ids, documents, part = {}, [], [], [], [], []
-  for name, (sentences, _) in parts.items():
-    for sentence in sentences:
-      for tag in sentence.tags:
-        if tag not in classes:
-          raise UserError(
-            f"{name} file, row {sentence.row}: the entity type "
-            f"{shortened(_kind(tag))} does not occur in training; it has "
-            f"{', '.join(kinds)[:80]}"
-          )
-      words.append(texts.SEPARATOR.join(sentence.words))
-      tags.append(texts.SEPARATOR.join(sentence.tags))
-      ids.append(f"{name}:{sentence.row}")
-      mark = sentence.document
-      documents.append(f"{name}:document {mark}" if mark else "")
-      part.append(name)
-      where[name] = True
+  sentences = [(part, s) for part, (held, _) in parts.items() for s in held]
+  for part, sentence in sentences:
+    for kind in map(_kind, sentence.tags):
+      if kind not in ("", *kinds):
+        raise UserError(
+          f"{part} file, row {sentence.row}: the entity type "
+          f"{shortened(kind)} does not occur in training; it has "
+          f"{', '.join(kinds)[:80]}"
+        )
+  documents = [
+    f"{part}:document {s.document}" if s.document else ""
+    for part, s in sentences
+  ]
   mended = sum(count for _, count in parts.values())
-  changes = [{"what": "I- tags that begin an entity made B-", "count": mended}]
+  what = "I- tags that begin an entity made B-"
   return texts.Rows(
-    texts={"words": words, "tags": tags},
-    ids=ids,
-    names=classes,
+    texts={
+      "words": [texts.SEPARATOR.join(s.words) for _, s in sentences],
+      "tags": [texts.SEPARATOR.join(s.tags) for _, s in sentences],
+    },
+    ids=[f"{part}:{s.row}" for part, s in sentences],
+    names=("O", *(f"{begin}-{kind}" for kind in kinds for begin in "BI")),
     documents=documents if any(documents) else None,
-    part=np.array(part) if len(parts) > 1 else None,
-    changes=tuple(changes) if mended else (),
+    part=np.array([part for part, _ in sentences]) if len(parts) > 1 else None,
+    changes=({"what": what, "count": mended},) if mended else (),
   )
 
 

@@ -6,10 +6,10 @@ line, and shows at most one shortened word of it.
 
 import json
 import os
-import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from medfm.data.tables import table as tables
 from medfm.data.tables.table import shortened
 from medfm.types import UserError
 
@@ -34,15 +34,8 @@ def lines(path: str | os.PathLike) -> list[str]:
 
   Raises: UserError where the file is absent, empty, or not UTF-8 text.
   """
-  path = pathlib.Path(path)
-  if path.is_dir():
-    raise UserError(f"{path}: is a folder, expected a text file")
-  try:
-    content = path.read_bytes()
-  except FileNotFoundError:
-    raise UserError(f"{path}: no such file") from None
-  except PermissionError:
-    raise UserError(f"{path}: may not be read (permission denied)") from None
+  with tables.opened(path, "a text file") as file:
+    content = file.read()
   try:
     text = content.decode("utf-8-sig")
   except UnicodeDecodeError as error:
@@ -65,17 +58,17 @@ def json_lines(path: str | os.PathLike) -> Iterator[tuple[int, dict[str, Any]]]:
     if not line.strip():
       continue
     try:
-      found = json.loads(line)
+      content = json.loads(line)
     except (ValueError, RecursionError) as error:
       what = getattr(error, "msg", "nested too deeply")
       raise UserError(
         f"{path}, row {row}: is no JSON ({what}); expected one object a line"
       ) from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
       raise UserError(
         f'{path}, row {row}: expected an object {{"key": value, ...}}'
       )
-    yield row, found
+    yield row, content
 
 
 def iob(
@@ -97,74 +90,68 @@ def iob(
 
   Raises: UserError with file and line.
   """
+  columns = [word_column]
+  if tag_column is not None:
+    columns.append(tag_column)
   sentences: list[Sentence] = []
   words: list[str] = []
   tags: list[str] = []
   start = document = repaired = 0
-
-  def end():
-    if words:
-      sentences.append(Sentence(tuple(words), tuple(tags), start, document))
-      words.clear()
-      tags.clear()
-
-  for row, line in enumerate(lines(path), 1):
-    if not line.strip():
-      end()
-      continue
+  for row, line in enumerate([*lines(path), ""], 1):
     cells = line.split(delimiter) if delimiter else line.split()
-    if cells[0].strip() == DOCUMENT:
-      end()
-      document += 1
+    begins_document = bool(cells) and cells[0].strip() == DOCUMENT
+    if begins_document or not line.strip():
+      if words:
+        sentences.append(Sentence(tuple(words), tuple(tags), start, document))
+      words, tags = [], []
+      document += begins_document
       continue
+    where = f"{path}, row {row}"
     start = start if words else row
-    word, tag = _cells(path, row, cells, delimiter, word_column, tag_column)
-    if tag is not None:
-      before = tags[-1] if tags else "O"
-      tag, mended = _tag(path, row, tag, before, repair)
-      repaired += mended
-      tags.append(tag)
+    word, *cell = _cells(where, cells, columns, delimiter)
+    tag = [_tag(where, t, tags[-1] if tags else "O", repair) for t in cell]
+    repaired += tag != cell
     words.append(word)
-  end()
+    tags += tag
   if not sentences:
     raise UserError(f"{path}: holds no sentence")
   return sentences, repaired
 
 
 def _cells(
-  path, row, cells, delimiter, word_column, tag_column
-) -> tuple[str, str | None]:
+  where: str, cells: Sequence[str], columns: Sequence[int], delimiter: str
+) -> list[str]:
+  """The word and, where it is asked for, the tag."""
   try:
-    word = cells[word_column].strip()
-    tag = None if tag_column is None else cells[tag_column].strip()
-    if tag_column is not None and len(cells) < 2:
+    if len(cells) < len(columns):
       raise IndexError
+    chosen = [cells[column].strip() for column in columns]
   except IndexError:
     between = {"\t": "a tab", "": "blanks", " ": "a blank"}
     raise UserError(
-      f"{path}, row {row}: {len(cells)} column(s), expected a word and its "
-      f"tag with {between.get(delimiter, repr(delimiter))} between them"
+      f"{where}: {len(cells)} column(s), expected a word and its tag with "
+      f"{between.get(delimiter, repr(delimiter))} between them"
     ) from None
-  if not word:
-    raise UserError(f"{path}, row {row}: the word is empty")
-  return word, tag
+  if not chosen[0]:
+    raise UserError(f"{where}: the word is empty")
+  return chosen
 
 
-def _tag(path, row, tag: str, before: str, repair: bool) -> tuple[str, int]:
-  """The IOB2 tag, and 1 where it was repaired."""
+def _tag(where: str, tag: str, before: str, repair: bool) -> str:
+  """The tag in IOB2. before: that of the word before it in the sentence."""
   prefix, _, kind = tag.partition("-")
-  if tag == "O" or (prefix == "B" and kind and len(tag.split()) == 1):
-    return tag, 0
-  if prefix != "I" or not kind or len(tag.split()) > 1:
+  if tag == "O":
+    return tag
+  if prefix not in ("B", "I") or not kind or len(tag.split()) > 1:
     raise UserError(
-      f"{path}, row {row}: {shortened(tag)} is no IOB2 tag: expected O, "
-      "B-<type> or I-<type>"
+      f"{where}: {shortened(tag)} is no IOB2 tag: expected O, B-<type> or "
+      "I-<type>"
     )
-  if before in (f"B-{kind}", f"I-{kind}"):
-    return tag, 0
+  if prefix == "B" or before in (f"B-{kind}", f"I-{kind}"):
+    return tag
   if repair:
-    return f"B-{kind}", 1
+    return f"B-{kind}"
   raise UserError(
-    f"{path}, row {row}: {shortened(tag)} after {shortened(before)} continues "
-    f"no {kind[:20]}: begin it with B-{kind[:20]}, or set repair=True for IOB1"
+    f"{where}: {shortened(tag)} after {shortened(before)} continues no "
+    f"{kind[:20]}: begin it with B-{kind[:20]}, or set repair=True for IOB1"
   )

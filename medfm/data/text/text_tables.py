@@ -5,8 +5,6 @@ import json
 import pathlib
 from typing import Any
 
-import numpy as np
-
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
 from medfm.data.text import text_files
@@ -19,9 +17,7 @@ _JSON = (".jsonl", ".ndjson", ".json")
 _CELL = 1 << 24
 
 
-def read(
-  path: str, text: str = "text", delimiter: str = "", missing: Any = ()
-) -> Table:
+def read(path: str, text: str = "text", delimiter: str = "") -> Table:
   """The table of a file, by its suffix; a .txt has the one column `text`.
 
   A JSON line gives one row; its keys are columns, and a list of words in it
@@ -34,52 +30,48 @@ def read(
   if suffix in _JSON:
     return _json(path)
   if suffix == ".txt":
-    kept = [
-      (row, line.strip())
-      for row, line in enumerate(text_files.lines(path), 1)
-      if line.strip()
-    ]
-    return _table(
-      path, {text: [line for _, line in kept]}, [r for r, _ in kept]
-    )
+    lines = enumerate(map(str.strip, text_files.lines(path)), 1)
+    kept = {row: line for row, line in lines if line}
+    return tables.of_cells(path, {text: list(kept.values())}, kept)
   csv.field_size_limit(_CELL)  # Documents are longer than a table's cells.
   delimiter = delimiter or ("\t" if suffix == ".tsv" else ",")
-  return tables.read(path, missing=("", *missing), delimiter=delimiter)
+  return tables.read(path, missing=("",), delimiter=delimiter)
+
+
+def strings(table: Table, **columns: str) -> dict[str, list[str]]:
+  """[N] the texts of these columns by name, none of them empty.
+
+  columns: name -> column; "" is left out.
+  """
+  texts = {name: table[column] for name, column in columns.items() if column}
+  for name, cells in texts.items():
+    if "" in cells:
+      raise table.error(cells.index(""), columns[name], "the text is empty")
+  return texts
 
 
 def _json(path: str) -> Table:
   columns: dict[str, list[str]] = {}
   rows = []
-  for row, found in text_files.json_lines(path):
+  for row, cells in text_files.json_lines(path):
     if not rows:
-      columns = {name: [] for name in found}
-    for name in {*columns, *found}:
-      if name not in found or name not in columns:
-        raise UserError(
-          f"{path}, row {row}: the key {name[:30]!r} is in some lines and "
-          "not in others: give all lines the same keys (null for missing)"
-        )
-      columns[name].append(_cell(path, row, name, found[name]))
+      columns = {name: [] for name in cells}
+    if odd := columns.keys() ^ cells.keys():
+      raise UserError(
+        f"{path}, row {row}: the key {min(odd)[:30]!r} is in some lines and "
+        "not in others: give all lines the same keys (null for missing)"
+      )
+    for name, cell in cells.items():
+      columns[name].append(_cell(f"{path}, row {row}: {name[:30]!r}", cell))
     rows.append(row)
-  return _table(path, columns, rows)
+  return tables.of_cells(path, columns, rows)
 
 
-def _cell(path: str, row: int, name: str, value: Any) -> str:
-  if value is None:
-    return ""
-  if isinstance(value, str):
-    return value.strip()
+def _cell(where: str, value: Any) -> str:
   if isinstance(value, bool | int | float):
     return json.dumps(value)
-  if isinstance(value, list) and all(isinstance(v, str) for v in value):
-    return SEPARATOR.join(v.strip() for v in value)
-  raise UserError(
-    f"{path}, row {row}: {name[:30]!r} is neither text nor a number nor a list "
-    "of words"
-  )
-
-
-def _table(path: str, columns: dict[str, list[str]], rows: list[int]) -> Table:
-  return Table(
-    (path,), columns, np.array(rows, np.int64), np.zeros(len(rows), np.int64)
-  )
+  value = "" if value is None else value
+  words = value if isinstance(value, list) else [value]
+  if all(isinstance(word, str) for word in words):
+    return SEPARATOR.join(map(str.strip, words))
+  raise UserError(f"{where} is neither text nor a number nor a list of words")

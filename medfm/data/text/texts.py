@@ -8,9 +8,10 @@ tokenizer needs no new records.
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,11 +23,15 @@ from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer, wordpiece
 from medfm.spec import forwards
-from medfm.types import Dataset, Folders, Info, Split, Target, UserError
+from medfm.types import Dataset, Folders, Info, Split, Target
 
 STRINGS = ("text", "pair", "words", "tags")
 SEPARATOR = "\t"
 """Between the words, and the tags, of a sentence as it is recorded."""
+
+
+Builder = rows.Builder
+"""Writes `Rows` in their order; subclasses give `rows`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +68,7 @@ class Rows:
     return {"classes": self.names}
 
 
-class Builder(rows.Builder, skip_registration=True):
-  """Writes `Rows` in their order; subclasses give `rows`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Raw:
+class Raw(NamedTuple):
   """A recorded set of texts, in its three splits.
 
   splits: their arrays hold `text` and perhaps `pair` [N] str, or `words` and
@@ -201,21 +201,25 @@ def dataset(
     too_long=, **columns)`; None takes `encoded`, for text.
   """
   recorded, card = source
-  token = tokenizer(plain(recorded.splits["train"]), folders)
+  train = recorded.splits["train"]
+  token = tokenizer(plain(train), folders)
+  settings = {"length": length, "too_long": too_long}
   if around_markers:
     columns["around_markers"] = True
-  settings = {"length": length, "too_long": too_long}
   parts, changes = {}, list(recorded.changes)
   for part, split in recorded.splits.items():
-    parts[part], new = _tokenised(
-      split, token, recorded.names, around_markers, **settings
+    parts[part], new = tokenised(
+      split, token, recorded.names, around_markers=around_markers, **settings
     )
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
   same_arrays(parts)
+  truth = _truth(train)
+  if "tags" in train.arrays:
+    truth["label"] = parts["train"].arrays["label"]
   info = Info(
     name=name,
     inputs={"text": Tokens(token.vocabulary, token.special, token.sha256)},
-    target=target(recorded.names, _truth(parts["train"])),
+    target=target(recorded.names, truth),
   )
   content = json.dumps([recorded.fingerprint, token.sha256, settings])
   return Dataset(
@@ -239,14 +243,10 @@ def dataset(
 
 def plain(split: Split) -> Iterator[str]:
   """The texts of a recorded split, each once, as pre-training reads them."""
-  seen = set()
-  for name in ("text", "pair", "words"):
-    for text in split.arrays.get(name, ()):
-      if name == "words":
-        text = text.replace(SEPARATOR, " ")
-      if text not in seen:
-        seen.add(text)
-        yield text
+  arrays = split.arrays
+  words = (line.replace(SEPARATOR, " ") for line in arrays.get("words", ()))
+  kinds = (arrays.get("text", ()), arrays.get("pair", ()), words)
+  yield from dict.fromkeys(itertools.chain(*kinds))
 
 
 def measures(
@@ -284,65 +284,78 @@ def encoded(
   text, pair, id: columns of the file; of a .txt there is the text alone.
   """
   table = text_tables.read(path, text)
-  strings = {"text": np.array(table[text], object)}
-  if pair:
-    strings["pair"] = np.array(table[pair], object)
-  names = encoding.ids(table, id if id in table.columns else "")
-  for index, cell in enumerate(strings["text"]):
-    if not cell:
-      raise table.error(index, text, "the text is empty")
+  strings = text_tables.strings(table, text=text, pair=pair)
   return tokenised(
-    Split(strings, names),
-    info,
-    tokenizer=tokenizer,
+    Split(
+      {name: np.array(cells, object) for name, cells in strings.items()},
+      encoding.ids(table, id if id in table.columns else ""),
+    ),
+    Tokenizer(tokenizer),
     length=length,
     too_long=too_long,
     around_markers=around_markers,
-  )
+  )[0]
 
 
 def tokenised(
   split: Split,
-  info: Info,
+  tokenizer: Tokenizer,
+  classes: Sequence[str] = (),
   *,
-  tokenizer: str,
   length: int,
   too_long: TooLong,
   around_markers: bool = False,
-) -> Split:
-  """New texts (`text`, `pair` or `words`) as a run's tokenizer reads them."""
-  own, _ = _tokenised(
-    split,
-    Tokenizer(tokenizer),
-    info.target.names,
-    around_markers,
-    length=length,
-    too_long=too_long,
-  )
-  return own
+) -> tuple[Split, list[dict[str, Any]]]:
+  """Recorded or new texts as rows of tokens, and changes for the card.
+
+  classes: of the tags, where there are any.
+  """
+  columns, names = split.arrays, split.ids
+  settings = {"length": length, "too_long": too_long}
+  if "words" in columns:
+    number = {name: code for code, name in enumerate(classes)}
+    labels = [
+      [number[tag] for tag in line.split(SEPARATOR)]
+      for line in columns.get("tags", ())
+    ]
+    sentences = [line.split(SEPARATOR) for line in columns["words"]]
+    cut = sequences.words(
+      tokenizer, sentences, labels or None, names, **settings
+    )
+  else:
+    settings["around_markers"] = around_markers
+    cut = sequences.texts(
+      tokenizer, columns["text"], columns.get("pair"), names, **settings
+    )
+  return of_rows(split, cut), cut.changes
 
 
 def of_rows(split: Split, cut: sequences.Rows) -> Split:
   """The split whose rows are those that its texts became."""
-  truth = {k: v for k, v in split.arrays.items() if k not in STRINGS}
-  arrays = cut.arrays | {
-    name: rows.read(array)[cut.source] for name, array in truth.items()
-  }
+  truth = {name: array[cut.source] for name, array in _truth(split).items()}
+  arrays = cut.arrays | truth
   if len(cut.source) > len(split):
     arrays["document"] = cut.source.astype(np.int32)
-  own = split.take(cut.source)
-  names = sequences.numbered(split.ids, cut.source)
+  taken = split.take(cut.source)
   # Windows of a text resample together, whoever wrote it.
-  patients = own.patients
+  patients = taken.patients
   if patients is None and "document" in arrays:
-    patients = np.array(own.ids, str)
+    patients = np.array(taken.ids, str)
   return dataclasses.replace(
-    own,
+    taken,
     arrays=arrays,
-    ids=names,
+    ids=sequences.numbered(split.ids, cut.source),
     patients=patients,
     lengths=packing.measured(arrays),
   )
+
+
+def same_arrays(parts: Mapping[str, Split]) -> None:
+  """Gives every split `document` where one of them has it."""
+  if any("document" in split.arrays for split in parts.values()):
+    for split in parts.values():
+      document = np.arange(len(split), dtype=np.int32)
+      split.arrays.setdefault("document", document)
 
 
 def content(*strings: str) -> str:
@@ -353,77 +366,7 @@ def content(*strings: str) -> str:
   return hashlib.sha256("\n".join(letters).encode()).hexdigest()[:24]
 
 
-def _tokenised(
-  split: Split,
-  tokenizer: Tokenizer,
-  classes: tuple[str, ...],
-  around_markers: bool,
-  *,
-  length: int,
-  too_long: TooLong,
-) -> tuple[Split, list[dict[str, Any]]]:
-  settings = {"length": length, "too_long": too_long}
-  columns = split.arrays
-  if "words" in columns:
-    sentences = [line.split(SEPARATOR) for line in columns["words"]]
-    cut = sequences.words(
-      tokenizer,
-      sentences,
-      _tag_numbers(columns.get("tags"), classes, split.ids),
-      split.ids,
-      **settings,
-    )
-  else:
-    cut = sequences.texts(
-      tokenizer,
-      columns["text"],
-      columns.get("pair"),
-      split.ids,
-      around_markers=around_markers,
-      **settings,
-    )
-  return of_rows(split, cut), cut.changes
-
-
-def _tag_numbers(tags, classes: tuple[str, ...], names) -> list | None:
-  if tags is None:
-    return None
-  number = {name: i for i, name in enumerate(classes)}
-  found = []
-  for line, name in zip(tags, names, strict=True):
-    own = line.split(SEPARATOR)
-    for tag in own:
-      if tag not in number:
-        raise UserError(
-          f"{name}: the tag {tag[:30]!r} does not occur in training"
-        )
-    found.append([number[tag] for tag in own])
-  return found
-
-
-def same_arrays(parts: dict[str, Split]) -> None:
-  """Gives every split `document` where one of them has it."""
-  if not any("document" in split.arrays for split in parts.values()):
-    return
-  for name, split in parts.items():
-    if "document" not in split.arrays:
-      document = np.arange(len(split), dtype=np.int32)
-      arrays = {**split.arrays, "document": document}
-      parts[name] = dataclasses.replace(split, arrays=arrays)
-
-
-def _truth(split: Split) -> dict[str, np.ndarray]:
-  """What is true of the split's texts: one entry a text, not a window of it.
-
-  Labels of words stand in whichever window holds the word.
-  """
-  arrays = split.arrays
-  known = {
-    name: np.asarray(array)
-    for name, array in arrays.items()
-    if name not in (*packing.SEQUENCES, "document")
-  }
-  if "document" not in arrays or "word" in arrays:
-    return known
-  first = np.unique(arrays["document"], return_index=True)[1]
-  return {name: array[first] for name, array in known.items()}
+def _truth(split: Split) -> Truth:
+  """What is true of a recorded split's texts."""
+  arrays = split.arrays.items()
+  return {k: rows.read(array) for k, array in arrays if k not in STRINGS}

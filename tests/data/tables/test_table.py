@@ -79,7 +79,7 @@ def test_many_rows_are_read_in_order(tmp_path):
     ("a,b\n", ["no rows"]),
     ("a;b\n1;2\n", ["';'", "delimiter"]),
     (b"name\nM\xfcller\n", ["row 2", "0xfc", "UTF-8"]),
-    (b"a\n1\n\x00\n", ["row 3", "zero byte"]),
+    (b"a\n1\n\x00\n", ["row 3", "0x00"]),
     (b"\xff\xfea\x00", ["row 1", "0xff", "UTF-8"]),
     (b"PK\x03\x04rest", ["Excel"]),
     ('a,b\n1,"2\n3,4\n', ["row 2", "quote"]),
