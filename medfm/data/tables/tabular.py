@@ -16,7 +16,7 @@ from medfm.data import records, rows, splits
 from medfm.data.tables import encoding
 from medfm.data.tables.encoding import Columns
 from medfm.data.tables.labels import Truth
-from medfm.types import Dataset, Info, Split, Target
+from medfm.types import Dataset, Info, Target
 
 Builder = rows.Builder
 """Writes the `Rows` of a table in their order; subclasses give `rows`."""
