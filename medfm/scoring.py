@@ -334,7 +334,7 @@ def _described(
     described |= scores.described(
       each.task, info, target, each.predicted, settings.specificity
     )
-  return {name: each.plain() for name, each in described.items()}
+  return {name: each._asdict() for name, each in described.items()}
 
 
 def _by_split(

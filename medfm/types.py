@@ -197,6 +197,11 @@ class Input(Protocol):
     ...
 
   @property
+  def suits(self) -> tuple[str, ...]:
+    """Classical models that suit it by default: `linear`, `trees`, `words`."""
+    ...
+
+  @property
   def near(self) -> Near | None:
     """How near duplicates are found; None where there is no rule."""
     ...
@@ -318,8 +323,12 @@ class Task(Protocol):
     info: "Info",
     target: Mapping[str, np.ndarray],
     predicted: Mapping[str, np.ndarray],
+    decisions: Mapping[str, float],
   ) -> dict[str, Any]:
-    """JSON-able extras of known rows, such as a confusion table."""
+    """JSON-able extras of known rows, such as a confusion table.
+
+    decisions: of `decide`.
+    """
     ...
 
   def decide(

@@ -54,7 +54,7 @@ def scores(
     **_table(task, info, target, predicted, patients, **settings),
     "thresholds": dict(decisions or {}),
     "groups": {},
-    **task.details(info, target, predicted),
+    **task.details(info, target, predicted, settings["decisions"]),
   }
   if not task.TARGETS:
     return result

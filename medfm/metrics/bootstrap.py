@@ -6,21 +6,24 @@ Bootstrapping clustered data). Replicate r is a function of (clusters, seed,
 r) alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from medfm.metrics.undefined import Undefined
+from medfm.metrics.undefined import Undefined, Value, Weight
 
-Metric = Callable[[np.ndarray | None], float | np.ndarray]
+Metric = Callable[[Weight], Value]
 """Weight [N] or [R,N] (None = all ones) -> one value, or R."""
 
 Entry = dict
 """{"value", "low", "high"}; None where undefined, and then a "reason"."""
 
 MAX_UNDEFINED = 0.1
+LEVEL = 0.95
 _BLOCK = 1 << 20
+"""Weights drawn at a time: about eight megabytes."""
 
 
 class Mean(NamedTuple):
@@ -64,20 +67,6 @@ def weights(
   return drawn
 
 
-def interval(
-  metric: Metric,
-  cluster: np.ndarray,
-  *,
-  replicates: int = 1000,
-  seed: int = 0,
-  level: float = 0.95,
-) -> Entry:
-  """The metric with its percentile interval; see `intervals`."""
-  return intervals(
-    {"it": metric}, cluster, replicates=replicates, seed=seed, level=level
-  )["it"]
-
-
 def intervals(
   metrics: dict[str, Metric],
   cluster: np.ndarray,
@@ -85,9 +74,8 @@ def intervals(
   means: dict[str, Mean] | None = None,
   replicates: int = 1000,
   seed: int = 0,
-  level: float = 0.95,
 ) -> dict[str, Entry]:
-  """All metrics and means on the same resamples.
+  """All metrics and means with 95 % intervals, on the same resamples.
 
   Undefined replicates are ignored up to a tenth of them; beyond it the
   interval is None and `reason` says so. A mean is taken over the columns
@@ -95,90 +83,54 @@ def intervals(
   others are named in the entry's `left_out`. A metric named "_..." serves
   means alone and has no entry. replicates = 0 gives values without intervals.
   """
-  points = {name: _point(metric) for name, metric in metrics.items()}
-  drawn = {name: np.full(replicates, np.nan) for name in metrics}
-  live = [name for name, (value, _) in points.items() if value is not None]
-  for start, weight in _blocks(cluster, replicates if live else 0, seed):
-    for name in live:
-      drawn[name][start : start + len(weight)] = _values(metrics[name], weight)
+  values, reasons = {}, {}
+  for name, metric in metrics.items():
+    try:
+      values[name] = float(metric(None))
+    except Undefined as error:
+      reasons[name] = str(error)
+  drawn = {name: np.full(replicates, np.nan) for name in values}
+  size = max(1, _BLOCK // max(1, len(cluster)))
+  for start in range(0, replicates if values else 0, size):
+    weight = weights(cluster, min(size, replicates - start), seed, start)
+    for name, draws in drawn.items():
+      with contextlib.suppress(Undefined):
+        draws[start : start + len(weight)] = metrics[name](weight)
   single = not len(cluster) or cluster.max() == 0
   entries = {}
   for name, mean in (means or {}).items():
-    entries[name] = _mean(mean, points, drawn, level, single)
-  for name, (value, reason) in points.items():
-    if name.startswith("_"):
+    kept = [column for column in mean.columns.values() if column in values]
+    lost = [k for k, column in mean.columns.items() if column in reasons]
+    if mean.reason or not kept:
+      why = [f"{label}: {reasons[mean.columns[label]]}" for label in lost]
+      entries[name] = _without(mean.reason or "".join(why[:1]))
       continue
-    entries[name] = _entry(value, reason, drawn[name], level, single)
-  return entries
-
-
-def _blocks(
-  cluster: np.ndarray, replicates: int, seed: int
-) -> Iterator[tuple[int, np.ndarray]]:
-  """(first replicate, weights) in blocks of about eight megabytes."""
-  size = max(1, _BLOCK // max(1, len(cluster)))
-  for start in range(0, replicates, size):
-    rows = min(size, replicates - start)
-    yield start, weights(cluster, rows, seed, start)
-
-
-def _point(metric: Metric) -> tuple[float | None, str]:
-  try:
-    return float(metric(None)), ""
-  except Undefined as error:
-    return None, error.reason
-
-
-def _values(metric: Metric, weight: np.ndarray) -> np.ndarray | float:
-  try:
-    return metric(weight)
-  except Undefined:
-    return np.nan
-
-
-def _mean(
-  mean: Mean,
-  points: Mapping[str, tuple[float | None, str]],
-  drawn: Mapping[str, np.ndarray],
-  level: float,
-  single: bool,
-) -> Entry:
-  values, rows, left_out, reason = [], [], [], ""
-  for label, name in mean.columns.items():
-    value, why = points[name]
-    if value is None:
-      left_out.append(label)
-      reason = reason or f"{label}: {why}"
+    value = float(np.mean([values[column] for column in kept]))
+    draws = np.mean([drawn[column] for column in kept], axis=0)
+    left_out = {"left_out": lost} if lost else {}
+    entries[name] = _entry(value, draws, single) | left_out
+  for name in metrics:
+    if name in reasons:
+      entries[name] = _without(reasons[name])
     else:
-      values.append(value)
-      rows.append(drawn[name])
-  if mean.reason or not values:
-    return _entry(None, mean.reason or reason, np.zeros(0), level, single)
-  entry = _entry(
-    float(np.mean(values)), "", np.mean(rows, axis=0), level, single
-  )
-  return entry | ({"left_out": left_out} if left_out else {})
+      entries[name] = _entry(values[name], drawn[name], single)
+  return {k: entry for k, entry in entries.items() if not k.startswith("_")}
 
 
-def _entry(
-  value: float | None,
-  reason: str,
-  drawn: np.ndarray,
-  level: float,
-  single: bool,
-) -> Entry:
-  entry = {"value": value, "low": None, "high": None}
-  if value is None:
-    return entry | {"reason": reason}
-  if not len(drawn):
-    return entry
+def _without(reason: str, value: float | None = None) -> Entry:
+  return {"value": value, "low": None, "high": None, "reason": reason}
+
+
+def _entry(value: float, draws: np.ndarray, single: bool) -> Entry:
+  if not len(draws):
+    return {"value": value, "low": None, "high": None}
   if single:
-    return entry | {"reason": "no interval: only one patient or example"}
-  lost = float(np.isnan(drawn).mean())
+    return _without("no interval: only one patient or example", value)
+  lost = float(np.isnan(draws).mean())
   if lost > MAX_UNDEFINED:
-    return entry | {
-      "reason": f"no interval: undefined in {lost:.0%} of the resamples"
-    }
-  tail = (1 - level) / 2
-  low, high = np.nanquantile(drawn, [tail, 1 - tail])
-  return entry | {"low": float(low), "high": float(high)}
+    return _without(
+      f"no interval: undefined in {lost:.0%} of the resamples", value
+    )
+  tail = (1 - LEVEL) / 2
+  low, high = np.nanquantile(draws, [tail, 1 - tail])
+  return {"value": value, "low": float(low), "high": float(high)}

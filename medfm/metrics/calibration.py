@@ -9,16 +9,19 @@ import numpy as np
 from medfm.metrics.classification import NO_NEGATIVE, NO_POSITIVE
 from medfm.metrics.described import described
 from medfm.metrics.undefined import (
+  Array,
   Undefined,
   Value,
+  Weight,
   average,
   checked,
   checked_binary,
-  ratio,
   settled,
+  share,
 )
 
 _EDGE = float(np.finfo(np.float32).eps)
+_NOT_CONVERGED = "the recalibration did not converge"
 
 
 @described(
@@ -26,9 +29,7 @@ _EDGE = float(np.finfo(np.float32).eps)
   "mean squared error of the probabilities; less is better",
   "less",
 )
-def brier(
-  label: np.ndarray, prob: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+def brier(label: Array, prob: Array, weight: Weight = None) -> Value:
   """Mean squared error of the probability, 0 to 1 (binary)."""
   label, prob, weight = _probabilities(label, prob, weight)
   return average((prob - label) ** 2, weight)
@@ -41,7 +42,7 @@ def brier(
   "less",
 )
 def brier_multiclass(
-  label: np.ndarray, probs: np.ndarray, weight: np.ndarray | None = None
+  label: Array, probs: Array, weight: Weight = None
 ) -> Value:
   """Brier's own score, summed over classes, 0 to 2: label [N], probs [N,K]."""
   label, probs, weight = checked(label, probs, weight)
@@ -57,11 +58,7 @@ def brier_multiclass(
   "less",
 )
 def calibration_error(
-  label: np.ndarray,
-  prob: np.ndarray,
-  weight: np.ndarray | None = None,
-  *,
-  bins: int = 15,
+  label: Array, prob: Array, weight: Weight = None, *, bins: int = 15
 ) -> Value:
   """Expected calibration error over equal-width bins, 0 to 1.
 
@@ -74,11 +71,8 @@ def calibration_error(
   place = np.clip(np.ceil(prob * bins).astype(int) - 1, 0, bins - 1)
   gaps = np.zeros((len(prob), bins))
   gaps[np.arange(len(prob)), place] = prob - label
-  total = weight.sum(-1)
-  return settled(
-    ratio(abs(weight @ gaps).sum(-1), total),
-    (total == 0, "no example has any weight"),
-  )
+  gap = abs(weight @ gaps).sum(-1)
+  return share(gap, weight.sum(-1), "no example has any weight")
 
 
 @described(
@@ -87,7 +81,7 @@ def calibration_error(
   1.0,
 )
 def calibration_slope(
-  label: np.ndarray, prob: np.ndarray, weight: np.ndarray | None = None
+  label: Array, prob: Array, weight: Weight = None
 ) -> Value:
   """Slope b of logistic recalibration, label ~ a + b logit(prob); ideal 1.
 
@@ -96,26 +90,30 @@ def calibration_slope(
   1.2e-7 of 0 and 1 so that their logit is finite.
   """
   label, prob, weight = _probabilities(label, prob, weight)
-  x = _logit(prob)
-  rows = weight.reshape(-1, len(x))
-  overlap, both = _overlap(x, label, rows), _both(label, rows)
-  constant = _extremes(x, rows)
-  slope = np.full(len(rows), np.nan)
+  x, live = _logit(prob), weight.reshape(-1, len(prob)) > 0
+  low, high = _range(x, live)
+  # The maximum likelihood is finite (Albert & Anderson 1984).
+  low_1, high_1 = _range(x[label], live[:, label])
+  low_0, high_0 = _range(x[~label], live[:, ~label])
+  overlap = (high_0 > low_1) & (high_1 > low_0)
+  slope = np.full(len(live), np.nan)
   if overlap.any():
     scale = x.std()
     design = np.stack([np.ones(len(x)), (x - x.mean()) / scale], axis=1)
-    fit = _newton(design, np.zeros(len(x)), label, rows[overlap])
-    slope[overlap] = fit[:, 1] / scale
+    rows = weight.reshape(-1, len(x))[overlap]
+    slope[overlap] = (
+      _newton(design, np.zeros(len(x)), label, rows)[:, 1] / scale
+    )
   shape = weight.shape[:-1]
   return settled(
     slope.reshape(shape),
     *_missing_side(label, weight),
-    (constant.reshape(shape), "the probabilities are constant"),
+    ((low == high).reshape(shape), "the probabilities are constant"),
     (
-      (both & ~overlap).reshape(shape),
+      ~overlap.reshape(shape),
       "the probabilities separate the classes completely",
     ),
-    (np.isnan(slope).reshape(shape), "the recalibration did not converge"),
+    (np.isnan(slope).reshape(shape), _NOT_CONVERGED),
   )
 
 
@@ -125,7 +123,7 @@ def calibration_slope(
   0.0,
 )
 def calibration_intercept(
-  label: np.ndarray, prob: np.ndarray, weight: np.ndarray | None = None
+  label: Array, prob: Array, weight: Weight = None
 ) -> Value:
   """Calibration in the large: a in label ~ a + 1 logit(prob); ideal 0.
 
@@ -134,77 +132,45 @@ def calibration_intercept(
   """
   label, prob, weight = _probabilities(label, prob, weight)
   rows = weight.reshape(-1, len(prob))
-  both = _both(label, rows)
+  both = (rows[:, label].sum(1) > 0) & (rows[:, ~label].sum(1) > 0)
   level = np.full(len(rows), np.nan)
   if both.any():
     ones = np.ones((len(prob), 1))
     level[both] = _newton(ones, _logit(prob), label, rows[both])[:, 0]
-  shape = weight.shape[:-1]
+  level = level.reshape(weight.shape[:-1])
   return settled(
-    level.reshape(shape),
-    *_missing_side(label, weight),
-    (np.isnan(level).reshape(shape), "the recalibration did not converge"),
+    level, *_missing_side(label, weight), (np.isnan(level), _NOT_CONVERGED)
   )
 
 
 def _probabilities(
-  label: np.ndarray, prob: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  label: Array, prob: Array, weight: Weight
+) -> tuple[Array, Array, Array]:
   label, prob, weight = checked_binary(label, prob, weight)
   if prob.min() < 0 or prob.max() > 1:
     raise Undefined("a prediction is not a probability in 0..1")
   return label, prob, weight
 
 
-def _logit(prob: np.ndarray) -> np.ndarray:
+def _logit(prob: Array) -> Array:
   prob = np.clip(prob, _EDGE, 1 - _EDGE)
   return np.log(prob) - np.log1p(-prob)
 
 
-def _missing_side(
-  label: np.ndarray, weight: np.ndarray
-) -> tuple[tuple[np.ndarray, str], ...]:
+def _missing_side(label: Array, weight: Array) -> tuple[tuple[Array, str], ...]:
   return (
     (weight[..., label].sum(-1) == 0, NO_POSITIVE),
     (weight[..., ~label].sum(-1) == 0, NO_NEGATIVE),
   )
 
 
-def _both(label: np.ndarray, weight: np.ndarray) -> np.ndarray:
-  """Where both classes have weight: [R]."""
-  return (weight[:, label].sum(1) > 0) & (weight[:, ~label].sum(1) > 0)
+def _range(x: Array, live: Array) -> tuple[Array, Array]:
+  """Lowest and highest x [N] among those that are live [R,N]; inf, -inf."""
+  low = np.where(live, x, np.inf).min(1, initial=np.inf)
+  return low, np.where(live, x, -np.inf).max(1, initial=-np.inf)
 
 
-def _range(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Lowest and highest x [N] that has weight [R,N]; inf, -inf if none."""
-  order = np.argsort(x)
-  live = weight[:, order] > 0
-  none = ~live.any(1)
-  if not len(x):
-    return np.full(len(weight), np.inf), np.full(len(weight), -np.inf)
-  low = x[order][live.argmax(1)]
-  high = x[order][len(x) - 1 - live[:, ::-1].argmax(1)]
-  return np.where(none, np.inf, low), np.where(none, -np.inf, high)
-
-
-def _extremes(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-  """Where all examples with weight have the same x: [R]."""
-  low, high = _range(x, weight)
-  return low == high
-
-
-def _overlap(
-  x: np.ndarray, label: np.ndarray, weight: np.ndarray
-) -> np.ndarray:
-  """Where the maximum likelihood slope is finite (Albert & Anderson 1984)."""
-  low_1, high_1 = _range(x[label], weight[:, label])
-  low_0, high_0 = _range(x[~label], weight[:, ~label])
-  return (high_0 > low_1) & (high_1 > low_0)
-
-
-def _newton(
-  design: np.ndarray, offset: np.ndarray, label: np.ndarray, weight: np.ndarray
-) -> np.ndarray:
+def _newton(design: Array, offset: Array, label: Array, weight: Array) -> Array:
   """Logistic regressions: design [N,D], weight [R,N] -> parameters [R,D].
 
   Starts from the fit to the summed weights. A step after which the slope

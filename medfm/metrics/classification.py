@@ -8,13 +8,16 @@ import numpy as np
 
 from medfm.metrics.described import described
 from medfm.metrics.undefined import (
+  Array,
   Undefined,
   Value,
+  Weight,
   average,
   checked,
   checked_binary,
   ratio,
   settled,
+  share,
 )
 
 NO_POSITIVE = "no positive example"
@@ -22,12 +25,8 @@ NO_NEGATIVE = "no negative example"
 
 
 def confusion(
-  label: np.ndarray,
-  predicted: np.ndarray,
-  weight: np.ndarray | None = None,
-  *,
-  classes: int,
-) -> np.ndarray:
+  label: Array, predicted: Array, weight: Weight = None, *, classes: int
+) -> Array:
   """Weighted counts [...,K,K]: rows are labels, columns are predictions.
 
   Raises:
@@ -42,30 +41,16 @@ def confusion(
   return counts.reshape(*counts.shape[:-1], classes, classes)
 
 
-@described(
-  "Accuracy",
-  "share of predictions that are right",
-  "more",
-)
-def accuracy(
-  label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+@described("Accuracy", "share of predictions that are right", "more")
+def accuracy(label: Array, predicted: Array, weight: Weight = None) -> Value:
   """Fraction of examples whose predicted class is their label."""
   label, predicted, weight = checked(label, predicted, weight)
   return average((label == predicted).astype(float), weight)
 
 
-@described(
-  "Balanced accuracy",
-  "mean recall over the classes",
-  "more",
-)
+@described("Balanced accuracy", "mean recall over the classes", "more")
 def balanced_accuracy(
-  label: np.ndarray,
-  predicted: np.ndarray,
-  weight: np.ndarray | None = None,
-  *,
-  classes: int = 2,
+  label: Array, predicted: Array, weight: Weight = None, *, classes: int = 2
 ) -> Value:
   """Mean recall of all classes; undefined where a class has no example.
 
@@ -74,9 +59,8 @@ def balanced_accuracy(
   counts = confusion(label, predicted, weight, classes=classes)
   present = counts.sum(-1)
   recalls = ratio(np.diagonal(counts, axis1=-2, axis2=-1), present)
-  return settled(
-    recalls.mean(-1), ((present == 0).any(-1), "a class has no example")
-  )
+  absent = (present == 0).any(-1)
+  return settled(recalls.mean(-1), (absent, "a class has no example"))
 
 
 @described(
@@ -85,9 +69,9 @@ def balanced_accuracy(
   "more",
 )
 def precision(
-  label: np.ndarray,
-  predicted: np.ndarray,
-  weight: np.ndarray | None = None,
+  label: Array,
+  predicted: Array,
+  weight: Weight = None,
   *,
   empty: float | None = None,
 ) -> Value:
@@ -99,11 +83,10 @@ def precision(
   is what is undefined.
   """
   tp, fp, fn, _ = _cells(label, predicted, weight)
-  value = ratio(tp, tp + fp)
-  if empty is not None:
-    value = np.where(tp + fp == 0, empty, value)
-    return settled(value, (tp + fn == 0, NO_POSITIVE))
-  return settled(value, (tp + fp == 0, "no example is predicted positive"))
+  if empty is None:
+    return share(tp, tp + fp, "no example is predicted positive")
+  value = np.where(tp + fp == 0, empty, ratio(tp, tp + fp))
+  return settled(value, (tp + fn == 0, NO_POSITIVE))
 
 
 @described(
@@ -111,35 +94,23 @@ def precision(
   "share of the positives that are called positive (sensitivity)",
   "more",
 )
-def recall(
-  label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+def recall(label: Array, predicted: Array, weight: Weight = None) -> Value:
   """Sensitivity: predicted positive among the positives (binary)."""
   tp, _, fn, _ = _cells(label, predicted, weight)
-  return settled(ratio(tp, tp + fn), (tp + fn == 0, NO_POSITIVE))
+  return share(tp, tp + fn, NO_POSITIVE)
 
 
 @described(
-  "Specificity",
-  "share of the negatives that are called negative",
-  "more",
+  "Specificity", "share of the negatives that are called negative", "more"
 )
-def specificity(
-  label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+def specificity(label: Array, predicted: Array, weight: Weight = None) -> Value:
   """Predicted negative among the negatives (binary)."""
   _, fp, _, tn = _cells(label, predicted, weight)
-  return settled(ratio(tn, tn + fp), (tn + fp == 0, NO_NEGATIVE))
+  return share(tn, tn + fp, NO_NEGATIVE)
 
 
-@described(
-  "F1",
-  "harmonic mean of precision and recall",
-  "more",
-)
-def f1(
-  label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+@described("F1", "harmonic mean of precision and recall", "more")
+def f1(label: Array, predicted: Array, weight: Weight = None) -> Value:
   """2 tp / (2 tp + fp + fn) (binary); undefined without a positive example."""
   tp, fp, fn, _ = _cells(label, predicted, weight)
   return settled(ratio(2 * tp, 2 * tp + fp + fn), (tp + fn == 0, NO_POSITIVE))
@@ -150,22 +121,16 @@ def f1(
   "mean of the classes' F1, each weighted by the share of examples of it",
   "more",
 )
-def weighted_f1(
-  label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
-  """The mean of the classes' F1, each by the share of examples that have it.
-
-  A class that is neither had nor predicted has F1 0, and no share.
-  """
+def weighted_f1(label: Array, predicted: Array, weight: Weight = None) -> Value:
+  """A class that no example has or is predicted to have counts nothing."""
   label, predicted, weight = checked(label, predicted, weight)
   score = np.zeros(weight.shape[:-1])
   for k in np.unique(label):
-    had = weight @ (label == k).astype(float)
+    true = weight @ (label == k).astype(float)
     right = weight @ ((label == k) & (predicted == k)).astype(float)
-    total = had + weight @ (predicted == k).astype(float)
-    score = score + had * ratio(2 * right, np.maximum(total, 1e-12))
-  total = weight @ np.ones(len(label))
-  return settled(ratio(score, total), (total == 0, "no example"))
+    total = true + weight @ (predicted == k).astype(float)
+    score = score + true * ratio(2 * right, np.maximum(total, 1e-12))
+  return share(score, weight @ np.ones(len(label)), "no example")
 
 
 @described(
@@ -173,26 +138,18 @@ def weighted_f1(
   "F1 over the examples of all classes but the first, the negative one",
   "more",
 )
-def positive_f1(
-  label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+def positive_f1(label: Array, predicted: Array, weight: Weight = None) -> Value:
   """F1 over all classes but the first: as relation extraction is scored."""
   label, predicted, weight = checked(label, predicted, weight)
   right = weight @ ((label == predicted) & (label > 0)).astype(float)
   total = weight @ ((label > 0).astype(float) + (predicted > 0))
-  return settled(
-    ratio(2 * right, total), (total == 0, "no example of these classes")
-  )
+  return share(2 * right, total, "no example of these classes")
 
 
 @described(
-  "Micro F1",
-  "F1 over all pairs of an example and a label together",
-  "more",
+  "Micro F1", "F1 over all pairs of an example and a label together", "more"
 )
-def pooled_f1(
-  label: np.ndarray, called: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+def pooled_f1(label: Array, called: Array, weight: Weight = None) -> Value:
   """F1 of all pairs of example and label together; missing labels left out.
 
   label: [N,K] in {0, 1, NaN = missing}; called: [N,K] bool, or float with NaN
@@ -200,19 +157,14 @@ def pooled_f1(
   """
   if np.isnan(called).any():
     raise Undefined("a prediction is not finite")
-  called = called > 0
   weight = np.ones(len(label)) if weight is None else weight
-  known = ~np.isnan(label)
-  right = weight @ (known & (label == 1) & called).sum(1).astype(float)
-  total = weight @ (
-    (known & (label == 1)).sum(1) + (known & called).sum(1)
-  ).astype(float)
-  return settled(ratio(2 * right, total), (total == 0, "no label is had"))
+  true, called = label == 1, ~np.isnan(label) & (called > 0)
+  right = weight @ (true & called).sum(1).astype(float)
+  total = weight @ (true.sum(1) + called.sum(1)).astype(float)
+  return share(2 * right, total, "no label is true or called")
 
 
-def _cells(
-  label: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None
-) -> np.ndarray:
+def _cells(label: Array, predicted: Array, weight: Weight) -> Array:
   """Weighted (tp, fp, fn, tn), each [...]."""
   label, predicted, weight = checked_binary(label, predicted, weight)
   if not np.isin(predicted, (0, 1)).all():

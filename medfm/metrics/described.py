@@ -6,7 +6,7 @@ from results.json and hold no table of names.
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 Better = Literal["more", "less"] | float
 """Which of two values is the better one, or the value to be near."""
@@ -31,10 +31,6 @@ class Description(NamedTuple):
   def ideal(self) -> float | None:
     """The value to be near; None where more or less is better."""
     return None if isinstance(self.better, str) else float(self.better)
-
-  def plain(self) -> dict[str, Any]:
-    """JSON-able."""
-    return self._asdict()
 
 
 def described(

@@ -10,13 +10,19 @@ import numpy as np
 from medfm.metrics import classification
 from medfm.metrics.classification import NO_NEGATIVE
 from medfm.metrics.described import described
-from medfm.metrics.undefined import Undefined, Value, checked_binary
+from medfm.metrics.undefined import (
+  Array,
+  Undefined,
+  Value,
+  Weight,
+  checked_binary,
+)
 
 
 def threshold_at_specificity(
-  label: np.ndarray,
-  score: np.ndarray,
-  weight: np.ndarray | None = None,
+  label: Array,
+  score: Array,
+  weight: Weight = None,
   *,
   specificity: float = 0.9,
 ) -> float:
@@ -46,11 +52,7 @@ def threshold_at_specificity(
   "more",
 )
 def sensitivity_at(
-  label: np.ndarray,
-  score: np.ndarray,
-  weight: np.ndarray | None = None,
-  *,
-  threshold: float | None,
+  label: Array, score: Array, weight: Weight = None, *, threshold: float | None
 ) -> Value:
   """Sensitivity of score >= threshold."""
   return classification.recall(label, _called(score, threshold), weight)
@@ -62,11 +64,7 @@ def sensitivity_at(
   "more",
 )
 def specificity_at(
-  label: np.ndarray,
-  score: np.ndarray,
-  weight: np.ndarray | None = None,
-  *,
-  threshold: float | None,
+  label: Array, score: Array, weight: Weight = None, *, threshold: float | None
 ) -> Value:
   """Specificity of score >= threshold."""
   return classification.specificity(label, _called(score, threshold), weight)
@@ -79,20 +77,19 @@ def specificity_at(
   "more",
 )
 def precision_at(
-  label: np.ndarray,
-  score: np.ndarray,
-  weight: np.ndarray | None = None,
+  label: Array,
+  score: Array,
+  weight: Weight = None,
   *,
   threshold: float | None,
   empty: float | None = None,
 ) -> Value:
   """Positive predictive value of score >= threshold; see `precision`."""
-  return classification.precision(
-    label, _called(score, threshold), weight, empty=empty
-  )
+  called = _called(score, threshold)
+  return classification.precision(label, called, weight, empty=empty)
 
 
-def _called(score: np.ndarray, threshold: float | None) -> np.ndarray:
+def _called(score: Array, threshold: float | None) -> Array:
   """1.0 where called positive, and NaN where the score is not finite."""
   if threshold is None:
     raise Undefined("no threshold could be chosen on validation")

@@ -3,17 +3,11 @@
 import numpy as np
 
 from medfm.metrics.described import described
-from medfm.metrics.undefined import Undefined, Value, ratio, settled
+from medfm.metrics.undefined import Array, Undefined, Value, Weight, share
 
 
-@described(
-  "Loss",
-  "what training minimised; less is better",
-  "less",
-)
-def loss(
-  losses: np.ndarray, tokens: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+@described("Loss", "what training minimised; less is better", "less")
+def loss(losses: Array, tokens: Array, weight: Weight = None) -> Value:
   """Mean loss a token, in nats.
 
   losses: [N] mean loss of each row's tokens; tokens: [N] how many of them
@@ -24,10 +18,9 @@ def loss(
   losses, tokens = np.asarray(losses, float), np.asarray(tokens, float)
   if (~np.isfinite(losses[tokens > 0])).any():
     raise Undefined("a loss is not finite")
-  share = tokens if weight is None else np.asarray(weight, float) * tokens
-  total = share.sum(-1)
-  summed = share @ np.where(tokens > 0, losses, 0)
-  return settled(ratio(summed, total), (total == 0, "no token counts"))
+  counted = tokens if weight is None else np.asarray(weight, float) * tokens
+  summed = counted @ np.where(tokens > 0, losses, 0)
+  return share(summed, counted.sum(-1), "no token counts")
 
 
 @described(
@@ -36,13 +29,8 @@ def loss(
   " only models with one tokenizer compare",
   "less",
 )
-def perplexity(
-  losses: np.ndarray, tokens: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
-  """exp(`loss`): of how many equally likely tokens the model chooses.
-
-  It depends on the tokenizer: compare only models that share one.
-  """
+def perplexity(losses: Array, tokens: Array, weight: Weight = None) -> Value:
+  """exp(`loss`): compare only models that share a tokenizer."""
   value = np.exp(loss(losses, tokens, weight))
   return float(value) if np.ndim(value) == 0 else value
 
@@ -53,8 +41,6 @@ def perplexity(
   "follows the first",
   "more",
 )
-def next_sentence_accuracy(
-  right: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+def next_sentence_accuracy(right: Array, weight: Weight = None) -> Value:
   """Mean of `right` [N], 1 where a pair is told rightly and 0 elsewhere."""
   return loss(right, np.ones(len(right)), weight)

@@ -9,7 +9,14 @@ import numpy as np
 
 from medfm.metrics.classification import NO_NEGATIVE, NO_POSITIVE
 from medfm.metrics.described import described
-from medfm.metrics.undefined import Value, checked_binary, ratio, settled
+from medfm.metrics.undefined import (
+  Array,
+  Value,
+  Weight,
+  checked_binary,
+  ratio,
+  settled,
+)
 
 
 @described(
@@ -18,21 +25,18 @@ from medfm.metrics.undefined import Value, checked_binary, ratio, settled
   "guessing, 1 is perfect",
   "more",
 )
-def auroc(
-  label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+def auroc(label: Array, score: Array, weight: Weight = None) -> Value:
   """Area under the ROC curve: P(positive scores higher), ties counting half."""
   positive, negative, at, below = _sides(label, score, weight)
-  lower, equal = (
-    np.searchsorted(below, at, side) for side in ("left", "right")
-  )
+  lower = np.searchsorted(below, at, "left")
+  upper = np.searchsorted(below, at, "right")
   before = _running(negative)
-  wins = before[..., lower] + before[..., equal]
+  wins = np.einsum(
+    "...n,...n->...", positive, before[..., lower] + before[..., upper]
+  )
   positives, negatives = positive.sum(-1), negative.sum(-1)
   return settled(
-    ratio(
-      np.einsum("...n,...n->...", positive, wins), 2 * positives * negatives
-    ),
+    ratio(wins, 2 * positives * negatives),
     (positives == 0, NO_POSITIVE),
     (negatives == 0, NO_NEGATIVE),
   )
@@ -44,7 +48,7 @@ def auroc(
   "more",
 )
 def average_precision(
-  label: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
+  label: Array, score: Array, weight: Weight = None
 ) -> Value:
   """Sum over thresholds of (recall gained) x precision, as scikit-learn's.
 
@@ -66,18 +70,18 @@ def average_precision(
   )
 
 
+def _running(weight: Array) -> Array:
+  """Sums [...,n+1] of the first 0, 1, ... n weights."""
+  sums = np.zeros((*weight.shape[:-1], weight.shape[-1] + 1))
+  np.cumsum(weight, axis=-1, out=sums[..., 1:])
+  return sums
+
+
 def _sides(
-  label: np.ndarray, score: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+  label: Array, score: Array, weight: Weight
+) -> tuple[Array, Array, Array, Array]:
   """Weights and scores of positives and of negatives, by ascending score."""
   label, score, weight = checked_binary(label, score, weight)
   order = np.argsort(score, kind="stable")
   up, down = order[label[order]], order[~label[order]]
   return weight[..., up], weight[..., down], score[up], score[down]
-
-
-def _running(weight: np.ndarray) -> np.ndarray:
-  """Sums [...,n+1] of the first 0, 1, ... n weights."""
-  sums = np.zeros((*weight.shape[:-1], weight.shape[-1] + 1))
-  np.cumsum(weight, axis=-1, out=sums[..., 1:])
-  return sums

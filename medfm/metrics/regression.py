@@ -6,7 +6,15 @@ NaN labels are missing; weight: [N] or [R,N], giving one value or R.
 import numpy as np
 
 from medfm.metrics.described import described
-from medfm.metrics.undefined import Value, average, checked, ratio, settled
+from medfm.metrics.undefined import (
+  Array,
+  Value,
+  Weight,
+  average,
+  checked,
+  ratio,
+  settled,
+)
 
 CONSTANT = "the labels are constant"
 
@@ -16,52 +24,34 @@ CONSTANT = "the labels are constant"
   "root mean squared error, in the target's unit; less is better",
   "less",
 )
-def rmse(
-  label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+def rmse(label: Array, value: Array, weight: Weight = None) -> Value:
   """Root mean squared error, in the target's unit."""
   label, value, weight = checked(label, value, weight)
-  mean = average((value - label) ** 2, weight)
-  return mean**0.5
+  return average((value - label) ** 2, weight) ** 0.5
 
 
 @described(
-  "MAE",
-  "mean absolute error, in the target's unit; less is better",
-  "less",
+  "MAE", "mean absolute error, in the target's unit; less is better", "less"
 )
-def mae(
-  label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+def mae(label: Array, value: Array, weight: Weight = None) -> Value:
   """Mean absolute error, in the target's unit."""
   label, value, weight = checked(label, value, weight)
   return average(abs(value - label), weight)
 
 
 @described(
-  "R²",
-  "share of the target's variance explained; 0 is the mean",
-  "more",
+  "R²", "share of the target's variance explained; 0 is the mean", "more"
 )
-def r2(
-  label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+def r2(label: Array, value: Array, weight: Weight = None) -> Value:
   """1 - squared error / squared deviation from the mean label; may be < 0."""
   label, value, weight = checked(label, value, weight)
   spread, constant = _spread(label, weight)
-  return settled(
-    1 - ratio(weight @ (value - label) ** 2, spread), (constant, CONSTANT)
-  )
+  unexplained = ratio(weight @ (value - label) ** 2, spread)
+  return settled(1 - unexplained, (constant, CONSTANT))
 
 
-@described(
-  "Pearson r",
-  "linear correlation of predicted and observed",
-  "more",
-)
-def pearson(
-  label: np.ndarray, value: np.ndarray, weight: np.ndarray | None = None
-) -> Value:
+@described("Pearson r", "linear correlation of predicted and observed", "more")
+def pearson(label: Array, value: Array, weight: Weight = None) -> Value:
   """Pearson's correlation of label and value."""
   label, value, weight = checked(label, value, weight)
   x, y = label - np.median(label), value - np.median(value)
@@ -76,9 +66,7 @@ def pearson(
   )
 
 
-def _spread(
-  values: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _spread(values: Array, weight: Array) -> tuple[Array, Array]:
   """Weighted squared deviation from the mean, and where it is nil."""
   # Measured from the median, so that a large offset costs no digits.
   distance = values - np.median(values)

@@ -17,16 +17,20 @@ import numpy as np
 from medfm.metrics import ranking
 from medfm.metrics.described import described
 from medfm.metrics.undefined import (
+  Array,
   Undefined,
   Value,
+  Weight,
   average,
   checked,
-  ratio,
   settled,
+  share,
 )
 
 Curve = tuple[tuple[float, ...], tuple[float, ...]]
 """Times in ascending order, and the value from each on; before them, 1."""
+
+Times = Sequence[float] | Array
 
 NO_PAIR = "no event is followed by a later time"
 NOT_FOLLOWED = "nobody is followed past the horizon"
@@ -39,10 +43,10 @@ NOT_FOLLOWED = "nobody is followed past the horizon"
   "more",
 )
 def concordance(
-  time: np.ndarray,
-  event: np.ndarray,
-  risk: np.ndarray,
-  weight: np.ndarray | None = None,
+  time: Array,
+  event: Array,
+  risk: Array,
+  weight: Weight = None,
   *,
   cause: int = 1,
 ) -> Value:
@@ -66,7 +70,7 @@ def concordance(
   for bit in range(int(rank.max()).bit_length()):
     high = (rank >> bit) % 2 == 1
     wins = wins + _followed(weight, rank >> bit + 1, key, failed & high, ~high)
-  return settled(ratio(wins, pairs), (pairs == 0, NO_PAIR))
+  return share(wins, pairs, NO_PAIR)
 
 
 @described(
@@ -76,10 +80,10 @@ def concordance(
   "less",
 )
 def brier_at(
-  time: np.ndarray,
-  event: np.ndarray,
-  risk: np.ndarray,
-  weight: np.ndarray | None = None,
+  time: Array,
+  event: Array,
+  risk: Array,
+  weight: Weight = None,
   *,
   horizon: float,
   censoring: Curve,
@@ -102,10 +106,10 @@ def brier_at(
   "less",
 )
 def integrated_brier(
-  time: np.ndarray,
-  event: np.ndarray,
-  risks: np.ndarray,
-  weight: np.ndarray | None = None,
+  time: Array,
+  event: Array,
+  risks: Array,
+  weight: Weight = None,
   *,
   times: Sequence[float],
   censoring: Curve,
@@ -127,10 +131,10 @@ def integrated_brier(
   "more",
 )
 def auroc_at(
-  time: np.ndarray,
-  event: np.ndarray,
-  risk: np.ndarray,
-  weight: np.ndarray | None = None,
+  time: Array,
+  event: Array,
+  risk: Array,
+  weight: Weight = None,
   *,
   horizon: float,
   censoring: Curve,
@@ -159,10 +163,10 @@ def auroc_at(
   1.0,
 )
 def observed_expected(
-  time: np.ndarray,
-  event: np.ndarray,
-  risk: np.ndarray,
-  weight: np.ndarray | None = None,
+  time: Array,
+  event: Array,
+  risk: Array,
+  weight: Weight = None,
   *,
   horizon: float,
   cause: int = 1,
@@ -173,43 +177,32 @@ def observed_expected(
   several causes the Aalen-Johansen estimate.
   """
   time, event, risk, weight = _checked(time, event, risk, weight)
-  observed = aalen_johansen(time, event, weight, times=(horizon,), cause=cause)[
-    ..., 0
-  ]
-  expected = ratio(weight @ risk, weight.sum(-1))
-  value = settled(
-    ratio(observed, expected),
-    (weight.sum(-1) == 0, "no example has any weight"),
-    (expected == 0, "every predicted risk is 0"),
-  )
+  observed = aalen_johansen(time, event, weight, times=(horizon,), cause=cause)
+  expected = average(risk, weight)
+  value = share(observed[..., 0], expected, "every predicted risk is 0")
   return _followed_past(value, time, weight, horizon)
 
 
 def kaplan_meier(
-  time: np.ndarray,
-  event: np.ndarray,
-  weight: np.ndarray | None = None,
-  *,
-  times: Sequence[float] | np.ndarray,
-) -> np.ndarray:
+  time: Array, event: Array, weight: Weight = None, *, times: Times
+) -> Array:
   """P(no event by each of the times [T]): [T] or [R,T]; any cause.
 
   Events come before censorings of the same time. Beyond the last follow-up
   the curve goes on as it was.
   """
-  return 1 - aalen_johansen(
-    time, (np.asarray(event) > 0).astype(int), weight, times=times
-  )
+  any_cause = (np.asarray(event) > 0).astype(int)
+  return 1 - aalen_johansen(time, any_cause, weight, times=times)
 
 
 def aalen_johansen(
-  time: np.ndarray,
-  event: np.ndarray,
-  weight: np.ndarray | None = None,
+  time: Array,
+  event: Array,
+  weight: Weight = None,
   *,
-  times: Sequence[float] | np.ndarray,
+  times: Times,
   cause: int = 1,
-) -> np.ndarray:
+) -> Array:
   """Cumulative incidence: P(failed of `cause` by each of the times [T]).
 
   [T] or [R,T]. With one cause it is 1 - Kaplan-Meier.
@@ -233,13 +226,13 @@ def aalen_johansen(
   return grown[..., np.searchsorted(distinct, times, "right")]
 
 
-def numbers_at_risk(time: np.ndarray, times: np.ndarray) -> np.ndarray:
+def numbers_at_risk(time: Array, times: Array) -> Array:
   """How many of `time` [N] are still followed just before each time: [T]."""
   ordered = np.sort(np.asarray(time, np.float64))
   return len(ordered) - np.searchsorted(ordered, times, "left")
 
 
-def censoring(time: np.ndarray, event: np.ndarray) -> Curve:
+def censoring(time: Array, event: Array) -> Curve:
   """Kaplan-Meier curve of P(not yet censored), ending at the last time.
 
   Of equal times, failures come first: they were not censored, and are no
@@ -258,18 +251,15 @@ def censoring(time: np.ndarray, event: np.ndarray) -> Curve:
   return tuple(distinct[kept].tolist()), tuple(values[kept].tolist())
 
 
-def value_at(curve: Curve, times: np.ndarray | float) -> np.ndarray:
+def value_at(curve: Curve, times: Array | float) -> Array:
   """The value of a curve at each time; it goes on as it was at its end."""
   starts, values = curve
   return np.array([1.0, *values])[np.searchsorted(starts, times, "right")]
 
 
 def _checked(
-  time: np.ndarray,
-  event: np.ndarray,
-  values: np.ndarray,
-  weight: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+  time: Array, event: Array, values: Array, weight: Weight
+) -> tuple[Array, Array, Array, Array]:
   """Rows of known outcome: as `undefined.checked`, with the events [n]."""
   time, event = np.asarray(time, np.float64), np.asarray(event)
   if len(time) != len(event):
@@ -281,18 +271,14 @@ def _checked(
   return known, event[~np.isnan(time)], values, weight
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def _ranks(values: Array) -> Array:
   """[N] int from 0, equal values alike."""
   return np.unique(values, return_inverse=True)[1].reshape(-1)
 
 
 def _followed(
-  weight: np.ndarray,
-  group: np.ndarray,
-  key: np.ndarray,
-  first: np.ndarray,
-  second: np.ndarray,
-) -> np.ndarray:
+  weight: Array, group: Array, key: Array, first: Array, second: Array
+) -> Array:
   """The sum of w_i w_j over pairs of one group with key_j > key_i.
 
   i is one of `first`, j of `second`; weight [...,N] gives [...].
@@ -311,13 +297,13 @@ def _followed(
 
 
 def _squares(
-  time: np.ndarray,
-  event: np.ndarray,
-  risks: np.ndarray,
+  time: Array,
+  event: Array,
+  risks: Array,
   times: Sequence[float],
   censoring: Curve,
   cause: int,
-) -> np.ndarray:
+) -> Array:
   """Squared errors [N,T] of risks [N,T], each times its IPCW."""
   if risks.min() < 0 or risks.max() > 1:
     raise Undefined("a prediction is not a probability in 0..1")
@@ -330,8 +316,8 @@ def _squares(
 
 
 def _inverse(
-  time: np.ndarray, event: np.ndarray, horizon: float, censoring: Curve
-) -> np.ndarray:
+  time: Array, event: Array, horizon: float, censoring: Curve
+) -> Array:
   """1 / P(an outcome by the horizon is known), 0 where it is not: [N]."""
   if horizon > censoring[0][-1]:
     raise Undefined("no training example is followed to the horizon")
@@ -342,10 +328,7 @@ def _inverse(
 
 
 def _followed_past(
-  value: np.ndarray | float,
-  time: np.ndarray,
-  weight: np.ndarray,
-  horizon: float,
+  value: Value, time: Array, weight: Array, horizon: float
 ) -> Value:
   """`value` where an example with weight is followed past the horizon."""
   lost = weight[..., time > horizon].sum(-1) == 0

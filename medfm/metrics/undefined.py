@@ -7,6 +7,10 @@ with the reason; among R resamples the undefined ones are NaN. Never 0.5.
 
 import numpy as np
 
+Array = np.ndarray
+Weight = np.ndarray | None
+"""[N] or [R,N]; None for all ones."""
+
 Value = float | np.ndarray
 """One number or, for weights [R,N], one for each resample [R]."""
 
@@ -14,12 +18,8 @@ Value = float | np.ndarray
 class Undefined(Exception):
   """The metric has no value on these examples; the message is the reason."""
 
-  @property
-  def reason(self) -> str:
-    return str(self)
 
-
-def settled(value: np.ndarray, *conditions: tuple[np.ndarray, str]) -> Value:
+def settled(value: Value, *conditions: tuple[Value, str]) -> Value:
   """`value` where no condition (mask, reason) holds, each shaped as `value`.
 
   Raises:
@@ -34,8 +34,8 @@ def settled(value: np.ndarray, *conditions: tuple[np.ndarray, str]) -> Value:
 
 
 def checked(
-  label: np.ndarray, values: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  label: Array, values: Array, weight: Weight
+) -> tuple[Array, Array, Array]:
   """(label [n], values [n,...], weight [...,n]) in float64, NaN labels out.
 
   Raises:
@@ -44,9 +44,7 @@ def checked(
   """
   label = np.asarray(label, np.float64)
   values = np.asarray(values, np.float64)
-  if weight is None:
-    weight = np.ones(len(label))
-  weight = np.asarray(weight, np.float64)
+  weight = np.ones(len(label)) if weight is None else np.asarray(weight, float)
   if not len(label) == len(values) == weight.shape[-1]:
     raise ValueError(
       f"{len(label)} labels, {len(values)} predictions and"
@@ -67,28 +65,26 @@ def checked(
 
 
 def checked_binary(
-  label: np.ndarray, values: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """As `checked`, with label as bool.
-
-  Raises:
-    ValueError: a label is neither 0 nor 1 nor NaN.
-  """
+  label: Array, values: Array, weight: Weight
+) -> tuple[Array, Array, Array]:
+  """As `checked`, with label as bool; ValueError where it is not 0 or 1."""
   label, values, weight = checked(label, values, weight)
   if not np.isin(label, (0, 1)).all():
     raise ValueError("a binary label is 0, 1 or NaN (missing)")
   return label == 1, values, weight
 
 
-def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def ratio(numerator: Value, denominator: Value) -> Array:
   """numerator / denominator, quietly NaN or infinite where that is zero."""
   with np.errstate(divide="ignore", invalid="ignore"):
     return np.divide(numerator, denominator)
 
 
-def average(values: np.ndarray, weight: np.ndarray) -> Value:
+def share(part: Value, whole: Value, reason: str) -> Value:
+  """part / whole, undefined for this reason where `whole` is 0."""
+  return settled(ratio(part, whole), (whole == 0, reason))
+
+
+def average(values: Array, weight: Array) -> Value:
   """Weighted mean of values [N] for weight [...,N]."""
-  total = weight.sum(-1)
-  return settled(
-    ratio(weight @ values, total), (total == 0, "no example has any weight")
-  )
+  return share(weight @ values, weight.sum(-1), "no example has any weight")

@@ -1,6 +1,7 @@
 """The numbers of one question of two answers, for every task that asks some."""
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,23 @@ from medfm.metrics import calibration, classification, operating, ranking
 from medfm.metrics.bootstrap import Metric
 from medfm.metrics.described import Description
 from medfm.metrics.undefined import Undefined
+from medfm.tasks import panel as panels
+
+OF_CALLS = (
+  classification.accuracy,
+  classification.balanced_accuracy,
+  classification.precision,
+  classification.recall,
+  classification.specificity,
+  classification.f1,
+)
+OF_PROBS = (
+  calibration.brier,
+  calibration.calibration_error,
+  calibration.calibration_slope,
+  calibration.calibration_intercept,
+)
+RANKING = (ranking.auroc, ranking.average_precision)
 
 
 def metrics(
@@ -24,34 +42,20 @@ def metrics(
   threshold: chosen on validation to reach `specificity`; None where none was.
   """
   called = np.where(np.isfinite(prob), called, np.nan)
-  of_calls = {
-    "accuracy": classification.accuracy,
-    "balanced_accuracy": classification.balanced_accuracy,
-    "precision": classification.precision,
-    "recall": classification.recall,
-    "specificity": classification.specificity,
-    "f1": classification.f1,
-  }
-  of_probs = {
-    "brier": calibration.brier,
-    "calibration_error": calibration.calibration_error,
-    "calibration_slope": calibration.calibration_slope,
-    "calibration_intercept": calibration.calibration_intercept,
-  }
-  at_threshold = {
-    sensitivity_name(specificity): operating.sensitivity_at,
-    "specificity_at_threshold": operating.specificity_at,
-    "precision_at_threshold": operating.precision_at,
-  }
+  at = {"threshold": threshold}
   return {
-    "auroc": partial(ranking.auroc, label, prob),
-    "average_precision": partial(ranking.average_precision, label, prob),
-    **{key: partial(f, label, called) for key, f in of_calls.items()},
-    **{key: partial(f, label, prob) for key, f in of_probs.items()},
-    **{
-      key: partial(f, label, prob, threshold=threshold)
-      for key, f in at_threshold.items()
-    },
+    **panels.bound(RANKING, label, prob),
+    **panels.bound(OF_CALLS, label, called),
+    **panels.bound(OF_PROBS, label, prob),
+    sensitivity_name(specificity): partial(
+      operating.sensitivity_at, label, prob, **at
+    ),
+    "specificity_at_threshold": partial(
+      operating.specificity_at, label, prob, **at
+    ),
+    "precision_at_threshold": partial(
+      operating.precision_at, label, prob, **at
+    ),
   }
 
 
@@ -88,17 +92,8 @@ def thresholds(
   """
   chosen = {}
   for name, label, prob in columns:
-    try:
+    with contextlib.suppress(Undefined):
       chosen[threshold_name(specificity, name)] = (
         operating.threshold_at_specificity(label, prob, specificity=specificity)
       )
-    except Undefined:
-      continue
   return chosen
-
-
-def threshold(
-  decisions: Mapping[str, float], specificity: float, name: str
-) -> float | None:
-  """The threshold of one class among decisions; None where there is none."""
-  return decisions.get(threshold_name(specificity, name))

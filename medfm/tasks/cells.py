@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from medfm.types import Info
+from medfm.types import Arrays, Info
 
-Arrays = Mapping[str, np.ndarray]
 Rows = Sequence[Mapping[str, str]]
 
 
@@ -14,10 +13,13 @@ def written(
   prefix: str, names: Sequence[str], values: np.ndarray
 ) -> dict[str, list[str]]:
   """Columns `<prefix>_<name>` of predictions.csv; NaN is an empty cell."""
-  return {
-    f"{prefix}_{name}": ["" if np.isnan(v) else f"{v:.9g}" for v in column]
-    for name, column in zip(names, np.asarray(values).T, strict=True)
-  }
+  columns = zip(names, np.asarray(values).T, strict=True)
+  return {f"{prefix}_{name}": numbers(column) for name, column in columns}
+
+
+def numbers(values: np.ndarray) -> list[str]:
+  """The cells of values [N]."""
+  return ["" if np.isnan(value) else f"{value:.9g}" for value in values]
 
 
 def read(rows: Rows, prefix: str, names: Sequence[str]) -> np.ndarray:
@@ -30,8 +32,7 @@ def read(rows: Rows, prefix: str, names: Sequence[str]) -> np.ndarray:
     if f"{prefix}_{name}" not in rows[0]:
       raise KeyError(f"no column {prefix}_{name}")
   cells = [[row[f"{prefix}_{name}"] for name in names] for row in rows]
-  numbers = [[float(cell or "nan") for cell in row] for row in cells]
-  return np.array(numbers, np.float32)
+  return np.array([[float(c or "nan") for c in row] for row in cells], "f4")
 
 
 def columns(
@@ -51,7 +52,7 @@ def columns(
 
 def table(
   info: Info, rows: Rows, *, name: str, prefix: str
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> tuple[Arrays, Arrays]:
   """`Task.table`: `label` and `name` of what `columns` wrote."""
   names = info.target.names
   values = read(rows, prefix, names)

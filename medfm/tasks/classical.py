@@ -1,17 +1,16 @@
 """Classical models of tables and images, one target at a time.
 
 All are fitted on the training split alone, missing labels left out. The
-tasks choose among them (`rivals.py` beside each).
+tasks choose among them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from medfm.data import designs
-from medfm.data.tables.input import Table
-from medfm.data.text.input import Tokens
 from medfm.metrics.bootstrap import clusters
 from medfm.types import Info, Split, UserError
 
@@ -26,110 +25,100 @@ class Problem(NamedTuple):
   levels: the columns of x that are levels of a category.
   """
 
-  x: np.ndarray
+  x: Any
   y: np.ndarray
   cluster: np.ndarray
-  levels: list[int]
+  levels: tuple[int, ...]
   seed: int
 
 
-Predict = Callable[[np.ndarray], np.ndarray]
+Predict = Callable[[Any], np.ndarray]
 """x [N,D] -> value [N], or the probability of each of `np.unique(y)`."""
 
 
-Matrices = tuple[list[int], list[np.ndarray]]
-"""The columns that are levels, and [N,D] of train and of each other split."""
-
-
-class Model(NamedTuple):
-  """A classical model.
-
-  matrices: what it sees, of (train, others, info, seed).
-  fit: of one problem.
-  """
-
-  matrices: Callable[[Split, Mapping[str, Split], Info, int], Matrices]
-  fit: Callable[[Problem], Predict]
-
-
-def has_columns(info: Info) -> bool:
-  """Whether a model of columns, such as trees, fits the input."""
-  return any(isinstance(each, Table) for each in info.inputs.values())
-
-
-def has_text(info: Info) -> bool:
-  """Whether there are words to count."""
-  return any(isinstance(each, Tokens) for each in info.inputs.values())
+def suited(info: Info) -> set[str]:
+  """The kinds of classical model that suit one of the inputs."""
+  return {kind for each in info.inputs.values() for kind in each.suits}
 
 
 def default_classifiers(info: Info) -> tuple[str, ...]:
   """Names of the classifiers that stand beside a network by default."""
-  if has_text(info):
+  kinds = suited(info)
+  if "words" in kinds:
     return ("majority", "tfidf_logistic_regression")
-  trees = ("gradient_boosting",) if has_columns(info) else ()
+  trees = ("gradient_boosting",) if "trees" in kinds else ()
   return ("majority", "logistic_regression", *trees)
 
 
-def values(
-  model: Model,
+def predictions(
+  design: Callable | None,
+  fit: Callable[[Problem], Predict],
   targets: Sequence[np.ndarray],
   train: Split,
   others: Mapping[str, Split],
   info: Info,
   seed: int,
+  classes: int = 0,
 ) -> dict[str, np.ndarray]:
-  """split -> predictions [N,T] of each target [n] (NaN is not known)."""
-  return _predicted(model.fit, model, targets, train, others, info, seed)
+  """split -> values [N,T], or probabilities [N,T,classes].
+
+  design: of `data.designs`, what the model sees; None for labels alone.
+  targets: T of [n], NaN where not known; each is a problem of its own.
+  classes: how many class numbers a target has; 0 where it is a number.
+  """
+  splits = [train, *others.values()]
+  seen = design(train, info, seed) if design else None
+  x = [seen.of(each) if seen else np.zeros((len(each), 1)) for each in splits]
+  cluster = clusters(train.patients, len(train))
+  columns = []
+  for target in targets:
+    rows = ~np.isnan(target)
+    levels = seen.levels if seen else ()
+    problem = Problem(x[0][rows], target[rows], cluster[rows], levels, seed)
+    predict = of_classes(fit, problem, classes) if classes else fit(problem)
+    columns.append([predict(each) for each in x[1:]])
+  by_split = zip(others, zip(*columns, strict=True), strict=True)
+  return {name: np.stack(values, 1) for name, values in by_split}
 
 
-def probabilities(
-  model: Model,
-  targets: Sequence[np.ndarray],
+def of_columns(
   train: Split,
   others: Mapping[str, Split],
   info: Info,
   seed: int,
   *,
-  classes: int,
-) -> dict[str, np.ndarray]:
-  """split -> [N,T,classes], for each target [n] of class numbers (NaN is not
-  known). A target with a single class in training has its frequency.
+  fit: Callable[..., dict[str, np.ndarray]],
+  name: str,
+  classes: int = 0,
+) -> dict[str, dict[str, np.ndarray]]:
+  """split -> {name: [N,T]}, each column of the labels a problem of its own.
+
+  classes: 2 for columns of 0 and 1, of which it is the probability of 1.
+
+  Raises:
+    UserError: no training example has a label in one of the columns.
   """
-
-  def fit(problem: Problem) -> Predict:
-    seen = np.unique(problem.y).astype(int)
-    predict = (frequencies if len(seen) == 1 else model.fit)(problem)
-
-    def all_classes(x: np.ndarray) -> np.ndarray:
-      probs = np.zeros((len(x), classes))
-      probs[:, seen] = predict(x)
-      return probs
-
-    return all_classes
-
-  return _predicted(fit, model, targets, train, others, info, seed)
+  targets = list(np.asarray(train.arrays["label"], np.float64).T)
+  require_labels(info, targets, info.target.names)
+  by_split = fit(targets, train, others, info, seed, classes)
+  pick = (..., 1) if classes else ...
+  return {split: {name: values[pick]} for split, values in by_split.items()}
 
 
-def _predicted(
-  fit: Callable[[Problem], Predict],
-  model: Model,
-  targets: Sequence[np.ndarray],
-  train: Split,
-  others: Mapping[str, Split],
-  info: Info,
-  seed: int,
-) -> dict[str, np.ndarray]:
-  """split -> [N,T,...]."""
-  levels, (learnt, *asked) = model.matrices(train, others, info, seed)
-  cluster = clusters(train.patients, len(train))
-  predicted: dict[str, list[np.ndarray]] = {name: [] for name in others}
-  for target in targets:
-    rows = ~np.isnan(target)
-    problem = Problem(learnt[rows], target[rows], cluster[rows], levels, seed)
-    predict = fit(problem)
-    for name, x in zip(others, asked, strict=True):
-      predicted[name].append(predict(x))
-  return {name: np.stack(columns, 1) for name, columns in predicted.items()}
+def of_classes(fit: Callable, problem: Problem, classes: int) -> Predict:
+  """A model's probabilities of every class [N,classes], 0 of those not seen.
+
+  A target with a single class in training has its frequency.
+  """
+  seen = np.unique(problem.y).astype(int)
+  predict = (frequencies if len(seen) == 1 else fit)(problem)
+
+  def every_class(x: Any) -> np.ndarray:
+    probs = np.zeros((x.shape[0], classes))
+    probs[:, seen] = predict(x)
+    return probs
+
+  return every_class
 
 
 def require_labels(
@@ -148,33 +137,9 @@ def require_labels(
       )
 
 
-def _nothing(
-  train: Split, others: Mapping[str, Split], info: Info, seed: int
-) -> Matrices:
-  """For models that look at labels alone."""
-  del info, seed
-  splits = (train, *others.values())
-  return [], [np.zeros((len(split), 1)) for split in splits]
-
-
-def _linear(
-  train: Split, others: Mapping[str, Split], info: Info, seed: int
-) -> Matrices:
-  design = designs.linear(train, info, seed)
-  return [], [design.of(split) for split in (train, *others.values())]
-
-
-def _native(
-  train: Split, others: Mapping[str, Split], info: Info, seed: int
-) -> Matrices:
-  design = designs.native(train, info, seed)
-  levels = list(design.levels)
-  return levels, [design.of(split) for split in (train, *others.values())]
-
-
 def frequencies(problem: Problem) -> Predict:
   counts = np.unique(problem.y, return_counts=True)[1]
-  return lambda x: np.tile(counts / counts.sum(), (len(x), 1))
+  return lambda x: np.tile(counts / counts.sum(), (x.shape[0], 1))
 
 
 def mean(problem: Problem) -> Predict:
@@ -191,35 +156,34 @@ def logistic(problem: Problem) -> Predict:
       StandardScaler(), LogisticRegression(C=c, max_iter=1000)
     )
 
-  x, y, c = problem.x, problem.y, 1.0
-  if len(y) <= SEARCH_ROWS:
-    c = strength(model, x, y, problem.cluster, STRENGTHS, 5, problem.seed, c)
-  return _probabilities(model(c), x, y)
+  c = 1.0
+  if len(problem.y) <= SEARCH_ROWS:
+    c = strength(model, problem, STRENGTHS, folds=5, fallback=c)
+  return learnt(model(c), problem)
 
 
 def strength(
   model: Callable[[float], Any],
-  x: Any,
-  y: np.ndarray,
-  group: np.ndarray,
+  problem: Problem,
   among: Sequence[float],
+  *,
   folds: int,
-  seed: int,
   fallback: float,
 ) -> float:
-  """The C of least log-loss over folds of whole patients (`group`).
+  """The C of least log-loss over folds of whole patients.
 
   fallback: what it is where a class has too few patients for that.
   """
   from sklearn.metrics import log_loss
   from sklearn.model_selection import StratifiedGroupKFold
 
+  x, y, cluster = problem.x, problem.y, problem.cluster
   classes = np.unique(y)
-  if min(len(np.unique(group[y == k])) for k in classes) < folds:
+  if min(len(np.unique(cluster[y == k])) for k in classes) < folds:
     return fallback
   losses = np.zeros(len(among))
-  cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-  for fitted, held in cut.split(np.zeros(len(y)), y, group):
+  cut = StratifiedGroupKFold(folds, shuffle=True, random_state=problem.seed)
+  for fitted, held in cut.split(np.zeros(len(y)), y, cluster):
     if len(np.unique(y[fitted])) < len(classes):
       return fallback
     for i, c in enumerate(among):
@@ -228,44 +192,28 @@ def strength(
   return among[int(losses.argmin())]
 
 
-def _probabilities(model: Any, x: np.ndarray, y: np.ndarray) -> Predict:
-  model.fit(x, y)
-  return lambda x: _of_rows(model.predict_proba, x, (len(np.unique(y)),))
+def learnt(model: Any, problem: Problem) -> Predict:
+  """A scikit-learn model, fitted: probabilities if it has them, else values."""
+  model.fit(problem.x, problem.y)
+  predict = getattr(model, "predict_proba", None) or model.predict
+  # scikit-learn refuses to predict for no rows at all.
+  nothing = predict(problem.x[:1])[:0]
+  return lambda x: predict(x) if x.shape[0] else nothing
 
 
-def _of_rows(predict: Predict, x: np.ndarray, shape: tuple) -> np.ndarray:
-  """scikit-learn refuses to predict for no rows at all."""
-  return predict(x) if len(x) else np.zeros((0, *shape))
+def _boosted(problem: Problem, *, kind: str) -> Predict:
+  """Trees; a column never observed in training, which cannot be binned, is
+  0 everywhere."""
+  from sklearn import ensemble
 
-
-def boosted_probabilities(problem: Problem) -> Predict:
-  from sklearn.ensemble import HistGradientBoostingClassifier
-
-  return _filled(_probabilities, HistGradientBoostingClassifier, problem)
-
-
-def boosted_values(problem: Problem) -> Predict:
-  from sklearn.ensemble import HistGradientBoostingRegressor
-
-  return _filled(_values, HistGradientBoostingRegressor, problem)
-
-
-def _filled(fit: Callable, kind: Callable, problem: Problem) -> Predict:
-  """Trees on columns of which some are never observed in training."""
-  # scikit-learn cannot bin a column without a value.
   blank = np.isnan(problem.x).all(0)
-  model = kind(
-    categorical_features=problem.levels or None,
+  model = getattr(ensemble, f"HistGradientBoosting{kind}")(
+    categorical_features=list(problem.levels) or None,
     early_stopping=False,
     random_state=problem.seed,
   )
-  predict = fit(model, np.where(blank, 0, problem.x), problem.y)
+  predict = learnt(model, problem._replace(x=np.where(blank, 0, problem.x)))
   return lambda x: predict(np.where(blank, 0, x))
-
-
-def _values(model: Any, x: np.ndarray, y: np.ndarray) -> Predict:
-  model.fit(x, y)
-  return lambda x: _of_rows(model.predict, x, ())
 
 
 def ridge(problem: Problem) -> Predict:
@@ -273,8 +221,7 @@ def ridge(problem: Problem) -> Predict:
   from sklearn.pipeline import make_pipeline
   from sklearn.preprocessing import StandardScaler
 
-  model = make_pipeline(StandardScaler(), RidgeCV(RIDGES))
-  return _values(model, problem.x, problem.y)
+  return learnt(make_pipeline(StandardScaler(), RidgeCV(RIDGES)), problem)
 
 
 def least_squares(problem: Problem) -> Predict:
@@ -295,13 +242,26 @@ def solved(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 CLASSIFIERS = {
-  "majority": Model(_nothing, frequencies),
-  "logistic_regression": Model(_linear, logistic),
-  "gradient_boosting": Model(_native, boosted_probabilities),
+  "majority": partial(predictions, None, frequencies),
+  "logistic_regression": partial(predictions, designs.linear, logistic),
+  "gradient_boosting": partial(
+    predictions, designs.native, partial(_boosted, kind="Classifier")
+  ),
 }
+"""majority: training frequencies for everyone. logistic_regression: L2,
+standardised columns; C from 0.01, 0.1, 1, 10 by the log-loss of 5 folds of
+the training split (whole patients) up to 5,000 rows, 1 beyond, where it
+hardly matters. gradient_boosting: scikit-learn's histogram trees, its
+defaults."""
+
 REGRESSORS = {
-  "mean": Model(_nothing, mean),
-  "least_squares": Model(_linear, least_squares),
-  "ridge": Model(_linear, ridge),
-  "gradient_boosting": Model(_native, boosted_values),
+  "mean": partial(predictions, None, mean),
+  "least_squares": partial(predictions, designs.linear, least_squares),
+  "ridge": partial(predictions, designs.linear, ridge),
+  "gradient_boosting": partial(
+    predictions, designs.native, partial(_boosted, kind="Regressor")
+  ),
 }
+"""mean: of the training split. least_squares, ridge: closed form; ridge with
+the strength of the best leave-one-out error on the training split.
+gradient_boosting: scikit-learn's histogram trees, its defaults."""

@@ -12,13 +12,11 @@ import numpy as np
 
 from medfm.data.text import input as text_input
 from medfm.tasks import classical, documents
+from medfm.tasks.classical import Predict, Problem
 from medfm.types import Info, Split, UserError
 
 STRENGTHS = (1.0, 10.0, 100.0)
 MAX_TERMS = 20_000
-
-Fitted = tuple[np.ndarray, Any]
-"""(classes, scikit-learn's model of them); None for a single class."""
 
 
 def tfidf(
@@ -27,20 +25,14 @@ def tfidf(
   others: Mapping[str, Split],
   info: Info,
   seed: int,
-  *,
   classes: int,
 ) -> dict[str, np.ndarray]:
   """TF-IDF of one and two pieces in a row, and logistic regression.
 
   Sublinear counts of the 20,000 commonest terms that two training texts hold;
   L2 with C from 1, 10, 100 by the log-loss of 3 folds of whole documents.
-  Windows of a text are one text again.
-
-  targets: class numbers [N] of the training rows, NaN where not known.
-
-  Returns:
-    split -> probabilities [N,T,classes] of its rows, equal for all windows of
-    a text; a target with one class in training has its frequency.
+  Windows of a text are one text again, and have equal probabilities. Else as
+  `classical.predictions`.
 
   Raises: UserError where there are no tokens to count.
   """
@@ -60,13 +52,19 @@ def tfidf(
   x = vectorizer.fit_transform(texts)
   groups = train.ids if train.patients is None else train.patients
   group = np.unique(np.asarray(groups, str)[firsts], return_inverse=True)[1]
-  models = [_fitted(x, target[firsts], group, seed) for target in targets]
+  models = []
+  for target in targets:
+    y = target[firsts]
+    rows = np.flatnonzero(~np.isnan(y))
+    problem = Problem(x[rows], y[rows], group[rows], (), seed)
+    models.append(classical.of_classes(_logistic, problem, classes))
   predicted = {}
   for name, split in others.items():
     texts, _, place = _texts(split)
     probs = np.zeros((0, len(targets), classes))
     if texts:
-      probs = _probs(models, vectorizer.transform(texts), classes)
+      x = vectorizer.transform(texts)
+      probs = np.stack([predict(x) for predict in models], 1)
     predicted[name] = probs[place]
   return predicted
 
@@ -85,31 +83,16 @@ def _terms(tokens: np.ndarray) -> list[tuple[int, ...]]:
   return [*((token,) for token in ids), *itertools.pairwise(ids)]
 
 
-def _fitted(x: Any, column: np.ndarray, group: np.ndarray, seed: int) -> Fitted:
-  """Of the labelled rows."""
+def _logistic(problem: Problem) -> Predict:
   from sklearn.linear_model import LogisticRegression
-
-  rows = np.flatnonzero(~np.isnan(column) & (column >= 0))
-  y = column[rows].astype(int)
-  seen = np.unique(y)
-  if len(seen) < 2:
-    return seen, None
-  x = x[rows]
 
   def model(c: float) -> Any:
     return LogisticRegression(C=c, max_iter=200, tol=1e-3)
 
   c = classical.strength(
-    model, x, y, group[rows], STRENGTHS, 3, seed, STRENGTHS[1]
+    model, problem, STRENGTHS, folds=3, fallback=STRENGTHS[1]
   )
-  return seen, model(c).fit(x, y)
+  return classical.learnt(model(c), problem)
 
 
-def _probs(models: Sequence[Fitted], x: Any, classes: int) -> np.ndarray:
-  """[texts, T, classes]."""
-  columns = []
-  for seen, model in models:
-    probs = np.zeros((x.shape[0], classes))
-    probs[:, seen] = 1 if model is None else model.predict_proba(x)
-    columns.append(probs)
-  return np.stack(columns, 1)
+CLASSIFIERS = classical.CLASSIFIERS | {"tfidf_logistic_regression": tfidf}

@@ -4,18 +4,16 @@ Models see windows of long texts; scores and predictions.csv are of whole
 texts, whose windows share a number in the array `document`.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from medfm.types import Info, Split
+from medfm.types import Arrays, Info, Split
 
 DOCUMENT = "document"
 
 
 def assembled(
-  info: Info, split: Split, predicted: Mapping[str, np.ndarray]
-) -> tuple[Split, dict[str, np.ndarray]]:
+  info: Info, split: Split, predicted: Arrays
+) -> tuple[Split, Arrays]:
   """One row per text; numbers of a text are the mean over its windows.
 
   A split whose rows are no windows stays as it is.

@@ -1,23 +1,24 @@
 """Labels as arrays: which are known, and another cohort's in our codes."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from medfm.types import Batch, Info
+from medfm.types import Arrays, Batch, Info
 
-Arrays = Mapping[str, np.ndarray]
+Known = tuple[np.ndarray, Arrays, Arrays]
+"""What `Task.known` gives."""
 
 
-def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
-  """`probs` [B,K]."""
+def condense(
+  info: Info, batch: Batch, outputs: Arrays, *, name: str = "probs"
+) -> Arrays:
+  """The output of this name [B,K] alone."""
   del info, batch
-  return {"probs": outputs["probs"]}
+  return {name: outputs[name]}
 
 
 def known_columns(
-  info: Info, target: Arrays, predicted: Arrays, name: str
-) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+  info: Info, target: Arrays, predicted: Arrays, *, name: str
+) -> Known:
   """`Task.known` of `label` [N,K] and predicted[name] [N,K].
 
   A row is unknown if all its labels are NaN.
@@ -43,13 +44,25 @@ def shaped(info: Info, count: int, predicted: Arrays, name: str) -> np.ndarray:
   return values
 
 
-def reordered(arrays: Arrays, info: Info, trained: Info) -> dict:
+def require_codes(label: np.ndarray, count: int) -> None:
+  """Raises ValueError where a label is none of -1 (not known) .. count - 1."""
+  if label.size and not -1 <= label.min() <= label.max() < count:
+    raise ValueError(f"a label is not one of -1..{count - 1}")
+
+
+def counts(label: np.ndarray, classes: int) -> tuple[int, ...]:
+  """How often each of the class numbers occurs; -1 is not counted."""
+  label = np.asarray(label)
+  return tuple(np.bincount(label[label >= 0], minlength=classes).tolist())
+
+
+def reordered(arrays: Arrays, info: Info, trained: Info) -> Arrays:
   """Another cohort's `label` [N,K] in the order of the trained names."""
   order = [info.target.names.index(name) for name in trained.target.names]
   return {"label": arrays["label"][:, order]}
 
 
-def renumbered(arrays: Arrays, info: Info, trained: Info) -> dict:
+def renumbered(arrays: Arrays, info: Info, trained: Info) -> Arrays:
   """Another cohort's `label` of class numbers as training numbered them.
 
   -1, not known, stays -1.

@@ -1,7 +1,8 @@
 """Which metrics a task has, bound to the labels and predictions of a split."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from medfm.metrics import described
 from medfm.metrics.bootstrap import Mean, Metric
@@ -39,6 +40,13 @@ def panel(
   return Panel(metrics, means or {}, by_stem | dict(named or {}))
 
 
+def bound(
+  functions: Iterable, *given: Any, **settings: Any
+) -> dict[str, Metric]:
+  """The metrics that these functions are of what is given, by their names."""
+  return {f.__name__: partial(f, *given, **settings) for f in functions}
+
+
 def stem(metric: str) -> str:
   """A metric's name without its class, label or target: `auroc[a]`."""
   return metric.partition("[")[0]
@@ -47,20 +55,15 @@ def stem(metric: str) -> str:
 def mean(names: Sequence[str], key: str) -> Mean:
   """The mean of a metric over classes, labels or targets.
 
-  Of precision it is that of the columns in which a class that is never
-  predicted counts 0 (`classification.precision`).
+  Of precision, that of the columns in which a class that is never predicted
+  counts 0 (`classification.precision`).
   """
   column = f"_{key}" if key.startswith("precision") else key
   return Mean({name: f"{column}[{name}]" for name in names})
 
 
-def chosen(metrics: Iterable[str], select: str, main: str) -> list[str]:
-  """The metric that answers a classifier's question.
-
-  It is the one that the best step was selected by, else `main`, else the
-  first; of no metric at all there is none.
-  """
+def chosen(metrics: Iterable[str], select: str, main: str = "") -> list[str]:
+  """The metric that answers a classifier's question: the one that chose the
+  best step, else `main`, else the first."""
   names = list(metrics)
-  if select in names:
-    return [select]
-  return [main] if main in names else names[:1]
+  return [name for name in (select, main) if name in names][:1] or names[:1]

@@ -1,5 +1,6 @@
 """The table of scores of a split, per task."""
 
+import functools
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ from medfm import tasks
 from medfm.evals import paired
 from medfm.evals import scores as scored
 from medfm.metrics import calibration
+from medfm.tasks import binary
 from tests import infos
 
 BINARY = infos.info("toy", "multiclass", ("benign", "malignant"))
@@ -458,11 +460,11 @@ def test_a_pair_of_a_near_metric_is_measured_once_a_resample(monkeypatch):
   measured = []
   slope = calibration.calibration_slope
 
+  @functools.wraps(slope)
   def counted(*args):
     measured.append(1)
     return slope(*args)
 
-  counted.described = slope.described
-  monkeypatch.setattr(calibration, "calibration_slope", counted)
+  monkeypatch.setattr(binary, "OF_PROBS", (counted,))
   difference(BINARY, label, a, a, replicates=20)
   assert len(measured) == 4  # Two models: the point, one block of resamples.

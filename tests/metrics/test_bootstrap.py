@@ -16,6 +16,10 @@ def _mean_of(values):
   )
 
 
+def interval(metric, cluster, **settings):
+  return bootstrap.intervals({"m": metric}, cluster, **settings)["m"]
+
+
 def test_examples_of_a_patient_are_drawn_together():
   drawn = bootstrap.weights(bootstrap.clusters(PATIENTS, 6), 50, seed=0)
   assert (drawn[:, 0] == drawn[:, 1]).all()
@@ -40,9 +44,7 @@ def test_blocks_do_not_change_the_interval(monkeypatch):
   entries = []
   for block in (1, 100, 1 << 20):
     monkeypatch.setattr(bootstrap, "_BLOCK", block)
-    entries.append(
-      bootstrap.interval(_mean_of(values), np.arange(30), replicates=50)
-    )
+    entries.append(interval(_mean_of(values), np.arange(30), replicates=50))
   assert entries[0] == pytest.approx(entries[1], abs=1e-12)
   assert entries[0] == pytest.approx(entries[2], abs=1e-12)
 
@@ -54,7 +56,7 @@ def test_examples_without_a_named_patient_stand_alone():
 
 def test_interval_of_a_mean_has_the_textbook_width():
   values = np.random.default_rng(0).normal(size=400)
-  entry = bootstrap.interval(_mean_of(values), np.arange(400))
+  entry = interval(_mean_of(values), np.arange(400))
   textbook = 2 * 1.96 * values.std() / 20
   assert entry["high"] - entry["low"] == pytest.approx(textbook, rel=0.1)
   assert entry["low"] < entry["value"] < entry["high"]
@@ -65,7 +67,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
   covered = 0
   for trial in range(100):
     values = generator.normal(size=60)
-    entry = bootstrap.interval(
+    entry = interval(
       _mean_of(values), np.arange(60), replicates=200, seed=trial
     )
     covered += entry["low"] <= 0 <= entry["high"]
@@ -80,7 +82,7 @@ def test_repeated_examples_widen_the_interval_only_if_patients_are_known():
   patients = np.repeat(np.arange(60).astype(str), 9)
 
   def width(cluster):
-    entry = bootstrap.interval(
+    entry = interval(
       lambda weight: ranking.auroc(label, score, weight),
       cluster,
       replicates=300,
@@ -95,7 +97,7 @@ def test_repeated_examples_widen_the_interval_only_if_patients_are_known():
 def test_few_undefined_resamples_are_ignored():
   label = np.array([1, 1, 1, 1] + [0] * 40)
   score = np.arange(44) % 7
-  entry = bootstrap.interval(
+  entry = interval(
     lambda weight: ranking.auroc(label, score, weight), np.arange(44)
   )
   assert entry["low"] < entry["value"] < entry["high"]
@@ -103,7 +105,7 @@ def test_few_undefined_resamples_are_ignored():
 
 def test_many_undefined_resamples_leave_no_interval():
   label, score = np.array([1] + [0] * 40), np.arange(41)
-  entry = bootstrap.interval(
+  entry = interval(
     lambda weight: ranking.auroc(label, score, weight), np.arange(41)
   )
   assert entry["value"] == 0 and entry["low"] is None
@@ -111,7 +113,7 @@ def test_many_undefined_resamples_leave_no_interval():
 
 
 def test_undefined_value_comes_with_its_reason():
-  entry = bootstrap.interval(
+  entry = interval(
     lambda weight: ranking.auroc(np.ones(4), np.arange(4), weight),
     np.arange(4),
   )
@@ -124,15 +126,13 @@ def test_undefined_value_comes_with_its_reason():
 
 
 def test_one_patient_has_no_interval():
-  entry = bootstrap.interval(_mean_of(np.arange(3.0)), np.zeros(3, int))
+  entry = interval(_mean_of(np.arange(3.0)), np.zeros(3, int))
   assert entry["value"] == 1 and entry["low"] is None
   assert "only one patient" in entry["reason"]
 
 
 def test_no_replicates_give_values_alone():
-  entry = bootstrap.interval(
-    _mean_of(np.arange(3.0)), np.arange(3), replicates=0
-  )
+  entry = interval(_mean_of(np.arange(3.0)), np.arange(3), replicates=0)
   assert entry == {"value": 1.0, "low": None, "high": None}
 
 

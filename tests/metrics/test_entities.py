@@ -136,11 +136,11 @@ def test_perplexity_without_a_value_says_why(losses, tokens, why):
 def test_perplexity_has_an_interval_around_it():
   generator = np.random.default_rng(0)
   losses, tokens = generator.normal(2, 0.3, 80), generator.integers(1, 9, 80)
-  entry = bootstrap.interval(
-    lambda weight: perplexity.perplexity(losses, tokens, weight),
+  entry = bootstrap.intervals(
+    {"it": lambda weight: perplexity.perplexity(losses, tokens, weight)},
     np.arange(80),
     replicates=200,
-  )
+  )["it"]
   assert entry["low"] < entry["value"] < entry["high"]
 
 

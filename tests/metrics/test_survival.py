@@ -286,9 +286,9 @@ def test_a_resample_without_events_has_no_value_and_others_have():
 
 def test_a_bootstrap_of_patients_takes_the_metrics():
   time, event, score = cohort()
-  entry = bootstrap.interval(
-    partial(survival.concordance, time, event, score),
+  entry = bootstrap.intervals(
+    {"it": partial(survival.concordance, time, event, score)},
     np.arange(300) // 2,
     replicates=200,
-  )
+  )["it"]
   assert 0.6 < entry["low"] < entry["value"] < entry["high"] < 0.9

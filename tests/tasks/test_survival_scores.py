@@ -188,11 +188,26 @@ def test_a_group_has_the_numbers_that_its_size_allows(time, event, has):
 
 def test_what_is_told_of_follow_up_is_json_and_ends_at_the_horizons():
   info, test, told = said("kaplan_meier", 2)
-  details = survival.details(info, truth(test), told)
+  details = survival.details(info, truth(test), told, {})
   assert json.loads(json.dumps(details)) == details
   about = details["follow_up"]
   assert [cause["name"] for cause in about["causes"]] == ["death", "relapse"]
   assert [e["horizon"] for e in about["causes"][0]["calibration"]] == [5, 10]
+  assert about["risk_groups"] == []
+
+
+def test_risk_groups_stand_in_the_results_with_what_happened():
+  info, test, told = said("kaplan_meier")
+  told = {**told, "risk": test.arrays["features"][:, 0]}
+  cuts = survival.decide(info, truth(test), told, specificity=0.9)
+  entry = scores.scores(
+    survival, info, truth(test), told, decisions=cuts, replicates=0
+  )
+  groups = entry["follow_up"]["risk_groups"]
+  assert [group["name"] for group in groups] == list(observed.GROUPS)
+  assert [group["n"] for group in groups] == [50, 50, 50]
+  low, high = (group["risks"][0]["observed"] for group in groups[::2])
+  assert low < high and groups[0]["risks"][0]["horizon"] == 5
 
 
 def test_another_unit_is_refused():
@@ -221,8 +236,8 @@ def stage():
   def made(causes=1):
     info, test, told = said("kaplan_meier", causes)
     told = {**told, "risk": test.arrays["features"][:, 0]}
-    details = survival.details(info, truth(test), told)
     cuts = survival.decide(info, truth(test), told, specificity=0.9)
+    details = survival.details(info, truth(test), told, cuts)
     held = reading.Predictions(info.target.names, None, truth(test), told)
     result = {
       "splits": {"test": {**details, "thresholds": cuts}},

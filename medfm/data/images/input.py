@@ -22,6 +22,8 @@ class Image:
   channels: int = 1
   dtype: str = "uint8"
 
+  suits = ("linear",)
+
   @property
   def arrays(self) -> tuple[str, ...]:
     """Names of its arrays in a split."""

@@ -25,6 +25,8 @@ class Table:
   std: tuple[float, ...] = ()
   levels: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
+  suits = ("linear", "trees")
+
   @property
   def arrays(self) -> tuple[str, ...]:
     """Names of its arrays in a split."""

@@ -29,6 +29,8 @@ class Tokens:
   tokenizer: str = ""
   prompts: dict[str, Any] = dataclasses.field(default_factory=dict)
 
+  suits = ("words",)
+
   @property
   def arrays(self) -> tuple[str, ...]:
     """Names of the arrays that it may have in a split."""

@@ -1,7 +1,5 @@
 """Language modelling: scored by the loss of tokens that are not shown."""
 
-from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,9 +7,7 @@ import numpy as np
 from medfm.metrics import perplexity
 from medfm.tasks import panel as panels
 from medfm.tasks import pretext
-from medfm.types import Batch, Info
-
-Arrays = Mapping[str, np.ndarray]
+from medfm.types import Arrays, Batch, Info
 
 TARGETS = pretext.TARGETS
 STRATIFY = ""
@@ -34,31 +30,24 @@ votes = pretext.votes
 _PAIRS = "next_sentence_accuracy"
 
 
-def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
+def condense(
+  info: Info, batch: Batch, outputs: Arrays
+) -> dict[str, np.ndarray]:
   """`loss` [B], the mean loss of a row's tokens, `weight` [B], their share
   of a row, and of pairs of texts `next_sentence_accuracy` [B]."""
-  condensed = pretext.condense(info, batch, outputs)
-  if _PAIRS in outputs:
-    condensed[_PAIRS] = outputs[_PAIRS]
-  return condensed
+  pairs = {_PAIRS: outputs[_PAIRS]} if _PAIRS in outputs else {}
+  return pretext.condense(info, batch, outputs) | pairs
 
 
 def panel(
-  info: Info,
-  target: Arrays,
-  predicted: Arrays,
-  *,
-  decisions: Mapping[str, float],
-  specificity: float,
+  info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
   """Loss and perplexity of tokens; of pairs of texts the accuracy as well."""
-  losses, share = pretext.weighted(predicted)
-  metrics: dict[str, Any] = {
-    "loss": partial(perplexity.loss, losses, share),
-    "perplexity": partial(perplexity.perplexity, losses, share),
-  }
+  del info, target, decided
+  metrics = panels.bound(
+    [perplexity.loss, perplexity.perplexity], *pretext.weighted(predicted)
+  )
   if _PAIRS in predicted:
     right = np.asarray(predicted[_PAIRS], np.float64)
-    metrics[_PAIRS] = partial(perplexity.next_sentence_accuracy, right)
-  del info, target, decisions, specificity
+    metrics |= panels.bound([perplexity.next_sentence_accuracy], right)
   return panels.panel(metrics)

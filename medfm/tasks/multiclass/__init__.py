@@ -1,31 +1,28 @@
 """One class of several."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from medfm.metrics import calibration, classification, described, ranking
-from medfm.tasks import binary, cells, classical, documents, labels
+from medfm.metrics import calibration, classification, described
+from medfm.tasks import binary, cells, classical, counted, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Answers, Votes
-from medfm.tasks.multiclass import rivals as _rivals
-from medfm.types import Info, UserError
-
-Arrays = Mapping[str, np.ndarray]
+from medfm.types import Arrays, Info, Split, UserError
 
 TARGETS = ("label",)
 STRATIFY = "label"
 OBJECTIVE = "classify.multiclass"
 PROBLEM_TYPE = "single_label_classification"
-RIVALS = _rivals.RIVALS
 LINEAR = "logistic_regression"
 condense = labels.condense
 assembled = documents.assembled
 recoded = labels.renumbered
 rivals = classical.default_classifiers
+headline = partial(panels.chosen, main="auroc")
 NEGATIVE = ("none", "negative", "no relation")
 """Names of a first class that means: none of the others."""
 
@@ -44,24 +41,10 @@ class Classes:
 
 def fitted(names: Sequence[str], label: np.ndarray) -> Classes:
   """The classes, counted over the training labels [N] (-1 is not counted)."""
-  label = np.asarray(label)
-  counts = np.bincount(label[label >= 0], minlength=len(names))
-  return Classes(tuple(names), tuple(counts.tolist()))
+  return Classes(tuple(names), labels.counts(label, len(names)))
 
 
-def require_every(target: Classes) -> None:
-  """Raises UserError where a class has no training example."""
-  for name, count in zip(target.names, target.counts, strict=True):
-    if not count:
-      raise UserError(
-        f"no training example has the class {name!r}: merge it with another, "
-        "drop it, or give more data"
-      )
-
-
-def known(
-  info: Info, target: Arrays, predicted: Arrays
-) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
   """The rows whose label is not -1; probabilities in float64.
 
   Raises:
@@ -69,9 +52,7 @@ def known(
   """
   label = np.asarray(target["label"])
   values = labels.shaped(info, len(label), predicted, "probs")
-  count = values.shape[1]
-  if len(label) and not -1 <= label.min() <= label.max() < count:
-    raise ValueError(f"a label is not one of -1..{count - 1}")
+  labels.require_codes(label, values.shape[1])
   rows = label >= 0
   return rows, {"label": label[rows]}, {"probs": values[rows]}
 
@@ -92,42 +73,29 @@ def panel(
   names = list(info.target.names)
   if len(names) > 2:
     return _several(names, label, probs)
-  called = np.argmax(probs, 1) if len(probs) else np.zeros(0)
-  chosen = binary.threshold(decisions, specificity, names[1])
-  metrics = binary.metrics(label, probs[:, 1], called, chosen, specificity)
+  threshold = decisions.get(binary.threshold_name(specificity, names[1]))
+  metrics = binary.metrics(
+    label, probs[:, 1], probs.argmax(1), threshold, specificity
+  )
   return panels.panel(metrics, named=binary.described(specificity))
 
 
 def _several(
   names: Sequence[str], label: np.ndarray, probs: np.ndarray
 ) -> panels.Panel:
-  called = np.argmax(probs, 1) if len(probs) else np.zeros(0, int)
-  called = np.where(np.isfinite(probs).all(1), called, np.nan)
-  top = np.max(probs, 1) if len(probs) else np.zeros(0)
+  called = np.where(np.isfinite(probs).all(1), probs.argmax(1), np.nan)
+  right, top = label == called, probs.max(1)
   metrics: dict[str, Any] = {
     "accuracy": partial(classification.accuracy, label, called),
     "brier": partial(calibration.brier_multiclass, label, probs),
-    "calibration_error": partial(
-      calibration.calibration_error, label == called, top
-    ),
+    "calibration_error": partial(calibration.calibration_error, right, top),
   }
   for k, name in enumerate(names):
     positive, hit = label == k, np.where(np.isnan(called), called, called == k)
-    metrics |= {
-      f"auroc[{name}]": partial(ranking.auroc, positive, probs[:, k]),
-      f"average_precision[{name}]": partial(
-        ranking.average_precision, positive, probs[:, k]
-      ),
-      f"precision[{name}]": partial(classification.precision, positive, hit),
-      f"_precision[{name}]": partial(
-        classification.precision, positive, hit, empty=0.0
-      ),
-      f"recall[{name}]": partial(classification.recall, positive, hit),
-      f"specificity[{name}]": partial(
-        classification.specificity, positive, hit
-      ),
-      f"f1[{name}]": partial(classification.f1, positive, hit),
-    }
+    column: dict[str, Any] = panels.bound(binary.RANKING, positive, probs[:, k])
+    column |= panels.bound(binary.OF_CALLS[2:], positive, hit)
+    column["_precision"] = partial(column["precision"], empty=0.0)
+    metrics |= {f"{key}[{name}]": metric for key, metric in column.items()}
   metrics["weighted_f1"] = partial(classification.weighted_f1, label, called)
   if names[0] in NEGATIVE:
     metrics["micro_f1"] = partial(classification.positive_f1, label, called)
@@ -139,16 +107,19 @@ def _several(
   return panels.panel(metrics, means, named)
 
 
-def details(info: Info, target: Arrays, predicted: Arrays) -> dict[str, Any]:
+def details(
+  info: Info, target: Arrays, predicted: Arrays, decisions: Mapping
+) -> dict[str, Any]:
   """`confusion`: counts of label (row) by most probable class (column)."""
+  del decisions
   label, probs = target["label"], predicted["probs"]
   if not len(label) or not np.isfinite(probs).all():
     return {}
   names = list(info.target.names)
-  counts = classification.confusion(
-    label, np.argmax(probs, 1), classes=len(names)
-  ).astype(int)
-  return {"confusion": {"classes": names, "counts": counts.tolist()}}
+  counts = classification.confusion(label, probs.argmax(1), classes=len(names))
+  return {
+    "confusion": {"classes": names, "counts": counts.astype(int).tolist()}
+  }
 
 
 def decide(
@@ -171,18 +142,14 @@ def columns(
 ) -> dict[str, list[str]]:
   """label, predicted, prob_<class>...; an unknown label is an empty cell."""
   names, probs = info.target.names, np.asarray(predicted["probs"])
-  written = {}
+  written = {"predicted": [names[k] for k in probs.argmax(1)]}
   if target is not None:
-    written["label"] = [
-      names[k] if 0 <= k < len(names) else "" for k in map(int, target["label"])
-    ]
-  written["predicted"] = [names[k] for k in map(int, probs.argmax(1))]
+    label = [names[k] if 0 <= k < len(names) else "" for k in target["label"]]
+    written = {"label": label, **written}
   return written | cells.written("prob", names, probs)
 
 
-def table(
-  info: Info, rows: Sequence[Mapping[str, str]]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def table(info: Info, rows: cells.Rows) -> tuple[Arrays, Arrays]:
   """`label` and `probs` of rows of predictions.csv; no column is no label."""
   names = info.target.names
   position = {name: i for i, name in enumerate(names)}
@@ -197,19 +164,13 @@ def strata(info: Info, arrays: Arrays) -> np.ndarray | None:
   return np.asarray(arrays["label"]) if "label" in arrays else None
 
 
-def headline(metrics: Iterable[str], select: str) -> list[str]:
-  """The metric that the best step was chosen by, else the AUROC."""
-  return panels.chosen(metrics, select, "auroc")
-
-
 def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers:
   """The most probable class of every labelled example."""
   del info
   label, probs = np.asarray(target["label"]), np.asarray(predicted["probs"])
   rows = np.flatnonzero((label >= 0) & np.isfinite(probs).all(1))
   answer, true = probs[rows].argmax(1), label[rows]
-  places = np.full(len(rows), -1)
-  certainty = probs[rows].max(1)
+  places, certainty = np.full(len(rows), -1), probs[rows].max(1)
   return Answers(rows, answer, true, certainty, answer == true, places)
 
 
@@ -219,3 +180,35 @@ def votes(info: Info, target: Arrays) -> Votes:
   rows = label >= 0
   classes = np.eye(len(info.target.names))[label[rows]]
   return Votes(rows, classes, 0.5, "probs")
+
+
+def _rival(
+  train: Split,
+  others: Mapping[str, Split],
+  info: Info,
+  seed: int,
+  *,
+  fit: Callable[..., dict[str, np.ndarray]],
+) -> dict[str, dict[str, np.ndarray]]:
+  """split -> {"probs": [N,K]}.
+
+  Raises:
+    UserError: no training example has a label, or all have the same class.
+  """
+  label, names = np.array(train.arrays["label"], float), info.target.names
+  label[label < 0] = np.nan
+  classical.require_labels(info, [label], [""])
+  classes = np.unique(label[~np.isnan(label)])
+  if len(classes) == 1:
+    raise UserError(
+      f"{info.name}: every training label is {names[int(classes[0])]!r}; a "
+      "baseline needs two classes, so change the split or take the baselines "
+      "out of `evaluators`"
+    )
+  by_split = fit([label], train, others, info, seed, len(names))
+  return {name: {"probs": probs[:, 0]} for name, probs in by_split.items()}
+
+
+RIVALS = {
+  name: partial(_rival, fit=fit) for name, fit in counted.CLASSIFIERS.items()
+}

@@ -23,7 +23,12 @@ def target(names: Sequence[str], truth: Mapping[str, np.ndarray]) -> Classes:
     UserError: a class without a training example.
   """
   classes = multiclass.fitted(names, truth["label"])
-  multiclass.require_every(classes)
+  if 0 in classes.counts:
+    name = names[classes.counts.index(0)]
+    raise UserError(
+      f"no training example has the class {name!r}: merge it with another, "
+      "drop it, or give more data"
+    )
   return classes
 
 

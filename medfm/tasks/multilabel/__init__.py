@@ -1,35 +1,41 @@
-"""Several labels at once, each had or not."""
+"""Several labels at once, each true or not."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from medfm.metrics import classification
-from medfm.tasks import absent, binary, cells, classical, documents, labels
+from medfm.tasks import (
+  absent,
+  binary,
+  cells,
+  classical,
+  counted,
+  documents,
+  labels,
+)
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Answers, Votes
-from medfm.tasks.multilabel import rivals as _rivals
-from medfm.types import Info
-
-Arrays = Mapping[str, np.ndarray]
+from medfm.types import Arrays, Info
 
 TARGETS = ("label",)
 STRATIFY = "label"
 OBJECTIVE = "classify.multilabel"
 PROBLEM_TYPE = "multi_label_classification"
-RIVALS = _rivals.RIVALS
 LINEAR = "logistic_regression"
 condense = labels.condense
 assembled = documents.assembled
-details = absent.details
+known = partial(labels.known_columns, name="probs")
+details = absent.nothing
 columns = partial(cells.columns, name="probs", prefix="prob")
 table = partial(cells.table, name="probs", prefix="prob")
-strata = absent.strata
+strata = absent.none
 recoded = labels.reordered
 rivals = classical.default_classifiers
+headline = partial(panels.chosen, main="auroc")
 CUT = 0.5
 """A label is predicted where its probability is above it."""
 
@@ -52,13 +58,6 @@ def fitted(names: Sequence[str], label: np.ndarray) -> Labels:
   return Labels(tuple(names), tuple(counts.tolist()))
 
 
-def known(
-  info: Info, target: Arrays, predicted: Arrays
-) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
-  """The rows with a known label; see `labels.known_columns`."""
-  return labels.known_columns(info, target, predicted, "probs")
-
-
 def panel(
   info: Info,
   target: Arrays,
@@ -71,20 +70,18 @@ def panel(
 
   decisions: of `decide` on validation.
   """
-  label, probs = target["label"], predicted["probs"]
-  names = info.target.names
+  label, probs, names = target["label"], predicted["probs"], info.target.names
+  called = np.where(np.isfinite(probs), probs > CUT, np.nan)
   metrics: dict[str, Any] = {}
   column: dict[str, Any] = {}
   for k, name in enumerate(names):
-    threshold = binary.threshold(decisions, specificity, name)
-    called = (probs[:, k] > CUT).astype(float)
+    threshold = decisions.get(binary.threshold_name(specificity, name))
     column = binary.metrics(
-      label[:, k], probs[:, k], called, threshold, specificity
+      label[:, k], probs[:, k], called[:, k], threshold, specificity
     )
     metrics |= {f"{key}[{name}]": metric for key, metric in column.items()}
     for key in ("precision", "precision_at_threshold"):
       metrics[f"_{key}[{name}]"] = partial(column[key], empty=0.0)
-  called = np.where(np.isfinite(probs), probs > CUT, np.nan)
   metrics["micro_f1"] = partial(classification.pooled_f1, label, called)
   means = {key: panels.mean(names, key) for key in column}
   return panels.panel(metrics, means, binary.described(specificity))
@@ -102,11 +99,6 @@ def decide(
     info.target.names, target["label"].T, predicted["probs"].T, strict=True
   )
   return binary.thresholds(questions, specificity)
-
-
-def headline(metrics: Iterable[str], select: str) -> list[str]:
-  """The metric that the best step was chosen by, else the mean AUROC."""
-  return panels.chosen(metrics, select, "auroc")
 
 
 def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers:
@@ -144,3 +136,9 @@ def votes(info: Info, target: Arrays) -> Votes:
   del info
   label = np.asarray(target["label"])
   return Votes(np.ones(len(label), bool), label, 0.5, "probs")
+
+
+RIVALS = {
+  key: partial(classical.of_columns, fit=fit, name="probs", classes=2)
+  for key, fit in counted.CLASSIFIERS.items()
+}

@@ -2,16 +2,15 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from typing import Any
 
 import numpy as np
 
 from medfm.metrics import perplexity
 from medfm.tasks import absent
 from medfm.tasks import panel as panels
-from medfm.types import Batch, Info, Split
-
-Arrays = Mapping[str, np.ndarray]
+from medfm.tasks.labels import Known
+from medfm.types import Arrays, Batch, Info, Split
 
 TARGETS: tuple[str, ...] = ()
 STRATIFY = ""
@@ -19,13 +18,12 @@ OBJECTIVE = "masked_features.masked_features"
 PROBLEM_TYPE = ""
 RIVALS: Mapping[str, Callable] = {}
 LINEAR = ""
-details = absent.details
-decide = absent.decide
-columns = absent.columns
-table = absent.table
-strata = absent.strata
-answers = absent.answers
-votes = absent.votes
+details = absent.nothing
+decide = absent.nothing
+columns = absent.nothing
+strata = absent.none
+answers = absent.none
+votes = absent.none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +33,9 @@ class Nothing:
   names: tuple[str, ...] = ()
 
 
-def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
+def condense(
+  info: Info, batch: Batch, outputs: Arrays
+) -> dict[str, np.ndarray]:
   """`loss` [B] and, where examples count unequally, `weight` [B]."""
   del info, batch
   return {name: outputs[name] for name in ("loss", "weight") if name in outputs}
@@ -43,32 +43,25 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
 
 def assembled(
   info: Info, split: Split, predicted: Arrays
-) -> tuple[Split, dict[str, np.ndarray]]:
+) -> tuple[Split, Arrays]:
   """Rows stay as the model saw them."""
   del info
   return split, dict(predicted)
 
 
-def known(
-  info: Info, target: Arrays, predicted: Arrays
-) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+def known(info: Info, target: Arrays, predicted: Arrays) -> Known:
   """Every row; there is no truth that could be missing."""
   del info, target
-  rows = np.ones(len(predicted["loss"]), bool)
-  return rows, {}, {name: np.asarray(a) for name, a in predicted.items()}
+  arrays = {name: np.asarray(array) for name, array in predicted.items()}
+  return np.ones(len(arrays["loss"]), bool), {}, arrays
 
 
 def panel(
-  info: Info,
-  target: Arrays,
-  predicted: Arrays,
-  *,
-  decisions: Mapping[str, float],
-  specificity: float,
+  info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
   """The mean loss."""
-  del info, target, decisions, specificity
-  return panels.panel({"loss": partial(perplexity.loss, *weighted(predicted))})
+  del info, target, decided
+  return panels.panel(panels.bound([perplexity.loss], *weighted(predicted)))
 
 
 def weighted(predicted: Arrays) -> tuple[np.ndarray, np.ndarray]:
@@ -78,10 +71,16 @@ def weighted(predicted: Arrays) -> tuple[np.ndarray, np.ndarray]:
   return losses, np.asarray(share, np.float64)
 
 
-def recoded(arrays: Arrays, info: Info, trained: Info) -> dict:
+def table(info: Info, rows: Any) -> tuple[None, Arrays]:
+  """No row is ever written."""
+  del info, rows
+  return None, {}
+
+
+def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
   """Nothing is coded."""
   del info, trained
-  return dict(arrays)
+  return arrays
 
 
 def rivals(info: Info) -> tuple[str, ...]:
@@ -93,7 +92,5 @@ def rivals(info: Info) -> tuple[str, ...]:
 def headline(metrics: Iterable[str], select: str) -> list[str]:
   """The loss, and at most two more."""
   del select
-  names = list(metrics)
-  loss = [name for name in names if name == "loss"]
-  rest = [name for name in names if name != "loss" and "[" not in name]
-  return (loss + rest)[:3]
+  names = [name for name in metrics if "[" not in name]
+  return sorted(names, key=lambda name: name != "loss")[:3]

@@ -1,42 +1,34 @@
 """One number or several."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from medfm.metrics import regression
-from medfm.tasks import absent, cells, documents, labels
+from medfm.tasks import absent, cells, classical, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Votes
-from medfm.tasks.regression import rivals as _rivals
-from medfm.types import Batch, Info
-
-Arrays = Mapping[str, np.ndarray]
+from medfm.types import Arrays, Info
 
 TARGETS = ("label",)
 STRATIFY = "label"
 OBJECTIVE = "regress.regression"
 PROBLEM_TYPE = "regression"
-RIVALS = _rivals.RIVALS
 LINEAR = "ridge"
+condense = partial(labels.condense, name="value")
 assembled = documents.assembled
-details = absent.details
-decide = absent.decide
+known = partial(labels.known_columns, name="value")
+details = absent.nothing
+decide = absent.nothing
 columns = partial(cells.columns, name="value", prefix="value")
 table = partial(cells.table, name="value", prefix="value")
-strata = absent.strata
+strata = absent.none
 recoded = labels.reordered
-rivals = _rivals.of_numbers
-answers = absent.answers
-_METRICS = {
-  "rmse": regression.rmse,
-  "mae": regression.mae,
-  "r2": regression.r2,
-  "pearson": regression.pearson,
-}
+answers = absent.none
+_METRICS = (regression.rmse, regression.mae, regression.r2, regression.pearson)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,48 +59,26 @@ def fitted(
   )
 
 
-def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
-  """`value` [B,T] in raw units."""
-  del info, batch
-  return {"value": outputs["value"]}
-
-
-def known(
-  info: Info, target: Arrays, predicted: Arrays
-) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
-  """The rows with a known target; see `labels.known_columns`."""
-  return labels.known_columns(info, target, predicted, "value")
-
-
 def panel(
-  info: Info,
-  target: Arrays,
-  predicted: Arrays,
-  *,
-  decisions: Mapping[str, float],
-  specificity: float,
+  info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
   """Errors and correlations of each target, and their means over several.
 
-  Errors of targets in different units have no mean. Nothing is decided, so
-  decisions and specificity change nothing.
+  Errors of targets in different units have no mean.
   """
-  del decisions, specificity
-  label, value = target["label"], predicted["value"]
-  names = info.target.names
+  del decided
+  label, value, names = target["label"], predicted["value"], info.target.names
   if len(names) == 1:
-    return panels.panel(
-      {
-        key: partial(function, label[:, 0], value[:, 0])
-        for key, function in _METRICS.items()
-      }
-    )
-  metrics: dict[str, Any] = {
-    f"{key}[{name}]": partial(function, label[:, t], value[:, t])
-    for key, function in _METRICS.items()
-    for t, name in enumerate(names)
+    return panels.panel(panels.bound(_METRICS, label[:, 0], value[:, 0]))
+  columns = [
+    panels.bound(_METRICS, label[:, t], value[:, t]) for t in range(len(names))
+  ]
+  metrics = {
+    f"{key}[{name}]": column[key]
+    for key in columns[0]
+    for name, column in zip(names, columns, strict=True)
   }
-  means = {key: panels.mean(names, key) for key in _METRICS}
+  means = {key: panels.mean(names, key) for key in columns[0]}
   if len(set(getattr(info.target, "units", ()))) > 1:
     why = "the targets have different units: see each target"
     for key in ("rmse", "mae"):
@@ -128,3 +98,19 @@ def votes(info: Info, target: Arrays) -> Votes:
   label = np.asarray(target["label"])
   fallback = np.asarray(getattr(info.target, "mean", ()))
   return Votes(np.ones(len(label), bool), label, fallback, "value")
+
+
+def rivals(info: Info) -> tuple[str, ...]:
+  """Names of the models that stand beside a network by default."""
+  kinds = classical.suited(info)
+  if "words" in kinds:
+    return ("mean",)  # No classical model of texts gives numbers.
+  if "trees" in kinds:
+    return ("mean", "least_squares", "gradient_boosting")
+  return ("mean", "ridge")
+
+
+RIVALS = {
+  key: partial(classical.of_columns, fit=fit, name="value")
+  for key, fit in classical.REGRESSORS.items()
+}

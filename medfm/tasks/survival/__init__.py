@@ -11,13 +11,12 @@ from medfm.metrics import survival as scored
 from medfm.metrics.bootstrap import Metric
 from medfm.metrics.described import Description, of
 from medfm.metrics.survival import Curve, aalen_johansen, censoring
-from medfm.tasks import cells, documents
+from medfm.tasks import absent, cells, documents
 from medfm.tasks import panel as panels
+from medfm.tasks.labels import Known
 from medfm.tasks.survival import observed
 from medfm.tasks.survival import rivals as _rivals
-from medfm.types import Batch, Info, Split, UserError
-
-Arrays = Mapping[str, np.ndarray]
+from medfm.types import Arrays, Batch, Info, UserError
 
 TARGETS = ("time", "event")
 STRATIFY = "event"
@@ -25,10 +24,21 @@ OBJECTIVE = "survival.discrete_hazards"
 PROBLEM_TYPE = ""
 RIVALS = _rivals.RIVALS
 LINEAR = ""
+assembled = documents.assembled
+strata = absent.none  # To balance over who failed would change every risk.
+answers = absent.none
+votes = absent.none
 FOLLOWED = 0.1
 """The grid ends where this share of the training patients is still seen."""
 CENSORED = "censored"
 """In predictions.csv, the event of who had none."""
+_BRIER = "integrated_brier"
+_AT = {
+  "auroc": ("AUROC", scored.auroc_at),
+  "brier": ("Brier score", scored.brier_at),
+  "observed_expected": ("Observed / expected", scored.observed_expected),
+}
+"""Metrics at a horizon, and how their titles begin."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +85,8 @@ def fitted(
   """
   if CENSORED in names:
     raise UserError(f"an event cannot be called {CENSORED!r}: rename it")
-  known = (np.asarray(event) >= 0) & ~np.isnan(time)
-  time, event = np.asarray(time, np.float64)[known], np.asarray(event)[known]
+  rows = (np.asarray(event) >= 0) & ~np.isnan(time)
+  time, event = np.asarray(time, np.float64)[rows], np.asarray(event)[rows]
   counts = np.bincount(event, minlength=len(names) + 1)[1:]
   for name, count in zip(names, counts, strict=True):
     if not count:
@@ -84,48 +94,56 @@ def fitted(
         f"no training example has the event {name!r}: merge it with another, "
         "drop it, or give more data"
       )
-  try:
-    horizons = sorted({float(horizon) for horizon in horizons})
-  except ValueError:
-    raise UserError(f"horizons={tuple(horizons)}: expected numbers") from None
-  for horizon in horizons:
-    if not 0 < horizon < time.max():
-      raise UserError(
-        f"horizon {horizon:g}: expected more than 0 and less than the longest "
-        f"follow-up in training, {time.max():g}"
-      )
   ends = _event_times(time, event)
-  if not horizons:
-    quartiles = _quantiles(ends, 4)[:3]
-    rounded = {float(f"{each:.2g}") for each in quartiles}
-    horizons = [each for each in rounded if 0 < each < time.max()]
+  if horizons:
+    horizons = _numbers(horizons, time.max())
+  else:
+    quartiles = {float(f"{each:.2g}") for each in _quantiles(ends, 4)[:3]}
+    horizons = sorted(each for each in quartiles if 0 < each < time.max())
   times = sorted({*_quantiles(ends, intervals).tolist(), *horizons})
-  incidence = [
+  incidence = (
     aalen_johansen(time, event, times=np.array(times), cause=cause + 1)
     for cause in range(len(names))
-  ]
+  )
   return Survival(
-    names=tuple(names),
-    counts=tuple(counts.tolist()),
-    unit=unit,
-    horizons=tuple(sorted(map(float, horizons))),
-    times=tuple(times),
-    incidence=tuple(tuple(row.tolist()) for row in incidence),
-    censoring=censoring(time, event),
+    tuple(names),
+    tuple(counts.tolist()),
+    unit,
+    tuple(horizons),
+    tuple(times),
+    tuple(tuple(row.tolist()) for row in incidence),
+    censoring(time, event),
   )
 
 
+def _numbers(horizons: Sequence[float], last: float) -> list[float]:
+  """The horizons in ascending order.
+
+  Raises: UserError where one is no number between 0 and the last time.
+  """
+  try:
+    ordered = sorted({float(horizon) for horizon in horizons})
+  except ValueError:
+    raise UserError(f"horizons={tuple(horizons)}: expected numbers") from None
+  for horizon in ordered:
+    if not 0 < horizon < last:
+      raise UserError(
+        f"horizon {horizon:g}: expected more than 0 and less than the longest "
+        f"follow-up in training, {last:g}"
+      )
+  return ordered
+
+
 def _event_times(time: np.ndarray, event: np.ndarray) -> np.ndarray:
-  """The event times that a grid is cut from, in ascending order."""
+  """The event times that a grid is cut from."""
   inside = (event > 0) & (time > 0) & (time < time.max())
   early = inside & (time <= np.quantile(time, 1 - FOLLOWED))
-  ends = np.sort(time[early if early.any() else inside])
-  if not len(ends):
+  if not inside.any():
     raise UserError(
       "no training example has an event after time 0 and before the longest "
       "follow-up: survival cannot be learnt"
     )
-  return ends
+  return time[early if early.any() else inside]
 
 
 def _quantiles(values: np.ndarray, count: int) -> np.ndarray:
@@ -134,7 +152,7 @@ def _quantiles(values: np.ndarray, count: int) -> np.ndarray:
   return np.quantile(values, levels, method="inverted_cdf")
 
 
-def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
+def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
   """`risk` [B] to rank by, and `incidence` [B,K*T], cause after cause: the
   probability of each event by each of the target's times."""
   del info, batch
@@ -146,16 +164,7 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
   return {"risk": np.asarray(outputs["risk"]), "incidence": flat}
 
 
-def assembled(
-  info: Info, split: Split, predicted: Arrays
-) -> tuple[Split, dict[str, np.ndarray]]:
-  """One row per text, of whose windows it is the mean."""
-  return documents.assembled(info, split, predicted)
-
-
-def known(
-  info: Info, target: Arrays, predicted: Arrays
-) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+def known(info: Info, target: Arrays, predicted: Arrays) -> Known:
   """The rows whose time and event are known; all numbers in float64.
 
   Raises:
@@ -163,135 +172,98 @@ def known(
   """
   time = np.asarray(target["time"], np.float64)
   event = np.asarray(target["event"])
-  names, count = info.target.names, len(event)
-  if count and not -1 <= event.min() <= event.max() <= len(names):
-    raise ValueError(f"an event is not one of -1..{len(names)}")
-  shapes = {
-    "risk": (count,),
-    "incidence": (count, len(names) * len(_of(info).times)),
-  }
-  values = {}
-  for name, shape in shapes.items():
-    values[name] = np.asarray(predicted[name], np.float64)
-    if values[name].shape != shape:
-      raise ValueError(
-        f"{name} has shape {values[name].shape}, expected {shape}"
-      )
+  causes, count = len(info.target.names), len(event)
+  if count and not -1 <= event.min() <= event.max() <= causes:
+    raise ValueError(f"an event is not one of -1..{causes}")
   rows = (event >= 0) & ~np.isnan(time)
-  return (
-    rows,
-    {"time": time[rows], "event": event[rows]},
-    {name: array[rows] for name, array in values.items()},
-  )
+  incidence = (count, causes * len(_of(info).times))
+  values = {}
+  for name, shape in {"risk": (count,), "incidence": incidence}.items():
+    array = np.asarray(predicted[name], np.float64)
+    if array.shape != shape:
+      raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+    values[name] = array[rows]
+  return rows, {"time": time[rows], "event": event[rows]}, values
 
 
 def panel(
-  info: Info,
-  target: Arrays,
-  predicted: Arrays,
-  *,
-  decisions: Mapping[str, float],
-  specificity: float,
+  info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
   """Harrell's C, the Brier score over time, and each horizon's metrics.
 
   Of several causes each has its own, ranked by the risk of that cause at the
   end of the grid; C and the integrated Brier score have a mean over causes.
-  Risk groups change no metric, so decisions and specificity do not either.
   """
-  del decisions, specificity
-  known_as, names = _of(info), info.target.names
-  several = len(names) > 1
+  del decided  # Risk groups change no metric.
+  learnt, names = _of(info), info.target.names
   risks = by_cause(info, predicted)
   metrics: dict[str, Metric] = {}
+  if len(names) == 1:
+    rank = np.asarray(predicted["risk"])
+    metrics = _of_cause(learnt, target, rank, risks[:, 0], 1)
+    return panels.panel(metrics, named=_at_horizons(learnt))
   for k, name in enumerate(names):
-    inside = f"[{name}]" if several else ""
-    rank = risks[:, k, -1] if several else np.asarray(predicted["risk"])
-    of_cause = _of_cause(known_as, target, rank, risks[:, k], k + 1)
-    metrics |= {f"{key}{inside}": each for key, each in of_cause.items()}
-  means = (
-    {key: panels.mean(names, key) for key in ("c_index", "integrated_brier")}
-    if several
-    else {}
-  )
-  return panels.panel(metrics, means, _at_horizons(known_as))
+    column = _of_cause(learnt, target, risks[:, k, -1], risks[:, k], k + 1)
+    metrics |= {f"{key}[{name}]": metric for key, metric in column.items()}
+  means = {key: panels.mean(names, key) for key in ("c_index", _BRIER)}
+  return panels.panel(metrics, means, _at_horizons(learnt))
 
 
 def _of_cause(
-  known_as: Survival,
+  learnt: Survival,
   target: Arrays,
   rank: np.ndarray,
   risks: np.ndarray,
   cause: int,
 ) -> dict[str, Metric]:
   """The metrics of one cause, by rank [N] and risks [N,T]."""
-  time, event = target["time"], target["event"]
-  weighed = {"censoring": known_as.censoring, "cause": cause}
-  found: dict[str, Metric] = {
-    "c_index": partial(scored.concordance, time, event, rank, cause=cause),
-    "integrated_brier": partial(
-      scored.integrated_brier,
-      time,
-      event,
-      risks,
-      times=known_as.times,
-      **weighed,
+  outcome = target["time"], target["event"]
+  weighed: dict[str, Any] = {"censoring": learnt.censoring, "cause": cause}
+  metrics: dict[str, Metric] = {
+    "c_index": partial(scored.concordance, *outcome, rank, cause=cause),
+    _BRIER: partial(
+      scored.integrated_brier, *outcome, risks, times=learnt.times, **weighed
     ),
   }
-  for horizon in known_as.horizons:
-    risk = risks[:, known_as.times.index(horizon)]
-    given = (time, event, risk)
-    found |= {
-      f"auroc_at_{horizon:g}": partial(
-        scored.auroc_at, *given, horizon=horizon, **weighed
-      ),
-      f"brier_at_{horizon:g}": partial(
-        scored.brier_at, *given, horizon=horizon, **weighed
-      ),
-      f"observed_expected_at_{horizon:g}": partial(
-        scored.observed_expected, *given, horizon=horizon, cause=cause
-      ),
-    }
-  return found
+  for horizon in learnt.horizons:
+    risk = risks[:, learnt.times.index(horizon)]
+    for key, (_, metric) in _AT.items():
+      settings = {"cause": cause} if key == "observed_expected" else weighed
+      metrics[f"{key}_at_{horizon:g}"] = partial(
+        metric, *outcome, risk, horizon=horizon, **settings
+      )
+  return metrics
 
 
-def _at_horizons(known_as: Survival) -> dict[str, Description]:
+def _at_horizons(learnt: Survival) -> dict[str, Description]:
   """Descriptions whose titles name the horizon."""
-  functions = {
-    "auroc": ("AUROC", scored.auroc_at),
-    "brier": ("Brier score", scored.brier_at),
-    "observed_expected": ("Observed / expected", scored.observed_expected),
-  }
   named = {}
-  for horizon in known_as.horizons:
-    for key, (title, function) in functions.items():
-      description = of(function)
-      if description is not None:
+  for horizon in learnt.horizons:
+    for key, (title, metric) in _AT.items():
+      if description := of(metric):
         named[f"{key}_at_{horizon:g}"] = description._replace(
-          title=f"{title} at {horizon:g} {known_as.unit}".rstrip()
+          title=f"{title} at {horizon:g} {learnt.unit}".rstrip()
         )
   return named
 
 
-def details(info: Info, target: Arrays, predicted: Arrays) -> dict[str, Any]:
-  """`follow_up`: the unit, times and horizons, and of each cause what was
-  observed beside what was predicted (`observed.causes`)."""
-  known_as = _of(info)
+def details(
+  info: Info, target: Arrays, predicted: Arrays, decisions: Mapping
+) -> dict[str, Any]:
+  """`follow_up`: the unit, times and horizons, and of each cause and of each
+  group of risk what was observed beside what was predicted (`observed`)."""
+  learnt = _of(info)
   if not len(target["time"]) or not np.isfinite(predicted["incidence"]).all():
     return {}
+  outcome = target["time"], target["event"], by_cause(info, predicted)
+  groups = observed.group_of(predicted["risk"], decisions)
   return {
     "follow_up": {
-      "unit": known_as.unit,
-      "times": list(known_as.times),
-      "horizons": list(known_as.horizons),
-      "causes": observed.causes(
-        target["time"],
-        target["event"],
-        by_cause(info, predicted),
-        names=known_as.names,
-        times=known_as.times,
-        horizons=known_as.horizons,
-      ),
+      "unit": learnt.unit,
+      "times": list(learnt.times),
+      "horizons": list(learnt.horizons),
+      "causes": observed.causes(*outcome, learnt),
+      "risk_groups": observed.by_group(*outcome, groups, learnt),
     }
   }
 
@@ -317,44 +289,37 @@ def columns(
   written = {}
   if target is not None:
     time, event = np.asarray(target["time"]), np.asarray(target["event"])
-    seen = (event >= 0) & ~np.isnan(time)
+    time = np.where(event < 0, np.nan, time)
     words = (CENSORED, *info.target.names)
-    written["time"] = [
-      f"{t:.9g}" if ok else "" for t, ok in zip(time, seen, strict=True)
-    ]
+    written["time"] = cells.numbers(time)
     written["event"] = [
-      words[code] if ok else "" for code, ok in zip(event, seen, strict=True)
+      "" if np.isnan(t) else words[code]
+      for t, code in zip(time, event, strict=True)
     ]
-  risk = np.asarray(predicted["risk"])
-  written["risk"] = ["" if np.isnan(r) else f"{r:.9g}" for r in risk]
+  written["risk"] = cells.numbers(np.asarray(predicted["risk"]))
   return written | cells.written("risk", _by(info), predicted["incidence"])
 
 
-def table(
-  info: Info, rows: Sequence[Mapping[str, str]]
-) -> tuple[dict[str, np.ndarray] | None, dict[str, np.ndarray]]:
+def table(info: Info, rows: cells.Rows) -> tuple[Arrays | None, Arrays]:
   """What `columns` wrote; a row without a time and an event is not known."""
   words = (CENSORED, *info.target.names)
-  code = {word: number for number, word in enumerate(words)}
   target = None
   if not rows or "time" in rows[0]:
+    code = {word: number for number, word in enumerate(words)}
+    event = [code.get(row["event"], -1) for row in rows]
     target = {
-      "time": np.array([float(r["time"] or "nan") for r in rows], np.float32),
-      "event": np.array([code.get(r["event"], -1) for r in rows], np.int32),
+      "time": _floats(rows, "time"),
+      "event": np.array(event, np.int32),
     }
-  risk = np.array([float(r["risk"] or "nan") for r in rows], np.float32)
-  return target, {
-    "risk": risk,
-    "incidence": cells.read(rows, "risk", _by(info)),
-  }
+  incidence = cells.read(rows, "risk", _by(info))
+  return target, {"risk": _floats(rows, "risk"), "incidence": incidence}
 
 
-def strata(info: Info, arrays: Arrays) -> np.ndarray | None:
-  """None: to balance over who failed would change every risk."""
-  del info, arrays
+def _floats(rows: cells.Rows, column: str) -> np.ndarray:
+  return np.array([float(row[column] or "nan") for row in rows], np.float32)
 
 
-def recoded(arrays: Arrays, info: Info, trained: Info) -> dict:
+def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
   """Causes numbered as training numbered them, by name.
 
   Raises:
@@ -380,19 +345,8 @@ def rivals(info: Info) -> tuple[str, ...]:
 def headline(metrics: Iterable[str], select: str) -> list[str]:
   """Harrell's C, and the Brier score over time."""
   names = list(metrics)
-  wanted = ("c_index", "integrated_brier")
-  first = [name for name in wanted if name in names]
-  return first or [name for name in names if name == select] or names[:1]
-
-
-def answers(info: Info, target: Arrays, predicted: Arrays) -> None:
-  """None: a risk is neither right nor wrong."""
-  del info, target, predicted
-
-
-def votes(info: Info, target: Arrays) -> None:
-  """None: who is censored has nothing to vote for."""
-  del info, target
+  first = [name for name in ("c_index", _BRIER) if name in names]
+  return first or panels.chosen(names, select)
 
 
 def by_cause(info: Info, predicted: Arrays) -> np.ndarray:

@@ -21,14 +21,13 @@ _REPLICATES = 200
 _MOST_HORIZONS = 3
 _TICKS = 6
 """Times below a Kaplan-Meier plot at which patients are counted."""
-_SHADE: dict[str, Any] = {"step": "post", "alpha": 0.15, "linewidth": 0}
 
 
-class _Told(NamedTuple):
+class _Followed(NamedTuple):
   """The rows of a split whose follow-up is known.
 
   risks: [N,K,T]. weight: [R,N] resamples of patients, for bands.
-  times, horizons, unit, causes: as `details` gives them.
+  names: of the causes. times, horizons, unit: as `details` gives them.
   groups: [N] places in `observed.GROUPS`; None where no cut was decided.
   """
 
@@ -36,11 +35,15 @@ class _Told(NamedTuple):
   event: np.ndarray
   risks: np.ndarray
   weight: np.ndarray
+  names: Sequence[str]
   times: Sequence[float]
   horizons: Sequence[float]
   unit: str
-  causes: Sequence[Mapping[str, Any]]
   groups: np.ndarray | None
+
+  def by(self, horizon: float) -> str:
+    """`by 60 months`."""
+    return f"by {horizon:g} {self.unit}".rstrip()
 
 
 def question(stage: Stage) -> str:
@@ -51,11 +54,11 @@ def question(stage: Stage) -> str:
 
 def plates(stage: Stage, split: str) -> Iterator[Plate]:
   """Kaplan-Meier by risk group, calibration, and incidence over time."""
-  told = _told(stage, split)
-  if told is None:
+  rows = _followed(stage, split)
+  if rows is None:
     return
-  title = f"{split}, n = {len(told.time):,}, {(told.event > 0).sum():,} events"
-  if told.groups is not None:
+  title = f"{split}, n = {len(rows.time):,}, {(rows.event > 0).sum():,} events"
+  if rows.groups is not None:
     yield Plate(
       drawn.file_name(stage.name, split, "kaplan_meier"),
       "Kaplan-Meier curves by predicted risk. Validation fixed the cuts, at "
@@ -63,21 +66,19 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
       "figures below are how many are still followed.",
       f"Kaplan-Meier curves of three groups by the risk that {stage.name} "
       f"predicts on {split}.",
-      style.png(_by_risk(told, title)),
+      style.png(_by_risk(rows, rows.groups, title)),
       wide=True,
     )
-  for k, cause in enumerate(told.causes):
-    several = len(told.causes) > 1
+  for k, cause in enumerate(rows.names):
+    several = [cause] if len(rows.names) > 1 else []
     yield Plate(
-      drawn.file_name(
-        stage.name, split, "calibration", *([cause["name"]] if several else [])
-      ),
-      f"Calibration of the risk of {cause['name']}: observed risk "
+      drawn.file_name(stage.name, split, "calibration", *several),
+      f"Calibration of the risk of {cause}: observed risk "
       "(Kaplan-Meier, or Aalen-Johansen of several causes) against the mean "
       "predicted one, in groups of equal size by predicted risk; bars are a "
       f"bootstrap over {stage.whom}.",
       f"Calibration of {stage.name} on {split} at each horizon.",
-      style.png(_calibration(told, k, split)),
+      style.png(_calibration(rows, k, split)),
       wide=True,
     )
   yield Plate(
@@ -85,7 +86,7 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
     "Cumulative incidence: observed (solid; Aalen-Johansen, with a bootstrap "
     f"over {stage.whom}) and the mean of the predictions (dashed).",
     f"Observed and predicted cumulative incidence of {stage.name} on {split}.",
-    style.png(_incidence(told, title)),
+    style.png(_incidence(rows, title)),
   )
 
 
@@ -93,13 +94,13 @@ def tables(stage: Stage) -> list[Mapping[str, Any]]:
   """The risk groups of each split: predicted and observed risks."""
   shown = []
   for split in stage.splits:
-    told = _told(stage, split)
-    if told is not None and told.groups is not None:
-      shown.append(_groups(told, split))
+    rows = _followed(stage, split)
+    if rows is not None and rows.groups is not None:
+      shown.append(_risk_groups(rows, split))
   return shown
 
 
-def _told(stage: Stage, split: str) -> _Told | None:
+def _followed(stage: Stage, split: str) -> _Followed | None:
   """None where nothing can be drawn."""
   entry = stage.splits.get(split) or {}
   about, held = entry.get("follow_up"), stage.predictions.get(split)
@@ -109,53 +110,40 @@ def _told(stage: Stage, split: str) -> _Told | None:
   known = (event >= 0) & ~np.isnan(time)
   patients = None if held.patients is None else held.patients[known]
   cluster = bootstrap.clusters(patients, int(known.sum()))
-  cuts = entry.get("thresholds") or {}
-  groups = observed.group_of(held.predicted["risk"], cuts)
-  incidence = held.predicted["incidence"][known]
-  return _Told(
+  risk, incidence = (
+    held.predicted[name][known] for name in ("risk", "incidence")
+  )
+  return _Followed(
     time[known].astype(np.float64),
     event[known],
     incidence.reshape(len(incidence), len(held.names), -1),
     bootstrap.weights(cluster, _REPLICATES, 0),
+    [cause["name"] for cause in about["causes"]],
     about["times"],
     about["horizons"],
     about["unit"],
-    about["causes"],
-    None if groups is None else groups[known],
+    observed.group_of(risk, entry.get("thresholds") or {}),
   )
 
 
-def _axis(told: _Told) -> str:
-  return f"Time ({told.unit})" if told.unit else "Time"
-
-
-def _until(told: _Told) -> float:
-  """Where curves end: the last time of the grid."""
-  return float(told.times[-1])
-
-
-def _by_risk(told: _Told, title: str) -> Any:
+def _by_risk(rows: _Followed, groups: np.ndarray, title: str) -> Any:
   """Curves of the risk groups above the numbers at risk."""
   figure, (axes, below) = style.panels(
     8.4, 5.6, rows=2, sharex=True, height_ratios=(5, 1)
   )
-  grid = np.linspace(0, _until(told), 201)
-  ticks = np.linspace(0, _until(told), _TICKS)
+  grid = np.linspace(0, rows.times[-1], 201)
+  ticks = np.linspace(0, rows.times[-1], _TICKS)
   for group, name in enumerate(observed.GROUPS):
-    rows = told.groups == group
-    if not rows.any():
+    members = groups == group
+    if not members.any():
       continue
-    time, event = told.time[rows], told.event[rows]
+    time, event = rows.time[members], rows.event[members]
     look = style.series(group)
-    label = f"{name}: n = {rows.sum():,}, {(event > 0).sum():,} events"
+    label = f"{name}: n = {members.sum():,}, {(event > 0).sum():,} events"
     curve = kaplan_meier(time, event, times=grid)
     axes.step(grid, curve, where="post", linewidth=1.8, label=label, **look)
-    low, high = _band(
-      kaplan_meier(time, event, told.weight[:, rows], times=grid)
-    )
-    axes.fill_between(
-      grid, low, high, step="post", alpha=0.15, color=look["color"], linewidth=0
-    )
+    draws = kaplan_meier(time, event, rows.weight[:, members], times=grid)
+    _band(axes, grid, draws, look["color"])
     for tick, count in zip(ticks, numbers_at_risk(time, ticks), strict=True):
       below.text(
         tick,
@@ -166,43 +154,33 @@ def _by_risk(told: _Told, title: str) -> Any:
         va="center",
         fontsize=style.SMALL,
       )
-  _horizons(axes, told)
-  names = [each["name"] for each in told.causes]
-  what = f"Free of {wording.listed([wording.short(n) for n in names])}"
-  style.describe(axes, f"By predicted risk, {title}", "", what)
+  what = f"Free of {wording.listed([wording.short(n) for n in rows.names])}"
+  _over_time(axes, rows, f"By predicted risk, {title}", "", what)
   axes.set_ylim(-0.02, 1.02)
   style.legend(axes)
   below.set_ylim(-0.7, 2.7)
-  below.set_yticks([2, 1, 0], [name for name in observed.GROUPS])
+  below.set_yticks([2, 1, 0], [*observed.GROUPS])
   below.grid(False)
-  style.describe(below, "Number at risk", _axis(told), "")
+  style.describe(below, "Number at risk", _axis(rows), "")
   return figure
 
 
-def _calibration(told: _Told, cause: int, split: str) -> Any:
+def _calibration(rows: _Followed, cause: int, split: str) -> Any:
   """A panel for each of the first horizons."""
-  entries = told.causes[cause]["calibration"][:_MOST_HORIZONS]
+  asked = observed.at_horizons(rows.risks[:, cause], rows)[:_MOST_HORIZONS]
   figure, panels = style.panels(
-    max(5.4, 4.6 * len(entries)), 4.6, columns=len(entries)
+    max(5.4, 4.6 * len(asked)), 4.6, columns=len(asked)
   )
-  for axes, entry in zip(panels, entries, strict=True):
-    horizon = entry["horizon"]
-    risk = told.risks[:, cause, list(told.times).index(horizon)]
-    groups = [
-      group
-      for group in observed.calibration(
-        told.time, told.event, risk, horizon, cause + 1, told.weight
-      )
-      if group["observed"] is not None
-    ]
-    _reliability(axes, groups)
-    name = wording.short(told.causes[cause]["name"])
-    style.describe(
-      axes,
-      f"{name} by {horizon:g} {told.unit}".rstrip() + f", {split}",
-      "Mean predicted risk",
-      "Observed risk",
+  for axes, (horizon, risk) in zip(panels, asked, strict=True):
+    groups = observed.calibration(
+      rows.time, rows.event, risk, horizon, cause + 1, rows.weight
     )
+    _reliability(
+      axes, [each for each in groups if each["observed"] is not None]
+    )
+    name = wording.short(rows.names[cause])
+    title = f"{name} {rows.by(horizon)}, {split}"
+    style.describe(axes, title, "Mean predicted risk", "Observed risk")
   return figure
 
 
@@ -211,13 +189,14 @@ def _reliability(axes: Any, groups: list[dict[str, Any]]) -> None:
   if not groups:
     axes.text(0.5, 0.5, "nobody is followed to here", ha="center")
     return
-  x = np.array([group["predicted"] for group in groups])
-  y = np.array([group["observed"] for group in groups])
   # A group without an interval has a point alone.
-  low, high = (
-    np.array([group.get(end, group["observed"]) for group in groups])
-    for end in ("low", "high")
-  )
+  x, y, low, high = np.array(
+    [
+      [g["predicted"], g["observed"]]
+      + [g.get(end, g["observed"]) for end in ("low", "high")]
+      for g in groups
+    ]
+  ).T
   top = min(1.0, 1.12 * max(x.max(), high.max()))
   axes.plot([0, top], [0, top], color=style.BLACK, linewidth=1)
   bars = np.maximum([y - low, high - y], 0)
@@ -236,16 +215,15 @@ def _reliability(axes: Any, groups: list[dict[str, Any]]) -> None:
   axes.set_ylim(-0.02 * top, top)
 
 
-def _incidence(told: _Told, title: str) -> Any:
+def _incidence(rows: _Followed, title: str) -> Any:
   """Observed and mean predicted incidence of every cause."""
   figure, (axes,) = style.panels(6.2, 4.6)
-  grid = np.linspace(0, _until(told), 201)
-  for k, cause in enumerate(told.causes):
-    color = style.CYCLE[k % len(style.CYCLE)]
-    name = wording.short(cause["name"])
-    given = (told.time, told.event)
-    curve = aalen_johansen(*given, times=grid, cause=k + 1)
-    draws = aalen_johansen(*given, told.weight, times=grid, cause=k + 1)
+  grid = np.linspace(0, rows.times[-1], 201)
+  outcome = rows.time, rows.event
+  for k, cause in enumerate(rows.names):
+    color, name = style.CYCLE[k % len(style.CYCLE)], wording.short(cause)
+    curve = aalen_johansen(*outcome, times=grid, cause=k + 1)
+    draws = aalen_johansen(*outcome, rows.weight, times=grid, cause=k + 1)
     axes.step(
       grid,
       curve,
@@ -254,66 +232,57 @@ def _incidence(told: _Told, title: str) -> Any:
       linewidth=1.8,
       label=f"{name}, observed",
     )
-    axes.fill_between(grid, *_band(draws), color=color, **_SHADE)
+    _band(axes, grid, draws, color)
     axes.plot(
-      [0, *told.times],
-      [0, *told.risks[:, k].mean(0)],
+      [0, *rows.times],
+      [0, *rows.risks[:, k].mean(0)],
       color=color,
       linestyle="--",
       marker=".",
       markersize=4,
       label=f"{name}, predicted",
     )
-  _horizons(axes, told)
+  title = f"Cumulative incidence, {title}"
+  _over_time(axes, rows, title, _axis(rows), "Share that failed")
   axes.set_ylim(bottom=0)
-  style.describe(
-    axes, f"Cumulative incidence, {title}", _axis(told), "Share that failed"
-  )
   style.legend(axes, loc="upper left")
   return figure
 
 
-def _horizons(axes: Any, told: _Told) -> None:
-  for horizon in told.horizons:
+def _axis(rows: _Followed) -> str:
+  return f"Time ({rows.unit})" if rows.unit else "Time"
+
+
+def _over_time(axes: Any, rows: _Followed, title: str, x: str, y: str) -> None:
+  """Titles, and a line at each horizon."""
+  for horizon in rows.horizons:
     axes.axvline(horizon, color=style.GREY, linestyle=":", linewidth=1)
+  style.describe(axes, title, x, y)
 
 
-def _band(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _band(axes: Any, grid: np.ndarray, draws: np.ndarray, color: str) -> None:
+  """The middle 95 % of draws [R,T] of a curve, shaded."""
   low, high = np.quantile(draws, (0.025, 0.975), axis=0)
-  return low, high
-
-
-def _groups(told: _Told, split: str) -> Mapping[str, Any]:
-  """A row for each risk group, two columns for each cause and horizon."""
-  asked = [
-    (k, cause["name"], horizon)
-    for k, cause in enumerate(told.causes)
-    for horizon in told.horizons
-  ]
-  columns = ["Group", "n", "Events"]
-  for _, name, horizon in asked:
-    at = f"{name} by {horizon:g} {told.unit}".rstrip()
-    columns += [f"{at}: predicted", "observed"]
-  rows = []
-  for group, name in enumerate(observed.GROUPS):
-    members = told.groups == group
-    if not members.any():
-      continue
-    row = [name, int(members.sum()), int((told.event[members] > 0).sum())]
-    for k, _, horizon in asked:
-      risk = told.risks[members, k, list(told.times).index(horizon)]
-      row += [float(risk.mean()), _observed(told, members, k + 1, horizon)]
-    rows.append(row)
-  note = "Validation fixed the cuts, at the thirds of its predicted risks."
-  return blocks.table("Risk groups", columns, rows, split=split, note=note)
-
-
-def _observed(told: _Told, rows: np.ndarray, cause: int, horizon: float) -> Any:
-  """The observed risk of some rows with its interval, or why there is none."""
-  group = observed.risk_by(
-    told.time[rows], told.event[rows], horizon, cause, told.weight[:, rows]
+  axes.fill_between(
+    grid, low, high, step="post", alpha=0.15, color=color, linewidth=0
   )
-  if group["observed"] is None:
-    return "not followed"
-  ends = {end: group.get(end) for end in ("low", "high")}
-  return {"value": group["observed"], **ends}
+
+
+def _risk_groups(rows: _Followed, split: str) -> Mapping[str, Any]:
+  """A row for each risk group, two columns for each cause and horizon."""
+  columns = ["Group", "n", "Events"]
+  for name in rows.names:
+    for horizon in rows.horizons:
+      columns += [f"{name} {rows.by(horizon)}: predicted", "observed"]
+  cells = []
+  for group in observed.by_group(
+    rows.time, rows.event, rows.risks, rows.groups, rows, rows.weight
+  ):
+    cells.append([group["name"], group["n"], group["events"]])
+    for risk in group["risks"]:
+      ends = {end: risk.get(end) for end in ("low", "high")}
+      seen = {"value": risk["observed"], **ends}
+      followed = risk["observed"] is not None
+      cells[-1] += [risk["predicted"], seen if followed else "not followed"]
+  note = "Validation fixed the cuts, at the thirds of its predicted risks."
+  return blocks.table("Risk groups", columns, cells, split=split, note=note)

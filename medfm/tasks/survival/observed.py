@@ -1,6 +1,6 @@
 """What happened beside what was predicted: groups of risk, and over time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -44,38 +44,69 @@ def of_equal_size(risk: np.ndarray) -> np.ndarray:
 
 
 def causes(
-  time: np.ndarray,
-  event: np.ndarray,
-  risks: np.ndarray,
-  *,
-  names: Sequence[str],
-  times: Sequence[float],
-  horizons: Sequence[float],
+  time: np.ndarray, event: np.ndarray, risks: np.ndarray, target: Any
 ) -> list[dict[str, Any]]:
   """Of each cause, JSON-able: `observed` and `predicted` cumulative incidence
   [T], and at each horizon groups by predicted risk (`calibration`).
 
-  time, event: [N], known. risks: [N,K,T].
+  time, event: [N], known. risks: [N,K,T]. target: a `Survival`.
   """
-  found = []
-  for k, name in enumerate(names):
-    curve = aalen_johansen(time, event, times=times, cause=k + 1)
-    at = {h: risks[:, k, list(times).index(h)] for h in horizons}
-    found.append(
+  entries = []
+  for k, name in enumerate(target.names):
+    curve = aalen_johansen(time, event, times=target.times, cause=k + 1)
+    groups = [
+      {
+        "horizon": horizon,
+        "groups": calibration(time, event, risk, horizon, k + 1),
+      }
+      for horizon, risk in at_horizons(risks[:, k], target)
+    ]
+    entries.append(
       {
         "name": name,
         "observed": curve.tolist(),
         "predicted": risks[:, k].mean(0).tolist(),
-        "calibration": [
-          {
-            "horizon": horizon,
-            "groups": calibration(time, event, risk, horizon, k + 1),
-          }
-          for horizon, risk in at.items()
-        ],
+        "calibration": groups,
       }
     )
-  return found
+  return entries
+
+
+def at_horizons(
+  risks: np.ndarray, target: Any
+) -> list[tuple[float, np.ndarray]]:
+  """Each horizon with the risks [N] by then, of [N,T]."""
+  times = list(target.times)
+  return [(h, risks[:, times.index(h)]) for h in target.horizons]
+
+
+def by_group(
+  time: np.ndarray,
+  event: np.ndarray,
+  risks: np.ndarray,
+  groups: np.ndarray | None,
+  target: Any,
+  weight: np.ndarray | None = None,
+) -> list[dict[str, Any]]:
+  """Of each of `GROUPS` that has members: `name`, `n`, `events`, and `risks`,
+  of each cause and horizon the mean `predicted` one beside `risk_by`."""
+  entries = []
+  for group, name in enumerate(GROUPS if groups is not None else ()):
+    rows = groups == group
+    if not rows.any():
+      continue
+    drawn = None if weight is None else weight[:, rows]
+    asked = [
+      {"cause": cause, "horizon": horizon, "predicted": float(risk.mean())}
+      | risk_by(time[rows], event[rows], horizon, k + 1, drawn)
+      for k, cause in enumerate(target.names)
+      for horizon, risk in at_horizons(risks[rows, k], target)
+    ]
+    failed = int((event[rows] > 0).sum())
+    entries.append(
+      {"name": name, "n": int(rows.sum()), "events": failed, "risks": asked}
+    )
+  return entries
 
 
 def calibration(

@@ -42,6 +42,7 @@ class Columns:
   horizons: tuple[float, ...] = ()
   intervals: int = 20
   missing: str = "error"
+  stratify = "event"
 
   def __post_init__(self) -> None:
     for role, column in (("time", self.time), ("event", self.event)):
@@ -52,16 +53,33 @@ class Columns:
   def columns(self) -> tuple[str, ...]:
     return (self.time, self.event)
 
-  @property
-  def stratify(self) -> str:
-    return "event"
-
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
     if self.missing not in ("error", "drop"):
       raise UserError(
         f"missing_follow_up={self.missing!r}: expected 'error' or 'drop'"
       )
-    return _followed(table, self.time, self.event, drop=self.missing == "drop")
+    known = np.array([[bool(c) for c in table[name]] for name in self.columns])
+    whole, lost = known.all(0), int((~known.all(0)).sum())
+    if not lost:
+      return table, []
+    if self.missing == "error":
+      row = int(whole.argmin())
+      raise table.error(
+        row,
+        self.event if known[0, row] else self.time,
+        f"the follow-up is missing (as in {lost} rows); fill it in or set "
+        "missing_follow_up='drop'",
+      )
+    names = f"{self.time}, {self.event}"
+    if not whole.any():
+      raise UserError(
+        f"{table.path}: no row has both {self.time!r} and {self.event!r}"
+      )
+    change = {
+      "what": f"dropped rows without follow-up ({names})",
+      "count": lost,
+    }
+    return table.take(np.flatnonzero(whole)), [change]
 
   def read(
     self, table: Table, training: np.ndarray | None = None
@@ -75,18 +93,18 @@ class Columns:
         f"{table.path}: every row of {self.event!r} is censored; survival is "
         "learnt from events"
       )
-    return {"time": _times(table, self.time), "event": event}, names
+    time = tables.numbers(table, self.time)
+    if (time < 0).any():
+      row = int((time < 0).argmax())
+      cell = tables.shortened(table[self.time][row])
+      raise table.error(row, self.time, f"{cell} is a negative time")
+    return {"time": time, "event": event}, names
 
   def target(
     self, names: Sequence[str], truth: Mapping[str, np.ndarray]
   ) -> Survival:
-    return target(
-      names,
-      truth,
-      unit=self.unit,
-      horizons=self.horizons,
-      intervals=self.intervals,
-    )
+    settings = {"horizons": self.horizons, "intervals": self.intervals}
+    return target(names, truth, unit=self.unit, **settings)
 
 
 def target(
@@ -96,49 +114,12 @@ def target(
   return survival.fitted(names, truth["time"], truth["event"], **settings)
 
 
-def _followed(
-  table: Table, time: str, event: str, *, drop: bool
-) -> tuple[Table, list[dict[str, Any]]]:
-  """The rows with a time and an event, and the change for the card."""
-  known = np.array(
-    [[cell != "" for cell in table[name]] for name in (time, event)]
-  )
-  whole = known.all(0)
-  lost = int((~whole).sum())
-  if not lost:
-    return table, []
-  if not drop:
-    row = int(whole.argmin())
-    raise table.error(
-      row,
-      event if known[0, row] else time,
-      f"the follow-up is missing (as in {lost} rows); fill it in or set "
-      "missing_follow_up='drop'",
-    )
-  if not whole.any():
-    raise UserError(f"{table.path}: no row has both {time!r} and {event!r}")
-  what = f"dropped rows without follow-up ({time}, {event})"
-  return table.take(np.flatnonzero(whole)), [{"what": what, "count": lost}]
-
-
-def _times(table: Table, column: str) -> np.ndarray:
-  times = tables.numbers(table, column)
-  if (times < 0).any():
-    row = int((times < 0).argmax())
-    raise table.error(
-      row, column, f"{tables.shortened(table[column][row])} is a negative time"
-    )
-  return times
-
-
 def _events(table: Table, column: str, causes: dict[str, str]) -> np.ndarray:
   """[N] int: 0 censored, else the number of the cause."""
   codes: dict[str, int] = dict.fromkeys(_CENSORED, 0)
   if causes:
-    numbers = {
-      name: i for i, name in enumerate(dict.fromkeys(causes.values()), 1)
-    }
-    codes |= {cell.lower(): numbers[name] for cell, name in causes.items()}
+    names = list(dict.fromkeys(causes.values()))
+    codes |= {c.lower(): 1 + names.index(name) for c, name in causes.items()}
     expected = f"0, no, false or one of {', '.join(causes)}"
   else:
     codes |= dict.fromkeys(_FAILED, 1)

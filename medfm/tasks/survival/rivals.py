@@ -54,18 +54,17 @@ def cox(
   1 by the partial likelihood of 5 folds of whole patients up to 5,000 rows,
   0.001 beyond, which changes little. Of several causes one model each.
   """
-  lifelines = _library("lifelines", "cox")
-  if lifelines is None:
+  if not _installed("lifelines", "cox"):
     return {}
-  x, *held = _standardised(train, others, info, seed)
-  fitted = _known(train)
-  cluster = clusters(train.patients, len(train))[fitted.rows]
-  x, times = x[fitted.rows], np.unique(fitted.time[fitted.event > 0])
-  models = []
+  import pandas as pd
+
+  x, *asked = _standardised(train, others, info, seed)
+  rows, time, event = _follow_up(train)
+  cluster = clusters(train.patients, len(train))[rows]
+  times, models = np.unique(time[event > 0]), []
   for cause in range(1, len(info.target.names) + 1):
-    failed = fitted.event == cause
-    strength = _strength(lifelines, x, fitted.time, failed, cluster, seed)
-    models.append(_cox(lifelines, x, fitted.time, failed, strength))
+    frame = pd.DataFrame(x[rows]).assign(time=time, failed=event == cause)
+    models.append(_cox(frame, _strength(frame, cluster, seed)))
 
   def hazards(x: np.ndarray) -> np.ndarray:
     curves = [
@@ -74,7 +73,7 @@ def cox(
     ]
     return np.stack(curves, 1)
 
-  return _told(others, held, times, hazards, info)
+  return _predictions(others, asked, times, hazards, info)
 
 
 def random_survival_forest(
@@ -86,16 +85,14 @@ def random_survival_forest(
   rounded up to 100 quantiles of the event times and the target's times, which
   bounds its memory. Of several causes one forest each.
   """
-  ensemble = _library("sksurv.ensemble", "random_survival_forest")
-  if ensemble is None:
+  if not _installed("sksurv", "random_survival_forest"):
     return {}
   target: Any = info.target
-  x, *held = _standardised(train, others, info, seed)
-  fitted = _known(train)
-  x = x[fitted.rows]
-  time = _rounded_up(fitted.time, fitted.event, target.times)
+  x, *asked = _standardised(train, others, info, seed)
+  rows, time, event = _follow_up(train)
+  time = _rounded_up(time, event, target.times)
   forests = [
-    _forest(ensemble, x, time, fitted.event == cause, seed)
+    _forest(x[rows], time, event == cause, seed)
     for cause in range(1, len(target.names) + 1)
   ]
   times = np.unique(np.concatenate([f.unique_times_ for f in forests]))
@@ -109,7 +106,7 @@ def random_survival_forest(
       curves.append(steps[:, place])
     return np.stack(curves, 1)
 
-  return _told(others, held, times, hazards, info)
+  return _predictions(others, asked, times, hazards, info)
 
 
 def incidence(hazards: np.ndarray) -> np.ndarray:
@@ -122,36 +119,30 @@ def incidence(hazards: np.ndarray) -> np.ndarray:
   return np.cumsum(failing[:, None] * share, 2)
 
 
-class _Known:
-  """The training rows whose follow-up is known."""
-
-  def __init__(self, train: Split):
-    time = np.asarray(train.arrays["time"], np.float64)
-    event = np.asarray(train.arrays["event"])
-    self.rows = np.flatnonzero((event >= 0) & ~np.isnan(time))
-    self.time, self.event = time[self.rows], event[self.rows]
-
-
-def _known(train: Split) -> _Known:
-  known = _Known(train)
-  if not (known.event > 0).any():
+def _follow_up(train: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """The training rows whose follow-up is known, their times and events."""
+  time = np.asarray(train.arrays["time"], np.float64)
+  event = np.asarray(train.arrays["event"])
+  rows = np.flatnonzero((event >= 0) & ~np.isnan(time))
+  if not (event[rows] > 0).any():
     raise UserError(
       "no training example has an event; a baseline needs some, so give more "
       "labels or take the baselines out of `evaluators`"
     )
-  return known
+  return rows, time[rows], event[rows]
 
 
-def _library(name: str, rival: str) -> Any:
+def _installed(library: str, rival: str) -> bool:
   try:
-    return importlib.import_module(name)
+    importlib.import_module(library)
   except ImportError:
     print(
-      f"baseline {rival} is left out: it needs {name.partition('.')[0]}: "
+      f"baseline {rival} is left out: it needs {library}: "
       "pip install 'medfm[survival]'",
       flush=True,
     )
-    return None
+    return False
+  return True
 
 
 def _standardised(
@@ -165,9 +156,9 @@ def _standardised(
   return [(each[:, kept] - mean[kept]) / std[kept] for each in x]
 
 
-def _told(
+def _predictions(
   others: Mapping[str, Split],
-  held: list[np.ndarray],
+  asked: list[np.ndarray],
   times: np.ndarray,
   hazards: Callable[[np.ndarray], np.ndarray],
   info: Info,
@@ -176,75 +167,60 @@ def _told(
   forest's mortality, and of Cox a monotone function of the hazard ratio."""
   target: Any = info.target
   place = np.searchsorted(times, target.times, "right")
-  told = {}
-  for name, x in zip(others, held, strict=True):
-    if not len(x):
-      shape = (0, len(target.names) * len(target.times))
-      told[name] = {"risk": np.zeros(0), "incidence": np.zeros(shape)}
-      continue
-    curves = hazards(x)
+  by_split = {}
+  for name, x in zip(others, asked, strict=True):
+    curves = np.zeros((0, len(target.names), len(times)))
+    if len(x):
+      curves = hazards(x)
     grown = np.pad(incidence(curves), ((0, 0), (0, 0), (1, 0)))[..., place]
-    told[name] = {
+    size = len(target.names) * len(target.times)
+    by_split[name] = {
       "risk": curves.sum((1, 2)),
-      "incidence": grown.reshape(len(x), -1),
+      "incidence": grown.reshape(len(x), size),
     }
-  return told
+  return by_split
 
 
-def _frame(x: np.ndarray, time: np.ndarray, failed: np.ndarray) -> Any:
-  """The table that lifelines takes: columns 0, 1, ... with time and failed."""
-  import pandas as pd
+def _cox(frame: Any, strength: float) -> Any:
+  """frame: columns 0, 1, ... with time and failed."""
+  from lifelines import CoxPHFitter
 
-  frame = pd.DataFrame(x)
-  return frame.assign(time=time, failed=failed)
-
-
-def _cox(
-  lifelines: Any,
-  x: np.ndarray,
-  time: np.ndarray,
-  failed: np.ndarray,
-  strength: float,
-) -> Any:
-  model = lifelines.CoxPHFitter(penalizer=strength)
-  return model.fit(_frame(x, time, failed), "time", "failed")
+  return CoxPHFitter(penalizer=strength).fit(frame, "time", "failed")
 
 
-def _strength(
-  lifelines: Any,
-  x: np.ndarray,
-  time: np.ndarray,
-  failed: np.ndarray,
-  cluster: np.ndarray,
-  seed: int,
-) -> float:
+def _strength(frame: Any, cluster: np.ndarray, seed: int) -> float:
   """The ridge of the greatest partial likelihood over folds of patients."""
   from sklearn.model_selection import StratifiedGroupKFold
 
+  failed = frame["failed"].to_numpy()
   patients = min(len(np.unique(cluster[failed == k])) for k in (0, 1))
-  if len(x) > SEARCH_ROWS or patients < FOLDS:
+  if len(frame) > SEARCH_ROWS or patients < FOLDS:
     return STRENGTHS[0]
   likelihood = np.zeros(len(STRENGTHS))
   folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-  for inside, outside in folds.split(x, failed, cluster):
+  for inside, outside in folds.split(failed, failed, cluster):
     if not failed[inside].any() or not failed[outside].any():
       return STRENGTHS[0]
-    held = _frame(x[outside], time[outside], failed[outside])
+    fitted, held = (
+      frame.iloc[rows].reset_index(drop=True) for rows in (inside, outside)
+    )
     for i, strength in enumerate(STRENGTHS):
-      model = _cox(lifelines, x[inside], time[inside], failed[inside], strength)
+      model = _cox(fitted, strength)
       score = model.score(held, scoring_method="log_likelihood")
       likelihood[i] += score * len(outside)
   return STRENGTHS[int(np.argmax(likelihood))]
 
 
 def _forest(
-  ensemble: Any, x: np.ndarray, time: np.ndarray, failed: np.ndarray, seed: int
+  x: np.ndarray, time: np.ndarray, failed: np.ndarray, seed: int
 ) -> Any:
+  from sksurv.ensemble import RandomSurvivalForest
+
   outcome = np.array(
     list(zip(failed, time, strict=True)), [("failed", "?"), ("time", "<f8")]
   )
   forests = [
-    ensemble.RandomSurvivalForest(
+    RandomSurvivalForest(
       TREES, min_samples_leaf=leaf, oob_score=True, random_state=seed
     ).fit(x, outcome)
     for leaf in LEAVES

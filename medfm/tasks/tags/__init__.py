@@ -1,7 +1,7 @@
 """A tag for each word: entities in a text."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,10 @@ from medfm.metrics.bootstrap import Mean
 from medfm.tasks import absent, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Answers
+from medfm.tasks.cells import Rows
 from medfm.tasks.tags import rivals as _rivals
 from medfm.tasks.tags import words
-from medfm.types import Batch, Info, Split
-
-Arrays = Mapping[str, np.ndarray]
+from medfm.types import Arrays, Batch, Info, Split
 
 TARGETS = ("label",)
 STRATIFY = ""
@@ -24,15 +23,12 @@ OBJECTIVE = "language.token_labels"
 PROBLEM_TYPE = ""
 RIVALS = _rivals.RIVALS
 LINEAR = ""
-decide = absent.decide
-strata = absent.strata
+decide = absent.nothing
+strata = absent.none
 recoded = labels.renumbered
-votes = absent.votes
-_METRICS = {
-  "f1": entities.f1,
-  "precision": entities.precision,
-  "recall": entities.recall,
-}
+votes = absent.none
+headline = partial(panels.chosen, main="f1")
+_METRICS = (entities.f1, entities.precision, entities.recall)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +45,10 @@ class Tags:
 
 def fitted(names: Sequence[str], label: np.ndarray) -> Tags:
   """The tags, counted over the training labels [N,L] (-1 is no word)."""
-  label = np.asarray(label)
-  counts = np.bincount(label[label >= 0], minlength=len(names))
-  return Tags(tuple(names), tuple(counts.tolist()))
+  return Tags(tuple(names), labels.counts(label, len(names)))
 
 
-def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
+def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
   """`tags` [B,L] int, the most probable of `probs` [B,L,K], whose probability
   is `certainty` [B,L]; tags that were predicted as such stay."""
   del info, batch
@@ -66,19 +60,13 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> dict:
 
 def assembled(
   info: Info, split: Split, predicted: Arrays
-) -> tuple[Split, dict[str, np.ndarray]]:
-  """One row per text and one column per word, [N,W], -1 beyond the last.
-
-  A word's tag and certainty are those of its first token. What is not of
-  tokens is left out.
-  """
+) -> tuple[Split, Arrays]:
+  """One row per text and one column per word; see `words.assembled`."""
   del info
   return words.assembled(split, predicted)
 
 
-def known(
-  info: Info, target: Arrays, predicted: Arrays
-) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
   """The texts of which a word has a label; label and tags are [N,W].
 
   Raises:
@@ -87,47 +75,36 @@ def known(
   label, tags = np.asarray(target["label"]), np.asarray(predicted["tags"])
   if tags.shape != label.shape:
     raise ValueError(f"tags have shape {tags.shape}, expected {label.shape}")
-  count = len(info.target.names)
-  if label.size and not -1 <= label.min() <= label.max() < count:
-    raise ValueError(f"a label is not one of -1..{count - 1}")
+  labels.require_codes(label, len(info.target.names))
   rows = np.asarray((label >= 0).any(1))
   return rows, {"label": label[rows]}, {"tags": tags[rows]}
 
 
 def panel(
-  info: Info,
-  target: Arrays,
-  predicted: Arrays,
-  *,
-  decisions: Mapping[str, float],
-  specificity: float,
+  info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
-  """Strict entity scores: of all types together, of each, and their mean.
-
-  Nothing is decided, so decisions and specificity change nothing.
-  """
-  del decisions, specificity
+  """Strict entity scores: of all types together, of each, and their mean."""
+  del decided
   label, tags = target["label"], predicted["tags"]
   counts = entities.counts(label, tags, info.target.names)
-  metrics: dict[str, Any] = {
-    name: partial(function, counts) for name, function in _METRICS.items()
-  }
-  metrics["token_accuracy"] = partial(entities.token_accuracy, label, tags)
+  metrics = panels.bound(_METRICS, counts)
+  metrics |= panels.bound([entities.token_accuracy], label, tags)
   kinds = entities.kinds(info.target.names)
   for t, kind in enumerate(kinds):
-    metrics |= {
-      f"{name}[{kind}]": partial(function, counts[:, t : t + 1])
-      for name, function in _METRICS.items()
-    }
+    column = panels.bound(_METRICS, counts[:, t : t + 1])
+    metrics |= {f"{name}[{kind}]": metric for name, metric in column.items()}
   if len(kinds) < 2:
     return panels.panel(metrics)
   means = {"macro_f1": Mean({kind: f"f1[{kind}]" for kind in kinds})}
   return panels.panel(metrics, means, {"macro_f1": entities.MACRO_F1})
 
 
-def details(info: Info, target: Arrays, predicted: Arrays) -> dict[str, Any]:
+def details(
+  info: Info, target: Arrays, predicted: Arrays, decisions: Mapping
+) -> dict[str, Any]:
   """`confusion` of entities by true and predicted type, and `entities`: type
   -> outcome -> count (`metrics.entities.errors`)."""
+  del decisions
   label, tags = target["label"], predicted["tags"]
   if not len(label):
     return {}
@@ -151,12 +128,10 @@ def columns(
 
   Words without a label are left out of both.
   """
-  tags = np.asarray(predicted["tags"])
-  shown = {"predicted": tags}
-  counted = tags >= 0
+  shown = {"predicted": np.asarray(predicted["tags"])}
   if target is not None:
     shown = {"label": np.asarray(target["label"]), **shown}
-    counted = shown["label"] >= 0
+  counted = next(iter(shown.values())) >= 0
   names = info.target.names
   return {
     column: [
@@ -167,9 +142,7 @@ def columns(
   }
 
 
-def table(
-  info: Info, rows: Sequence[Mapping[str, str]]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def table(info: Info, rows: Rows) -> tuple[Arrays, Arrays]:
   """`label` and `tags` [N,W] of rows of predictions.csv."""
   names = info.target.names
   target = {"label": words.numbered(rows, "label", names)}
@@ -180,11 +153,6 @@ def rivals(info: Info) -> tuple[str, ...]:
   """The dictionary of the training words."""
   del info
   return ("dictionary",)
-
-
-def headline(metrics: Iterable[str], select: str) -> list[str]:
-  """The metric that the best step was chosen by, else the entities' F1."""
-  return panels.chosen(metrics, select, "f1")
 
 
 def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:

@@ -32,23 +32,20 @@ def dictionary(
 
 
 def _looked_up(split: Split, best: dict, info: Info) -> np.ndarray:
-  outside = info.target.names.index("O")
+  names = info.target.names
+  outside = names.index("O")
   tags = np.full(split.arrays["word"].shape, outside, np.int32)
   before, last = outside, -1
   for row, start, word in text_input.words(split):
     if row != last:
       before, last = outside, row
     tag = best.get(word, outside)
-    name = info.target.names[tag]
-    kind = name[2:]
-    if name.startswith("I-") and info.target.names[before][2:] != kind:
-      tag = _index(info, f"B-{kind}", tag)
+    prefix, _, kind = names[tag].partition("-")
+    begin = f"B-{kind}"
+    if prefix == "I" and names[before][2:] != kind and begin in names:
+      tag = names.index(begin)
     tags[row, start] = before = tag
   return tags
-
-
-def _index(info: Info, name: str, other: int) -> int:
-  return info.target.names.index(name) if name in info.target.names else other
 
 
 RIVALS = {"dictionary": dictionary}

@@ -1,28 +1,29 @@
 """From tokens of windows back to the words of texts."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from medfm.tasks import documents
-from medfm.types import Split
+from medfm.tasks.cells import Rows
+from medfm.types import Arrays, Split
 
 
-def assembled(
-  split: Split, predicted: Mapping[str, np.ndarray]
-) -> tuple[Split, dict[str, np.ndarray]]:
+def assembled(split: Split, predicted: Arrays) -> tuple[Split, Arrays]:
   """One row per text and one column per word, [N,W], -1 beyond the last.
 
-  predicted: `tags` and perhaps `certainty` [N,L] by token.
+  predicted: `tags` and perhaps `certainty` [N,L] by token; those of a word are
+  those of its first token. What is not of tokens is left out.
   """
-  starts = _starts(split)
-  arrays = {"words": _gathered(split, starts, np.asarray(split.arrays["word"]))}
+  word = np.asarray(split.arrays["word"])
+  before = np.concatenate([np.full((len(word), 1), -1), word[:, :-1]], 1)
+  starts = (word >= 0) & (word != before)
+  arrays = {"words": _gathered(split, starts, word)}
   if "label" in split.arrays:
-    label = np.asarray(split.arrays["label"])
-    arrays["label"] = _gathered(split, starts, label)
+    arrays["label"] = _gathered(split, starts, split.arrays["label"])
   gathered = {
-    name: _gathered(split, starts, np.asarray(predicted[name]), kind)
+    name: _gathered(split, starts, predicted[name], kind)
     for name, kind in (("tags", np.int32), ("certainty", np.float32))
     if name in predicted
   }
@@ -30,9 +31,7 @@ def assembled(
   return dataclasses.replace(texts, arrays=arrays), gathered
 
 
-def numbered(
-  rows: Sequence[Mapping[str, str]], column: str, names: Sequence[str]
-) -> np.ndarray:
+def numbered(rows: Rows, column: str, names: Sequence[str]) -> np.ndarray:
   """[N,W] numbers of the tags in a column, -1 beyond the last word."""
   number = {name: i for i, name in enumerate(names)}
   tags = [[number[tag] for tag in row[column].split()] for row in rows]
@@ -40,13 +39,6 @@ def numbered(
   for row, of_text in enumerate(tags):
     numbers[row, : len(of_text)] = of_text
   return numbers
-
-
-def _starts(split: Split) -> np.ndarray:
-  """[N,L] whether a token is the first of a word."""
-  word = np.asarray(split.arrays["word"])
-  before = np.concatenate([np.full((len(word), 1), -1), word[:, :-1]], 1)
-  return (word >= 0) & (word != before)
 
 
 def _gathered(
@@ -60,5 +52,5 @@ def _gathered(
   place = np.arange(len(owner)) - first
   width = int(place.max()) + 1 if len(place) else 1
   table = np.full((int(text.max()) + 1, width), -1, kind)
-  table[owner, place] = values[rows, columns]
+  table[owner, place] = np.asarray(values)[rows, columns]
   return table
