@@ -35,7 +35,7 @@ from medfm.models import bert
 from medfm.objectives import classify, language, lora
 from medfm.spec import bind, spec
 from medfm.tasks import multiclass, multilabel, tags
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 from medfm.weights import public
 
 MODELS = {
@@ -70,26 +70,27 @@ def get_config(arg: str = ""):
   weights = chosen["weights"]
   name, size, trained = chosen["task"], chosen["size"], chosen["trained"]
   if chosen["study"] == "alone":
-    return _finetuning(name, size, trained, weights, start=weights)
-  before = {} if weights else {"pretrain": _pretraining(size)}
-  return spec(
-    settings.Study,
-    name=f"bert_{size}-{name}",
-    description=f"Does pre-training on biomedical text help on {name}?",
-    stages={
-      **before,
-      "finetune": _finetuning(
-        name, size, trained, weights, start=weights or "pretrain"
-      ),
-      "scratch": _finetuning(name, size, "full", weights),
-    },
-    compare=(("finetune", "scratch"),),
-  )
+    config = _finetuning(name, size, trained, weights, start=weights)
+  else:
+    before = {} if weights else {"pretrain": _pretraining(size)}
+    config = spec(
+      settings.Study,
+      name=f"bert_{size}-{name}",
+      description=f"Does pre-training on biomedical text help on {name}?",
+      stages={
+        **before,
+        "finetune": _finetuning(
+          name, size, trained, weights, start=weights or "pretrain"
+        ),
+        "scratch": _finetuning(name, size, "full", weights),
+      },
+      compare=(("finetune", "scratch"),),
+    )
+  return shrunk(config) if size == "tiny" else config
 
 
 def _pretraining(size):
   """As configs/bert_pretrain.py."""
-  tiny = size == "tiny"
   return spec(
     settings.Run,
     data=bind(corpus.corpus, sets=_sets(size)),
@@ -104,21 +105,14 @@ def _pretraining(size):
     ),
     batch_size={"tiny": 8, "base": 64}.get(size, 16),
     epochs=16,
-    steps=4 if tiny else 0,
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 0,
-      log_every=2 if tiny else 20,
-      select="-loss",
-    ),
-    evaluation=spec(settings.Evaluation, replicates=50 if tiny else 1000),
-    devices=spec(settings.Devices, onednn=not tiny),
+    schedule=spec(settings.Schedule, log_every=20, select="-loss"),
+    devices=spec(settings.Devices, onednn=True),
   )
 
 
 def _finetuning(name, size, trained, weights, start=""):
   """weights: a folder whose model and tokenizer are taken, or ""."""
-  task, tiny = text_tasks.TASKS[name], size == "tiny"
+  task = text_tasks.TASKS[name]
   factory, model = OBJECTIVES[task.task], _model(size)
   words = factory is language.token_labels
   tokenizer = bind(corpus.tokenizer, sets=_sets(size))
@@ -160,22 +154,12 @@ def _finetuning(name, size, trained, weights, start=""):
       clip_norm=1.0,
       lr_rules=rules,
     ),
-    batch_size=8 if tiny else task.rows,
+    batch_size=8 if size == "tiny" else task.rows,
     epochs=task.epochs,
-    steps=4 if tiny else 0,
     start=spec(
       settings.Start, weights=start, **(PARTIAL if weights and start else {})
     ),
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 0,
-      log_every=2 if tiny else 20,
-      select=task.metric,
-    ),
-    evaluation=spec(
-      settings.Evaluation,
-      replicates=50 if tiny else 1000,
-    ),
+    schedule=spec(settings.Schedule, log_every=20, select=task.metric),
     order=bind(orders.by_length),
     evaluators={
       "baselines": bind(baselines.baselines),

@@ -24,7 +24,7 @@ from medfm.data.datasets import corpus, sentence_pairs
 from medfm.models import bert
 from medfm.objectives import language
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 MODELS = {
   "small": {"width": 128, "depth": 2, "heads": 2, "length": 512},
@@ -38,7 +38,7 @@ def get_config(arg: str = ""):
   chosen = variants(arg, size=tuple(MODELS), task=("masked", "next_sentence"))
   size, paired = chosen["size"], chosen["task"] == "next_sentence"
   tiny = size == "tiny"
-  return spec(
+  config = spec(
     settings.Run,
     name=f"bert_{size}-pretrain",
     description="Masked language modelling on biomedical text.",
@@ -61,13 +61,7 @@ def get_config(arg: str = ""):
     ),
     batch_size={"tiny": 8, "base": 64}.get(size, 16),
     epochs=16,
-    steps=4 if tiny else 0,
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 0,
-      log_every=2 if tiny else 20,
-      select="-loss",
-    ),
-    evaluation=spec(settings.Evaluation, replicates=50 if tiny else 1000),
-    devices=spec(settings.Devices, onednn=not tiny),
+    schedule=spec(settings.Schedule, log_every=20, select="-loss"),
+    devices=spec(settings.Devices, onednn=True),
   )
+  return shrunk(config) if tiny else config

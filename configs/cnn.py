@@ -16,7 +16,7 @@ from medfm.evals import baselines
 from medfm.models import cnn
 from medfm.objectives import classify
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 EPOCHS = {"paper": 100, "fast": 20, "tiny": 1}
 
@@ -30,7 +30,7 @@ def get_config(arg: str = ""):
   objective = (
     classify.multilabel if name == "chestmnist" else classify.multiclass
   )
-  return spec(
+  config = spec(
     settings.Run,
     name=f"cnn-{name}",
     description=f"A small convolutional network on {name}.",
@@ -43,18 +43,9 @@ def get_config(arg: str = ""):
     ),
     batch_size=128,
     epochs=EPOCHS[size],
-    steps=4 if tiny else 0,
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 0,
-      log_every=2 if tiny else 10,
-      select="auroc",
-    ),
-    evaluation=spec(
-      settings.Evaluation,
-      replicates=50 if tiny else 1000,
-    ),
+    schedule=spec(settings.Schedule, select="auroc"),
     evaluators={
       "baselines": bind(baselines.baselines, names=("logistic_regression",))
     },
   )
+  return shrunk(config) if tiny else config

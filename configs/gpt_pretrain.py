@@ -27,7 +27,7 @@ from medfm.data.text import tokenizers
 from medfm.models import gpt
 from medfm.objectives import language
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 SIZES = {
   "small": {"width": 192, "depth": 4, "heads": 6, "length": 512},
@@ -44,7 +44,7 @@ def get_config(arg: str = ""):
   shape = SIZES[size]
   if chosen["layout"] == "modern":  # Three matrices as large as GPT-2's two.
     shape = shape | MODERN | {"hidden": shape["width"] * 8 // 3}
-  return spec(
+  config = spec(
     settings.Run,
     name="gpt_pretrain",
     description="How well does a small GPT learn to continue biomedical text?",
@@ -73,13 +73,13 @@ def get_config(arg: str = ""):
       clip_norm=1.0,
     ),
     batch_size=4 if tiny else 16,
-    steps=4 if tiny else 3000 if base else 600,
+    steps=3000 if base else 600,
     schedule=spec(
       settings.Schedule,
-      evaluate_every=2 if tiny else 100,
-      checkpoint_every=2 if tiny else 100,
-      log_every=2 if tiny else 20,
+      evaluate_every=100,
+      checkpoint_every=100,
+      log_every=20,
       select="-loss",
     ),
-    evaluation=spec(settings.Evaluation, replicates=50 if tiny else 1000),
   )
+  return shrunk(config) if tiny else config

@@ -20,19 +20,14 @@ gpt2 (weights there are, of either layout; for other sizes set
 """
 
 from medfm import optim, settings
-from medfm.data.datasets import (
-  corpus,
-  medical_abstracts,
-  prompted,
-  pubmedqa,
-)
+from medfm.data.datasets import corpus, medical_abstracts, prompted, pubmedqa
 from medfm.data.text import tokenizers
 from medfm.evals import baselines, prompts
 from medfm.models import gpt
 from medfm.objectives import language
 from medfm.objectives import prompted as objectives
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 TASKS = {
   "pubmedqa": {
@@ -67,11 +62,8 @@ def get_config(arg: str = ""):
     source=("pretrain", "modern", "gpt2"),
     size=("full", "tiny"),
   )
-  task, source, tiny = (
-    chosen["task"],
-    chosen["source"],
-    chosen["size"] == "tiny",
-  )
+  task, source = chosen["task"], chosen["source"]
+  tiny = chosen["size"] == "tiny"
   layout = "gpt2" if source == "gpt2" else "modern"
   length = 512 if tiny else 1024
   model = bind(
@@ -109,10 +101,6 @@ def get_config(arg: str = ""):
       start=spec(
         settings.Start, weights="pretrain" if source == "pretrain" else ""
       ),
-      evaluation=spec(
-        settings.Evaluation,
-        replicates=50 if tiny else 1000,
-      ),
       evaluators={
         "baselines": bind(
           baselines.baselines, names=("majority", "tfidf_logistic_regression")
@@ -121,13 +109,14 @@ def get_config(arg: str = ""):
       },
     )
   asked = [name for name in stages if name != "pretrain"]
-  return spec(
+  config = spec(
     settings.Study,
     name=f"gpt_prompt-{task}",
     description="What does a causal model say of a text when it is only asked?",
     stages=stages,
     compare=tuple((name, "shots_0") for name in asked[1:]),
   )
+  return shrunk(config) if tiny else config
 
 
 def _pretrain(model, learnt, sets, tiny):
@@ -150,13 +139,12 @@ def _pretrain(model, learnt, sets, tiny):
       clip_norm=1.0,
     ),
     batch_size=16,
-    steps=4 if tiny else 600,
+    steps=600,
     schedule=spec(
       settings.Schedule,
-      evaluate_every=2 if tiny else 100,
-      checkpoint_every=2 if tiny else 100,
-      log_every=2 if tiny else 20,
+      evaluate_every=100,
+      checkpoint_every=100,
+      log_every=20,
       select="-loss",
     ),
-    evaluation=spec(settings.Evaluation, replicates=50 if tiny else 1000),
   )

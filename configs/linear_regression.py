@@ -13,12 +13,12 @@ from medfm.evals import baselines, coefficients
 from medfm.models import linear
 from medfm.objectives import regress
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 
 def get_config(arg: str = ""):
   tiny = variants(arg, size=("full", "tiny"))["size"] == "tiny"
-  return spec(
+  config = spec(
     settings.Run,
     name="linear_regression",
     description="Does gradient descent find the least-squares solution of "
@@ -27,19 +27,16 @@ def get_config(arg: str = ""):
     objective=bind(regress.regression, model=bind(linear.Linear)),
     optimizer=bind(optim.optimizer, name="gradient_descent", lr=0.2),
     batch_size=0,
-    steps=4 if tiny else 10_000,
+    steps=10_000,
     schedule=spec(
       settings.Schedule,
-      evaluate_every=2 if tiny else 1000,
-      checkpoint_every=2 if tiny else 1000,
-      log_every=2 if tiny else 500,
-    ),
-    evaluation=spec(
-      settings.Evaluation,
-      replicates=50 if tiny else 1000,
+      evaluate_every=1000,
+      checkpoint_every=1000,
+      log_every=500,
     ),
     evaluators={
       "baselines": bind(baselines.baselines, names=("least_squares", "mean")),
       "coefficients": bind(coefficients.coefficients),
     },
   )
+  return shrunk(config) if tiny else config

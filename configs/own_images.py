@@ -29,7 +29,7 @@ from medfm.models import resnet, vit
 from medfm.nn import inputs
 from medfm.objectives import classify, regress
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 from medfm.weights import images, public
 
 OBJECTIVES = {
@@ -58,7 +58,7 @@ def get_config(arg: str = ""):
     pixels = {"size": scaling.pop("size"), "channels": scaling["channels"]}
   else:
     model = fresh(chosen["model"] or "resnet", tiny)
-  return spec(
+  config = spec(
     settings.Run,
     name="own_images",
     description="Your own images.",
@@ -77,18 +77,8 @@ def get_config(arg: str = ""):
     transforms=(bind(transforms.shift), bind(transforms.flip_horizontal)),
     batch_size=8 if tiny else 32,
     epochs=10 if weights else 30,
-    steps=4 if tiny else 0,
     start=spec(settings.Start, weights=weights),
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 0,
-      log_every=2 if tiny else 10,
-      select="r2" if regression else "auroc",
-    ),
-    evaluation=spec(
-      settings.Evaluation,
-      replicates=50 if tiny else 1000,
-    ),
+    schedule=spec(settings.Schedule, select="r2" if regression else "auroc"),
     evaluators={
       "baselines": bind(
         baselines.baselines,
@@ -96,6 +86,7 @@ def get_config(arg: str = ""):
       )
     },
   )
+  return shrunk(config) if tiny else config
 
 
 def fresh(name: str, tiny: bool):

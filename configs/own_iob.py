@@ -22,7 +22,7 @@ from medfm.explain import examples
 from medfm.models import bert, rnn
 from medfm.objectives import language
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 from medfm.weights import public
 
 MODELS = {"bert": bert.Bert, "rnn": rnn.RNN}
@@ -42,7 +42,7 @@ def get_config(arg: str = ""):
     tokenizer = bind(tokenizers.wordpiece, vocabulary=600 if tiny else 8192)
   if name == "bert":
     model.pooling = "mean"  # Every token is read out, none stands for all.
-  return spec(
+  config = spec(
     settings.Run,
     name="own_iob",
     description="Entities in your own texts.",
@@ -63,25 +63,16 @@ def get_config(arg: str = ""):
     ),
     batch_size=8 if tiny else 16,
     epochs=10 if weights else 20,
-    steps=4 if tiny else 0,
     start=spec(
       settings.Start,
       weights=weights,
       unused=(r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
     ),
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 0,
-      log_every=2 if tiny else 10,
-      select="f1",
-    ),
-    evaluation=spec(
-      settings.Evaluation,
-      replicates=50 if tiny else 1000,
-    ),
+    schedule=spec(settings.Schedule, select="f1"),
     order=bind(orders.by_length),
     evaluators={
       "baselines": bind(baselines.baselines, names=("dictionary",)),
       "examples": bind(examples.examples),
     },
   )
+  return shrunk(config) if tiny else config

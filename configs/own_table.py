@@ -23,7 +23,7 @@ from medfm.evals import baselines
 from medfm.models import tabular_transformer
 from medfm.objectives import classify, regress, survival
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 LABELS = (classify.multiclass, classify.multilabel, regress.regression)
 OBJECTIVES = {each.__name__: each for each in LABELS} | dict(
@@ -40,7 +40,7 @@ def get_config(arg: str = ""):
   chosen = variants(arg, task=tuple(OBJECTIVES), size=("full", "tiny"))
   task, tiny = chosen["task"], chosen["size"] == "tiny"
   objective = OBJECTIVES[task]
-  return spec(
+  config = spec(
     settings.Run,
     name="own_table",
     description="Your own table.",
@@ -66,17 +66,7 @@ def get_config(arg: str = ""):
     ),
     batch_size=8 if tiny else 32,
     epochs=50,
-    steps=4 if tiny else 0,
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 0,
-      log_every=2 if tiny else 10,
-      select=SELECT.get(objective, "auroc"),
-    ),
-    evaluation=spec(
-      settings.Evaluation,
-      replicates=50 if tiny else 1000,
-    ),
+    schedule=spec(settings.Schedule, select=SELECT.get(objective, "auroc")),
     evaluators={
       "baselines": bind(
         baselines.baselines,
@@ -86,3 +76,4 @@ def get_config(arg: str = ""):
       )
     },
   )
+  return shrunk(config) if tiny else config

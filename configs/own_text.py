@@ -24,7 +24,7 @@ from medfm.explain import examples
 from medfm.models import bert, gpt, rnn
 from medfm.objectives import classify, lora, regress
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 from medfm.weights import public
 
 OBJECTIVES = {
@@ -54,7 +54,7 @@ def get_config(arg: str = ""):
   objective = bind(OBJECTIVES[task], model=model)
   if chosen["adapt"] == "lora":
     objective = bind(lora.lora, objective=objective)
-  return spec(
+  config = spec(
     settings.Run,
     name="own_text",
     description="Your own texts.",
@@ -78,20 +78,10 @@ def get_config(arg: str = ""):
     ),
     batch_size=8 if tiny else 16,
     epochs=5 if weights else 20,
-    steps=4 if tiny else 0,
     start=spec(
       settings.Start, weights=weights, fresh=(r"(^|/)(head|pooler)/", "^lora/")
     ),
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 0,
-      log_every=2 if tiny else 10,
-      select="r2" if regression else "auroc",
-    ),
-    evaluation=spec(
-      settings.Evaluation,
-      replicates=50 if tiny else 1000,
-    ),
+    schedule=spec(settings.Schedule, select="r2" if regression else "auroc"),
     order=bind(orders.by_length),
     # A language model's file may lack the pooler, and have a decoder.
     evaluators={
@@ -102,6 +92,7 @@ def get_config(arg: str = ""):
       "examples": bind(examples.examples),
     },
   )
+  return shrunk(config) if tiny else config
 
 
 def fresh(name: str, tiny: bool):

@@ -16,7 +16,7 @@ from medfm.evals import baselines
 from medfm.models import tabular_transformer
 from medfm.objectives import classify, masked_features
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 PERCENT = (5, 10, 25, 100)
 
@@ -30,7 +30,6 @@ def get_config(arg: str = ""):
     depth=1 if tiny else 3,
     heads=4,
   )
-  log_every, replicates = (2, 50) if tiny else (20, 1000)
   stages = {
     "pretrain": spec(
       settings.Run,
@@ -38,9 +37,8 @@ def get_config(arg: str = ""):
       batch_size=16,
       objective=bind(masked_features.masked_features, model=model),
       optimizer=bind(optim.optimizer, lr=1e-3, schedule="cosine", warmup=0.1),
-      steps=4 if tiny else 2000,
-      schedule=spec(settings.Schedule, log_every=log_every, select="-loss"),
-      evaluation=spec(settings.Evaluation, replicates=replicates),
+      steps=2000,
+      schedule=spec(settings.Schedule, log_every=20, select="-loss"),
     )
   }
   for percent in PERCENT:
@@ -51,28 +49,21 @@ def get_config(arg: str = ""):
         batch_size=16,
         objective=bind(classify.multiclass, model=model),
         optimizer=bind(optim.optimizer, lr=5e-4, schedule="cosine", warmup=0.1),
-        steps=4 if tiny else 300,
+        steps=300,
         start=spec(
           settings.Start,
           weights="pretrain" if start == "finetune" else "",
           fresh=("^model/head/",),
         ),
         schedule=spec(
-          settings.Schedule,
-          evaluate_every=2 if tiny else 25,
-          log_every=log_every,
-          select="auroc",
-        ),
-        evaluation=spec(
-          settings.Evaluation,
-          replicates=replicates,
+          settings.Schedule, evaluate_every=25, log_every=20, select="auroc"
         ),
         label_fraction=percent / 100,
         evaluators={
           "baselines": bind(baselines.baselines, names=("logistic_regression",))
         },
       )
-  return spec(
+  config = spec(
     settings.Study,
     name="quickstart",
     description="Does pre-training on unlabelled records help when labels "
@@ -80,3 +71,6 @@ def get_config(arg: str = ""):
     stages=stages,
     compare=tuple((f"finetune_{p}", f"scratch_{p}") for p in PERCENT),
   )
+  if tiny:
+    shrunk(config).stages.pretrain.schedule.evaluate_every = 0
+  return config

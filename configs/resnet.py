@@ -21,7 +21,7 @@ from medfm.models import resnet
 from medfm.nn import inputs
 from medfm.objectives import classify
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 EPOCHS = {"paper": 100, "fast": 20, "tiny": 1}
 
@@ -39,7 +39,7 @@ def get_config(arg: str = ""):
   objective = (
     classify.multilabel if name == "chestmnist" else classify.multiclass
   )
-  return spec(
+  config = spec(
     settings.Run,
     name=f"resnet{depth}-{name}",
     description=f"ResNet-{depth} on {name} by MedMNIST's protocol.",
@@ -58,18 +58,9 @@ def get_config(arg: str = ""):
     ),
     batch_size=32 if tiny else 128,
     epochs=EPOCHS[size],
-    steps=4 if tiny else 0,
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 0,
-      log_every=2 if tiny else 5,
-      select="auroc",
-    ),
-    evaluation=spec(
-      settings.Evaluation,
-      replicates=50 if tiny else 1000,
-    ),
+    schedule=spec(settings.Schedule, log_every=5, select="auroc"),
     evaluators={
       "baselines": bind(baselines.baselines, names=("logistic_regression",))
     },
   )
+  return shrunk(config) if tiny else config

@@ -17,7 +17,7 @@ from medfm.evals import baselines
 from medfm.models import linear, mlp, tabular_transformer
 from medfm.objectives import survival
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 OBJECTIVES = {"cox": survival.cox, "hazards": survival.discrete_hazards}
 
@@ -45,7 +45,7 @@ def get_config(arg: str = ""):
     ),
   }
   objective = OBJECTIVES["cox" if cox else "hazards"]
-  return spec(
+  config = spec(
     settings.Run,
     name=f"{chosen['model']}-{'cox' if cox else 'hazards'}-{name}",
     description=f"Survival on {name}: a network and classical models.",
@@ -60,17 +60,8 @@ def get_config(arg: str = ""):
       weight_decay=1e-2,
     ),
     batch_size=0,  # All examples: Cox tells within a batch who is at risk.
-    steps=4 if tiny else 300,
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 10,
-      log_every=2 if tiny else 10,
-      select="c_index",
-    ),
-    evaluation=spec(
-      settings.Evaluation,
-      replicates=50 if tiny else 1000,
-    ),
+    steps=300,
+    schedule=spec(settings.Schedule, evaluate_every=10, select="c_index"),
     evaluators={
       "baselines": bind(
         baselines.baselines,
@@ -78,3 +69,4 @@ def get_config(arg: str = ""):
       )
     },
   )
+  return shrunk(config) if tiny else config

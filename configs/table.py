@@ -13,7 +13,7 @@ from medfm.evals import baselines
 from medfm.models import mlp, tabular_transformer
 from medfm.objectives import classify
 from medfm.spec import bind, spec
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 
 def get_config(arg: str = ""):
@@ -38,7 +38,7 @@ def get_config(arg: str = ""):
     ),
     "mlp": bind(mlp.MLP, widths=(16,) if tiny else (128, 128), dropout=0.1),
   }
-  return spec(
+  config = spec(
     settings.Run,
     name=f"{chosen['model']}-{name}",
     description=f"{chosen['model']} and classical models on {name}.",
@@ -54,20 +54,11 @@ def get_config(arg: str = ""):
     ),
     batch_size=512 if large else 16,
     epochs=5 if large else 50,
-    steps=4 if tiny else 0,
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 0,
-      log_every=2 if tiny else 10,
-      select="auroc",
-    ),
-    evaluation=spec(
-      settings.Evaluation,
-      replicates=50 if tiny else 1000,
-    ),
+    schedule=spec(settings.Schedule, select="auroc"),
     evaluators={
       "baselines": bind(
         baselines.baselines, names=("logistic_regression", "gradient_boosting")
       )
     },
   )
+  return shrunk(config) if tiny else config

@@ -17,7 +17,7 @@ from medfm.models import rnn
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec
 from medfm.tasks import multiclass, multilabel, tags
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 OBJECTIVES = {
   multiclass: classify.multiclass,
@@ -35,7 +35,7 @@ def get_config(arg: str = ""):
   )
   name, cell, tiny = chosen["task"], chosen["cell"], chosen["size"] == "tiny"
   task = text_tasks.TASKS[name]
-  return spec(
+  config = spec(
     settings.Run,
     name=f"{cell}-{name}",
     description=f"A bidirectional {cell.upper()} on {name}.",
@@ -49,20 +49,11 @@ def get_config(arg: str = ""):
     ),
     batch_size=8 if tiny else task.rows,
     epochs=task.epochs,
-    steps=4 if tiny else 0,
-    schedule=spec(
-      settings.Schedule,
-      evaluate_every=2 if tiny else 0,
-      log_every=2 if tiny else 20,
-      select=task.metric,
-    ),
-    evaluation=spec(
-      settings.Evaluation,
-      replicates=50 if tiny else 1000,
-    ),
+    schedule=spec(settings.Schedule, log_every=20, select=task.metric),
     order=bind(orders.by_length),
     evaluators={
       "baselines": bind(baselines.baselines),
       "examples": bind(examples.examples),
     },
   )
+  return shrunk(config) if tiny else config

@@ -21,27 +21,19 @@ from medfm.models import bert
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec
 from medfm.tasks import multiclass, tags
-from medfm.variants import variants
+from medfm.variants import shrunk, variants
 
 TASKS = ("medical_abstracts", "chemprot", "bc5cdr")
 PERCENT = (1, 10, 100)
 STEPS = {1: 200, 10: 500, 100: 1500}
-OBJECTIVES = {
-  multiclass: classify.multiclass,
-  tags: language.token_labels,
-}
+OBJECTIVES = {multiclass: classify.multiclass, tags: language.token_labels}
 
 
 def get_config(arg: str = ""):
   tiny = variants(arg, size=("full", "tiny"))["size"] == "tiny"
-  model = bind(
-    bert.Bert,
-    width=16 if tiny else 128,
-    depth=1 if tiny else 2,
-    heads=2,
-  )
+  width, depth = (16, 1) if tiny else (128, 2)
+  model = bind(bert.Bert, width=width, depth=depth, heads=2)
   sets = ("pubmedqa",) if tiny else corpus.SETS
-  log_every, replicates = (2, 50) if tiny else (20, 1000)
   stages = {
     "pretrain": spec(
       settings.Run,
@@ -50,15 +42,8 @@ def get_config(arg: str = ""):
       optimizer=_optimizer(1e-3),
       batch_size=8 if tiny else 16,
       epochs=16,
-      steps=4 if tiny else 0,
-      schedule=spec(
-        settings.Schedule,
-        evaluate_every=2 if tiny else 0,
-        log_every=log_every,
-        select="-loss",
-      ),
-      evaluation=spec(settings.Evaluation, replicates=replicates),
-      devices=spec(settings.Devices, onednn=not tiny),
+      schedule=spec(settings.Schedule, log_every=20, select="-loss"),
+      devices=spec(settings.Devices, onednn=True),
     )
   }
   compare = []
@@ -78,19 +63,15 @@ def get_config(arg: str = ""):
           objective=bind(OBJECTIVES[task.task], model=model),
           optimizer=_optimizer(5e-4),
           batch_size=8 if tiny else 16,
-          steps=4 if tiny else steps,
+          steps=steps,
           start=spec(
             settings.Start, weights="pretrain" if start == "finetune" else ""
           ),
           schedule=spec(
             settings.Schedule,
-            evaluate_every=2 if tiny else steps // 5,
-            log_every=log_every,
+            evaluate_every=steps // 5,
+            log_every=20,
             select=task.metric,
-          ),
-          evaluation=spec(
-            settings.Evaluation,
-            replicates=replicates,
           ),
           label_fraction=percent / 100,
           order=bind(orders.by_length),
@@ -102,7 +83,7 @@ def get_config(arg: str = ""):
       compare.append(
         (f"{name}_finetune_{percent}", f"{name}_scratch_{percent}")
       )
-  return spec(
+  config = spec(
     settings.Study,
     name="text_study",
     description="How many labels does pre-training on biomedical text stand "
@@ -110,6 +91,7 @@ def get_config(arg: str = ""):
     stages=stages,
     compare=tuple(compare),
   )
+  return shrunk(config) if tiny else config
 
 
 def _optimizer(lr):

@@ -5,6 +5,8 @@ Or in `--grid=experiments/x.py:tiny`.
 
 from collections.abc import Sequence
 
+import ml_collections
+
 from medfm import spec
 from medfm.types import UserError
 
@@ -57,6 +59,22 @@ def subsets(arg: str, **choices: Sequence[str]) -> dict[str, list[str]]:
     kind: [word for word in words if word in named]
     for kind, words in choices.items()
   }
+
+
+def shrunk(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """A config whose runs take seconds: four steps, few bootstrap replicates.
+
+  Small models and batches are the config's own choice.
+  """
+  for run in config.stages.values() if "stages" in config else [config]:
+    run.evaluation.replicates = 50
+    run.devices.onednn = False  # It would be compiled at every start.
+    if run.steps or run.epochs:
+      run.steps = 4
+      schedule = run.schedule
+      schedule.evaluate_every = schedule.log_every = 2
+      schedule.checkpoint_every = min(2, schedule.checkpoint_every)
+  return config
 
 
 def _unknown(word: str, known: Sequence[str], hint: str = "") -> UserError:

@@ -1,6 +1,6 @@
 import pytest
 
-from medfm import command
+from medfm import command, optim, settings, spec, variants
 from medfm.types import UserError
 
 SOURCE = """
@@ -89,3 +89,17 @@ def test_an_error_inside_a_config_file_is_one_line(tmp_path):
 def test_the_default_workdir_carries_the_variants():
   name = command.default_workdir("configs/resnet.py:breastmnist,tiny")
   assert name == "runs/resnet-breastmnist-tiny"
+
+
+def test_a_shrunk_study_trains_for_four_steps_where_it_trains_at_all():
+  knobs = {"data": optim.optimizer, "objective": optim.optimizer}
+  stages = {
+    "train": spec.spec(settings.Run, **knobs, epochs=9),
+    "ask": spec.spec(settings.Run, **knobs),
+  }
+  stages["train"].schedule.checkpoint_every = 100
+  study = spec.spec(settings.Study, name="study", stages=stages)
+  train, ask = (variants.shrunk(study).stages[name] for name in stages)
+  assert (train.steps, ask.steps) == (4, 0)
+  assert (train.schedule.checkpoint_every, ask.schedule.log_every) == (2, 10)
+  assert train.evaluation.replicates == ask.evaluation.replicates == 50
