@@ -4,7 +4,6 @@ Each input makes its own columns; here they are put side by side.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
@@ -20,34 +19,28 @@ def linear(train: Split, info: Info, seed: int) -> Design:
   Raises:
     UserError: an input that gives no columns.
   """
-  return _side_by_side(
-    train, info, lambda each, split: each.design(split, seed), _with_means
-  )
+  return _side_by_side(train, info, seed, trees=False)
 
 
 def native(train: Split, info: Info, seed: int) -> Design:
   """For trees, which take NaN for missing and codes of levels as they are."""
-  return _side_by_side(
-    train, info, lambda each, split: each.native(split, seed), _with_nan
-  )
+  return _side_by_side(train, info, seed, trees=True)
 
 
-def _side_by_side(
-  train: Split, info: Info, fitted: Callable, filled: Callable
-) -> Design:
+def _side_by_side(train: Split, info: Info, seed: int, trees: bool) -> Design:
   designs: list[Design] = []
   for name, each in info.inputs.items():
     part = _part(train, info, name)
     present = part.arrays.get(PRESENT)
     rows = part if present is None else part.take(np.flatnonzero(present))
-    design = fitted(each, rows)
+    design = each.native(rows, seed) if trees else each.design(rows, seed)
     if design is None:
       raise UserError(
-        f"{info.name}: this baseline reads tables and images, and the data "
-        f"hold {info.describe()}; set its baselines to ()"
+        f"{info.name}: this baseline has no columns for {name} "
+        f"({each.describe()}); set its baselines to ()"
       )
-    if len(info.inputs) > 1:
-      design = _of_one(filled(design, rows, name), info, name)
+    if present is not None:
+      design = _filled(design, rows, info, name, trees)
     designs.append(design)
   if len(designs) == 1:
     return designs[0]
@@ -67,27 +60,17 @@ def _part(split: Split, info: Info, name: str) -> Split:
   return dataclasses.replace(split, arrays=view(split.arrays, info, name))
 
 
-def _of_one(design: Design, info: Info, name: str) -> Design:
-  """A design of one input, called with the split of all inputs."""
-  return design._replace(of=lambda split: design.of(_part(split, info, name)))
-
-
-def _with_means(design: Design, rows: Split, name: str) -> Design:
-  means = design.of(rows).mean(0)
+def _filled(
+  design: Design, rows: Split, info: Info, name: str, trees: bool
+) -> Design:
+  """A design of one of several inputs, which an example may not have."""
+  fill = np.nan if trees else design.of(rows).mean(0)
 
   def of(split: Split) -> np.ndarray:
-    missing = ~np.asarray(split.arrays[PRESENT])
-    columns = np.where(missing[:, None], means, design.of(split))
-    return np.concatenate([columns, missing[:, None]], axis=1)
+    part = _part(split, info, name)
+    present = np.asarray(part.arrays[PRESENT])[:, None]
+    columns = np.where(present, design.of(part), fill)
+    return columns if trees else np.concatenate([columns, ~present], axis=1)
 
-  return Design((*design.names, f"{name} missing"), of)
-
-
-def _with_nan(design: Design, rows: Split, name: str) -> Design:
-  del rows, name
-
-  def of(split: Split) -> np.ndarray:
-    present = np.asarray(split.arrays[PRESENT])
-    return np.where(present[:, None], design.of(split), np.nan)
-
-  return design._replace(of=of)
+  names = design.names if trees else (*design.names, f"{name} missing")
+  return Design(names, of, design.levels)

@@ -1,4 +1,4 @@
-"""What a model must know of images."""
+"""What a model must know of images, and what classical models see of them."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data.images import design, near
+from medfm.data.images import near
 from medfm.types import Batch, Design, Near, Split
+
+MAX_PIXELS = 512
+COMPONENTS = 64
+_FIT_ROWS = 5000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,17 +30,14 @@ class Image:
 
   @property
   def arrays(self) -> tuple[str, ...]:
-    """Names of its arrays in a split."""
     return ("image",)
 
   @property
   def near(self) -> Near:
-    """Pictures that look alike."""
     return Near(near.RULE, near.search)
 
   def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
-    """A model of images reads their shape from a batch."""
-    del chosen
+    """None: a model of images reads their shape from a batch."""
     return {}
 
   def scale(
@@ -58,21 +59,46 @@ class Image:
       return batch
     integer = np.issubdtype(image.dtype, np.integer)
     top = np.iinfo(image.dtype).max if integer else 1
+    shift, scale = (
+      np.asarray(value, np.float32).reshape(1, 1, 1, -1)
+      for value in (mean, std)
+    )
     scaled = image.astype("float32") / top
-    scaled = (scaled - _per_channel(mean)) / _per_channel(std)
-    return {**batch, "image": scaled}
+    return {**batch, "image": (scaled - shift) / scale}
 
   def blank(
     self, count: int, like: Mapping[str, np.ndarray] = {}
   ) -> dict[str, np.ndarray]:
     """Black pictures."""
-    del like
     shape = (count, *self.size, self.channels)
     return {"image": np.zeros(shape, self.dtype)}
 
   def design(self, train: Split, seed: int) -> Design:
-    """Pixels, or their principal components; see `design.pixels`."""
-    return design.pixels(train, seed)
+    """Pixels 0..1, or 64 principal components if more than 512 pixels."""
+    size = int(np.prod(train.arrays["image"].shape[1:]))
+    if size <= MAX_PIXELS:
+      names = tuple(f"pixel {i}" for i in range(size))
+      return Design(names, lambda split: _flat(split).astype(np.float64))
+    from sklearn.decomposition import PCA
+
+    rows = np.random.default_rng(seed).permutation(len(train))[:_FIT_ROWS]
+    sample = _flat(train, np.sort(rows))
+    pca = PCA(
+      min(COMPONENTS, len(sample) - 1),
+      svd_solver="randomized",
+      random_state=seed,
+    ).fit(sample)
+    names = tuple(f"component {i}" for i in range(pca.n_components_))
+
+    def of(split: Split) -> np.ndarray:
+      # In pieces: the flattened float copy of a large split may not fit.
+      pieces = [
+        pca.transform(_flat(split, slice(start, start + _FIT_ROWS)))
+        for start in range(0, len(split), _FIT_ROWS)
+      ]
+      return np.concatenate([np.zeros((0, len(names))), *pieces])
+
+    return Design(names, of)
 
   native = design
 
@@ -80,11 +106,9 @@ class Image:
     self, arrays: Mapping[str, np.ndarray], trained: "Image"
   ) -> dict[str, np.ndarray]:
     """Pictures as they are."""
-    del trained
     return dict(arrays)
 
   def describe(self) -> str:
-    """Colour and size, in words."""
     colour = "grey" if self.channels == 1 else "colour"
     height, width = self.size
     return f"{colour} images of {height} x {width}"
@@ -97,5 +121,9 @@ def of(split: Split) -> Image:
   return Image((height, width), channels, str(array.dtype))
 
 
-def _per_channel(value: float | tuple[float, ...]) -> np.ndarray:
-  return np.asarray(value, np.float32).reshape(1, 1, 1, -1)
+def _flat(split: Split, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+  images = split.arrays["image"][rows]
+  flat = np.asarray(images).reshape(len(images), -1).astype(np.float32)
+  if np.issubdtype(images.dtype, np.integer):
+    flat /= np.iinfo(images.dtype).max
+  return flat
