@@ -7,13 +7,13 @@ moves no other patient's place in the order.
 
 import collections
 import hashlib
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from medfm.data.tables import table as tables
-from medfm.data.tables.table import Table
+from medfm.data.tables.table import Table, shortened
 from medfm.spec import nearest
 from medfm.types import Dataset, Split, UserError
 
@@ -37,7 +37,6 @@ def by_patient(
   *,
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
   seed: int = 0,
-  stratify: bool = True,
 ) -> dict[str, np.ndarray]:
   """Rows of each split, in their order, no patient in two splits.
 
@@ -63,22 +62,25 @@ def by_patient(
     )
   names = [name for name, f in zip(NAMES, fractions, strict=False) if f]
   shares = np.array([f for f in fractions if f])
-  rows = _rows_by_patient(ids, patients)
-  if len(rows) < len(names):
+  owned, strata = _strata(ids, patients, _levels(label, len(ids)), seed)
+  if len(owned) < len(names):
     raise UserError(
-      f"{len(rows)} patients cannot fill {len(names)} splits: give more data "
+      f"{len(owned)} patients cannot fill {len(names)} splits: give more data "
       "or fewer splits"
     )
-  levels = _levels(label if stratify else None, len(ids))
-  strata = _strata(rows, levels, seed)
   parts: list[list[int]] = [[] for _ in names]
+  # What rounding takes from a split in one class is given back in the next, so
+  # that many small classes do not starve the smallest split.
   owed = np.zeros(len(names))
-  for _, members in sorted(strata.items(), key=lambda item: len(item[1])):
-    counts, owed = _shared_out(len(members), shares, owed)
+  for members in sorted(strata, key=len):
+    wanted = shares * len(members) + owed
+    counts = np.full(len(names), int(len(members) >= len(names)))
+    for _ in range(len(members) - counts.sum()):
+      counts[np.argmax(wanted - counts)] += 1
+    owed = wanted - counts
     ends = np.cumsum(counts)
     for part, start, stop in zip(parts, ends - counts, ends, strict=True):
-      for patient in members[start:stop]:
-        part += rows[patient]
+      part += itertools.chain(*members[start:stop])
   return {
     name: np.array(sorted(part), np.int64)
     for name, part in zip(names, parts, strict=True)
@@ -143,23 +145,21 @@ def fraction(
     )
   if fraction == 1 or not len(split):
     return split
-  rows = _rows_by_patient(split.ids, split.patients)
   levels = _levels(split.arrays.get(stratify), len(split))
-  chosen = set()
-  for members in _strata(rows, levels, seed).values():
+  owned, strata = _strata(split.ids, split.patients, levels, seed)
+  kept: set[int] = set()
+  for members in strata:
     count = max(1, math.floor(fraction * len(members) + 0.5))
-    chosen.update(members[:count])
+    kept.update(*members[:count])
   # A class may occur only beside rarer ones, in patients of their strata: the
   # first patient of every class is taken at every fraction (hence nested).
-  order = sorted(rows, key=lambda patient: _place(seed, patient))
-  seen = set()
-  for patient in order:
-    new = {levels[row] for row in rows[patient]} - seen
+  seen: set[int] = set()
+  for rows in owned:
+    new = {levels[row] for row in rows} - seen
     if new:
-      chosen.add(patient)
+      kept.update(rows)
       seen |= new
-  kept = sorted(row for patient in chosen for row in rows[patient])
-  return split.take(np.array(kept, np.int64))
+  return split.take(np.array(sorted(kept), np.int64))
 
 
 def sha256(split: Split) -> str:
@@ -175,27 +175,21 @@ def manifest(dataset: Dataset) -> dict[str, dict]:
       "n": len(split),
       "patients": None
       if split.patients is None
-      else len(_rows_by_patient(split.ids, split.patients)),
+      else len(set(_owners(split.ids, split.patients))),
       "sha256": sha256(split),
     }
     for name, split in dataset.splits.items()
   }
 
 
-def _place(seed: int, patient: str) -> str:
-  """Where a patient stands in the seed's order."""
-  return hashlib.sha256(f"{seed}\n{patient}".encode()).hexdigest()
-
-
-def _rows_by_patient(
-  ids: np.ndarray, patients: np.ndarray | None
-) -> dict[str, list[int]]:
-  rows = collections.defaultdict(list)
-  for row, name in enumerate(ids):
-    patient = "" if patients is None else str(patients[row])
-    # The prefixes keep an example's name apart from a patient's.
-    rows[f"patient {patient}" if patient else f"example {name}"].append(row)
-  return dict(rows)
+def _owners(ids: np.ndarray, patients: np.ndarray | None) -> list[str]:
+  """[N] the patient of each example, or itself, told apart by a prefix."""
+  if patients is None:
+    return [f"example {name}" for name in ids]
+  return [
+    f"patient {patient}" if patient else f"example {name}"
+    for name, patient in zip(ids, map(str, patients), strict=True)
+  ]
 
 
 def _levels(label: np.ndarray | None, n: int) -> list[int]:
@@ -204,46 +198,44 @@ def _levels(label: np.ndarray | None, n: int) -> list[int]:
     return [0] * n
   label = np.asarray(label)
   if label.ndim == 1 and label.dtype.kind in "iub":
-    return [int(value) for value in label]
+    return label.astype(int).tolist()
   label = label.reshape(n, -1).astype(np.float64)
   if np.isin(label[~np.isnan(label)], (0, 1)).all():
     rarest = np.argsort(np.nansum(label, axis=0), kind="stable")
     positive = label[:, rarest] == 1
-    first = rarest[positive.argmax(axis=1)]
-    return np.where(positive.any(axis=1), first, -1).tolist()
-  first = label[:, 0]
-  edges = np.nanquantile(first, (0.2, 0.4, 0.6, 0.8))
-  return np.where(
-    np.isnan(first), -1, np.searchsorted(edges, first, side="right")
-  ).tolist()
+    known, level = positive.any(axis=1), rarest[positive.argmax(axis=1)]
+  else:
+    first = label[:, 0]
+    edges = np.nanquantile(first, (0.2, 0.4, 0.6, 0.8))
+    known, level = ~np.isnan(first), np.searchsorted(edges, first, side="right")
+  return np.where(known, level, -1).tolist()
 
 
 def _strata(
-  rows: dict[str, list[int]], levels: Sequence[int], seed: int
-) -> dict[int, list[str]]:
-  """Rarest class of the patient -> patients, in the seed's order."""
+  ids: np.ndarray,
+  patients: np.ndarray | None,
+  levels: Sequence[int],
+  seed: int,
+) -> tuple[list[list[int]], list[list[list[int]]]]:
+  """(each patient's rows, the same by the rarest class of the patient).
+
+  Patients are in the seed's order.
+  """
+  rows = collections.defaultdict(list)
+  for row, owner in enumerate(_owners(ids, patients)):
+    rows[owner].append(row)
+
+  def place(owner: str) -> str:
+    return hashlib.sha256(f"{seed}\n{owner}".encode()).hexdigest()
+
+  owned = [rows[owner] for owner in sorted(rows, key=place)]
   common = collections.Counter(levels)
   strata = collections.defaultdict(list)
-  for patient in sorted(rows, key=lambda patient: _place(seed, patient)):
-    classes = {levels[row] for row in rows[patient]}
+  for held in owned:
+    classes = {levels[row] for row in held}
     rarest = min(classes, key=lambda level: (common[level], level))
-    strata[rarest].append(patient)
-  return dict(strata)
-
-
-def _shared_out(
-  n: int, shares: np.ndarray, owed: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Whole numbers that sum to n, near shares * n, and what rounding took.
-
-  What rounding took from a split in one class is given back in the next, so
-  that many small classes do not starve the smallest split.
-  """
-  wanted = shares * n + owed
-  counts = np.full(len(shares), 1 if n >= len(shares) else 0)
-  for _ in range(n - counts.sum()):
-    counts[np.argmax(wanted - counts)] += 1
-  return counts, wanted - counts
+    strata[rarest].append(held)
+  return owned, list(strata.values())
 
 
 def in_several(places: Iterable[tuple[str, str]]) -> int:
@@ -275,15 +267,17 @@ def given(table: Table, column: str) -> np.ndarray | None:
 
 def of_words(table: Table, column: str) -> np.ndarray:
   """[N] the splits that a column names, in any of their usual spellings."""
-  for index, cell in enumerate(table[column]):
-    if cell.lower() not in WORDS:
-      raise table.error(
-        index,
-        column,
-        f"{tables.shortened(cell)} is no split: expected train, validation or "
-        f"test{nearest(cell, WORDS)}",
-      )
-  return np.array([WORDS[cell.lower()] for cell in table[column]])
+  cells = table[column]
+  words = [WORDS.get(cell.lower(), "") for cell in cells]
+  if "" in words:
+    index = words.index("")
+    raise table.error(
+      index,
+      column,
+      f"{shortened(cells[index])} is no split: expected train, validation or "
+      f"test{nearest(cells[index], WORDS)}",
+    )
+  return np.array(words)
 
 
 def refuse_shared(
