@@ -23,6 +23,7 @@ from medfm.types import (
   UserError,
 )
 
+_NO_ROWS = np.array([], int)
 _SUFFIX = re.compile(r"\.[A-Za-z]{2,5}$")  # Of a file's name, not of a row's.
 
 
@@ -64,28 +65,29 @@ def joined(
       "complete"
     )
   datasets = {part: factory(folders) for part, factory in parts.items()}
-  target = target or _labelled(datasets)
+  labelled = [k for k, data in datasets.items() if data.info.target.names]
+  target = target or " and ".join(labelled)
   if len(parts) < 2 or target not in parts:
     raise UserError(
-      f"parts={tuple(parts)}: expected two or more, with {target!r}"
+      f"parts={tuple(parts)}: expected two or more and one with labels, not "
+      f"{target or 'none'!r}; set target to one of them"
     )
   inputs = {part: data.info.only for part, data in datasets.items()}
   # The target's part comes first: its examples, ids and patients lead.
-  order = [target, *(part for part in parts if part != target)]
-  datasets = {part: datasets[part] for part in order}
-  keys = {
-    part: {name: _keys(split, by, part) for name, split in data.splits.items()}
-    for part, data in datasets.items()
-  }
-  _check_splits(keys)
-  splits, changes = {}, []
-  for split in dict.fromkeys(s for d in datasets.values() for s in d.splits):
-    rows = _rows({part: keys[part].get(split, []) for part in order}, keep)
-    empty = np.array([], int)
-    there = {
-      part: data.splits.get(split) or data.splits["train"].take(empty)
+  first = {target: datasets[target]}
+  datasets = first | {k: v for k, v in datasets.items() if k != target}
+  held = {
+    split: {
+      part: data.splits.get(split) or data.splits["train"].take(_NO_ROWS)
       for part, data in datasets.items()
     }
+    for split in dict.fromkeys(s for d in datasets.values() for s in d.splits)
+  }
+  keys = {split: _keys(there, by) for split, there in held.items()}
+  _refuse_moved(keys)
+  splits, changes = {}, []
+  for split, there in held.items():
+    rows = _rows(keys[split], keep)
     splits[split] = _together(there, inputs, rows)
     changes += [
       {"what": f"{split}: examples without {part}", "count": int(count)}
@@ -100,7 +102,7 @@ def joined(
   return Dataset(
     splits=splits,
     info=info,
-    card=_card(datasets, by, keep, changes),
+    card=_card({k: d.card for k, d in datasets.items()}, by, keep, changes),
     encode=encode,
     private=any(data.private for data in datasets.values()),
   )
@@ -130,49 +132,38 @@ def encoded(
       f"{path}: expected a folder with a file or folder named as each input: "
       + ", ".join(info.inputs)
     )
-  keys = {
-    name: _keys(split, "id" if split.patients is None else by, name)
-    for name, split in parts.items()
-  }
-  for name in [name for name in info.inputs if name not in parts]:
-    keys[name] = []
-    parts[name] = Split(info.inputs[name].blank(0), np.array([], str))
+  for name, each in info.inputs.items():
+    parts.setdefault(name, Split(each.blank(0), np.array([], str)))
+  keys = {}
+  for name, split in parts.items():
+    keys |= _keys({name: split}, "id" if split.patients is None else by)
   return _together(parts, info.inputs, _rows(keys, "all"))
 
 
-def _labelled(datasets: Mapping[str, Dataset]) -> str:
-  """The one part with labels."""
-  names = [part for part, data in datasets.items() if data.info.target.names]
-  if len(names) != 1:
-    raise UserError(
-      f"parts: {' and '.join(names) or 'none'} of {', '.join(datasets)} "
-      "with labels; set target to one"
-    )
-  return names[0]
+def _keys(parts: Mapping[str, Split], by: str) -> dict[str, list[str]]:
+  """part -> the patient or id of each of its rows; "" where it is unknown."""
+  keys = {}
+  for part, split in parts.items():
+    if by == "patient" and split.patients is None:
+      raise UserError(
+        f"{part} names no patients; set its patient column, or by=id"
+      )
+    names = map(str, split.ids if by == "id" else split.patients)
+    keys[part] = [_SUFFIX.sub("", n) if by == "id" else n for n in names]
+  return keys
 
 
-def _keys(split: Split, by: str, part: str) -> list[str]:
-  """The patient or id of each row; "" where it is unknown."""
-  if by == "id":
-    return [_SUFFIX.sub("", str(name)) for name in split.ids]
-  if split.patients is None:
-    raise UserError(
-      f"{part} names no patients; set its patient column, or by=id"
-    )
-  return [str(name) for name in split.patients]
-
-
-def _check_splits(keys: Mapping[str, Mapping[str, list[str]]]) -> None:
-  moved = in_several(
+def _refuse_moved(keys: Mapping[str, Mapping[str, list[str]]]) -> None:
+  """Raises UserError where the parts put one patient into two splits."""
+  names = {
     (name, split)
-    for by_split in keys.values()
-    for split, names in by_split.items()
-    for name in names
-  )
-  if moved:
+    for split, parts in keys.items()
+    for name in itertools.chain(*parts.values())
+  }
+  if moved := in_several(names):
     raise UserError(
-      f"{moved} patients are in different splits of {' and '.join(keys)}: "
-      "give all of them a split column that agrees"
+      f"{moved} patients are in different splits of the parts: give all of "
+      "them a split column that agrees"
     )
 
 
@@ -246,18 +237,14 @@ def _taken(split: Split, each: Input, rows: np.ndarray) -> Split:
       unknown = np.nan if array.dtype.kind == "f" else -1
       blank[name] = np.full((1, *array.shape[1:]), unknown, array.dtype)
 
-  def cells(column: np.ndarray) -> np.ndarray:
-    return np.append(np.asarray(column, str), "")[rows]
+  def taken(column: np.ndarray, placeholder: Any) -> np.ndarray:
+    return np.concatenate([column, placeholder])[rows]  # -1 is the last.
 
   return Split(
-    # The placeholder stands last, where -1 finds it.
-    {
-      k: np.concatenate([split.arrays[k], row])[rows]
-      for k, row in blank.items()
-    },
-    cells(split.ids),
-    None if split.patients is None else cells(split.patients),
-    {name: cells(group) for name, group in split.groups.items()},
+    {k: taken(split.arrays[k], row) for k, row in blank.items()},
+    taken(split.ids, [""]),
+    None if split.patients is None else taken(split.patients, [""]),
+    {name: taken(cells, [""]) for name, cells in split.groups.items()},
   )
 
 
@@ -266,14 +253,10 @@ def _completed(cells: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _card(
-  datasets: Mapping[str, Dataset],
-  by: str,
-  keep: str,
-  changes: list[dict[str, Any]],
+  cards: dict[str, dict], by: str, keep: str, changes: list[dict[str, Any]]
 ) -> dict[str, Any]:
   """The cards of the parts in one, that of the target's part foremost."""
-  cards = {part: data.card for part, data in datasets.items()}
-  target, main = next(iter(cards.items()))
+  target = next(iter(cards))
   prints = {part: card["fingerprint"] for part, card in cards.items()}
   content = json.dumps([prints, target, by, keep])
   of_parts = [
@@ -282,7 +265,7 @@ def _card(
     for change in card["changes"]
   ]
   return {
-    **main,
+    **cards[target],
     "notes": [f"the inputs {' and '.join(cards)} joined by {by}"],
     "changes": of_parts + changes,
     "parts": cards,
