@@ -14,26 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from PIL import (
-  BmpImagePlugin,
-  Image,
-  ImageOps,
-  JpegImagePlugin,
-  PngImagePlugin,
-  TiffImagePlugin,
-)
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from medfm.data.images import dicom
 from medfm.types import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
-# The only decoders a file may choose; importing them registers them.
-_FORMATS = (
-  PngImagePlugin.PngImageFile.format,
-  JpegImagePlugin.JpegImageFile.format,
-  TiffImagePlugin.TiffImageFile.format,
-  BmpImagePlugin.BmpImageFile.format,
-)
+# The only decoders a file may choose. Pillow knows TIFF once it is imported.
+_FORMATS = ("PNG", "JPEG", "BMP", TiffImagePlugin.TiffImageFile.format)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -65,13 +53,11 @@ def decoded(
     return _pillow(data, name, frame)
   except UserError:
     raise
-  except Image.UnidentifiedImageError:
-    why = "not a PNG, JPEG, TIFF, BMP or DICOM image, or damaged"
-  except Image.DecompressionBombError:
-    why = "more pixels than Pillow opens"
   except Exception:  # Each decoder has its own types for damage.
-    why = "the image is damaged or truncated"
-  raise UserError(f"{name}: {why}")
+    raise UserError(
+      f"{name}: not a PNG, JPEG, TIFF, BMP or DICOM image, damaged or "
+      "truncated, or far too large"
+    ) from None
 
 
 def content(path: str | os.PathLike) -> bytes:
@@ -101,23 +87,18 @@ def resized(
   if channels is not None:
     image = with_channels(image, channels)
   height, width = image.shape[:2]
+  rows = columns = size
   if how == "crop":
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     image = image[top : top + side, left : left + side]
-  if how != "pad" or height == width:
-    return _resampled(image, size, size)
-  scale = size / max(height, width)
-  rows, columns = (max(1, round(n * scale)) for n in (height, width))
-  above, before = (size - rows) // 2, (size - columns) // 2
-  return np.pad(
-    _resampled(image, rows, columns),
-    (
-      (above, size - rows - above),
-      (before, size - columns - before),
-      (0, 0),
-    ),
-  )
+  elif how == "pad":
+    scale = size / max(height, width)
+    rows, columns = (max(1, round(n * scale)) for n in (height, width))
+  before = [(size - n) // 2 for n in (rows, columns)]
+  after = [size - rows - before[0], size - columns - before[1]]
+  padding = [*zip(before, after, strict=True), (0, 0)]
+  return np.pad(_resampled(image, rows, columns), padding)
 
 
 def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
@@ -135,10 +116,10 @@ def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
   return _cast(luma, image.dtype)
 
 
-def with_dtype(image: np.ndarray, dtype: Any, name: str = "") -> np.ndarray:
+def with_dtype(
+  image: np.ndarray, dtype: Any, name: str = "image"
+) -> np.ndarray:
   """uint8 <-> uint16, keeping black black and white white.
-
-  name: of the file, for messages.
 
   Raises: UserError between whole numbers and floating point, whose range is
     not known.
@@ -150,9 +131,8 @@ def with_dtype(image: np.ndarray, dtype: Any, name: str = "") -> np.ndarray:
     return image.astype(np.uint16) * np.uint16(257)
   if (image.dtype, dtype) == (np.uint16, np.uint8):
     return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-  where = name and f"{name}: "
   raise UserError(
-    f"{where}{image.dtype} images cannot stand beside {dtype} ones: convert "
+    f"{name}: {image.dtype} images cannot stand beside {dtype} ones: convert "
     "them to one kind of file"
   )
 
@@ -223,7 +203,7 @@ def _pillow(data: bytes, name: str, frame: int | None) -> np.ndarray:
   dicom.check_size(name, image.width * image.height)
   whole = {"PNG": _whole_png, "JPEG": _whole_jpeg, "MPO": _whole_jpeg}
   if image.format in whole and not whole[image.format](data):
-    raise UserError(f"{name}: the image is damaged or truncated")
+    raise ValueError("truncated")
   frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
   dicom.check_frame(name, frame, frames)
   image.seek(frame or 0)
@@ -232,18 +212,16 @@ def _pillow(data: bytes, name: str, frame: int | None) -> np.ndarray:
 
 
 def _array(image: Image.Image, name: str) -> np.ndarray:
-  if image.mode == "F" or image.mode.startswith("I"):
-    values = np.array(image)
-    if image.mode == "F" and not np.isfinite(values).all():
-      raise UserError(f"{name}: pixels are not finite")
-    if image.mode == "I" and not 0 <= values.min() <= values.max() <= 65535:
-      raise UserError(f"{name}: grey values outside 0..65535")
-    return values.astype("float32" if image.mode == "F" else "uint16")[
-      ..., None
-    ]
-  if image.mode in ("1", "L", "LA", "La"):
+  mode = image.mode
+  if mode in ("1", "L", "LA", "La"):
     return np.array(image.convert("L"))[:, :, None]
-  return np.array(image.convert("RGB"))
+  if mode != "F" and not mode.startswith("I"):
+    return np.array(image.convert("RGB"))
+  values = np.array(image)[:, :, None]
+  low, high = (-np.inf, np.inf) if mode == "F" else (0, 65535)
+  if not (np.isfinite(values) & (low <= values) & (values <= high)).all():
+    raise UserError(f"{name}: pixels are not finite, or outside 0..65535")
+  return values.astype(np.float32 if mode == "F" else np.uint16)
 
 
 def _whole_png(data: bytes) -> bool:
