@@ -23,21 +23,21 @@ MAX_PIXELS = 50_000_000  # Of one image, DICOM or not.
 _CT_RANGE = (-1024.0, 3071.0)  # Hounsfield units of a 12-bit scanner.
 _KINDS = ("", "Float", "DoubleFloat")  # What precedes PixelData in its name.
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
+_PALETTE = [
+  f"{kind}PaletteColorLookupTable{part}"
+  for kind in ("Red", "Green", "Blue")
+  for part in ("Descriptor", "Data")
+]
 _TAGS = [
   "Modality", "SamplesPerPixel", "PhotometricInterpretation",
   "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated",
   "BitsStored", "HighBit", "PixelRepresentation", "WindowCenter",
   "WindowWidth", "VOILUTFunction", "VOILUTSequence", "ModalityLUTSequence",
-  "RescaleSlope", "RescaleIntercept", "RedPaletteColorLookupTableDescriptor",
-  "GreenPaletteColorLookupTableDescriptor",
-  "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData",
-  "GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData",
-  "SegmentedRedPaletteColorLookupTableData",
-  "SegmentedGreenPaletteColorLookupTableData",
-  "SegmentedBluePaletteColorLookupTableData",
+  "RescaleSlope", "RescaleIntercept", *_PALETTE,
+  *(f"Segmented{name}" for name in _PALETTE if name.endswith("Data")),
   "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
-  "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "FloatPixelData",
-  "DoubleFloatPixelData", "PixelData",
+  "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+  *(f"{kind}PixelData" for kind in _KINDS),
 ]  # fmt: skip
 
 
@@ -87,8 +87,7 @@ def pixels(
     "image cannot be read: it is damaged, or its compression needs a plug-in "
     "(pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg)"
   )
-  with _readable(name, plugins) as pydicom:
-    dataset = _parsed(pydicom, data, name, _TAGS)
+  with _opened(data, name, _TAGS, plugins) as (pydicom, dataset):
     if not any(f"{kind}PixelData" in dataset for kind in _KINDS):
       raise UserError(
         f"{name}: this DICOM file holds no image (perhaps a report, a plan, "
@@ -103,8 +102,7 @@ def pixels(
 
 def bits(data: bytes, *, name: str) -> np.dtype:
   """The dtype that `pixels` will give."""
-  with _readable(name) as pydicom:
-    dataset = _parsed(pydicom, data, name, _TAGS)
+  with _opened(data, name, _TAGS) as (_, dataset):
     depth = int(dataset.get("BitsStored") or 32)
     if "PixelData" not in dataset:
       return np.dtype(np.float32)
@@ -119,17 +117,19 @@ def patient_key(data: bytes, *, name: str) -> str:
   One way for people, not for somebody with a list of the hospital's numbers:
   keep it out of what is published.
   """
-  with _readable(name) as pydicom:
-    dataset = _parsed(pydicom, data, name, ["PatientID"])
+  with _opened(data, name, ["PatientID"]) as (_, dataset):
     patient = str(dataset.get("PatientID") or "").strip()
   return hashlib.sha256(patient.encode()).hexdigest()[:16] if patient else ""
 
 
 @contextlib.contextmanager
-def _readable(
-  name: str, why: str = "file cannot be read"
-) -> Iterator[ModuleType]:
-  """pydicom; damage surfaces as any type, with the file's values."""
+def _opened(
+  data: bytes, name: str, tags: list[str], why: str = "file cannot be read"
+) -> Iterator[tuple[ModuleType, Any]]:
+  """(pydicom, the elements of these names), inflated within a limit.
+
+  Damage surfaces as errors of any type, which may quote the file's values.
+  """
   try:
     import pydicom
     import pydicom.pixels
@@ -142,27 +142,20 @@ def _readable(
   warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
   logging.getLogger("pydicom").setLevel(logging.CRITICAL)
   try:
-    yield pydicom
+    if _DEFLATED in data[132:1024]:
+      # pydicom inflates without a limit. The first element of the file's head,
+      # the twelve bytes after the marker, holds the length of the rest of it.
+      start = 144 + int.from_bytes(data[140:144], "little")
+      limit = 8 * MAX_PIXELS + 2**20
+      inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+      inflate.decompress(data[start:], limit)
+      if inflate.unconsumed_tail:
+        raise UserError(f"{name}: inflates to more than {limit:,} bytes")
+    yield pydicom, pydicom.dcmread(io.BytesIO(data), specific_tags=tags)
   except UserError:
     raise
   except Exception:
     raise UserError(f"{name}: this DICOM {why}") from None
-
-
-def _parsed(
-  pydicom: ModuleType, data: bytes, name: str, tags: list[str]
-) -> Any:
-  """The elements of these names, inflated within a limit where deflated."""
-  if _DEFLATED in data[132:1024]:
-    # pydicom inflates without a limit. The first element of the file's head,
-    # the twelve bytes after the marker, holds the length of the rest of it.
-    start = 144 + int.from_bytes(data[140:144], "little")
-    limit = 8 * MAX_PIXELS + 2**20
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflate.decompress(data[start:], limit)
-    if inflate.unconsumed_tail:
-      raise UserError(f"{name}: inflates to more than {limit:,} bytes")
-  return pydicom.dcmread(io.BytesIO(data), specific_tags=tags)
 
 
 def _shown(
@@ -181,17 +174,15 @@ def _shown(
     return stored.astype(np.float32)
   if kind == "PALETTE COLOR":
     colours = pydicom.pixels.apply_color_lut(stored, dataset)[:, :, :3]
-    return _scaled(colours, 0, np.iinfo(colours.dtype).max, colours.dtype)
+    return _scaled(colours, np.iinfo(colours.dtype).max, colours.dtype)
   bits = int(dataset.BitsStored)
   dtype = np.dtype(np.uint8 if bits <= 8 else np.uint16)
   if stored.ndim == 3 and (kind == "RGB" or kind.startswith("YBR")):
-    return _scaled(stored, 0, 2**bits - 1, dtype)
+    return _scaled(stored, 2**bits - 1, dtype)
   if stored.ndim != 2 or not kind.startswith("MONOCHROME"):
     raise UserError(f"{name}: this kind of DICOM colour is not supported")
   grey = _windowed(pydicom, dataset, stored, name, frame, window)
-  if kind == "MONOCHROME1":
-    grey = 1.0 - grey
-  return _scaled(grey, 0.0, 1.0, dtype)
+  return _scaled(1.0 - grey if kind == "MONOCHROME1" else grey, 1.0, dtype)
 
 
 def _windowed(
@@ -211,9 +202,10 @@ def _windowed(
     intercept = float(rescale.get("RescaleIntercept") or 0.0)
     if slope == 0 or not math.isfinite(slope + intercept):
       raise UserError(f"{name}: its rescale slope or intercept is unusable")
-  values = stored * np.float64(slope) + intercept
   if table:
     values = pydicom.pixels.apply_modality_lut(stored, dataset)
+  else:
+    values = stored * np.float64(slope) + intercept
   if window is not None:
     return _unit(values, *window)
   if dataset.get("VOILUTSequence"):
@@ -267,11 +259,9 @@ def _unit(values: np.ndarray, low: float, high: float) -> np.ndarray:
   return np.clip((values.astype(np.float64) - low) / (high - low), 0.0, 1.0)
 
 
-def _scaled(
-  values: np.ndarray, low: float, high: float, dtype: np.dtype
-) -> np.ndarray:
-  """low..high -> the whole range of an unsigned type; exact if it is that."""
+def _scaled(values: np.ndarray, high: float, dtype: np.dtype) -> np.ndarray:
+  """0..high -> the whole range of an unsigned type; exact if it is that."""
   top = np.iinfo(dtype).max
-  if values.dtype == dtype and (low, high) == (0, top):
+  if values.dtype == dtype and high == top:
     return values
-  return np.rint(_unit(values, low, high) * top).astype(dtype)
+  return np.rint(_unit(values, 0, high) * top).astype(dtype)
