@@ -15,19 +15,20 @@ the bytes or the path of an encoded image, never with an array.
 
 import collections
 import contextlib
+import functools
 import hashlib
 import io
 import json
 import logging
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from medfm.data import decoded, disk
+from medfm.data import decoded, disk, splits
 from medfm.types import Folders, Split, UserError
 
 Raw = pathlib.Path | Mapping[str, pathlib.Path] | None
@@ -72,6 +73,63 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     ]
 
 
+class RowsBuilder(Builder, skip_registration=True):
+  """Writes N cleaned rows in their order; subclasses give `rows`.
+
+  Rows are an object with `ids`; `strings`, `groups` and `arrays` [N, ...] by
+  name (`patient` is a string); `part`, the split of each, or None where none
+  is given; `changes` for the data card; and `schema`, what the arrays mean,
+  JSON-able, under a name of its own, which comes back among the changes.
+  """
+
+  def rows(self) -> Any:
+    raise NotImplementedError
+
+  @functools.cached_property
+  def _rows(self) -> Any:
+    return self.rows()
+
+  @functools.cached_property
+  def _texts(self) -> dict[str, Sequence[str] | np.ndarray]:
+    groups = {f"group_{k}": cells for k, cells in self._rows.groups.items()}
+    return {"id": self._rows.ids, **self._rows.strings, **groups}
+
+  @property
+  def changes(self) -> list[dict[str, Any]]:
+    return [*self._rows.changes, self._rows.schema]
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    kinds = {name: tfds.features.Text() for name in self._texts}
+    kinds |= {name: feature(a) for name, a in self._rows.arrays.items()}
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(kinds),
+      disable_shuffling=True,
+    )
+
+  def _split_generators(self, dl_manager):
+    part = self._rows.part
+    if part is None:
+      part = np.full(len(self._rows.ids), splits.WHOLE)
+    return {
+      name: self._generate_examples(np.flatnonzero(part == name).tolist())
+      for name in (splits.WHOLE, *splits.NAMES)
+      if (part == name).any()
+    }
+
+  def _generate_examples(self, indices):
+    arrays = self._rows.arrays
+    for index in indices:
+      example = {name: str(cells[index]) for name, cells in self._texts.items()}
+      yield index, example | {name: a[index] for name, a in arrays.items()}
+
+
+def read(array: np.ndarray) -> np.ndarray:
+  """A recorded column as it was written: TFDS reads a float32 as float64."""
+  array = np.asarray(array)
+  return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
 def feature(array: np.ndarray) -> tfds.features.FeatureConnector:
   """The feature that holds one row of an array [N, ...]."""
   if array.ndim == 1:
@@ -112,8 +170,8 @@ def prepared(
   def made() -> tuple[dict[str, "_Records"], list[dict[str, Any]]]:
     with disk.locked(root):
       builder, changes = _written(builder_class, arguments)
-      splits = builder.info.splits
-      return {name: _Records(builder, name) for name in splits}, changes
+      names = builder.info.splits
+      return {name: _Records(builder, name) for name in names}, changes
 
   folder = cache / "decoded" / fingerprint
   return Prepared(*decoded.cached(folder, made), fingerprint)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from medfm import tasks
-from medfm.data import files, records, rows, splits
+from medfm.data import files, records, splits
 from medfm.data.tables import encoding, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Labels, Policy, Truth, names
@@ -24,7 +24,7 @@ from medfm.spec import forwards
 from medfm.types import Dataset, Folders, UserError
 
 
-class Own(rows.Builder, skip_registration=True):
+class Own(records.RowsBuilder, skip_registration=True):
   """Reads the user's files, `raw`, as `given` says; subclasses give `rows`."""
 
   def __init__(

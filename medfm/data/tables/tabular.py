@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import records, rows, splits
+from medfm.data import records, splits
 from medfm.data.tables import encoding
 from medfm.data.tables.encoding import Columns
 from medfm.data.tables.labels import Truth
 from medfm.types import Dataset, Info, Target
 
-Builder = rows.Builder
+Builder = records.RowsBuilder
 """Writes the `Rows` of a table in their order; subclasses give `rows`."""
 
 
@@ -83,7 +83,7 @@ def dataset(
   levels = {key: tuple(levels) for key, levels in schema["levels"].items()}
   columns, truth = {}, {}
   for part, split in parts.items():
-    arrays = {key: rows.read(array) for key, array in split.arrays.items()}
+    arrays = {key: records.read(array) for key, array in split.arrays.items()}
     none = np.zeros((len(split), 0), np.int32)
     features = arrays.pop("features", none.astype(np.float32))
     categories = arrays.pop("categories", none)

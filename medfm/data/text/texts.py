@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm.data import files, records, rows, splits
+from medfm.data import files, records, splits
 from medfm.data.tables import encoding
 from medfm.data.tables.labels import Truth
 from medfm.data.text import packing, sequences, text_tables
@@ -30,7 +30,7 @@ SEPARATOR = "\t"
 """Between the words, and the tags, of a sentence as it is recorded."""
 
 
-Builder = rows.Builder
+Builder = records.RowsBuilder
 """Writes `Rows` in their order; subclasses give `rows`."""
 
 
@@ -369,4 +369,4 @@ def content(*strings: str) -> str:
 def _truth(split: Split) -> Truth:
   """What is true of a recorded split's texts."""
   arrays = split.arrays.items()
-  return {k: rows.read(array) for k, array in arrays if k not in STRINGS}
+  return {k: records.read(array) for k, array in arrays if k not in STRINGS}
