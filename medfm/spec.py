@@ -179,7 +179,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
   leaves = {}
   for key in config:
     value = config[key]
-    if isinstance(value, ml_collections.ConfigDict):
+    if isinstance(value, ml_collections.ConfigDict | Mapping):
       leaves |= flat(value, f"{prefix}{key}.")
     else:
       leaves[f"{prefix}{key}"] = value

@@ -287,7 +287,7 @@ def _scorer(
   Raises:
     Undefined: its task is not known, or its predictions are lost.
   """
-  task = reading.module(reading.task_name(run.result))
+  task = reading.Stage("", run.result).task
   rows = [
     row
     for row in predictions.read(root / run.cell / "predictions.csv")

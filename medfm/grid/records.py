@@ -53,7 +53,7 @@ class Record:
   @property
   def supervised(self) -> bool:
     """Whether it answers by labels; so it is taken to do if not known."""
-    return reading.supervised(reading.module(reading.task_name(self.result)))
+    return reading.Stage("", self.result).supervised
 
   @property
   def described(self) -> wording.Described:
@@ -133,7 +133,7 @@ def _judge(
   """
   selected = config.get("schedule", {}).get("select", "")
   metrics = result.get("splits", {}).get("test", {}).get("metrics", {})
-  first = next(iter(reading.main(result, metrics)), "")
+  first = next(iter(reading.Stage("", result).main(metrics)), "")
   chosen = asked or selected or first
   metric = chosen.removeprefix("-")
   less = "-" + metric in (asked, selected)

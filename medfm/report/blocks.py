@@ -12,28 +12,30 @@ texts: `how` they are to be read, and `examples` (`explain.examples`).
 """
 
 import base64
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from medfm.report import contrasts, plates, shown_texts, style, wording
+from medfm.report import contrasts, plates, style, wording
 from medfm.report import markup as html
-from medfm.report.markup import Markup, join, tag
+from medfm.report.markup import Markup, folded, join, tag
 from medfm.report.plates import Plate
 
 Block = Mapping[str, Any]
 
+_TEXTS = {
+  "wrong": "Surest wrong answers",
+  "right": "Surest right answers",
+  "unsure": "Least sure answers",
+}
+_HIDDEN = ("[CLS]", "<s>", "<|endoftext|>", "[PAD]")
+
 
 def table(
-  title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], **more: Any
+  title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], **more: Any
 ) -> Block:
   """A block of kind table; `more`: split, note, terminal."""
-  rows = list(rows)
-  return (
-    {"kind": "table", "title": title, "columns": columns}
-    | more
-    | {"rows": rows}
-  )
+  shown = {"kind": "table", "title": title, "columns": columns, "rows": rows}
+  return shown | more
 
 
 def no_tables(stage: Any) -> list[Block]:
@@ -43,22 +45,19 @@ def no_tables(stage: Any) -> list[Block]:
 
 
 def section(
-  shown: Iterable[Block],
-  final: str | None,
-  drawn: Mapping[str, Plate] | None = None,
+  shown: Iterable[Block], final: str | None, drawn: Mapping[str, Plate] = {}
 ) -> Markup:
   """Blocks one after another; those of all but the final split are folded.
 
   drawn: title -> the figure of a block of pairs (`drawings`).
   """
-  drawn = drawn or {}
   parts = []
   for block in shown:
     content = markup(block, drawn.get(block["title"]))
     if content and block.get("split") not in (None, "", final):
-      content = tag("details", tag("summary", caption(block)), content)
+      content = folded(caption(block), content)
     parts.append(content)
-  return join(parts)
+  return join(*parts)
 
 
 def markup(block: Block, plate: Plate | None = None) -> Markup | None:
@@ -70,16 +69,13 @@ def markup(block: Block, plate: Plate | None = None) -> Markup | None:
     case "table":
       return _table(block)
     case "pairs":
-      count = f"All {len(block['names'])} values"
-      return join(
-        (
-          tag("h3", caption(block)),
-          figures([plate] if plate else []),
-          tag("details", tag("summary", count), _table(listed(block))),
-        )
+      values = folded(
+        f"All {len(block['names'])} values", _table(listed(block))
       )
+      drawn = figures([plate] if plate else [])
+      return join(tag("h3", caption(block)), drawn, values)
     case "texts":
-      return shown_texts.texts(block)
+      return _texts(block)
     case kind:
       words = f"{caption(block)}: a block of kind {kind} cannot be shown."
       return tag("p", words)
@@ -95,9 +91,7 @@ def drawings(shown: Iterable[Block], owner: str) -> dict[str, Plate]:
       plates.file_name(owner, block["title"].lower()),
       block.get("note") or caption(block),
       f"{caption(block)}: {len(block['names'])} values, each in two ways.",
-      style.png(
-        contrasts.pairs(block["names"], block["x"], block["y"], block["title"])
-      ),
+      style.png(contrasts.pairs(block)),
       wide=True,
     )
     for block in shown
@@ -111,8 +105,8 @@ def listed(block: Block) -> Block:
     return block
   x, y = block["x"], block["y"]
   columns = ("Name", y["title"], x["title"])
-  rows = zip(block["names"], y["values"], x["values"], strict=True)
-  return table(block["title"], columns, rows, split=block.get("split"), note="")
+  rows = list(zip(block["names"], y["values"], x["values"], strict=True))
+  return table(block["title"], columns, rows, split=block.get("split"))
 
 
 def caption(block: Block) -> str:
@@ -123,23 +117,19 @@ def caption(block: Block) -> str:
 def text(cell: Any) -> str:
   """A cell for a terminal or for Markdown."""
   if isinstance(cell, Mapping):
-    return wording.interval(cell, signed=bool(cell.get("signed")))
+    return wording.interval(cell)
   if isinstance(cell, float):
     return wording.number(cell)
   return f"{cell:,}" if isinstance(cell, int) else str(cell or "")
 
 
-def value(
-  entry: Mapping[str, Any] | None, missing: str = "n/a", signed: bool = False
-) -> Markup:
-  """A metric with its interval; `n/a` with the reason below it."""
+def value(entry: Mapping[str, Any]) -> Markup:
+  """A metric with its interval; `n/a` with the reason, if any, below it."""
   if not entry:
-    return Markup(missing)
+    return Markup("n/a")
   if entry.get("value") is None:
-    reason = entry.get("reason") or "no reason was given"
-    return join(("n/a", tag("small", reason)))
-  signed = signed or bool(entry.get("signed"))
-  point, bracket, rest = wording.interval(entry, signed).partition(" [")
+    return join("n/a", tag("small", wording.reason(entry)))
+  point, bracket, rest = wording.interval(entry).partition(" [")
   return tag("span", tag("b", point), bracket + rest, class_="value")
 
 
@@ -163,31 +153,87 @@ def image(png: bytes, alt: str) -> Markup:
 
 
 def _table(block: Block) -> Markup | None:
-  rows = block["rows"]
+  """Numbers are set flush right, from the first column that has any."""
+  rows, note = block["rows"], block.get("note")
   if not rows:
     return None
-  numeric = (
-    any(
-      not isinstance(cell, str) or isinstance(cell, Markup) for cell in column
-    )
-    for column in itertools.islice(zip(*rows, strict=True), 1, None)
-  )
-  first = next((k for k, has in enumerate(numeric, 1) if has), len(rows[0]))
-  note = block.get("note")
-  return join(
-    (
-      html.table(
-        block["columns"],
-        ([_cell(cell) for cell in row] for row in rows),
-        caption(block),
-        numbers_from=first,
-      ),
-      tag("p", note) if note else None,
-    )
-  )
+  numeric = [
+    k
+    for k, column in enumerate(zip(*rows, strict=True))
+    if k and not all(type(cell) is str for cell in column)
+  ]
+  first = min(numeric, default=len(rows[0]))
+  cells = [[_cell(cell) for cell in row] for row in rows]
+  shown = html.table(block["columns"], cells, caption(block), first)
+  return join(shown, tag("p", note) if note else None)
 
 
-def _cell(cell: Any) -> Any:
+def _cell(cell: Any) -> str:
   if isinstance(cell, Mapping):
     return value(cell)
   return cell if isinstance(cell, str) else text(cell)
+
+
+def _texts(block: Block) -> Markup | None:
+  """Texts by kind, each token shaded by its attribution."""
+  if not block["examples"]:
+    return None
+  title = ", ".join(filter(None, (block["title"], block.get("split"))))
+  parts = [tag("h3", title), tag("p", block["how"])]
+  for kind, title in _TEXTS.items():
+    shown = [_example(e) for e in block["examples"] if e["kind"] == kind]
+    parts += [tag("h4", title), *shown] if shown else []
+  return join(*parts)
+
+
+def _example(example: Mapping[str, Any]) -> Markup:
+  said, true = example["said"], example["true"]
+  if "labels" in example:
+    said, true = (" and ".join(names) or "nothing" for names in (said, true))
+  else:
+    said = f"{said} ({wording.percent(example['certainty'])})"
+  return tag(
+    "div",
+    tag("b", f"{example['id']}: predicted {said}, labelled {true}"),
+    *(tag("small", _label(label)) for label in example.get("labels", ())),
+    _hidden(example.get("labels_left_out"), "labels"),
+    *(_line(example, view) for view in example["views"]),
+    _hidden(example["left_out"], "tokens"),
+    class_="example",
+  )
+
+
+def _hidden(count: int | None, what: str) -> Markup | None:
+  words = f"{count or 0:,} further {what} are not shown"
+  return tag("small", words) if count else None
+
+
+def _label(label: Mapping[str, Any]) -> str:
+  """`sick: 71.0 % (cut 50.0 %, ...); predicted, not labelled`."""
+  prob, cut = wording.percent(label["prob"]), wording.percent(label["cut"])
+  if chosen := label["threshold"]:
+    cut += f", threshold by validation {wording.percent(chosen)}"
+  said = "predicted" if label["said"] else "not predicted"
+  true = {True: "labelled", False: "not labelled", None: "label not known"}
+  return f"{label['class']}: {prob} (cut {cut}); {said}, {true[label['true']]}"
+
+
+def _line(example: Mapping[str, Any], view: Mapping[str, Any]) -> Markup:
+  gap = wording.number(view["gap"], signed=True)
+  head = f"for {view['class']} (the values miss its logit by {gap})"
+  tokens = _tokens(example, view["values"])
+  return tag("p", tag("small", head), *tokens, class_="text")
+
+
+def _tokens(example: Mapping[str, Any], values: list[float]) -> Iterator[str]:
+  """The strongest token is the darkest; the word asked about is outlined."""
+  most = max(map(abs, values), default=0) or 1.0
+  start, stop = example["word"] or (0, 0)
+  pieces = zip(example["pieces"], values, strict=True)
+  for place, ((piece, spaced), pull) in enumerate(pieces):
+    if piece not in _HIDDEN:
+      kind = "for" if pull > 0 else "against"
+      kind += " asked" if start <= place < stop else ""
+      share = f"--a: {0.75 * abs(pull) / most:.2f}"
+      yield " " if spaced else ""
+      yield tag("span", piece, class_=kind, style=share, title=f"{pull:+.4f}")

@@ -1,63 +1,45 @@
 """Figures that set models, groups and label counts side by side."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from medfm.report import style
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-  """One line of a forest plot: a value with its interval, and a note."""
+class Row(NamedTuple):
+  """One line of a forest plot: a metric's entry, and a note beside it."""
 
   name: str
-  value: float
-  low: float | None
-  high: float | None
-  note: str = ""
+  entry: Mapping[str, Any]
+  note: str
   bold: bool = False
 
 
-def forest(
-  rows: Sequence[Row], title: str, x: str, reference: float | None = None
-):
+def forest(rows: Sequence[Row], title: str, x: str, reference: float):
   """Values with intervals, one a line, their notes at the right.
 
   rows: from the top down.
   reference: where the dotted line stands: 0 for differences, or the value
     of all together.
   """
-  figure, (axes,) = style.panels(10.8, 1.4 + 0.34 * len(rows))
-  axes.grid(axis="y", visible=False)
-  if reference is not None:
-    axes.axvline(reference, color=style.GREY, linestyle=":", linewidth=1.2)
+  axes = _list([row.name for row in rows], 44, 1.4 + 0.34 * len(rows))
+  axes.axvline(reference, linewidth=1.2, **style.DOTTED)
+  beside = {"transform": axes.get_yaxis_transform(), "va": "center"}
   for place, row in enumerate(rows):
-    colour = style.BLACK if row.bold else style.BLUE
-    if row.low is not None and row.high is not None:
-      axes.plot([row.low, row.high], [place, place], color=colour, lw=1.6)
-      axes.plot(
-        [row.low, row.high], [place, place], "|", color=colour, markersize=7
-      )
-    axes.plot(
-      row.value, place, "D" if row.bold else "s", color=colour, markersize=6
-    )
-    axes.text(
-      1.01,
-      place,
-      style.plain(row.note, 60),
-      transform=axes.get_yaxis_transform(),
-      va="center",
-      fontsize=style.SMALL,
-    )
-  axes.set_yticks(range(len(rows)), [style.plain(r.name, 44) for r in rows])
-  axes.set_ylim(len(rows) - 0.4, -0.6)
+    look = {"color": style.BLACK if row.bold else style.BLUE}
+    reach = [row.entry.get("low"), row.entry.get("high")]
+    if None not in reach:
+      axes.plot(reach, [place, place], lw=1.6, **look)
+      axes.plot(reach, [place, place], "|", markersize=7, **look)
+    marker = "D" if row.bold else "s"
+    axes.plot(row.entry["value"], place, marker, markersize=6, **look)
+    note = style.plain(row.note, 60)
+    axes.text(1.01, place, note, fontsize=style.SMALL, **beside)
   style.describe(axes, title, x, "")
-  return figure
+  return axes.figure
 
 
-@dataclasses.dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
   """A metric against the share of labels, for one way of training.
 
   points: (label_fraction, metric entry), by rising fraction.
@@ -80,18 +62,18 @@ def label_efficiency(lines: Sequence[Series], metric: str, title: str):
     # Points stand side by side, so that their bars do not hide each other.
     aside = 1 + 0.035 * (index - (len(lines) - 1) / 2)
     points = [p for p in line.points if p[1].get("value") is not None]
-    value = [entry["value"] for _, entry in points]
-    ends = [
+    values = [entry["value"] for _, entry in points]
+    reach = [
       [
-        abs(entry["value"] - entry[end]) if entry.get(end) is not None else 0
-        for _, entry in points
+        abs(e["value"] - e[end]) if e.get(end) is not None else 0
+        for _, e in points
       ]
       for end in ("low", "high")
     ]
     axes.errorbar(
       [share * aside for share, _ in points],
-      value,
-      yerr=ends if points else None,
+      values,
+      yerr=reach if points else None,
       **style.series(index),
       marker=style.MARKERS[index % len(style.MARKERS)],
       markersize=5 if line.baseline else 6.5,
@@ -104,42 +86,37 @@ def label_efficiency(lines: Sequence[Series], metric: str, title: str):
   axes.set_xticks(shares, [f"{100 * share:.3g} %" for share in shares])
   if shares:
     axes.set_xlim(shares[0] / 1.25, shares[-1] * 1.25)
-  style.describe(
-    axes,
-    title,
-    "Share of the training labels used (logarithmic)",
-    f"{metric} (95 % interval)",
-  )
-  style.legend(axes, loc="best")
+  x, y = "Share of the training labels used (logarithmic)", "(95 % interval)"
+  style.describe(axes, title, x, f"{metric} {y}")
+  style.legend(axes)
   return figure
 
 
-def pairs(
-  names: Sequence[str],
-  x: Mapping[str, Any],
-  y: Mapping[str, Any],
-  title: str,
-  most: int = 15,
-):
-  """Numbers found in two ways, one pair a line, the largest of x first.
+def pairs(block: Mapping[str, Any], most: int = 15):
+  """A block of pairs (`report.blocks`), one a line, the largest of x first.
 
-  x, y: each a `title` and its `values`; x is drawn as a hollow diamond.
+  x is drawn as a hollow diamond.
   """
+  names, x, y = block["names"], block["x"], block["y"]
   size = [abs(value or 0) for value in x["values"]]
   order = sorted(range(len(names)), key=lambda k: -size[k])[:most]
-  figure, (axes,) = style.panels(10.8, 1.5 + 0.3 * len(order))
-  axes.grid(axis="y", visible=False)
-  axes.axvline(0, color=style.GREY, linewidth=1, linestyle=":")
-  place = range(len(order))
+  axes = _list([names[k] for k in order], 40, 1.5 + 0.3 * len(order))
+  axes.axvline(0, linewidth=1, **style.DOTTED)
   hollow = {"marker": "D", "mfc": "white", "ms": 9, "color": style.BLACK}
   full = {"marker": "o", "ms": 4.5, "color": style.BLUE}
   for way, looks in ((x, hollow), (y, full)):
-    values = [way["values"][k] for k in order]
-    axes.plot(values, place, ls="", label=style.plain(way["title"]), **looks)
-  axes.set_yticks(place, [style.plain(names[k], 40) for k in order])
-  axes.set_ylim(len(order) - 0.4, -0.6)
-  left_out = len(names) - len(order)
-  more = f", the {most} largest of {len(names)}" if left_out else ""
-  style.describe(axes, f"{title}{more}", "Value", "")
+    values, label = [way["values"][k] for k in order], style.plain(way["title"])
+    axes.plot(values, range(len(order)), ls="", label=label, **looks)
+  more = f", the {most} largest of {len(names)}" if len(names) > most else ""
+  style.describe(axes, f"{block['title']}{more}", "Value", "")
   style.legend(axes)
-  return figure
+  return axes.figure
+
+
+def _list(names: Sequence[str], width: int, height: float):
+  """Axes with a line for each name, cut to a width, from the top down."""
+  _, (axes,) = style.panels(10.8, height)
+  axes.grid(axis="y", visible=False)
+  axes.set_yticks(range(len(names)), [style.plain(n, width) for n in names])
+  axes.set_ylim(len(names) - 0.4, -0.6)
+  return axes

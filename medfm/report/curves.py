@@ -21,7 +21,7 @@ class Binary:
 
   @property
   def prevalence(self) -> float:
-    return float(self.truth.mean()) if len(self.truth) else 0.0
+    return float(self.truth.mean())
 
   @property
   def both(self) -> bool:
@@ -44,21 +44,15 @@ def question(
 
 def roc(truth, scores, weight=None):
   """(false positive rate, true positive rate) from (0, 0) to (1, 1)."""
-  _, true, false = _cumulative(truth, scores, weight)
-  return (
-    np.concatenate([[0.0], false / max(false[-1], 1e-12)]),
-    np.concatenate([[0.0], true / max(true[-1], 1e-12)]),
-  )
+  true, false = _cumulative(truth, scores, weight)
+  rates = (counts / max(counts[-1], 1e-12) for counts in (false, true))
+  return tuple(np.append(0.0, rate) for rate in rates)
 
 
 def precision_recall(truth, scores):
   """(recall, precision) at each distinct score, from the highest down."""
-  _, true, false = _cumulative(truth, scores, None)
+  true, false = _cumulative(truth, scores)
   return true / max(true[-1], 1e-12), true / (true + false)
-
-
-def area(false_rate, true_rate) -> float:
-  return float(np.trapezoid(true_rate, false_rate))
 
 
 def average_precision(recall, precision) -> float:
@@ -66,19 +60,17 @@ def average_precision(recall, precision) -> float:
   return float(np.sum(np.diff(recall, prepend=0.0) * precision))
 
 
-def roc_band(question: Binary, replicates: int = 300, seed: int = 0):
+def roc_band(question: Binary, replicates: int = 300):
   """(grid [101], low [101], high [101]): pointwise 95 % bootstrap band.
 
   Patients are drawn with replacement, with all their rows; rows are drawn
   where patients are not known. None where too few draws have both classes.
   """
-  generator = np.random.default_rng(seed)
-  n = len(question.truth)
-  if question.patients is None:
-    cluster = np.arange(n)
-  else:
+  generator = np.random.default_rng(0)
+  cluster = np.arange(len(question.truth))
+  if question.patients is not None:
     _, cluster = np.unique(question.patients, return_inverse=True)
-  count = int(cluster.max()) + 1 if n else 0
+  count = int(cluster.max()) + 1
   grid, curves = np.linspace(0, 1, 101), []
   for _ in range(replicates):
     drawn = np.bincount(generator.integers(count, size=count), minlength=count)
@@ -88,17 +80,7 @@ def roc_band(question: Binary, replicates: int = 300, seed: int = 0):
       curves.append(np.interp(grid, *curve))
   if len(curves) < replicates / 2:
     return None
-  low, high = np.quantile(curves, [0.025, 0.975], axis=0)
-  return grid, low, high
-
-
-def operating_point(question: Binary, threshold: float):
-  """(false positive rate, true positive rate) of scores >= threshold."""
-  called = question.scores >= threshold
-  return (
-    float(called[~question.truth].mean()),
-    float(called[question.truth].mean()),
-  )
+  return grid, *np.quantile(curves, [0.025, 0.975], axis=0)
 
 
 def reliability(truth, scores, bins: int = 10):
@@ -108,31 +90,27 @@ def reliability(truth, scores, bins: int = 10):
   rows for independent.
   """
   which = np.clip((np.asarray(scores) * bins).astype(int), 0, bins - 1)
-  count = np.bincount(which, minlength=bins)
-  filled = count > 0
-  n = count[filled]
-  mean = np.bincount(which, weights=scores, minlength=bins)[filled] / n
-  share = np.bincount(which, weights=truth, minlength=bins)[filled] / n
-  low, high = wilson(share, n)
-  return mean, share, low, high, n
+  n, total, positives = (
+    np.bincount(which, weights, bins) for weights in (None, scores, truth)
+  )
+  filled = n > 0
+  n, mean, share = n[filled], total[filled], positives[filled]
+  mean, share = mean / n, share / n
+  return mean, share, *wilson(share, n), n
 
 
 def wilson(share, n):
   """Wilson's 95 % interval of a share among n (1927)."""
-  share, n = np.asarray(share, dtype=np.float64), np.asarray(n)
   centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
   half = np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
   half = half * _Z / (1 + _Z**2 / n)
   return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
-def _cumulative(truth, scores, weight):
+def _cumulative(truth, scores, weight=None):
   """Positives and negatives at or above each distinct score, descending."""
-  weight = np.ones(len(scores)) if weight is None else weight
-  order = np.argsort(-np.asarray(scores), kind="stable")
-  ordered = np.asarray(scores)[order]
-  truth = np.asarray(truth, dtype=bool)[order]
-  true = np.cumsum(np.where(truth, weight[order], 0.0))
-  false = np.cumsum(np.where(truth, 0.0, weight[order]))
-  last = np.append(ordered[1:] != ordered[:-1], True)
-  return ordered[last], true[last], false[last]
+  order = np.argsort(-scores, kind="stable")
+  scores, truth = scores[order], truth[order]
+  weight = np.ones(len(scores)) if weight is None else weight[order]
+  last = np.append(scores[1:] != scores[:-1], True)
+  return np.cumsum(weight * truth)[last], np.cumsum(weight * ~truth)[last]

@@ -1,12 +1,13 @@
 """Writes a run's report: figures/*.png and one self-contained report.html."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from medfm.report import blocks, gallery, papers, sections, style, summary
-from medfm.report.markup import Markup, join, tag
+from medfm.report.markup import Markup, folded, tag
 from medfm.report.plates import Plate
-from medfm.report.reading import Run, Stage, read
+from medfm.report.reading import Run, read
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 NOTICE = (
@@ -28,43 +29,23 @@ def write(workdir: Path | str) -> Path:
     UserError: there is no run here, or one of its JSON files is damaged.
   """
   run = read(workdir)
-  plates = {
-    stage.name: (
-      list(gallery.stage_plates(stage)),
-      blocks.drawings(stage.blocks, stage.name),
-    )
-    for stage in run.stages.values()
-  }
-  beside = list(gallery.study_plates(run))
   folder = run.workdir / "figures"
   folder.mkdir(exist_ok=True)
-  every = [*beside]
-  for own, drawn in plates.values():
-    every += [*own, *drawn.values()]
-  for plate in every:
+  stages = run.stages.values()
+  plates = {stage.name: list(gallery.stage_plates(stage)) for stage in stages}
+  drawn = {s.name: blocks.drawings(s.blocks, s.name) for s in stages}
+  beside = list(gallery.study_plates(run))
+  every = [*plates.values(), *(each.values() for each in drawn.values())]
+  for plate in itertools.chain(beside, *every):
     (folder / f"{plate.name}.png").write_bytes(plate.png)
+  main = tag("main", *_body(run, plates, drawn, beside))
+  body = tag("body", main, tag("footer", NOTICE))
   path = run.workdir / "report.html"
   partial = path.with_name(".report.html.partial")
-  partial.write_text(page(run, plates, beside), encoding="utf-8")
+  page = document(f"{run.name} · MedFM report", body)
+  partial.write_text(page, encoding="utf-8")
   partial.replace(path)
   return path
-
-
-StagePlates = tuple[Sequence[Plate], Mapping[str, Plate]]
-"""The figures of a stage, and those of its blocks by the blocks' titles."""
-
-
-def page(
-  run: Run, plates: Mapping[str, StagePlates], beside: Sequence[Plate]
-) -> str:
-  """The whole page.
-
-  plates: stage -> its figures.
-  beside: the figures that compare stages and baselines.
-  """
-  main = tag("main", *_body(run, plates, beside))
-  body = tag("body", main, tag("footer", NOTICE))
-  return document(f"{run.name} · MedFM report", body)
 
 
 def document(title: str, body: Markup, style: str = "") -> str:
@@ -80,42 +61,50 @@ def document(title: str, body: Markup, style: str = "") -> str:
   return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
 
 
-def _body(run: Run, plates, beside) -> Iterator[Markup | None]:
+def _body(
+  run: Run,
+  plates: Mapping[str, list[Plate]],
+  drawn: Mapping[str, Mapping[str, Plate]],
+  beside: list[Plate],
+) -> Iterator[Markup | None]:
+  """The page's parts from the top down.
+
+  plates: stage -> its figures. drawn: stage -> those of its blocks, by title.
+  beside: the figures that compare stages and baselines.
+  """
+  stages = run.stages.values()
   yield tag("h1", run.name)
   if run.description:
     yield tag("p", run.description, class_="question")
-  yield tag("p", NOTICE, class_="notice")
-  stages = run.stages.values()
+  notices = [NOTICE]
   if any(stage.finished and summary.synthetic(stage) for stage in stages):
-    yield tag("p", "This run used synthetic data.", class_="notice")
+    notices.append("This run used synthetic data.")
+  yield from (tag("p", notice, class_="notice") for notice in notices)
   yield papers.facts(run)
   yield sections.summary_box(run)
   for problem in run.problems:
     yield tag("p", f"Not read: {problem}.", class_="notice")
-  if len(run.stages) > 1:
-    yield sections.overview(run)
+  if len(stages) > 1:
+    yield from sections.overview(run)
   if beside or run.comparisons:
     yield tag("h2", "Comparisons")
   yield blocks.figures(beside)
-  yield sections.comparisons(run)
-  first = summary.headline(run)
+  yield blocks.markup(sections.comparisons(run))
+  about = summary.headline(run)
   for stage in stages:
-    content = sections.stage_results(stage, *plates[stage.name])
-    yield _stage(stage, content, len(run.stages), stage is first)
-  yield papers.data_cards(run)
-  yield papers.training(run)
-  yield papers.reproduction(run)
-  yield sections.glossary(run)
-
-
-def _stage(stage: Stage, content: Markup, count: int, first: bool) -> Markup:
-  """One stage's results; folded where it is not the one the run is about."""
-  if count == 1:
-    return join((tag("h2", "Results"), content))
-  if first:
-    return join((tag("h2", f"Results of {stage.name}"), content))
-  heading = tag("summary", f"Results of {stage.name}", class_="stage")
-  return tag("details", heading, content)
+    content = sections.stage_results(
+      stage, plates[stage.name], drawn[stage.name]
+    )
+    title = f"Results of {stage.name}" if len(stages) > 1 else "Results"
+    if len(stages) == 1 or stage is about:
+      yield tag("h2", title)
+      yield from content
+    else:  # Folded where the run is about another one.
+      yield folded(title, *content, class_="stage")
+  yield from papers.data_cards(run)
+  yield from papers.training(run)
+  yield from papers.reproduction(run)
+  yield from sections.glossary(run)
 
 
 STYLE = f"""

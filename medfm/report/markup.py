@@ -4,14 +4,13 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+_VOID = ("img", "meta", "br", "hr")
+
 
 class Markup(str):
   """Text that is HTML already; everything else is escaped on its way in."""
 
   __slots__ = ()
-
-
-_VOID = ("img", "meta", "br", "hr")
 
 
 def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
@@ -21,16 +20,20 @@ def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
     for key, value in attributes.items()
     if value is not None
   )
-  if name in _VOID:
-    return Markup(f"<{name}{written}>")
-  return Markup(f"<{name}{written}>{join(children)}</{name}>")
+  rest = "" if name in _VOID else f"{join(*children)}</{name}>"
+  return Markup(f"<{name}{written}>{rest}")
 
 
-def join(children: Iterable[Any], between: str = "") -> Markup:
+def join(*children: Any) -> Markup:
   """Children one after another; None is left out."""
-  return Markup(
-    between.join(_safe(child) for child in children if child is not None)
-  )
+  shown = [child for child in children if child is not None]
+  safe = (c if isinstance(c, Markup) else html.escape(str(c)) for c in shown)
+  return Markup("".join(safe))
+
+
+def folded(title: str, *content: Any, class_: str | None = None) -> Markup:
+  """Content that a reader unfolds by its title."""
+  return tag("details", tag("summary", title, class_=class_), *content)
 
 
 def table(
@@ -41,59 +44,31 @@ def table(
 ) -> Markup:
   """A table whose first column heads its rows.
 
-  header: one cell per column.
   rows: cells, each text or markup.
-  caption: above the table; escaped.
   numbers_from: the first column that is set flush right.
   """
-  body = [
-    tag(
-      "tr",
-      *(_cell(index, cell, numbers_from) for index, cell in enumerate(row)),
-    )
-    for row in rows
-  ]
-  head = tag(
-    "tr",
-    *(
-      tag("th", cell, scope="col", class_=_side(index, numbers_from))
-      for index, cell in enumerate(header)
-    ),
-  )
-  return tag(
-    "div",
-    tag(
-      "table",
-      tag("caption", caption) if caption else None,
-      tag("thead", head),
-      tag("tbody", *body),
-    ),
-    class_="scroll",
-  )
+
+  def line(cells: Sequence[Any], *scopes: str | None) -> Markup:
+    """A row whose cells are headings where they have a scope."""
+    written = [
+      tag(
+        "th" if scope else "td",
+        cell,
+        scope=scope,
+        class_="number" if column >= numbers_from else None,
+      )
+      for column, (cell, scope) in enumerate(zip(cells, scopes, strict=True))
+    ]
+    return tag("tr", *written)
+
+  head = tag("thead", line(header, *["col"] * len(header)))
+  body = [line(row, "row", *[None] * (len(row) - 1)) for row in rows]
+  title = tag("caption", caption) if caption else None
+  inside = tag("table", title, head, tag("tbody", *body))
+  return tag("div", inside, class_="scroll")
 
 
 def definitions(pairs: Iterable[tuple[Any, Any]]) -> Markup:
   """A list of names and what they stand for; empty values are left out."""
-  return tag(
-    "dl",
-    *(
-      join((tag("dt", name), tag("dd", value)))
-      for name, value in pairs
-      if value not in (None, "")
-    ),
-  )
-
-
-def _cell(index: int, cell: Any, numbers_from: int) -> Markup:
-  side = _side(index, numbers_from)
-  if index == 0:
-    return tag("th", cell, scope="row", class_=side)
-  return tag("td", cell, class_=side)
-
-
-def _side(index: int, numbers_from: int) -> str | None:
-  return "number" if index >= numbers_from else None
-
-
-def _safe(child: Any) -> str:
-  return child if isinstance(child, Markup) else html.escape(str(child))
+  shown = [pair for pair in pairs if pair[1] not in (None, "")]
+  return tag("dl", *(join(tag("dt", k), tag("dd", v)) for k, v in shown))

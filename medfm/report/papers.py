@@ -1,86 +1,75 @@
 """The report's papers: the data card, the model, and how to reproduce it."""
 
 import datetime
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from medfm import spec
 from medfm.report import summary, wording
-from medfm.report.markup import Markup, definitions, join, table, tag
-from medfm.report.reading import Run, Stage, flat, target
+from medfm.report.markup import Markup, definitions, folded, table, tag
+from medfm.report.reading import Run, Stage, target
+
+_LOADED = ("loaded", "fresh", "unused")
 
 
-def data_cards(run: Run) -> Markup:
+def data_cards(run: Run) -> Iterator[Markup]:
   """The card of each data set a finished stage used, told once."""
-  cards: dict[str, tuple[Stage, list[str]]] = {}
+  sharing: dict[str, list[Stage]] = {}
   for stage in run.stages.values():
     if stage.data:
-      shared = {k: stage.data.get(k) for k in ("name", "card")}
-      key = json.dumps(shared, sort_keys=True, default=str)
-      cards.setdefault(key, (stage, []))[1].append(stage.name)
-  if not cards:
-    return join((tag("h2", "Data"), tag("p", "No stage has finished yet.")))
-  return join(
-    (
-      tag("h2", "Data"),
-      *(_card(stage, users) for stage, users in cards.values()),
-    )
-  )
+      shared = stage.data.get("name"), stage.data.get("card")
+      sharing.setdefault(json.dumps(shared, sort_keys=True), []).append(stage)
+  yield tag("h2", "Data")
+  for stages in sharing.values():
+    yield from _card(stages)
+  if not sharing:
+    yield tag("p", "No stage has finished yet.")
 
 
-def training(run: Run) -> Markup:
+def training(run: Run) -> Iterator[Markup]:
   """Model, objective, optimizer and start weights.
 
   What all stages share is told once; the rest in a column for each.
   """
+  yield tag("h2", "Model and training")
   stages = [stage for stage in run.stages.values() if stage.finished]
   if not stages:
-    return join((tag("h2", "Model and training"), tag("p", "Not finished.")))
+    yield tag("p", "Not finished.")
+    return
   described = [dict(_training(stage)) for stage in stages]
-  names = dict.fromkeys(name for column in described for name in column)
+  names = dict.fromkeys(itertools.chain(*described))
   rows = [(name, *(c.get(name, "") for c in described)) for name in names]
-  shared = [row[:2] for row in rows if len(set(row[1:])) == 1]
-  differing = [row for row in rows if len(set(row[1:])) > 1]
-  header = ("Stages differ in", *(stage.name for stage in stages))
-  return join(
-    (
-      tag("h2", "Model and training"),
-      definitions(shared),
-      table(header, differing, numbers_from=99) if differing else None,
-      *(_leaves(stage) for stage in stages),
-    )
-  )
+  yield definitions(row[:2] for row in rows if len(set(row[1:])) == 1)
+  if differing := [row for row in rows if len(set(row[1:])) > 1]:
+    header = ("Stages differ in", *(stage.name for stage in stages))
+    yield table(header, differing, numbers_from=99)
+  for stage in stages:
+    loaded = stage.result.get("init") or {}
+    kinds = [(k, ", ".join(loaded.get(k) or ())) for k in _LOADED]
+    if any(names for _, names in kinds):
+      title = f"Start weights of {stage.name}, by name"
+      yield folded(title, definitions(kinds))
 
 
-def reproduction(run: Run) -> Markup:
+def reproduction(run: Run) -> Iterator[Markup]:
   """The command, the versions, and every setting."""
-  environment = run.environment
-  packages = environment.get("packages") or {}
-  versions = ", ".join(f"{name} {at}" for name, at in packages.items())
-  known = ("command", "packages")
-  rest = [
-    (key.replace("_", " "), _shown(item))
-    for key, item in environment.items()
-    if key not in known
-  ]
-  command = environment.get("command")
-  settings = [(key, _shown(item)) for key, item in flat(run.config).items()]
-  return join(
-    (
-      tag("h2", "Reproduction"),
-      tag("pre", command) if command else None,
-      definitions([*rest, ("packages", versions)])
-      if environment
-      else tag("p", "environment.json is missing."),
-      tag(
-        "details",
-        tag("summary", f"All {len(settings)} settings"),
-        table(("Setting", "Value"), settings, numbers_from=99),
-      )
-      if settings
-      else None,
-    )
-  )
+  rest = dict(run.environment)
+  command, packages = rest.pop("command", ""), rest.pop("packages", None) or {}
+  yield tag("h2", "Reproduction")
+  if command:
+    yield tag("pre", command)
+  if run.environment:
+    versions = ", ".join(f"{name} {at}" for name, at in packages.items())
+    shown = [(key.replace("_", " "), _shown(rest[key])) for key in rest]
+    yield definitions([*shown, ("packages", versions)])
+  else:
+    yield tag("p", "environment.json is missing.")
+  settings = [(key, _shown(v)) for key, v in spec.flat(run.config).items()]
+  if settings:
+    shown = table(("Setting", "Value"), settings, numbers_from=99)
+    yield folded(f"All {len(settings)} settings", shown)
 
 
 def facts(run: Run) -> Markup:
@@ -88,44 +77,45 @@ def facts(run: Run) -> Markup:
   stage = summary.headline(run)
   data = stage.data if stage else {}
   splits = data.get("splits") or {}
-  patients = [entry.get("patients") for entry in splits.values()]
-  total = None if None in patients else sum(patients)
+  pairs = [
+    ("Date", _date(run)),
+    ("State", "finished" if run.finished else "not finished"),
+    ("Data", data.get("name")),
+  ]
+  if stage and splits:
+    sizes = {name: entry.get("n", 0) for name, entry in splits.items()}
+    listed = ", ".join(f"{name} {n:,}" for name, n in sizes.items())
+    patients = [entry.get("patients") for entry in splits.values()]
+    total = None if None in patients else sum(patients)
+    pairs += [
+      ("Examples", f"{sum(sizes.values()):,} ({listed})"),
+      (stage.whom.capitalize(), wording.count(total)),
+    ]
   hashes = ", ".join(
     f"{name} {entry['sha256'][:12]}"
     for name, entry in splits.items()
     if entry.get("sha256")
   )
-  sizes = ", ".join(f"{name} {e.get('n', 0):,}" for name, e in splits.items())
-  examples = sum(entry.get("n", 0) for entry in splits.values())
-  return definitions(
-    (
-      ("Date", _date(run)),
-      ("State", "finished" if run.finished else "not finished"),
-      ("Data", data.get("name")),
-      ("Examples", f"{examples:,} ({sizes})" if splits else ""),
-      (
-        stage.whom.capitalize() if stage else "",
-        wording.count(total) if splits else "",
-      ),
-      ("Splits (sha256)", hashes),
-      ("Commit", run.environment.get("commit")),
-    )
-  )
+  commit = run.environment.get("commit")
+  return definitions([*pairs, ("Splits (sha256)", hashes), ("Commit", commit)])
 
 
-def _card(stage: Stage, users: list[str]) -> Markup:
-  data, card = stage.data, stage.data.get("card") or {}
-  known = ("changes", "synthetic")
+def _card(stages: list[Stage]) -> Iterator[Markup]:
+  """The card that stages share."""
+  stage, data = stages[0], stages[0].data
+  users = ", ".join(each.name for each in stages)
+  yield tag("h3", f"{data.get('name', 'Data')} (used by {users})")
+  if summary.synthetic(stage):
+    words = "These data are synthetic: numbers say nothing about patients."
+    yield tag("p", words, class_="notice")
   written = [
-    (key.replace("_", " ").capitalize(), _shown(item))
-    for key, item in card.items()
-    if key not in known
+    (key.replace("_", " ").capitalize(), _shown(value))
+    for key, value in stage.card.items()
+    if key not in ("changes", "synthetic")
   ]
-  made_up = tag(
-    "p",
-    "These data are synthetic: numbers say nothing about patients.",
-    class_="notice",
-  )
+  missing = tag("p", "The data set has no card.")
+  yield definitions(written) if written else missing
+  yield _changes(stage.card.get("changes") or ())
   rows = [
     (
       name,
@@ -135,71 +125,46 @@ def _card(stage: Stage, users: list[str]) -> Markup:
     )
     for name, entry in (data.get("splits") or {}).items()
   ]
-  return join(
-    (
-      tag("h3", f"{data.get('name', 'Data')} (used by {', '.join(users)})"),
-      made_up if summary.synthetic(stage) else None,
-      definitions(written)
-      if written
-      else tag("p", "The data set has no card."),
-      _changes(card.get("changes") or ()),
-      table(("Split", "n", stage.whom.capitalize(), "sha256"), rows, "Splits"),
-      _leakage(data.get("leakage")),
-    )
-  )
+  yield table(("Split", "n", stage.whom.capitalize(), "sha256"), rows, "Splits")
+  if leakage := data.get("leakage"):
+    header = ("Shared between splits, or repeated", "Found", "For example")
+    yield table(header, _overlaps(leakage), numbers_from=9)
+  else:
+    yield tag("p", "Leakage between splits was not checked.")
 
 
 def _changes(changes: Any) -> Markup:
+  if not changes:
+    return tag("p", "No changes to the source data are recorded.")
   rows = [
     (change.get("what", ""), f"{change.get('count', 0):,}")
     if isinstance(change, Mapping)
     else (str(change), "")
     for change in changes
   ]
-  if not rows:
-    return tag("p", "No changes to the source data are recorded.")
   return table(("Change made to the source data", "Count"), rows)
 
 
-def _leakage(leakage: Any) -> Markup:
-  if not leakage:
-    return tag("p", "Leakage between splits was not checked.")
-  rows = list(_overlaps(leakage, ()))
-  shown = [
-    (name, count if isinstance(count, str) else f"{count:,}", examples)
-    for name, count, examples in rows
-  ]
-  return table(
-    ("Shared between splits, or repeated", "Found", "For example"),
-    shown,
-    numbers_from=9,
-  )
-
-
-def _overlaps(
-  entry: Any, path: tuple[str, ...]
-) -> Iterator[tuple[str, Any, str]]:
+def _overlaps(entry: Any, *path: str) -> Iterator[tuple[str, str, str]]:
   """(what, count, first examples) of a nested leakage report."""
   name = ", ".join(part.replace("_", " ") for part in path if part != "pairs")
-  if isinstance(entry, Mapping) and "count" in entry:
-    lists = [v for v in entry.values() if isinstance(v, list | tuple)]
-    yield name, entry["count"], _first(lists[0] if lists else [])
-  elif isinstance(entry, Mapping):
-    for key, inner in entry.items():
-      yield from _overlaps(inner, (*path, str(key)))
-  elif isinstance(entry, list | tuple):
-    yield name, len(entry), _first(entry)
-  elif isinstance(entry, int) and not isinstance(entry, bool):
-    yield name, entry, ""
-  elif entry is None and path[-1:] != ("near_rule",):
-    yield name, "cannot be known", ""
-  elif entry is not None:
-    yield name, _shown(entry), ""
+  match entry:
+    case {"count": count}:
+      lists = [value for value in entry.values() if isinstance(value, list)]
+      yield name, wording.count(count), _first(lists[0] if lists else [])
+    case dict():
+      for key, inner in entry.items():
+        yield from _overlaps(inner, *path, key)
+    case None:
+      if path[-1:] != ("near_rule",):
+        yield name, "cannot be known", ""
+    case _:
+      yield name, _shown(entry), ""
 
 
-def _first(items: Any, most: int = 5) -> str:
+def _first(items: list[Any], most: int = 5) -> str:
   names = [
-    " = ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
+    " = ".join(map(str, item)) if isinstance(item, list) else str(item)
     for item in items[:most]
   ]
   return ", ".join(names) + (", …" if len(items) > most else "")
@@ -211,80 +176,53 @@ def _training(stage: Stage) -> Iterator[tuple[str, str]]:
   yield "Objective", objective.removeprefix("medfm.")
   yield "Model", target(config, "objective.model") or "not recorded"
   yield "Parameters", wording.count(result.get("params"))
-  done, total = result.get("step"), result.get("steps")
-  yield "Steps", f"{wording.count(done)} of {wording.count(total)}"
+  done, total = map(wording.count, (result.get("step"), result.get("steps")))
+  yield "Steps", f"{done} of {total}"
   yield "Optimizer", _settings(config.get("optimizer"))
-  order = target(config, "order")
-  if order:
+  if order := target(config, "order"):
     yield "Order", order.removeprefix("data.")
   shown = {key: config.get(key) for key in ("batch_size", "seed", "transforms")}
   shown["select"] = config.get("schedule", {}).get("select")
   for key, value in shown.items():
     if value not in (None, "", [], ()):
       yield key.replace("_", " ").capitalize(), _shown(value)
-  best = result.get("best")
-  if best:
-    shown = wording.number(best["value"])
-    yield "Step kept", f"{best['step']:,} ({best['metric']} {shown})"
-  else:
-    yield "Step kept", "the last"
-  init = result.get("init")
-  if init:
-    counts = ", ".join(
-      f"{len(init.get(kind) or ()):,} {kind}"
-      for kind in ("loaded", "fresh", "unused")
-    )
-    yield "Start weights", f"{init.get('from') or 'elsewhere'}: {counts}"
-  else:
-    yield "Start weights", "all fresh"
-
-
-def _leaves(stage: Stage) -> Markup | None:
-  """Which parameters were loaded, and which were not."""
-  init = stage.result.get("init") or {}
-  kinds = [
-    (kind, ", ".join(init[kind]))
-    for kind in ("loaded", "fresh", "unused")
-    if init.get(kind)
-  ]
-  if not kinds:
-    return None
-  return tag(
-    "details",
-    tag("summary", f"Start weights of {stage.name}, by name"),
-    definitions(kinds),
-  )
+  kept, start = "the last", "all fresh"
+  if best := result.get("best"):
+    value = wording.number(best["value"])
+    kept = f"{best['step']:,} ({best['metric']} {value})"
+  if init := result.get("init"):
+    counts = [f"{len(init.get(k) or ()):,} {k}" for k in _LOADED]
+    start = f"{init.get('from') or 'elsewhere'}: {', '.join(counts)}"
+  yield "Step kept", kept
+  yield "Start weights", start
 
 
 def _settings(entry: Any) -> str:
   """A config entry on one line: `optim.optimizer(lr=0.001, ...)`."""
   if not isinstance(entry, Mapping):
     return "not recorded"
-  name = entry.get("_call_") or entry.get("_bind_") or ""
   inner = {k: v for k, v in entry.items() if k not in ("_call_", "_bind_")}
-  listed = ", ".join(f"{k}={_shown(v)}" for k, v in flat(inner).items())
-  return f"{name.removeprefix('medfm.')}({listed})"
+  listed = [f"{k}={_shown(v)}" for k, v in spec.flat(inner).items()]
+  return f"{target(entry)}({', '.join(listed)})"
 
 
 def _date(run: Run) -> str:
-  for key in ("date", "finished", "started", "time"):
-    if run.environment.get(key):
-      return str(run.environment[key])
+  if date := run.environment.get("date"):
+    return str(date)
   path = run.workdir / "results.json"
   if not path.exists():
     return ""
-  moment = datetime.datetime.fromtimestamp(
-    path.stat().st_mtime, tz=datetime.UTC
-  )
+  seconds = path.stat().st_mtime
+  moment = datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
   return f"{moment:%Y-%m-%d %H:%M} UTC (of results.json)"
 
 
-def _shown(item: Any) -> str:
+def _shown(value: Any) -> str:
   """A setting or a card's entry as a reader would write it."""
-  if item is None:
+  if value is None:
     return "none"
-  if isinstance(item, list | tuple):
-    return ", ".join(map(_shown, item))
-  if isinstance(item, Mapping):
-    return ", ".join(f"{key}: {_shown(inner)}" for key, inner in item.items())
-  return str(item)
+  if isinstance(value, list):
+    return ", ".join(map(_shown, value))
+  if isinstance(value, Mapping):
+    return ", ".join(f"{key}: {_shown(inner)}" for key, inner in value.items())
+  return str(value)

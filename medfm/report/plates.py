@@ -50,25 +50,20 @@ def one_question(
     if rival.both
   }
   rivals = dict(list(drawn.items())[:_MOST_BASELINES])
-  cut = threshold(stage, split)
   share = wording.percent(question.prevalence)
   name = wording.short(question.name, 18)
   title = f"{split}, n = {len(question.truth):,}, {share} {name}"
   whom = stage.whom if question.patients is not None else "examples"
-  yield _roc(
+  yield from _curves(
     stage,
     split,
-    f"ROC curve. The band is a pointwise bootstrap over {whom}; the circle "
-    "is the decision threshold, chosen on validation.",
-    figures.roc([question], f"ROC, {title}", cut, rivals),
-  )
-  yield _precision_recall(
-    stage,
-    split,
-    "Precision-recall curve; guessing stays at the prevalence, dotted.",
-    figures.precision_recall(
-      [question], f"Precision-recall, {title}", cut, rivals
-    ),
+    title,
+    [question],
+    f"curve. The band is a pointwise bootstrap over {whom}; the circle is the "
+    "decision threshold, chosen on validation.",
+    "curve; guessing stays at the prevalence, dotted.",
+    threshold(stage, split),
+    rivals,
   )
   axis = f"P({wording.short(question.name)})"
   yield calibration(stage, split, [question], title, axis)
@@ -83,18 +78,13 @@ def several_questions(
   total: what a title counts: `5 labels`.
   how: one clause on what each question is.
   """
-  title = title_of(split, asked, total)
-  yield _roc(
+  yield from _curves(
     stage,
     split,
-    f"ROC curves, {how}, each with its prevalence and AUROC.",
-    figures.roc(asked, f"ROC, {title}"),
-  )
-  yield _precision_recall(
-    stage,
-    split,
-    "Precision-recall curves; guessing stays at the shown prevalence.",
-    figures.precision_recall(asked, f"Precision-recall, {title}"),
+    title_of(split, asked, total),
+    asked,
+    f"curves, {how}, each with its prevalence and AUROC.",
+    "curves; guessing stays at the shown prevalence.",
   )
 
 
@@ -154,22 +144,30 @@ def threshold(stage: Stage, split: str) -> float | None:
   return float(cuts[0]) if len(cuts) == 1 else None
 
 
-def _roc(stage: Stage, split: str, caption: str, figure: Any) -> Plate:
-  value = wording.interval(stage.entry(split, "auroc"))
-  return Plate(
-    file_name(stage.name, split, "roc"),
-    caption,
-    f"ROC curves of {stage.name} on {split}: AUROC {value}.",
-    style.png(figure),
-  )
-
-
-def _precision_recall(stage, split, caption: str, figure: Any) -> Plate:
-  value = wording.interval(stage.entry(split, "average_precision"))
-  return Plate(
-    file_name(stage.name, split, "precision_recall"),
-    caption,
-    f"Precision-recall curves of {stage.name} on {split}: average precision "
-    f"{value}.",
-    style.png(figure),
-  )
+def _curves(
+  stage: Stage,
+  split: str,
+  title: str,
+  asked: Sequence[Binary],
+  roc: str,
+  precision_recall: str,
+  *beside: Any,
+) -> Iterator[Plate]:
+  """Both curves; roc and precision_recall end their captions."""
+  for draw, name, metric, caption in (
+    (figures.roc, "ROC", "AUROC", roc),
+    (
+      figures.precision_recall,
+      "Precision-recall",
+      "average precision",
+      precision_recall,
+    ),
+  ):
+    value = stage.entry(split, metric.lower().replace(" ", "_"))
+    yield Plate(
+      file_name(stage.name, split, draw.__name__),
+      f"{name} {caption}",
+      f"{name} curves of {stage.name} on {split}: {metric} "
+      f"{wording.interval(value)}.",
+      style.png(draw(asked, f"{name}, {title}", *beside)),
+    )

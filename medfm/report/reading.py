@@ -3,8 +3,7 @@
 import dataclasses
 import importlib
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from medfm.types import Info, UserError
 
 EXAMPLES = "examples.json"
 """In a stage's folder: split -> a few texts of it, where any may be shown."""
-
-_TASKS = "medfm.tasks."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,19 +40,15 @@ class Stage:
   result: its entry in results.json; {} where it has not finished.
   config: its part of config.json.
   history: the lines of its metrics.jsonl.
-  task: its module of `medfm.tasks`; None where it is not known.
-  figures: that task's figures and words; None where there are none.
   blocks: what its evaluators have to show (`report.blocks`).
   predictions: split -> its own predictions.
   baselines: split -> baseline -> predictions.
   """
 
   name: str
-  result: dict[str, Any]
-  config: dict[str, Any]
-  history: list[dict[str, Any]]
-  task: Any = None
-  figures: Any = None
+  result: Mapping[str, Any]
+  config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  history: Sequence[Mapping[str, Any]] = ()
   blocks: Sequence[Mapping[str, Any]] = ()
   predictions: dict[str, Predictions] = dataclasses.field(default_factory=dict)
   baselines: dict[str, dict[str, Predictions]] = dataclasses.field(
@@ -63,17 +56,32 @@ class Stage:
   )
 
   @property
+  def task(self) -> Any | None:
+    """Its module of `medfm.tasks`; None where it is not known."""
+    return module(self.result.get("task") or "")
+
+  @property
+  def figures(self) -> Any | None:
+    """That task's figures and words; None where there are none."""
+    return module(f"{self.result.get('task')}.figures")
+
+  @property
   def finished(self) -> bool:
     return bool(self.result)
 
   @property
   def supervised(self) -> bool:
-    """Whether it learns from labels; so it is taken to do if not known."""
-    return supervised(self.task)
+    """Whether it learns from labels; taken for granted if not known."""
+    return self.task is None or bool(self.task.TARGETS)
 
   @property
   def data(self) -> dict[str, Any]:
     return self.result.get("data") or {}
+
+  @property
+  def card(self) -> dict[str, Any]:
+    """The data card."""
+    return self.data.get("card") or {}
 
   @property
   def classes(self) -> tuple[str, ...]:
@@ -91,13 +99,13 @@ class Stage:
   @property
   def whom(self) -> str:
     """What examples are of, which splits and intervals keep together."""
-    card = self.data.get("card") or {}
-    return f"{card.get('grouped_by', 'patient')}s"
+    return f"{self.card.get('grouped_by', 'patient')}s"
 
   @property
   def final_split(self) -> str | None:
     """The split that answers the question: test where there is one."""
-    return final_split(self.splits)
+    chosen = [name for name in ("test", "validation") if name in self.splits]
+    return next(iter([*chosen, *self.splits]), None)
 
   @property
   def origin(self) -> str:
@@ -105,21 +113,36 @@ class Stage:
     return (self.result.get("init") or {}).get("from") or ""
 
   @property
+  def share(self) -> float:
+    """The share of the labels that it learnt from."""
+    return float(self.result.get("label_fraction") or 1)
+
+  @property
   def last_step(self) -> int:
-    steps = [line["step"] for line in self.history if "step" in line]
-    return max(steps, default=0)
+    return max((line.get("step", 0) for line in self.history), default=0)
 
   def title(self, metric: str) -> str:
     return wording.title(metric, self.described)
 
-  def main(self, metrics: Mapping[str, Any]) -> list[str]:
-    """The metrics that answer its question, of those there are."""
-    return main(self.result, metrics)
+  def part(self, split: str | None, name: str) -> dict[str, Any]:
+    """A split's `metrics`, `baselines`, `groups` or `thresholds`, by name."""
+    return (self.splits.get(split) or {}).get(name) or {}
 
   def entry(self, split: str, metric: str) -> Mapping[str, Any]:
     """A metric with its interval; {} where it has none."""
-    metrics = (self.splits.get(split) or {}).get("metrics") or {}
-    return metrics.get(metric) or {}
+    return self.part(split, "metrics").get(metric) or {}
+
+  def main(self, metrics: Mapping[str, Any], task: str = "") -> list[str]:
+    """The metrics that answer its question, of those there are.
+
+    metrics: by name, its own or a rival's.
+    task: dotted name of the metrics' task, where it is not the stage's.
+    """
+    names, select = list(metrics), self.result.get("select") or ""
+    owner = module(task) if task else self.task
+    if owner is None:
+      return [select] if select in names else names[:1]
+    return owner.headline(names, select)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,21 +174,21 @@ def read(workdir: Path | str) -> Run:
       f"{workdir} holds neither results.json nor config.json; give --workdir "
       "the folder of a run"
     )
-  done = results.get("stages") or {}
-  planned = config.get("stages")
-  planned = planned if isinstance(planned, Mapping) else None
-  names = list(dict.fromkeys([*done, *(planned or ())])) or ["train"]
+  done, planned = results.get("stages") or {}, config.get("stages")
+  planned = planned if isinstance(planned, Mapping) else {}
+  names = list(dict.fromkeys([*done, *planned])) or ["train"]
   tables, problems = _tables(workdir / "predictions.csv")
   stages = {}
   for name in names:
     folder = workdir / name if planned or len(names) > 1 else workdir
-    own = (planned or {}).get(name, config)
-    stages[name] = _stage(name, results, own, folder)
-    if stages[name].finished and stages[name].task is None:
-      problems.append(
-        f"stage {name}: this version knows no task "
-        f"{done[name].get('task', '')!r}, so that its figures are left out"
-      )
+    result = done.get(name) or {}
+    stages[name] = Stage(
+      name,
+      result,
+      planned.get(name, config),
+      log.read(folder / "metrics.jsonl"),
+      _blocks(folder, result),
+    )
     problems += _attach(stages[name], folder, tables)
   return Run(
     workdir=workdir,
@@ -182,7 +205,7 @@ def read(workdir: Path | str) -> Run:
 
 def module(name: str) -> Any | None:
   """A task, or a task's figures, by its dotted name; None without one."""
-  if not name.startswith(_TASKS):
+  if not name.startswith("medfm.tasks."):
     return None
   try:
     return importlib.import_module(name)
@@ -190,41 +213,6 @@ def module(name: str) -> Any | None:
     if error.name and name.startswith(error.name):
       return None
     raise
-
-
-def task_name(result: Mapping[str, Any]) -> str:
-  """The dotted name of a stage's task, from its entry in results.json."""
-  return result.get("task") or ""
-
-
-def supervised(task: Any | None) -> bool:
-  if task is None:
-    return True
-  return bool(task.TARGETS)
-
-
-def main(
-  result: Mapping[str, Any], metrics: Mapping[str, Any], task: str = ""
-) -> list[str]:
-  """The metrics that answer a stage's question, of those there are.
-
-  result: the stage's entry in results.json.
-  metrics: by name, the stage's own or a rival's.
-  task: dotted name of the metrics' task, where it is not the stage's.
-  """
-  names, select = list(metrics), result.get("select") or ""
-  owner = module(task or task_name(result))
-  if owner is None:
-    return [select] if select in names else names[:1]
-  return owner.headline(names, select)
-
-
-def final_split(splits: Mapping[str, Any]) -> str | None:
-  """The split that answers the question: test where there is one."""
-  for name in ("test", "validation"):
-    if name in splits:
-      return name
-  return next(iter(splits), None)
 
 
 def info(folder: Path) -> Info:
@@ -250,26 +238,15 @@ def table(
   Raises:
     KeyError, ValueError: a column is missing, or a cell is no number.
   """
-  target, predicted = task.table(known, rows)
+  truth, predicted = task.table(known, rows)
   patients = np.array([row.get("patient") or "" for row in rows])
   named = patients if all(patients) else None
-  return Predictions(known.target.names, named, target or {}, predicted)
+  return Predictions(known.target.names, named, truth or {}, predicted)
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-  """Dotted key -> leaf, in the spelling of the command line's overrides."""
-  leaves = {}
-  for key, value in config.items():
-    if isinstance(value, Mapping):
-      leaves |= flat(value, f"{prefix}{key}.")
-    else:
-      leaves[f"{prefix}{key}"] = value
-  return leaves
-
-
-def target(config: Mapping[str, Any], path: str) -> str:
+def target(config: Any, path: str = "") -> str:
   """The function a config entry names, without `medfm.`; "" if none."""
-  for key in path.split("."):
+  for key in filter(None, path.split(".")):
     config = config.get(key) if isinstance(config, Mapping) else None
   if not isinstance(config, Mapping):
     return ""
@@ -277,28 +254,13 @@ def target(config: Mapping[str, Any], path: str) -> str:
   return name.removeprefix("medfm.")
 
 
-def finite(value: Any) -> bool:
-  """Whether a logged value is a number that can be drawn."""
-  return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _stage(
-  name: str, results: Mapping[str, Any], config: dict[str, Any], folder: Path
-) -> Stage:
-  result = (results.get("stages") or {}).get(name) or {}
-  task = task_name(result)
-  blocks = list(result.get("blocks") or ())
-  for split, shown in (_json(folder / EXAMPLES) if result else {}).items():
-    blocks += [block | {"split": split} for block in shown]
-  return Stage(
-    name,
-    result,
-    config,
-    log.read(folder / "metrics.jsonl"),
-    module(task),
-    module(f"{task}.figures"),
-    blocks,
-  )
+def _blocks(folder: Path, result: Mapping[str, Any]) -> list[dict[str, Any]]:
+  """What a finished stage's evaluators have to show."""
+  examples = _json(folder / EXAMPLES) if result else {}
+  return [
+    *(result.get("blocks") or ()),
+    *(b | {"split": split} for split in examples for b in examples[split]),
+  ]
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -318,44 +280,43 @@ _Tables = Mapping[tuple[str, str], list[predictions.Row]]
 
 def _tables(path: Path) -> tuple[_Tables, list[str]]:
   """(stage, split) -> rows of predictions.csv; rows cut short are left out."""
+  rows = predictions.read(path)
+  whole = [row for row in rows if None not in (*row, *row.values())]
+  if whole and not {"stage", "split"} <= whole[0].keys():
+    return {}, [f"{path.name} has no columns stage and split"]
   tables: dict[tuple[str, str], list[predictions.Row]] = {}
-  short = 0
-  for row in predictions.read(path):
-    if None in row or None in row.values():
-      short += 1
-    elif "stage" not in row or "split" not in row:
-      return {}, [f"{path.name} has no columns stage and split"]
-    else:
-      tables.setdefault((row["stage"], row["split"]), []).append(row)
-  if not short:
-    return tables, []
-  return tables, [
-    f"{path.name}: {short} rows of another length than its header were left out"
-  ]
+  for row in whole:
+    tables.setdefault((row["stage"], row["split"]), []).append(row)
+  short = len(rows) - len(whole)
+  problem = f"{path.name}: {short} rows of another length than its header were"
+  return tables, [f"{problem} left out"] if short else []
 
 
-def _attach(stage: Stage, folder: Path, tables: _Tables) -> list[str]:
-  """Adds a stage's predictions and its baselines'; returns what failed."""
-  problems: list[str] = []
+def _attach(stage: Stage, folder: Path, tables: _Tables) -> Iterator[str]:
+  """Adds a stage's predictions and its baselines'; yields what failed."""
+  if stage.finished and stage.task is None:
+    yield (
+      f"stage {stage.name}: this version knows no task "
+      f"{stage.result.get('task', '')!r}, so that its figures are left out"
+    )
   mine = [key for key in tables if key[0].partition(":")[0] == stage.name]
   if not mine or stage.task is None or not stage.supervised:
-    return problems
+    return
   try:
     known = info(folder)
   except UserError as error:
-    return [f"predictions of stage {stage.name}: {error}"]
-  for key, split in mine:
+    yield f"predictions of stage {stage.name}: {error}"
+    return
+  for name, split in mine:
     try:
-      read_back = table(stage.task, known, tables[key, split])
+      held = table(stage.task, known, tables[name, split])
     except (KeyError, ValueError) as error:
       missing = "no column " if isinstance(error, KeyError) else ""
-      what = f"{missing}{error.args[0]}"
-      problems.append(f"predictions.csv, {key}, {split}: {what}")
+      yield f"predictions.csv, {name}, {split}: {missing}{error.args[0]}"
       continue
-    if not read_back.target:
+    if not held.target:
       continue  # Without the truth there is nothing to draw.
-    if baseline := key.partition(":")[2]:
-      stage.baselines.setdefault(split, {})[baseline] = read_back
+    if baseline := name.partition(":")[2]:
+      stage.baselines.setdefault(split, {})[baseline] = held
     else:
-      stage.predictions[split] = read_back
-  return problems
+      stage.predictions[split] = held

@@ -1,6 +1,6 @@
 """The report's results: what each stage reached, as markup."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from medfm.report import blocks, summary, wording
@@ -10,33 +10,35 @@ from medfm.report.plates import Plate
 from medfm.report.reading import Run, Stage
 
 
-def overview(run: Run) -> Markup:
+def overview(run: Run) -> Iterator[Markup]:
   """Every stage in a line, with its main metrics on its final split."""
   rows = []
   for stage in run.stages.values():
     split = stage.final_split
-    result = stage.splits.get(split, {})
-    metrics = result.get("metrics") or {}
+    n = stage.splits[split].get("n", 0) if split else 0
+    metrics = stage.part(split, "metrics")
+    shown = [
+      tag("div", f"{stage.title(name)} ", value(metrics[name]))
+      for name in stage.main(metrics)
+    ]
     rows.append(
       (
         stage.name,
         "finished" if stage.finished else "not finished",
         _labels(stage),
         (stage.origin or "fresh") if stage.finished else "",
-        f"{split}, n = {result.get('n', 0):,}" if split else "",
-        join(
-          tag("div", f"{stage.title(name)} ", value(metrics[name]))
-          for name in stage.main(metrics)
-        ),
+        f"{split}, n = {n:,}" if split else "",
+        join(*shown),
       )
     )
   header = ("Stage", "State", "Labels used", "Start", "Split", "Main metrics")
-  return join((tag("h2", "Stages"), table(header, rows, numbers_from=9)))
+  yield tag("h2", "Stages")
+  yield table(header, rows, numbers_from=9)
 
 
 def _labels(stage: Stage) -> str:
   """How many labels a stage has learnt from, or has been shown."""
-  asked = (stage.data.get("card") or {}).get("prompts")
+  asked = stage.card.get("prompts")
   if asked and not stage.result.get("steps"):
     return f"{len(next(iter(asked['shots'].values())))} a prompt"
   if not stage.supervised:
@@ -47,7 +49,7 @@ def _labels(stage: Stage) -> str:
 
 def stage_results(
   stage: Stage, plates: Sequence[Plate], drawn: Mapping[str, Plate]
-) -> Markup:
+) -> Iterator[Markup | None]:
   """Metrics, baselines, subgroups, figures and blocks of one stage.
 
   What a terminal shows of its blocks comes first here too.
@@ -56,87 +58,69 @@ def stage_results(
   """
   if not stage.finished:
     last = f"last recorded step {stage.last_step:,}"
-    words = f"Stage {stage.name} is not finished; {last}."
-    return join((tag("p", words), blocks.figures(plates)))
-  final = stage.final_split
-  own = [] if stage.figures is None else stage.figures.tables(stage)
+    yield tag("p", f"Stage {stage.name} is not finished; {last}.")
+    yield blocks.figures(plates)
+    return
+  final, splits = stage.final_split, stage.splits
   first = [block for block in stage.blocks if block.get("terminal")]
   rest = [block for block in stage.blocks if not block.get("terminal")]
-  before = [metrics(stage), *by_class(stage), *own, *baselines(stage)]
-  after = [*subgroups(stage), thresholds(stage), *rest]
-  return join(
-    (
-      blocks.section([*first, *before], final, drawn),
-      blocks.figures(plates),
-      blocks.section(after, final, drawn),
-    )
-  )
+  before = [*first, _metrics(stage), *(_by_class(stage, s) for s in splits)]
+  before += [] if stage.figures is None else stage.figures.tables(stage)
+  before += [_baselines(stage, split) for split in splits]
+  after = [*(_subgroups(stage, s) for s in splits), _thresholds(stage), *rest]
+  yield blocks.section(before, final, drawn)
+  yield blocks.figures(plates)
+  yield blocks.section(after, final, drawn)
 
 
-def metrics(stage: Stage) -> Block:
+def _metrics(stage: Stage) -> Block:
   """All metrics of whole splits: one row each, one column a split."""
-  by_split = [
-    {
-      name: entry
-      for name, entry in (result.get("metrics") or {}).items()
-      if "[" not in name
-    }
-    for result in stage.splits.values()
-  ]
-  names = _names(by_split)
+  by_split = [stage.part(split, "metrics") for split in stage.splits]
+  names = [name for name in _names(by_split) if "[" not in name]
   first = [name for name in stage.main(dict.fromkeys(names)) if name in names]
   header = [
-    join((split, tag("small", _size(stage, result))))
+    join(split, tag("small", _size(stage, result)))
     for split, result in stage.splits.items()
   ]
   rows = [
-    (stage.title(name), *(value(metrics.get(name)) for metrics in by_split))
+    (stage.title(name), *(metrics.get(name, {}) for metrics in by_split))
     for name in dict.fromkeys([*first, *names])
   ]
   title = "Metrics, with 95 % bootstrap intervals"
   return blocks.table(title, ("Metric", *header), rows)
 
 
-def by_class(stage: Stage) -> list[Block]:
-  """Metrics of single classes or labels, a table for each split."""
-  tables = []
-  for split, result in stage.splits.items():
-    entries = {
-      name: entry
-      for name, entry in (result.get("metrics") or {}).items()
-      if "[" in name
-    }
-    stems = list(dict.fromkeys(map(wording.stem, entries)))
-    insides = [name.partition("[")[2].removesuffix("]") for name in entries]
-    rows = [
-      (inside, *(value(entries.get(f"{s}[{inside}]"), "") for s in stems))
-      for inside in dict.fromkeys(insides)
-    ]
-    columns = ("Class or label", *map(stage.title, stems))
-    tables.append(blocks.table("By class or label", columns, rows, split=split))
-  return tables
+def _by_class(stage: Stage, split: str) -> Block:
+  """Metrics of single classes or labels."""
+  metrics = stage.part(split, "metrics")
+  parts = [name.partition("[") for name in metrics if "[" in name]
+  stems = list(dict.fromkeys(stem for stem, _, _ in parts))
+  rows = [
+    (name.removesuffix("]"), *(metrics.get(f"{stem}[{name}") for stem in stems))
+    for name in dict.fromkeys(name for _, _, name in parts)
+  ]
+  columns = ("Class or label", *map(stage.title, stems))
+  return blocks.table("By class or label", columns, rows, split=split)
 
 
-def baselines(stage: Stage) -> list[Block]:
+def _baselines(stage: Stage, split: str) -> Block:
   """Rivals on the same examples, and the paired differences."""
-  tables = []
-  for split, result in stage.splits.items():
-    rivals = result.get("baselines") or {}
-    rows = [
-      (
-        stage.title(metric),
-        value((result.get("metrics") or {}).get(metric)),
-        *(_rival(entry, metric) for entry in rivals.values()),
-      )
-      for metric in _names(e.get("metrics") or {} for e in rivals.values())
-    ]
-    columns = ("Metric", "Model", *(f"Baseline {name}" for name in rivals))
-    title = "Baselines; Δ is model − baseline on the same examples"
-    tables.append(blocks.table(title, columns, rows, split=split))
-  return tables
+  rivals = stage.part(split, "baselines")
+  names = _names(rival.get("metrics") or {} for rival in rivals.values())
+  rows = [
+    (
+      stage.title(metric),
+      stage.entry(split, metric),
+      *(_rival(rival, metric) for rival in rivals.values()),
+    )
+    for metric in names
+  ]
+  columns = ("Metric", "Model", *(f"Baseline {name}" for name in rivals))
+  title = "Baselines; Δ is model − baseline on the same examples"
+  return blocks.table(title, columns, rows, split=split)
 
 
-def comparisons(run: Run) -> Markup | None:
+def comparisons(run: Run) -> Block:
   """Stages against each other: every paired difference, and its verdict."""
   rows = []
   for pair in run.comparisons:
@@ -147,100 +131,81 @@ def comparisons(run: Run) -> Markup | None:
         f"{pair['a']} − {pair['b']}",
         pair["split"],
         wording.title(metric, described),
-        value(entry, signed=True),
+        entry | {"signed": True},
         _badge(metric, entry, pair, described),
       )
       for metric, entry in pair["difference"].items()
     ]
-  if not rows:
-    return None
   header = ("Stages", "Split", "Metric", "Difference", "Shown by the interval")
-  return table(
-    header,
-    rows,
+  title = (
     "Paired differences on the same examples, 95 % bootstrap intervals, not "
-    "corrected for the number of comparisons",
-    numbers_from=3,
+    "corrected for the number of comparisons"
   )
+  return blocks.table(title, header, rows)
 
 
-def subgroups(stage: Stage) -> list[Block]:
-  """Main metrics by subgroup on every split that has subgroups."""
-  tables = []
-  for split, result in stage.splits.items():
-    levels = {
-      f"{group}: {level or 'not recorded'}": counted
-      for group, by_level in (result.get("groups") or {}).items()
-      for level, counted in by_level.items()
-    }
-    names = _names(counted["metrics"] for counted in levels.values())
-    rows = [
-      (
-        name,
-        counted["n"],
-        "not known" if (count := counted.get("patients")) is None else count,
-        *(
-          value((counted.get("metrics") or {}).get(metric)) for metric in names
-        ),
-      )
-      for name, counted in levels.items()
-    ]
-    whom = stage.whom.capitalize()
-    columns = ("Subgroup", "n", whom, *map(stage.title, names))
-    tables.append(blocks.table("Subgroups", columns, rows, split=split))
-  return tables
+def _subgroups(stage: Stage, split: str) -> Block:
+  """Main metrics by subgroup."""
+  levels = {
+    f"{group}: {level or 'not recorded'}": counted
+    for group, by_level in stage.part(split, "groups").items()
+    for level, counted in by_level.items()
+  }
+  names = _names(counted["metrics"] for counted in levels.values())
+  rows = [
+    (
+      name,
+      counted["n"],
+      "not known" if (count := counted.get("patients")) is None else count,
+      *(counted["metrics"].get(metric, {}) for metric in names),
+    )
+    for name, counted in levels.items()
+  ]
+  columns = ("Subgroup", "n", stage.whom.capitalize(), *map(stage.title, names))
+  return blocks.table("Subgroups", columns, rows, split=split)
 
 
-def thresholds(stage: Stage) -> Block:
+def _thresholds(stage: Stage) -> Block:
   """The decision thresholds, which the validation split chose."""
   rows = [
     (stage.title(name), split, cut)
-    for split, result in stage.splits.items()
-    for name, cut in (result.get("thresholds") or {}).items()
+    for split in stage.splits
+    for name, cut in stage.part(split, "thresholds").items()
   ]
-  return blocks.table(
-    "Decision thresholds, chosen on validation",
-    ("Decision", "Split", "Threshold"),
-    rows,
-  )
+  title = "Decision thresholds, chosen on validation"
+  return blocks.table(title, ("Decision", "Split", "Threshold"), rows)
 
 
-def glossary(run: Run) -> Markup | None:
+def glossary(run: Run) -> Iterator[Markup]:
   """How to read the metrics that this report shows."""
   rows = {}
   for stage in run.stages.values():
-    for result in stage.splits.values():
-      for name in map(wording.stem, result.get("metrics") or {}):
-        if clause := wording.meaning(name, stage.described):
-          rows.setdefault(name, (stage.title(name), clause))
-  if not rows:
-    return None
-  header = ("Metric", "Meaning")
-  shown = table(header, rows.values(), numbers_from=9)
-  return join((tag("h2", "How to read the metrics"), shown))
+    for name in _names(stage.part(split, "metrics") for split in stage.splits):
+      stem = wording.stem(name)
+      if clause := wording.meaning(stem, stage.described):
+        rows.setdefault(stem, (stage.title(stem), clause))
+  if rows:
+    yield tag("h2", "How to read the metrics")
+    yield table(("Metric", "Meaning"), rows.values(), numbers_from=9)
 
 
 def _rival(entry: Mapping[str, Any], metric: str) -> Markup:
   """A baseline's metric, with the model's paired difference below."""
+  shown = value((entry.get("metrics") or {}).get(metric, {}))
   difference = (entry.get("difference") or {}).get(metric)
-  shown = value(difference, signed=True)
-  return join(
-    (
-      value((entry.get("metrics") or {}).get(metric)),
-      tag("small", "Δ ", shown) if difference else None,
-    )
-  )
+  if not difference:
+    return shown
+  return join(shown, tag("small", "Δ ", value(difference | {"signed": True})))
 
 
 def _badge(metric: str, entry: Mapping[str, Any], pair, described) -> Markup:
   """The verdict; of a metric to be near a value, how much nearer as well."""
   word = wording.verdict(metric, entry, described)
   words = {"better": f"{pair['a']} better", "worse": f"{pair['b']} better"}
-  badge = tag(
-    "span", words.get(word, word), class_="shown" if word in words else "open"
-  )
-  words = wording.distance(metric, entry, described)
-  return join((badge, tag("small", words) if words else None))
+  kind = "shown" if word in words else "open"
+  badge = tag("span", words.get(word, word), class_=kind)
+  nearer = wording.distance(metric, entry, described)
+  return join(badge, tag("small", nearer) if nearer else None)
 
 
 def _names(tables: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -256,11 +221,11 @@ def _size(stage: Stage, result: Mapping[str, Any]) -> str:
 
 def summary_box(run: Run) -> Markup:
   """What was done and found, in sentences."""
-  shown = summary.findings(run)
+  shown = [tag("li", sentence) for sentence in summary.findings(run)]
   return tag(
     "section",
     tag("h2", "Summary"),
     tag("p", " ".join(summary.sentences(run))),
-    tag("ul", *(tag("li", sentence) for sentence in shown)) if shown else None,
+    tag("ul", *shown) if shown else None,
     class_="summary",
   )

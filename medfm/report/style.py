@@ -13,6 +13,7 @@ CYCLE = (BLUE, RED, GREEN, BLACK, PURPLE, ORANGE, SKY)
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (3, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 SMALL, NORMAL = 9, 10
+DOTTED = {"color": GREY, "linestyle": ":"}
 DPI = 150
 
 
@@ -57,13 +58,6 @@ def legend(axes: Any, **options: Any) -> None:
     axes.legend(framealpha=0.9, edgecolor="#D0D0D0", **options)
 
 
-def unit_square(axes: Any) -> None:
-  """Both axes from 0 to 1, with room for the lines on the border."""
-  axes.set_xlim(-0.02, 1.02)
-  axes.set_ylim(-0.02, 1.02)
-  axes.set_aspect("equal")
-
-
 def series(index: int) -> dict[str, Any]:
   """Colour and dash of the index-th line; repeats after 35."""
   dash = DASHES[(index + 2 * (index // len(CYCLE))) % len(DASHES)]
@@ -72,7 +66,6 @@ def series(index: int) -> dict[str, Any]:
 
 def plain(text: str, width: int = 30) -> str:
   """Text as matplotlib should show it: no mathematics, never hidden."""
-  text = " ".join(str(text).split(" "))
   text = text if len(text) <= width else text[: width - 1] + "…"
   text = text.replace("\\", "\\\\") if "$" in text else text
   text = text.replace("$", r"\$")

@@ -4,7 +4,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medfm.report import wording
-from medfm.report.reading import Run, Stage, main, target
+from medfm.report.reading import Run, Stage, target
+
+_BESIDE_A_BASELINE = {
+  "better": "the model is better",
+  "worse": "the model is worse than the baseline",
+  "no difference shown": "no difference shown (the interval includes 0)",
+  "not assessed": "the difference was not assessed",
+}
+_PRETRAINING = {
+  "better": "helped",
+  "worse": "did harm",
+  "no difference shown": "showed no difference",
+  "not assessed": "was not assessed",
+}
 
 
 def headline(run: Run) -> Stage | None:
@@ -24,43 +37,40 @@ def headline(run: Run) -> Stage | None:
 
 def sentences(run: Run) -> list[str]:
   """The summary's paragraph, sentence by sentence."""
+  told = list(_unfinished(run))
   stage = headline(run)
-  unfinished = list(_unfinished(run))
   if stage is None:
-    return [*unfinished, "No stage has been evaluated yet."]
+    return [*told, "No stage has been evaluated yet."]
+  told += [_trained(stage), *_reached(stage), *_baselines(stage)]
   verdict = pretraining_verdict(run)
-  return [
-    *unfinished,
-    _trained(stage),
-    *_reached(stage),
-    *_baselines(stage),
-    *filter(None, [verdict]),
-  ]
+  return [*told, verdict] if verdict else told
 
 
 def findings(run: Run) -> list[str]:
   """What each comparison between stages shows, one sentence each."""
-  return [_comparison(run, pair, metric) for pair, metric in _compared(run)]
+  told = []
+  for pair, metric, which, word in _compared(run):
+    verdict = word
+    if not which and word in ("better", "worse"):
+      verdict = f"{pair['a' if word == 'better' else 'b']} is better"
+    elif which and word in ("better", "worse"):
+      verdict = f"pre-training {_PRETRAINING[_turned(word, which)]}"
+    elif which and word == "no difference shown":
+      verdict += ", so no benefit of pre-training is established"
+    difference = _difference(run.stages[pair["a"]], metric, pair["difference"])
+    names = f"{pair['a']} against {pair['b']} ({pair['split']})"
+    told.append(f"{names}: {verdict}. {difference}")
+  return told
 
 
 def pretraining_verdict(run: Run) -> str:
   """Whether pre-training helped, over all comparisons; "" without any."""
-  words = []
-  for pair, metric in _compared(run):
-    which, word = pretraining(run, pair), _verdict(run, pair, metric)
-    if which:
-      flip = {"better": "worse", "worse": "better"} if which < 0 else {}
-      words.append(flip.get(word, word))
+  words = [_turned(word, which) for *_, which, word in _compared(run) if which]
   if not words:
     return ""
   counts = [
     f"{what} in {words.count(word)}"
-    for word, what in (
-      ("better", "helped"),
-      ("worse", "did harm"),
-      ("no difference shown", "showed no difference"),
-      ("not assessed", "was not assessed"),
-    )
+    for word, what in _PRETRAINING.items()
     if word in words
   ]
   total = wording.count(len(words), "comparisons")
@@ -70,21 +80,32 @@ def pretraining_verdict(run: Run) -> str:
   )
 
 
-def pretraining(run: Run, pair: Mapping[str, Any]) -> int:
-  """1 where only a comparison's first stage was pre-trained, -1 where only
-  its second was, else 0."""
-  first, second = (
-    bool(run.stages[pair[side]].origin) if pair[side] in run.stages else False
-    for side in ("a", "b")
-  )
-  return int(first) - int(second)
+def _compared(run: Run) -> Iterator[tuple[Mapping[str, Any], str, int, str]]:
+  """Each comparison with the metric that decides it and its verdict.
+
+  Between these, 1 where only the first stage was pre-trained, -1 where only
+  the second was, else 0.
+  """
+  for pair in run.comparisons:
+    if first := run.stages.get(pair["a"]):
+      second = run.stages.get(pair["b"])
+      which = bool(first.origin) - bool(second and second.origin)
+      for metric in first.main(pair["difference"])[:1]:
+        entry = pair["difference"][metric]
+        word = wording.verdict(metric, entry, first.described)
+        yield pair, metric, which, word
+
+
+def _turned(word: str, which: int) -> str:
+  """The verdict on the pre-trained of two stages."""
+  opposite = {"better": "worse", "worse": "better"}
+  return word if which > 0 else opposite.get(word, word)
 
 
 def synthetic(stage: Stage) -> bool:
   """Whether the data card says that the data are made up."""
-  card = stage.data.get("card") or {}
-  words = f"{stage.data.get('name', '')} {card.get('source', '')}".lower()
-  return bool(card.get("synthetic")) or any(
+  words = f"{stage.data.get('name', '')} {stage.card.get('source', '')}".lower()
+  return bool(stage.card.get("synthetic")) or any(
     word in words for word in ("synthetic", "synthea", "simulated")
   )
 
@@ -97,9 +118,8 @@ def _unfinished(run: Run) -> Iterator[str]:
     if not stage.finished:
       steps = stage.config.get("steps")
       total = f" of {steps:,}" if isinstance(steps, int) else ""
-      yield (
-        f"Stage {stage.name} is not finished (step {stage.last_step:,}{total})."
-      )
+      step = f"step {stage.last_step:,}{total}"
+      yield f"Stage {stage.name} is not finished ({step})."
 
 
 def _length(stage: Stage) -> str:
@@ -114,26 +134,24 @@ def _length(stage: Stage) -> str:
 def _trained(stage: Stage) -> str:
   model = target(stage.config, "objective.model").rpartition(".")[2]
   params = stage.result.get("params")
-  size = f" of {params:,} parameters" if params else ""
-  start = (
-    f", starting from the weights of {stage.origin}," if stage.origin else ""
-  )
-  name = stage.data.get("name") or "its data"
-  kind = "synthetic data set" if synthetic(stage) else "data set"
+  subject = f"A model{f' ({model})' if model else ''}"
+  subject += f" of {params:,} parameters" if params else ""
+  origin = stage.origin and f", starting from the weights of {stage.origin},"
   question = "" if stage.figures is None else stage.figures.question(stage)
-  asked = f" to {question} in" if question else " on"
-  subject = f"A model{f' ({model})' if model else ''}{size}"
-  prompts = (stage.data.get("card") or {}).get("prompts")
+  kind = "synthetic data set" if synthetic(stage) else "data set"
+  data = f"the {kind} {stage.data.get('name') or 'its data'}"
+  asked = f"to {question} in {data}" if question else f"on {data}"
+  prompts = stage.card.get("prompts")
   if prompts and not stage.result.get("steps"):
-    shots = next(iter(prompts["shots"].values()))
+    shots = len(next(iter(prompts["shots"].values())))
     count = wording.count(len(prompts["shots"]), "prompts")
-    each = f" of {wording.count(len(shots), 'labelled examples')} each"
+    each = f"of {wording.count(shots, 'labelled examples')} each"
     return (
-      f"{subject} was not trained further{start} and was asked by {count}"
-      f"{each if shots else ' without examples'}{asked} the {kind} {name}."
+      f"{subject} was not trained further{origin} and was asked by {count} "
+      f"{each if shots else 'without examples'} {asked}."
     )
-  length, used = _length(stage), _used(stage)
-  return f"{subject} was trained{length}{start}{asked} the {kind} {name}{used}."
+  how = f"{_length(stage)}{origin}"
+  return f"{subject} was trained{how} {asked}{_used(stage)}."
 
 
 def _used(stage: Stage) -> str:
@@ -141,19 +159,16 @@ def _used(stage: Stage) -> str:
   train = stage.data.get("splits", {}).get("train") or {}
   if not train.get("n"):
     return ""
-  share = stage.result.get("label_fraction") or 1.0
-  cut = "" if share == 1 else f"{wording.percent(share)} of "
+  cut = "" if stage.share == 1 else f"{wording.percent(stage.share)} of "
   return f", on {cut}{train['n']:,} training examples{_of_whom(stage, train)}"
 
 
 def _reached(stage: Stage) -> Iterator[str]:
   split = stage.final_split
-  result = stage.splits[split]
+  result, metrics = stage.splits[split], stage.part(split, "metrics")
   n = wording.count(result.get("n"), "examples")
-  where = f"On the {split} split ({n}{_of_whom(stage, result)})"
-  metrics = result.get("metrics") or {}
-  readings = [_reading(stage, m, metrics[m]) for m in stage.main(metrics)]
-  if readings:
+  if readings := [_reading(stage, m, metrics[m]) for m in stage.main(metrics)]:
+    where = f"On the {split} split ({n}{_of_whom(stage, result)})"
     yield f"{where} {'; '.join(readings)}."
   if split != "test":
     yield (
@@ -165,81 +180,44 @@ def _reached(stage: Stage) -> Iterator[str]:
 def _reading(stage: Stage, metric: str, entry: Mapping[str, Any]) -> str:
   name = _name(stage, metric)
   if entry.get("value") is None:
-    reason = entry.get("reason") or "no reason was given"
-    return f"its {name} is not available ({reason})"
+    return f"its {name} is not available ({wording.reason(entry)})"
   in_unit = getattr(stage.figures, "unit", lambda stage, metric: "")
   unit = in_unit(stage, metric)
   return f"its {name}{unit and f' in {unit}'} was {wording.spoken(entry)}"
 
 
 def _baselines(stage: Stage) -> Iterator[str]:
-  beside = stage.splits[stage.final_split].get("baselines") or {}
-  for name, rival in beside.items():
+  for name, rival in stage.part(stage.final_split, "baselines").items():
     metrics = rival.get("metrics") or {}
-    shown = main(stage.result, metrics, rival.get("task") or "")
+    shown = stage.main(metrics, rival.get("task") or "")
     for metric in (shown or list(metrics))[:1]:
-      value = wording.interval(metrics[metric])
       probe = name.removeprefix("probe_")
       subject = (
         f"The baseline {name}"
         if probe == name
         else f"Its frozen features, by a {probe} probe,"
       )
-      reached = f"{subject} reached {value}"
-      entry = (rival.get("difference") or {}).get(metric)
-      if entry is None:
-        yield f"{reached} ({_name(stage, metric)}) on the same examples."
+      reached = f"{subject} reached {wording.interval(metrics[metric])}"
+      differences = rival.get("difference") or {}
+      if metric in differences:
+        word = wording.verdict(metric, differences[metric], stage.described)
+        verdict = _BESIDE_A_BASELINE[word]
+        words = _difference(stage, metric, differences)
+        yield f"{reached} on the same examples: {verdict}. {words}"
       else:
-        shown_by = _shown(stage, metric, entry, "the model", "the baseline")
-        yield f"{reached} on the same examples: {shown_by}"
+        yield f"{reached} ({_name(stage, metric)}) on the same examples."
 
 
-def _comparison(run: Run, pair: Mapping[str, Any], metric: str) -> str:
-  where = f"{pair['a']} against {pair['b']} ({pair['split']}): "
-  which, word = pretraining(run, pair), _verdict(run, pair, metric)
-  if which and word in ("better", "worse"):
-    helped = (word == "better") == (which > 0)
-    verdict = "pre-training helped" if helped else "pre-training did harm"
-  elif which and word == "no difference shown":
-    verdict = f"{word}, so no benefit of pre-training is established"
-  else:
-    verdict = {
-      "better": f"{pair['a']} is better",
-      "worse": f"{pair['b']} is better",
-    }.get(word, word)
-  stage, entry = run.stages[pair["a"]], pair["difference"][metric]
-  return f"{where}{verdict}. {_difference(stage, metric, entry)}"
-
-
-def _verdict(run: Run, pair: Mapping[str, Any], metric: str) -> str:
-  described = run.stages[pair["a"]].described
-  return wording.verdict(metric, pair["difference"][metric], described)
-
-
-def _shown(
-  stage: Stage, metric: str, entry: Mapping[str, Any], a: str, b: str
+def _difference(
+  stage: Stage, metric: str, differences: Mapping[str, Any]
 ) -> str:
-  """A verdict and the numbers behind it, as a clause."""
-  verdict = {
-    "better": f"{a} is better",
-    "worse": f"{a} is worse than {b}",
-    "no difference shown": "no difference shown (the interval includes 0)",
-  }.get(
-    wording.verdict(metric, entry, stage.described),
-    "the difference was not assessed",
-  )
-  return f"{verdict}. {_difference(stage, metric, entry)}"
-
-
-def _difference(stage: Stage, metric: str, entry: Mapping[str, Any]) -> str:
+  entry = differences[metric]
   if entry.get("value") is None:
     return f"Reason: {entry.get('reason') or 'not computed'}."
-  words = (
-    f"Paired difference in {_name(stage, metric)} "
-    f"{wording.spoken(entry, signed=True)}"
-  )
+  words = wording.spoken(entry, signed=True)
   nearer = wording.distance(metric, entry, stage.described)
-  return f"{words}{nearer and f'; {nearer}'}."
+  words += f"; {nearer}" if nearer else ""
+  return f"Paired difference in {_name(stage, metric)} {words}."
 
 
 def _name(stage: Stage, metric: str) -> str:
@@ -250,11 +228,3 @@ def _name(stage: Stage, metric: str) -> str:
 def _of_whom(stage: Stage, counted: Mapping[str, Any]) -> str:
   count = counted.get("patients")
   return "" if count is None else f" of {wording.count(count, stage.whom)}"
-
-
-def _compared(run: Run) -> Iterator[tuple[Mapping[str, Any], str]]:
-  """Each comparison with the metric that decides it."""
-  for pair in run.comparisons:
-    if stage := run.stages.get(pair["a"]):
-      for metric in stage.main(pair["difference"])[:1]:
-        yield pair, metric

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from medfm.report import blocks, reading, wording
+from medfm.report import blocks, wording
 from medfm.report.blocks import Block
+from medfm.report.reading import Stage
 
 _HEADER = (
   "stage",
@@ -31,24 +32,60 @@ def text(results: Mapping[str, Any]) -> str:
   Returns:
     lines of at most 100 columns, without a newline at the end.
   """
-  stages = results.get("stages") or {}
+  entries = results.get("stages") or {}
+  stages = {name: Stage(name, entry) for name, entry in entries.items()}
   if not stages:
     return "no stage has finished"
-  rows = [row for name, stage in stages.items() for row in _stage(name, stage)]
-  rows += _comparisons(results, stages)
-  if not any(row[5] for row in rows):
-    rows = [row[:5] for row in rows]
-  header = _HEADER[: len(rows[0])] if rows else _HEADER
-  lines = aligned([header, *rows], right=2)
-  for name, stage in stages.items():
-    final = reading.final_split(stage.get("splits") or {})
-    for block in stage.get("blocks") or ():
-      if block.get("terminal") and block.get("split") in (None, "", final):
-        lines += ["", *_block(name, block)]
+  rows = [row for stage in stages.values() for row in _stage(stage)]
+  for pair in results.get("comparisons") or ():
+    stage = stages.get(pair["a"]) or Stage(pair["a"], {})
+    for metric in stage.main(pair["difference"]):
+      value = wording.interval(pair["difference"][metric], signed=True)
+      names = f"{pair['a']} − {pair['b']}"
+      rows.append((names, pair["split"], "", stage.title(metric), "", value))
+  columns = 6 if not rows or any(row[5] for row in rows) else 5
+  lines = _aligned([row[:columns] for row in (_HEADER, *rows)], right=2)
+  for stage in stages.values():
+    for block in stage.result.get("blocks") or ():
+      final = block.get("split") in (None, "", stage.final_split)
+      if block.get("terminal") and final:
+        lines += ["", *_block(stage.name, block)]
   return "\n".join(lines)
 
 
-def aligned(
+def _stage(stage: Stage) -> Iterator[tuple[str, ...]]:
+  for split, result in stage.splits.items():
+    metrics, n = stage.part(split, "metrics"), f"{result.get('n', 0):,}"
+    for metric in stage.main(metrics):
+      value = wording.interval(metrics[metric])
+      yield stage.name, split, n, stage.title(metric), value, ""
+    for name, rival in stage.part(split, "baselines").items():
+      metrics = rival.get("metrics") or {}
+      differences = rival.get("difference") or {}
+      for metric in stage.main(metrics, rival.get("task") or ""):
+        value = wording.interval(metrics[metric])
+        difference = wording.interval(differences.get(metric), signed=True)
+        difference = difference if differences else ""
+        yield f"  {name}", split, "", stage.title(metric), value, difference
+
+
+def _block(name: str, block: Block) -> list[str]:
+  """A block of numbers; a terminal shows no texts."""
+  block = blocks.listed(block)
+  if block["kind"] != "table":
+    return []
+  brief = block.get("brief", range(len(block["rows"])))
+  rows = [block["columns"], *(block["rows"][index] for index in brief)]
+  cells = [[blocks.text(cell) for cell in row[:_COLUMNS]] for row in rows]
+  if len(block["columns"]) > _COLUMNS:
+    cells = [[*row, "…"] for row in cells]
+  title = wording.short(f"{name}: {blocks.caption(block)}", _WIDTH)
+  note = block.get("note")
+  lines = [title, *_aligned(cells)]
+  return [*lines, wording.short(note, _WIDTH)] if note else lines
+
+
+def _aligned(
   rows: Sequence[Sequence[str]], right: int | None = None
 ) -> list[str]:
   """Rows as lines of at most 100 columns; the widest cells are cut.
@@ -58,65 +95,11 @@ def aligned(
   widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
   while sum(widths) + 2 * (len(widths) - 1) > _WIDTH:
     widths[widths.index(max(widths))] -= 1
-  return [_line(row, widths, right) for row in rows]
-
-
-def _block(name: str, block: Block) -> list[str]:
-  """A block of numbers; a terminal shows no texts."""
-  block = blocks.listed(block)
-  if block["kind"] != "table":
-    return []
-  rows = list(block["rows"])
-  brief = [rows[index] for index in block.get("brief", range(len(rows)))]
-  rows = [block["columns"], *brief]
-  cells = [[blocks.text(cell) for cell in row[:_COLUMNS]] for row in rows]
-  if len(block["columns"]) > _COLUMNS:
-    cells = [[*row, "…"] for row in cells]
-  note = [block["note"]] if block.get("note") else []
-  title = wording.short(f"{name}: {blocks.caption(block)}", _WIDTH)
-  return [title, *aligned(cells), *(wording.short(n, _WIDTH) for n in note)]
-
-
-def _stage(name: str, stage: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-  described = stage.get("described") or {}
-  for split, result in (stage.get("splits") or {}).items():
-    metrics = result.get("metrics") or {}
-    for metric in reading.main(stage, metrics):
-      title = wording.title(metric, described)
-      value = wording.interval(metrics[metric])
-      yield name, split, f"{result.get('n', 0):,}", title, value, ""
-    for baseline, rival in (result.get("baselines") or {}).items():
-      metrics = rival.get("metrics") or {}
-      differences = rival.get("difference") or {}
-      for metric in reading.main(stage, metrics, rival.get("task") or ""):
-        yield (
-          f"  {baseline}",
-          split,
-          "",
-          wording.title(metric, described),
-          wording.interval(metrics[metric]),
-          wording.interval(differences.get(metric), signed=True)
-          if differences
-          else "",
-        )
-
-
-def _comparisons(results, stages) -> Iterator[tuple[str, ...]]:
-  for pair in results.get("comparisons") or ():
-    stage = stages.get(pair["a"]) or {}
-    described = stage.get("described") or {}
-    for metric in reading.main(stage, pair["difference"]):
-      value = wording.interval(pair["difference"][metric], signed=True)
-      names = f"{pair['a']} − {pair['b']}"
-      title = wording.title(metric, described)
-      yield names, pair["split"], "", title, "", value
-
-
-def _line(row, widths, right: int | None) -> str:
-  cells = [
-    (str.rjust if column == right else str.ljust)(
-      wording.short(" ".join(cell.splitlines()), width), width
-    )
-    for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-  ]
-  return "  ".join(cells).rstrip()
+  lines = []
+  for row in rows:
+    cells = []
+    for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
+      shown = wording.short(" ".join(cell.splitlines()), width)
+      cells.append(f"{shown:{'>' if column == right else '<'}{width}}")
+    lines.append("  ".join(cells).rstrip())
+  return lines

@@ -47,18 +47,17 @@ def merit(value: float, ideal: str | float | None) -> float:
 
 
 def number(
-  value: float | None, signed: bool = False, scale: float | None = None
+  value: float | None, signed: bool = False, scale: float = 0.0
 ) -> str:
-  """A value with the digits worth reading.
+  """A value with the digits worth reading; `n/a` where it is not finite.
 
-  value: what to write; `n/a` where it is None or not finite.
   signed: shows a plus.
-  scale: the largest size of the numbers it stands beside; its own if None.
+  scale: the largest size of the numbers it stands beside.
   """
   if value is None or not math.isfinite(value):
     return "n/a"
   size = abs(value) if abs(value) > 1e-9 else 0.0
-  scale = size if scale is None else max(size, scale)
+  scale = max(size, scale if scale > 1e-9 else 0.0)
   if 0 < scale < 0.0005:
     text = f"{size:.1e}"
   else:
@@ -77,17 +76,24 @@ def ends(entry: Mapping[str, Any], signed: bool = False) -> tuple[str, ...]:
   if values[0] is None:
     return ()
   values = values[:1] if None in values else values
-  scale = max(abs(value) for value in values)
-  scale = scale if scale > 1e-9 else 0.0
+  scale = max(map(abs, values))
   return tuple(number(value, signed, scale) for value in values)
 
 
+def reason(entry: Mapping[str, Any]) -> str:
+  """Why a metric has no value."""
+  return entry.get("reason") or "no reason was given"
+
+
 def interval(entry: Mapping[str, Any] | None, signed: bool = False) -> str:
-  """`0.912 [0.880, 0.940]`, or `n/a (reason)`."""
-  shown = ends(entry or {}, signed)
+  """`0.912 [0.880, 0.940]`, or `n/a (reason)`.
+
+  signed: shows a plus, as does an entry that is marked `signed`.
+  """
+  entry = entry or {}
+  shown = ends(entry, signed or bool(entry.get("signed")))
   if not shown:
-    reason = (entry or {}).get("reason")
-    return f"n/a ({reason})" if reason else "n/a"
+    return f"n/a ({entry['reason']})" if entry.get("reason") else "n/a"
   return shown[0] + (f" [{shown[1]}, {shown[2]}]" if len(shown) > 1 else "")
 
 
@@ -108,11 +114,9 @@ def judged(
   from it the first is than the second; of others the difference itself.
   """
   ideal = better(metric, described)
-  if ideal is None:
-    return None
   if isinstance(ideal, str):
     return difference
-  return difference.get("closer")
+  return None if ideal is None else difference.get("closer")
 
 
 def verdict(
@@ -126,7 +130,7 @@ def verdict(
   """
   entry = judged(metric, difference, described) or {}
   low, high = entry.get("low"), entry.get("high")
-  if entry.get("value") is None or low is None or high is None:
+  if None in (entry.get("value"), low, high):
     return "not assessed"
   if low <= 0 <= high:
     return "no difference shown"
@@ -150,9 +154,8 @@ def distance(
 def count(n: int | None, noun: str = "") -> str:
   """`1,234 patients`; `patients not known` where n is None."""
   if n is None:
-    return f"{noun} not known" if noun else "not known"
-  singular = noun.removesuffix("s") if n == 1 else noun
-  return f"{n:,} {singular}".strip()
+    return f"{noun} not known".strip()
+  return f"{n:,} {noun.removesuffix('s') if n == 1 else noun}".strip()
 
 
 def percent(share: float) -> str:
@@ -168,9 +171,8 @@ def short(text: str, width: int = 28) -> str:
 
 def listed(names: Sequence[str], most: int = 5) -> str:
   """`a, b and c`; of more than `most` names the first and how many more."""
-  shown = list(names[:most])
+  shown = [*names[:most]]
   if len(names) > most:
-    return ", ".join(shown) + f" and {len(names) - most} more"
-  if len(shown) < 2:
-    return "".join(shown)
-  return ", ".join(shown[:-1]) + " and " + shown[-1]
+    return f"{', '.join(shown)} and {len(names) - most} more"
+  *first, last = shown or [""]
+  return f"{', '.join(first)} and {last}" if first else last

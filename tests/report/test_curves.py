@@ -18,9 +18,9 @@ def question():
 
 
 def test_the_area_under_the_curve_is_scikit_learns(question):
-  area = curves.area(*curves.roc(question.truth, question.scores))
+  x, y = curves.roc(question.truth, question.scores)
   expected = metrics.roc_auc_score(question.truth, question.scores)
-  assert area == pytest.approx(expected, abs=1e-12)
+  assert np.trapezoid(y, x) == pytest.approx(expected, abs=1e-12)
 
 
 def test_average_precision_is_scikit_learns(question):

@@ -240,12 +240,11 @@ def stage():
     details = survival.details(info, truth(test), told, cuts)
     held = reading.Predictions(info.target.names, None, truth(test), told)
     result = {
+      "task": survival.__name__,
       "splits": {"test": {**details, "thresholds": cuts}},
       "data": {"classes": info.target.names},
     }
-    return reading.Stage(
-      "train", result, {}, [], survival, figures, predictions={"test": held}
-    )
+    return reading.Stage("train", result, predictions={"test": held})
 
   return made
 
