@@ -42,24 +42,6 @@ class Attribution(NamedTuple):
   baseline: jax.Array
 
 
-def gradient_x_input(
-  objective: Objective,
-  variables: Variables,
-  batch: Batch,
-  info: Info,
-  target: Target,
-) -> Attribution:
-  """The slope at the text, times the way from the baseline to it.
-
-  One backward pass; the values add up only where the model is linear
-  (Simonyan et al. 2013; Shrikumar et al. 2017).
-  """
-  score, embedded, start = _setting(objective, variables, batch, info, target)
-  slope = jax.grad(lambda x: score(x).sum())(embedded)
-  values = (slope * (embedded - start)).sum(-1)
-  return Attribution(values, score(embedded), score(start))
-
-
 def integrated_gradients(
   objective: Objective,
   variables: Variables,
@@ -75,9 +57,18 @@ def integrated_gradients(
   The values add up to score - baseline, but for the error of the integral,
   which is taken at the `points` places of Gauss and Legendre.
   """
-  if points < 1:
-    raise UserError(f"integrated gradients: points={points} must be 1 or more")
-  score, embedded, start = _setting(objective, variables, batch, info, target)
+  _, embedded, table = _answer(objective, variables, batch)
+  ordinary = masking.ordinary(batch, info)[:, :, None]
+  average = table.mean(0).astype(embedded.dtype)[None, None]
+  start = jnp.where(ordinary, average, embedded)
+
+  def score(x):
+    logits, *_ = _answer(objective, variables, batch, x)
+    if logits.ndim == 3:
+      logits = jnp.take_along_axis(logits, target.places[:, None, None], 1)
+      logits = logits[:, 0]
+    return jnp.take_along_axis(logits, target.classes[:, None], 1)[:, 0]
+
   places, shares = np.polynomial.legendre.leggauss(points)
   slope = jax.grad(lambda x: score(x).sum())
 
@@ -89,22 +80,6 @@ def integrated_gradients(
   mean, _ = jax.lax.scan(added, jnp.zeros_like(embedded), (line[0], line[1]))
   values = (mean * (embedded - start)).sum(-1)
   return Attribution(values, score(embedded), score(start))
-
-
-def _setting(objective, variables, batch, info, target):
-  """The score as a function of embeddings [B,L,E]; the text's; the baseline."""
-  _, embedded, table = _answer(objective, variables, batch)
-  ordinary = masking.ordinary(batch, info)[:, :, None]
-
-  def score(x):
-    logits, *_ = _answer(objective, variables, batch, x)
-    if logits.ndim == 3:
-      logits = jnp.take_along_axis(logits, target.places[:, None, None], 1)
-      logits = logits[:, 0]
-    return jnp.take_along_axis(logits, target.classes[:, None], 1)[:, 0]
-
-  mean = table.mean(0).astype(embedded.dtype)[None, None]
-  return score, embedded, jnp.where(ordinary, mean, embedded)
 
 
 def _answer(objective, variables, batch, embedded=None):

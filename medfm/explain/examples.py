@@ -5,7 +5,6 @@ reader asks to see first. Texts are cut to `SHOWN` tokens. Of several labels
 an answer is the set of those predicted, right where all of it is.
 """
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ from medfm.data.text.tokenizers import Tokenizer
 from medfm.evals.context import Context, Findings, shows_data
 from medfm.explain import attribution
 from medfm.tasks.answers import Answers
-from medfm.types import Info, Objective, Split, Task, Variables
+from medfm.types import Info, Objective, Split, Variables
 
 HOW = (
   "Texts as the model's tokens. Orange tokens speak for "
@@ -37,7 +36,6 @@ LABELS = 12
 """The labels, of several, that are named."""
 
 _ROWS = 4
-POINTS = 32
 
 
 @shows_data
@@ -48,16 +46,18 @@ def examples(context: Context, *, show: bool | None = None) -> Findings:
     anywhere; the vocabulary of a tokenizer that was learnt here still holds
     single words.
   """
-  data, task = context.data, context.task
+  data, task, info = context.data, context.task, context.info
   settings = data.encode.keywords if data.encode is not None else {}
-  if not (not data.private if show is None else show):
+  if show is False or (show is None and data.private):
     return Findings()
   if "tokenizer" not in settings or "test" not in context.splits:
     return Findings()
-  if getattr(context.info.only, "prompts", None):
+  if getattr(info.only, "prompts", None):
     return Findings()  # Answers are of the vocabulary, not of a head.
-  whole, predicted = context.splits["test"], context.predicted["test"]
-  answers = _answers(task, context.info, whole, predicted)
+  whole, answers = context.splits["test"], None
+  if task.TARGETS and set(task.TARGETS) <= whole.arrays.keys():
+    target = {name: whole.arrays[name] for name in task.TARGETS}
+    answers = task.answers(info, target, context.predicted["test"])
   if answers is None:
     return Findings()
   variables = processes.gathered(context.variables)
@@ -66,7 +66,7 @@ def examples(context: Context, *, show: bool | None = None) -> Findings:
   texts = described(
     context.objective,
     variables,
-    context.info,
+    info,
     data.splits["test"],
     whole,
     answers,
@@ -79,27 +79,20 @@ def examples(context: Context, *, show: bool | None = None) -> Findings:
   return Findings(shown={"test": [block]})
 
 
-def _answers(task: Task, info: Info, whole: Split, predicted) -> Answers | None:
-  if not task.TARGETS or not set(task.TARGETS) <= whole.arrays.keys():
-    return None
-  target = {name: whole.arrays[name] for name in task.TARGETS}
-  return task.answers(info, target, predicted)
-
-
 def described(
   objective: Objective,
   variables: Variables,
   info: Info,
   split: Split,
   whole: Split,
-  found: Answers,
+  answers: Answers,
   tokenizer: Tokenizer,
   thresholds: Mapping[str, float] = {},
 ) -> list[dict[str, Any]]:
   """The chosen texts, JSON-able.
 
   split: rows of tokens; whole: one row a text, as the task assembles them.
-  found: the task's answers of `whole`.
+  answers: the task's, of `whole`.
   thresholds: of several labels, as `Task.decide` has chosen them.
   Each has kind (right, wrong, unsure), id, said, true, certainty, word (the
   place [start, stop) of the word asked about, else None), pieces (text and
@@ -109,38 +102,41 @@ def described(
   Of several labels said and true are lists, and labels has, of those that are
   called or true, class, prob, cut, threshold, said and true.
   """
-  chosen = choice(found)
-  if not chosen:
+  chosen = choice(answers)
+  asked = [(i, k) for _, i in chosen for k in _classes(answers, i)]
+  if not asked:
     return []
-  asked = [
-    (index, _row(split, found, index), k)
-    for _, index in chosen
-    for k in _classes(found, index)
-  ]
-  views = _attributed(objective, variables, info, split, found, asked)
-  return [
-    _described(kind, index, found, whole, split, info, tokenizer, asked, views)
-    | _answered(found, index, info, thresholds)
-    for kind, index in chosen
-  ]
+  rows = {index: _row(split, answers, index) for _, index in chosen}
+  views = _attributed(objective, variables, info, split, answers, asked, rows)
+  texts = []
+  for kind, index in chosen:
+    mine = {k: views[index, k] for k in _classes(answers, index)}
+    text = {
+      "kind": kind,
+      "id": str(whole.ids[answers.example[index]]),
+      "certainty": round(float(answers.certainty[index]), 6),
+    }
+    text |= _shown(answers, index, info, split, rows[index], tokenizer, mine)
+    texts.append(text | _answered(answers, index, info, thresholds))
+  return texts
 
 
-def _classes(found: Answers, index: int) -> list[int]:
+def _classes(answers: Answers, index: int) -> list[int]:
   """Whose attributions are asked for: the answer's and the truth's.
 
   Of several labels the mistakes come first, then what is rightly called, the
   surest of each first; at most `VIEWS` of them.
   """
-  said, true = found.answer[index], found.true[index]
-  if found.probs is None:
-    return list(dict.fromkeys((int(said), int(true))))
-  return _named(found, index)[:VIEWS]
+  if answers.probs is not None:
+    return _named(answers, index)[:VIEWS]
+  both = int(answers.answer[index]), int(answers.true[index])
+  return list(dict.fromkeys(both))
 
 
-def _named(found: Answers, index: int) -> list[int]:
+def _named(answers: Answers, index: int) -> list[int]:
   """The labels that are called or true, mistakes first."""
-  said, true = found.answer[index], found.true[index]
-  sure = np.abs(found.probs[index] - found.cut)
+  said, true = answers.answer[index], answers.true[index]
+  sure = np.abs(answers.probs[index] - answers.cut)
   wrong = np.isfinite(true) & (said != (true > 0.5))
   return sorted(
     np.flatnonzero(said | (true > 0.5)).tolist(),
@@ -148,142 +144,124 @@ def _named(found: Answers, index: int) -> list[int]:
   )
 
 
-def choice(found: Answers, most: int = MOST) -> list[tuple[str, int]]:
+def choice(answers: Answers, most: int = MOST) -> list[tuple[str, int]]:
   """(kind, candidate): at most `most` of each kind, no text twice."""
-  seen: set[int] = set()
+  shown: set[int] = set()
   chosen = []
   for kind, pool, sign in (
-    ("right", found.right, -1),
-    ("wrong", ~found.right, -1),
-    ("unsure", np.ones(len(found.right), bool), 1),
+    ("right", answers.right, -1),
+    ("wrong", ~answers.right, -1),
+    ("unsure", np.ones(len(answers.right), bool), 1),
   ):
     places = np.flatnonzero(pool)
-    order = np.argsort(sign * found.certainty[places], kind="stable")
-    taken = 0
+    order = np.argsort(sign * answers.certainty[places], kind="stable")
+    full = len(chosen) + most
     for index in places[order].tolist():
-      if taken < most and int(found.example[index]) not in seen:
-        seen.add(int(found.example[index]))
+      if len(chosen) < full and answers.example[index] not in shown:
+        shown.add(answers.example[index])
         chosen.append((kind, index))
-        taken += 1
   return chosen
 
 
-def _row(split: Split, found: Answers, index: int) -> int:
+def _row(split: Split, answers: Answers, index: int) -> int:
   """The row of tokens that holds the word, or the text's first one."""
   document = np.asarray(split.arrays.get("document", np.arange(len(split))))
-  rows = np.flatnonzero(document == np.unique(document)[found.example[index]])
-  if found.place[index] < 0:
+  rows = np.flatnonzero(document == np.unique(document)[answers.example[index]])
+  word = answers.place[index]
+  if word < 0:
     return int(rows[0])
-  holds = (np.asarray(split.arrays["word"])[rows] == found.place[index]).any(1)
+  holds = (np.asarray(split.arrays["word"])[rows] == word).any(1)
   return int(rows[holds.argmax()])
 
 
-def _attributed(objective, variables, info, split, found, asked):
-  """Attributions of each (candidate, row, class): values, and what they miss.
+def _attributed(objective, variables, info, split, answers, asked, rows):
+  """(candidate, class) -> (values, by how much they miss the logit).
 
   Rows are cut to the longest of them and go through in small batches.
   """
-  rows = np.array([row for _, row, _ in asked])
-  own = split.take(rows)
+  own = split.take(np.array([rows[index] for index, _ in asked]))
   arrays, lengths = dict(own.arrays), cuts.buckets(own)
   if lengths is not None:
     arrays = cuts.cut(arrays, own.lengths, int(lengths.max()))
-  arrays["_class"] = np.array([k for *_, k in asked], np.int32)
+  arrays["_class"] = np.array([k for _, k in asked], np.int32)
   if "word" in arrays:
-    word = np.array([found.place[index] for index, *_ in asked])
+    word = np.array([answers.place[index] for index, _ in asked])
     arrays["_place"] = (arrays["word"] == word[:, None]).argmax(1)
-  explain = jax.jit(
-    functools.partial(_explained, objective=objective, info=info)
-  )
+
+  @jax.jit
+  def explained(variables, batch):
+    batch = {name: jnp.asarray(array) for name, array in batch.items()}
+    places = batch.pop("_place", None)
+    target = attribution.Target(batch.pop("_class"), places)
+    return attribution.integrated_gradients(
+      objective, variables, batch, info, target
+    )
+
   views = []
   for batch in loader.in_order(Split(arrays, own.ids), _ROWS):
-    result = jax.device_get(explain(variables, batch))
+    result = jax.device_get(explained(variables, batch))
     gap = result.score - result.baseline - result.values.sum(1)
     views += zip(result.values, gap, strict=True)
-  return views[: len(asked)]
+  return dict(zip(asked, views, strict=False))  # Padding rows come last.
 
 
-def _explained(variables, batch, *, objective, info):
-  batch = {name: jnp.asarray(array) for name, array in batch.items()}
-  places = batch.pop("_place", None)
-  target = attribution.Target(batch.pop("_class"), places)
-  return attribution.integrated_gradients(
-    objective, variables, batch, info, target, points=POINTS
-  )
-
-
-def _described(
-  kind, index, found, whole, split, info, tokenizer, asked, views
-) -> dict[str, Any]:
-  mine = [place for place, (i, *_) in enumerate(asked) if i == index]
-  row = asked[mine[0]][1]
+def _shown(answers, index, info, split, row, tokenizer, views):
+  """At most `SHOWN` tokens: around the word asked about, or the strongest."""
   segment = np.asarray(split.arrays["segment"])[row]
   tokens = np.asarray(split.arrays["tokens"])[row][segment > 0]
-  values = np.stack([views[place][0][: len(tokens)] for place in mine])
-  window = _window(values[0], SHOWN)
-  word = None
-  if found.place[index] >= 0:
-    places = np.flatnonzero(
-      np.asarray(split.arrays["word"])[row] == found.place[index]
-    )
+  start, word = 0, None
+  if answers.place[index] >= 0:
+    words = np.asarray(split.arrays["word"])[row]
+    places = np.flatnonzero(words == answers.place[index])
     middle = int(places[0]) - SHOWN // 2
     start = int(np.clip(middle, 0, max(len(tokens) - SHOWN, 0)))
-    window = slice(start, start + SHOWN)
     word = [int(places[0]) - start, int(places[-1]) + 1 - start]
+  elif len(tokens) > SHOWN:
+    pulls = np.abs(next(iter(views.values()))[0][: len(tokens)])
+    start = int(np.convolve(pulls, np.ones(SHOWN), "valid").argmax())
+  window = slice(start, min(start + SHOWN, len(tokens)))
   pieces = tokenizer.pieces(tokens[window])
   return {
-    "kind": kind,
-    "id": str(whole.ids[found.example[index]]),
-    "certainty": round(float(found.certainty[index]), 6),
     "word": word,
     "pieces": [[text, bool(spaced)] for text, spaced in pieces],
     "left_out": len(tokens) - len(pieces),
     "views": [
       {
-        "class": info.target.names[asked[place][2]],
-        "values": [round(float(v), 5) for v in own[window]],
-        "gap": round(float(views[place][1]), 6),
+        "class": info.target.names[k],
+        "values": [round(float(v), 5) for v in values[window]],
+        "gap": round(float(gap), 6),
       }
-      for place, own in zip(mine, values, strict=True)
+      for k, (values, gap) in views.items()
     ],
   }
 
 
 def _answered(
-  found: Answers, index: int, info: Info, thresholds: Mapping[str, float]
+  answers: Answers, index: int, info: Info, thresholds: Mapping[str, float]
 ) -> dict[str, Any]:
   """The answer and the truth by name; of several labels with their numbers."""
-  said, true = found.answer[index], found.true[index]
-  if found.probs is None:
-    return {
-      "said": info.target.names[int(said)],
-      "true": info.target.names[int(true)],
-    }
+  names, said, true = (
+    info.target.names,
+    answers.answer[index],
+    answers.true[index],
+  )
+  if answers.probs is None:
+    return {"said": names[int(said)], "true": names[int(true)]}
   of_class = {key.partition("[")[2][:-1]: v for key, v in thresholds.items()}
-  named = _named(found, index)
-  labels = [
-    {
-      "class": info.target.names[k],
-      "prob": round(float(found.probs[index][k]), 6),
-      "cut": found.cut,
-      "threshold": of_class.get(info.target.names[k]),
-      "said": bool(said[k]),
-      "true": bool(true[k] > 0.5) if np.isfinite(true[k]) else None,
-    }
-    for k in named[:LABELS]
-  ]
+  called = _named(answers, index)
   return {
-    "said": [info.target.names[k] for k in np.flatnonzero(said)[:LABELS]],
-    "true": [info.target.names[k] for k in np.flatnonzero(true > 0.5)[:LABELS]],
-    "labels": labels,
-    "labels_left_out": len(named) - len(labels),
+    "said": [names[k] for k in np.flatnonzero(said)[:LABELS]],
+    "true": [names[k] for k in np.flatnonzero(true > 0.5)[:LABELS]],
+    "labels": [
+      {
+        "class": names[k],
+        "prob": round(float(answers.probs[index][k]), 6),
+        "cut": answers.cut,
+        "threshold": of_class.get(names[k]),
+        "said": bool(said[k]),
+        "true": bool(true[k] > 0.5) if np.isfinite(true[k]) else None,
+      }
+      for k in called[:LABELS]
+    ],
+    "labels_left_out": max(len(called) - LABELS, 0),
   }
-
-
-def _window(values: np.ndarray, shown: int) -> slice:
-  """The stretch of at most `shown` tokens with the most attribution."""
-  if len(values) <= shown:
-    return slice(0, len(values))
-  sums = np.convolve(np.abs(values), np.ones(shown), "valid")
-  start = int(sums.argmax())
-  return slice(start, start + shown)

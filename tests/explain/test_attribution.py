@@ -56,10 +56,12 @@ def case(model, factory, data):
   return objective, info, batch, jax.tree.unflatten(tree, drawn), target
 
 
-def explained(method, objective, info, batch, variables, target, **settings):
+def explained(objective, info, batch, variables, target, **settings):
   @jax.jit
   def run(variables, batch, target):
-    return method(objective, variables, batch, info, target, **settings)
+    return attribution.integrated_gradients(
+      objective, variables, batch, info, target, **settings
+    )
 
   return run(variables, batch, target)
 
@@ -67,7 +69,7 @@ def explained(method, objective, info, batch, variables, target, **settings):
 @pytest.mark.parametrize("model, kind", CASES)
 def test_integrated_gradients_add_up(model, kind):
   setting = case(MODELS[model], *OBJECTIVES[kind])
-  found = explained(attribution.integrated_gradients, *setting, points=64)
+  found = explained(*setting, points=64)
   way = found.score - found.baseline
   assert np.abs(way).max() > 0.1
   np.testing.assert_allclose(found.values.sum(1), way, atol=1e-3)
@@ -83,9 +85,9 @@ def test_the_score_is_the_logit_of_the_prediction(kind):
     probs = probs[np.arange(8), np.asarray(target.places)]
   first, second = (
     explained(
-      attribution.gradient_x_input,
       *(objective, info, batch, variables),
       attribution.Target(jnp.full(8, k), target.places),
+      points=1,
     ).score
     for k in (0, 1)
   )
@@ -97,7 +99,7 @@ def test_the_score_is_the_logit_of_the_prediction(kind):
 
 def test_adapters_are_explained_as_part_of_their_model():
   setting = case(MODELS["bert"], adapted, toy.text_classes)
-  found = explained(attribution.integrated_gradients, *setting, points=64)
+  found = explained(*setting, points=64)
   way = found.score - found.baseline
   np.testing.assert_allclose(found.values.sum(1), way, atol=1e-3)
   objective, info, batch, variables, target = setting
@@ -105,19 +107,16 @@ def test_adapters_are_explained_as_part_of_their_model():
   nothing = jax.tree.map(jnp.zeros_like, params["lora"])
   plain = {"params": {**params, "lora": nothing}}
   setting = objective, info, batch, plain, target
-  other = explained(attribution.integrated_gradients, *setting, points=64)
+  other = explained(*setting, points=64)
   assert np.abs(other.values - found.values).max() > 1e-3
 
 
-def test_a_linear_model_has_the_same_values_by_both_methods():
+def test_a_linear_model_has_the_values_of_its_kernel_at_a_single_point():
   model = functools.partial(RNN, width=8, depth=0, pooling="mean", dropout=0.0)
   setting = case(model, classify.multiclass, toy.text_classes)
-  one = explained(attribution.integrated_gradients, *setting, points=1)
-  two = explained(attribution.gradient_x_input, *setting)
-  np.testing.assert_allclose(one.values, two.values, atol=1e-5)
-  np.testing.assert_allclose(
-    two.values.sum(1), two.score - two.baseline, atol=1e-5
-  )
+  found = explained(*setting, points=1)
+  way = found.score - found.baseline
+  np.testing.assert_allclose(found.values.sum(1), way, atol=1e-5)
   # By hand: each token's share of the mean, times the head's column.
   _, _, batch, variables, target = setting
   table = variables["params"]["model"]["embed_tokens"]["embedding"]
@@ -130,12 +129,12 @@ def test_a_linear_model_has_the_same_values_by_both_methods():
   real = batch["segment"] > 0
   ordinary = real & (batch["tokens"] >= 4)
   expected = np.where(ordinary, own / real.sum(1, keepdims=True), 0)
-  np.testing.assert_allclose(two.values, expected, atol=1e-5)
+  np.testing.assert_allclose(found.values, expected, atol=1e-5)
 
 
 def test_padding_and_special_tokens_have_no_value():
   setting = case(MODELS["bert"], *OBJECTIVES["classes"])
-  found = explained(attribution.integrated_gradients, *setting)
+  found = explained(*setting)
   batch = setting[2]
   # Where two texts share a row, its class is asked of the first.
   idle = (batch["segment"] != 1) | (batch["tokens"] < 4)
@@ -145,7 +144,7 @@ def test_padding_and_special_tokens_have_no_value():
 
 def test_another_text_in_the_row_has_no_value_for_a_word():
   setting = case(MODELS["bert"], *OBJECTIVES["words"])
-  found = explained(attribution.integrated_gradients, *setting)
+  found = explained(*setting)
   batch, places = setting[2], np.asarray(setting[4].places)
   own = batch["segment"][np.arange(8), places]
   other = batch["segment"] != own[:, None]
@@ -155,7 +154,7 @@ def test_another_text_in_the_row_has_no_value_for_a_word():
 
 def test_a_causal_model_has_no_value_for_later_words():
   setting = case(MODELS["gpt"], *OBJECTIVES["words"])
-  found = explained(attribution.integrated_gradients, *setting)
+  found = explained(*setting)
   later = np.arange(9)[None] > np.asarray(setting[4].places)[:, None]
   assert (np.asarray(found.values)[later] == 0).all()
 
@@ -166,10 +165,12 @@ def test_models_without_tokens_or_classes_are_refused():
   objective = classify.multiclass(info, model=model)
   variables = objective.init(jax.random.key(0), batch)
   target = attribution.Target(jnp.zeros(8, int))
+  setting = objective, variables, batch, info, target
   with pytest.raises(UserError, match="no layer embed_tokens"):
-    attribution.gradient_x_input(objective, variables, batch, info, target)
+    attribution.integrated_gradients(*setting)
   info, batch = toy.text()
   objective = language.causal_lm(info, model=MODELS["gpt"])
   variables = objective.init(jax.random.key(0), batch)
+  setting = objective, variables, batch, info, target
   with pytest.raises(UserError, match="no layer head"):
-    attribution.gradient_x_input(objective, variables, batch, info, target)
+    attribution.integrated_gradients(*setting)
