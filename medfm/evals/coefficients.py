@@ -56,22 +56,15 @@ def coefficients(context: Context) -> Findings:
 
 
 def closed_form(train: Split, info: Info) -> dict[str, float]:
-  """Least squares in raw units, by feature name, and "intercept".
+  """Least squares of one target in raw units, by feature, and "intercept".
 
-  Missing values and categories as in `designs.linear`. With several targets
-  the keys are `feature[target]`. Where columns depend on one another, the
-  solution of least norm in standardised columns.
+  Missing values and categories as in `designs.linear`. Where columns depend
+  on one another, the solution of least norm in standardised columns.
   """
   design = designs.linear(train, info, seed=0)
-  x, table = design.of(train), {}
-  names = info.target.names
-  targets = list(np.asarray(train.arrays["label"], np.float64).T)
-  classical.require_labels(info, targets, names)
-  for target, name in zip(targets, names, strict=True):
-    rows = ~np.isnan(target)
-    slopes, intercept = classical.solved(x[rows], target[rows])
-    suffix = f"[{name}]" if len(names) > 1 else ""
-    for feature, slope in zip(design.names, slopes, strict=True):
-      table[f"{feature}{suffix}"] = float(slope)
-    table[f"intercept{suffix}"] = float(intercept)
-  return table
+  target = np.asarray(train.arrays["label"], np.float64)[:, 0]
+  classical.require_labels(info, [target], info.target.names)
+  rows = ~np.isnan(target)
+  slopes, intercept = classical.solved(design.of(train)[rows], target[rows])
+  exact = dict(zip(design.names, map(float, slopes), strict=True))
+  return exact | {"intercept": float(intercept)}

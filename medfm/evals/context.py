@@ -18,15 +18,18 @@ Predicted = Mapping[str, np.ndarray]
 """What is predicted for each row of a split: name -> [N, ...]."""
 
 Block = dict[str, Any]
-"""What a page can show, JSON-able: `kind`, and the fields of that kind.
+"""What pages and terminals can show, JSON-able.
 
-table: title, columns [C] of names, rows [R][C] of cells, and perhaps a note;
-  `terminal` where a terminal shows it too, and `brief`, the numbers of the
-  rows that it has room for. A cell is a text, a number, None, or an entry
-  {value, low, high, reason}; `signed` is true in one that is a difference.
-pairs: title, `names` of numbers found in two ways, `x` and `y`, each with a
-  title and its values, and a note: they should agree.
-texts: title, `how` they are to be read, `examples` (`explain.examples`).
+Every block has `kind` and `title`; it may have `split` ("" for the whole
+run), `note` (a sentence below it) and `terminal` (whether a terminal shows it
+too). By kind it has
+
+table: `columns` [C], `rows` [R][C] of cells, and perhaps `brief`, the numbers
+  of the rows a terminal has room for. A cell is a text, a number, None, or an
+  entry {value, low, high, reason}, which shows a plus where it is `signed`.
+pairs: `names` of numbers found in two ways, `x` and `y`, each with a `title`
+  and its `values`: drawn, and listed.
+texts: `how` they are to be read, and `examples` (`explain.examples`).
 """
 
 

@@ -1,6 +1,7 @@
 """How much better one model is than another on the same examples."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,29 +38,23 @@ def difference(
   high of |a - ideal| - |b - ideal|: below 0 where a is nearer. Of a mean over
   classes it is the mean of the classes' differences of distances.
   """
-  rows, known, predicted_a = task.known(info, target, predicted_a)
-  _, _, predicted_b = task.known(info, target, predicted_b)
+  panels = []
+  for each, decisions in (
+    (predicted_a, decisions_a),
+    (predicted_b, decisions_b),
+  ):
+    rows, known, each = task.known(info, target, each)
+    decisions = dict(decisions or {})
+    panels.append(
+      task.panel(
+        info, known, each, decisions=decisions, specificity=specificity
+      )
+    )
+  metrics, means = _differences(*panels)
   patients = None if patients is None else np.asarray(patients)[rows]
-  a, b = (
-    task.panel(
-      info,
-      known,
-      predicted,
-      decisions=dict(decisions or {}),
-      specificity=specificity,
-    )
-    for predicted, decisions in (
-      (predicted_a, decisions_a),
-      (predicted_b, decisions_b),
-    )
-  )
-  metrics, means = _differences(a, b)
+  cluster = bootstrap.clusters(patients, int(rows.sum()))
   entries = bootstrap.intervals(
-    metrics,
-    bootstrap.clusters(patients, int(rows.sum())),
-    means=means,
-    replicates=replicates,
-    seed=seed,
+    metrics, cluster, means=means, replicates=replicates, seed=seed
   )
   plain = {k: e for k, e in entries.items() if not k.startswith(_CLOSER)}
   for name, entry in plain.items():
@@ -72,11 +67,11 @@ def _differences(a: Panel, b: Panel) -> tuple[dict[str, Metric], dict]:
   """The metrics and means of a minus those of b, and of their distances."""
   metrics, means = {}, dict(a.means)
   for name, metric in a.metrics.items():
-    pair = _Pair(metric, b.metrics[name])
-    metrics[name] = pair.difference
+    both = _once(metric, b.metrics[name])
+    metrics[name] = partial(_apart, both, None)
     description = a.described.get(stem(name))
     if description is not None and description.ideal is not None:
-      metrics[_CLOSER + name] = pair.nearer(description.ideal)
+      metrics[_CLOSER + name] = partial(_apart, both, description.ideal)
   for name, mean in a.means.items():
     columns = {label: _CLOSER + key for label, key in mean.columns.items()}
     if set(columns.values()) <= metrics.keys():
@@ -84,29 +79,19 @@ def _differences(a: Panel, b: Panel) -> tuple[dict[str, Metric], dict]:
   return metrics, means
 
 
-class _Pair:
-  """One metric of two models, computed once for both of its differences."""
+def _once(a: Metric, b: Metric) -> Callable[[Any], tuple[Any, Any]]:
+  """Both metrics of a weight, measured once for all their differences."""
+  last: list[Any] = []
 
-  def __init__(self, a: Metric, b: Metric):
-    self._a, self._b = a, b
-    self._weight: Any = self  # No weight yet.
-    self._values: Any = None
+  def both(weight: np.ndarray | None) -> tuple[Any, Any]:
+    if not last or last[0] is not weight:
+      last[:] = weight, (a(weight), b(weight))
+    return last[1]
 
-  def difference(self, weight: np.ndarray | None):
-    a, b = self._measured(weight)
-    return a - b
+  return both
 
-  def nearer(self, ideal: float) -> Metric:
-    """The distance of a from `ideal` minus that of b."""
 
-    def distances(weight: np.ndarray | None):
-      a, b = self._measured(weight)
-      return abs(a - ideal) - abs(b - ideal)
-
-    return distances
-
-  def _measured(self, weight: np.ndarray | None):
-    if self._weight is not weight:
-      self._values = self._a(weight), self._b(weight)
-      self._weight = weight
-    return self._values
+def _apart(both: Callable, ideal: float | None, weight: np.ndarray | None):
+  """a - b, or the distance of a from `ideal` minus that of b."""
+  a, b = both(weight)
+  return a - b if ideal is None else abs(a - ideal) - abs(b - ideal)

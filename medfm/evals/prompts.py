@@ -19,25 +19,12 @@ def prompts(context: Context) -> Findings:
   """A table of the prompts on each split; none where prompts were not used."""
   if not context.first:
     return Findings()
-  blocks = {
-    name: [
-      block(
-        context.task,
-        context.info,
-        context.splits[name],
-        table(
-          context.task,
-          context.info,
-          context.splits[name],
-          predicted,
-          context.settings,
-        ),
-        name,
-      )
-    ]
-    for name, predicted in context.predicted.items()
-    if PLAIN in predicted
-  }
+  blocks = {}
+  for name, predicted in context.predicted.items():
+    if PLAIN in predicted:
+      about = context.task, context.info, context.splits[name]
+      result = table(*about, predicted, context.settings)
+      blocks[name] = [block(*about, result)]
   return Findings(blocks=blocks)
 
 
@@ -65,58 +52,42 @@ def table(
   }
 
   def scored(probs):
-    metrics = scores.scores(task, info, target, {"probs": probs}, **drawn)
-    return {name: metrics["metrics"][name] for name in METRICS}
+    entry = scores.scores(task, info, target, {"probs": probs}, **drawn)
+    return {name: entry["metrics"][name] for name in METRICS}
 
+  probs = {w: np.asarray(outputs[n]) for w, n in WAYS.items() if n in outputs}
+  means = {way: each.mean(1) for way, each in probs.items()}
   ways = {}
-  for way, name in WAYS.items():
-    if name in outputs:
-      probs = np.asarray(outputs[name])
-      each = [scored(probs[:, o]) for o in range(probs.shape[1])]
-      ways[way] = {
-        "together": scored(probs.mean(1)),
-        "each": each,
-        "spread": {key: _spread([e[key] for e in each]) for key in METRICS},
-      }
-  asked = getattr(info.only, "prompts", {})
-  result = {"names": list(asked["names"]), "ways": ways}
+  for way, of_way in probs.items():
+    each = [scored(of_way[:, o]) for o in range(of_way.shape[1])]
+    spread = {key: _spread([e[key] for e in each]) for key in METRICS}
+    together = scored(means[way])
+    ways[way] = {"together": together, "each": each, "spread": spread}
+  names = list(getattr(info.only, "prompts", {})["names"])
+  result = {"names": names, "ways": ways}
   if len(ways) > 1:
-    difference = paired.difference(
-      task,
-      info,
-      target,
-      *({"probs": np.asarray(outputs[WAYS[way]]).mean(1)} for way in ways),
-      **drawn,
-    )
+    both = [{"probs": mean} for mean in means.values()]
+    difference = paired.difference(task, info, target, *both, **drawn)
     result["difference"] = {name: difference[name] for name in METRICS}
   return result
 
 
 def block(
-  task: Task, info: Info, split: Split, result: Mapping[str, Any], name: str
+  task: Task, info: Info, split: Split, result: Mapping[str, Any]
 ) -> Block:
   """The result of `table` as a block of kind "table"."""
-  rows, brief = [], []
-  for title, cells, short in _rows(result):
-    if short:
-      brief.append(len(rows))
-    rows.append([title, *cells])
-  return {
-    "kind": "table",
-    "title": "Prompts, with 95 % bootstrap intervals",
-    "columns": ["Prompts", *_titles(task, info, split)],
-    "rows": rows,
-    "brief": brief,
-    "terminal": True,
-  }
-
-
-def _titles(task: Task, info: Info, split: Split) -> list[str]:
-  """The titles of `METRICS`, as the task describes them."""
   target = scores.target_of(task, split.arrays)
   probs = np.zeros((0, len(info.target.names)))
   described = scores.described(task, info, target, {"probs": probs})
-  return [described[name].title for name in METRICS]
+  rows = list(_rows(result))
+  return {
+    "kind": "table",
+    "title": "Prompts, with 95 % bootstrap intervals",
+    "columns": ["Prompts", *(described[name].title for name in METRICS)],
+    "rows": [[title, *cells] for title, cells, _ in rows],
+    "brief": [place for place, (*_, brief) in enumerate(rows) if brief],
+    "terminal": True,
+  }
 
 
 def _rows(result: Mapping[str, Any]) -> Iterator[tuple[str, list[Any], bool]]:

@@ -11,6 +11,12 @@ from medfm.types import Info, Task
 
 MIN_GROUP = 10
 UNKNOWN = "unknown"
+_FEW = {
+  "value": None,
+  "low": None,
+  "high": None,
+  "reason": f"fewer than {MIN_GROUP} examples",
+}
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -44,30 +50,52 @@ def scores(
   """
   rows, target, predicted = task.known(info, target, predicted)
   patients = None if patients is None else np.asarray(patients)[rows]
-  settings = {
-    "decisions": dict(decisions or {}),
-    "replicates": replicates,
-    "seed": seed,
-    "specificity": specificity,
-  }
+  decisions = dict(decisions or {})
+
+  def measured(chosen: Any, replicates: int) -> dict[str, Any]:
+    """n, patients and metrics of a part of the rows."""
+    part = [
+      {name: array[chosen] for name, array in arrays.items()}
+      for arrays in (target, predicted)
+    ]
+    named = None if patients is None else patients[chosen]
+    panel = task.panel(
+      info, *part, decisions=decisions, specificity=specificity
+    )
+    count = len(next(iter(part[1].values())))
+    cluster = bootstrap.clusters(named, count)
+    metrics = bootstrap.intervals(
+      panel.metrics,
+      cluster,
+      means=panel.means,
+      replicates=replicates,
+      seed=seed,
+    )
+    known = None if named is None else len(np.unique(cluster))
+    return {"n": count, "patients": known, "metrics": metrics}
+
   result = {
-    **_table(task, info, target, predicted, patients, **settings),
-    "thresholds": dict(decisions or {}),
+    **measured(slice(None), replicates),
+    "thresholds": decisions,
     "groups": {},
-    **task.details(info, target, predicted, settings["decisions"]),
+    **task.details(info, target, predicted, decisions),
   }
   if not task.TARGETS:
     return result
   result["unlabelled"] = int((~rows).sum())
-  for name, levels in (groups or {}).items():
+  for group, levels in (groups or {}).items():
     levels = np.asarray(levels, str)[rows]
     levels = np.where(levels == "", UNKNOWN, levels)
-    result["groups"][name] = {
-      str(level): _group(
-        task, info, target, predicted, patients, levels == level, settings
-      )
-      for level in np.unique(levels)
-    }
+    result["groups"][group] = {}
+    for level in np.unique(levels):
+      few = (levels == level).sum() < MIN_GROUP
+      part = measured(levels == level, 0 if few else replicates)
+      part["metrics"] = {
+        name: dict(_FEW) if few else entry
+        for name, entry in part["metrics"].items()
+        if not name.endswith("]")
+      }
+      result["groups"][group][str(level)] = part
   return result
 
 
@@ -90,59 +118,3 @@ def described(
   ]
   panel = task.panel(info, *empty, decisions={}, specificity=specificity)
   return panel.described
-
-
-def _table(
-  task,
-  info,
-  target,
-  predicted,
-  patients,
-  *,
-  decisions,
-  replicates,
-  seed,
-  specificity,
-  detail: bool = True,
-) -> dict[str, Any]:
-  """n, patients and metrics; without detail, no metric of a single class."""
-  panel = task.panel(
-    info, target, predicted, decisions=decisions, specificity=specificity
-  )
-  count = len(next(iter(predicted.values())))
-  cluster = bootstrap.clusters(patients, count)
-  entries = bootstrap.intervals(
-    panel.metrics, cluster, means=panel.means, replicates=replicates, seed=seed
-  )
-  return {
-    "n": count,
-    "patients": None if patients is None else len(np.unique(cluster)),
-    "metrics": {
-      name: entry
-      for name, entry in entries.items()
-      if detail or not name.endswith("]")
-    },
-  }
-
-
-def _group(task, info, target, predicted, patients, rows, settings):
-  patients = None if patients is None else patients[rows]
-  target, predicted = (
-    {name: array[rows] for name, array in arrays.items()}
-    for arrays in (target, predicted)
-  )
-  small = int(rows.sum()) < MIN_GROUP
-  if small:
-    settings = settings | {"replicates": 0}
-  table = _table(
-    task, info, target, predicted, patients, **settings, detail=False
-  )
-  if small:
-    nothing = {
-      "value": None,
-      "low": None,
-      "high": None,
-      "reason": f"fewer than {MIN_GROUP} examples",
-    }
-    table["metrics"] = {name: dict(nothing) for name in table["metrics"]}
-  return table

@@ -240,13 +240,6 @@ def test_coefficients_are_in_raw_units():
   )
 
 
-def test_coefficients_of_several_targets_are_named_by_target():
-  info = infos.info("toy", "regression", ("t", "u"), numeric=("a", "b", "c"))
-  table = coefficients.closed_form(_line(_split(), targets=2), info)
-  assert table["b[u]"] == pytest.approx(4)
-  assert table["intercept[t]"] == pytest.approx(3)
-
-
 def test_constant_feature_has_coefficient_zero():
   train = _line(_split())
   train.arrays["features"][:, 2] = 0.1

@@ -27,10 +27,21 @@ def _case(noise=0.1):
   return _split(label), embeddings, splits, label[:10]
 
 
+def probed(probe, task, train, embeddings, others, info, **settings):
+  """What a probe predicts for the other splits from these embeddings."""
+  outputs = {name: {"embedding": array} for name, array in embeddings.items()}
+  held = {
+    name: probes.embedded(task, name, split, outputs.get(name, {}))
+    for name, split in {"train": train, **others}.items()
+  }
+  return probe(task, held.pop("train"), held, info, 0, **settings)
+
+
 @pytest.mark.parametrize("probe", [probes.linear, probes.nearest])
 def test_features_that_separate_classes_are_read(probe):
   train, embeddings, others, label = _case()
-  probs = probe(multiclass, train, embeddings, others, _INFO)["test"]["probs"]
+  told = probed(probe, multiclass, train, embeddings, others, _INFO)
+  probs = told["test"]["probs"]
   np.testing.assert_array_equal(probs.argmax(1), label)
   np.testing.assert_allclose(probs.sum(1), 1, atol=1e-5)
 
@@ -40,7 +51,8 @@ def test_the_nearest_vote_is_the_weighted_share_of_the_neighbours():
   keys = np.array([[1.0, 0], [0, 1], [-1, 0], [1, 1]])
   embeddings = {"train": keys, "test": np.array([[2.0, 1]])}
   others = {"test": _split(np.array([0], "int32"))}
-  found = probes.nearest(
+  found = probed(
+    probes.nearest,
     multiclass,
     train,
     embeddings,
@@ -60,7 +72,8 @@ def test_missing_labels_have_no_vote():
   label = np.array([[1, np.nan], [np.nan, np.nan]], "float32")
   embeddings = {"train": np.eye(2), "test": np.ones((1, 2))}
   others = {"test": _split(np.zeros((1, 2), "float32"))}
-  found = probes.nearest(multilabel, _split(label), embeddings, others, info)
+  train = _split(label)
+  found = probed(probes.nearest, multilabel, train, embeddings, others, info)
   np.testing.assert_allclose(found["test"]["probs"], [[1, 0.5]])
 
 
@@ -68,7 +81,7 @@ def test_a_split_without_its_features_is_refused():
   train, embeddings, others, _ = _case()
   del embeddings["test"]
   with pytest.raises(UserError, match="lacks the embedding"):
-    probes.linear(multiclass, train, embeddings, others, _INFO)
+    probed(probes.linear, multiclass, train, embeddings, others, _INFO)
 
 
 def _context(train, embeddings, others, task=multiclass):

@@ -99,7 +99,7 @@ def test_a_single_prompt_has_no_spread_and_no_calibration_no_difference(made):
 def test_the_block_has_a_row_a_prompt_and_says_what_a_terminal_shows(made):
   label, outputs = made
   told = table(INFO, label, outputs)
-  block = prompts.block(multiclass, INFO, split(label), told, "test")
+  block = prompts.block(multiclass, INFO, split(label), told)
   assert block["kind"] == "table"
   assert block["columns"][:2] == ["Prompts", "Accuracy"]
   assert {len(row) for row in block["rows"]} == {len(block["columns"])}
