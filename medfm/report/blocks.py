@@ -1,15 +1,4 @@
-"""What evaluators and tasks have to show, on pages and in a terminal.
-
-A block is JSON-able. Every block has `kind` and `title`; it may have `split`
-("" for the whole run), `note` (a sentence below the title) and `terminal`
-(whether a terminal shows it too). By kind it has
-
-table: `columns`, and `rows` of cells. A cell is text, a number, or a metric
-  entry (value, low, high, reason), which shows a plus where it is `signed`.
-pairs: `names` of numbers found in two ways, `x` and `y`, each with a `title`
-  and its `values`: drawn, and listed.
-texts: `how` they are to be read, and `examples` (`explain.examples`).
-"""
+"""Blocks, which evaluators and tasks have to show (`evals.context.Block`)."""
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence

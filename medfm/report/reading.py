@@ -33,7 +33,6 @@ class Predictions:
   predicted: Mapping[str, np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True)
 class Stage:
   """One stage of a run.
 
@@ -41,85 +40,48 @@ class Stage:
   config: its part of config.json.
   history: the lines of its metrics.jsonl.
   blocks: what its evaluators have to show (`report.blocks`).
+  task, figures: its module of `medfm.tasks`, and that task's figures and
+    words; None where they are not known.
+  described: how its metrics describe themselves, by stem.
+  whom: what examples are of, which splits and intervals keep together.
+  final_split: the one that answers the question: test where there is one.
+  origin: where its start weights came from; "" for fresh ones.
+  share: of the labels that it learnt from.
   predictions: split -> its own predictions.
   baselines: split -> baseline -> predictions.
   """
 
-  name: str
-  result: Mapping[str, Any]
-  config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-  history: Sequence[Mapping[str, Any]] = ()
-  blocks: Sequence[Mapping[str, Any]] = ()
-  predictions: dict[str, Predictions] = dataclasses.field(default_factory=dict)
-  baselines: dict[str, dict[str, Predictions]] = dataclasses.field(
-    default_factory=dict
-  )
-
-  @property
-  def task(self) -> Any | None:
-    """Its module of `medfm.tasks`; None where it is not known."""
-    return module(self.result.get("task") or "")
-
-  @property
-  def figures(self) -> Any | None:
-    """That task's figures and words; None where there are none."""
-    return module(f"{self.result.get('task')}.figures")
-
-  @property
-  def finished(self) -> bool:
-    return bool(self.result)
+  def __init__(
+    self,
+    name: str,
+    result: Mapping[str, Any],
+    config: Mapping[str, Any] = {},
+    history: Sequence[Mapping[str, Any]] = (),
+    blocks: Sequence[Mapping[str, Any]] = (),
+  ):
+    self.name, self.result, self.config = name, result, config
+    self.history, self.blocks = history, blocks
+    self.finished = bool(result)
+    task = result.get("task") or ""
+    self.task, self.figures = module(task), module(f"{task}.figures")
+    self.data = result.get("data") or {}
+    self.card = self.data.get("card") or {}
+    self.classes = tuple(map(str, self.data.get("classes") or ()))
+    self.whom = f"{self.card.get('grouped_by', 'patient')}s"
+    self.described = result.get("described") or {}
+    self.splits = result.get("splits") or {}
+    chosen = [name for name in ("test", "validation") if name in self.splits]
+    self.final_split = next(iter([*chosen, *self.splits]), None)
+    self.origin = (result.get("init") or {}).get("from") or ""
+    self.share = float(result.get("label_fraction") or 1)
+    self.last_step = max((line.get("step", 0) for line in history), default=0)
+    self.predictions: dict[str, Predictions] = {}
+    self.baselines: dict[str, dict[str, Predictions]] = {}
 
   @property
   def supervised(self) -> bool:
     """Whether it learns from labels; taken for granted if not known."""
     return self.task is None or bool(self.task.TARGETS)
-
-  @property
-  def data(self) -> dict[str, Any]:
-    return self.result.get("data") or {}
-
-  @property
-  def card(self) -> dict[str, Any]:
-    """The data card."""
-    return self.data.get("card") or {}
-
-  @property
-  def classes(self) -> tuple[str, ...]:
-    return tuple(str(name) for name in self.data.get("classes") or ())
-
-  @property
-  def splits(self) -> dict[str, Any]:
-    return self.result.get("splits") or {}
-
-  @property
-  def described(self) -> wording.Described:
-    """How its metrics describe themselves, by stem."""
-    return self.result.get("described") or {}
-
-  @property
-  def whom(self) -> str:
-    """What examples are of, which splits and intervals keep together."""
-    return f"{self.card.get('grouped_by', 'patient')}s"
-
-  @property
-  def final_split(self) -> str | None:
-    """The split that answers the question: test where there is one."""
-    chosen = [name for name in ("test", "validation") if name in self.splits]
-    return next(iter([*chosen, *self.splits]), None)
-
-  @property
-  def origin(self) -> str:
-    """Where its start weights came from; "" for fresh ones."""
-    return (self.result.get("init") or {}).get("from") or ""
-
-  @property
-  def share(self) -> float:
-    """The share of the labels that it learnt from."""
-    return float(self.result.get("label_fraction") or 1)
-
-  @property
-  def last_step(self) -> int:
-    return max((line.get("step", 0) for line in self.history), default=0)
 
   def title(self, metric: str) -> str:
     return wording.title(metric, self.described)

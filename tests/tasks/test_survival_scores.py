@@ -244,7 +244,9 @@ def stage():
       "splits": {"test": {**details, "thresholds": cuts}},
       "data": {"classes": info.target.names},
     }
-    return reading.Stage("train", result, predictions={"test": held})
+    stage = reading.Stage("train", result)
+    stage.predictions["test"] = held
+    return stage
 
   return made
 
