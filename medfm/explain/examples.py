@@ -15,6 +15,7 @@ import numpy as np
 from medfm import processes
 from medfm.data import cuts, loader
 from medfm.data.text.tokenizers import Tokenizer
+from medfm.evals import scores
 from medfm.evals.context import Context, Findings, shows_data
 from medfm.explain import attribution
 from medfm.tasks.answers import Answers
@@ -48,16 +49,16 @@ def examples(context: Context, *, show: bool | None = None) -> Findings:
   """
   data, task, info = context.data, context.task, context.info
   settings = data.encode.keywords if data.encode is not None else {}
-  if show is False or (show is None and data.private):
+  hidden = data.private if show is None else not show
+  # With prompts, answers are of the vocabulary, not of a head.
+  asked = getattr(info.only, "prompts", None)
+  if hidden or asked or not ("tokenizer" in settings and "test" in data.splits):
     return Findings()
-  if "tokenizer" not in settings or "test" not in context.splits:
+  whole = context.splits["test"]
+  if not task.TARGETS or not set(task.TARGETS) <= whole.arrays.keys():
     return Findings()
-  if getattr(info.only, "prompts", None):
-    return Findings()  # Answers are of the vocabulary, not of a head.
-  whole, answers = context.splits["test"], None
-  if task.TARGETS and set(task.TARGETS) <= whole.arrays.keys():
-    target = {name: whole.arrays[name] for name in task.TARGETS}
-    answers = task.answers(info, target, context.predicted["test"])
+  target = scores.target_of(task, whole.arrays)
+  answers = task.answers(info, target, context.predicted["test"])
   if answers is None:
     return Findings()
   variables = processes.gathered(context.variables)

@@ -27,12 +27,6 @@ def table(
   return shown | more
 
 
-def no_tables(stage: Any) -> list[Block]:
-  """Of a task whose reports have every task's tables and no more."""
-  del stage
-  return []
-
-
 def section(
   shown: Iterable[Block], final: str | None, drawn: Mapping[str, Plate] = {}
 ) -> Markup:

@@ -212,19 +212,17 @@ def _loss_panel(axes: Any, history: Sequence[Mapping[str, Any]]) -> None:
 
 def _validation_names(history, best) -> list[str]:
   """The validation metrics worth drawing in one panel, the chosen first."""
-  logged = dict.fromkeys(
-    name
-    for line in history
-    for name in line
-    if name.startswith("validation/") and name != "validation/loss"
-  )
-  chosen = best["metric"] if best and best["metric"] in logged else None
-  wanted = [f"validation/{name}" for name in _UNIT_METRICS]
-  unit = [name for name in wanted if name in logged]
-  if chosen is None:
-    return unit[:4] or list(logged)[:1]
-  same = wording.stem(chosen.removeprefix("validation/")) in _UNIT_METRICS
-  return [chosen, *(name for name in unit if same and name != chosen)][:4]
+  logged = dict.fromkeys(name for line in history for name in line)
+  names = [name for name in logged if name.startswith("validation/")]
+  names = [name for name in names if name != "validation/loss"]
+  unit = [f"validation/{name}" for name in _UNIT_METRICS]
+  unit = [name for name in unit if name in names]
+  if not best or best["metric"] not in names:
+    return unit[:4] or names[:1]
+  chosen = best["metric"]
+  if wording.stem(chosen.removeprefix("validation/")) not in _UNIT_METRICS:
+    return [chosen]
+  return list(dict.fromkeys([chosen, *unit]))[:4]
 
 
 def _points(history, name: str) -> np.ndarray:

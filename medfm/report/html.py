@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from medfm.report import blocks, gallery, papers, sections, style, summary
+from medfm.report import blocks, papers, plates, sections, style, summary
 from medfm.report.markup import Markup, folded, tag
 from medfm.report.plates import Plate
 from medfm.report.reading import Run, read
@@ -32,13 +32,13 @@ def write(workdir: Path | str) -> Path:
   folder = run.workdir / "figures"
   folder.mkdir(exist_ok=True)
   stages = run.stages.values()
-  plates = {stage.name: list(gallery.stage_plates(stage)) for stage in stages}
+  figures = {stage.name: list(plates.stage_plates(stage)) for stage in stages}
   drawn = {s.name: blocks.drawings(s.blocks, s.name) for s in stages}
-  beside = list(gallery.study_plates(run))
-  every = [*plates.values(), *(each.values() for each in drawn.values())]
+  beside = list(plates.study_plates(run))
+  every = [*figures.values(), *(each.values() for each in drawn.values())]
   for plate in itertools.chain(beside, *every):
     (folder / f"{plate.name}.png").write_bytes(plate.png)
-  main = tag("main", *_body(run, plates, drawn, beside))
+  main = tag("main", *_body(run, figures, drawn, beside))
   body = tag("body", main, tag("footer", NOTICE))
   path = run.workdir / "report.html"
   partial = path.with_name(".report.html.partial")
@@ -63,13 +63,13 @@ def document(title: str, body: Markup, style: str = "") -> str:
 
 def _body(
   run: Run,
-  plates: Mapping[str, list[Plate]],
+  figures: Mapping[str, list[Plate]],
   drawn: Mapping[str, Mapping[str, Plate]],
   beside: list[Plate],
 ) -> Iterator[Markup | None]:
   """The page's parts from the top down.
 
-  plates: stage -> its figures. drawn: stage -> those of its blocks, by title.
+  figures: of each stage. drawn: those of its blocks, by title.
   beside: the figures that compare stages and baselines.
   """
   stages = run.stages.values()
@@ -93,7 +93,7 @@ def _body(
   about = summary.headline(run)
   for stage in stages:
     content = sections.stage_results(
-      stage, plates[stage.name], drawn[stage.name]
+      stage, figures[stage.name], drawn[stage.name]
     )
     title = f"Results of {stage.name}" if len(stages) > 1 else "Results"
     if len(stages) == 1 or stage is about:

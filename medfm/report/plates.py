@@ -1,21 +1,24 @@
-"""Figures with their captions, of what several tasks draw alike."""
+"""A run's figures, each with its caption and its words.
 
-import dataclasses
+What several tasks draw alike stands first, then which figures a stage and a
+study have.
+"""
+
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm.report import figures, style, wording
+from medfm.report import contrasts, figures, style, wording
+from medfm.report.contrasts import Row, Series
 from medfm.report.curves import Binary
-from medfm.report.reading import Stage
+from medfm.report.reading import Run, Stage
 
 _MOST_BASELINES = 4
 
 
-@dataclasses.dataclass(frozen=True)
-class Plate:
+class Plate(NamedTuple):
   """A figure as a page shows it.
 
   name: of its file, without `.png`.
@@ -54,6 +57,7 @@ def one_question(
   name = wording.short(question.name, 18)
   title = f"{split}, n = {len(question.truth):,}, {share} {name}"
   whom = stage.whom if question.patients is not None else "examples"
+  cuts = [float(cut) for cut in stage.part(split, "thresholds").values()]
   yield from _curves(
     stage,
     split,
@@ -62,7 +66,7 @@ def one_question(
     f"curve. The band is a pointwise bootstrap over {whom}; the circle is the "
     "decision threshold, chosen on validation.",
     "curve; guessing stays at the prevalence, dotted.",
-    threshold(stage, split),
+    cuts[0] if len(cuts) == 1 else None,
     rivals,
   )
   axis = f"P({wording.short(question.name)})"
@@ -138,12 +142,6 @@ def confusion(stage: Stage, split: str, caption: str) -> Iterator[Plate]:
   )
 
 
-def threshold(stage: Stage, split: str) -> float | None:
-  """The decision threshold of a split that has exactly one."""
-  cuts = list((stage.splits[split].get("thresholds") or {}).values())
-  return float(cuts[0]) if len(cuts) == 1 else None
-
-
 def _curves(
   stage: Stage,
   split: str,
@@ -170,4 +168,161 @@ def _curves(
       f"{name} curves of {stage.name} on {split}: {metric} "
       f"{wording.interval(value)}.",
       style.png(draw(asked, f"{name}, {title}", *beside)),
+    )
+
+
+def stage_plates(stage: Stage) -> Iterator[Plate]:
+  """The figures of one stage: its training, then its final split."""
+  if any("loss" in line for line in stage.history):
+    yield _learning(stage)
+  split = stage.final_split
+  if split is not None:
+    if stage.figures is not None:
+      yield from stage.figures.plates(stage, split)
+    yield from _subgroups(stage, split)
+
+
+def study_plates(run: Run) -> Iterator[Plate]:
+  """The figures that set stages and baselines side by side."""
+  yield from _label_efficiency(run)
+  yield from _differences(run)
+
+
+def _learning(stage: Stage) -> Plate:
+  best = stage.result.get("best")
+  kept, reached = "The last step's weights were kept.", ""
+  if best:
+    kept = "The dotted line marks the step whose weights were kept."
+    value = wording.number(best["value"])
+    reached = f"; best {best['metric']} {value} at step {best['step']:,}"
+  return Plate(
+    file_name(stage.name, "learning"),
+    f"Learning curves. {kept}",
+    f"Learning curves of {stage.name} over {stage.last_step:,} steps{reached}.",
+    style.png(figures.learning_curves(stage.history, best, stage.described)),
+    wide=True,
+  )
+
+
+def _subgroups(stage: Stage, split: str) -> Iterator[Plate]:
+  for metric in stage.main(stage.part(split, "metrics"))[:1]:
+    whole = stage.entry(split, metric)
+    rows = [Row("All", whole, f"n = {stage.splits[split]['n']:,}", bold=True)]
+    rows += [
+      Row(name, counted["metrics"].get(metric, {}), f"n = {counted['n']:,}")
+      for name, counted in stage.levels(split).items()
+    ]
+    rows = [row for row in rows if row.entry.get("value") is not None]
+    if whole.get("value") is None or len(rows) < 2:
+      continue
+    title = stage.title(metric)
+    drawn = contrasts.forest(
+      rows, f"{title} by subgroup, {split}", title, whole["value"]
+    )
+    yield Plate(
+      file_name(stage.name, split, "subgroups"),
+      "Subgroups with 95 % intervals; the dotted line is the value of all. "
+      "Intervals are not corrected for the number of groups.",
+      f"{title} of {stage.name} on {split} in {len(rows) - 1} subgroups.",
+      style.png(drawn),
+      wide=True,
+    )
+
+
+def _label_efficiency(run: Run) -> Iterator[Plate]:
+  """A figure for each data set with stages of several shares of labels."""
+  by_data: dict[str, dict[str, list[Stage]]] = {}
+  for stem, stages in _label_curves(run).items():
+    data = stages[0].data.get("name") or run.name
+    by_data.setdefault(data, {})[stem] = stages
+  for data, curves in by_data.items():
+    first = next(iter(curves.values()))[0]
+    split = first.final_split
+    for metric in first.main(first.part(split, "metrics"))[:1]:
+      lines = list(_series(curves, split, metric))
+      metric = first.title(metric)
+      title = f"{metric}, {split}, by share of training labels"
+      named = ", ".join(line.name for line in lines)
+      yield Plate(
+        file_name(data if len(by_data) > 1 else run.name, "label_efficiency"),
+        "Label efficiency: what each way of training reaches from few labels. "
+        "Points are moved sideways a little so that bars stay visible.",
+        f"{metric} on {split} against label share for {named}.",
+        style.png(contrasts.label_efficiency(lines, metric, title)),
+        wide=True,
+      )
+
+
+def _label_curves(run: Run) -> dict[str, list[Stage]]:
+  """Stages that differ in their share of labels, by their names' stem."""
+  groups: dict[str, list[Stage]] = {}
+  for stage in run.stages.values():
+    if stage.finished and stage.supervised and stage.final_split:
+      stem = re.sub(r"[_\-.]?(?:p|f|at)?_?\d[\d._]*%?$", "", stage.name)
+      groups.setdefault(stem or stage.name, []).append(stage)
+  return {
+    stem: sorted(stages, key=lambda stage: stage.share)
+    for stem, stages in groups.items()
+    if len({stage.share for stage in stages}) > 1
+  }
+
+
+def _series(
+  curves: Mapping[str, list[Stage]], split: str, metric: str
+) -> Iterator[Series]:
+  """The stages of each curve, then the baselines beside them."""
+  rivals: dict[str, dict[float, Mapping[str, Any]]] = {}
+  for stem, stages in curves.items():
+    how = f"from {stages[-1].origin or 'fresh weights'}"
+    points = [(stage.share, stage.entry(split, metric)) for stage in stages]
+    yield Series(f"{stem} ({how})", points)
+    for stage in stages:
+      for rival, entry in stage.part(split, "baselines").items():
+        value = entry["metrics"].get(metric) or {}
+        rivals.setdefault(rival, {}).setdefault(stage.share, value)
+  for rival, values in rivals.items():
+    yield Series(f"baseline {rival}", sorted(values.items()), baseline=True)
+
+
+def _differences(run: Run) -> Iterator[Plate]:
+  """A figure for each main metric of paired differences."""
+  differences = [
+    (f"{pair['a']} − {pair['b']}", stage, pair["difference"])
+    for pair in run.comparisons
+    if (stage := run.stages.get(pair["a"]))
+  ]
+  differences += [
+    (f"{stage.name} − baseline {name}", stage, rival.get("difference") or {})
+    for stage in run.stages.values()
+    for name, rival in stage.part(stage.final_split, "baselines").items()
+  ]
+  rows: dict[str, list[Row]] = {}
+  described: dict[str, Any] = {}
+  for name, stage, entries in differences:
+    for metric in stage.main(entries)[:1]:
+      entry = wording.judged(metric, entries[metric], stage.described)
+      entry = entries[metric] if entry is None else entry
+      if entry.get("value") is not None:
+        described |= stage.described
+        row = Row(name, entry, wording.interval(entry, signed=True))
+        rows.setdefault(metric, []).append(row)
+  for metric, lines in rows.items():
+    ideal = wording.better(metric, described)
+    side = {
+      "more": "right of 0 favours the first named",
+      "less": "left of 0 favours the first named",
+      None: "left of 0 the first named has less",
+    }.get(ideal, f"left of 0 the first named is nearer to {ideal}, the ideal")
+    title = wording.title(metric, described)
+    yield Plate(
+      file_name(run.name, "differences", metric),
+      f"Paired differences with 95 % intervals; {side}. An "
+      "interval that crosses 0 shows no difference.",
+      f"{len(lines)} paired differences in {title}.",
+      style.png(
+        contrasts.forest(
+          lines, f"Paired differences in {title}", f"Difference in {title}", 0
+        )
+      ),
+      wide=True,
     )

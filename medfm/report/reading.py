@@ -94,6 +94,14 @@ class Stage:
     """A metric with its interval; {} where it has none."""
     return self.part(split, "metrics").get(metric) or {}
 
+  def levels(self, split: str) -> dict[str, dict[str, Any]]:
+    """The scores of a split's subgroups, by name: `sex: f`."""
+    return {
+      f"{group}: {level or 'not recorded'}": scores
+      for group, by_level in self.part(split, "groups").items()
+      for level, scores in by_level.items()
+    }
+
   def main(self, metrics: Mapping[str, Any], task: str = "") -> list[str]:
     """The metrics that answer its question, of those there are.
 

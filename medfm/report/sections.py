@@ -65,7 +65,8 @@ def stage_results(
   first = [block for block in stage.blocks if block.get("terminal")]
   rest = [block for block in stage.blocks if not block.get("terminal")]
   before = [*first, _metrics(stage), *(_by_class(stage, s) for s in splits)]
-  before += [] if stage.figures is None else stage.figures.tables(stage)
+  if hasattr(stage.figures, "tables"):
+    before += stage.figures.tables(stage)
   before += [_baselines(stage, split) for split in splits]
   after = [*(_subgroups(stage, s) for s in splits), _thresholds(stage), *rest]
   yield blocks.section(before, final, drawn)
@@ -146,11 +147,7 @@ def comparisons(run: Run) -> Block:
 
 def _subgroups(stage: Stage, split: str) -> Block:
   """Main metrics by subgroup."""
-  levels = {
-    f"{group}: {level or 'not recorded'}": counted
-    for group, by_level in stage.part(split, "groups").items()
-    for level, counted in by_level.items()
-  }
+  levels = stage.levels(split)
   names = _names(counted["metrics"] for counted in levels.values())
   rows = [
     (

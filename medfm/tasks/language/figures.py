@@ -1,9 +1,9 @@
 """How a report words a language model, which learns from texts alone."""
 
 from medfm.report.reading import Stage
-from medfm.tasks.pretext.figures import plates, tables
+from medfm.tasks.pretext.figures import plates
 
-__all__ = ["plates", "question", "tables"]
+__all__ = ["plates", "question"]
 
 
 def question(stage: Stage) -> str:

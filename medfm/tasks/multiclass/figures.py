@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-from medfm.report import blocks, curves, wording
+from medfm.report import curves, wording
 from medfm.report import plates as drawn
 from medfm.report.curves import Binary
 from medfm.report.plates import Plate
 from medfm.report.reading import Predictions, Stage
-
-tables = blocks.no_tables
 
 
 def question(stage: Stage) -> str:

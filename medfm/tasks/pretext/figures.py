@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 
-from medfm.report import blocks
 from medfm.report.plates import Plate
 from medfm.report.reading import Stage
-
-tables = blocks.no_tables
 
 
 def question(stage: Stage) -> str:

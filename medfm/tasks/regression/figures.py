@@ -5,16 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from medfm.report import blocks, style, wording
 from medfm.report import plates as drawn
+from medfm.report import style, wording
 from medfm.report.plates import Plate
 from medfm.report.reading import Stage
 
 _MOST_TARGETS = 6
 _IN_UNIT = ("rmse", "mae")
 """The metrics that are in the unit of what is predicted."""
-
-tables = blocks.no_tables
 
 
 def question(stage: Stage) -> str:
