@@ -31,16 +31,11 @@ from medfm.data.datasets import (
   pubmedqa,
 )
 from medfm.data.text import packing, sequences, text_tables, texts, tokenizers
-from medfm.data.text.input import Tokens
 from medfm.data.text.packing import Piece
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.tasks.pretext import Nothing
-from medfm.types import Dataset, Folders, Info, Split, UserError
+from medfm.types import Dataset, Folders, Split, UserError
 
-SETS = (
-  "pubmedqa", "hallmarks_of_cancer", "medical_abstracts", "bc5cdr", "bc2gm",
-  "linnaeus", "chemprot", "ddi2013",
-)  # fmt: skip
 RUN = 13
 """Words in a row that make two texts one."""
 
@@ -49,14 +44,17 @@ _SOURCES = {
   "pubmedqa": pubmedqa.source,
   "hallmarks_of_cancer": hallmarks_of_cancer.source,
   "medical_abstracts": medical_abstracts.source,
-  "ddi2013": ddi2013.source,
-  "chemprot": chemprot.source,
-  "pubmed_rct": pubmed_rct.source,
   **{
     name: functools.partial(iob.source, name=name)
     for name in ("bc5cdr", "bc2gm", "linnaeus")
   },
+  "chemprot": chemprot.source,
+  "ddi2013": ddi2013.source,
+  "pubmed_rct": pubmed_rct.source,
 }
+SETS = tuple(name for name in _SOURCES if name != "pubmed_rct")
+"""The sets of a corpus by default."""
+
 _NAMED = ("pubmedqa", "hallmarks_of_cancer", "pubmed_rct")
 """Sets whose documents are PMIDs."""
 
@@ -139,17 +137,11 @@ def corpus(
   for part, strings in parts.items():
     held[part], new = rows(token, strings, part, length, seed)
     changes += new
-  content = json.dumps(
-    [documents.fingerprint, token.sha256, length, seed, tuple(fractions)]
-  )
-  info = Info(
+  return texts.of_tokens(
+    held,
+    token,
     name="corpus",
-    inputs={"text": Tokens(token.vocabulary, token.special, token.sha256)},
     target=Nothing(),
-  )
-  return Dataset(
-    splits=held,
-    info=info,
     card={
       "source": f"the training texts of {', '.join(sets)}",
       "licence": "that of each set",
@@ -162,17 +154,10 @@ def corpus(
       "grouped_by": "document",
       "split": f"by document, fractions {tuple(fractions)}, seed {seed}",
       "corpus": documents.account,
-      "tokenizer": token.card(),
-      "text": texts.measures(held, token),
-      "fingerprint": hashlib.sha256(content.encode()).hexdigest(),
     },
+    content=[documents.fingerprint, token.sha256, length, seed, fractions],
     encode=functools.partial(
-      texts.encoded,
-      info=info,
-      tokenizer=token.text,
-      length=length,
-      too_long="windows",
-      text=text,
+      texts.encoded, length=length, too_long="windows", text=text
     ),
   )
 
@@ -246,17 +231,26 @@ def _gathered(
   pmids = {document for name, document, _ in held if name in _NAMED}
   contents = {texts.content(string) for *_, string in held}
   runs = {run for *_, string in held for run in _runs(string)}
+  candidates = [
+    (name, *document)
+    for name, source in sources.items()
+    for document in _texts(source.splits["train"])
+  ]
+  if own is not None:
+    table = text_tables.read(str(own), text)
+    for row, string in zip(table.rows, table[text], strict=True):
+      if string:
+        candidates.append(("own", f"{own.name}:{row}", string))
   kept, account = {}, {}
   removed = collections.Counter()
-  for name, document, string in _candidates(sources, own, text):
+  for name, document, string in candidates:
     content = texts.content(string)
     if name in _NAMED and document in pmids:
       removed["documents with the PMID of a held-out one"] += 1
     elif content in contents:
       removed["documents equal to a held-out one"] += 1
     elif not runs.isdisjoint(_runs(string)):
-      what = f"documents with {RUN} words in a row of a held-out one"
-      removed[what] += 1
+      removed[f"documents with {RUN} words in a row of a held-out one"] += 1
     elif content in kept:
       removed["documents that repeat another"] += 1
     else:
@@ -279,20 +273,6 @@ def _gathered(
     },
     key,
   )
-
-
-def _candidates(
-  sources: dict[str, texts.Raw], own: pathlib.Path | None, text: str
-) -> Iterator[tuple[str, str, str]]:
-  """(set, document's name, text) of all training texts."""
-  for name, source in sources.items():
-    for document, string in _texts(source.splits["train"]):
-      yield name, document, string
-  if own is not None:
-    table = text_tables.read(str(own), text)
-    for row, string in zip(table.rows, table[text], strict=True):
-      if string:
-        yield "own", f"{own.name}:{row}", string
 
 
 def _texts(split: Split) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ are there partly with different labels, stay together.
 import numpy as np
 
 from medfm.data.tables import table as tables
-from medfm.data.text import texts
+from medfm.data.text import text_tables, texts
 from medfm.tasks.multiclass import own as columns
 
 CLASSES = (
@@ -27,14 +27,12 @@ class MedicalAbstracts(texts.Builder, skip_registration=True):
     table = tables.read(self.raw, missing=("",))
     codes = {str(code + 1): code for code in range(len(CLASSES))}
     label = tables.coded(table, _LABEL, codes)
-    for index, text in enumerate(table[_TEXT]):
-      if not text:
-        raise table.error(index, _TEXT, "the text is empty")
-    documents = [texts.content(text) for text in table[_TEXT]]
+    strings = text_tables.strings(table, text=_TEXT)
+    documents = [texts.content(text) for text in strings["text"]]
     what = "abstracts that repeat another, kept in its split"
     repeats = len(documents) - len(set(documents))
     return texts.Rows(
-      texts={"text": table[_TEXT]},
+      texts=strings,
       ids=[f"test:{row}" for row in table.rows],
       truth={"label": np.array(label, np.int32)},
       names=CLASSES,

@@ -8,8 +8,8 @@ tests, no evidence of quality.
 import functools
 import pathlib
 import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -29,16 +29,10 @@ _URL = (
   "0.8.1/MedNIST.tar.gz"
 )
 _MD5 = "0bc7306e7427e00ad1c5526a6677552d"
-_NAME = re.compile(r"(?:.*/)?(?P<label>[^/]+)/(?P<number>\d+)\.jpe?g")
+_NAME = re.compile(rf"(?:.*/)?({'|'.join(CLASSES)})/(\d+)\.jpe?g")
+"""An image's name: its class folder and its number there."""
+
 _MAX_BYTES = 1 << 20  # Of one image; a real one has about two thousand.
-
-
-class Slice(NamedTuple):
-  """An image's name: its class folder and its number there."""
-
-  label: str
-  number: int
-  file: str
 
 
 class MedNIST(records.Builder, skip_registration=True):
@@ -67,45 +61,51 @@ class MedNIST(records.Builder, skip_registration=True):
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
     contents = _contents(self.raw)
-    slices = sorted(filter(None, map(_slice, contents)))
+    names = filter(None, map(_NAME.fullmatch, contents))
+    slices = sorted((name[1], int(name[2]), name[0]) for name in names)
     self.changed("files that are no image", len(contents) - len(slices))
-    missing = set(CLASSES) - {item.label for item in slices}
-    if missing:
-      raise UserError(
-        f"{self.raw.name}: no JPEG files in a folder {min(missing)}/: not "
-        "MedNIST"
-      )
+    for label in CLASSES:
+      if not any(label == other for other, *_ in slices):
+        raise UserError(
+          f"{self.raw.name}: no JPEG files in a folder {label}/: not MedNIST"
+        )
+    labels, numbers, paths = zip(*slices, strict=True)
+    patients = [
+      f"synthetic {label} {number // self._block}"
+      for label, number in zip(labels, numbers, strict=True)
+    ]
     rows = splits.by_patient(
-      np.array([item.file for item in slices]),
-      np.array([self._patient(item) for item in slices]),
-      np.array([CLASSES.index(item.label) for item in slices]),
+      np.array(paths),
+      np.array(patients),
+      np.array(list(map(CLASSES.index, labels))),
       fractions=self._fractions,
       seed=self._seed,
     )
     return {
-      name: self._generate_examples([slices[row] for row in part], contents)
-      for name, part in rows.items()
+      split: self._generate_examples(
+        {
+          "id": f"{labels[row]}/{numbers[row]:06d}",
+          "patient": patients[row],
+          "image": contents[paths[row]],
+          "label": labels[row],
+        }
+        for row in chosen
+      )
+      for split, chosen in rows.items()
     }
 
   def _generate_examples(
-    self, chosen: list[Slice], contents: dict[str, bytes]
-  ) -> Iterator[tuple[str, dict]]:
-    for item in chosen:
-      data = contents[item.file]
-      name = f"{item.label}/{item.number:06d}"
+    self, examples: Iterable[dict[str, Any]]
+  ) -> Iterator[tuple[str, dict[str, Any]]]:
+    for example in examples:
       # The bytes are stored as they are; this finds the broken ones.
-      shape = decode.decoded(data, name=f"{self.raw.name}: {name}").shape
+      name = f"{self.raw.name}: {example['id']}"
+      shape = decode.decoded(example["image"], name=name).shape
       if shape != (SIZE, SIZE, 1):
         raise UserError(
-          f"{self.raw.name}: {name} has the shape {shape}, expected grey "
-          f"{SIZE}x{SIZE}"
+          f"{name} has the shape {shape}, expected grey {SIZE}x{SIZE}"
         )
-      patient = self._patient(item)
-      example = {"id": name, "patient": patient, "label": item.label}
-      yield name, example | {"image": data}
-
-  def _patient(self, item: Slice) -> str:
-    return f"synthetic {item.label} {item.number // self._block}"
+      yield example["id"], example
 
 
 def mednist(
@@ -155,14 +155,6 @@ def mednist(
     image_files.encoded, info=info, size=SIZE, channels=1
   )
   return Dataset(splits=prepared.splits, info=info, card=card, encode=encode)
-
-
-def _slice(file: str) -> Slice | None:
-  """The class and number in a file's name, None for anything else."""
-  match = _NAME.fullmatch(file)
-  if not match or match["label"] not in CLASSES:
-    return None
-  return Slice(match["label"], int(match["number"]), file)
 
 
 def _contents(raw: pathlib.Path) -> dict[str, bytes]:

@@ -6,8 +6,6 @@ Shots are drawn from the training split alone.
 """
 
 import functools
-import hashlib
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +15,6 @@ from medfm import spec
 from medfm.data.datasets import pubmedqa
 from medfm.data.tables import encoding
 from medfm.data.text import prompts, sequences, text_tables, texts, tokenizers
-from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.tasks import multiclass
@@ -84,53 +81,31 @@ def prompted(
   for part, split in recorded.splits.items():
     parts[part], new = _rows(split, token, **settings)
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
-  texts.same_arrays(parts)
-  info = Info(
+  made = {"changes": changes, "split": recorded.how, "prompts": notes}
+  return texts.of_tokens(
+    parts,
+    token,
     name=name,
-    inputs={
-      "text": Tokens(token.vocabulary, token.special, token.sha256, asked)
-    },
     target=multiclass.fitted(recorded.names, label),
-  )
-  content = json.dumps([recorded.fingerprint, token.sha256, settings, asked])
-  return Dataset(
-    splits=parts,
-    info=info,
-    card={
-      **card,
-      "changes": changes,
-      "split": recorded.how,
-      "prompts": notes,
-      "tokenizer": token.card(),
-      "text": texts.measures(parts, token),
-      "fingerprint": hashlib.sha256(content.encode()).hexdigest(),
-    },
-    encode=functools.partial(
-      encoded, info=info, tokenizer=token.text, **settings
-    ),
+    card={**card, **made},
+    content=[recorded.fingerprint, token.sha256, settings, asked],
+    encode=functools.partial(encoded, **settings),
+    prompts=asked,
   )
 
 
 def encoded(
-  path: str,
-  info: Info,
-  *,
-  tokenizer: str,
-  template: str,
-  **settings: Any,
+  path: str, info: Info, *, tokenizer: str, template: str, **settings: Any
 ) -> Split:
   """New texts to label: a .txt (one a line), CSV or JSON lines file.
 
   Columns are `text` and, where the template has it, `pair`.
   """
   table = text_tables.read(path)
-  names = [name for name in prompts.FIELDS if f"{{{name}}}" in template]
-  strings = {name: np.array(table[name], object) for name in names}
-  for name in names:
-    for index, cell in enumerate(strings[name]):
-      if not cell:
-        raise table.error(index, name, "the text is empty")
-  split = Split(strings, encoding.ids(table))
+  fields = {name: name for name in prompts.FIELDS if f"{{{name}}}" in template}
+  strings = text_tables.strings(table, **fields)
+  arrays = {name: np.array(cells, object) for name, cells in strings.items()}
+  split = Split(arrays, encoding.ids(table))
   return _rows(split, Tokenizer(tokenizer), template, **settings)[0]
 
 

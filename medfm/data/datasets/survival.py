@@ -122,9 +122,7 @@ COHORTS = {
   "whas": Cohort(
     file="whas_train_test.h5",
     sha256="2ed86f073fdbe34be10f7e485eeaf67b61004521390c46b9a18aa9b82d5e8f9c",
-    names=(
-      "unnamed", "age", "female", "bmi", "heart_failure", "recurrent_mi",
-    ),
+    names=("unnamed", "age", "female", "bmi", "heart_failure", "recurrent_mi"),
     horizons=(365, 1095),
     groups=("age",),
     citation=f"{_HOSMER}; {_KATZMAN}",

@@ -212,32 +212,52 @@ def dataset(
       split, token, recorded.names, around_markers=around_markers, **settings
     )
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
-  same_arrays(parts)
   truth = _truth(train)
   if "tags" in train.arrays:
     truth["label"] = parts["train"].arrays["label"]
-  info = Info(
+  made = {"changes": changes, "grouped_by": "document", "split": recorded.how}
+  whole = of_tokens(
+    parts,
+    token,
     name=name,
-    inputs={"text": Tokens(token.vocabulary, token.special, token.sha256)},
     target=target(recorded.names, truth),
+    card={**card, **made},
+    content=[recorded.fingerprint, token.sha256, settings],
+    encode=functools.partial(encode or encoded, **settings, **columns),
   )
-  content = json.dumps([recorded.fingerprint, token.sha256, settings])
+  return dataclasses.replace(whole, private=private)
+
+
+def of_tokens(
+  parts: dict[str, Split],
+  token: Tokenizer,
+  *,
+  name: str,
+  target: Target,
+  card: Mapping[str, Any],
+  content: Sequence[Any],
+  encode: Callable[..., Split],
+  prompts: dict[str, Any] | None = None,
+) -> Dataset:
+  """The dataset of rows of tokens.
+
+  content: what its fingerprint is of, JSON-able. prompts: for `Tokens`.
+  encode: reads a new file: `encode(path, info=, tokenizer=)`.
+  """
+  same_arrays(parts)
+  tokens = Tokens(token.vocabulary, token.special, token.sha256, prompts)
+  info = Info(name=name, inputs={"text": tokens}, target=target)
+  digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
   return Dataset(
     splits=parts,
     info=info,
     card={
       **card,
-      "changes": changes,
-      "grouped_by": "document",
-      "split": recorded.how,
       "tokenizer": token.card(),
       "text": measures(parts, token),
-      "fingerprint": hashlib.sha256(content.encode()).hexdigest(),
+      "fingerprint": digest,
     },
-    encode=functools.partial(
-      encode or encoded, info=info, tokenizer=token.text, **settings, **columns
-    ),
-    private=private,
+    encode=functools.partial(encode, info=info, tokenizer=token.text),
   )
 
 
