@@ -4,24 +4,14 @@ import re
 
 _CODE = re.compile(r"\s*(?:([EV])(\d*)|(\d{1,3}))(\.\d*)?\s*", re.ASCII)
 _CHAPTERS = (
-  (139, "infectious"),
-  (239, "neoplasms"),
-  (279, "endocrine"),
-  (289, "blood"),
-  (319, "mental"),
-  (389, "nervous"),
-  (459, "circulatory"),
-  (519, "respiratory"),
-  (579, "digestive"),
-  (629, "genitourinary"),
-  (679, "pregnancy"),
-  (709, "skin"),
-  (739, "musculoskeletal"),
-  (759, "congenital"),
-  (779, "perinatal"),
-  (799, "symptoms"),
-  (999, "injury"),
-)
+  (139, "infectious"), (239, "neoplasms"), (279, "endocrine"), (289, "blood"),
+  (319, "mental"), (389, "nervous"), (459, "circulatory"),
+  (519, "respiratory"), (579, "digestive"), (629, "genitourinary"),
+  (679, "pregnancy"), (709, "skin"), (739, "musculoskeletal"),
+  (759, "congenital"), (779, "perinatal"), (799, "symptoms"), (999, "injury"),
+)  # fmt: skip
+"""(the last code, its name) of each chapter."""
+
 DIABETES = "diabetes"
 
 

@@ -1,7 +1,7 @@
 """Texts of one's own with their labels, from a CSV or JSON lines file."""
 
 import pathlib
-from collections.abc import Callable
+from typing import Any
 
 from medfm import tasks
 from medfm.data import files
@@ -9,8 +9,7 @@ from medfm.data.tables import encoding
 from medfm.data.tables import own as own_table
 from medfm.data.tables.labels import Policy
 from medfm.data.text import text_tables, texts
-from medfm.data.text import tokenizers as tokens
-from medfm.data.text.sequences import TooLong
+from medfm.spec import forwards
 from medfm.types import Dataset, Folders
 
 
@@ -49,6 +48,7 @@ class OwnText(own_table.Own, skip_registration=True):
     )
 
 
+@forwards(texts.dataset, "tokenizer", "length", "too_long", length=256)
 def own_text(
   folders: Folders,
   *,
@@ -67,11 +67,9 @@ def own_text(
   test_path: str = "",
   delimiter: str = "",
   around_markers: bool = False,
-  tokenizer: Callable = tokens.wordpiece,
-  length: int = 256,
-  too_long: TooLong = "windows",
   seed: int = 0,
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
+  **cutting: Any,
 ) -> Dataset:
   """The dataset of a file of texts: .csv, .tsv, .jsonl.
 
@@ -84,7 +82,8 @@ def own_text(
     one split; without it equal texts stay in one.
   around_markers: the text marks two entities, << so >> and [[ so ]], and a
     long one is reduced to the part around them.
-  Others as in `own_table`.
+  cutting: `tokenizer`, `length` and `too_long` of `texts.dataset`. Others as
+    in `own_table`.
 
   Raises: UserError naming the file, and the row and column where there is one.
   """
@@ -122,10 +121,8 @@ def own_text(
     folders,
     name=pathlib.Path(path).stem,
     target=labels.target,
-    tokenizer=tokenizer,
-    length=length,
-    too_long=too_long,
     around_markers=around_markers,
     private=True,
     **in_new_files,
+    **cutting,
   )

@@ -5,16 +5,18 @@ lines with -DOCSTART- begin documents, whose sentences stay in one split.
 """
 
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from medfm.data import files
 from medfm.data.tables import own as own_table
 from medfm.data.tables.table import shortened
-from medfm.data.text import text_files, texts, tokenizers
-from medfm.data.text.sequences import TooLong
+from medfm.data.text import sequences, text_files, texts
 from medfm.data.text.text_files import Sentence
+from medfm.data.text.tokenizers import Tokenizer
+from medfm.spec import forwards
 from medfm.tasks.tags import own as columns
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
@@ -27,6 +29,7 @@ class OwnIOB(own_table.Own, skip_registration=True):
     return rows({n: text_files.iob(p, **settings) for n, p in self.raw.items()})
 
 
+@forwards(texts.dataset, "tokenizer", "length", "too_long")
 def own_iob(
   folders: Folders,
   *,
@@ -37,11 +40,9 @@ def own_iob(
   word_column: int = 0,
   tag_column: int = -1,
   repair: bool = False,
-  tokenizer: Callable = tokenizers.wordpiece,
-  length: int = 128,
-  too_long: TooLong = "windows",
   seed: int = 0,
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
+  **cutting: Any,
 ) -> Dataset:
   """The dataset of IOB2 files, for finding entities.
 
@@ -51,6 +52,7 @@ def own_iob(
   word_column, tag_column: counted from 0, or back from the last by -1.
   repair: an I- tag that continues nothing begins an entity (IOB1), counted on
     the card; else it is an error.
+  cutting: `tokenizer`, `length` and `too_long` of `texts.dataset`.
 
   Raises: UserError naming file and row.
   """
@@ -68,24 +70,22 @@ def own_iob(
     folders,
     name=pathlib.Path(path).stem,
     target=columns.target,
-    tokenizer=tokenizer,
-    length=length,
-    too_long=too_long,
     encode=encoded,
     private=True,
     **in_new_files,
+    **cutting,
   )
 
 
+@forwards(sequences.words)
 def encoded(
   path: str,
   info: Info,
   *,
   tokenizer: str,
-  length: int,
-  too_long: TooLong = "windows",
   delimiter: str = "\t",
   word_column: int = 0,
+  **cutting: Any,
 ) -> Split:
   """New sentences: words one a line as in training, tags not needed.
 
@@ -101,12 +101,8 @@ def encoded(
     sentences = {sentence.row: sentence.words for sentence in read}
   words = [texts.SEPARATOR.join(words) for words in sentences.values()]
   ids = np.array([f"{pathlib.Path(path).name}:{row}" for row in sentences])
-  return texts.tokenised(
-    Split({"words": np.array(words, object)}, ids),
-    tokenizers.Tokenizer(tokenizer),
-    length=length,
-    too_long=too_long,
-  )[0]
+  split = Split({"words": np.array(words, object)}, ids)
+  return texts.tokenised(split, Tokenizer(tokenizer), **cutting)[0]
 
 
 def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:

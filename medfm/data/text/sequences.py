@@ -9,6 +9,7 @@ A row is [CLS] text [SEP], or [CLS] text [SEP] pair [SEP], with <|endoftext|>
 in both places for a tokenizer that has neither.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -60,9 +61,7 @@ def texts(
   marks = tokenizer.ids(list(MARKERS)) if around_markers else ()
   placed, cropped = [], 0
   for index, (before, long) in enumerate(zip(first, last, strict=True)):
-    head = [opening]
-    if pair is not None:
-      head += [*before.tolist(), closing]
+    head = [opening] if pair is None else [opening, *before, closing]
     name, size = names[index], len(long) if len(before) else 0
     free = room(name, size, len(head) + 1, length, too_long)
     parts = packing.windows(len(long), free)
@@ -70,16 +69,14 @@ def texts(
       parts = [_middle(long, marks, free, name)]
       cropped += 1
     for part in parts:
-      tokens = np.array([*head, *long[part].tolist(), closing], np.int32)
-      columns = {}
-      if pair is not None:
-        columns["token_type"] = np.arange(len(tokens)) >= len(head)
-      placed.append((index, Piece(tokens, columns)))
-  found = rows(placed, len(first), length)
+      tokens = np.concatenate([head, long[part], [closing]])
+      side = {"token_type": np.arange(len(tokens)) >= len(head)}
+      placed.append((index, Piece(tokens, {} if pair is None else side)))
+  cut = rows(placed, len(first), length)
   if cropped:
     what = "long sentences reduced to the part around both entities"
-    found.changes.append({"what": what, "count": cropped})
-  return found
+    cut.changes.append({"what": what, "count": cropped})
+  return cut
 
 
 def words(
@@ -108,16 +105,19 @@ def words(
         f"{names[index]}: one word has {sizes.max()} tokens, a row has room "
         f"for {free}: raise length or mend the word"
       )
-    for start, stop in _word_windows(sizes, free):
-      tokens = [opening, *(i for w in ids[start:stop] for i in w), closing]
+    begins, edges = np.cumsum(sizes) - sizes, [0]
+    while edges[-1] < len(sizes):
+      limit = begins[edges[-1]] + free
+      edges.append(int(np.searchsorted(begins + sizes, limit, side="right")))
+    for start, stop in itertools.pairwise(edges):
+      tokens = [opening, *itertools.chain(*ids[start:stop]), closing]
       number = np.repeat(np.arange(start, stop), sizes[start:stop])
       columns = {"word": np.concatenate([[-1], number, [-1]])}
       if labels is not None:
-        label = np.full(len(tokens), -1, np.int32)
-        firsts = 1 + np.cumsum(sizes[start:stop]) - sizes[start:stop]
-        label[firsts] = labels[index][start:stop]
-        columns["label"] = label
-      placed.append((index, Piece(np.array(tokens, np.int32), columns)))
+        columns["label"] = np.full(len(tokens), -1)
+        firsts = 1 + begins[start:stop] - begins[start]
+        columns["label"][firsts] = labels[index][start:stop]
+      placed.append((index, Piece(np.array(tokens), columns)))
   return rows(placed, len(sentences), length)
 
 
@@ -192,16 +192,6 @@ def ends(tokenizer: Tokenizer) -> tuple[int, int]:
       "of BERT's or GPT-2's kind"
     )
   return opening, closing
-
-
-def _word_windows(sizes: np.ndarray, room: int) -> list[tuple[int, int]]:
-  windows, start, used = [], 0, 0
-  for index, size in enumerate(sizes.tolist()):
-    if used + size > room:
-      windows.append((start, index))
-      start, used = index, 0
-    used += size
-  return [*windows, (start, len(sizes))]
 
 
 def _middle(

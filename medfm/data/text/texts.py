@@ -184,8 +184,8 @@ def dataset(
   *,
   name: str,
   target: Callable[[Sequence[str], Truth], Target],
-  tokenizer: Callable,
-  length: int,
+  tokenizer: Callable = wordpiece,
+  length: int = 128,
   too_long: TooLong = "windows",
   around_markers: bool = False,
   encode: Callable[..., Split] | None = None,
@@ -204,13 +204,10 @@ def dataset(
   train = recorded.splits["train"]
   token = tokenizer(plain(train), folders)
   settings = {"length": length, "too_long": too_long}
-  if around_markers:
-    columns["around_markers"] = True
+  cutting = {**settings, **({"around_markers": True} if around_markers else {})}
   parts, changes = {}, list(recorded.changes)
   for part, split in recorded.splits.items():
-    parts[part], new = tokenised(
-      split, token, recorded.names, around_markers=around_markers, **settings
-    )
+    parts[part], new = tokenised(split, token, recorded.names, **cutting)
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
   truth = _truth(train)
   if "tags" in train.arrays:
@@ -223,7 +220,7 @@ def dataset(
     target=target(recorded.names, truth),
     card={**card, **made},
     content=[recorded.fingerprint, token.sha256, settings],
-    encode=functools.partial(encode or encoded, **settings, **columns),
+    encode=functools.partial(encode or encoded, **cutting, **columns),
   )
   return dataclasses.replace(whole, private=private)
 
@@ -287,17 +284,16 @@ def measures(
   return counts
 
 
+@forwards(sequences.texts)
 def encoded(
   path: str,
   info: Info,
   *,
   tokenizer: str,
-  length: int,
-  too_long: TooLong = "windows",
   text: str = "text",
   pair: str = "",
   id: str = "",
-  around_markers: bool = False,
+  **cutting: Any,
 ) -> Split:
   """New texts without labels: a .txt (one a line), CSV or JSON lines file.
 
@@ -305,33 +301,25 @@ def encoded(
   """
   table = text_tables.read(path, text)
   strings = text_tables.strings(table, text=text, pair=pair)
-  return tokenised(
-    Split(
-      {name: np.array(cells, object) for name, cells in strings.items()},
-      encoding.ids(table, id if id in table.columns else ""),
-    ),
-    Tokenizer(tokenizer),
-    length=length,
-    too_long=too_long,
-    around_markers=around_markers,
-  )[0]
+  split = Split(
+    {name: np.array(cells, object) for name, cells in strings.items()},
+    encoding.ids(table, id if id in table.columns else ""),
+  )
+  return tokenised(split, Tokenizer(tokenizer), **cutting)[0]
 
 
 def tokenised(
   split: Split,
   tokenizer: Tokenizer,
   classes: Sequence[str] = (),
-  *,
-  length: int,
-  too_long: TooLong,
-  around_markers: bool = False,
+  **cutting: Any,
 ) -> tuple[Split, list[dict[str, Any]]]:
   """Recorded or new texts as rows of tokens, and changes for the card.
 
   classes: of the tags, where there are any.
+  cutting: settings of `sequences.words` or `sequences.texts`.
   """
   columns, names = split.arrays, split.ids
-  settings = {"length": length, "too_long": too_long}
   if "words" in columns:
     number = {name: code for code, name in enumerate(classes)}
     labels = [
@@ -340,12 +328,11 @@ def tokenised(
     ]
     sentences = [line.split(SEPARATOR) for line in columns["words"]]
     cut = sequences.words(
-      tokenizer, sentences, labels or None, names, **settings
+      tokenizer, sentences, labels or None, names, **cutting
     )
   else:
-    settings["around_markers"] = around_markers
     cut = sequences.texts(
-      tokenizer, columns["text"], columns.get("pair"), names, **settings
+      tokenizer, columns["text"], columns.get("pair"), names, **cutting
     )
   return of_rows(split, cut), cut.changes
 

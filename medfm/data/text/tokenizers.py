@@ -8,7 +8,6 @@ byte-level BPE is GPT-2's (Radford et al. 2019).
 import collections
 import functools
 import hashlib
-import itertools
 import json
 import logging
 import os
@@ -18,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import disk
+from medfm.data import disk, files
 from medfm.data.text import vocabularies
-from medfm.spec import nearest
 from medfm.types import Folders, UserError
 
 MARKERS = ("<<", ">>", "[[", "]]")
@@ -254,7 +252,14 @@ def loaded(
 
   Raises: UserError where the file is absent, too large or no tokenizer.
   """
-  place = _found(folders, path)
+  if not path:
+    raise UserError(f"the tokenizer needs path=: a {' or '.join(FILES)}")
+  place = files.of_user(folders, path, folder=True)
+  if place.is_dir():
+    held = [place / name for name in FILES if (place / name).is_file()]
+    if not held:
+      raise UserError(f"{place}: no {' or '.join(FILES)}")
+    place = held[0]
   if place.stat().st_size > _MAX_BYTES:
     raise UserError(f"{place}: is too large for a tokenizer")
   try:
@@ -342,21 +347,3 @@ def _cached(
     part.write_text(text, encoding="utf-8")
     os.replace(part, path)
   return Tokenizer(text, str(path))
-
-
-def _found(folders: Folders, path: str) -> pathlib.Path:
-  """The file, looked for where the command runs and in the data folder."""
-  if not path:
-    raise UserError(f"the tokenizer needs path=: a {' or '.join(FILES)}")
-  name = pathlib.Path(path).expanduser()
-  places = [name]
-  if folders.raw:
-    places.append(pathlib.Path(folders.raw) / name)
-  for place, file in itertools.product(places, ("", *FILES)):
-    if (place / file).is_file():
-      return place / file
-  folder = name if name.is_dir() else name.parent
-  beside = os.listdir(folder) if folder.is_dir() else []
-  raise UserError(
-    f"{path}: no {' or '.join(FILES)}{nearest(name.name, beside)}"
-  )

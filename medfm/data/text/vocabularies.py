@@ -10,6 +10,7 @@ import logging
 import pathlib
 from typing import Any
 
+from medfm.data.text import text_files
 from medfm.types import UserError
 
 WORDPIECE = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -83,7 +84,14 @@ def byte_bpe(place: pathlib.Path, text: str) -> str:
   """Of a vocab.json, token -> id, and the merges.txt beside it."""
   import tokenizers
 
-  ids = _ids(place, text)
+  try:
+    ids = json.loads(text)
+    numbers = {*ids.values()}
+  except (ValueError, AttributeError, TypeError):
+    ids, numbers = {}, {None}
+  whole = all(type(i) is int and 0 <= i < _LARGEST for i in numbers)
+  if not whole or len(numbers) < len(ids):
+    raise UserError(f"{place}: tokens lack a number of their own; {_AGAIN}")
   absent = {*tokenizers.pre_tokenizers.ByteLevel.alphabet()} - ids.keys()
   if absent:
     raise UserError(
@@ -91,7 +99,17 @@ def byte_bpe(place: pathlib.Path, text: str) -> str:
       f"BPE of GPT-2; {_AGAIN}"
     )
   beside = place.with_name("merges.txt")
-  merges = _merges(beside)
+  merges = []  # The first is the first to be merged.
+  for row, line in enumerate(text_files.lines(beside), 1):
+    pair = line.split(" ")
+    if not line.strip() or (row == 1 and line.startswith("#version")):
+      continue
+    if len(pair) != 2 or not all(pair):
+      raise UserError(
+        f"{beside}, row {row}: expected two tokens with a space between them, "
+        f"not {line[:30]!r}"
+      )
+    merges.append((pair[0], pair[1]))
   try:
     model = tokenizers.models.BPE(ids, merges)
   except Exception as error:  # The library raises plain Exceptions.
@@ -104,52 +122,13 @@ def byte_bpe(place: pathlib.Path, text: str) -> str:
   return inner.to_str()
 
 
-def _ids(place: pathlib.Path, text: str) -> dict[str, int]:
-  try:
-    ids = json.loads(text)
-  except ValueError:
-    ids = None
-  if not isinstance(ids, dict) or not all(
-    type(i) is int and 0 <= i < _LARGEST for i in ids.values()
-  ):
-    raise UserError(f"{place}: holds no tokens with their numbers; {_AGAIN}")
-  if len(set(ids.values())) < len(ids):
-    raise UserError(f"{place}: two tokens have one number; {_AGAIN}")
-  return ids
-
-
-def _merges(place: pathlib.Path) -> list[tuple[str, str]]:
-  """The pairs of a merges.txt, the first to be merged first."""
-  try:
-    lines = place.read_text(encoding="utf-8").split("\n")
-  except OSError:
-    raise UserError(
-      f"{place} is missing; a vocab.json of GPT-2 needs it beside it"
-    ) from None
-  except UnicodeDecodeError:
-    raise UserError(f"{place}: is not UTF-8 text") from None
-  merges = []
-  for number, line in enumerate(lines, 1):
-    if not line.strip() or (number == 1 and line.startswith("#version")):
-      continue
-    pair = line.rstrip("\r").split(" ")
-    if len(pair) != 2 or not all(pair):
-      raise UserError(
-        f"{place}, line {number}: expected two tokens with a space between "
-        f"them, not {line[:30]!r}"
-      )
-    merges.append((pair[0], pair[1]))
-  return merges
-
-
 def _config(place: pathlib.Path) -> dict[str, Any]:
   """What is set in the tokenizer_config.json beside a vocabulary.
 
   Raises:
     UserError: tokens added to the vocabulary, which its own file lacks.
   """
-  added = _json(place.with_name("added_tokens.json"))
-  if added:
+  if added := _json(place.with_name("added_tokens.json")):
     raise UserError(
       f"{place}: has {len(added)} tokens more in added_tokens.json; {_AGAIN}"
     )
