@@ -234,7 +234,7 @@ def of_tokens(
   card: Mapping[str, Any],
   content: Sequence[Any],
   encode: Callable[..., Split],
-  prompts: dict[str, Any] | None = None,
+  prompts: Mapping[str, Any] = {},
 ) -> Dataset:
   """The dataset of rows of tokens.
 
@@ -242,7 +242,7 @@ def of_tokens(
   encode: reads a new file: `encode(path, info=, tokenizer=)`.
   """
   same_arrays(parts)
-  tokens = Tokens(token.vocabulary, token.special, token.sha256, prompts)
+  tokens = Tokens(token.vocabulary, token.special, token.sha256, prompts or {})
   info = Info(name=name, inputs={"text": tokens}, target=target)
   digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
   return Dataset(
