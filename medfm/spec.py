@@ -27,6 +27,7 @@ from medfm.types import UserError
 CALL, BIND, NOUN = "_call_", "_bind_", "_noun_"
 _ALLOWED = ("medfm.", "optax.")
 _SIMPLE = (bool, int, float, str)
+_T = typing.TypeVar("_T")
 _Function = typing.TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -200,6 +201,16 @@ def nearest(name: str, names: typing.Iterable[str]) -> str:
   """' (nearest: x)' for an error message, or '' where nothing is near."""
   close = difflib.get_close_matches(name, list(names), 1, 0.5)
   return f" (nearest: {close[0]})" if close else ""
+
+
+def chosen(setting: str, name: str, choices: Mapping[str, _T]) -> _T:
+  """What a setting names among its choices; another name is a UserError."""
+  if name in choices:
+    return choices[name]
+  raise UserError(
+    f"{setting}={name!r}: expected one of {', '.join(choices)}"
+    f"{nearest(name, choices)}"
+  )
 
 
 def _entry(

@@ -4,14 +4,19 @@ import contextlib
 import fcntl
 import functools
 import hashlib
+import logging
 import os
 import pathlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from medfm import host
+from medfm.types import UserError
+
+_T = TypeVar("_T")
 
 _locks: dict[str, threading.Lock] = {}
 
@@ -41,6 +46,26 @@ def locked(path: pathlib.Path) -> Iterator[None]:
   ):
     fcntl.flock(file, fcntl.LOCK_EX)
     yield
+
+
+def remembered(
+  path: pathlib.Path, make: Callable[[], str], read: Callable[[str], _T]
+) -> _T:
+  """What `read` gives of a file's text, which is made where it is not sound.
+
+  read: raises UserError, ValueError or TypeError for a damaged text.
+  """
+  with locked(path):
+    if path.exists():
+      try:
+        return read(path.read_text(encoding="utf-8"))
+      except (UserError, ValueError, TypeError):
+        logging.warning("%s is damaged: making it anew", path)
+    text = make()
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+  return read(text)
 
 
 @contextlib.contextmanager

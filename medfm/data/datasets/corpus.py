@@ -12,7 +12,6 @@ import functools
 import hashlib
 import inspect
 import json
-import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +32,7 @@ from medfm.data.datasets import (
 from medfm.data.text import packing, sequences, text_tables, texts, tokenizers
 from medfm.data.text.packing import Piece
 from medfm.data.text.tokenizers import Tokenizer
+from medfm.spec import chosen
 from medfm.tasks.pretext import Nothing
 from medfm.types import Dataset, Folders, Split, UserError
 
@@ -197,31 +197,24 @@ def gathered(
   content += [disk.digest(own) if own else ""]
   key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
   cache = pathlib.Path(folders.cache).expanduser() / "corpora" / f"{key}.json"
-  with disk.locked(cache):
-    if cache.exists():
-      try:
-        return Documents(**json.loads(cache.read_text()))
-      except (ValueError, TypeError):
-        cache.unlink()
-    made = _gathered(sources, own, text, key)
-    part = cache.with_name(f"{key}.part")
-    part.write_text(json.dumps(dataclasses.asdict(made)))
-    os.replace(part, cache)
-  return made
+  return disk.remembered(
+    cache,
+    lambda: json.dumps(_gathered(sources, own, text, key)),
+    lambda content: Documents(**json.loads(content)),
+  )
 
 
 def _source(folders: Folders, name: str, seed: int) -> texts.Raw:
   """A set's recorded texts; one whose split is given takes no seed."""
-  if name not in _SOURCES:
-    raise UserError(f"sets names {name!r}; there are {', '.join(_SOURCES)}")
-  source = _SOURCES[name]
+  source = chosen("sets", name, _SOURCES)
   seeded = "seed" in inspect.signature(source).parameters
   return source(folders, **({"seed": seed} if seeded else {}))[0]
 
 
 def _gathered(
   sources: dict[str, texts.Raw], own: pathlib.Path | None, text: str, key: str
-) -> Documents:
+) -> dict[str, Any]:
+  """The fields of `Documents`."""
   held = [
     (name, *document)
     for name, source in sources.items()
@@ -241,7 +234,7 @@ def _gathered(
     for row, string in zip(table.rows, table[text], strict=True):
       if string:
         candidates.append(("own", f"{own.name}:{row}", string))
-  kept, account = {}, {}
+  kept, sizes = {}, {}
   removed = collections.Counter()
   for name, document, string in candidates:
     content = texts.content(string)
@@ -255,24 +248,20 @@ def _gathered(
       removed["documents that repeat another"] += 1
     else:
       kept[content] = (f"{name}/{document}", string)
-      size = account.setdefault(name, {"documents": 0, "characters": 0})
+      size = sizes.setdefault(name, {"documents": 0, "characters": 0})
       size["documents"] += 1
       size["characters"] += len(string)
   if not kept:
     raise UserError("no document of the corpus is left")
   names, strings = map(list, zip(*kept.values(), strict=True))
-  return Documents(
-    names,
-    strings,
-    {
-      "documents": len(strings),
-      "characters": sum(map(len, strings)),
-      "words": sum(len(string.split()) for string in strings),
-      "sets": account,
-      "removed": [{"what": w, "count": c} for w, c in removed.items()],
-    },
-    key,
-  )
+  account = {
+    "documents": len(strings),
+    "characters": sum(map(len, strings)),
+    "words": sum(len(string.split()) for string in strings),
+    "sets": sizes,
+    "removed": [{"what": w, "count": c} for w, c in removed.items()],
+  }
+  return dict(names=names, text=strings, account=account, fingerprint=key)
 
 
 def _texts(split: Split) -> Iterator[tuple[str, str]]:

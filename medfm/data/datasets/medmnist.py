@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 from medfm.data import files, records
 from medfm.data.images import files as image_files
 from medfm.data.images import input as image_input
-from medfm.spec import nearest
+from medfm.spec import chosen
 from medfm.tasks import multiclass, multilabel
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
@@ -234,14 +234,9 @@ def medmnist(
   image [N,size,size,1|3] uint8; label int32 [N], or float32 [N,14] for
   chestmnist. Retinamnist's ordered grades are treated as plain classes.
   """
-  if name not in MEMBERS:
-    raise UserError(
-      f"medmnist has no {name!r}{nearest(name, MEMBERS)}: expected one of "
-      f"{', '.join(MEMBERS)}"
-    )
+  member = chosen("name", name, MEMBERS)
   if size not in SIZES:
     raise UserError(f"medmnist size={size}: expected one of {SIZES}")
-  member = MEMBERS[name]
   file = f"{name}.npz" if size == 28 else f"{name}_{size}.npz"
   url = f"https://zenodo.org/records/10519652/files/{file}?download=1"
   md5 = member.md5[SIZES.index(size)]

@@ -17,7 +17,7 @@ from medfm.data.tables import encoding, labels, tabular
 from medfm.data.tables import own as own_table
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
-from medfm.spec import forwards, nearest
+from medfm.spec import chosen, forwards
 from medfm.tasks.survival import own as follow_up
 from medfm.types import Dataset, Folders, UserError
 
@@ -313,12 +313,7 @@ def survival(
   fractions: of the first three, which have a test split, the first two are
     the shares of training and validation.
   """
-  if name not in COHORTS:
-    raise UserError(
-      f"name={name!r}: expected one of {', '.join(COHORTS)}"
-      f"{nearest(name, COHORTS)}"
-    )
-  cohort = COHORTS[name]
+  cohort = chosen("name", name, COHORTS)
   folder, archive, licence = _SOURCES[pathlib.Path(cohort.file).suffix]
   published = {
     "url": f"{folder}{f'/{name}' if cohort.names else ''}/{cohort.file}",

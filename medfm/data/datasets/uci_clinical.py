@@ -14,9 +14,9 @@ from medfm.data import files, records
 from medfm.data.tables import encoding, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
-from medfm.spec import nearest
+from medfm.spec import chosen
 from medfm.tasks.multiclass import own as columns
-from medfm.types import Dataset, Folders, UserError
+from medfm.types import Dataset, Folders
 
 _UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
 _COPIES = "https://raw.githubusercontent.com/jbrownlee/Datasets/master"
@@ -241,15 +241,9 @@ def uci_clinical(
   label: the label column where there are two (horse_colic: outcome, or
     surgical_lesion); "" for the first.
   """
-  if name not in STUDIES:
-    raise UserError(
-      f"name={name!r}: expected one of {', '.join(STUDIES)}"
-      f"{nearest(name, STUDIES)}"
-    )
-  study = STUDIES[name]
+  study = chosen("name", name, STUDIES)
   label = label or next(iter(study.labels))
-  if label not in study.labels:
-    raise UserError(f"label={label!r}: {name} has {' and '.join(study.labels)}")
+  chosen("label", label, study.labels)
   path = files.find(
     folders, *study.layouts, _ZIP, url=study.url, what=f"UCI's {name}"
   )

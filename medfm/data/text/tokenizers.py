@@ -9,8 +9,6 @@ import collections
 import functools
 import hashlib
 import json
-import logging
-import os
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -336,14 +334,6 @@ def _cached(
     digest.update(text.encode())
   cache = pathlib.Path(folders.cache).expanduser() / "tokenizers"
   path = cache / f"{digest.hexdigest()}.json"
-  with disk.locked(path):
-    if path.exists():
-      try:
-        return Tokenizer(path.read_text(encoding="utf-8"), str(path))
-      except (UserError, UnicodeDecodeError):
-        logging.warning("%s is damaged: learning the tokenizer again", path)
-    text = learnt(texts)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-  return Tokenizer(text, str(path))
+  return disk.remembered(
+    path, lambda: learnt(texts), lambda text: Tokenizer(text, str(path))
+  )

@@ -141,7 +141,7 @@ def test_unknown_names_and_labels_are_refused():
   folders = Folders(raw=None, cache="unused")
   with pytest.raises(UserError, match=r"'clevland'.*nearest: cleveland"):
     uci.uci_clinical(folders, name="clevland")
-  with pytest.raises(UserError, match="cleveland has num"):
+  with pytest.raises(UserError, match="label='age': expected one of num"):
     uci.uci_clinical(folders, name="cleveland", label="age")
 
 
