@@ -42,25 +42,21 @@ def metrics(
   threshold: chosen on validation to reach `specificity`; None where none was.
   """
   called = np.where(np.isfinite(prob), called, np.nan)
-  at = {"threshold": threshold}
-  return {
+  metrics = {
     **panels.bound(RANKING, label, prob),
     **panels.bound(OF_CALLS, label, called),
     **panels.bound(OF_PROBS, label, prob),
-    sensitivity_name(specificity): partial(
-      operating.sensitivity_at, label, prob, **at
-    ),
-    "specificity_at_threshold": partial(
-      operating.specificity_at, label, prob, **at
-    ),
-    "precision_at_threshold": partial(
-      operating.precision_at, label, prob, **at
-    ),
+  }
+  at = partial(operating.at_threshold, label, prob, threshold=threshold)
+  return metrics | {
+    sensitivity_name(specificity): partial(at, metric=classification.recall),
+    "specificity_at_threshold": partial(at, metric=classification.specificity),
+    "precision_at_threshold": partial(at, metric=classification.precision),
   }
 
 
 def described(specificity: float) -> dict[str, Description]:
-  """The description of the metric whose name holds the specificity."""
+  """The descriptions of the metrics at the threshold."""
   percent = f"{100 * specificity:g}"
   return {
     sensitivity_name(specificity): Description(
@@ -69,7 +65,18 @@ def described(specificity: float) -> dict[str, Description]:
       f"specificity of {percent} % on validation; the specificity that it "
       "reaches on this split stands beside it",
       "more",
-    )
+    ),
+    "specificity_at_threshold": Description(
+      "Specificity at threshold",
+      "share of the negatives cleared at the threshold chosen on validation",
+      "more",
+    ),
+    "precision_at_threshold": Description(
+      "Precision at threshold",
+      "share of those at or above the threshold chosen on validation that are "
+      "positive",
+      "more",
+    ),
   }
 
 

@@ -32,12 +32,13 @@ def panel(
 
   named: descriptions, by stem, in place of those of the functions.
   """
-  by_stem = {}
+  by_stem, named = {}, named or {}
   for name, metric in metrics.items():
-    description = described.of(metric)
+    key = stem(name)
+    description = named.get(key) or described.of(metric)
     if description is not None and not name.startswith("_"):
-      by_stem.setdefault(stem(name), description)
-  return Panel(metrics, means or {}, by_stem | dict(named or {}))
+      by_stem.setdefault(key, description)
+  return Panel(metrics, means or {}, {**by_stem, **named})
 
 
 def bound(

@@ -195,7 +195,7 @@ def _rate(positive: int):
 
 
 def _at(function):
-  return lambda y, s, *weight, threshold: function(
+  return lambda y, s, *weight, threshold, metric: function(
     y, (s >= threshold).astype(int), *weight
   )
 
@@ -299,17 +299,22 @@ CASES = [
     _library_threshold,
     {"specificity": 0.8},
   ),
-  Case(operating.sensitivity_at, "prob", _at(_recall), _at(_rate(1)), _CUT),
-  Case(
-    operating.specificity_at, "prob", _at(_specificity), _at(_rate(0)), _CUT
-  ),
-  Case(
-    operating.precision_at,
-    "prob",
-    _at(_precision),
-    _at(
-      lambda y, c, weight: reference.precision_score(y, c, sample_weight=weight)
-    ),
-    _CUT,
+  *(
+    Case(
+      operating.at_threshold,
+      "prob",
+      _at(naive),
+      _at(library),
+      _CUT | {"metric": metric},
+    )
+    for metric, naive, library in (
+      (classification.recall, _recall, _rate(1)),
+      (classification.specificity, _specificity, _rate(0)),
+      (
+        classification.precision,
+        _precision,
+        _weighted(reference.precision_score),
+      ),
+    )
   ),
 ]

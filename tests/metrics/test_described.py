@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medfm import tasks
-from medfm.metrics import described, operating, ranking
+from medfm.metrics import described, ranking
 from medfm.tasks.panel import stem
 from tests import infos
 
@@ -103,7 +103,7 @@ def test_a_sensitivity_is_at_the_threshold_that_validation_chose():
   assert said.title == "Sensitivity at specificity 90"
   assert re.search(r"reached a specificity of 90 % on validation", said.clause)
   assert "stands beside it" in said.clause
-  assert operating.sensitivity_at.described.better == "more"
+  assert said.better == "more"
 
 
 def test_a_horizon_is_named_with_its_unit_and_risks_should_be_as_observed():

@@ -108,7 +108,10 @@ def test_threshold_goes_above_tied_negatives_at_the_top():
   label, score = [0, 0, 0, 1], [0.2, 0.9, 0.9, 0.9]
   threshold = operating.threshold_at_specificity(label, score)
   assert 0.9 < threshold < 0.9 + 1e-9
-  assert operating.specificity_at(label, score, threshold=threshold) == 1
+  specificity = operating.at_threshold(
+    label, score, threshold=threshold, metric=classification.specificity
+  )
+  assert specificity == 1
 
 
 def test_threshold_is_the_lowest_that_reaches_the_specificity():

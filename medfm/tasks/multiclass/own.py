@@ -1,7 +1,7 @@
 """A label column of classes, as a user's table has it."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,7 @@ from medfm.types import UserError
 
 
 def target(names: Sequence[str], truth: Mapping[str, np.ndarray]) -> Classes:
-  """The classes, counted in training.
-
-  Raises:
-    UserError: a class without a training example.
-  """
+  """The classes, counted in training; UserError where one has no example."""
   classes = multiclass.fitted(names, truth["label"])
   if 0 in classes.counts:
     name = names[classes.counts.index(0)]
@@ -70,7 +66,7 @@ class Columns:
     if training is not None:
       seen = [cells[row] for row in np.flatnonzero(training)]
     where = f"{table.path}: the label {column!r}"
-    order = ordered(where, set(seen), self.classes, self.positive)
+    order = self._ordered(where, set(seen))
     if len(order) > max(20, len(seen) // 5):
       raise UserError(
         f"{where} has {len(order)} classes in {len(seen)} rows; for numbers "
@@ -87,39 +83,25 @@ class Columns:
         )
     return {"label": np.array([number[n] for n in cells], np.int32)}, order
 
-
-def ordered(
-  where: str,
-  seen: Iterable[str],
-  classes: Sequence[str] = (),
-  positive: str = "",
-) -> tuple[str, ...]:
-  """The classes as given, else sorted (numbers by value), `positive` last.
-
-  where: what holds them, for messages. seen: the names that occur in it.
-
-  Raises:
-    UserError: fewer than two classes, or a positive one that is none.
-  """
-  order = sorted(seen)
-  if all(map(tables.is_number, order)):
-    order.sort(key=float)
-  if classes:
-    order, positive = [_class(name) for name in classes], _class(positive)
-    if len(set(order)) < max(2, len(order)):
-      raise UserError(f"classes={tuple(classes)}: expected two or more names")
-  elif len(order) < 2:
-    raise UserError(
-      f"{where} has one class only ({', '.join(map(tables.shortened, order))})"
-    )
-  positive = _class(positive)
-  if positive and positive not in order:
-    raise UserError(
-      f"positive={positive!r} is no class of {where}; they are: "
-      f"{', '.join(order[:8])}{nearest(positive, order)}"
-    )
-  last = [positive] if positive else []
-  return (*(name for name in order if name != positive), *last)
+  def _ordered(self, where: str, seen: set[str]) -> tuple[str, ...]:
+    """The classes as given, else sorted (numbers by value), `positive` last."""
+    order, positive = sorted(seen), _class(self.positive)
+    if all(map(tables.is_number, order)):
+      order.sort(key=float)
+    if self.classes:
+      order = [_class(name) for name in self.classes]
+      if len(set(order)) < max(2, len(order)):
+        raise UserError(f"classes={self.classes}: expected two or more names")
+    elif len(order) < 2:
+      only = ", ".join(map(tables.shortened, order))
+      raise UserError(f"{where} has one class only ({only})")
+    if positive and positive not in order:
+      raise UserError(
+        f"positive={self.positive!r} is no class of {where}; they are: "
+        f"{', '.join(order[:8])}{nearest(positive, order)}"
+      )
+    last = [positive] if positive else []
+    return (*(name for name in order if name != positive), *last)
 
 
 def _class(cell: str) -> str:
