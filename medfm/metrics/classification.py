@@ -27,11 +27,7 @@ NO_NEGATIVE = "no negative example"
 def confusion(
   label: Array, predicted: Array, weight: Weight = None, *, classes: int
 ) -> Array:
-  """Weighted counts [...,K,K]: rows are labels, columns are predictions.
-
-  Raises:
-    ValueError: a label or prediction is not one of 0..classes-1.
-  """
+  """Weighted counts [...,K,K]: rows are labels, columns are predictions."""
   label, predicted, weight = checked(label, predicted, weight)
   for name, values in (("label", label), ("prediction", predicted)):
     if not np.isin(values, np.arange(classes)).all():

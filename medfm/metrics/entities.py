@@ -33,10 +33,7 @@ class Entity(NamedTuple):
 
 
 def entities(tags: Sequence[str]) -> list[Entity]:
-  """Those of one sentence, in order.
-
-  Raises: ValueError where a tag is none of O, B-<type> and I-<type>.
-  """
+  """Those of one sentence, in order; ValueError for a tag that is not IOB2."""
   whole: list[Entity] = []
   kind, start = "", 0  # Of the entity that is open.
   for place, tag in enumerate([*tags, "O"]):
@@ -121,8 +118,6 @@ def precision(table: Array, weight: Weight = None) -> Value:
 
   Over all types together (micro), or of a table [N,1,3] of one. weight:
   [N] or [R,N], per sentence.
-
-  Raises: Undefined where no entity is predicted.
   """
   right, called, _ = _totals(table, weight)
   return share(right, called, "no entity is predicted")
@@ -142,10 +137,7 @@ def recall(table: Array, weight: Weight = None) -> Value:
 
 @described("F1", "harmonic mean of the entities' precision and recall", "more")
 def f1(table: Array, weight: Weight = None) -> Value:
-  """2 found / (predicted + true): 0 where none is predicted.
-
-  Raises: Undefined where there is no true entity.
-  """
+  """2 found / (predicted + true): 0 where none is predicted."""
   right, called, true = _totals(table, weight)
   return settled(ratio(2 * right, called + true), (true == 0, _NONE))
 

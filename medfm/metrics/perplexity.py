@@ -12,8 +12,6 @@ def loss(losses: Array, tokens: Array, weight: Weight = None) -> Value:
 
   losses: [N] mean loss of each row's tokens; tokens: [N] how many of them
   count. A row without any is left out. weight: [N] or [R,N], per row.
-
-  Raises: Undefined where no token counts, or a loss is not finite.
   """
   losses, tokens = np.asarray(losses, float), np.asarray(tokens, float)
   if (~np.isfinite(losses[tokens > 0])).any():

@@ -23,11 +23,7 @@ def of(target: Target) -> Task:
 
 
 def named(name: str) -> Task:
-  """The task of a dotted name, as results.json holds it.
-
-  Raises:
-    UserError: there is no such task.
-  """
+  """The task of a dotted name, as results.json holds it."""
   if not name.startswith(f"{__name__}."):
     raise UserError(f"{name!r} is no task of {__name__}")
   try:
@@ -45,22 +41,15 @@ def columns_of(
   task: its folder's name, or "none".
   written: how files of this kind are written, for the tasks that ask.
   settings: fields of its `Columns`; those that are empty are left out.
-
-  Raises:
-    UserError: there is no such task, or it knows no such setting.
   """
-  readers = {}
-  for path in sorted(pathlib.Path(__file__).parent.glob("*/own.py")):
-    folder = path.parent.name
-    module = importlib.import_module(f"{__name__}.{folder}.own")
-    if hasattr(module, "Columns"):
-      readers[folder] = module.Columns
+  own = pathlib.Path(__file__).parent.glob("*/own.py")
+  readers = sorted(path.parent.name for path in own)
   name = _CALLED.get(task, task)
   if name not in readers:
     raise UserError(
       f"task={task!r}: expected {', '.join(readers)}{nearest(name, readers)}"
     )
-  kind = readers[name]
+  kind = importlib.import_module(f"{__name__}.{name}.own").Columns
   fields = {field.name for field in dataclasses.fields(kind)}
   settings = {key: value for key, value in settings.items() if value}
   for key in settings:

@@ -23,11 +23,8 @@ def numbers(values: np.ndarray) -> list[str]:
 
 
 def read(rows: Rows, prefix: str, names: Sequence[str]) -> np.ndarray:
-  """[N,K] of the columns `<prefix>_<name>`, NaN where a cell is empty.
-
-  Raises:
-    KeyError: a column is missing.
-  """
+  """[N,K] of the columns `<prefix>_<name>`, NaN where a cell is empty;
+  KeyError where a column is missing."""
   for name in names if rows else ():
     if f"{prefix}_{name}" not in rows[0]:
       raise KeyError(f"no column {prefix}_{name}")

@@ -94,9 +94,6 @@ def of_columns(
   """split -> {name: [N,T]}, each column of the labels a problem of its own.
 
   classes: 2 for columns of 0 and 1, of which it is the probability of 1.
-
-  Raises:
-    UserError: no training example has a label in one of the columns.
   """
   targets = list(np.asarray(train.arrays["label"], np.float64).T)
   require_labels(info, targets, info.target.names)

@@ -33,8 +33,6 @@ def tfidf(
   L2 with C from 1, 10, 100 by the log-loss of 3 folds of whole documents.
   Windows of a text are one text again, and have equal probabilities. Else as
   `classical.predictions`.
-
-  Raises: UserError where there are no tokens to count.
   """
   from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -22,9 +22,6 @@ def known_columns(
   """`Task.known` of `label` [N,K] and predicted[name] [N,K].
 
   A row is unknown if all its labels are NaN.
-
-  Raises:
-    ValueError: the shapes do not fit `info`.
   """
   label = np.asarray(target["label"])
   values = shaped(info, len(label), predicted, name)

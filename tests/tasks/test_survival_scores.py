@@ -157,7 +157,8 @@ def test_equal_risks_are_not_cut():
 
 def test_calibration_compares_groups_with_what_happened():
   x, time, event = follow_up()
-  groups = observed.calibration(time, event, x, 10.0, 1)
+  fifths = observed.of_equal_size(x)
+  groups = observed.grouped(time, event, x, 10.0, 1, fifths)
   assert [group["n"] for group in groups] == [30] * 5
   assert [g["predicted"] for g in groups] == sorted(
     g["predicted"] for g in groups
@@ -193,7 +194,7 @@ def test_what_is_told_of_follow_up_is_json_and_ends_at_the_horizons():
   about = details["follow_up"]
   assert [cause["name"] for cause in about["causes"]] == ["death", "relapse"]
   assert [e["horizon"] for e in about["causes"][0]["calibration"]] == [5, 10]
-  assert about["risk_groups"] == []
+  assert about["causes"][0]["risk_groups"] == []
 
 
 def test_risk_groups_stand_in_the_results_with_what_happened():
@@ -203,11 +204,12 @@ def test_risk_groups_stand_in_the_results_with_what_happened():
   entry = scores.scores(
     survival, info, truth(test), told, decisions=cuts, replicates=0
   )
-  groups = entry["follow_up"]["risk_groups"]
+  first = entry["follow_up"]["causes"][0]["risk_groups"][0]
+  assert first["horizon"] == 5
+  groups = first["groups"]
   assert [group["name"] for group in groups] == list(observed.GROUPS)
   assert [group["n"] for group in groups] == [50, 50, 50]
-  low, high = (group["risks"][0]["observed"] for group in groups[::2])
-  assert low < high and groups[0]["risks"][0]["horizon"] == 5
+  assert groups[0]["observed"] < groups[-1]["observed"]
 
 
 def test_another_unit_is_refused():

@@ -8,7 +8,7 @@ from typing import Any
 
 from medfm.data.text import own_iob, text_files, texts
 from medfm.spec import forwards
-from medfm.tasks.tags import own as columns
+from medfm.tasks import tags as tags_task
 from medfm.types import Dataset, Folders, UserError
 
 _URL = "https://github.com/cambridgeltl/MTL-Bioinformatics-2016"
@@ -75,7 +75,7 @@ _SETS = {
     name=name,
     url=_URL,
     card=card,
-    target=columns.target,
+    target=tags_task.fitted,
     length=128,
     encode=own_iob.encoded,
   )

@@ -249,7 +249,7 @@ def medmnist(
   info = Info(
     name=name,
     inputs={"image": image_input.of(splits["train"])},
-    target=task.fitted(member.classes, splits["train"].arrays["label"]),
+    target=task.fitted(member.classes, splits["train"].arrays),
   )
   card = {
     "source": files.origin(path, url=url, md5=md5),

@@ -132,7 +132,7 @@ def mednist(
   info = Info(
     name="mednist",
     inputs={"image": image_input.of(train)},
-    target=multiclass.fitted(CLASSES, train.arrays["label"]),
+    target=multiclass.fitted(CLASSES, train.arrays),
   )
   total = sum(map(len, prepared.splits.values()))
   card = {

@@ -86,7 +86,7 @@ def prompted(
     parts,
     token,
     name=name,
-    target=multiclass.fitted(recorded.names, label),
+    target=multiclass.fitted(recorded.names, {"label": label}),
     card={**card, **made},
     content=[recorded.fingerprint, token.sha256, settings, asked],
     encode=functools.partial(encoded, **settings),

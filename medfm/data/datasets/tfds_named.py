@@ -60,7 +60,7 @@ def named(
     info=Info(
       name=name,
       inputs={"image": image_input.of(train)},
-      target=multiclass.fitted(classes, train.arrays["label"]),
+      target=multiclass.fitted(classes, train.arrays),
     ),
     card={
       "source": f"TensorFlow Datasets: {builder.info.full_name}",

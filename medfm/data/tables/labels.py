@@ -1,6 +1,6 @@
 """Label columns of a table, as far as every task reads them alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -11,6 +11,9 @@ from medfm.types import Target, UserError
 Policy = Literal["error", "drop"]
 Truth = dict[str, np.ndarray]
 """What is true of each row, by the names of a split's arrays."""
+
+Read = tuple[Truth, tuple[str, ...]]
+"""The truth of a table's rows, and the names of what is predicted."""
 
 
 class Labels(Protocol):
@@ -34,18 +37,14 @@ class Labels(Protocol):
     """The rows whose truth is known, and the change for the data card."""
     ...
 
-  def read(
-    self, table: Table, training: np.ndarray | None = None
-  ) -> tuple[Truth, tuple[str, ...]]:
+  def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     """The truth of every row, and the names of what is predicted.
 
     training: [N] bool, the rows whose names count; None for all.
     """
     ...
 
-  def target(
-    self, names: Sequence[str], truth: Mapping[str, np.ndarray]
-  ) -> Target:
+  def target(self, names: Sequence[str], truth: Truth) -> Target:
     """The description of the target, fitted on the truth in training."""
     ...
 

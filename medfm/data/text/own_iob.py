@@ -17,7 +17,7 @@ from medfm.data.text import sequences, text_files, texts
 from medfm.data.text.text_files import Sentence
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.spec import forwards
-from medfm.tasks.tags import own as columns
+from medfm.tasks import tags as tags_task
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 
@@ -69,7 +69,7 @@ def own_iob(
     (recorded, files.own_card("the user's own annotated text", raw.values())),
     folders,
     name=pathlib.Path(path).stem,
-    target=columns.target,
+    target=tags_task.fitted,
     encode=encoded,
     private=True,
     **in_new_files,

@@ -39,17 +39,13 @@ class Classes:
   counts: tuple[int, ...] = ()
 
 
-def fitted(names: Sequence[str], label: np.ndarray) -> Classes:
+def fitted(names: Sequence[str], truth: Arrays) -> Classes:
   """The classes, counted over the training labels [N] (-1 is not counted)."""
-  return Classes(tuple(names), labels.counts(label, len(names)))
+  return Classes(tuple(names), labels.counts(truth["label"], len(names)))
 
 
 def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
-  """The rows whose label is not -1; probabilities in float64.
-
-  Raises:
-    ValueError: the shapes do not fit `info`, or a label is out of range.
-  """
+  """The rows whose label is not -1; probabilities in float64."""
   label = np.asarray(target["label"])
   values = labels.shaped(info, len(label), predicted, "probs")
   labels.require_codes(label, values.shape[1])
@@ -190,11 +186,7 @@ def _rival(
   *,
   fit: Callable[..., dict[str, np.ndarray]],
 ) -> dict[str, dict[str, np.ndarray]]:
-  """split -> {"probs": [N,K]}.
-
-  Raises:
-    UserError: no training example has a label, or all have the same class.
-  """
+  """split -> {"probs": [N,K]}."""
   label, names = np.array(train.arrays["label"], float), info.target.names
   label[label < 0] = np.nan
   classical.require_labels(info, [label], [""])

@@ -1,14 +1,14 @@
 """A label column of classes, as a user's table has it."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from medfm.data.tables import labels
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Truth
+from medfm.data.tables.labels import Read, Truth
 from medfm.data.tables.table import Table
 from medfm.spec import nearest
 from medfm.tasks import multiclass
@@ -16,9 +16,9 @@ from medfm.tasks.multiclass import Classes
 from medfm.types import UserError
 
 
-def target(names: Sequence[str], truth: Mapping[str, np.ndarray]) -> Classes:
+def target(names: Sequence[str], truth: Truth) -> Classes:
   """The classes, counted in training; UserError where one has no example."""
-  classes = multiclass.fitted(names, truth["label"])
+  classes = multiclass.fitted(names, truth)
   if 0 in classes.counts:
     name = names[classes.counts.index(0)]
     raise UserError(
@@ -57,9 +57,7 @@ class Columns:
       )
     return labels.labelled(table, self.label, self.missing_label, every=True)
 
-  def read(
-    self, table: Table, training: np.ndarray | None = None
-  ) -> tuple[Truth, tuple[str, ...]]:
+  def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     (column,) = self.label
     cells = [_class(cell) for cell in table[column]]
     seen = cells

@@ -52,9 +52,9 @@ class Labels:
   counts: tuple[int, ...] = ()
 
 
-def fitted(names: Sequence[str], label: np.ndarray) -> Labels:
+def fitted(names: Sequence[str], truth: Arrays) -> Labels:
   """The labels, counted over the training labels [N,K] (NaN is unknown)."""
-  counts = (np.asarray(label) == 1).sum(0)
+  counts = (np.asarray(truth["label"]) == 1).sum(0)
   return Labels(tuple(names), tuple(counts.tolist()))
 
 

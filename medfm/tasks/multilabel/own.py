@@ -1,18 +1,16 @@
 """Label columns of 0 and 1, or one of names, as a user's table has them."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from medfm.data.tables import labels
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Truth
+from medfm.data.tables.labels import Read, Truth
 from medfm.data.tables.table import Table
 from medfm.spec import nearest
 from medfm.tasks import multilabel
-from medfm.tasks.multilabel import Labels
 from medfm.types import UserError
 
 _BINARY = {
@@ -21,9 +19,7 @@ _BINARY = {
 }  # fmt: skip
 
 
-def target(names: Sequence[str], truth: Mapping[str, np.ndarray]) -> Labels:
-  """The labels, counted in training."""
-  return multilabel.fitted(names, truth["label"])
+target = multilabel.fitted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +55,7 @@ class Columns:
       return table, []
     return labels.labelled(table, self.label, self.missing_label, every=False)
 
-  def read(
-    self, table: Table, training: np.ndarray | None = None
-  ) -> tuple[Truth, tuple[str, ...]]:
+  def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     if self._named:
       return self._of_names(table, self.label[0], training)
     if self.classes:

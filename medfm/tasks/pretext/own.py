@@ -1,12 +1,12 @@
 """No label column: the table names examples alone."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from medfm.data.tables.labels import Truth
+from medfm.data.tables.labels import Read, Truth
 from medfm.data.tables.table import Table
 from medfm.tasks.pretext import Nothing
 
@@ -25,14 +25,10 @@ class Columns:
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
     return table, []
 
-  def read(
-    self, table: Table, training: np.ndarray | None = None
-  ) -> tuple[Truth, tuple[str, ...]]:
+  def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     del table, training
     return {}, ()
 
-  def target(
-    self, names: Sequence[str], truth: Mapping[str, np.ndarray]
-  ) -> Nothing:
+  def target(self, names: Sequence[str], truth: Truth) -> Nothing:
     del names, truth
     return Nothing()

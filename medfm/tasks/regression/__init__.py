@@ -1,7 +1,7 @@
 """One number or several."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -44,19 +44,6 @@ class Numbers:
   mean: tuple[float, ...] = ()
   std: tuple[float, ...] = ()
   units: tuple[str, ...] = ()
-
-
-def fitted(
-  names: Sequence[str], label: np.ndarray, units: Sequence[str] = ()
-) -> Numbers:
-  """Mean and standard deviation over the training labels [N,T]."""
-  values = np.asarray(label, np.float64)
-  return Numbers(
-    tuple(names),
-    tuple(values.mean(0).tolist()),
-    tuple(values.std(0).tolist()),
-    tuple(units) or ("",) * len(names),
-  )
 
 
 def panel(

@@ -1,16 +1,15 @@
 """Label columns of numbers, as a user's table has them."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from medfm.data.tables import labels
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Truth
+from medfm.data.tables.labels import Read, Truth
 from medfm.data.tables.table import Table
-from medfm.tasks import regression
 from medfm.tasks.regression import Numbers
 from medfm.types import UserError
 
@@ -40,23 +39,23 @@ class Columns:
     labels.required(table, self.label)
     return labels.labelled(table, self.label, self.missing_label, every=True)
 
-  def read(
-    self, table: Table, training: np.ndarray | None = None
-  ) -> tuple[Truth, tuple[str, ...]]:
+  def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     del training
     values = [tables.numbers(table, name) for name in self.label]
     return {"label": np.stack(values, 1)}, self.label
 
-  def target(
-    self, names: Sequence[str], truth: Mapping[str, np.ndarray]
-  ) -> Numbers:
+  def target(self, names: Sequence[str], truth: Truth) -> Numbers:
     return target(names, truth, self.units)
 
 
 def target(
-  names: Sequence[str],
-  truth: Mapping[str, np.ndarray],
-  units: Sequence[str] = (),
+  names: Sequence[str], truth: Truth, units: Sequence[str] = ()
 ) -> Numbers:
-  """The numbers, their mean and spread in training."""
-  return regression.fitted(names, truth["label"], units)
+  """The numbers, their mean and standard deviation in training."""
+  values = np.asarray(truth["label"], np.float64)
+  return Numbers(
+    tuple(names),
+    tuple(values.mean(0).tolist()),
+    tuple(values.std(0).tolist()),
+    tuple(units) or ("",) * len(names),
+  )

@@ -79,9 +79,6 @@ def fitted(
   horizons: () for the quartiles of the event times, to two digits.
   intervals: the times are so many quantiles of the event times, up to where
     a tenth of the patients is still followed, and the horizons.
-
-  Raises:
-    UserError: a cause without an event, or a horizon nobody is followed past.
   """
   if CENSORED in names:
     raise UserError(f"an event cannot be called {CENSORED!r}: rename it")
@@ -117,10 +114,7 @@ def fitted(
 
 
 def _numbers(horizons: Sequence[float], last: float) -> list[float]:
-  """The horizons in ascending order.
-
-  Raises: UserError where one is no number between 0 and the last time.
-  """
+  """The horizons in ascending order, each between 0 and the last time."""
   try:
     ordered = sorted({float(horizon) for horizon in horizons})
   except ValueError:
@@ -165,11 +159,7 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
 
 
 def known(info: Info, target: Arrays, predicted: Arrays) -> Known:
-  """The rows whose time and event are known; all numbers in float64.
-
-  Raises:
-    ValueError: the shapes do not fit `info`, or an event is out of range.
-  """
+  """The rows whose time and event are known; all numbers in float64."""
   time = np.asarray(target["time"], np.float64)
   event = np.asarray(target["event"])
   causes, count = len(info.target.names), len(event)
@@ -195,18 +185,17 @@ def panel(
   end of the grid; C and the integrated Brier score have a mean over causes.
   """
   del decided  # Risk groups change no metric.
-  learnt, names = _of(info), info.target.names
-  risks = by_cause(info, predicted)
+  names, risks = info.target.names, by_cause(info, predicted)
   metrics: dict[str, Metric] = {}
-  if len(names) == 1:
-    rank = np.asarray(predicted["risk"])
-    metrics = _of_cause(learnt, target, rank, risks[:, 0], 1)
-    return panels.panel(metrics, named=_at_horizons(learnt))
+  named: dict[str, Description] = {}
   for k, name in enumerate(names):
-    column = _of_cause(learnt, target, risks[:, k, -1], risks[:, k], k + 1)
-    metrics |= {f"{key}[{name}]": metric for key, metric in column.items()}
-  means = {key: panels.mean(names, key) for key in ("c_index", _BRIER)}
-  return panels.panel(metrics, means, _at_horizons(learnt))
+    rank = predicted["risk"] if len(names) == 1 else risks[:, k, -1]
+    column, named = _of_cause(_of(info), target, rank, risks[:, k], k + 1)
+    suffix = "" if len(names) == 1 else f"[{name}]"
+    metrics |= {f"{key}{suffix}": metric for key, metric in column.items()}
+  keys = ("c_index", _BRIER) if len(names) > 1 else ()
+  means = {key: panels.mean(names, key) for key in keys}
+  return panels.panel(metrics, means, named)
 
 
 def _of_cause(
@@ -215,8 +204,9 @@ def _of_cause(
   rank: np.ndarray,
   risks: np.ndarray,
   cause: int,
-) -> dict[str, Metric]:
-  """The metrics of one cause, by rank [N] and risks [N,T]."""
+) -> tuple[dict[str, Metric], dict[str, Description]]:
+  """The metrics of one cause, by rank [N] and risks [N,T], and descriptions
+  of those at a horizon, whose titles name it."""
   outcome = target["time"], target["event"]
   weighed: dict[str, Any] = {"censoring": learnt.censoring, "cause": cause}
   metrics: dict[str, Metric] = {
@@ -225,45 +215,38 @@ def _of_cause(
       scored.integrated_brier, *outcome, risks, times=learnt.times, **weighed
     ),
   }
-  for horizon in learnt.horizons:
-    risk = risks[:, learnt.times.index(horizon)]
-    for key, (_, metric) in _AT.items():
+  named = {}
+  for horizon, risk in observed.at_horizons(risks, learnt):
+    at = f"at {horizon:g} {learnt.unit}".rstrip()
+    for key, (title, metric) in _AT.items():
       settings = {"cause": cause} if key == "observed_expected" else weighed
-      metrics[f"{key}_at_{horizon:g}"] = partial(
+      name = f"{key}_at_{horizon:g}"
+      metrics[name] = partial(
         metric, *outcome, risk, horizon=horizon, **settings
       )
-  return metrics
-
-
-def _at_horizons(learnt: Survival) -> dict[str, Description]:
-  """Descriptions whose titles name the horizon."""
-  named = {}
-  for horizon in learnt.horizons:
-    for key, (title, metric) in _AT.items():
       if description := of(metric):
-        named[f"{key}_at_{horizon:g}"] = description._replace(
-          title=f"{title} at {horizon:g} {learnt.unit}".rstrip()
-        )
-  return named
+        named[name] = description._replace(title=f"{title} {at}")
+  return metrics, named
 
 
 def details(
   info: Info, target: Arrays, predicted: Arrays, decisions: Mapping
 ) -> dict[str, Any]:
-  """`follow_up`: the unit, times and horizons, and of each cause and of each
-  group of risk what was observed beside what was predicted (`observed`)."""
+  """`follow_up`: the unit, times and horizons, and of each cause what was
+  observed beside what was predicted (`observed.causes`)."""
   learnt = _of(info)
   if not len(target["time"]) or not np.isfinite(predicted["incidence"]).all():
     return {}
-  outcome = target["time"], target["event"], by_cause(info, predicted)
   groups = observed.group_of(predicted["risk"], decisions)
+  causes = observed.causes(
+    target["time"], target["event"], by_cause(info, predicted), groups, learnt
+  )
   return {
     "follow_up": {
       "unit": learnt.unit,
       "times": list(learnt.times),
       "horizons": list(learnt.horizons),
-      "causes": observed.causes(*outcome, learnt),
-      "risk_groups": observed.by_group(*outcome, groups, learnt),
+      "causes": causes,
     }
   }
 
@@ -320,11 +303,7 @@ def _floats(rows: cells.Rows, column: str) -> np.ndarray:
 
 
 def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
-  """Causes numbered as training numbered them, by name.
-
-  Raises:
-    UserError: the times are in another unit.
-  """
+  """Causes numbered as training numbered them, by name; one unit of time."""
   here, there = _of(info).unit, _of(trained).unit
   if here and there and here != there:
     raise UserError(
@@ -368,11 +347,7 @@ def _by(info: Info) -> list[str]:
 
 
 def _of(info: Info) -> Survival:
-  """The target, which is of this task.
-
-  Raises:
-    UserError: it is another task's.
-  """
+  """The target, which must be of this task."""
   if not isinstance(info.target, Survival):
     raise UserError(f"{info.name} has no times and events to be scored by")
   return info.target

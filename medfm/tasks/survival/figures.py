@@ -45,6 +45,13 @@ class _Followed(NamedTuple):
     """`by 60 months`."""
     return f"by {horizon:g} {self.unit}".rstrip()
 
+  def grouped(
+    self, risk: np.ndarray, horizon: float, cause: int, groups: np.ndarray
+  ) -> list[dict[str, Any]]:
+    """`observed.grouped`, with intervals."""
+    given = (self.time, self.event, risk, horizon, cause + 1, groups)
+    return observed.grouped(*given, self.weight)
+
 
 def question(stage: Stage) -> str:
   """What the model was trained to do: `predict the time to death`."""
@@ -96,7 +103,7 @@ def tables(stage: Stage) -> list[Mapping[str, Any]]:
   for split in stage.splits:
     rows = _followed(stage, split)
     if rows is not None and rows.groups is not None:
-      shown.append(_risk_groups(rows, split))
+      shown.append(_risk_groups(rows, rows.groups, split))
   return shown
 
 
@@ -172,9 +179,7 @@ def _calibration(rows: _Followed, cause: int, split: str) -> Any:
     max(5.4, 4.6 * len(asked)), 4.6, columns=len(asked)
   )
   for axes, (horizon, risk) in zip(panels, asked, strict=True):
-    groups = observed.calibration(
-      rows.time, rows.event, risk, horizon, cause + 1, rows.weight
-    )
+    groups = rows.grouped(risk, horizon, cause, observed.of_equal_size(risk))
     _reliability(
       axes, [each for each in groups if each["observed"] is not None]
     )
@@ -268,21 +273,23 @@ def _band(axes: Any, grid: np.ndarray, draws: np.ndarray, color: str) -> None:
   )
 
 
-def _risk_groups(rows: _Followed, split: str) -> Mapping[str, Any]:
+def _risk_groups(
+  rows: _Followed, groups: np.ndarray, split: str
+) -> Mapping[str, Any]:
   """A row for each risk group, two columns for each cause and horizon."""
-  columns = ["Group", "n", "Events"]
-  for name in rows.names:
-    for horizon in rows.horizons:
+  columns, members = ["Group", "n", "Events"], np.unique(groups)
+  cells: list[list[Any]] = [
+    [observed.GROUPS[group], int(here.sum()), int((rows.event[here] > 0).sum())]
+    for group, here in ((group, groups == group) for group in members)
+  ]
+  for k, name in enumerate(rows.names):
+    for horizon, risk in observed.at_horizons(rows.risks[:, k], rows):
       columns += [f"{name} {rows.by(horizon)}: predicted", "observed"]
-  cells = []
-  for group in observed.by_group(
-    rows.time, rows.event, rows.risks, rows.groups, rows, rows.weight
-  ):
-    cells.append([group["name"], group["n"], group["events"]])
-    for risk in group["risks"]:
-      ends = {end: risk.get(end) for end in ("low", "high")}
-      seen = {"value": risk["observed"], **ends}
-      followed = risk["observed"] is not None
-      cells[-1] += [risk["predicted"], seen if followed else "not followed"]
+      entries = rows.grouped(risk, horizon, k, groups)
+      for row, entry in zip(cells, entries, strict=True):
+        ends = {end: entry.get(end) for end in ("low", "high")}
+        seen = {"value": entry["observed"], **ends}
+        followed = entry["observed"] is not None
+        row += [entry["predicted"], seen if followed else "not followed"]
   note = "Validation fixed the cuts, at the thirds of its predicted risks."
   return blocks.table("Risk groups", columns, cells, split=split, note=note)

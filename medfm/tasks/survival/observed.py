@@ -44,31 +44,41 @@ def of_equal_size(risk: np.ndarray) -> np.ndarray:
 
 
 def causes(
-  time: np.ndarray, event: np.ndarray, risks: np.ndarray, target: Any
+  time: np.ndarray,
+  event: np.ndarray,
+  risks: np.ndarray,
+  groups: np.ndarray | None,
+  target: Any,
 ) -> list[dict[str, Any]]:
   """Of each cause, JSON-able: `observed` and `predicted` cumulative incidence
-  [T], and at each horizon groups by predicted risk (`calibration`).
+  [T], and at each horizon the groups of equal size by predicted risk
+  (`calibration`) and those of `GROUPS` (`risk_groups`), see `grouped`.
 
-  time, event: [N], known. risks: [N,K,T]. target: a `Survival`.
+  time, event: [N], known. risks: [N,K,T]. groups: as of `group_of`.
   """
   entries = []
   for k, name in enumerate(target.names):
     curve = aalen_johansen(time, event, times=target.times, cause=k + 1)
-    groups = [
-      {
-        "horizon": horizon,
-        "groups": calibration(time, event, risk, horizon, k + 1),
-      }
-      for horizon, risk in at_horizons(risks[:, k], target)
-    ]
-    entries.append(
-      {
-        "name": name,
-        "observed": curve.tolist(),
-        "predicted": risks[:, k].mean(0).tolist(),
-        "calibration": groups,
-      }
-    )
+    entry = {
+      "name": name,
+      "observed": curve.tolist(),
+      "predicted": risks[:, k].mean(0).tolist(),
+      "calibration": [],
+      "risk_groups": [],
+    }
+    for horizon, risk in at_horizons(risks[:, k], target):
+      given = (time, event, risk, horizon, k + 1)
+      equal = grouped(*given, of_equal_size(risk))
+      entry["calibration"].append({"horizon": horizon, "groups": equal})
+      if groups is not None:
+        named = [
+          {"name": GROUPS[group], **each}
+          for group, each in zip(
+            np.unique(groups), grouped(*given, groups), strict=True
+          )
+        ]
+        entry["risk_groups"].append({"horizon": horizon, "groups": named})
+    entries.append(entry)
   return entries
 
 
@@ -80,47 +90,19 @@ def at_horizons(
   return [(h, risks[:, times.index(h)]) for h in target.horizons]
 
 
-def by_group(
-  time: np.ndarray,
-  event: np.ndarray,
-  risks: np.ndarray,
-  groups: np.ndarray | None,
-  target: Any,
-  weight: np.ndarray | None = None,
-) -> list[dict[str, Any]]:
-  """Of each of `GROUPS` that has members: `name`, `n`, `events`, and `risks`,
-  of each cause and horizon the mean `predicted` one beside `risk_by`."""
-  entries = []
-  for group, name in enumerate(GROUPS if groups is not None else ()):
-    rows = groups == group
-    if not rows.any():
-      continue
-    drawn = None if weight is None else weight[:, rows]
-    asked = [
-      {"cause": cause, "horizon": horizon, "predicted": float(risk.mean())}
-      | risk_by(time[rows], event[rows], horizon, k + 1, drawn)
-      for k, cause in enumerate(target.names)
-      for horizon, risk in at_horizons(risks[rows, k], target)
-    ]
-    failed = int((event[rows] > 0).sum())
-    entries.append(
-      {"name": name, "n": int(rows.sum()), "events": failed, "risks": asked}
-    )
-  return entries
-
-
-def calibration(
+def grouped(
   time: np.ndarray,
   event: np.ndarray,
   risk: np.ndarray,
   horizon: float,
   cause: int,
+  groups: np.ndarray,
   weight: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
-  """`risk_by` of groups by predicted risk [N] at the horizon, and the mean
-  `predicted` risk of each."""
-  groups, entries = of_equal_size(risk), []
-  for group in range(int(groups.max(initial=-1)) + 1):
+  """`risk_by` of each group that has members, by ascending number, and the
+  mean of its `predicted` risks [N] at the horizon."""
+  entries = []
+  for group in np.unique(groups):
     rows = groups == group
     drawn = None if weight is None else weight[:, rows]
     seen = risk_by(time[rows], event[rows], horizon, cause, drawn)

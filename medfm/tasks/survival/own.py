@@ -5,13 +5,13 @@ follow-up, in any unit.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Truth
+from medfm.data.tables.labels import Read, Truth
 from medfm.data.tables.table import Table
 from medfm.spec import nearest
 from medfm.tasks import survival
@@ -81,9 +81,7 @@ class Columns:
     }
     return table.take(np.flatnonzero(whole)), [change]
 
-  def read(
-    self, table: Table, training: np.ndarray | None = None
-  ) -> tuple[Truth, tuple[str, ...]]:
+  def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     del training
     causes = dict(map(_named, self.causes))
     names = tuple(dict.fromkeys(causes.values())) or (self.event,)
@@ -100,16 +98,12 @@ class Columns:
       raise table.error(row, self.time, f"{cell} is a negative time")
     return {"time": time, "event": event}, names
 
-  def target(
-    self, names: Sequence[str], truth: Mapping[str, np.ndarray]
-  ) -> Survival:
+  def target(self, names: Sequence[str], truth: Truth) -> Survival:
     settings = {"horizons": self.horizons, "intervals": self.intervals}
     return target(names, truth, unit=self.unit, **settings)
 
 
-def target(
-  names: Sequence[str], truth: Mapping[str, np.ndarray], **settings: Any
-) -> Survival:
+def target(names: Sequence[str], truth: Truth, **settings: Any) -> Survival:
   """What the training split's follow-up tells (`survival.fitted`)."""
   return survival.fitted(names, truth["time"], truth["event"], **settings)
 

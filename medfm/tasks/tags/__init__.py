@@ -43,9 +43,9 @@ class Tags:
   counts: tuple[int, ...] = ()
 
 
-def fitted(names: Sequence[str], label: np.ndarray) -> Tags:
+def fitted(names: Sequence[str], truth: Arrays) -> Tags:
   """The tags, counted over the training labels [N,L] (-1 is no word)."""
-  return Tags(tuple(names), labels.counts(label, len(names)))
+  return Tags(tuple(names), labels.counts(truth["label"], len(names)))
 
 
 def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
@@ -67,11 +67,7 @@ def assembled(
 
 
 def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
-  """The texts of which a word has a label; label and tags are [N,W].
-
-  Raises:
-    ValueError: the shapes do not fit, or a label is out of range.
-  """
+  """The texts of which a word has a label; label and tags are [N,W]."""
   label, tags = np.asarray(target["label"]), np.asarray(predicted["tags"])
   if tags.shape != label.shape:
     raise ValueError(f"tags have shape {tags.shape}, expected {label.shape}")
