@@ -32,9 +32,9 @@ _FEW, _SHARE = 50, 0.1  # More levels than both: free text or identifiers.
 class Columns:
   """A whole table as arrays, before anything is fitted.
 
-  features: [N,F] float32 in raw units, NaN where missing.
+  features: [N,F] float32 in raw units, NaN where missing; numeric: F names.
   categories: [N,M] int32 into `levels`, -1 where missing.
-  numeric: the F names; levels: the M names with all their values, sorted.
+  levels: the M names with all their values, sorted.
   """
 
   features: np.ndarray
@@ -58,13 +58,11 @@ def kinds(
 ) -> tuple[tuple[str, ...], tuple[str, ...], list[dict[str, Any]]]:
   """The numeric and the categorical of these columns, and what was dropped.
 
-  A column named in `numeric` or `categorical` is taken at its word. Of the
-  others, one whose observed cells are all numbers is numeric; a row counter
-  and a text column with too many levels (free text, identifiers) are dropped
-  and listed as changes.
+  Of the columns that neither `numeric` nor `categorical` names, one whose
+  observed cells are all numbers is numeric; a row counter and a text column
+  with too many levels (free text, identifiers) are dropped.
 
-  Raises:
-    UserError: a name that is no column, or a column of numbers with text.
+  Raises: UserError for a name that is no column, and for text among numbers.
   """
   for name in (*numeric, *categorical):
     if name not in names:
@@ -73,37 +71,37 @@ def kinds(
       )
     if name in numeric and name in categorical:
       raise UserError(f"{name!r} is named both numeric and categorical")
-  kept: dict[str, list[str]] = {"numeric": [], "categorical": []}
-  dropped = {}
+  numbers, texts, dropped = [], [], {}
   for name in names:
-    if name in categorical or name in numeric:
-      kept["categorical" if name in categorical else "numeric"].append(name)
-    elif tables.is_numeric(table, name):
-      if _counts_rows(tables.numbers(table, name)):
-        dropped[name] = "a row counter"
+    if name in categorical:
+      texts.append(name)
+    elif name in numeric:
+      numbers.append(name)
+    elif not tables.is_numeric(table, name):
+      count = len({*table[name]} - {""})
+      if count <= max(_FEW, _SHARE * len(table)):
+        texts.append(name)
       else:
-        kept["numeric"].append(name)
-    elif (count := len({*table[name]} - {""})) > max(_FEW, _SHARE * len(table)):
-      dropped[name] = (
-        f"{count} different texts, free text or identifiers (keep it by naming "
-        "it categorical)"
-      )
+        dropped[name] = (
+          f"{count} different texts, free text or identifiers (keep it by "
+          "naming it categorical)"
+        )
+    elif _counts_rows(tables.numbers(table, name)):
+      dropped[name] = "a row counter"
     else:
-      kept["categorical"].append(name)
+      numbers.append(name)
   changes = [
     {"what": f"dropped the column {name!r}: {why}", "count": 1}
     for name, why in dropped.items()
   ]
-  return tuple(kept["numeric"]), tuple(kept["categorical"]), changes
+  return tuple(numbers), tuple(texts), changes
 
 
 def parsed(
   table: Table, numeric: Sequence[str], categorical: Sequence[str]
 ) -> Columns:
   """The columns of a table as arrays, with every level that occurs."""
-  levels = {
-    name: tuple(sorted(set(table[name]) - {""})) for name in categorical
-  }
+  levels = {n: tuple(sorted({*table[n]} - {""})) for n in categorical}
   numbers = [tables.numbers(table, name) for name in numeric]
   codes = [_codes(table[name], values) for name, values in levels.items()]
   return Columns(
@@ -145,39 +143,6 @@ def arrays(columns: Columns, described: Described) -> dict[str, np.ndarray]:
   return present(columns.features, codes)
 
 
-def encode(
-  table: Table, info: Info, *, used: Collection[str] = ()
-) -> dict[str, np.ndarray]:
-  """The arrays of a new table, treated as training treated the old one.
-
-  Other columns are ignored and unseen levels become missing; both are logged,
-  by number and by column. used: columns that are no features but are read.
-
-  Raises:
-    UserError: a column that the model reads is missing.
-  """
-  described = table_input.only(info)
-  read = (*described.numeric, *described.levels, *used)
-  extra = [name for name in table.columns if name not in read]
-  if extra:
-    logging.info("%s: columns ignored: %s", table.path, ", ".join(extra))
-  features = [tables.numbers(table, name) for name in described.numeric]
-  codes = [_codes(table[n], levels) for n, levels in described.levels.items()]
-  for name, code in zip(described.levels, codes, strict=True):
-    if unseen := int((code < 0).sum()) - table[name].count(""):
-      logging.warning(
-        "%s: %d cells of %r hold levels never seen in training; "
-        "treated as missing",
-        table.path,
-        unseen,
-        name,
-      )
-  return present(
-    _beside(features, len(table), np.float32),
-    _beside(codes, len(table), np.int32),
-  )
-
-
 def encoded(
   path: str,
   info: Info,
@@ -189,17 +154,34 @@ def encoded(
   delimiter: str = ",",
   clean: Callable[[Table], Table] | None = None,
 ) -> Split:
-  """A user's new CSV as a `Split` without labels.
+  """A user's new CSV as a `Split` without labels, as training treated it.
 
   `id`, `patient` and `groups` name columns; each is left out where the new
-  file does not have it. Without an id column, ids are `file.csv:row`.
+  file does not have it. Without an id column, ids are `file.csv:row`. Other
+  columns are ignored and unseen levels become missing; both are logged.
+
+  Raises: UserError where a column that the model reads is missing.
   """
   table = tables.read(path, missing=missing, delimiter=delimiter)
   if clean is not None:
     table = clean(table)
   has = table.columns.__contains__
+  described = table_input.only(info)
+  used = {*described.numeric, *described.levels, id, patient, *groups}
+  extra = [name for name in table.columns if name not in used]
+  if extra:
+    logging.info("%s: columns ignored: %s", table.path, ", ".join(extra))
+  features = [tables.numbers(table, name) for name in described.numeric]
+  codes = [_codes(table[n], levels) for n, levels in described.levels.items()]
+  for name, code in zip(described.levels, codes, strict=True):
+    if unseen := int((code < 0).sum()) - table[name].count(""):
+      what = "hold levels never seen in training; treated as missing"
+      logging.warning("%s: %d cells of %r %s", table.path, unseen, name, what)
   return Split(
-    arrays=encode(table, info, used=(id, patient, *groups)),
+    arrays=present(
+      _beside(features, len(table), np.float32),
+      _beside(codes, len(table), np.int32),
+    ),
     ids=ids(table, id if has(id) else ""),
     patients=np.array(table[patient], str) if has(patient) else None,
     groups={name: group(table, name) for name in groups if has(name)},
@@ -210,19 +192,18 @@ def ids(table: Table, column: str = "") -> np.ndarray:
   """The id column [N] str, else `file.csv:row`; each occurs once."""
   if not column:
     names = [os.path.basename(path) for path in table.paths]
-    for index, name in enumerate(names):
-      if name in names[:index]:
-        names[index] = f"{name}#{index + 1}"
+    names = [
+      f"{name}#{index + 1}" if name in names[:index] else name
+      for index, name in enumerate(names)
+    ]
     places = zip(table.files, table.rows, strict=True)
     return np.array([f"{names[file]}:{row}" for file, row in places], str)
-  first = {}
+  first: dict[str, int] = {}
   for index, cell in enumerate(table[column]):
     if not cell:
       raise table.error(index, column, "an id is missing")
-    if cell in first:
-      same = table.place(first[cell])
-      raise table.error(index, column, f"the same id as {same}")
-    first[cell] = index
+    if (seen := first.setdefault(cell, index)) != index:
+      raise table.error(index, column, f"the same id as {table.place(seen)}")
   return np.array(table[column], str)
 
 

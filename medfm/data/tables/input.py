@@ -40,7 +40,6 @@ class Table:
 
   def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
     """What a model of it is called with: the number of levels by column."""
-    del chosen
     counts = tuple(map(len, self.levels.values()))
     return {"levels": counts} if counts else {}
 
@@ -63,7 +62,6 @@ class Table:
     self, count: int, like: Mapping[str, np.ndarray] = {}
   ) -> dict[str, np.ndarray]:
     """Rows in which every value is missing."""
-    del like
     arrays = {
       "features": np.full((count, len(self.numeric)), np.nan, np.float32),
       "categories": np.full((count, len(self.levels)), -1, np.int32),
@@ -72,12 +70,10 @@ class Table:
 
   def design(self, train: Split, seed: int) -> Design:
     """Medians for missing values, and a column a level; see `design.linear`."""
-    del seed
     return design.linear(train, self.numeric, self.levels)
 
   def native(self, train: Split, seed: int) -> Design:
     """NaN for missing values, and codes of levels; see `design.native`."""
-    del seed
     return design.native(train, self.numeric, self.levels)
 
   def recoded(
@@ -106,10 +102,7 @@ def renumbered(
   old: Mapping[str, Sequence[str]],
   new: Mapping[str, Sequence[str]],
 ) -> np.ndarray:
-  """Codes [N,M] into the old levels of columns as codes into the new ones.
-
-  Levels that are not among the new ones become missing (-1).
-  """
+  """Codes [N,M] into the old levels as codes into the new ones, or -1."""
   codes = np.array(codes)
   for column, (name, levels) in zip(codes.T, old.items(), strict=True):
     number = {level: code for code, level in enumerate(new[name])}
@@ -119,11 +112,7 @@ def renumbered(
 
 
 def only(info: Info) -> Table:
-  """The table that is the sole input.
-
-  Raises:
-    UserError: another input, or several.
-  """
+  """The table that is the sole input; UserError where it is not."""
   table = info.only
   if not isinstance(table, Table):
     raise UserError(

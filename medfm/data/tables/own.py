@@ -33,9 +33,7 @@ class Own(records.RowsBuilder, skip_registration=True):
     self.given, self.labels = types.SimpleNamespace(**settings), labels
     super().__init__(**kwargs)
 
-  def labelled(
-    self, files: Iterable[Table]
-  ) -> tuple[Sequence[Table], list[dict[str, Any]]]:
+  def labelled(self, files: Iterable[Table]) -> tuple[Sequence[Table], list]:
     """The labelled rows of each file, and the changes for the card."""
     parts, changes = zip(*map(self.labels.labelled, files), strict=True)
     return parts, list(itertools.chain(*changes))
@@ -45,8 +43,7 @@ class Own(records.RowsBuilder, skip_registration=True):
   ) -> tuple[Table, np.ndarray | None, Truth, tuple[str, ...]]:
     """(rows of all files, their splits or None, their truth, its names).
 
-    owner: the column of those ("patient", "document", as `what` says) whose
-      rows are in one split; "" for none.
+    owner: the column, `what` for short, whose rows are in one split, or "".
     """
     table = tables.joined(parts, columns)
     part = splits.given(table, self.given.split_column)
@@ -68,7 +65,10 @@ class OwnTable(Own, skip_registration=True):
       tables.read(path, missing=given.missing, delimiter=given.delimiter)
       for path in self.raw.values()
     ]
-    _check_roles(read[0], roles, (*given.groups, *given.drop))
+    for name in (*roles, *given.groups, *given.drop):
+      _ = read[0][name]  # An unknown column is an error, with the nearest one.
+      if roles.count(name) > 1:
+        raise UserError(f"the column {name!r} is given two roles")
     parts, changes = self.labelled(read)
     features = [n for n in read[0].columns if n not in (*roles, *given.drop)]
     numeric, categorical, dropped = encoding.kinds(
@@ -181,8 +181,7 @@ def own_table(
   missing_label: "error", or "drop" to leave out such rows, counted.
   table: as in `of_columns`.
 
-  Raises:
-    UserError: names the file, and the row and column where there is one.
+  Raises: UserError naming the file, and the row and column where there is one.
   """
   labels = tasks.columns_of(
     task,
@@ -193,14 +192,3 @@ def own_table(
     missing_label=missing_label,
   )
   return of_columns(folders, labels, **table)
-
-
-def _check_roles(
-  table: Table, roles: Sequence[str], others: Sequence[str]
-) -> None:
-  """Refuses columns that are not there, or that have two roles."""
-  for name in (*roles, *others):
-    _ = table[name]  # An unknown column is an error, with the nearest one.
-  for name in roles:
-    if roles.count(name) > 1:
-      raise UserError(f"the column {name!r} is given two roles")

@@ -80,7 +80,7 @@ class Table:
     )
 
   def error(self, index: int, column: str, what: str) -> UserError:
-    """A mistake in one cell, by file, row and column."""
+    """A mistake in one cell, to be raised."""
     return UserError(f"{self.place(index)}, column {column!r}: {what}")
 
   def place(self, index: int) -> str:
@@ -100,12 +100,9 @@ def of_cells(
 def opened(
   path: str | os.PathLike, expected: str
 ) -> Iterator[io.BufferedReader]:
-  """A file to read bytes of.
+  """A file to read bytes of; UserError where it cannot be.
 
   expected: what it should be, for messages.
-
-  Raises:
-    UserError: it is absent, a folder, or may not be read.
   """
   if os.path.isdir(path):
     raise UserError(f"{path}: is a folder, expected {expected}")
@@ -131,9 +128,8 @@ def read(
   names: the columns of a file that has no header row.
   missing: cells that mean "missing"; they become "".
 
-  Raises:
-    UserError: no such file, not UTF-8, no rows, a nameless or repeated
-      column, a row with too few or too many cells, an unclosed quote.
+  Raises: UserError for no such file, not UTF-8, no rows, a nameless or repeated
+    column, a row with too few or too many cells, an unclosed quote.
   """
   path = os.fspath(path)
   with opened(path, "a CSV file") as file:
@@ -165,11 +161,7 @@ def read(
 
 
 def joined(parts: Sequence[Table], names: Iterable[str]) -> Table:
-  """The rows of all parts, with these columns.
-
-  Raises:
-    UserError: a part without one of those columns.
-  """
+  """The rows of all parts, with these columns, which each part must have."""
   return Table(
     tuple(path for part in parts for path in part.paths),
     {name: [cell for part in parts for cell in part[name]] for name in names},
@@ -186,23 +178,20 @@ def is_number(cell: str) -> bool:
 def numbers(table: Table, name: str) -> np.ndarray:
   """A number column as float32 [N]; missing cells are NaN.
 
-  Text, `inf`, `1_000` and values beyond float32 are errors. (`nan` is by
-  default a missing marker.)
+  Text, `inf`, `1_000` and values beyond float32 are errors.
   """
   cells = table[name]
   for index, cell in enumerate(cells):
     if cell and not is_number(cell):
-      raise table.error(
-        index,
-        name,
+      what = (
         f"{shortened(cell)} is not a finite number; mend it, list it as a "
-        f"missing marker, or name the column as categorical",
+        "missing marker, or name the column as categorical"
       )
+      raise table.error(index, name, what)
   with np.errstate(over="ignore"):
     values = np.array([cell or "nan" for cell in cells], float)
     values = values.astype(np.float32)
-  if np.isinf(values).any():
-    index = int(np.isinf(values).argmax())
+  for index in np.flatnonzero(np.isinf(values)):
     what = f"{shortened(cells[index])} is too large for a float32"
     raise table.error(index, name, what)
   return values

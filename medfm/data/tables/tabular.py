@@ -77,8 +77,8 @@ def dataset(
   stratify: the array that splits keep in proportion.
   reads: settings of `encoding.encoded`, which reads a user's new file.
   """
-  (schema,) = (e["schema"] for e in prepared.changes if "schema" in e)
-  changes = [entry for entry in prepared.changes if "schema" not in entry]
+  *changes, last = prepared.changes
+  schema = last["schema"]
   parts, how = splits.completed(prepared.splits, seed, fractions, stratify)
   levels = {key: tuple(levels) for key, levels in schema["levels"].items()}
   columns, truth = {}, {}
@@ -103,15 +103,14 @@ def dataset(
       lost = (coded["categories"] < 0) & (columns[part].categories >= 0)
       unseen += int(lost.sum())
     parts[part] = dataclasses.replace(split, arrays=coded | truth[part])
-  if unseen:
-    what = "levels never seen in training taken for missing"
-    constant = [*constant, {"what": what, "count": unseen}]
+  what = "levels never seen in training taken for missing"
+  lost = [{"what": what, "count": unseen}] if unseen else []
   return Dataset(
     splits=parts,
     info=info,
     card={
       **card,
-      "changes": [*changes, *constant],
+      "changes": [*changes, *constant, *lost],
       "split": how,
       "fingerprint": prepared.fingerprint,
     },

@@ -90,11 +90,7 @@ def among(info: Info) -> Tokens | None:
 
 
 def only(info: Info) -> Tokens:
-  """The text that is the sole input.
-
-  Raises:
-    UserError: another input, or several.
-  """
+  """The text that is the sole input; UserError where it is not."""
   text = info.only
   if not isinstance(text, Tokens) or not text.vocabulary:
     raise UserError(
@@ -113,12 +109,9 @@ def pieces(split: Split) -> list[np.ndarray]:
 
 def words(split: Split) -> Iterator[tuple[int, int, tuple[int, ...]]]:
   """(row, place of its first token, its token ids) of each word, in order."""
-  numbers = np.asarray(split.arrays["word"])
-  tokens = np.asarray(split.arrays["tokens"])
-  for row in range(len(split)):
-    places = np.flatnonzero(numbers[row] >= 0)
-    here = numbers[row, places]
-    edges = np.flatnonzero(np.diff(here, prepend=-1))
-    for start, stop in zip(edges, [*edges[1:], len(here)], strict=True):
-      ids = tuple(tokens[row, places[start:stop]].tolist())
-      yield row, int(places[start]), ids
+  arrays = (np.asarray(split.arrays[name]) for name in ("tokens", "word"))
+  for row, (tokens, words) in enumerate(zip(*arrays, strict=True)):
+    places = np.flatnonzero(words >= 0)
+    edges = np.flatnonzero(np.diff(words[places])) + 1
+    for word in filter(len, np.split(places, edges)):
+      yield row, int(word[0]), tuple(tokens[word].tolist())

@@ -69,12 +69,9 @@ class Rows:
 
 
 class Raw(NamedTuple):
-  """A recorded set of texts, in its three splits.
+  """Recorded texts: splits with the columns of `Rows`, and how they came about.
 
-  splits: their arrays hold `text` and perhaps `pair` [N] str, or `words` and
-    `tags`, and perhaps what is true of them.
   names: of the classes, labels, numbers or tags.
-  how: the splits came about, for the card.
   """
 
   splits: dict[str, Split]
@@ -100,17 +97,13 @@ def raw(
 ) -> Raw:
   """The texts of a builder; splits that it does not give are made."""
   prepared = records.prepared(builder, folders, raw=raw, **settings)
-  (names,) = (e["classes"] for e in prepared.changes if "classes" in e)
+  *changes, schema = prepared.changes
   parts, how = splits.completed(
     prepared.splits, seed, tuple(fractions), stratify
   )
-  return Raw(
-    splits=parts,
-    names=tuple(names),
-    changes=[entry for entry in prepared.changes if "classes" not in entry],
-    how=how.replace("patient", "document").replace("row", "text"),
-    fingerprint=prepared.fingerprint,
-  )
+  how = how.replace("patient", "document").replace("row", "text")
+  names = tuple(schema["classes"])
+  return Raw(parts, names, changes, how, prepared.fingerprint)
 
 
 def public(
@@ -241,7 +234,10 @@ def of_tokens(
   content: what its fingerprint is of, JSON-able. prompts: for `Tokens`.
   encode: reads a new file: `encode(path, info=, tokenizer=)`.
   """
-  same_arrays(parts)
+  if any("document" in split.arrays for split in parts.values()):
+    for split in parts.values():  # All splits have the same arrays.
+      document = np.arange(len(split), dtype=np.int32)
+      split.arrays.setdefault("document", document)
   tokens = Tokens(token.vocabulary, token.special, token.sha256, prompts or {})
   info = Info(name=name, inputs={"text": tokens}, target=target)
   digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -319,21 +315,17 @@ def tokenised(
   classes: of the tags, where there are any.
   cutting: settings of `sequences.words` or `sequences.texts`.
   """
-  columns, names = split.arrays, split.ids
-  if "words" in columns:
+  arrays = split.arrays
+  if "words" in arrays:
     number = {name: code for code, name in enumerate(classes)}
-    labels = [
-      [number[tag] for tag in line.split(SEPARATOR)]
-      for line in columns.get("tags", ())
-    ]
-    sentences = [line.split(SEPARATOR) for line in columns["words"]]
-    cut = sequences.words(
-      tokenizer, sentences, labels or None, names, **cutting
-    )
+    tags = [line.split(SEPARATOR) for line in arrays.get("tags", ())]
+    labels = [[number[tag] for tag in line] for line in tags] or None
+    sentences = [line.split(SEPARATOR) for line in arrays["words"]]
+    columns = (sentences, labels)
   else:
-    cut = sequences.texts(
-      tokenizer, columns["text"], columns.get("pair"), names, **cutting
-    )
+    columns = (arrays["text"], arrays.get("pair"))
+  cutter = sequences.words if "words" in arrays else sequences.texts
+  cut = cutter(tokenizer, *columns, split.ids, **cutting)
   return of_rows(split, cut), cut.changes
 
 
@@ -355,14 +347,6 @@ def of_rows(split: Split, cut: sequences.Rows) -> Split:
     patients=patients,
     lengths=packing.measured(arrays),
   )
-
-
-def same_arrays(parts: Mapping[str, Split]) -> None:
-  """Gives every split `document` where one of them has it."""
-  if any("document" in split.arrays for split in parts.values()):
-    for split in parts.values():
-      document = np.arange(len(split), dtype=np.int32)
-      split.arrays.setdefault("document", document)
 
 
 def content(*strings: str) -> str:
