@@ -1,4 +1,4 @@
-"""The nouns every part of MedFM shares. Imports no jax."""
+"""The nouns that every part of MedFM shares. Imports no jax."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,11 +9,17 @@ import numpy as np
 Example = dict[str, np.ndarray]
 """One sample on the host."""
 
+Arrays = Mapping[str, np.ndarray]
+"""Columns [N, ...] by name, on the host."""
+
 Batch = Mapping[str, Any]
 """Arrays with leading axis B; always `weight` [B] (0 = padding), `id` [B]."""
 
 Variables = Mapping[str, Any]
 """Linen collections: `params`, and perhaps `batch_stats`."""
+
+PRESENT = "present"
+"""[B] bool, of each of several inputs: whether an example has it."""
 
 
 class UserError(Exception):
@@ -22,46 +28,7 @@ class UserError(Exception):
   exit_code = 2
 
 
-class Source(Protocol):
-  """Random access to examples: what `tfds.data_source` returns."""
-
-  def __len__(self) -> int: ...
-
-  def __getitem__(self, index: int) -> Example: ...
-
-
-class Objective(NamedTuple):
-  """What is learnt, as three pure functions.
-
-  init(key, batch) -> variables.
-  loss(variables, batch, key) -> (terms, updates): every term is [B], and
-    terms["loss"] is minimised; updates are new non-trained collections.
-  predict(variables, batch) -> dict of [B, ...] arrays, deterministic.
-  task: the module of `medfm.tasks` that scores the predictions.
-  coupled: whether an example's loss depends on the others of its batch.
-  net: the linen module that is trained.
-  inner: the objective that this one wraps; None where it wraps none.
-  to_inner: parameters of this one -> those of `inner`.
-  """
-
-  init: Callable[[Any, Batch], Variables]
-  loss: Callable[[Variables, Batch, Any], tuple[dict[str, Any], Variables]]
-  predict: Callable[[Variables, Batch], dict[str, Any]]
-  task: "Task | None" = None
-  coupled: bool = False
-  net: Any = None
-  inner: "Objective | None" = None
-  to_inner: Callable[[Any], Any] | None = None
-
-  def innermost(self, params: Any) -> tuple["Objective", Any]:
-    """The objective that others are wrapped around, and its parameters."""
-    if self.inner is None or self.to_inner is None:
-      return self, params
-    return self.inner.innermost(self.to_inner(params))
-
-
-@dataclasses.dataclass(frozen=True)
-class Lengths:
+class Lengths(NamedTuple):
   """How far each example fills the columns that are padded to one length.
 
   sizes: [N] int, how many places of an example count, from the first on.
@@ -70,10 +37,6 @@ class Lengths:
 
   sizes: np.ndarray
   columns: tuple[str, ...]
-
-  def take(self, indices: np.ndarray) -> "Lengths":
-    """The lengths of these rows, in this order."""
-    return Lengths(self.sizes[indices], self.columns)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,24 +60,18 @@ class Ragged:
 
   def __getitem__(self, index: Any) -> Any:
     """The array of one row; of several rows, or a slice, a `Ragged`."""
+    start, end = self._starts()[index], self.ends[index]
+    shape = None if self.shapes is None else self.shapes[index]
     if not isinstance(index, int | np.integer):
-      return self.take(index)
-    begin = self._starts()[index]
-    values = self.values[begin : self.ends[index]]
-    return values if self.shapes is None else values.reshape(self.shapes[index])
+      return Ragged(self.values, end, shape, start)
+    values = self.values[start:end]
+    return values if shape is None else values.reshape(shape)
 
   @property
   def extents(self) -> np.ndarray:
     """[N,R] int, how large each example is along the axes that differ."""
-    if self.shapes is not None:
-      return self.shapes
-    return (self.ends - self._starts())[:, None]
-
-  def take(self, indices: Any) -> "Ragged":
-    """These rows, in this order; their values stay where they are."""
-    shapes = None if self.shapes is None else self.shapes[indices]
-    starts = self._starts()[indices]
-    return Ragged(self.values, self.ends[indices], shapes, starts)
+    lengths = self.ends - self._starts()
+    return lengths[:, None] if self.shapes is None else self.shapes
 
   def _starts(self) -> np.ndarray:
     if self.starts is not None:
@@ -124,7 +81,7 @@ class Ragged:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-  """The examples of one split, held by column; a `Source`.
+  """The examples of one split, held by column.
 
   arrays: what models and losses see, name -> [N, ...], often memory-mapped;
     a `Ragged` where examples differ in shape.
@@ -146,19 +103,16 @@ class Split:
   def __getitem__(self, index: int) -> Example:
     return {name: array[index] for name, array in self.arrays.items()}
 
-  def take(self, indices: np.ndarray) -> "Split":
+  def take(self, rows: np.ndarray) -> "Split":
     """The split of these rows, in this order."""
+    lengths = self.lengths
     return Split(
-      arrays={name: array[indices] for name, array in self.arrays.items()},
-      ids=self.ids[indices],
-      patients=None if self.patients is None else self.patients[indices],
-      groups={name: array[indices] for name, array in self.groups.items()},
-      lengths=None if self.lengths is None else self.lengths.take(indices),
+      arrays={name: array[rows] for name, array in self.arrays.items()},
+      ids=self.ids[rows],
+      patients=None if self.patients is None else self.patients[rows],
+      groups={name: array[rows] for name, array in self.groups.items()},
+      lengths=lengths and Lengths(lengths.sizes[rows], lengths.columns),
     )
-
-
-Arrays = Mapping[str, np.ndarray]
-"""Columns [N, ...] by name."""
 
 
 class Near(NamedTuple):
@@ -170,10 +124,7 @@ class Near(NamedTuple):
   """
 
   rule: str
-  search: Callable[
-    [Mapping[str, Arrays]],
-    Callable[[str, str], tuple[np.ndarray, np.ndarray]],
-  ]
+  search: Callable[[Mapping[str, Arrays]], Callable[[str, str], tuple]]
 
 
 class Design(NamedTuple):
@@ -189,221 +140,54 @@ class Design(NamedTuple):
 
 
 class Input(Protocol):
-  """What a model must know of one kind of input; JSON-able, frozen."""
+  """What a model must know of one kind of input; JSON-able, frozen.
+
+  arrays: names of the arrays that it may have in a split.
+  suits: classical models that suit it by default: `linear`, `trees`, `words`.
+  near: how near duplicates are found; None where there is no rule.
+  settings: keyword arguments for a model of it, but those already `chosen`.
+  scale: the batch as models see it, on the device; operators alone.
+  blank: arrays for examples without it, of the names and shapes of `like`.
+  design: columns for linear models, fitted on the training split: no NaN.
+  native: those for trees, which take NaN for missing and levels as they are.
+  recoded: arrays in the codes of the `trained` input; ValueError says how the
+    two differ in kind.
+  describe: a few words for reports and errors.
+  """
 
   @property
-  def arrays(self) -> tuple[str, ...]:
-    """Names of the arrays that it may have in a split."""
-    ...
-
+  def arrays(self) -> tuple[str, ...]: ...
   @property
-  def suits(self) -> tuple[str, ...]:
-    """Classical models that suit it by default: `linear`, `trees`, `words`."""
-    ...
-
+  def suits(self) -> tuple[str, ...]: ...
   @property
-  def near(self) -> Near | None:
-    """How near duplicates are found; None where there is no rule."""
-    ...
-
-  def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
-    """Keyword arguments that a model of this input is called with.
-
-    chosen: those that its config has set already.
-    """
-    ...
-
-  def scale(self, batch: Batch) -> Batch:
-    """The batch as models see it, on the device; operators alone."""
-    ...
-
-  def blank(
-    self, count: int, like: Mapping[str, np.ndarray] = {}
-  ) -> dict[str, np.ndarray]:
-    """Arrays of `count` examples that do not have this input.
-
-    like: the arrays of examples that have it, for their names and shapes.
-    """
-    ...
-
-  def design(self, train: Split, seed: int) -> Design | None:
-    """Columns for linear models, fitted on the training split: no NaN."""
-    ...
-
-  def native(self, train: Split, seed: int) -> Design | None:
-    """Columns for trees, which take NaN for missing and levels as they are."""
-    ...
-
-  def recoded(
-    self, arrays: Mapping[str, np.ndarray], trained: Any
-  ) -> dict[str, np.ndarray]:
-    """Arrays of this input in the codes of the one a model was trained on.
-
-    Raises:
-      ValueError: it is not of one kind with `trained`; says in what.
-    """
-    ...
-
-  def describe(self) -> str:
-    """What it is, in a few words for reports and errors."""
-    ...
+  def near(self) -> Near | None: ...
+  def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]: ...
+  def scale(self, batch: Batch) -> Batch: ...
+  def blank(self, count: int, like: Arrays) -> Arrays: ...
+  def design(self, train: Split, seed: int) -> Design | None: ...
+  def native(self, train: Split, seed: int) -> Design | None: ...
+  def recoded(self, arrays: Arrays, trained: Any) -> Arrays: ...
+  def describe(self) -> str: ...
 
 
 class Target(Protocol):
-  """What is predicted, as its task describes it; JSON-able, frozen."""
+  """What is predicted, as its task describes it; JSON-able, frozen.
 
-  @property
-  def names(self) -> tuple[str, ...]:
-    """Of classes, labels, numbers or tags; () where nothing is predicted."""
-    ...
-
-
-class Task(Protocol):
-  """What depends on what is predicted: a module of `medfm.tasks`.
-
-  `target` is the truth, array name -> [N, ...], and `predicted` what a model
-  predicts, name -> [N, ...]; both are numpy arrays on the host.
-
-  TARGETS: names of a split's arrays that are the truth; () where there is
-    none.
-  STRATIFY: the one of them that shares of the data keep in proportion.
-  OBJECTIVE: what learns it, in `medfm.objectives`, for messages.
-  PROBLEM_TYPE: its `problem_type` in Hugging Face's config.json, or "".
-  RIVALS: name -> fit(train, others, info, seed) -> split -> predicted, the
-    classical models of this task.
-  LINEAR: the one of them that is fitted to a frozen embedding; "" for none.
+  names: of classes, labels, numbers or tags; () where nothing is predicted.
   """
 
-  __name__: str
-  TARGETS: tuple[str, ...]
-  STRATIFY: str
-  OBJECTIVE: str
-  PROBLEM_TYPE: str
-  RIVALS: Mapping[str, Callable[..., dict[str, dict[str, np.ndarray]]]]
-  LINEAR: str
-
-  def condense(
-    self, info: "Info", batch: Batch, outputs: Mapping[str, np.ndarray]
-  ) -> dict[str, np.ndarray]:
-    """The part of a batch's outputs [B, ...] that the task needs."""
-    ...
-
-  def assembled(
-    self, info: "Info", split: "Split", predicted: Mapping[str, np.ndarray]
-  ) -> "tuple[Split, dict[str, np.ndarray]]":
-    """Both with one row per text or recording, joined from its windows."""
-    ...
-
-  def known(
-    self,
-    info: "Info",
-    target: Mapping[str, np.ndarray],
-    predicted: Mapping[str, np.ndarray],
-  ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(rows [N] bool whose truth is known, their target, their predicted).
-
-    Raises: ValueError where shapes or labels do not fit `info`.
-    """
-    ...
-
-  def panel(
-    self,
-    info: "Info",
-    target: Mapping[str, np.ndarray],
-    predicted: Mapping[str, np.ndarray],
-    *,
-    decisions: Mapping[str, float],
-    specificity: float,
-  ) -> Any:
-    """The metrics (`tasks.panel.Panel`) of known rows."""
-    ...
-
-  def details(
-    self,
-    info: "Info",
-    target: Mapping[str, np.ndarray],
-    predicted: Mapping[str, np.ndarray],
-    decisions: Mapping[str, float],
-  ) -> dict[str, Any]:
-    """JSON-able extras of known rows, such as a confusion table.
-
-    decisions: of `decide`.
-    """
-    ...
-
-  def decide(
-    self,
-    info: "Info",
-    target: Mapping[str, np.ndarray],
-    predicted: Mapping[str, np.ndarray],
-    *,
-    specificity: float,
-  ) -> dict[str, float]:
-    """What is fixed on the validation split: thresholds, by name."""
-    ...
-
-  def columns(
-    self,
-    info: "Info",
-    target: Mapping[str, np.ndarray] | None,
-    predicted: Mapping[str, np.ndarray],
-  ) -> dict[str, list[str]]:
-    """Columns of predictions.csv; {} where no row is written."""
-    ...
-
-  def table(
-    self, info: "Info", rows: Sequence[Mapping[str, str]]
-  ) -> tuple[dict[str, np.ndarray] | None, dict[str, np.ndarray]]:
-    """(target, predicted), read back from rows that `columns` wrote."""
-    ...
-
-  def strata(
-    self, info: "Info", arrays: Mapping[str, np.ndarray]
-  ) -> np.ndarray | None:
-    """[N] int codes by which examples may be balanced; None without any."""
-    ...
-
-  def recoded(
-    self, arrays: Mapping[str, np.ndarray], info: "Info", trained: "Info"
-  ) -> dict[str, np.ndarray]:
-    """Another cohort's target arrays in the codes of training."""
-    ...
-
-  def rivals(self, info: "Info") -> tuple[str, ...]:
-    """Names of `RIVALS` that stand beside a model by default."""
-    ...
-
-  def headline(self, metrics: Iterable[str], select: str) -> list[str]:
-    """The metrics that answer the task's question, of those there are.
-
-    select: the metric that the best step was chosen by, or "".
-    """
-    ...
-
-  def answers(
-    self,
-    info: "Info",
-    target: Mapping[str, np.ndarray],
-    predicted: Mapping[str, np.ndarray],
-  ) -> Any:
-    """Right and wrong answers (`tasks.answers.Answers`) of all rows; None
-    where there are none to show."""
-    ...
-
-  def votes(self, info: "Info", target: Mapping[str, np.ndarray]) -> Any:
-    """What each example votes for (`tasks.answers.Votes`); None for nothing."""
-    ...
+  @property
+  def names(self) -> tuple[str, ...]: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Info:
   """What a model, a task and a report must know of a dataset.
 
-  Everything here is JSON-able and, where it is fitted, fitted on the
-  training split alone; it is saved with a run so that `predict` treats a new
-  file exactly as training treated the old ones.
+  JSON-able, fitted on the training split alone, and saved with a run, so that
+  `predict` treats a new file exactly as training treated the old ones.
 
-  inputs: name -> description (`Table`, `Image`, `Tokens`), as its room in
+  inputs: name -> description (`Table`, `Image`, `Tokens`), as its folder in
     `medfm.data` defines it. The arrays of a sole input stand in a split under
     their own names, those of several under `<input>/<array>`.
   target: what is predicted, as its task in `medfm.tasks` defines it.
@@ -429,31 +213,20 @@ class Info:
     )
 
 
-PRESENT = "present"
-"""[B] bool, of each of several inputs: whether an example has it."""
-
-
 def key(info: Info, name: str, array: str) -> str:
   """What an input's array is called in a batch or split."""
   return array if len(info.inputs) == 1 else f"{name}/{array}"
 
 
-def view(batch: Mapping[str, Any], info: Info, name: str) -> dict[str, Any]:
+def view(batch: Batch, inputs: Iterable[str], name: str) -> dict[str, Any]:
   """One input's arrays under their own names, with those of the example.
 
-  The arrays of the other inputs are left out; `present` [B] stays, where
-  there are several inputs.
+  inputs: the names of all. The arrays of the others are left out; of several
+    inputs, `present` [B] stays.
   """
-  if len(info.inputs) == 1:
+  others = tuple(f"{other}/" for other in inputs if other != name)
+  if not others:
     return dict(batch)
-  return viewed(batch, tuple(info.inputs), name)
-
-
-def viewed(
-  batch: Mapping[str, Any], names: Sequence[str], name: str
-) -> dict[str, Any]:
-  """As `view`, for a batch that has several inputs, of these names."""
-  others = tuple(f"{other}/" for other in names if other != name)
   return {
     array.removeprefix(f"{name}/"): values
     for array, values in batch.items()
@@ -461,11 +234,9 @@ def viewed(
   }
 
 
-@dataclasses.dataclass(frozen=True)
-class Folders:
-  """Where data lives on this machine.
+class Folders(NamedTuple):
+  """Where data lives on this machine; raw: the user's original files.
 
-  raw: the user's folder of original files, or None.
   cache: prepared records, decoded arrays, downloads and compiled programs.
   """
 
@@ -481,9 +252,8 @@ class Dataset:
     `changes` (what was dropped, repaired or relabelled, and how many),
     `split` (how it was made) and `fingerprint` (sha256 of the prepared data).
   encode: path -> a label-free `Split` of a user's new file or folder, treated
-    as the training split was. A partial of a function of (path, info) with
-    this dataset's `info` and JSON-able settings, which are saved with a run.
-    None where there is no such format.
+    as the training split was: a partial of a function of (path, info) with
+    `info` and JSON-able settings. None where there is no such format.
   private: the user's own data, of which a run shows no example unless asked.
   """
 
@@ -492,3 +262,83 @@ class Dataset:
   card: dict[str, Any]
   encode: Callable[[str], Split] | None = None
   private: bool = False
+
+
+class Task(Protocol):
+  """What depends on what is predicted: a module of `medfm.tasks`.
+
+  Its functions take `info`, then `target`, the truth of N rows, then
+  `predicted`, what a model says of them; both are arrays by name.
+  """
+
+  __name__: str
+  TARGETS: tuple[str, ...]
+  """Names of a split's arrays that are the truth; () for none."""
+  STRATIFY: str
+  """The one of them that shares of the data keep in proportion."""
+  OBJECTIVE: str
+  """What learns it, in `medfm.objectives`, for messages."""
+  PROBLEM_TYPE: str
+  """Its `problem_type` in Hugging Face's config.json, or ""."""
+  RIVALS: Mapping[str, Callable[..., dict[str, dict[str, np.ndarray]]]]
+  """name -> fit(train, others, info, seed) -> split -> predicted."""
+  LINEAR: str
+  """The rival that is fitted to a frozen embedding; "" for none."""
+  rivals: Callable[[Info], tuple[str, ...]]
+  """Names of `RIVALS` that stand beside a model by default."""
+  condense: Callable[[Info, Batch, Arrays], Arrays]
+  """The part of a batch's outputs [B, ...] that the task needs."""
+  assembled: Callable[[Info, Split, Arrays], tuple[Split, Arrays]]
+  """Both with one row per text or recording, joined from its windows."""
+  known: Callable[[Info, Arrays, Arrays], tuple[np.ndarray, Arrays, Arrays]]
+  """(which truth is known [N] bool, its target, predicted), or ValueError."""
+  panel: Callable[..., Any]
+  """Metrics (`tasks.panel.Panel`) of known rows by `decisions` of `decide`."""
+  details: Callable[[Info, Arrays, Arrays, Mapping[str, float]], dict[str, Any]]
+  """JSON-able extras of known rows and decisions, such as a confusion table."""
+  decide: Callable[..., dict[str, float]]
+  """Thresholds by name, fixed on the validation split at a `specificity`."""
+  headline: Callable[[Iterable[str], str], list[str]]
+  """(metrics, the one that chose the best step) -> what to show first."""
+  columns: Callable[[Info, Arrays | None, Arrays], dict[str, list[str]]]
+  """Columns of predictions.csv; {} where no row is written."""
+  table: Callable[[Info, Sequence[Mapping]], tuple[Arrays | None, Arrays]]
+  """(target, predicted), read back from rows that `columns` wrote."""
+  strata: Callable[[Info, Arrays], np.ndarray | None]
+  """[N] int codes by which examples may be balanced; None without any."""
+  recoded: Callable[[Arrays, Info, Info], Arrays]
+  """Another cohort's target, from the codes of its info to the trained."""
+  answers: Callable[[Info, Arrays, Arrays], Any]
+  """Right and wrong answers (`tasks.answers.Answers`) of all rows, or None."""
+  votes: Callable[[Info, Arrays], Any]
+  """What each example votes for (`tasks.answers.Votes`), or None."""
+
+
+class Objective(NamedTuple):
+  """What is learnt, as three pure functions.
+
+  init: (key, batch) -> variables.
+  loss: (variables, batch, key) -> (terms, updates); every term is [B], and
+    terms["loss"] is minimised; updates are new non-trained collections.
+  predict: (variables, batch) -> dict of [B, ...] arrays, deterministic.
+  task: what scores the predictions; None for that of the data's target.
+  coupled: whether an example's loss depends on the others of its batch.
+  net: the linen module that is trained.
+  inner: the objective that this one wraps; None where it wraps none.
+  to_inner: parameters of this one -> those of `inner`.
+  """
+
+  init: Callable[[Any, Batch], Variables]
+  loss: Callable[[Variables, Batch, Any], tuple[dict[str, Any], Variables]]
+  predict: Callable[[Variables, Batch], dict[str, Any]]
+  task: Task | None = None
+  coupled: bool = False
+  net: Any = None
+  inner: "Objective | None" = None
+  to_inner: Callable[[Any], Any] | None = None
+
+  def innermost(self, params: Any) -> tuple["Objective", Any]:
+    """The objective that others are wrapped around, and its parameters."""
+    if self.inner is None or self.to_inner is None:
+      return self, params
+    return self.inner.innermost(self.to_inner(params))

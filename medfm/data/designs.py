@@ -57,7 +57,9 @@ def _side_by_side(train: Split, info: Info, seed: int, trees: bool) -> Design:
 
 
 def _part(split: Split, info: Info, name: str) -> Split:
-  return dataclasses.replace(split, arrays=view(split.arrays, info, name))
+  return dataclasses.replace(
+    split, arrays=view(split.arrays, info.inputs, name)
+  )
 
 
 def _filled(

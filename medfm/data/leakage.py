@@ -114,7 +114,7 @@ class _Compared:
     described = info.inputs[name]
     self._rows, contents = {}, {}
     for part, split in splits.items():
-      arrays = view(split.arrays, info, name)
+      arrays = view(split.arrays, info.inputs, name)
       content = {k: arrays[k] for k in sorted(described.arrays) if k in arrays}
       self._rows[part] = np.arange(len(split))
       if PRESENT in arrays:

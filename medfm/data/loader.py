@@ -13,7 +13,7 @@ import numpy as np
 
 from medfm.data import cuts, orders, rng
 from medfm.data.orders import Order
-from medfm.types import Example, Source, Split, UserError
+from medfm.types import Example, Split, UserError
 
 Transform = Callable[[Example, np.random.Generator], Example]
 HostBatch = dict[str, np.ndarray]
@@ -155,7 +155,7 @@ class Batches:
 
 
 def prefetched(
-  batches: Source, start: int, stop: int, threads: int = 1
+  batches: "Batches", start: int, stop: int, threads: int = 1
 ) -> Iterator[tuple[int, HostBatch]]:
   """(k, batch) for k from start to stop, read ahead by threads.
 

@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from medfm.nn import dropout
 from medfm.nn.activation import activation
-from medfm.types import PRESENT, Batch, UserError, viewed
+from medfm.types import PRESENT, Batch, UserError, view
 
 _normal = nn.initializers.normal(0.02)
 
@@ -57,7 +57,7 @@ class Fusion(nn.Module):
         f"model.encoders are for {', '.join(self.encoders)}; the data hold "
         + ", ".join(names)
       )
-    parts = [viewed(batch, names, name) for name in names]
+    parts = [view(batch, names, name) for name in names]
     everyone = jnp.ones(batch["id"].shape, bool)
     present = jnp.stack(
       [jnp.asarray(part.pop(PRESENT, everyone)) for part in parts], 1

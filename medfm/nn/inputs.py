@@ -49,7 +49,7 @@ def _scaled(
   """The batch with the arrays of each input replaced."""
   changed = dict(batch)
   for name, each in info.inputs.items():
-    part = scaled(name, view(batch, info, name))
+    part = scaled(name, view(batch, info.inputs, name))
     changed |= {
       key(info, name, array): part[array]
       for array in each.arrays
