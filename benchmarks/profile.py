@@ -24,7 +24,7 @@ import jax
 from benchmarks import runner
 from benchmarks.cases import CASES, Case
 from benchmarks.ours import limits
-from medfm import host, setup, train
+from medfm import host, setup
 from medfm.types import Folders
 
 PRODUCTS = ("dot", "convolution", "oneDNN matmul")
@@ -80,12 +80,10 @@ def _measured(case: Case, folder: pathlib.Path, steps: int) -> Step:
   config, *overrides = words
   run = limits.run(config.removeprefix("--config="), overrides)
   data, _ = setup.dataset(run, folders)
-  job = train.job(run, data)
-  state = job.parts.initial()
-  batches = [
-    setup.placed(job.parts.inference, job.batches[k]) for k in range(steps)
-  ]
-  step = job.parts.step.lower(state, batches[0]).compile()
+  job = setup.job(run, data)
+  state = job.initial()
+  batches = [setup.placed(job.model, job.batches[k]) for k in range(steps)]
+  step = job.step.lower(state, batches[0]).compile()
 
   def seconds() -> float:
     nonlocal state

@@ -30,21 +30,19 @@ def evaluate(
   rows = []
   for name in stages.chosen(place, stage):
     opened = stages.opened(place, name)
-    read, trained = opened.run.data, opened.info
-    cohort: Dataset = (spec.build(data) if data else read)(folders)
     model, train = opened.model, None
-    if not data:
-      train = setup.training_split(opened.run, cohort)
-      run = setup.sized(opened.run, train)
-      model = dataclasses.replace(model, run=run)
+    cohort: Dataset = (spec.build(data) if data else model.run.data)(folders)
+    results["name"] = results["name"] or cohort.info.name
+    if data:
+      cohort = cohorts.as_trained(cohort, model.info)
     else:
-      results["name"] = cohort.info.name
-      cohort = cohorts.as_trained(cohort, trained)
+      train = setup.training_split(model.run, cohort)
+      run = setup.sized(model.run, train)
+      model = dataclasses.replace(model, run=run)
     evaluated = scoring.evaluation(
       model, opened.variables, cohort, train, show=False
     )
-    results["name"] = results["name"] or cohort.info.name
-    results["stages"][name] = evaluated.results()
+    results["stages"][name] = evaluated.results
     rows += evaluated.rows(name)
   out = place / "evaluations" / results["name"]
   workdir.write(out / "predictions.csv", predictions.text(rows))

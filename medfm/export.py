@@ -41,10 +41,7 @@ def export(
   part = target.with_name(f".{target.name}.partial")
   shutil.rmtree(part, ignore_errors=True)
   try:
-    if alone:
-      _write_adapters(part, trained)
-    else:
-      _write(part, trained)
+    (_write_adapters if alone else _write)(part, trained)
     if target.exists():
       target.rmdir()
     part.rename(target)
@@ -55,7 +52,7 @@ def export(
 
 
 def _write_adapters(part: Path, trained: stages.Trained) -> None:
-  merge = trained.objective.to_inner
+  merge = trained.model.objective.to_inner
   if not isinstance(merge, lora.Merge):
     raise UserError("the run has no adapters: its objective is not lora.lora")
   leaves = lora.trained(trained.variables["params"])
@@ -63,18 +60,17 @@ def _write_adapters(part: Path, trained: stages.Trained) -> None:
 
 
 def _write(part: Path, trained: stages.Trained) -> None:
-  folder, info = trained.folder, trained.info
-  objective, params = trained.objective.innermost(trained.variables["params"])
-  if objective is not trained.objective:
+  folder, info = trained.folder, trained.model.info
+  outer, params = trained.model.objective, trained.variables["params"]
+  objective, params = outer.innermost(params)
+  if objective is not outer:
     print("adapters: merged into their kernels")
-  notes: dict[str, Any] = {}
-  problem = tasks.of(info.target).PROBLEM_TYPE
-  if problem:
+  model, notes = objective.net, _ends(info)
+  if problem := tasks.of(info.target).PROBLEM_TYPE:
     notes["problem_type"] = problem
   if isinstance(info.target, Numbers):
-    params, notes = _raw_units(params, info.target, notes)
-  model = objective.net
-  notes |= _ends(info)
+    params, units = _raw_units(params, info.target)
+    notes |= units
   tensors = public.write(
     part,
     {**trained.variables, "params": params},
@@ -90,8 +86,8 @@ def _write(part: Path, trained: stages.Trained) -> None:
     _describe_images(part, trained, model, params)
 
 
-def _raw_units(params, target: Numbers, notes: Mapping[str, Any]):
-  """A head that gives targets in raw units instead of standardised ones."""
+def _raw_units(params: Any, target: Numbers) -> tuple[Any, dict[str, Any]]:
+  """Parameters whose head gives raw units; else what converts its outputs."""
   mean, std = np.asarray(target.mean), np.asarray(target.std)
   std = np.where(std > 0, std, 1)
   head = dict(params["model"]["head"])
@@ -100,17 +96,13 @@ def _raw_units(params, target: Numbers, notes: Mapping[str, Any]):
       "the head has no bias: its outputs stay standardised, by target_mean and "
       "target_std of config.json"
     )
-    return params, {
-      **notes,
-      "target_mean": mean.tolist(),
-      "target_std": std.tolist(),
-    }
+    return params, {"target_mean": mean.tolist(), "target_std": std.tolist()}
   head["kernel"] = np.asarray(head["kernel"]) * std[None]
   head["bias"] = np.asarray(head["bias"]) * std + mean
-  return {**params, "model": {**params["model"], "head": head}}, notes
+  return {**params, "model": {**params["model"], "head": head}}, {}
 
 
-def _ends(info: Info) -> dict[str, int]:
+def _ends(info: Info) -> dict[str, Any]:
   """The special tokens' ids, as config.json names them."""
   text = text_input.among(info)
   if text is None:
@@ -132,7 +124,7 @@ def _describe_images(
     places = params["model"]["positions"].shape[1] - 1
     size = round(places**0.5) * model.patch
   if size:
-    scaling = _scaling(trained.run.objective)
+    scaling = _scaling(trained.model.run.objective)
     public.note(part / images.NAME, images.described(size, scaling))
 
 

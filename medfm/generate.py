@@ -1,6 +1,5 @@
 """Let a trained causal model continue a user's texts."""
 
-import ast
 import dataclasses
 import json
 from pathlib import Path
@@ -52,28 +51,17 @@ def sampling(text: str) -> Sampling:
         + ", ".join(known)
       )
     try:
-      read = ast.literal_eval(value)
-      values[name] = known[name](read)
-      if values[name] != read:
-        raise ValueError
-    except (ValueError, SyntaxError, TypeError):
+      values[name] = known[name](value)
+    except ValueError:
       raise UserError(
-        f"--sampling={name}={value}: expected {known[name].__name__}"
+        f"--sampling={part}: expected {known[name].__name__}"
       ) from None
   chosen = Sampling(**values)
-  for name, good in (
-    ("new", chosen.new > 0),
-    ("samples", chosen.samples > 0),
-    ("batch_size", chosen.batch_size > 0),
-    ("temperature", chosen.temperature >= 0),
-    ("top_k", chosen.top_k >= 0),
-    ("top_p", 0 < chosen.top_p <= 1),
-    ("seed", chosen.seed >= 0),
-  ):
-    if not good:
-      raise UserError(
-        f"--sampling={name}={getattr(chosen, name)}: out of range"
-      )
+  positive = ("new", "samples", "batch_size", "top_p")
+  for name, value in dataclasses.asdict(chosen).items():
+    good = value > 0 if name in positive else value >= 0
+    if not good or (name == "top_p" and value > 1):
+      raise UserError(f"--sampling={name}={value}: out of range")
   return chosen
 
 
@@ -107,18 +95,16 @@ def generate(
   tokens = [np.array([opening, *ids]) for ids in tokenizer.ids(prompts)]
   _check_lengths(net, tokens, names, chosen.new)
   continuations = _continued(net, {"params": params}, tokens, end, chosen)
-  rows = []
-  for index, (new, size) in enumerate(continuations):
-    text = index // chosen.samples
-    rows.append(
-      {
-        "id": names[text],
-        "prompt": prompts[text],
-        "text": tokenizer.decoded(new[:size]),
-        "tokens": size,
-        "ended": size < chosen.new,
-      }
-    )
+  rows = [
+    {
+      "id": names[index // chosen.samples],
+      "prompt": prompts[index // chosen.samples],
+      "text": tokenizer.decoded(new[:size]),
+      "tokens": size,
+      "ended": size < chosen.new,
+    }
+    for index, (new, size) in enumerate(continuations)
+  ]
   path = Path(output or place / f"generated-{Path(source).stem}.jsonl")
   lines = (json.dumps(row, ensure_ascii=False) for row in rows)
   workdir.write(path, "\n".join(lines) + "\n")
@@ -167,10 +153,11 @@ def _model(trained: stages.Trained) -> tuple[GPT, Any]:
   Raises:
     UserError: a run that has no such model.
   """
-  objective, params = trained.objective.innermost(trained.variables["params"])
+  outer, params = trained.model.objective, trained.variables["params"]
+  objective, params = outer.innermost(params)
   net = objective.net
   if not isinstance(net, GPT) or net.outputs or params.keys() != {"model"}:
-    factory = trained.run.objective.func
+    factory = spec.function(trained.model.run.objective)
     kind = f"{factory.__module__}.{factory.__name__}"
     raise UserError(
       f"stage {trained.name} cannot continue texts: its objective is "

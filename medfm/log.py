@@ -11,6 +11,7 @@ from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto import event_pb2 as _event_pb2
 
+from medfm import host
 from medfm.types import UserError
 
 event_pb2: Any = _event_pb2  # Its messages are made when it is imported.
@@ -19,16 +20,14 @@ event_pb2: Any = _event_pb2  # Its messages are made when it is imported.
 class Metrics:
   """Scalars by step, to metrics.jsonl and TensorBoard event files.
 
-  A resumed run first forgets the lines past the step it resumes from, so
-  that no step is told twice.
-
-  Args:
-    folder: the stage's folder.
-    start: the step the run resumes from; later lines are dropped.
+  A run that resumes from the step `start` first drops the lines past it, so
+  that no step stands there twice. Of several processes only the first writes.
   """
 
   def __init__(self, folder: Path, start: int):
     self.path = folder / "metrics.jsonl"
+    if host.index:
+      return
     kept = [line for line in read(self.path) if line["step"] <= start]
     whole = folder / ".metrics.jsonl.partial"
     whole.write_text("".join(_line(line) for line in kept))
@@ -45,6 +44,8 @@ class Metrics:
     Raises:
       UserError: the folder was deleted or moved while the run was on.
     """
+    if host.index:
+      return
     if not self.path.exists():
       raise UserError(
         f"{self.path} has disappeared while the run was writing to it"
@@ -57,25 +58,12 @@ class Metrics:
     self._board.flush()
 
   def close(self) -> None:
-    self._file.close()
-    self._board.close()
+    if not host.index:
+      self._file.close()
+      self._board.close()
 
   def _event(self, **content: Any) -> None:
     self._board.write_event(event_pb2.Event(wall_time=time.time(), **content))
-
-
-class Unwritten:
-  """What a run's other processes have for `Metrics`, which its first writes."""
-
-  def __init__(self, folder: Path, start: int):
-    del start
-    self.path = folder / "metrics.jsonl"
-
-  def write(self, step: int, scalars: dict[str, Any]) -> None:
-    pass
-
-  def close(self) -> None:
-    pass
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -123,10 +111,6 @@ class Progress:
       print(text, flush=True)
     return rate
 
-  def note(self, text: str) -> None:
-    """Prints a line of its own, clear of the bar."""
-    print(f"\r\033[K{text}" if self._live else text, flush=True)
-
 
 def _line(scalars: dict[str, Any]) -> str:
   plain = {
@@ -141,8 +125,6 @@ def _line(scalars: dict[str, Any]) -> str:
 def _clock(seconds: float) -> str:
   minutes, seconds = divmod(int(seconds), 60)
   hours, minutes = divmod(minutes, 60)
-  return (
-    f"{hours}:{minutes:02}:{seconds:02}"
-    if hours
-    else (f"{minutes}:{seconds:02}")
-  )
+  if hours:
+    return f"{hours}:{minutes:02}:{seconds:02}"
+  return f"{minutes}:{seconds:02}"

@@ -17,13 +17,12 @@ def predict(
     output: the CSV to write; predictions-<source>.csv in the workdir by
       default.
   """
-  trained = stages.opened(place, stage)
-  info = trained.info
-  split = stages.read_encode(trained.folder)(source, info)
-  task = scoring.task_of(trained.objective, info)
-  predicted = scoring.predicted(trained.model, trained.variables, info, split)
+  name, folder, model, variables = stages.opened(place, stage)
+  info, task = model.info, model.task
+  split = stages.read_encode(folder)(source, info)
+  predicted = scoring.predicted(model, variables, info, split)
   units, predicted = task.assembled(info, split, predicted)
-  rows = predictions.rows(trained.name, "new", units, task, info, predicted)
+  rows = predictions.rows(name, "new", units, task, info, predicted)
   path = Path(output or place / f"predictions-{Path(source).stem}.csv")
   workdir.write(path, predictions.text(rows))
   print(f"{len(rows):,} predictions: {path}", flush=True)

@@ -8,29 +8,28 @@ as `train:baseline_majority`.
 import csv
 import dataclasses
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from medfm.types import Info, Split, Task
+from medfm.types import Arrays, Info, Split, Task
 
 Row = dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-  """The predictions of one stage on one split, as arrays.
+  """The predictions of one stage on one split, as its task takes them.
 
-  target and predicted are in the form the task takes; target is None where no
-  truth was written, patients where no patient is named.
+  target is None where no truth was written, patients where none is named.
   """
 
   ids: np.ndarray
   patients: np.ndarray | None
   groups: dict[str, np.ndarray]
-  target: dict[str, np.ndarray] | None
-  predicted: dict[str, np.ndarray]
+  target: Arrays | None
+  predicted: Arrays
 
 
 def rows(
@@ -39,7 +38,7 @@ def rows(
   split: Split,
   task: Task,
   info: Info,
-  predicted: Mapping[str, np.ndarray],
+  predicted: Arrays,
 ) -> list[Row]:
   """The rows of one split; [] where the task writes none.
 
@@ -51,21 +50,12 @@ def rows(
   columns = task.columns(info, target, predicted)
   if not columns:
     return []
-  shared = {
-    "stage": [stage] * len(split),
-    "split": [split_name] * len(split),
-    "id": [str(name) for name in split.ids],
-    "patient": [""] * len(split)
-    if split.patients is None
-    else [str(name) for name in split.patients],
-    **{
-      f"group_{k}": [str(v) for v in levels]
-      for k, levels in split.groups.items()
-    },
-  }
-  columns = shared | columns
+  patients = [""] * len(split) if split.patients is None else split.patients
+  groups = {f"group_{name}": cells for name, cells in split.groups.items()}
+  columns = {"id": split.ids, "patient": patients, **groups, **columns}
   return [
-    dict(zip(columns, cells, strict=True))
+    {"stage": stage, "split": split_name}
+    | dict(zip(columns, map(str, cells), strict=True))
     for cells in zip(*columns.values(), strict=True)
   ]
 

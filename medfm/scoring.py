@@ -1,7 +1,8 @@
 """From variables to numbers with intervals, on every held-out split."""
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,15 +11,13 @@ from medfm import host, predictions, settings, setup, tasks
 from medfm.data import splits
 from medfm.evals import context, paired, scores
 from medfm.evals.context import Block, Context, Settings
-from medfm.types import (
-  Dataset,
-  Info,
-  Objective,
-  Split,
-  Task,
-)
+from medfm.types import Arrays, Dataset, Info, Split, Task
 
-Predicted = Mapping[str, np.ndarray]
+Units = Mapping[str, tuple[Split, Arrays]]
+"""split -> its units, and what is predicted of them."""
+
+Blocks = Mapping[str, list[Block]]
+"""split -> blocks."""
 
 
 class Contender(NamedTuple):
@@ -28,60 +27,50 @@ class Contender(NamedTuple):
   split: str
   task: Task
   units: Split
-  predicted: Predicted
-  decisions: dict[str, float]
+  predicted: Arrays
+  decisions: Mapping[str, float] = {}
+
+  @property
+  def target(self) -> Arrays:
+    """The truth of the units."""
+    return scores.target_of(self.task, self.units.arrays)
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluated:
   """A trained model on the splits that it was not trained on.
 
-  splits: split -> scores, as results.json holds them.
+  results: what results.json says of it.
   contenders: the model and its rivals, with their predictions.
-  blocks, shown: of the evaluators, by split; see `evals.context.Findings`.
+  shown: split -> blocks that show examples; see `evals.context.Findings`.
   Where there are several processes, only the first has any of this.
   """
 
   info: Info
-  task: Task
-  splits: dict[str, Any] = dataclasses.field(default_factory=dict)
-  contenders: list[Contender] = dataclasses.field(default_factory=list)
-  described: dict[str, Any] = dataclasses.field(default_factory=dict)
-  blocks: dict[str, list[Block]] = dataclasses.field(default_factory=dict)
-  shown: dict[str, list[Block]] = dataclasses.field(default_factory=dict)
-
-  def results(self) -> dict[str, Any]:
-    """The part of the stage's entry in results.json that scores the model."""
-    return {
-      "task": self.task.__name__,
-      "described": self.described,
-      "splits": self.splits,
-      "blocks": [
-        block | {"split": split}
-        for split, of_split in self.blocks.items()
-        for block in of_split
-      ],
-    }
+  results: dict[str, Any]
+  contenders: list[Contender]
+  shown: Blocks
 
   def rows(self, stage: str) -> list[predictions.Row]:
     """The stage's rows of predictions.csv."""
     return [
       row
-      for each in self.contenders
+      for model, split, task, units, predicted, _ in self.contenders
       for row in predictions.rows(
-        f"{stage}:{each.model}" if each.model else stage,
-        each.split,
-        each.units,
-        each.task,
+        f"{stage}:{model}" if model else stage,
+        split,
+        units,
+        task,
         self.info,
-        each.predicted,
+        predicted,
       )
     ]
 
 
-def task_of(objective: Objective, info: Info) -> Task:
-  """The task that the objective names, else that of the data's target."""
-  return objective.task or tasks.of(info.target)
+def intervals(run: settings.Run) -> Settings:
+  """The settings of a run's intervals and decisions."""
+  how = run.evaluation
+  return Settings(how.replicates, run.seed, how.specificity)
 
 
 def quick(
@@ -93,25 +82,18 @@ def quick(
   """
   if "validation" not in data.splits:
     return {}
-  task, split = task_of(model.objective, data.info), data.splits["validation"]
+  task, split = model.task, data.splits["validation"]
   outputs = predicted(model, variables, data.info, split)
   if host.index:
     return {}
-  units, outputs = task.assembled(data.info, split, outputs)
-  target = scores.target_of(task, units.arrays)
-  entry = scores.scores(
-    task,
+  scored = _scored(
     data.info,
-    target,
-    outputs,
-    patients=units.patients,
-    replicates=0,
-    seed=model.run.seed,
-    specificity=model.run.evaluation.specificity,
+    Contender("", "", task, *task.assembled(data.info, split, outputs)),
+    intervals(model.run)._replace(replicates=0),
   )
   return {
     f"validation/{name}": metric["value"]
-    for name, metric in entry["metrics"].items()
+    for name, metric in scored["metrics"].items()
   }
 
 
@@ -126,14 +108,12 @@ def predicted(
 
   Where there are several processes, all must call it.
   """
-  task = task_of(model.objective, info)
 
   def condense(batch, outputs):
-    condensed = task.condense(info, batch, outputs)
     more = {name: outputs[name] for name in keeps if name in outputs}
-    return {**more, **condensed}
+    return {**more, **model.task.condense(info, batch, outputs)}
 
-  return setup.predictions(model, variables, split, condense=condense)
+  return setup.predictions(model, variables, split, condense)
 
 
 def evaluation(
@@ -164,120 +144,84 @@ def evaluation(
     hidden = context.showing(evaluators)
     evaluators = {k: e for k, e in evaluators.items() if k not in hidden}
   keeps = context.kept(evaluators)
-  about, contenders = _context(model, variables, data, train, keeps, fitted)
-  findings = [evaluator(about) for evaluator in evaluators.values()]
-  if host.index:
-    return Evaluated(data.info, about.task)
-  for finding in findings:
-    for rival, by_split in finding.rivals.items():
-      contenders += _rival(rival, by_split, about)
-  scored = {
-    name: _entry(data.info, name, contenders, about.settings)
-    for name in about.held_out
-  }
-  return Evaluated(
-    data.info,
-    about.task,
-    scored,
-    contenders,
-    _described(data.info, contenders, about.settings),
-    _by_split([finding.blocks for finding in findings]),
-    _by_split([finding.shown for finding in findings]),
-  )
-
-
-def _context(
-  model: setup.Inference,
-  variables: Any,
-  data: Dataset,
-  train: Split | None,
-  keeps: tuple[str, ...],
-  fitted: dict[tuple, Any] | None,
-) -> tuple[Context, list[Contender]]:
-  """What evaluators are given, and the model's predictions for each split."""
-  run, info = model.run, data.info
-  settings = Settings(
-    run.evaluation.replicates, run.seed, run.evaluation.specificity
-  )
-  task, asked = task_of(model.objective, info), tasks.of(info.target)
-
-  def predict(split: Split) -> dict[str, np.ndarray]:
-    return predicted(model, variables, info, split, keeps)
-
+  info, chosen = data.info, intervals(model.run)
+  predict = functools.partial(predicted, model, variables, info, keeps=keeps)
   held_out = {k: v for k, v in data.splits.items() if k != "train"}
   outputs = {name: predict(split) for name, split in held_out.items()}
-  of_task = units = _assembled(task, info, held_out, outputs)
+
+  def assembled(task: Task) -> Units:
+    return {k: task.assembled(info, v, outputs[k]) for k, v in held_out.items()}
+
+  task, asked = model.task, tasks.of(info.target)
+  units = of_task = assembled(task)
   if asked is not task:
-    units = _assembled(asked, info, held_out, outputs)
-  decisions = _decided(task, info, of_task, settings)
+    units = assembled(asked)
+  contenders = _contenders("", task, of_task, info, chosen)
   about = Context(
     data=data,
     train=train,
     task=task,
     asked=asked,
     splits={name: split for name, (split, _) in units.items()},
-    predicted={name: predicted for name, (_, predicted) in units.items()},
-    decisions=decisions,
-    settings=settings,
+    predicted={name: outputs for name, (_, outputs) in units.items()},
+    decisions=contenders[0].decisions if contenders else {},
+    settings=chosen,
     predict=predict,
     first=not host.index,
     fitted={} if fitted is None else fitted,
     objective=model.objective,
     variables=variables,
   )
-  contenders = [
-    Contender("", name, task, split, predicted, decisions)
-    for name, (split, predicted) in of_task.items()
-  ]
-  return about, contenders
-
-
-def _assembled(
-  task: Task, info: Info, held_out: Mapping[str, Split], outputs: Mapping
-) -> dict[str, tuple[Split, Predicted]]:
-  return {
-    name: task.assembled(info, split, outputs[name])
-    for name, split in held_out.items()
+  findings = [evaluator(about) for evaluator in evaluators.values()]
+  if host.index:
+    return Evaluated(info, {}, [], {})
+  for finding in findings:
+    for rival, by_split in finding.rivals.items():
+      units = {k: (about.splits[k], v) for k, v in by_split.items()}
+      contenders += _contenders(rival, asked, units, info, chosen)
+  results = {
+    "task": task.__name__,
+    "described": _described(info, contenders, chosen),
+    "splits": {k: _entry(info, k, contenders, chosen) for k in held_out},
+    "blocks": [
+      block | {"split": split}
+      for split, blocks in _by_split(each.blocks for each in findings).items()
+      for block in blocks
+    ],
   }
+  shown = _by_split(finding.shown for finding in findings)
+  return Evaluated(info, results, contenders, shown)
 
 
-def _decided(
-  task: Task,
-  info: Info,
-  units: Mapping[str, tuple[Split, Predicted]],
-  settings: Settings,
-) -> dict[str, float]:
-  """What is fixed on the validation split; {} where there is none."""
-  if "validation" not in units:
-    return {}
-  split, predicted = units["validation"]
-  target = scores.target_of(task, split.arrays)
-  return task.decide(info, target, predicted, specificity=settings.specificity)
-
-
-def _rival(
-  model: str, by_split: Mapping[str, Predicted], about: Context
+def _contenders(
+  model: str, task: Task, units: Units, info: Info, chosen: Settings
 ) -> list[Contender]:
-  units = {name: (about.splits[name], each) for name, each in by_split.items()}
-  chosen = _decided(about.asked, about.info, units, about.settings)
+  """A model on every split, with what is decided on validation, if any."""
+  decisions = {}
+  if "validation" in units:
+    split, outputs = units["validation"]
+    target = scores.target_of(task, split.arrays)
+    decisions = task.decide(
+      info, target, outputs, specificity=chosen.specificity
+    )
   return [
-    Contender(model, name, about.asked, split, predicted, chosen)
-    for name, (split, predicted) in units.items()
+    Contender(model, name, task, split, outputs, decisions)
+    for name, (split, outputs) in units.items()
   ]
 
 
 def _entry(
-  info: Info, name: str, contenders: list[Contender], settings: Settings
+  info: Info, name: str, contenders: list[Contender], chosen: Settings
 ) -> dict[str, Any]:
   """One split in results.json: the model's scores, and its rivals'."""
   model, *rivals = [each for each in contenders if each.split == name]
   return {
-    **_scored(info, model, settings),
+    **_scored(info, model, chosen, model.units.groups),
     "sha256": splits.sha256(model.units),
     "baselines": {
       rival.model.removeprefix("baseline_"): {
-        "metrics": _scored(info, rival, settings)["metrics"],
-        "difference": _difference(info, model, rival, settings),
+        "metrics": _scored(info, rival, chosen)["metrics"],
+        "difference": _difference(info, model, rival, chosen),
       }
       for rival in rivals
     },
@@ -285,25 +229,25 @@ def _entry(
 
 
 def _scored(
-  info: Info, contender: Contender, settings: Settings
+  info: Info,
+  contender: Contender,
+  chosen: Settings,
+  groups: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-  task, units = contender.task, contender.units
   return scores.scores(
-    task,
+    contender.task,
     info,
-    scores.target_of(task, units.arrays),
+    contender.target,
     contender.predicted,
-    patients=units.patients,
-    groups=None if contender.model else units.groups,
+    patients=contender.units.patients,
+    groups=groups,
     decisions=contender.decisions,
-    replicates=settings.replicates,
-    seed=settings.seed,
-    specificity=settings.specificity,
+    **chosen._asdict(),
   )
 
 
 def _difference(
-  info: Info, model: Contender, rival: Contender, settings: Settings
+  info: Info, model: Contender, rival: Contender, chosen: Settings
 ) -> dict[str, Any]:
   """The model minus the rival; {} where they answer different questions."""
   if rival.task is not model.task:
@@ -311,35 +255,32 @@ def _difference(
   return paired.difference(
     model.task,
     info,
-    scores.target_of(model.task, model.units.arrays),
+    model.target,
     model.predicted,
     rival.predicted,
     patients=model.units.patients,
     decisions_a=model.decisions,
     decisions_b=rival.decisions,
-    replicates=settings.replicates,
-    seed=settings.seed,
-    specificity=settings.specificity,
+    **chosen._asdict(),
   )
 
 
 def _described(
-  info: Info, contenders: list[Contender], settings: Settings
+  info: Info, contenders: list[Contender], chosen: Settings
 ) -> dict[str, Any]:
   """stem -> description of every metric; those of the model come first."""
-  described = {}
   by_task = {each.task.__name__: each for each in reversed(contenders)}
-  for each in by_task.values():
-    target = scores.target_of(each.task, each.units.arrays)
-    described |= scores.described(
-      each.task, info, target, each.predicted, settings.specificity
-    )
-  return {name: each._asdict() for name, each in described.items()}
+  return {
+    name: description._asdict()
+    for each in by_task.values()
+    for name, description in scores.described(
+      each.task, info, each.target, each.predicted, chosen.specificity
+    ).items()
+  }
 
 
-def _by_split(
-  findings: list[Mapping[str, list[Block]]],
-) -> dict[str, list[Block]]:
+def _by_split(findings: Iterable[Blocks]) -> Blocks:
+  """The blocks of all findings, by split."""
   merged: dict[str, list[Block]] = {}
   for blocks in findings:
     for split, of_split in blocks.items():

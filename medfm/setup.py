@@ -1,4 +1,4 @@
-"""What train, evaluate and predict share: the objects a run is made of."""
+"""The objects that a run is made of, to train with and to predict with."""
 
 import dataclasses
 import functools
@@ -24,6 +24,7 @@ from medfm.types import (
   Info,
   Objective,
   Split,
+  Task,
   UserError,
 )
 
@@ -47,24 +48,38 @@ class Inference:
   predict: Callable
   share: np.ndarray | None
 
+  @property
+  def task(self) -> Task:
+    """The task that the objective names, else that of the data's target."""
+    return self.objective.task or tasks.of(self.info.target)
+
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
-  """A run's objects, built for one dataset.
+class Job:
+  """A run that is ready to train.
 
+  split: the examples it learns from.
   steps, per_epoch: the run's length and an epoch's.
   learning_rate: step -> the rate there.
   initial: () -> TrainState, compiled and placed.
   abstract: the state's shapes, dtypes and shardings.
   """
 
-  inference: Inference
+  model: Inference
+  data: Dataset
+  split: Split
+  batches: loader.Batches
   steps: int
   per_epoch: int
   learning_rate: Callable[[int], Any]
   initial: Callable[[], steps_.TrainState]
   abstract: steps_.TrainState
   step: steps_.Step
+
+  @property
+  def run(self) -> settings.Run:
+    """The settings, with the batch size that is used for these data."""
+    return self.model.run
 
 
 def folders(data_dir: str | None) -> Folders:
@@ -115,12 +130,12 @@ def training_split(run: settings.Run, data: Dataset) -> Split:
 
 def inference(run: settings.Run, info: Info) -> Inference:
   """The run's model, for data described by `info`; builds no optimizer."""
-  objective = run.objective(info)
-  mesh = run.devices.mesh()
-  share = None
+  objective, mesh = run.objective(info), run.devices.mesh()
+  share = whole = None
   if jax.process_count() > 1:
     share = meshes.share(mesh, _rows(run.batch_size, run, mesh))
-  predict = _predict(objective, mesh)
+    whole = NamedSharding(mesh, PartitionSpec())  # Each gets all predictions.
+  predict = jax.jit(objective.predict, out_shardings=whole)
   return Inference(run, info, objective, mesh, predict, share)
 
 
@@ -133,48 +148,58 @@ def sized(run: settings.Run, split: Split) -> settings.Run:
   return dataclasses.replace(run, batch_size=run.batch_size or len(split))
 
 
-def parts(run: settings.Run, info: Info, split: Split) -> Parts:
-  """The run's objects.
-
-  Args:
-    run: the settings.
-    info: of the dataset that is trained on.
-    split: the training examples.
-  """
+def job(run: settings.Run, data: Dataset) -> Job:
+  """Checks a run's settings against its data; nothing is computed yet."""
+  split = training_split(run, data)
   run = sized(run, split)
-  model = inference(run, info)
+  model = inference(run, data.info)
   objective, mesh = model.objective, model.mesh
+  per_epoch = orders.per_epoch(len(split), run.batch_size)
+  total = run.steps or run.epochs * per_epoch
   rows = _rows(run.batch_size, run, mesh)
   example = _padded(next(loader.in_order(split, run.batch_size)), rows)
-  total = length(run, len(split))
-  init_key = rng.stream(run.seed, "init")
-  params = jax.eval_shape(objective.init, init_key, example)["params"]
+  key = rng.stream(run.seed, "init")
+  params = jax.eval_shape(objective.init, key, example)["params"]
   optimizer, rate = run.optimizer(params, total)
   fresh = functools.partial(
-    steps_.initial,
-    objective,
-    optimizer,
-    ema_decay=run.ema_decay,
+    steps_.initial, objective, optimizer, ema_decay=run.ema_decay
   )
-  abstract = jax.eval_shape(fresh, init_key, example)
+  abstract = jax.eval_shape(fresh, key, example)
   if "batch_stats" in abstract.extra:
-    _refuse_cuts(run)
+    steps_.refuse_cuts(
+      "batch normalisation",
+      run.gradients,
+      run.accumulate,
+      instead=" or group normalisation",
+    )
   shardings = meshes.shardings(abstract, mesh, run.devices.sharding)
-  abstract = jax.tree.map(
-    lambda leaf, place: jax.ShapeDtypeStruct(
-      leaf.shape, leaf.dtype, sharding=place
-    ),
-    abstract,
-    shardings,
-  )
   placed = jax.jit(fresh, out_shardings=shardings)
-  return Parts(
-    inference=model,
+  return Job(
+    model=model,
+    data=data,
+    split=split,
+    batches=loader.batches(
+      split,
+      batch_size=run.batch_size,
+      steps=total,
+      seed=run.seed,
+      order=run.order,
+      strata=model.task.strata(data.info, split.arrays),
+      transforms=run.transforms,
+      share=model.share,
+      rows_alone=run.devices.resident,
+    ),
     steps=total,
-    per_epoch=orders.per_epoch(len(split), run.batch_size),
+    per_epoch=per_epoch,
     learning_rate=rate,
-    initial=lambda: placed(init_key, dict(example)),
-    abstract=abstract,
+    initial=lambda: placed(key, dict(example)),
+    abstract=jax.tree.map(
+      lambda leaf, place: jax.ShapeDtypeStruct(
+        leaf.shape, leaf.dtype, sharding=place
+      ),
+      abstract,
+      shardings,
+    ),
     step=_step(model, optimizer, shardings),
   )
 
@@ -183,51 +208,22 @@ def _step(
   model: Inference, optimizer: optax.GradientTransformation, shardings: Any
 ) -> steps_.Step:
   """The run's train step, compiled for its devices."""
-  run = model.run
+  run, moved = model.run, model.run.augment
+  augment = moved and (lambda batch, keys: moved(batch, model.info, keys))
   step = functools.partial(
     steps_.train_step,
     model.objective,
     optimizer,
     seed=run.seed,
     gradients=run.gradients,
-    augment=_augment(run, model.info),
+    augment=augment,
     accumulate=run.accumulate,
     ema_decay=run.ema_decay,
   )
+  devices = run.devices
   return steps_.compiled(
-    step,
-    model.mesh,
-    shardings,
-    run.devices.parallel,
-    onednn=run.devices.onednn,
+    step, model.mesh, shardings, devices.parallel, onednn=devices.onednn
   )
-
-
-def _augment(run: settings.Run, info: Info) -> Callable | None:
-  augment = run.augment
-  if augment is None:
-    return None
-  return lambda batch, keys: augment(batch, info, keys)
-
-
-def _refuse_cuts(run: settings.Run) -> None:
-  """Refuses what would change the numbers of batch normalisation."""
-  why = "would change what batch normalisation computes, which sees one"
-  if run.accumulate > 1:
-    raise UserError(
-      f"accumulate {why} micro-batch at a time; choose accumulate=1 or group "
-      "normalisation"
-    )
-  if steps_.of_examples(run.gradients):
-    raise UserError(
-      f"gradients of single examples {why} example at a time; choose "
-      "gradients=step.gradients or group normalisation"
-    )
-
-
-def length(run: settings.Run, n: int) -> int:
-  """The number of steps of a run over `n` training examples."""
-  return run.steps or run.epochs * orders.per_epoch(n, run.batch_size)
 
 
 def placed(model: Inference, batch: Mapping[str, np.ndarray]) -> Batch:
@@ -246,33 +242,24 @@ def placed(model: Inference, batch: Mapping[str, np.ndarray]) -> Batch:
 
 
 def predictions(
-  model: Inference,
-  variables: Any,
-  split: Split,
-  *,
-  condense: Condense | None = None,
+  model: Inference, variables: Any, split: Split, condense: Condense
 ) -> dict[str, np.ndarray]:
-  """`predict` over a whole split: name -> [N, ...], in the split's order.
+  """What `condense` keeps of each batch's predictions, in the split's order.
 
   Predictions for each token are 0 beyond the end of the longest sequence.
-
-  condense: called for every batch; only what it returns is held for the whole
-    split. Without it, everything that the model predicts is held.
   """
   collected: dict[str, list[np.ndarray]] = {}
   size = model.run.batch_size or len(split)
   batches = loader.by_length(split, size, model.share)
-  # `condense` needs all rows of a batch, not only those of this process.
-  alone = condense is None or model.share is None
-  whole = itertools.repeat({}) if alone else loader.by_length(split, size)
+  whole = itertools.repeat({})
+  if model.share is not None:  # Condense all rows, not those of this process.
+    whole = loader.by_length(split, size)
   for k, (batch, rows) in enumerate(zip(batches, whole, strict=False)):
     n = min(size, len(split) - k * size)
     outputs = jax.device_get(model.predict(variables, placed(model, batch)))
+    rows = {name: a[:n] for name, a in (rows or batch).items()}
     outputs = {name: np.asarray(a)[:n] for name, a in outputs.items()}
-    if condense is not None:
-      rows = {name: a[:n] for name, a in (rows or batch).items()}
-      outputs = condense(rows, outputs)
-    for name, output in outputs.items():
+    for name, output in condense(rows, outputs).items():
       collected.setdefault(name, []).append(output)
   back = np.argsort(loader.length_order(split))
   return {name: _joined(cuts)[back] for name, cuts in collected.items()}
@@ -280,23 +267,14 @@ def predictions(
 
 def _joined(cuts: Sequence[np.ndarray]) -> np.ndarray:
   """Batches one after another, those of shorter sequences padded with 0."""
-  widths = [cut.shape[1] for cut in cuts if cut.ndim > 1]
-  if len(set(widths)) > 1:
-    cuts = [
-      np.pad(
-        cut,
-        [(0, 0), (0, max(widths) - cut.shape[1])] + [(0, 0)] * (cut.ndim - 2),
-      )
-      for cut in cuts
-    ]
-  return np.concatenate(cuts)
-
-
-def _predict(objective: Objective, mesh: Mesh) -> Callable:
-  """Compiled; where there are several processes, each gets all rows."""
-  whole = jax.process_count() > 1
-  places = NamedSharding(mesh, PartitionSpec()) if whole else None
-  return jax.jit(objective.predict, out_shardings=places)
+  longest = np.max([cut.shape[1:] for cut in cuts], axis=0)
+  whole = np.zeros((sum(map(len, cuts)), *longest), cuts[0].dtype)
+  start = 0
+  for cut in cuts:
+    place = tuple(slice(extent) for extent in cut.shape)
+    whole[start:][place] = cut
+    start += len(cut)
+  return whole
 
 
 def _rows(size: int, run: settings.Run, mesh: Mesh) -> int:

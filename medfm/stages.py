@@ -5,15 +5,13 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from medfm import mesh as meshes
 from medfm import settings, setup, spec
 from medfm import step as steps
 from medfm.checkpoint import Checkpoints
-from medfm.types import Batch, Info, Objective, Split, UserError, Variables
+from medfm.types import Info, Split, UserError, Variables
 
 SINGLE = "train"
 """The name of the one stage of a config that is a run by itself."""
@@ -28,25 +26,22 @@ def ordered(built: Any) -> Mapping[str, settings.Run]:
     return {SINGLE: built}
   if not isinstance(built, settings.Study):
     raise UserError("a config describes a settings.Run or a settings.Study")
-  for a, b in built.compare:
-    for name in (a, b):
-      if name not in built.stages:
-        raise UserError(
-          f"compare names the stage {name!r}"
-          f"{spec.nearest(name, built.stages)}, which does not exist"
-        )
+  for name in (name for pair in built.compare for name in pair):
+    if name not in built.stages:
+      raise UserError(
+        f"compare names the stage {name!r}{spec.nearest(name, built.stages)}, "
+        "which does not exist"
+      )
   runs: dict[str, settings.Run] = {}
   waiting = sorted(built.stages, key=_natural)
   while waiting:
-    ready = [
-      name
-      for name in waiting
-      if built.stages[name].start.weights not in waiting
-    ]
-    if not ready:
+    for name in waiting:
+      if built.stages[name].start.weights not in waiting:
+        break
+    else:
       raise UserError(f"stages start from each other: {', '.join(waiting)}")
-    runs[ready[0]] = built.stages[ready[0]]
-    waiting.remove(ready[0])
+    runs[name] = built.stages[name]
+    waiting.remove(name)
   return runs
 
 
@@ -76,13 +71,12 @@ def chosen(place: Path, stage: str | None) -> Mapping[str, settings.Run]:
   return {stage: known[stage]}
 
 
-@dataclasses.dataclass(frozen=True)
-class Trained:
+class Trained(NamedTuple):
   """A finished stage, opened again.
 
   name, folder: of the stage.
   model: the run, what training knew of its data, its objective, and a
-    compiled `predict`.
+    compiled `predict` of (variables, a batch that `setup.placed` placed).
   variables: what `predict` reads, on the host.
   """
 
@@ -90,26 +84,6 @@ class Trained:
   folder: Path
   model: setup.Inference
   variables: Variables
-
-  @property
-  def run(self) -> settings.Run:
-    return self.model.run
-
-  @property
-  def info(self) -> Info:
-    return self.model.info
-
-  @property
-  def objective(self) -> Objective:
-    return self.model.objective
-
-  def predict(self, batch: Batch) -> dict[str, Any]:
-    """For a batch [B, ...] on the host: name -> [B', ...], padded rows last."""
-    return self.model.predict(self.variables, setup.placed(self.model, batch))
-
-  def predictions(self, split: Split) -> dict[str, np.ndarray]:
-    """For a whole split: name -> [N, ...], in its order."""
-    return setup.predictions(self.model, self.variables, split)
 
 
 def opened(place: Path, stage: str | None = None) -> Trained:
@@ -155,19 +129,17 @@ def read_info(place: Path) -> Info:
   """What training knew of its data, from a stage's info.json."""
   path = place / "info.json"
   try:
-    content = json.loads(path.read_text())
+    info = spec.noun(json.loads(path.read_text()))
   except (OSError, ValueError):
     raise UserError(
       f"{path} is missing or damaged; is {place} the folder of a run?"
     ) from None
-  if not isinstance(content, dict) or spec.NOUN not in content:
-    raise UserError(
-      f"{path} was written by an earlier version of MedFM; train again in a "
-      "new --workdir, or use the version in environment.json"
-    )
-  info = spec.noun(content)
   if not isinstance(info, Info):
-    raise UserError(f"{path} is damaged: it describes no data")
+    raise UserError(
+      f"{path} describes no data: it was written by an earlier version of "
+      "MedFM; train again in a new --workdir, or use the version in "
+      "environment.json"
+    )
   return info
 
 

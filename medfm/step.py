@@ -78,20 +78,13 @@ def gradients(
   """
 
   def summed(params):
-    return weighed(objective, {**variables, "params": params}, batch, key)
+    terms, updates = objective.loss({**variables, "params": params}, batch, key)
+    terms = dict(terms)
+    weight = batch["weight"] * terms.pop("weight", 1.0)
+    sums = {name: jnp.sum(weight * term) for name, term in terms.items()}
+    return sums["loss"], (sums, jnp.sum(weight), updates)
 
   return jax.grad(summed, has_aux=True)(variables["params"])
-
-
-def weighed(
-  objective: Objective, variables: Variables, batch: Batch, key: jax.Array
-) -> tuple[jax.Array, tuple[dict[str, Any], jax.Array, Variables]]:
-  """The sum of weight * loss over a batch, and what `gradients` adds to it."""
-  terms, updates = objective.loss(variables, batch, key)
-  terms = dict(terms)
-  weight = batch["weight"] * terms.pop("weight", 1.0)
-  sums = {name: jnp.sum(weight * term) for name, term in terms.items()}
-  return sums["loss"], (sums, jnp.sum(weight), updates)
 
 
 def train_step(
@@ -120,7 +113,8 @@ def train_step(
       would show it only a part of them at a time.
   """
   if objective.coupled:
-    _refuse_cuts(gradients, accumulate, axis)
+    what = "an objective that compares the examples of a batch with each other"
+    refuse_cuts(what, gradients, accumulate, axis=axis)
 
   def step(
     state: TrainState, batch: Batch
@@ -239,31 +233,30 @@ def _collections(state: TrainState) -> dict[str, Any]:
   return {k: v for k, v in state.extra.items() if k not in counts}
 
 
-def _refuse_cuts(
-  gradients: Gradients, accumulate: int, axis: str | None
+def refuse_cuts(
+  what: str,
+  gradients: Gradients,
+  accumulate: int,
+  *,
+  axis: str | None = None,
+  instead: str = "",
 ) -> None:
-  """Refuses what would show a coupled objective only part of its batch."""
-  why = "the objective compares the examples of a batch with each other, but "
-  if accumulate > 1:
-    raise UserError(
-      f"{why}accumulate={accumulate} shows it one micro-batch at a time: "
-      "choose accumulate=1"
-    )
-  if axis is not None:
-    raise UserError(
-      f"{why}pmap shows it the rows of one device at a time: choose "
-      "devices.parallel='jit'"
-    )
-  if of_examples(gradients):
-    raise UserError(
-      f"{why}the gradients are computed one example at a time: choose "
-      "gradients=step.gradients"
-    )
+  """Refuses what would show only a part of a batch at a time.
 
-
-def of_examples(gradients: Gradients) -> bool:
-  """Whether a gradient function looks at examples one by one."""
-  return getattr(spec.function(gradients), "per_example", False)
+  what: the part of the run that needs whole batches. instead: what else could
+    be chosen, for the message.
+  """
+  of_examples = getattr(spec.function(gradients), "per_example", False)
+  for cut, part, choice in (
+    (accumulate > 1, "one micro-batch", "accumulate=1"),
+    (axis is not None, "the rows of one device", "devices.parallel='jit'"),
+    (of_examples, "one example", "gradients=step.gradients"),
+  ):
+    if cut:
+      raise UserError(
+        f"{what} needs the whole batch, and would see {part} at a time: "
+        f"choose {choice}{instead}"
+      )
 
 
 def _parts(batch: Batch, count: int) -> list[Mapping[str, Any]]:

@@ -97,7 +97,7 @@ class Stage:
   """
 
   name: str
-  job: train.Job
+  job: setup.Job
   leakage: dict[str, Any]
   weights: Callable[[], train.Weights] | None
 
@@ -122,10 +122,10 @@ def _stages(
       print(f"{known[key][0].info.name}: {leakage.line(known[key][1])}")
     data, report = known[key]
     weights = _start_weights(place, run, todo, data.info)
-    job = train.job(run, data)
+    job = setup.job(run, data)
     started = (stages.folder(place, name) / "checkpoints").exists()
     if weights and run.start.weights not in todo and not started:
-      train.begun(run, job.parts.abstract, weights())  # Refuse before a step.
+      train.begun(run, job.abstract, weights())  # Refuse before a step.
     ready.append(Stage(name, job, report, weights))
   return ready
 
@@ -142,7 +142,7 @@ def _run_stage(
   _write_data(folder, data)
   state, notes = train.train(job, folder, name, stage.weights)
   evaluated = scoring.evaluation(
-    job.parts.inference, steps.variables(state), data, job.split, fitted
+    job.model, steps.variables(state), data, job.split, fitted
   )
   rows = [
     row
@@ -154,7 +154,7 @@ def _run_stage(
   if evaluated.shown:
     workdir.write(folder / reading.EXAMPLES, evaluated.shown)
   results["finished"] = False
-  results["stages"][name] = _trained(stage, state, notes) | evaluated.results()
+  results["stages"][name] = _trained(stage, state, notes) | evaluated.results
   workdir.write(place / "results.json", results)
   processes.wait()
 
@@ -179,7 +179,7 @@ def _trained(stage: Stage, state: Any, notes: Mapping) -> dict[str, Any]:
   objective = spec.function(run.objective)
   return {
     "step": int(state.step),
-    "steps": job.parts.steps,
+    "steps": job.steps,
     "length": {"steps": run.steps, "epochs": run.epochs},
     "params": trees.count(state.params),
     "select": run.schedule.select.removeprefix("-"),
@@ -268,9 +268,7 @@ def _comparisons(
       patients=first.patients,
       decisions_a=results["stages"][a]["splits"][split]["thresholds"],
       decisions_b=results["stages"][b]["splits"][split]["thresholds"],
-      replicates=run.evaluation.replicates,
-      seed=run.seed,
-      specificity=run.evaluation.specificity,
+      **scoring.intervals(run)._asdict(),
     )
     compared.append({"a": a, "b": b, "split": split, "difference": difference})
   return compared

@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from medfm import command, spec, stages, train, tree
+from medfm import command, setup, spec, stages, tree
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -109,7 +109,7 @@ def test_parameters_are_as_reviewed(case, shared_folders):
     if "scratch" in name or name.endswith(("_1", "_5", "_10", "_25")):
       continue  # The same model as its neighbours.
     data = run.data(shared_folders)
-    params = train.job(run, data).parts.abstract.params
+    params = setup.job(run, data).abstract.params
     lines.append(f"{name}: {tree.count(params):,} parameters")
     for path, leaf in tree.paths(params).items():
       lines.append(f"  {path}  {tuple(leaf.shape)}  {leaf.dtype}")

@@ -161,14 +161,14 @@ def check_export(place, out):
   """What is read back computes what the run computes."""
   export.export(place, None, str(out))
   trained = stages.opened(place)
-  info = trained.info
+  info = trained.model.info
   batch = {"image": np.ones((2, 32, 32, 3), np.uint8), "id": np.arange(2)}
   if isinstance(info.only, Tokens):
     tokens = np.arange(24, dtype=np.int32).reshape(2, 12)
     batch = {"tokens": tokens, "segment": np.ones_like(tokens)}
     batch |= {"positions": tokens % 12, "id": np.arange(2)}
-  expected = trained.objective.predict(trained.variables, batch)
-  plain, _ = trained.objective.innermost(trained.variables["params"])
+  expected = trained.model.objective.predict(trained.variables, batch)
+  plain, _ = trained.model.objective.innermost(trained.variables["params"])
   again = public.read(out, plain.net)
   assert "unread" not in again["params"]
   found = plain.predict(again, batch)
@@ -201,7 +201,7 @@ def check_adapters(place, base, out):
     for path, leaf in expected.items()
   }
   params, alpha = adapters.read(out, mapping.nested(start))
-  assert alpha == stages.opened(place).objective.to_inner.alpha
+  assert alpha == stages.opened(place).model.objective.to_inner.alpha
   found = tree.paths(params)
   assert set(found) == set(expected)
   for path, leaf in expected.items():
@@ -213,7 +213,7 @@ def check_adapters(place, base, out):
 def check_merged(place, out):
   """The whole export holds kernels with their changes in them, exactly."""
   trained = stages.opened(place)
-  _, params = trained.objective.innermost(trained.variables["params"])
+  _, params = trained.model.objective.innermost(trained.variables["params"])
   expected = tree.paths(params)
   found = tree.paths(public.read(out)["params"])
   assert set(found) == set(expected)

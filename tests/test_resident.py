@@ -18,10 +18,10 @@ from tests.test_scale import arranged, dataset, job
 def test_a_gathered_batch_is_the_hosts(arrangement, order):
   hosts = job(arrangement, order=order)
   ours = job(arrangement, order=order, resident=True)
-  gather = resident.gather(ours.split, ours.parts.inference.mesh)
+  gather = resident.gather(ours.split, ours.model.mesh)
   for k in range(6):  # 40 rows in batches of 18: ragged ones are among them.
-    host = setup.placed(hosts.parts.inference, hosts.batches[k])
-    batch = setup.placed(ours.parts.inference, ours.batches[k])
+    host = setup.placed(hosts.model, hosts.batches[k])
+    batch = setup.placed(ours.model, ours.batches[k])
     assert batch.keys() == {"row", "weight", "id", "visit"}
     found = gather(batch)
     assert found.keys() == host.keys()
@@ -29,7 +29,7 @@ def test_a_gathered_batch_is_the_hosts(arrangement, order):
       real = np.asarray(host["weight"]) > 0
       assert array.dtype == host[name].dtype
       np.testing.assert_array_equal(array[real], host[name][real])
-      assert array.sharding == meshes.rows(ours.parts.inference.mesh)
+      assert array.sharding == meshes.rows(ours.model.mesh)
 
 
 def test_wide_numbers_become_those_of_the_device():

@@ -69,15 +69,15 @@ def job(arrangement, steps=100, **choices):
     devices=settings.Devices(mesh=arranged(data, fsdp, tensor), **devices),
     **choices,
   )
-  return train.job(run, dataset())
+  return setup.job(run, dataset())
 
 
 def losses(arrangement, steps):
   one = job(arrangement, steps)
-  state, found = one.parts.initial(), []
+  state, found = one.initial(), []
   for k in range(steps):
-    batch = setup.placed(one.parts.inference, one.batches[k])
-    state, scalars = one.parts.step(state, batch)
+    batch = setup.placed(one.model, one.batches[k])
+    state, scalars = one.step(state, batch)
     found.append(float(scalars["loss"]))
   return np.array(found)
 
@@ -107,7 +107,7 @@ def test_a_run_learns_the_same_on_any_mesh(arrangement, alone):
 
 def held(arrangement):
   """Bytes of parameters and optimizer state on the first device."""
-  state = job(arrangement).parts.initial()
+  state = job(arrangement).initial()
   leaves = jax.tree.leaves((state.params, state.opt_state))
   device = jax.devices()[0]
   return sum(
@@ -127,7 +127,7 @@ def test_a_device_holds_less_the_longer_the_fsdp_axis():
 
 
 def test_the_transformers_rules_split_its_blocks_over_both_axes():
-  params = job((1, 2, 4)).parts.abstract.params
+  params = job((1, 2, 4)).abstract.params
   placed = {
     path.partition("block0/")[2]: tuple(leaf.sharding.spec)
     for path, leaf in tree.paths(params).items()
@@ -247,10 +247,13 @@ def test_a_run_augments_in_training_alone():
   plain, moved = (job((1, 1, 1), augment=each) for each in (None, shifted))
   seen, predicted = [], []
   for made in (plain, moved):
-    model, state = made.parts.inference, made.parts.initial()
+    model, state = made.model, made.initial()
     variables = steps.variables(state)
-    predicted.append(setup.predictions(model, variables, made.split)["probs"])
+    outputs = setup.predictions(
+      model, variables, made.split, lambda batch, outputs: outputs
+    )
+    predicted.append(outputs["probs"])
     batch = setup.placed(model, made.batches[0])
-    seen.append(float(made.parts.step(state, batch)[1]["loss"]))
+    seen.append(float(made.step(state, batch)[1]["loss"]))
   np.testing.assert_array_equal(*predicted)
   assert abs(seen[0] - seen[1]) > 1e-3

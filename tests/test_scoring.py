@@ -15,7 +15,6 @@ from medfm import (
   setup,
   spec,
   study,
-  train,
 )
 from medfm import step as steps
 from medfm.data.datasets import wisconsin
@@ -63,20 +62,18 @@ def evaluated(data, objective, model, **choices):
     evaluation=settings.Evaluation(replicates=10),
     **choices,
   )
-  job = train.job(run, data)
-  state = job.parts.initial()
-  return scoring.evaluation(
-    job.parts.inference, steps.variables(state), data, job.split
-  )
+  job = setup.job(run, data)
+  state = job.initial()
+  return scoring.evaluation(job.model, steps.variables(state), data, job.split)
 
 
 def test_without_evaluators_named_the_tasks_rivals_stand_beside_a_model():
   found = evaluated(toy(), classify.multiclass, linear.Linear)
-  assert set(found.splits["test"]["baselines"]) == set(
+  assert set(found.results["splits"]["test"]["baselines"]) == set(
     multiclass.rivals(toy().info)
   )
-  assert found.results()["task"] == "medfm.tasks.multiclass"
-  assert found.described["calibration_slope"]["better"] == 1.0
+  assert found.results["task"] == "medfm.tasks.multiclass"
+  assert found.results["described"]["calibration_slope"]["better"] == 1.0
 
 
 def test_evaluators_are_called_with_what_they_keep_and_give_blocks():
@@ -91,9 +88,9 @@ def test_evaluators_are_called_with_what_they_keep_and_give_blocks():
     toy(), classify.multiclass, linear.Linear, evaluators={"look": look}
   )
   assert set(seen) == {"probs", "embedding", "decisions"}
-  assert found.blocks == {"test": [{"kind": "table"}], "": []}
+  assert found.results["blocks"] == [{"kind": "table", "split": "test"}]
   assert list(seen["decisions"]) == ["specificity_90[yes]"]
-  assert found.splits["test"]["baselines"] == {}
+  assert found.results["splits"]["test"]["baselines"] == {}
 
 
 def test_what_no_evaluator_keeps_is_not_held():
@@ -106,13 +103,13 @@ def test_a_pre_trained_model_is_probed_for_the_target_of_its_data():
   found = evaluated(
     toy(), masked_features.masked_features, TRANSFORMER, evaluators=rivals
   )
-  assert found.task is pretext
-  entry = found.splits["test"]
+  assert found.results["task"] == pretext.__name__
+  entry = found.results["splits"]["test"]
   assert set(entry["metrics"]) == {"loss"}
   probe = entry["baselines"]["probe_linear"]
   assert probe["metrics"]["auroc"]["value"] > 0.5
   assert probe["difference"] == {}  # A loss and an AUROC do not compare.
-  assert {"loss", "auroc"} <= found.described.keys()
+  assert {"loss", "auroc"} <= found.results["described"].keys()
   rows = found.rows("pretrain")
   assert {row["stage"] for row in rows} == {"pretrain:probe_linear"}
   assert {"label", "predicted", "prob_yes"} <= rows[0].keys()
@@ -120,7 +117,7 @@ def test_a_pre_trained_model_is_probed_for_the_target_of_its_data():
 
 def test_pre_training_has_no_classical_rivals_by_default():
   found = evaluated(toy(), masked_features.masked_features, TRANSFORMER)
-  assert found.splits["test"]["baselines"] == {}
+  assert found.results["splits"]["test"]["baselines"] == {}
 
 
 def test_pre_training_with_a_probe_runs_to_its_report(tmp_path):
@@ -174,19 +171,23 @@ def peak(count, condense):
 
   model = inference(predict)
   tracemalloc.start()
-  held = setup.predictions(model, {}, split, condense=condense)
+  held = setup.predictions(model, {}, split, condense)
   most = tracemalloc.get_traced_memory()[1]
   tracemalloc.stop()
   return most, sum(array.nbytes for array in held.values())
 
 
 def test_a_split_ten_times_as_large_needs_only_its_condensed_columns_more():
+
+  def whole(batch, outputs):
+    return outputs
+
   condense = functools.partial(tags.condense, infos.info("toy"))
   (small, few), (large, many) = (peak(n, condense) for n in (200, 2000))
   assert many == 2000 * 32 * 8  # A tag and its certainty for each token.
   # Batches, their concatenation, and the rows back in their own order.
   assert large - small < 4 * (many - few)
-  (small, few), (large, many) = (peak(n, None) for n in (200, 2000))
+  (small, few), (large, many) = (peak(n, whole) for n in (200, 2000))
   assert large - small > many - few > 16 * 1800 * 32 * 8
 
 
@@ -201,7 +202,7 @@ def test_a_task_condenses_rows_beside_what_was_said_of_them():
     lambda variables, batch: {"probs": np.asarray(batch["features"])}
   )
   split = data.splits["test"]
-  held = setup.predictions(model, {}, split, condense=condense)
+  held = setup.predictions(model, {}, split, condense)
   np.testing.assert_array_equal(held["label"], split.arrays["label"])
   for seen, said in asked:
     np.testing.assert_array_equal(seen, said)
@@ -226,7 +227,7 @@ def test_of_several_processes_each_condenses_all_rows_of_a_batch(monkeypatch):
     lengths.append(len(batch["label"]))
     return {"label": batch["label"]}
 
-  held = setup.predictions(model, {}, split, condense=condense)
+  held = setup.predictions(model, {}, split, condense)
   assert lengths == [16, 16, 16, 12]
   np.testing.assert_array_equal(held["label"], split.arrays["label"])
 

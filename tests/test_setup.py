@@ -3,10 +3,13 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from medfm import settings, setup
-from medfm.types import UserError
+from medfm.types import Dataset, Split, UserError
+from tests import infos
+from tests.test_step import X, normed
 
 PROGRAM = """
 import jax, jax.numpy as jnp
@@ -47,6 +50,14 @@ one_by_one.per_example = True
   ],
 )
 def test_batch_normalisation_refuses_what_cuts_its_batch(choice, advice):
-  run = settings.Run(data=one_by_one, objective=one_by_one, **choice)
+  split = Split({"x": X, "label": X.sum(1)}, np.arange(len(X)).astype(str))
+  data = Dataset({"train": split}, infos.info("toy"), {})
+  run = settings.Run(
+    data=lambda folders: data,
+    objective=lambda info: normed(),
+    batch_size=4,
+    steps=1,
+    **choice,
+  )
   with pytest.raises(UserError, match=advice):
-    setup._refuse_cuts(run)
+    setup.job(run, data)

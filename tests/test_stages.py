@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from medfm import command, optim, scoring, setup, stages, step, study, train
+from medfm import command, optim, scoring, setup, stages, step, study
 from medfm.types import Folders, UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -23,20 +23,26 @@ def place(tmp_path_factory, data_dir):
 def test_an_opened_stage_predicts_what_the_run_predicted(place, shared_folders):
   opened = stages.opened(place)
   assert (opened.name, opened.folder) == ("train", place)
-  data = opened.run.data(shared_folders)
-  assert opened.info == data.info
-  job = train.job(opened.run, data)
+  data = opened.model.run.data(shared_folders)
+  assert opened.model.info == data.info
+  job = setup.job(opened.model.run, data)
   state = stages.weights(place)
   test = data.splits["test"]
-  expected = setup.predictions(job.parts.inference, step.variables(state), test)
-  found = opened.predictions(test)
+
+  def predicted(model, variables):
+    whole = lambda batch, outputs: outputs  # noqa: E731
+    return setup.predictions(model, variables, test, whole)
+
+  expected = predicted(job.model, step.variables(state))
+  found = predicted(opened.model, opened.variables)
   np.testing.assert_allclose(found["value"], expected["value"], rtol=1e-5)
   batch = {
     **test.arrays,
     "weight": np.ones(len(test)),
     "id": test.ids.argsort(),
   }
-  one = opened.predict(batch)["value"]
+  batch = setup.placed(opened.model, batch)
+  one = opened.model.predict(opened.variables, batch)["value"]
   np.testing.assert_allclose(one[: len(test)], found["value"], rtol=1e-5)
 
 
@@ -48,11 +54,11 @@ def test_an_opened_stage_builds_no_optimizer(
 
   monkeypatch.setattr(optim, "learning_rate", refused)
   opened = stages.opened(place)
-  data = opened.run.data(shared_folders)
+  data = opened.model.run.data(shared_folders)
   scored = scoring.evaluation(opened.model, opened.variables, data, None)
-  assert scored.splits["test"]["metrics"]["r2"]["value"] is not None
+  assert scored.results["splits"]["test"]["metrics"]["r2"]["value"] is not None
   with pytest.raises(AssertionError):
-    train.job(opened.run, data)
+    setup.job(opened.model.run, data)
 
 
 def test_a_stage_that_does_not_exist_is_refused_by_name(place):

@@ -103,7 +103,7 @@ def test_signals_of_different_length_train_with_flat_memory(order, tmp_path):
     order=order,
     devices=settings.Devices(mesh=one_device),
   )
-  job = train.job(run, data)
+  job = setup.job(run, data)
   tracemalloc.start()
   for batch in job.batches:
     del batch
@@ -111,9 +111,10 @@ def test_signals_of_different_length_train_with_flat_memory(order, tmp_path):
   tracemalloc.stop()
   assert peak < column.values.nbytes / 4
   state, _ = train.train(job, tmp_path / "run", "run", None)
-  assert job.parts.step._cache_size() <= len(cuts.padding(column).shapes) <= 8
+  assert job.step._cache_size() <= len(cuts.padding(column).shapes) <= 8
+  variables = {"params": state.params}
   probs = setup.predictions(
-    job.parts.inference, {"params": state.params}, job.split
+    job.model, variables, job.split, lambda batch, outputs: outputs
   )["probs"]
   label = job.split.arrays["label"]
   assert ((probs > 0.5) == label).all()

@@ -64,21 +64,20 @@ def padding(config: str, *overrides: str) -> float:
 
 def parameters(config: str, *overrides: str) -> int:
   """How many are trained."""
-  parts, _ = _built(config, overrides)
-  return tree.count(parts.abstract.params)
+  return tree.count(_job(config, overrides).abstract.params)
 
 
 def flops(config: str, *overrides: str) -> float:
   """Of the compiled train step per example, as XLA counts them."""
-  parts, split = _built(config, overrides)
-  size = parts.inference.run.batch_size
+  job = _job(config, overrides)
+  size = job.run.batch_size
   batch = {
     name: jax.ShapeDtypeStruct((size, *array.shape[1:]), array.dtype)
-    for name, array in split.arrays.items()
+    for name, array in job.split.arrays.items()
   }
   batch["weight"] = jax.ShapeDtypeStruct((size,), jnp.float32)
   batch["id"] = jax.ShapeDtypeStruct((size,), jnp.int32)
-  lowered = parts.step.lower(parts.abstract, batch)
+  lowered = job.step.lower(job.abstract, batch)
   return lowered.cost_analysis()["flops"] / size
 
 
@@ -95,11 +94,9 @@ def _read(config: str, overrides: Sequence[str]):
   return read, data
 
 
-def _built(config: str, overrides: Sequence[str]):
-  """A config's parts and its training examples."""
-  read, data = _read(config, overrides)
-  split = setup.training_split(read, data)
-  return setup.parts(read, data.info, split), split
+def _job(config: str, overrides: Sequence[str]) -> setup.Job:
+  """A config's run, ready to train."""
+  return setup.job(*_read(config, overrides))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from medfm.models import bert, gpt, resnet, vit
 from medfm.objectives import classify, language
 from medfm.tasks.multiclass import Classes
 from medfm.tasks.pretext import Nothing
-from medfm.types import Info, Split
+from medfm.types import Dataset, Info, Split
 
 DTYPE = "bfloat16"
 
@@ -32,14 +32,15 @@ def main() -> None:
   arrays = resident.arrays(sizes, given.batch)
   split = Split(arrays, np.array([str(i) for i in range(given.batch)]))
   layers = {"scan_layers": given.scan_layers, "remat": given.remat}
-  parts = setup.parts(run(given, sizes, layers), info(sizes), split)
+  data = Dataset({"train": split}, info(sizes), {})
+  job = setup.job(run(given, sizes, layers), data)
   batch = jax.device_put(
-    setup.placed(parts.inference, next(loader.in_order(split, given.batch))),
-    meshes.rows(parts.inference.mesh),
+    setup.placed(job.model, next(loader.in_order(split, given.batch))),
+    meshes.rows(job.model.mesh),
   )
-  state = parts.initial()
+  state = job.initial()
   for step in range(1, given.steps + 1):
-    state, scalars = parts.step(state, batch)
+    state, scalars = job.step(state, batch)
     if lines.due(step, given.every):
       lines.say(step, given.steps, float(scalars["loss"]), peak())
 
