@@ -24,7 +24,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from medfm import host, processes, tree
+from medfm import host, processes, tree, workdir
 from medfm.types import UserError
 
 FORMAT = 1
@@ -33,10 +33,8 @@ FORMAT = 1
 class Checkpoints:
   """The checkpoints of one run: saved in the background, verified on read.
 
-  Args:
-    folder: `<stage>/checkpoints`.
-    keep: how many of the newest steps stay, each with the best step so far.
-    warn: called with one line for each step that is passed over.
+  keep: how many of the newest steps stay, each with the best step so far.
+  warn: called with one line for each step that is passed over.
   """
 
   def __init__(
@@ -58,12 +56,9 @@ class Checkpoints:
 
     `notes` is JSON-able; `notes["best"]["step"]`, where given, names the step
     that pruning must keep. Errors of the previous save are raised here.
-
-    Raises:
-      UserError: the run's folder was deleted or moved: a checkpoint alone
-        would be taken for the run.
     """
     self.wait()
+    # Without the run's own files a checkpoint would be taken for the run.
     if not self.folder.parent.is_dir():
       raise UserError(
         f"{self.folder.parent} has disappeared while the run was writing to it"
@@ -78,24 +73,26 @@ class Checkpoints:
   def wait(self) -> None:
     """Blocks until the last save stands complete; raises its error."""
     pending, self._pending = self._pending, None
-    if pending is not None:
-      self._failed = True
-      processes.in_turn(self._stands, pending)
-      self._failed = False
+    if pending is None:
+      return
+    self._failed = True
 
-  def _stands(self, pending: concurrent.futures.Future) -> None:
-    try:
-      pending.result()
-    except Exception as error:
-      line = " ".join(str(error).split())
-      if number := host.refusal(line):
-        line = os.strerror(number)
-      needed = f"{self._bytes / 2**20:.1f} MiB and its lists are needed"
-      raise UserError(
-        f"a checkpoint could not be written to {self.folder}: {line[:300]}; "
-        f"{needed}, {host.room(self.folder)}; the checkpoints before it are "
-        "as they were"
-      ) from error
+    def result() -> None:
+      try:
+        pending.result()
+      except Exception as error:
+        line = " ".join(str(error).split())
+        if number := host.refusal(line):
+          line = os.strerror(number)
+        needed = f"{self._bytes / 2**20:.1f} MiB and its lists are needed"
+        raise UserError(
+          f"a checkpoint could not be written to {self.folder}: {line[:300]}; "
+          f"{needed}, {host.room(self.folder)}; the checkpoints before it are "
+          "as they were"
+        ) from error
+
+    processes.in_turn(result)
+    self._failed = False
 
   def close(self) -> None:
     """Waits for the last save and frees the threads."""
@@ -110,11 +107,7 @@ class Checkpoints:
           raise
 
   def newest(self) -> int | None:
-    """The newest sound step, or None where there is no checkpoint at all.
-
-    Raises:
-      UserError: there are checkpoints, and none of them is sound.
-    """
+    """The newest sound step; None where there is no checkpoint at all."""
     return processes.by_first(self._newest)
 
   def _newest(self) -> int | None:
@@ -127,29 +120,26 @@ class Checkpoints:
       if fault is None:
         return step
       self.warn(f"checkpoint {step} is not used: {fault}")
-    if found:
-      raise UserError(
-        f"{self.folder}: no sound checkpoint among the steps "
-        f"{', '.join(map(str, found))}; remove the folder to start afresh"
-      )
-    return None
+    if not found:
+      return None
+    raise UserError(
+      f"{self.folder}: no sound checkpoint among the steps "
+      f"{', '.join(map(str, found))}; remove the folder to start afresh"
+    )
 
   def steps(self) -> list[int]:
     """The steps that have a folder, in order; anything else is ignored."""
-    if not self.folder.is_dir():
-      return []
     numbers = []
-    for place in self.folder.iterdir():
-      if place.is_dir() and place.name.isdecimal():
-        if os.path.isfile(place / "manifest.json"):
-          numbers.append(int(place.name))
-        else:
-          why = "never finished"
-          if not os.access(place, os.R_OK | os.X_OK):
-            why = "it cannot be read"
-          self.warn(f"checkpoint {place.name} is ignored: {why}")
-      elif place.name != "README":
-        self.warn(f"{place.name} in {self.folder.name}/ is ignored")
+    for place in self.folder.iterdir() if self.folder.is_dir() else ():
+      if not (place.is_dir() and place.name.isdecimal()):
+        if place.name != "README":
+          self.warn(f"{place.name} in {self.folder.name}/ is ignored")
+      elif os.path.isfile(place / "manifest.json"):
+        numbers.append(int(place.name))
+      else:
+        readable = os.access(place, os.R_OK | os.X_OK)
+        why = "never finished" if readable else "it cannot be read"
+        self.warn(f"checkpoint {place.name} is ignored: {why}")
     return sorted(numbers)
 
   def fault(self, step: int) -> str | None:
@@ -171,10 +161,9 @@ class Checkpoints:
     for name in sorted(expected.keys() | found.keys()):
       if name not in found:
         return f"{name} is missing"
-      if name not in expected:
-        return f"{name} does not belong there"
-      if expected[name] != found[name]:
-        return f"{name} is damaged"
+      if found[name] != expected.get(name):
+        known = name in expected
+        return f"{name} {'is damaged' if known else 'does not belong there'}"
     return None
 
   def notes(self, step: int) -> dict[str, Any]:
@@ -186,11 +175,7 @@ class Checkpoints:
     return (self.notes(step).get("best") or {}).get("step")
 
   def restore(self, step: int, like: Any) -> Any:
-    """A step's state in the shapes, dtypes and shardings of `like`.
-
-    Raises:
-      UserError: the leaves of `like` differ from those saved.
-    """
+    """A step's state in the shapes, dtypes and shardings of `like`."""
     saved, wanted = self._manifest(step)["leaves"], _leaves(like)
     for name in sorted(wanted.keys() | saved.keys()):
       if wanted.get(name) != saved.get(name):
@@ -228,12 +213,7 @@ class Checkpoints:
       "leaves_sha256": _digest(manifest["leaves"]),
       "files": _checksums(place),
     }
-    temporary = place / "manifest.json.partial"
-    with temporary.open("w") as file:
-      json.dump(manifest, file)
-      file.flush()
-      os.fsync(file.fileno())
-    temporary.rename(place / "manifest.json")
+    workdir.write(place / "manifest.json", json.dumps(manifest))
     self._prune(manifest["step"])
 
   def _prune(self, newest: int) -> None:
@@ -242,10 +222,9 @@ class Checkpoints:
     Steps past `newest` are those that the run went back from; they are left
     alone, and do not count.
     """
-    finished = (
-      int(path.parent.name) for path in self.folder.glob("*/manifest.json")
-    )
-    finished = sorted(step for step in finished if step <= newest)
+    paths = self.folder.glob("*/manifest.json")
+    finished = sorted(int(path.parent.name) for path in paths)
+    finished = [step for step in finished if step <= newest]
     needed: set[int | None] = set(finished[-self.keep :])
     for step in finished[-self.keep :]:
       with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
@@ -287,8 +266,8 @@ def _digest(value: Any) -> str:
 def _checksums(place: Path) -> dict[str, str]:
   """Relative name -> sha256 of every file of a step but the manifest."""
   sums = {}
-  for path in sorted(place.rglob("*")):
-    if path.is_file() and path.parent != place:
+  for path in sorted(place.glob("*/**/*")):
+    if path.is_file():
       with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
       sums[path.relative_to(place).as_posix()] = digest

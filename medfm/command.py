@@ -1,6 +1,7 @@
 """From the command line to a config; every mistake is one line."""
 
 import ast
+import difflib
 import fnmatch
 import importlib.util
 import inspect
@@ -62,11 +63,20 @@ def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
   current = _child(node, word, key, config)
   if word in (spec.CALL, spec.BIND):
     raise UserError(f"--config.{key} is chosen in the config file only")
-  if isinstance(current, ml_collections.ConfigDict):
-    for name, value in _dictionary(key, text).items():
-      override(config, f"{key}.{name}", str(value))
+  if not isinstance(current, ml_collections.ConfigDict):
+    node[word] = _parsed(key, text, node.get_type(word), current)
     return
-  node[word] = _parsed(key, text, node.get_type(word), current)
+  try:
+    values = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    values = None
+  if not isinstance(values, dict):
+    raise UserError(
+      f"--config.{key} is a group of settings; set one of them with "
+      f"--config.{key}.name=value"
+    )
+  for name, value in values.items():
+    override(config, f"{key}.{name}", str(value))
 
 
 def data(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
@@ -78,73 +88,54 @@ def data(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 
 def listing(config: ml_collections.ConfigDict) -> str:
   """One line per knob: key = value (type)."""
-  lines = []
-  for key, value in spec.flat(config).items():
-    kind = type(value).__name__ if value is not None else "none"
-    lines.append(f"{key} = {value!r}  ({kind})")
-  return "\n".join(lines)
+  return "\n".join(
+    f"{key} = {value!r}  ({'none' if value is None else type(value).__name__})"
+    for key, value in spec.flat(config).items()
+  )
 
 
 def _matching(config: ml_collections.ConfigDict, pattern: str) -> list[str]:
   """The keys that a key with `*` in it stands for, such as stages.*.seed."""
   if "*" not in pattern:
     return [pattern]
-  found = fnmatch.filter(spec.flat(config), pattern)
-  found = [key for key in found if key.count(".") == pattern.count(".")]
-  if not found:
+  keys = fnmatch.filter(spec.flat(config), pattern)
+  keys = [key for key in keys if key.count(".") == pattern.count(".")]
+  if not keys:
     raise UserError(f"--config.{pattern}: no key is like that")
-  return found
+  return keys
 
 
-def _child(node, word, key, config):
-  if not isinstance(node, ml_collections.ConfigDict) or word not in node:
-    known = list(spec.flat(config))
-    near = spec.nearest(key, known)
-    if not near:
-      last = {name.rpartition(".")[2]: name for name in known}
-      close = spec.nearest(word, last)
-      near = close and f" (nearest: {last[close[11:-1]]})"
-    raise UserError(f"--config.{key}: there is no such key{near}")
-  return node[word]
-
-
-def _dictionary(key: str, text: str) -> dict[str, Any]:
-  try:
-    value = ast.literal_eval(text)
-  except (ValueError, SyntaxError):
-    value = None
-  if not isinstance(value, dict):
-    raise UserError(
-      f"--config.{key} is a group of settings; set one of them with "
-      f"--config.{key}.name=value"
-    )
-  return value
+def _child(node: Any, word: str, key: str, config: Any) -> Any:
+  if isinstance(node, ml_collections.ConfigDict) and word in node:
+    return node[word]
+  known = list(spec.flat(config))
+  near = spec.nearest(key, known)
+  if not near:
+    last = {name.rpartition(".")[2]: name for name in known}
+    for close in difflib.get_close_matches(word, last, 1, 0.5):
+      near = f" (nearest: {last[close]})"
+  raise UserError(f"--config.{key}: there is no such key{near}")
 
 
 def _parsed(key: str, text: str, kind: type, current: Any) -> Any:
   """The value of a text in a knob's type."""
-  fault = UserError(
-    f"--config.{key}={text}: expected {kind.__name__}, such as {current!r}"
-  )
   if current is None and text == "None":
     return None
   if kind is str:
     if text == "None":
-      raise UserError(
-        f"--config.{key}=None: a text; for none give an empty one"
-      )
+      raise UserError(f"--config.{key}=None: for no text give an empty one")
     return text
-  if kind is bool:
-    if text.lower() not in ("true", "false"):
-      raise fault
-    return text.lower() == "true"
   try:
+    if kind is bool:
+      return {"true": True, "false": False}[text.lower()]
     if kind in (int, float):
       return kind(text)
     if kind is tuple:
       return _tuple(text, current or ())
-  except (ValueError, SyntaxError):
-    raise fault from None
+  except (ValueError, SyntaxError, KeyError):
+    raise UserError(
+      f"--config.{key}={text}: expected {kind.__name__}, such as {current!r}"
+    ) from None
   raise UserError(f"--config.{key} cannot be set on the command line")
 
 

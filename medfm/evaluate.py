@@ -13,18 +13,12 @@ from medfm.types import Dataset, Folders
 def evaluate(
   place: Path, stage: str | None, data: Any | None, folders: Folders
 ) -> dict[str, Any]:
-  """Scores of the stages of a workdir, from its config.json and checkpoints.
+  """Scores of the stages of a workdir, as results.json holds them.
 
-  Args:
-    place: a workdir.
-    stage: one of its stages; all by default.
-    data: the `data` entry of another config, to evaluate on that cohort
-      (without baselines, which would need the training data); None for the
-      run's own data, which gives the numbers of the training run again.
-    folders: of this machine.
-
-  Returns:
-    What evaluations/<data name>/results.json holds.
+  stage: one of them; all by default.
+  data: the `data` entry of another config, to evaluate on that cohort
+    (without baselines, which would need the training data); None for the
+    run's own data, which gives the numbers of the training run again.
   """
   results = {"name": "", "finished": True, "stages": {}, "comparisons": []}
   rows = []

@@ -22,17 +22,12 @@ def export(
 
   config.json, model.safetensors and, of texts, the tokenizer, or of images,
   preprocessor_config.json. LoRA's adapters are merged into their kernels. A
-  regression's head gives raw units.
+  regression's head gives raw units. UserError for a model, or a leaf of it,
+  that no public layout has.
 
-  Args:
-    place: a workdir.
-    stage: one of its stages; the last by default.
-    output: a folder that is new or empty; `export` in the stage's folder by
-      default.
-    alone: the adapters (and heads) alone, as `weights.adapters` reads them.
-
-  Raises:
-    UserError: a model, or a leaf of it, that no public layout has.
+  place, stage: as `stages.opened` takes them.
+  output: a folder that is new or empty; `export` in the stage's by default.
+  alone: the adapters (and heads) alone, as `weights.adapters` reads them.
   """
   trained = stages.opened(place, stage)
   target = Path(output or trained.folder / "export").expanduser()

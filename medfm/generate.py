@@ -77,14 +77,10 @@ def generate(
   A line has `id`, `prompt`, `text` (what is new), `tokens` (how many) and
   `ended` (whether the model ended the text itself).
 
-  Args:
-    place: a workdir.
-    stage: one of its stages; the last by default. It must have a causal
-      model that has learnt to continue texts.
-    source: a .txt (a text a line), CSV or JSON lines file with `text`.
-    output: the file to write; generated-<source>.jsonl in the workdir by
-      default.
-    chosen: how to sample.
+  place, stage: as `stages.opened` takes them; the stage must have a causal
+    model that has learnt to continue texts.
+  source: a .txt (a text a line), CSV or JSON lines file with `text`.
+  output: the file to write; generated-<source>.jsonl in the workdir by default.
   """
   trained = stages.opened(place, stage)
   net, params = _model(trained)
@@ -149,9 +145,6 @@ def _model(trained: stages.Trained) -> tuple[GPT, Any]:
 
   Its token embedding also predicts the next token, so that it has no head;
   nothing else was trained with it.
-
-  Raises:
-    UserError: a run that has no such model.
   """
   outer, params = trained.model.objective, trained.variables["params"]
   objective, params = outer.innermost(params)

@@ -16,14 +16,8 @@ from collections.abc import Callable
 index, count = 0, 1
 """Which process of a run this is, and of how many; `processes.start` tells."""
 
-NOT_WRITABLE = (
-  errno.ENOSPC,
-  errno.EDQUOT,
-  errno.EFBIG,
-  errno.EIO,
-  errno.EROFS,
-  errno.EACCES,
-)
+NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_WRITABLE += (errno.EIO, errno.EROFS, errno.EACCES)
 """What a disk answers that is full, failing or not ours."""
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
@@ -33,16 +27,14 @@ def keep_freed_memory() -> bool:
   """Whether glibc's allocator now keeps freed pages for the next step."""
   if os.environ.get("MEDFM_KEEP_FREED_MEMORY", "1") == "0":
     return False
-  mallopt = _of_glibc("mallopt")
-  if mallopt is None:
-    return False
-  settings = (
-    (_MMAP_MAX, 0),
-    (_TRIM_THRESHOLD, 2**31 - 1),
-    (_TOP_PAD, 128 * 2**20),
-    (_ARENA_MAX, 1),
-  )
-  return all([mallopt(name, value) == 1 for name, value in settings])
+  settings = {
+    _MMAP_MAX: 0,
+    _TRIM_THRESHOLD: 2**31 - 1,
+    _TOP_PAD: 128 * 2**20,
+    _ARENA_MAX: 1,
+  }
+  mallopt = _of_glibc("mallopt") or (lambda name, value: 0)
+  return all([mallopt(*setting) == 1 for setting in settings.items()])
 
 
 def give_back() -> None:

@@ -1,11 +1,10 @@
 """SIGTERM, SIGUSR1 and Ctrl-C: finish the step, save, and say how to go on."""
 
 import signal
-from types import FrameType
 from typing import Any
 
 EXIT = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
-"""Exit codes; 75 (EX_TEMPFAIL) is what a cluster is told to requeue on.
+"""Exit codes; a cluster requeues on 75 (EX_TEMPFAIL).
 
 SIGUSR1 asks for the same as SIGTERM, which Slurm's srun does not pass on.
 """
@@ -26,8 +25,7 @@ def raise_on_signals() -> None:
   Those after it change nothing: how the program ends has been decided.
   """
 
-  def handler(number: int, frame: FrameType | None) -> None:
-    del frame
+  def handler(number: int, frame: Any) -> None:
     ignore_signals()
     raise Interrupted(number)
 
@@ -56,17 +54,14 @@ class Watch:
 
   def __init__(self):
     self.signal: int | None = None
-    self._previous: dict[int, Any] = {}
 
   def __enter__(self) -> "Watch":
-    for number in self.numbers:
-      self._previous[number] = signal.signal(number, self._note)
+    self._previous = {n: signal.signal(n, self._note) for n in self.numbers}
     return self
 
   def __exit__(self, *error: object) -> None:
     if self.signal is not None:
-      ignore_signals()
-      return
+      return ignore_signals()
     for number, handler in self._previous.items():
       signal.signal(number, handler)
 
@@ -74,6 +69,5 @@ class Watch:
     """The first signal so far; called once a step."""
     return self.signal
 
-  def _note(self, number: int, frame: FrameType | None) -> None:
-    del frame
+  def _note(self, number: int, frame: Any) -> None:
     self.signal = self.signal or number

@@ -1,5 +1,6 @@
 """What a run says while it trains: terminal, metrics.jsonl, TensorBoard."""
 
+import contextlib
 import json
 import math
 import sys
@@ -39,11 +40,7 @@ class Metrics:
     self._event(step=start + 1, session_log=restart)
 
   def write(self, step: int, scalars: dict[str, Any]) -> None:
-    """Adds one line; a value that is not finite is written as text.
-
-    Raises:
-      UserError: the folder was deleted or moved while the run was on.
-    """
+    """Adds one line; a value that is not finite is written as text."""
     if host.index:
       return
     if not self.path.exists():
@@ -68,14 +65,10 @@ class Metrics:
 
 def read(path: Path) -> list[dict[str, Any]]:
   """The lines of a metrics.jsonl; a last line cut short is left out."""
-  if not path.exists():
-    return []
   lines = []
-  for line in path.read_text().splitlines():
-    try:
+  with contextlib.suppress(ValueError, FileNotFoundError):
+    for line in path.read_text().splitlines():
       lines.append(json.loads(line))
-    except ValueError:
-      break
   return lines
 
 
@@ -114,9 +107,9 @@ class Progress:
 
 def _line(scalars: dict[str, Any]) -> str:
   plain = {
-    name: value
-    if not isinstance(value, float) or math.isfinite(value)
-    else str(value)
+    name: str(value)
+    if isinstance(value, float) and not math.isfinite(value)
+    else value
     for name, value in scalars.items()
   }
   return json.dumps(plain) + "\n"

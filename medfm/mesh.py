@@ -1,14 +1,17 @@
 """Where arrays live: one named mesh, rules from paths to shardings."""
 
-from collections.abc import Mapping, Sequence
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from medfm import tree
-from medfm.types import UserError
+from medfm.types import Batch, Split, UserError
 
 AXES = ("data", "fsdp", "tensor")
 ROWS = PartitionSpec(("data", "fsdp"))
@@ -36,12 +39,10 @@ def mesh(*, data: int = -1, fsdp: int = 1, tensor: int = 1) -> Mesh:
   data: batches are split, parameters repeated. fsdp: both are split.
   tensor: parameters are split as the rules say.
   """
-  sizes = [data, fsdp, tensor]
-  count = jax.device_count()
+  sizes, count = [data, fsdp, tensor], jax.device_count()
   if sizes.count(-1) == 1:
-    known = abs(data * fsdp * tensor)
-    sizes[sizes.index(-1)] = count // known
-  if sizes[0] * sizes[1] * sizes[2] != count:
+    sizes[sizes.index(-1)] = count // abs(data * fsdp * tensor)
+  if math.prod(sizes) != count:
     raise UserError(
       f"mesh data={data} fsdp={fsdp} tensor={tensor} does not use the "
       f"{count} devices there are; their product must be {count}"
@@ -77,6 +78,34 @@ def assembled(
   return {name: whole(array) for name, array in own.items()}
 
 
+def gather(split: Split, mesh: Mesh) -> Callable[[Batch], Batch]:
+  """A batch's `row` int32 [B] -> the split's arrays [B, ...] of these rows.
+
+  The whole split is put on every device now, and stays there as long as the
+  function does: the host then hands over which rows a batch holds, and not
+  their content. Whatever else the batch holds is passed on.
+  """
+  whole = NamedSharding(mesh, PartitionSpec())
+
+  def put(array):
+    array = np.asarray(array)
+    return jax.make_array_from_callback(
+      array.shape, whole, lambda index: array[index]
+    )
+
+  def gathered(held, batch):
+    batch = dict(batch)
+    index = batch.pop("row")
+    take = functools.partial(jnp.take, indices=index, axis=0, mode="clip")
+    return {name: take(array) for name, array in held.items()} | batch
+
+  held = {name: put(array) for name, array in split.arrays.items()}
+  compiled = jax.jit(
+    gathered, in_shardings=(whole, rows(mesh)), out_shardings=rows(mesh)
+  )
+  return functools.partial(compiled, held)
+
+
 def shardings(
   abstract: Any, mesh: Mesh, rules: Sequence[str | tuple[str, Sequence[str]]]
 ) -> Any:
@@ -91,11 +120,15 @@ def shardings(
     UserError: an axis does not divide a dimension that a rule gives it.
   """
 
-  fallback = object()
-  chosen = tree.select(abstract, (*_named(rules), (".*", fallback)))
+  ordered = []
+  for rule in rules:
+    if isinstance(rule, str) and rule not in RULES:
+      raise UserError(f"sharding {rule!r}: choose one of {', '.join(RULES)}")
+    ordered += RULES[rule] if isinstance(rule, str) else [rule]
+  chosen = tree.select(abstract, (*ordered, (".*", None)))
 
   def sharding(path, leaf, axes):
-    if axes is fallback:
+    if axes is None:
       axes = _largest_over_fsdp(leaf.shape, mesh.shape["fsdp"])
     if axes and axes[0] == "...":
       axes = [""] * (len(leaf.shape) - len(axes) + 1) + list(axes[1:])
@@ -109,17 +142,6 @@ def shardings(
     return NamedSharding(mesh, PartitionSpec(*names))
 
   return jax.tree_util.tree_map_with_path(sharding, abstract, chosen)
-
-
-def _named(rules):
-  """The rules with those in place that are called by a name."""
-  for rule in rules:
-    if not isinstance(rule, str):
-      yield rule
-    elif rule in RULES:
-      yield from RULES[rule]
-    else:
-      raise UserError(f"sharding {rule!r}: choose one of {', '.join(RULES)}")
 
 
 def _largest_over_fsdp(shape: Sequence[int], fsdp: int) -> list[str]:

@@ -92,16 +92,15 @@ def optimizer(
   rest = ((".*", 1.0),)
   factors = tree.select(params, (*lr_rules, *rest))
   decayed = jax.tree.map(bool, tree.select(params, (*decay_rules, *rest)))
-  parts = []
+  parts = [_named(name, rate, weight_decay, decayed, options)]
   if clip_norm:
-    parts.append(optax.clip_by_global_norm(clip_norm))
-  parts.append(_named(name, rate, weight_decay, decayed, options))
+    parts.insert(0, optax.clip_by_global_norm(clip_norm))
   if lr_rules:
     parts.append(_scaled(factors))
+  chain = optax.chain(*parts)
   frozen = jax.tree.map(
     lambda factor: "frozen" if factor == 0 else "trained", factors
   )
-  chain = optax.chain(*parts)
   if "frozen" in jax.tree.leaves(frozen):
     chain = optax.multi_transform(
       {"trained": chain, "frozen": optax.set_to_zero()}, frozen
@@ -123,10 +122,8 @@ def layerwise(
   """
   if not 0 < decay <= 1:
     raise UserError(f"layerwise: decay={decay} is outside (0, 1]")
-  count = len(groups)
-  return tuple(
-    (group, decay ** (count - index)) for index, group in enumerate(groups)
-  )
+  powers = range(len(groups), 0, -1)
+  return tuple((g, decay**k) for g, k in zip(groups, powers, strict=True))
 
 
 def transformer_layers(depth: int) -> tuple[str, ...]:
@@ -153,15 +150,14 @@ def _named(name, rate, weight_decay, decayed, options):
       raise UserError(
         f"optax.{name} has no option {option!r}{spec.nearest(option, known)}"
       )
-  options = dict(options)
-  own = {"weight_decay", "mask"} <= known.keys()
-  if own:
-    options |= {"weight_decay": weight_decay, "mask": decayed}
+  if {"weight_decay", "mask"} <= known.keys():
+    options = {**options, "weight_decay": weight_decay, "mask": decayed}
+    return factory(learning_rate=rate, **options)
   chosen = factory(learning_rate=rate, **options)
-  if weight_decay and not own:
-    before = optax.add_decayed_weights(weight_decay, mask=decayed)
-    return optax.chain(before, chosen)
-  return chosen
+  if not weight_decay:
+    return chosen
+  before = optax.add_decayed_weights(weight_decay, mask=decayed)
+  return optax.chain(before, chosen)
 
 
 def _scaled(factors: Any) -> optax.GradientTransformation:

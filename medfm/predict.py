@@ -10,12 +10,9 @@ def predict(
 ) -> Path:
   """Writes probabilities (or values) for new files; returns the CSV's path.
 
-  Args:
-    place: a workdir.
-    stage: one of its stages; the last by default.
-    source: what the run's kind of data takes: an image, a folder, a CSV.
-    output: the CSV to write; predictions-<source>.csv in the workdir by
-      default.
+  place, stage: as `stages.opened` takes them.
+  source: what the run's kind of data takes: an image, a folder, a CSV.
+  output: the CSV to write; predictions-<source>.csv in the workdir by default.
   """
   name, folder, model, variables = stages.opened(place, stage)
   info, task = model.info, model.task

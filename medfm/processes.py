@@ -5,14 +5,12 @@ batch. The first one alone decides what a file or a clock decides, writes
 files and speaks; the others are told, or wait.
 """
 
-import contextlib
 import itertools
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import jax
@@ -38,14 +36,9 @@ def start(
 ) -> None:
   """Joins the other processes; call it before jax looks for devices.
 
-  Args:
-    coordinator: HOST:PORT, where the first process is to listen.
-    count: how many processes there are.
-    index: which of them this is, from 0. With none of the three the cluster
-      is asked (Slurm's srun, Open MPI's mpirun, and others jax knows).
-
-  Raises:
-    UserError: nothing says who the others are, or they do not answer.
+  coordinator: HOST:PORT, where the first process is to listen. Without it the
+    cluster is asked (Slurm's srun, Open MPI's mpirun, and others jax knows).
+  count, index: how many processes there are, and which this is, from 0.
   """
   given = coordinator is not None
   try:
@@ -77,42 +70,28 @@ def wait() -> None:
 
 
 def by_first(function: Callable, *arguments: Any) -> Any:
-  """What the function gives on the first process, JSON-able, told to all.
-
-  Its UserError is everybody's.
-  """
+  """What the function gives, or refuses, on the first process; JSON-able."""
   if host.count == 1:
     return function(*arguments)
-  value, error = None, None
+  value = failure = None
   if host.index == 0:
     try:
       value = function(*arguments)
-    except UserError as raised:
-      error = raised
+    except UserError as error:
+      failure = [str(error), error.exit_code]
   wait()
-  code = error.exit_code if error else 2
-  told = _told([value, error and str(error), code])
-  if error is not None:
+  told, failure = _told([value, failure])
+  if failure:
+    error = UserError(failure[0])
+    error.exit_code = failure[1]
     raise error
-  if told[1] is not None:
-    error = UserError(told[1])
-    error.exit_code = told[2]
-    raise error
-  return told[0] if host.index else value
-
-
-@contextlib.contextmanager
-def held_by_first(context: contextlib.AbstractContextManager) -> Iterator[None]:
-  """Holds the context on the first process, for all; so is its UserError."""
-  with contextlib.ExitStack() as held:
-    by_first(lambda: held.enter_context(context) and None)
-    yield
+  return told if host.index else value
 
 
 def in_turn(function: Callable, *arguments: Any) -> Any:
-  """What the function gives here; the first process calls it before others.
+  """What the function gives here, called by the first process before others.
 
-  What it prepares on a shared disk is prepared once.
+  So what it prepares on a shared disk is prepared once.
   """
   made = []
   by_first(lambda: made.append(function(*arguments)))
@@ -163,7 +142,7 @@ class _SharedWatch(interrupt.Watch):
       return self.signal or signal.SIGTERM
     return None
 
-  def _note(self, number: int, frame: FrameType | None) -> None:
+  def _note(self, number: int, frame: Any) -> None:
     super()._note(number, frame)
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -175,8 +154,8 @@ def _barrier(name: str, seconds: int) -> None:
 def _told(value: Any) -> Any:
   """The first process's value, as JSON through an array."""
   content = json.dumps(value).encode() if host.index == 0 else b""
-  size = np.int32(len(content))
-  size = int(multihost_utils.broadcast_one_to_all(size))
+  size = multihost_utils.broadcast_one_to_all(np.int32(len(content)))
+  size = int(size)
   room = np.zeros(1 << size.bit_length(), np.uint8)  # Few sizes to compile.
   room[: len(content)] = np.frombuffer(content, np.uint8)
   room = multihost_utils.broadcast_one_to_all(room)

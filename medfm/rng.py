@@ -20,7 +20,7 @@ def per_example(key: jax.Array, ids: jax.Array) -> jax.Array:
   Padding, accumulation, batch order and the number of devices then change no
   example's draws.
   """
-  return jax.vmap(lambda i: jax.random.fold_in(key, i))(ids)
+  return jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
 
 
 def per_visit(key: jax.Array, visits: jax.Array, ids: jax.Array) -> jax.Array:
@@ -28,8 +28,4 @@ def per_visit(key: jax.Array, visits: jax.Array, ids: jax.Array) -> jax.Array:
 
   visits: how often each was seen before, so that every epoch draws anew.
   """
-
-  def of_example(visit, i):
-    return jax.random.fold_in(jax.random.fold_in(key, visit), i)
-
-  return jax.vmap(of_example)(visits, ids)
+  return jax.vmap(jax.random.fold_in)(per_example(key, visits), ids)

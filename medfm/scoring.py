@@ -127,15 +127,11 @@ def evaluation(
 ) -> Evaluated:
   """Scores of the model and its rivals on the splits not trained on.
 
-  Args:
-    model: of the run.
-    variables: what `predict` reads.
-    data: whose splits but "train" are evaluated.
-    train: the examples that the model had, from which rivals learn; None
-      where they are not at hand.
-    fitted: what rivals have predicted so far, to which this adds; stages of
-      the same data and training examples need each only once.
-    show: whether evaluators that show examples of the data are called.
+  train: the examples that the model had, from which rivals learn; None where
+    they are not at hand.
+  fitted: what rivals have predicted so far, to which this adds; stages of the
+    same data and training examples need each only once.
+  show: whether evaluators that show examples of the data are called.
 
   Where there are several processes, all predict and the first scores.
   """

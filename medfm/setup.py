@@ -140,10 +140,9 @@ def inference(run: settings.Run, info: Info) -> Inference:
 
 
 def sized(run: settings.Run, split: Split) -> settings.Run:
-  """The run with a batch size, which is that of `split` where it has none.
+  """The run with a batch size: all of the training examples where it has none.
 
-  split: the training examples. Predictions that are to be equal to the last
-    digit are made in batches of one size.
+  Predictions are equal to the last digit in batches of one size.
   """
   return dataclasses.replace(run, batch_size=run.batch_size or len(split))
 

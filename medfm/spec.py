@@ -47,21 +47,17 @@ def bind(target: Callable, /, **kwargs: Any) -> ml_collections.ConfigDict:
 
 def build(config: Any) -> Any:
   """The object a config describes, built from the leaves up."""
-  if isinstance(config, Mapping | ml_collections.ConfigDict):
-    target: Any = config.get(CALL) or config.get(BIND)
-    built = {
-      key: build(value)
-      for key, value in config.items()
-      if key not in (CALL, BIND)
-    }
-    if target is None:
-      return built
-    if CALL in config:
-      return resolve(target)(**built)
-    return functools.partial(resolve(target), **built)
   if isinstance(config, list | tuple):
     return tuple(build(value) for value in config)
-  return config
+  if not isinstance(config, Mapping | ml_collections.ConfigDict):
+    return config
+  inner = {k: v for k, v in config.items() if k not in (CALL, BIND)}
+  built = {key: build(value) for key, value in inner.items()}
+  if CALL in config:
+    return resolve(config[CALL])(**built)
+  if BIND in config:
+    return functools.partial(resolve(config[BIND]), **built)
+  return built
 
 
 def resolve(path: str) -> Callable:
@@ -81,7 +77,7 @@ def resolve(path: str) -> Callable:
 
 def to_json(config: ml_collections.ConfigDict) -> str:
   """The config as JSON text that `from_json` rebuilds."""
-  return json.dumps(_plain(config), indent=2) + "\n"
+  return json.dumps(plain(config), indent=2) + "\n"
 
 
 def from_json(
@@ -107,7 +103,10 @@ def from_json(
 
 
 def plain(value: Any) -> Any:
-  """A frozen dataclass as JSON-able values that `noun` reads back."""
+  """Configs, containers and dataclasses as JSON-able values.
+
+  `noun` reads back a frozen dataclass that is written so.
+  """
   if dataclasses.is_dataclass(value) and not isinstance(value, type):
     kind = type(value)
     fields = dataclasses.fields(value)
@@ -115,7 +114,7 @@ def plain(value: Any) -> Any:
       NOUN: f"{kind.__module__}.{kind.__qualname__}",
       **{each.name: plain(getattr(value, each.name)) for each in fields},
     }
-  if isinstance(value, Mapping):
+  if isinstance(value, Mapping | ml_collections.ConfigDict):
     return {key: plain(item) for key, item in value.items()}
   if isinstance(value, list | tuple):
     return [plain(item) for item in value]
@@ -238,22 +237,18 @@ def _entry(
 
 def _knobs(target: Callable) -> dict[str, inspect.Parameter]:
   """The configuration arguments of a target, by name."""
-  kinds = {inspect.Parameter.KEYWORD_ONLY}
+  kinds, hidden = {inspect.Parameter.KEYWORD_ONLY}, set()
   if isinstance(target, type) or not target.__module__.startswith("medfm."):
     kinds.add(inspect.Parameter.POSITIONAL_OR_KEYWORD)
-  hidden = {"parent", "name"} if _is_linen(target) else set()
+  bases = getattr(target, "__mro__", ())
+  if any(base.__module__.startswith("flax.linen") for base in bases):
+    hidden = {"parent", "name"}
   parameters = inspect.signature(target, eval_str=True).parameters
   return {
     name: parameter
     for name, parameter in parameters.items()
     if parameter.kind in kinds and name not in hidden
   }
-
-
-def _is_linen(target: Callable) -> bool:
-  return isinstance(target, type) and any(
-    base.__module__.startswith("flax.linen") for base in target.__mro__
-  )
 
 
 def _value(value: Any, annotation: Any) -> Any:
@@ -276,16 +271,6 @@ def _value(value: Any, annotation: Any) -> Any:
     return bind(value.func, **value.keywords)
   if isinstance(value, types.FunctionType | type):
     return bind(value)
-  return value
-
-
-def _plain(value: Any) -> Any:
-  if isinstance(value, ml_collections.ConfigDict):
-    return {key: _plain(value[key]) for key in value}
-  if isinstance(value, Mapping):
-    return {key: _plain(item) for key, item in value.items()}
-  if isinstance(value, list | tuple):
-    return [_plain(item) for item in value]
   return value
 
 

@@ -1,5 +1,6 @@
 """The stages of a run, and what the folder of each holds."""
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -90,9 +91,7 @@ def opened(place: Path, stage: str | None = None) -> Trained:
   """A stage of a workdir, the last one by default, with no optimizer built.
 
   It predicts on all devices there are, whatever mesh it was trained on.
-
-  Raises:
-    UserError: no such stage, or no sound checkpoint of it.
+  UserError where there is no such stage, or no sound checkpoint of it.
   """
   name, run = list(chosen(place, stage).items())[-1]
   home = folder(place, name)
@@ -108,21 +107,13 @@ def folder(place: Path, name: str) -> Path:
 
 
 def weights(place: Path) -> steps.TrainState:
-  """The state of a stage's best checkpoint, else its newest, on the host.
-
-  Raises:
-    UserError: no sound checkpoint there.
-  """
-  saved = Checkpoints(place / "checkpoints")
-  try:
+  """The state of a stage's best checkpoint, else its newest, on the host."""
+  with contextlib.closing(Checkpoints(place / "checkpoints")) as saved:
     newest = saved.newest()
     if newest is None:
       raise UserError(f"{place} has no finished checkpoint")
     best = saved.best(newest)
-    raw = saved.raw(newest if best is None else best)
-  finally:
-    saved.close()
-  return steps.TrainState(**raw)
+    return steps.TrainState(**saved.raw(newest if best is None else best))
 
 
 def read_info(place: Path) -> Info:

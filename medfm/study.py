@@ -1,10 +1,10 @@
 """A study from its first stage to its report; a single run is one stage."""
 
-import dataclasses
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -34,17 +34,14 @@ from medfm.weights import public, vocabulary
 def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
   """Runs every stage that is not finished, then compares and reports.
 
-  Args:
-    config: of a `settings.Run` or a `settings.Study`.
-    place: the workdir.
-    folders: of this machine.
-
-  Returns:
-    The content of results.json.
+  config: of a `settings.Run` or a `settings.Study`. Gives the content of
+  results.json in the workdir `place`.
   """
   built = spec.build(config)
   todo = stages.ordered(built)
-  with processes.held_by_first(workdir.owned(place)):
+  with contextlib.ExitStack() as held:
+    owned = workdir.owned(place)
+    processes.by_first(lambda: held.enter_context(owned) and None)
     results = _read(place / "results.json", built)
     _refuse_stale(place, results, todo)
     if (place / "config.json").exists():
@@ -53,7 +50,9 @@ def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
     ready = _stages(remaining, todo, place, folders)
     if ready:  # All checks passed; only now create the workdir.
       workdir.claim(place, config)
-      _introduce(place)
+      kinds = [device.device_kind for device in jax.devices()]
+      workdir.write(place / "environment.json", workdir.environment(kinds))
+      print(f"devices: {len(kinds)} x {kinds[0]}", flush=True)
     fitted = {}
     while ready:  # Drop each stage as it ends, with its programs and memory.
       _run_stage(place, results, ready.pop(0), fitted)
@@ -81,15 +80,7 @@ def _conclude(
   print(f"report: {path}", flush=True)
 
 
-def _introduce(place: Path) -> None:
-  """Prints and notes the devices and the software that a run has."""
-  kinds = [device.device_kind for device in jax.devices()]
-  workdir.write(place / "environment.json", workdir.environment(kinds))
-  print(f"devices: {len(kinds)} x {kinds[0]}", flush=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class Stage:
+class Stage(NamedTuple):
   """A stage that is ready to run, all of it checked.
 
   leakage: the report of its data.
@@ -114,9 +105,8 @@ def _stages(
   """
   ready, known = [], {}
   for name, run in remaining.items():
-    key = repr(
-      (spec.function(run.data), sorted(spec.settings(run.data).items()))
-    )
+    chosen = sorted(spec.settings(run.data).items())
+    key = repr((spec.function(run.data), chosen))
     if key not in known:
       known[key] = setup.dataset(run, folders)
       print(f"{known[key][0].info.name}: {leakage.line(known[key][1])}")
@@ -137,10 +127,10 @@ def _run_stage(
 
   fitted: rivals' predictions, shared by stages.
   """
-  name, job = stage.name, stage.job
+  name, job, _, weights = stage
   folder, data = stages.folder(place, name), job.data
   _write_data(folder, data)
-  state, notes = train.train(job, folder, name, stage.weights)
+  state, notes = train.train(job, folder, name, weights)
   evaluated = scoring.evaluation(
     job.model, steps.variables(state), data, job.split, fitted
   )
@@ -225,12 +215,10 @@ def _start_weights(
 def _same_tokenizer(source: Path, name: str, info: Info) -> None:
   """Refuses weights whose token numbers mean other tokens."""
   text = text_input.among(info)
-  if text is None or not (source / "info.json").exists():
+  if not (text and text.tokenizer and (source / "info.json").exists()):
     return
   trained = text_input.among(stages.read_info(source))
-  if trained is None or not (trained.tokenizer and text.tokenizer):
-    return
-  if trained.tokenizer != text.tokenizer:
+  if trained and trained.tokenizer not in ("", text.tokenizer):
     raise UserError(
       f"start.weights={name!r} was trained with the tokenizer "
       f"{trained.tokenizer[:12]}, {info.name} is cut by {text.tokenizer[:12]}: "
@@ -251,10 +239,8 @@ def _comparisons(
       predictions.held(rows, name, split, task, info) for name in (a, b)
     )
     if (
-      first is None
-      or second is None
-      or first.target is None
-      or list(first.ids) != list(second.ids)
+      not (first and second and first.target)
+      or first.ids.tolist() != second.ids.tolist()
     ):
       raise UserError(
         f"stages {a} and {b} have no common {split} split to be compared on"
@@ -276,26 +262,23 @@ def _comparisons(
 
 def _read(path: Path, built: Any) -> dict[str, Any]:
   """results.json so far, or its beginning."""
-  if path.exists():
-    try:
-      return json.loads(path.read_text())
-    except ValueError:
-      raise UserError(
-        f"{path} is damaged; remove it to evaluate again"
-      ) from None
-  return {
-    "name": built.name,
-    "description": built.description,
-    "finished": False,
-    "stages": {},
-    "comparisons": [],
-  }
+  if not path.exists():
+    return {
+      "name": built.name,
+      "description": built.description,
+      "finished": False,
+      "stages": {},
+      "comparisons": [],
+    }
+  try:
+    return json.loads(path.read_text())
+  except ValueError:
+    raise UserError(f"{path} is damaged; remove it to evaluate again") from None
 
 
 def _finished(results: Mapping[str, Any], name: str, run: settings.Run) -> bool:
-  entry = results["stages"].get(name)
   length = {"steps": run.steps, "epochs": run.epochs}
-  return entry is not None and entry["length"] == length
+  return results["stages"].get(name, {}).get("length") == length
 
 
 def _refuse_stale(
@@ -311,5 +294,5 @@ def _refuse_stale(
     ):
       raise UserError(
         f"stage {source} has another length now, but {name} was trained from "
-        f"it as it was; choose another --workdir"
+        "it as it was; choose another --workdir"
       )

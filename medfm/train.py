@@ -13,12 +13,12 @@ from medfm import (
   host,
   log,
   processes,
-  resident,
   scoring,
   settings,
   setup,
   workdir,
 )
+from medfm import mesh as meshes
 from medfm import step as steps
 from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
@@ -42,15 +42,12 @@ def train(
 ) -> tuple[steps.TrainState, dict[str, Any]]:
   """Trains one stage from wherever it stands to its last step.
 
-  Args:
-    job: what is trained.
-    folder: the stage's folder: checkpoints, metrics.jsonl, event files.
-    name: the stage's name, for messages.
-    weights: loads start weights; called only where there is no checkpoint.
+  Gives the state to evaluate (of the best step, where one is selected), and
+  the notes kept with it: `best` and the account of start weights.
 
-  Returns:
-    The state to evaluate (of the best step, where one is selected), and the
-    notes kept with it: `best` and the account of start weights.
+  folder: of the stage: checkpoints, metrics.jsonl, event files.
+  name: of the stage, for messages.
+  weights: loads start weights; called only where there is no checkpoint.
   """
   folder.mkdir(parents=True, exist_ok=True)
   checkpoints = Checkpoints(folder / "checkpoints", keep=job.run.schedule.keep)
@@ -194,7 +191,7 @@ def _feed(job: Job) -> Callable[[Batch], Batch]:
   """Puts a batch on the mesh, or gathers its rows of what lies there."""
   if not job.run.devices.resident:
     return lambda batch: setup.placed(job.model, batch)
-  gather = resident.gather(job.split, job.model.mesh)
+  gather = meshes.gather(job.split, job.model.mesh)
   return lambda batch: gather(setup.placed(job.model, batch))
 
 

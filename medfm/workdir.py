@@ -94,8 +94,7 @@ def claim(workdir: Path, config: Any) -> None:
     UserError: the workdir was made by a config that differs in more than
       what `MAY_CHANGE` allows; the message names the differing keys.
   """
-  path = workdir / "config.json"
-  text = spec.to_json(config)
+  path, text = workdir / "config.json", spec.to_json(config)
   if path.exists():
     try:
       old = spec.flat(spec.from_json(path.read_text(), path))
@@ -113,9 +112,7 @@ def claim(workdir: Path, config: Any) -> None:
       more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
       raise UserError(
         f"workdir {workdir} belongs to another config: "
-        + "; ".join(differing[:5])
-        + more
-        + "; choose another --workdir"
+        f"{'; '.join(differing[:5])}{more}; choose another --workdir"
       )
   write(path, text)
 
@@ -127,7 +124,9 @@ def write(path: Path, content: str | Any) -> None:
   """
   if host.index:
     return
-  text = content if isinstance(content, str) else _json(content)
+  text = content
+  if not isinstance(content, str):
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f".{path.name}.partial")
   with temporary.open("w") as file:
@@ -156,22 +155,15 @@ def environment(devices: list[str]) -> dict[str, Any]:
 
 def _commit() -> str | None:
   """The commit of MedFM's own checkout, `+changes` where files differ."""
-  here = Path(__file__).parent
 
-  def git(*arguments):
-    return subprocess.run(
-      ["git", "-C", str(here), *arguments],
-      capture_output=True,
-      text=True,
-      check=True,
-    ).stdout.strip()
+  def git(*words: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *words]
+    return subprocess.check_output(
+      command, text=True, stderr=subprocess.DEVNULL
+    ).strip()
 
   try:
     dirty = git("status", "--porcelain", "--untracked-files=no")
     return git("rev-parse", "HEAD") + ("+changes" if dirty else "")
   except (OSError, subprocess.CalledProcessError):
     return None
-
-
-def _json(content: Any) -> str:
-  return json.dumps(content, indent=2, allow_nan=False) + "\n"

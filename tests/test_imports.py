@@ -12,7 +12,7 @@ LAYERS = (
   ("spec", "tree", "rng", "processes"),
   ("nn", "variants", "predictions"),
   ("models", "metrics", "data", "optim", "mesh", "log", "workdir"),
-  ("tasks", "step", "resident", "checkpoint", "command"),
+  ("tasks", "step", "checkpoint", "command"),
   ("datasets", "objectives", "weights", "evals"),
   ("explain",),
   ("settings",),

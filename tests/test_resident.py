@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medfm import mesh as meshes
-from medfm import resident, setup, train
+from medfm import setup, train
 from medfm.data import loader, orders
 from medfm.types import Lengths, Split, UserError
 from tests.test_scale import arranged, dataset, job
@@ -18,7 +18,7 @@ from tests.test_scale import arranged, dataset, job
 def test_a_gathered_batch_is_the_hosts(arrangement, order):
   hosts = job(arrangement, order=order)
   ours = job(arrangement, order=order, resident=True)
-  gather = resident.gather(ours.split, ours.model.mesh)
+  gather = meshes.gather(ours.split, ours.model.mesh)
   for k in range(6):  # 40 rows in batches of 18: ragged ones are among them.
     host = setup.placed(hosts.model, hosts.batches[k])
     batch = setup.placed(ours.model, ours.batches[k])
@@ -35,7 +35,7 @@ def test_a_gathered_batch_is_the_hosts(arrangement, order):
 def test_wide_numbers_become_those_of_the_device():
   arrays = {"x": np.arange(6.0), "n": np.arange(6), "b": np.arange(6) > 2}
   split = Split(arrays, np.arange(6).astype(str))
-  gather = resident.gather(split, arranged(1, 1, 1)())
+  gather = meshes.gather(split, arranged(1, 1, 1)())
   found = gather({"row": np.array([5, 0], np.int32)})
   assert [str(found[name].dtype) for name in "xnb"] == [
     "float32",

@@ -13,7 +13,6 @@ import numpy as np
 
 from benchmarks.peers import arguments, lines
 from medfm import mesh as meshes
-from medfm import resident
 from medfm.data import loader, orders
 from medfm.data.images import own as own_images
 from medfm.types import Folders
@@ -58,7 +57,7 @@ def _scaled(batch):
 
 
 def _on_device(split):
-  gather = resident.gather(split, meshes.mesh())
+  gather = meshes.gather(split, meshes.mesh())
   scale = jax.jit(lambda batch: batch["image"].astype(jnp.float32) / 255)
   return lambda batch: scale(gather(batch))
 
