@@ -85,8 +85,9 @@ def main(overrides: list[str]) -> None:
 
 def _train(given: flags.FlagValues, overrides: list[str]) -> None:
   if given.grid or given.sweep or given.search:
-    _grid(given, overrides)
-    return
+    from medfm.grid import run
+
+    return run.of_flags(given, overrides, pathlib.Path(__file__))
   if not given.config:
     _fail("--config=FILE is missing, such as --config=configs/quickstart.py")
   config = command.config(given.config, overrides)
@@ -103,12 +104,6 @@ def _train(given: flags.FlagValues, overrides: list[str]) -> None:
   study.study(config, pathlib.Path(place), folders)
 
 
-def _grid(given: flags.FlagValues, overrides: list[str]) -> None:
-  from medfm.grid import run
-
-  run.of_flags(given, overrides, pathlib.Path(__file__))
-
-
 def _evaluate(given: flags.FlagValues, overrides: list[str]) -> None:
   place = _workdir(given)
   data = None
@@ -122,34 +117,22 @@ def _evaluate(given: flags.FlagValues, overrides: list[str]) -> None:
   evaluate.evaluate(place, given.stage, data, folders)
 
 
-def _predict(given: flags.FlagValues, overrides: list[str]) -> None:
-  if not given.input or overrides:
-    _fail("predict takes --workdir and --input, and no --config settings")
+def _apply(given: flags.FlagValues, overrides: list[str]) -> None:
+  """Predicts, generates or exports with a trained run."""
+  source = "--output" if given.mode == "export" else "--input"
+  if overrides or (source == "--input" and not given.input):
+    _fail(f"{given.mode} takes --workdir and {source}, no --config settings")
   place = _workdir(given)
-  from medfm import predict, setup
+  from medfm import export, generate, predict, setup
 
   setup.jax_settings(setup.folders(given.data_dir))
-  predict.predict(place, given.stage, given.input, given.output)
-
-
-def _export(given: flags.FlagValues, overrides: list[str]) -> None:
-  if overrides:
-    _fail("export takes --workdir and --output, and no --config settings")
-  place = _workdir(given)
-  from medfm import export
-
-  export.export(place, given.stage, given.output, alone=given.adapters)
-
-
-def _generate(given: flags.FlagValues, overrides: list[str]) -> None:
-  if not given.input or overrides:
-    _fail("generate takes --workdir and --input, and no --config settings")
-  place = _workdir(given)
-  from medfm import generate, setup
-
-  chosen = generate.sampling(given.sampling)
-  setup.jax_settings(setup.folders(given.data_dir))
-  generate.generate(place, given.stage, given.input, given.output, chosen)
+  if given.mode == "export":
+    export.export(place, given.stage, given.output, alone=given.adapters)
+  elif given.mode == "predict":
+    predict.predict(place, given.stage, given.input, given.output)
+  else:
+    chosen = generate.sampling(given.sampling)
+    generate.generate(place, given.stage, given.input, given.output, chosen)
 
 
 def _workdir(given: flags.FlagValues) -> pathlib.Path:
@@ -190,9 +173,9 @@ RETRIES = ("stale", "failed", "none")
 MODES = {
   "train": _train,
   "evaluate": _evaluate,
-  "predict": _predict,
-  "export": _export,
-  "generate": _generate,
+  "predict": _apply,
+  "export": _apply,
+  "generate": _apply,
 }
 
 flags.DEFINE_string("config", None, "FILE[:variant]: a config, or config.json.")

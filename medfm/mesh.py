@@ -115,11 +115,7 @@ def shardings(
   dimension whole; "..." in front stands for all that the rest does not name,
   left whole. A leaf that no rule matches is split over fsdp along its largest
   divisible dimension, where fsdp > 1.
-
-  Raises:
-    UserError: an axis does not divide a dimension that a rule gives it.
   """
-
   ordered = []
   for rule in rules:
     if isinstance(rule, str) and rule not in RULES:

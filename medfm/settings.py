@@ -14,7 +14,7 @@ EVALUATORS: Mapping[str, Callable] = {
   "baselines": baselines.baselines,
   "examples": examples.examples,
 }
-"""The evaluators of a run that names none."""
+"""For a run that names none: its task's rivals, examples of public texts."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Devices:
 class Evaluation:
   """How a trained model is scored.
 
-  replicates: bootstrap replicates behind every interval.
+  replicates: of the bootstrap behind every interval.
   specificity: at which sensitivity is reported.
   """
 
@@ -105,10 +105,8 @@ class Run:
     one thing whose numbers it would change.
   ema_decay: of averaged parameters for evaluation; 0 keeps none.
   evaluators: what is measured of the trained model beside its own scores,
-    name -> bound function (`evals.context`), such as `baselines`, `probes`,
-    `coefficients` and `prompts` of `medfm.evals` and `explain.examples`. None
-    takes the classical rivals of the model's task, and a few examples of
-    published texts.
+    name -> bound function (`evals.context`), such as those of `medfm.evals`
+    and `explain.examples`. None takes `EVALUATORS`.
   """
 
   data: Callable

@@ -165,12 +165,8 @@ def job(run: settings.Run, data: Dataset) -> Job:
   )
   abstract = jax.eval_shape(fresh, key, example)
   if "batch_stats" in abstract.extra:
-    steps_.refuse_cuts(
-      "batch normalisation",
-      run.gradients,
-      run.accumulate,
-      instead=" or group normalisation",
-    )
+    what = "batch normalisation (unlike group normalisation)"
+    steps_.refuse_cuts(what, run.gradients, run.accumulate)
   shardings = meshes.shardings(abstract, mesh, run.devices.sharding)
   placed = jax.jit(fresh, out_shardings=shardings)
   return Job(
@@ -193,11 +189,7 @@ def job(run: settings.Run, data: Dataset) -> Job:
     learning_rate=rate,
     initial=lambda: placed(key, dict(example)),
     abstract=jax.tree.map(
-      lambda leaf, place: jax.ShapeDtypeStruct(
-        leaf.shape, leaf.dtype, sharding=place
-      ),
-      abstract,
-      shardings,
+      lambda leaf, place: leaf.update(sharding=place), abstract, shardings
     ),
     step=_step(model, optimizer, shardings),
   )
@@ -221,7 +213,7 @@ def _step(
   )
   devices = run.devices
   return steps_.compiled(
-    step, model.mesh, shardings, devices.parallel, onednn=devices.onednn
+    step, model.mesh, shardings, devices.parallel, devices.onednn
   )
 
 

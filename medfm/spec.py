@@ -85,11 +85,8 @@ def from_json(
 ) -> ml_collections.ConfigDict:
   """The config of a JSON text, checked against today's signatures.
 
-  source: its path, for messages.
-
-  Raises:
-    UserError: it names what does not exist, or no longer exists.
-    ValueError: it is not JSON.
+  source: its path, for the UserError about what does not exist (any more).
+  ValueError where it is not JSON.
   """
   content = json.loads(text)
   try:
@@ -122,12 +119,7 @@ def plain(value: Any) -> Any:
 
 
 def noun(value: Any) -> Any:
-  """The dataclass that `plain` wrote down; lists come back as tuples.
-
-  Raises:
-    UserError: the name is not that of a dataclass of medfm, or the fields
-      are not its own.
-  """
+  """The dataclass of medfm that `plain` wrote; lists come back as tuples."""
   if isinstance(value, list):
     return tuple(noun(item) for item in value)
   if not isinstance(value, dict):
@@ -254,9 +246,7 @@ def _knobs(target: Callable) -> dict[str, inspect.Parameter]:
 def _value(value: Any, annotation: Any) -> Any:
   """A value as a config holds it: None typed, functions bound."""
   if value is None:
-    kinds = [
-      kind for kind in typing.get_args(annotation) if kind is not type(None)
-    ]
+    kinds = [k for k in typing.get_args(annotation) if k is not type(None)]
     kind = typing.get_origin(kinds[0]) or kinds[0] if kinds else object
     return config_dict.placeholder(kind) if kind in (*_SIMPLE, tuple) else None
   if isinstance(value, list):

@@ -107,14 +107,10 @@ def train_step(
 
   augment: (batch, keys [B]) -> batch; an example's key depends on the seed,
     its `visit` and its `id`, and on nothing else.
-
-  Raises:
-    UserError: the objective couples the examples of a batch, and a setting
-      would show it only a part of them at a time.
   """
   if objective.coupled:
     what = "an objective that compares the examples of a batch with each other"
-    refuse_cuts(what, gradients, accumulate, axis=axis)
+    refuse_cuts(what, gradients, accumulate, axis)
 
   def step(
     state: TrainState, batch: Batch
@@ -189,7 +185,6 @@ def compiled(
   mesh: Mesh,
   shardings: Any,
   parallel: str,
-  *,
   onednn: bool = False,
 ) -> Step:
   """`step(axis=...)` compiled: jit over the mesh, or pmap over all devices.
@@ -210,19 +205,13 @@ def compiled(
   if jax.process_count() > 1:
     raise UserError("devices.parallel='pmap' is for one process; choose jit")
   mapped = jax.pmap(
-    step(axis="data"),
-    axis_name="data",
-    in_axes=(None, 0),
-    out_axes=(None, None),
+    step(axis="data"), axis_name="data", in_axes=(None, 0), out_axes=None
   )
   count = jax.local_device_count()
 
   def apply(state, batch):
-    cut = {
-      name: array.reshape(count, -1, *array.shape[1:])
-      for name, array in batch.items()
-    }
-    return mapped(state, cut)
+    parts = jax.tree.map(lambda a: a.reshape(count, -1, *a.shape[1:]), batch)
+    return mapped(state, parts)
 
   return apply
 
@@ -234,18 +223,9 @@ def _collections(state: TrainState) -> dict[str, Any]:
 
 
 def refuse_cuts(
-  what: str,
-  gradients: Gradients,
-  accumulate: int,
-  *,
-  axis: str | None = None,
-  instead: str = "",
+  what: str, gradients: Gradients, accumulate: int, axis: str | None = None
 ) -> None:
-  """Refuses what would show only a part of a batch at a time.
-
-  what: the part of the run that needs whole batches. instead: what else could
-    be chosen, for the message.
-  """
+  """Refuses settings by which `what` would see only a part of a batch."""
   of_examples = getattr(spec.function(gradients), "per_example", False)
   for cut, part, choice in (
     (accumulate > 1, "one micro-batch", "accumulate=1"),
@@ -255,7 +235,7 @@ def refuse_cuts(
     if cut:
       raise UserError(
         f"{what} needs the whole batch, and would see {part} at a time: "
-        f"choose {choice}{instead}"
+        f"choose {choice}"
       )
 
 

@@ -24,8 +24,7 @@ def name(path: tuple[Any, ...]) -> str:
 def select(tree: Any, rules: Sequence[tuple[str, Any]]) -> Any:
   """Each leaf's value: that of the first rule whose regex is in its path.
 
-  Raises:
-    UserError: a leaf that no rule matches, or a rule that matches no leaf.
+  UserError for a leaf without a rule, or a rule (but the last) without a leaf.
   """
   used = set()
 

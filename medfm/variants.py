@@ -16,9 +16,6 @@ def variants(arg: str, **choices: Sequence[str]) -> dict[str, str]:
 
   A kind of no choices, `weights=()`, takes any value, written
   `weights=value`, and is "" otherwise.
-
-  Raises:
-    UserError: a word that no kind knows, or two words of one kind.
   """
   chosen = {kind: next(iter(words), "") for kind, words in choices.items()}
   known = [word for words in choices.values() for word in words if word]
@@ -45,11 +42,7 @@ def variants(arg: str, **choices: Sequence[str]) -> dict[str, str]:
 
 
 def subsets(arg: str, **choices: Sequence[str]) -> dict[str, list[str]]:
-  """The words of each kind that `arg` names, in the order of the choices.
-
-  Raises:
-    UserError: a word that no kind knows.
-  """
+  """The words of each kind that `arg` names, in the order of the choices."""
   named = [word for word in arg.split(",") if word]
   known = [word for words in choices.values() for word in words]
   for word in named:

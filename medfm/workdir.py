@@ -55,9 +55,6 @@ def owned(workdir: Path) -> Iterator[Path]:
 
   A workdir that nothing was written to is removed again at the end. The lock
   is the kernel's: it ends with its process, however that ends.
-
-  Raises:
-    UserError: another live process holds it, or it cannot be written.
   """
   try:
     workdir.mkdir(parents=True, exist_ok=True)
@@ -90,9 +87,7 @@ def owned(workdir: Path) -> Iterator[Path]:
 def claim(workdir: Path, config: Any) -> None:
   """Writes config.json, or checks that the workdir belongs to this config.
 
-  Raises:
-    UserError: the workdir was made by a config that differs in more than
-      what `MAY_CHANGE` allows; the message names the differing keys.
+  UserError names the keys that differ, beyond what `MAY_CHANGE` allows.
   """
   path, text = workdir / "config.json", spec.to_json(config)
   if path.exists():
