@@ -24,7 +24,7 @@ RULES = {
     (r"(^|/)mlp/in/kernel$", ("...", "fsdp", "tensor")),
     (r"(^|/)mlp/in/bias$", ("...", "tensor")),
     (r"(^|/)mlp/out/kernel$", ("...", "tensor", "fsdp")),
-  ),
+  )
 }
 """Rules by name, for `sharding` in a config or on the command line.
 

@@ -11,7 +11,6 @@ import optax
 from medfm import spec, tree
 from medfm.types import UserError
 
-SCHEDULES = ("constant", "cosine", "linear", "steps")
 _OTHER_NAMES = {"gradient_descent": "sgd"}
 
 
@@ -31,20 +30,21 @@ def learning_rate(
     multiplied by `drop_factor` at each of `drops` (fractions of the run).
   warmup: fraction of the run over which the rate rises linearly from zero.
   """
-  if schedule not in SCHEDULES:
-    raise UserError(
-      f"unknown schedule {schedule!r}; choose one of {', '.join(SCHEDULES)}"
-    )
   rising = math.ceil(warmup * steps)
   falling = max(steps - rising, 1)
-  after = {
+  schedules = {
     "constant": lambda: optax.constant_schedule(lr),
     "cosine": lambda: optax.cosine_decay_schedule(lr, falling, end_factor),
     "linear": lambda: optax.linear_schedule(lr, lr * end_factor, falling),
     "steps": lambda: optax.piecewise_constant_schedule(
       lr, {round(drop * steps) - rising: drop_factor for drop in drops}
     ),
-  }[schedule]()
+  }
+  if schedule not in schedules:
+    raise UserError(
+      f"unknown schedule {schedule!r}; choose one of {', '.join(schedules)}"
+    )
+  after = schedules[schedule]()
   if not rising:
     return after
   return optax.join_schedules(

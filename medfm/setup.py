@@ -17,16 +17,7 @@ from medfm import mesh as meshes
 from medfm import processes, rng, settings, tasks
 from medfm import step as steps_
 from medfm.data import leakage, loader, orders, splits
-from medfm.types import (
-  Batch,
-  Dataset,
-  Folders,
-  Info,
-  Objective,
-  Split,
-  Task,
-  UserError,
-)
+from medfm.types import Batch, Dataset, Folders, Info, Objective, Split, Task
 
 Condense = Callable[[Batch, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 """(batch, outputs of its rows) -> what is kept of them, [B, ...] each."""
@@ -117,15 +108,9 @@ def dataset(
 
 def training_split(run: settings.Run, data: Dataset) -> Split:
   """The training split, cut to the run's share of labels."""
-  split = data.splits["train"]
-  if not 0 < run.label_fraction <= 1:
-    raise UserError(
-      f"label_fraction is {run.label_fraction}; it must be above 0, up to 1"
-    )
-  if run.label_fraction == 1:
-    return split
   stratify = tasks.of(data.info.target).STRATIFY
-  return splits.fraction(split, run.label_fraction, run.seed, stratify)
+  train = data.splits["train"]
+  return splits.fraction(train, run.label_fraction, run.seed, stratify)
 
 
 def inference(run: settings.Run, info: Info) -> Inference:

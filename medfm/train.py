@@ -9,15 +9,7 @@ from typing import Any
 
 import jax
 
-from medfm import (
-  host,
-  log,
-  processes,
-  scoring,
-  settings,
-  setup,
-  workdir,
-)
+from medfm import host, log, processes, scoring, settings, setup, workdir
 from medfm import mesh as meshes
 from medfm import step as steps
 from medfm import tree as trees
