@@ -103,7 +103,7 @@ class Checkpoints:
       try:
         self._writer.close()
       except Exception:
-        if not self._failed:  # Else it is of the save that `wait` told of.
+        if not self._failed:  # Else `wait` has raised the error already.
           raise
 
   def newest(self) -> int | None:
@@ -111,8 +111,8 @@ class Checkpoints:
     return processes.by_first(self._newest)
 
   def _newest(self) -> int | None:
-    found = self.steps()
-    for step in reversed(found):
+    steps = self.steps()
+    for step in reversed(steps):
       fault = self.fault(step)
       best = None if fault else self.best(step)
       if best is not None and best != step and self.fault(best):
@@ -120,11 +120,11 @@ class Checkpoints:
       if fault is None:
         return step
       self.warn(f"checkpoint {step} is not used: {fault}")
-    if not found:
+    if not steps:
       return None
     raise UserError(
       f"{self.folder}: no sound checkpoint among the steps "
-      f"{', '.join(map(str, found))}; remove the folder to start afresh"
+      f"{', '.join(map(str, steps))}; remove the folder to start afresh"
     )
 
   def steps(self) -> list[int]:
@@ -155,13 +155,13 @@ class Checkpoints:
     except (OSError, ValueError, KeyError, TypeError):
       return "manifest.json is missing or damaged"
     try:
-      found = _checksums(place)
+      sums = _checksums(place)
     except OSError as error:
       return f"{error.filename} cannot be read"
-    for name in sorted(expected.keys() | found.keys()):
-      if name not in found:
+    for name in sorted(expected.keys() | sums.keys()):
+      if name not in sums:
         return f"{name} is missing"
-      if found[name] != expected.get(name):
+      if sums[name] != expected.get(name):
         known = name in expected
         return f"{name} {'is damaged' if known else 'does not belong there'}"
     return None

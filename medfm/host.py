@@ -38,7 +38,7 @@ def keep_freed_memory() -> bool:
 
 
 def give_back() -> None:
-  """Hands all freed pages back to the system, for other work needs others."""
+  """Hands all freed pages back to the system; other work needs other sizes."""
   if trim := _of_glibc("malloc_trim"):
     trim(0)
 
@@ -51,9 +51,9 @@ def _of_glibc(name: str) -> Callable[..., int] | None:
     return None
 
 
-def refusal(said: str) -> int:
-  """The number of a disk's refusal that words of a library hold; or 0."""
-  return next((n for n in NOT_WRITABLE if os.strerror(n) in said), 0)
+def refusal(text: str) -> int:
+  """The number of a disk's refusal that a library's message holds; or 0."""
+  return next((n for n in NOT_WRITABLE if os.strerror(n) in text), 0)
 
 
 def room(place: str | os.PathLike) -> str:
@@ -64,5 +64,5 @@ def room(place: str | os.PathLike) -> str:
   try:
     free = shutil.disk_usage(place).free
   except OSError:
-    return "how much is free it does not tell"
+    return "how much is free is not known"
   return f"{free / 2**20:.1f} MiB are free"

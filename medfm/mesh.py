@@ -62,7 +62,7 @@ def share(mesh: Mesh, count: int) -> np.ndarray:
 
 
 def assembled(
-  own: Mapping[str, np.ndarray], share: np.ndarray, mesh: Mesh, count: int
+  arrays: Mapping[str, np.ndarray], share: np.ndarray, mesh: Mesh, count: int
 ) -> dict[str, jax.Array]:
   """The whole batch of `count` rows, of which each process gives its share."""
 
@@ -75,7 +75,7 @@ def assembled(
     shape = (count, *array.shape[1:])
     return jax.make_array_from_callback(shape, rows(mesh), part)
 
-  return {name: whole(array) for name, array in own.items()}
+  return {name: whole(array) for name, array in arrays.items()}
 
 
 def gather(split: Split, mesh: Mesh) -> Callable[[Batch], Batch]:

@@ -6,7 +6,6 @@ as `train:baseline_majority`.
 """
 
 import csv
-import dataclasses
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,20 +15,6 @@ import numpy as np
 from medfm.types import Arrays, Info, Split, Task
 
 Row = dict[str, str]
-
-
-@dataclasses.dataclass(frozen=True)
-class Held:
-  """The predictions of one stage on one split, as its task takes them.
-
-  target is None where no truth was written, patients where none is named.
-  """
-
-  ids: np.ndarray
-  patients: np.ndarray | None
-  groups: dict[str, np.ndarray]
-  target: Arrays | None
-  predicted: Arrays
 
 
 def rows(
@@ -81,23 +66,20 @@ def read(path: Path) -> list[Row]:
 
 def held(
   rows: Iterable[Row], stage: str, split: str, task: Task, info: Info
-) -> Held | None:
-  """One stage's predictions on one split, or None where there are none."""
+) -> tuple[Split, Arrays] | None:
+  """The units of a split and what a stage predicted; None without any rows."""
   chosen = [
     row for row in rows if row["stage"] == stage and row["split"] == split
   ]
   if not chosen:
     return None
-  patients = np.array([row["patient"] for row in chosen])
   target, predicted = task.table(info, chosen)
-  return Held(
-    ids=np.array([row["id"] for row in chosen]),
-    patients=patients if all(patients) else None,
-    groups={
-      name.removeprefix("group_"): np.array([row[name] for row in chosen])
-      for name in chosen[0]
-      if name.startswith("group_")
-    },
-    target=target,
-    predicted=predicted,
-  )
+  columns = {k: np.array([row[k] for row in chosen]) for k in chosen[0]}
+  groups = {
+    name.removeprefix("group_"): cells
+    for name, cells in columns.items()
+    if name.startswith("group_")
+  }
+  patients = columns["patient"] if all(columns["patient"]) else None
+  units = Split(dict(target or {}), columns["id"], patients, groups)
+  return units, predicted

@@ -30,9 +30,7 @@ _waits, _asks = itertools.count(), itertools.count(1)
 
 
 def start(
-  coordinator: str | None = None,
-  count: int | None = None,
-  index: int | None = None,
+  coordinator: str | None, count: int | None, index: int | None
 ) -> None:
   """Joins the other processes; call it before jax looks for devices.
 
@@ -80,12 +78,12 @@ def by_first(function: Callable, *arguments: Any) -> Any:
     except UserError as error:
       failure = [str(error), error.exit_code]
   wait()
-  told, failure = _told([value, failure])
+  first, failure = _of_first([value, failure])
   if failure:
     error = UserError(failure[0])
     error.exit_code = failure[1]
     raise error
-  return told if host.index else value
+  return first if host.index else value
 
 
 def in_turn(function: Callable, *arguments: Any) -> Any:
@@ -151,11 +149,10 @@ def _barrier(name: str, seconds: int) -> None:
   ocp.multihost.get_barrier_sync_fn()(key=name, timeout_ms=1000 * seconds)
 
 
-def _told(value: Any) -> Any:
+def _of_first(value: Any) -> Any:
   """The first process's value, as JSON through an array."""
   content = json.dumps(value).encode() if host.index == 0 else b""
-  size = multihost_utils.broadcast_one_to_all(np.int32(len(content)))
-  size = int(size)
+  size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
   room = np.zeros(1 << size.bit_length(), np.uint8)  # Few sizes to compile.
   room[: len(content)] = np.frombuffer(content, np.uint8)
   room = multihost_utils.broadcast_one_to_all(room)

@@ -217,7 +217,7 @@ def _entry(
     "baselines": {
       rival.model.removeprefix("baseline_"): {
         "metrics": _scored(info, rival, chosen)["metrics"],
-        "difference": _difference(info, model, rival, chosen),
+        "difference": difference(info, model, rival, chosen),
       }
       for rival in rivals
     },
@@ -242,7 +242,7 @@ def _scored(
   )
 
 
-def _difference(
+def difference(
   info: Info, model: Contender, rival: Contender, chosen: Settings
 ) -> dict[str, Any]:
   """The model minus the rival; {} where they answer different questions."""

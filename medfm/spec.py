@@ -53,11 +53,12 @@ def build(config: Any) -> Any:
     return config
   inner = {k: v for k, v in config.items() if k not in (CALL, BIND)}
   built = {key: build(value) for key, value in inner.items()}
+  target: Any = config.get(CALL) or config.get(BIND)
+  if target is None:
+    return built
   if CALL in config:
-    return resolve(config[CALL])(**built)
-  if BIND in config:
-    return functools.partial(resolve(config[BIND]), **built)
-  return built
+    return resolve(target)(**built)
+  return functools.partial(resolve(target), **built)
 
 
 def resolve(path: str) -> Callable:

@@ -25,7 +25,7 @@ from medfm import step as steps
 from medfm import tree as trees
 from medfm.data import leakage, splits
 from medfm.data.text import input as text_input
-from medfm.evals import context, paired
+from medfm.evals import context
 from medfm.report import html, reading, tables
 from medfm.types import Dataset, Folders, Info, UserError
 from medfm.weights import public, vocabulary
@@ -235,27 +235,21 @@ def _comparisons(
   for a, b in getattr(built, "compare", ()):
     run, info = built.stages[a], stages.read_info(stages.folder(place, a))
     task, split = tasks.named(results["stages"][a]["task"]), "test"
-    first, second = (
-      predictions.held(rows, name, split, task, info) for name in (a, b)
-    )
+    pair = []
+    for name in (a, b):
+      if held := predictions.held(rows, name, split, task, info):
+        chosen = results["stages"][name]["splits"][split]["thresholds"]
+        pair.append(scoring.Contender(name, split, task, *held, chosen))
     if (
-      not (first and second and first.target)
-      or first.ids.tolist() != second.ids.tolist()
+      len(pair) < 2
+      or not set(task.TARGETS) <= pair[0].units.arrays.keys()
+      or pair[0].units.ids.tolist() != pair[1].units.ids.tolist()
     ):
       raise UserError(
         f"stages {a} and {b} have no common {split} split to be compared on"
       )
-    difference = paired.difference(
-      task,
-      info,
-      first.target,
-      first.predicted,
-      second.predicted,
-      patients=first.patients,
-      decisions_a=results["stages"][a]["splits"][split]["thresholds"],
-      decisions_b=results["stages"][b]["splits"][split]["thresholds"],
-      **scoring.intervals(run)._asdict(),
-    )
+    first, second = pair
+    difference = scoring.difference(info, first, second, scoring.intervals(run))
     compared.append({"a": a, "b": b, "split": split, "difference": difference})
   return compared
 

@@ -144,12 +144,12 @@ def test_predictions_are_written_and_read_back(name):
   written = predictions.rows("s", "test", split, task, info, said)
   text = predictions.text(written)
   read = list(csv.DictReader(io.StringIO(text)))
-  held = predictions.held(read, "s", "test", task, info)
-  assert held.ids.tolist() == split.ids.tolist()
-  assert held.groups["sex"].tolist() == split.groups["sex"].tolist()
+  units, predicted = predictions.held(read, "s", "test", task, info)
+  assert units.ids.tolist() == split.ids.tolist()
+  assert units.groups["sex"].tolist() == split.groups["sex"].tolist()
   for before, after in zip(
     task.known(info, target, said),
-    task.known(info, held.target, held.predicted),
+    task.known(info, units.arrays, predicted),
     strict=True,
   ):
     if not isinstance(before, dict):

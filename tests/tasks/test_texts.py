@@ -136,11 +136,11 @@ def test_predictions_are_written_and_read_back(split):
   assert rows[0]["label"] == "O B-Drug I-Drug O"
   assert rows[0]["predicted"] == "O O O O"
   read = list(csv.DictReader(io.StringIO(predictions.text(rows))))
-  held = predictions.held(read, "s", "test", tags, INFO)
-  np.testing.assert_array_equal(held.target["label"], whole.arrays["label"])
-  np.testing.assert_array_equal(held.predicted["tags"], said["tags"])
+  units, again = predictions.held(read, "s", "test", tags, INFO)
+  np.testing.assert_array_equal(units.arrays["label"], whole.arrays["label"])
+  np.testing.assert_array_equal(again["tags"], said["tags"])
   difference = paired.difference(
-    tags, INFO, held.target, held.predicted, said, replicates=20
+    tags, INFO, units.arrays, again, said, replicates=20
   )
   assert difference["f1"]["value"] == 0
 
