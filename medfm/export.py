@@ -1,7 +1,7 @@
 """A trained run in the layout of Hugging Face; its workdir alone is enough."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,13 @@ def _write(part: Path, trained: stages.Trained) -> None:
   objective, params = outer.innermost(params)
   if objective is not outer:
     print("adapters: merged into their kernels")
-  model, notes = objective.net, _ends(info)
+  model, notes = objective.net, {}
   if problem := tasks.of(info.target).PROBLEM_TYPE:
     notes["problem_type"] = problem
   if isinstance(info.target, Numbers):
     params, units = _raw_units(params, info.target)
     notes |= units
+  notes |= _ends(info)
   tensors = public.write(
     part,
     {**trained.variables, "params": params},
@@ -102,10 +103,9 @@ def _ends(info: Info) -> dict[str, Any]:
   text = text_input.among(info)
   if text is None:
     return {}
-  names = {"pad": "pad_token_id", "bos": "bos_token_id", "eos": "eos_token_id"}
-  ids = {published: text.special.get(name) for name, published in names.items()}
-  ids["pad_token_id"] = tokenizer_files.padding(text.special)
-  return {name: value for name, value in ids.items() if value is not None}
+  ids = {"pad": tokenizer_files.padding(text.special)}
+  ids |= {role: text.special.get(role) for role in ("bos", "eos")}
+  return {f"{k}_token_id": v for k, v in ids.items() if v is not None}
 
 
 def _describe_images(
@@ -118,14 +118,10 @@ def _describe_images(
   if "positions" in params["model"]:
     places = params["model"]["positions"].shape[1] - 1
     size = round(places**0.5) * model.patch
-  if size:
-    scaling = _scaling(trained.model.run.objective)
-    public.note(part / images.NAME, images.described(size, scaling))
-
-
-def _scaling(objective: Callable) -> Mapping[str, Any]:
-  """The settings of `nn.inputs.image` among those of an objective."""
-  settings = spec.settings(objective)
-  if "objective" in settings:
-    return _scaling(settings["objective"])
-  return spec.settings(settings.get("inputs"))
+  if not size:
+    return
+  objective = spec.settings(trained.model.run.objective)
+  while "objective" in objective:  # Others are wrapped around it.
+    objective = spec.settings(objective["objective"])
+  scaling = spec.settings(objective.get("inputs"))  # Those of `inputs.image`.
+  public.note(part / images.NAME, images.described(size, scaling))

@@ -17,7 +17,7 @@ _OTHER_NAMES = {"gradient_descent": "sgd"}
 def learning_rate(
   steps: int,
   *,
-  lr: float,
+  lr: float = 1e-3,
   schedule: str = "constant",
   warmup: float = 0.0,
   drops: Sequence[float] = (),
@@ -52,22 +52,18 @@ def learning_rate(
   )
 
 
+@spec.forwards(learning_rate)
 def optimizer(
   params: Any,
   steps: int,
   *,
   name: str = "adamw",
-  lr: float = 1e-3,
-  schedule: str = "constant",
-  warmup: float = 0.0,
-  drops: Sequence[float] = (),
-  drop_factor: float = 0.1,
-  end_factor: float = 0.0,
   clip_norm: float = 0.0,
   weight_decay: float = 0.0,
   lr_rules: Sequence[tuple[str, float]] = (),
   decay_rules: Sequence[tuple[str, float]] = (),
   options: Mapping[str, Any] = {},
+  **curve: Any,
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
   """An optax optimizer over `params`, and its learning-rate schedule.
 
@@ -79,16 +75,9 @@ def optimizer(
   lr_rules: (regex, multiplier) on the paths of the parameters, the first
     match wins, the rest keep 1; a multiplier of 0 freezes them.
   decay_rules: the same for weight decay; any multiplier but 0 means decay.
+  curve: the settings of `learning_rate`.
   """
-  rate = learning_rate(
-    steps,
-    lr=lr,
-    schedule=schedule,
-    warmup=warmup,
-    drops=drops,
-    drop_factor=drop_factor,
-    end_factor=end_factor,
-  )
+  rate = learning_rate(steps, **curve)
   rest = ((".*", 1.0),)
   factors = tree.select(params, (*lr_rules, *rest))
   decayed = jax.tree.map(bool, tree.select(params, (*decay_rules, *rest)))

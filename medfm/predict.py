@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medfm import predictions, scoring, stages, workdir
+from medfm import predictions, setup, stages, workdir
 
 
 def predict(
@@ -17,7 +17,7 @@ def predict(
   name, folder, model, variables = stages.opened(place, stage)
   info, task = model.info, model.task
   split = stages.read_encode(folder)(source, info)
-  predicted = scoring.predicted(model, variables, info, split)
+  predicted = setup.predictions(model, variables, split)
   units, predicted = task.assembled(info, split, predicted)
   rows = predictions.rows(name, "new", units, task, info, predicted)
   path = Path(output or place / f"predictions-{Path(source).stem}.csv")

@@ -83,7 +83,7 @@ def quick(
   if "validation" not in data.splits:
     return {}
   task, split = model.task, data.splits["validation"]
-  outputs = predicted(model, variables, data.info, split)
+  outputs = setup.predictions(model, variables, split)
   if host.index:
     return {}
   scored = _scored(
@@ -95,25 +95,6 @@ def quick(
     f"validation/{name}": metric["value"]
     for name, metric in scored["metrics"].items()
   }
-
-
-def predicted(
-  model: setup.Inference,
-  variables: Any,
-  info: Info,
-  split: Split,
-  keeps: tuple[str, ...] = (),
-) -> dict[str, np.ndarray]:
-  """The outputs for a whole split that the task needs, and those of `keeps`.
-
-  Where there are several processes, all must call it.
-  """
-
-  def condense(batch, outputs):
-    more = {name: outputs[name] for name in keeps if name in outputs}
-    return {**more, **model.task.condense(info, batch, outputs)}
-
-  return setup.predictions(model, variables, split, condense)
 
 
 def evaluation(
@@ -141,7 +122,7 @@ def evaluation(
     evaluators = {k: e for k, e in evaluators.items() if k not in hidden}
   keeps = context.kept(evaluators)
   info, chosen = data.info, intervals(model.run)
-  predict = functools.partial(predicted, model, variables, info, keeps=keeps)
+  predict = functools.partial(setup.predictions, model, variables, keeps=keeps)
   held_out = {k: v for k, v in data.splits.items() if k != "train"}
   outputs = {name: predict(split) for name, split in held_out.items()}
 

@@ -19,9 +19,6 @@ from medfm import step as steps_
 from medfm.data import leakage, loader, orders, splits
 from medfm.types import Batch, Dataset, Folders, Info, Objective, Split, Task
 
-Condense = Callable[[Batch, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
-"""(batch, outputs of its rows) -> what is kept of them, [B, ...] each."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
@@ -218,11 +215,12 @@ def placed(model: Inference, batch: Mapping[str, np.ndarray]) -> Batch:
 
 
 def predictions(
-  model: Inference, variables: Any, split: Split, condense: Condense
+  model: Inference, variables: Any, split: Split, keeps: Sequence[str] = ()
 ) -> dict[str, np.ndarray]:
-  """What `condense` keeps of each batch's predictions, in the split's order.
+  """What the task needs of the predictions for a split, and those of `keeps`.
 
-  Predictions for each token are 0 beyond the end of the longest sequence.
+  In the split's order; predictions for each token are 0 beyond the end of the
+  longest sequence. Where there are several processes, all must call it.
   """
   collected: dict[str, list[np.ndarray]] = {}
   size = model.run.batch_size or len(split)
@@ -235,7 +233,9 @@ def predictions(
     outputs = jax.device_get(model.predict(variables, placed(model, batch)))
     rows = {name: a[:n] for name, a in (rows or batch).items()}
     outputs = {name: np.asarray(a)[:n] for name, a in outputs.items()}
-    for name, output in condense(rows, outputs).items():
+    kept = {name: outputs[name] for name in keeps if name in outputs}
+    kept |= model.task.condense(model.info, rows, outputs)
+    for name, output in kept.items():
       collected.setdefault(name, []).append(output)
   back = np.argsort(loader.length_order(split))
   return {name: _joined(cuts)[back] for name, cuts in collected.items()}

@@ -105,9 +105,7 @@ def _stages(
   """
   ready, known = [], {}
   for name, run in remaining.items():
-    chosen = sorted(spec.settings(run.data).items())
-    key = repr((spec.function(run.data), chosen))
-    if key not in known:
+    if (key := repr(run.data)) not in known:
       known[key] = setup.dataset(run, folders)
       print(f"{known[key][0].info.name}: {leakage.line(known[key][1])}")
     data, report = known[key]

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import tracemalloc
+import types
 
 import numpy as np
 import pytest
@@ -145,16 +146,19 @@ def test_pre_training_with_a_probe_runs_to_its_report(tmp_path):
   assert {row["stage"] for row in rows} == {"train:probe_linear"}
 
 
-def inference(predict, batch_size=16):
+def inference(predict, condense):
   """As `setup.predictions` needs it, with a `predict` of our own."""
   data = toy()
   run = settings.Run(
     data=lambda folders: data,
     objective=functools.partial(classify.multiclass, model=linear.Linear),
-    batch_size=batch_size,
+    batch_size=16,
     steps=1,
   )
-  return dataclasses.replace(setup.inference(run, data.info), predict=predict)
+  model = setup.inference(run, data.info)
+  task = types.SimpleNamespace(condense=condense)
+  objective = model.objective._replace(task=task)
+  return dataclasses.replace(model, predict=predict, objective=objective)
 
 
 def peak(count, condense):
@@ -169,40 +173,40 @@ def peak(count, condense):
     shape = (len(batch["weight"]), length, classes)
     return {"probs": np.full(shape, 1 / classes, np.float32)}
 
-  model = inference(predict)
+  model = inference(predict, condense)
   tracemalloc.start()
-  held = setup.predictions(model, {}, split, condense)
+  held = setup.predictions(model, {}, split)
   most = tracemalloc.get_traced_memory()[1]
   tracemalloc.stop()
   return most, sum(array.nbytes for array in held.values())
 
 
 def test_a_split_ten_times_as_large_needs_only_its_condensed_columns_more():
-
-  def whole(batch, outputs):
+  def whole(info, batch, outputs):
     return outputs
 
-  condense = functools.partial(tags.condense, infos.info("toy"))
-  (small, few), (large, many) = (peak(n, condense) for n in (200, 2000))
+  sizes = (200, 2000)
+  (small, few), (large, many) = (peak(n, tags.condense) for n in sizes)
   assert many == 2000 * 32 * 8  # A tag and its certainty for each token.
   # Batches, their concatenation, and the rows back in their own order.
   assert large - small < 4 * (many - few)
-  (small, few), (large, many) = (peak(n, whole) for n in (200, 2000))
+  (small, few), (large, many) = (peak(n, whole) for n in sizes)
   assert large - small > many - few > 16 * 1800 * 32 * 8
 
 
 def test_a_task_condenses_rows_beside_what_was_said_of_them():
   data, asked = toy(), []
 
-  def condense(batch, outputs):
+  def condense(info, batch, outputs):
     asked.append((np.asarray(batch["features"]), outputs["probs"]))
     return {"label": np.asarray(batch["label"])}
 
-  model = inference(
-    lambda variables, batch: {"probs": np.asarray(batch["features"])}
-  )
+  def predict(variables, batch):
+    return {"probs": np.asarray(batch["features"])}
+
+  model = inference(predict, condense)
   split = data.splits["test"]
-  held = setup.predictions(model, {}, split, condense)
+  held = setup.predictions(model, {}, split)
   np.testing.assert_array_equal(held["label"], split.arrays["label"])
   for seen, said in asked:
     np.testing.assert_array_equal(seen, said)
@@ -219,15 +223,16 @@ def test_of_several_processes_each_condenses_all_rows_of_a_batch(monkeypatch):
     return {"probs": split.arrays["features"][start : start + 16]}
 
   predict.calls = 0
-  model = dataclasses.replace(inference(predict), share=np.arange(8))
   lengths = []
 
-  def condense(batch, outputs):
+  def condense(info, batch, outputs):
     np.testing.assert_array_equal(batch["features"], outputs["probs"])
     lengths.append(len(batch["label"]))
     return {"label": batch["label"]}
 
-  held = setup.predictions(model, {}, split, condense)
+  model = inference(predict, condense)
+  model = dataclasses.replace(model, share=np.arange(8))
+  held = setup.predictions(model, {}, split)
   assert lengths == [16, 16, 16, 12]
   np.testing.assert_array_equal(held["label"], split.arrays["label"])
 

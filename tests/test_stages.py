@@ -28,13 +28,8 @@ def test_an_opened_stage_predicts_what_the_run_predicted(place, shared_folders):
   job = setup.job(opened.model.run, data)
   state = stages.weights(place)
   test = data.splits["test"]
-
-  def predicted(model, variables):
-    whole = lambda batch, outputs: outputs  # noqa: E731
-    return setup.predictions(model, variables, test, whole)
-
-  expected = predicted(job.model, step.variables(state))
-  found = predicted(opened.model, opened.variables)
+  expected = setup.predictions(job.model, step.variables(state), test)
+  found = setup.predictions(opened.model, opened.variables, test)
   np.testing.assert_allclose(found["value"], expected["value"], rtol=1e-5)
   batch = {
     **test.arrays,

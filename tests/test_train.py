@@ -113,9 +113,7 @@ def test_signals_of_different_length_train_with_flat_memory(order, tmp_path):
   state, _ = train.train(job, tmp_path / "run", "run", None)
   assert job.step._cache_size() <= len(cuts.padding(column).shapes) <= 8
   variables = {"params": state.params}
-  probs = setup.predictions(
-    job.model, variables, job.split, lambda batch, outputs: outputs
-  )["probs"]
+  probs = setup.predictions(job.model, variables, job.split)["probs"]
   label = job.split.arrays["label"]
   assert ((probs > 0.5) == label).all()
   np.testing.assert_allclose(probs, np.where(label, probs[1], probs[0]), 1e-5)
