@@ -109,11 +109,11 @@ def test_a_view_is_one_input_and_what_is_of_the_example():
   batch = {
     "table/features": 1, "images/image": 2, "images/present": 3, "weight": 4,
   }  # fmt: skip
-  assert types.view(batch, several(), "images") == {
+  assert types.view(batch, several().inputs, "images") == {
     "image": 2, "present": 3, "weight": 4,
   }  # fmt: skip
   sole = Info("toy", {"table": TABLE}, Nothing())
-  assert types.view({"features": 1, "id": 2}, sole, "table") == {
+  assert types.view({"features": 1, "id": 2}, sole.inputs, "table") == {
     "features": 1, "id": 2,
   }  # fmt: skip
 
