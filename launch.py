@@ -123,14 +123,20 @@ def _apply(given: flags.FlagValues, overrides: list[str]) -> None:
   if overrides or (source == "--input" and not given.input):
     _fail(f"{given.mode} takes --workdir and {source}, no --config settings")
   place = _workdir(given)
-  from medfm import export, generate, predict, setup
+  from medfm import setup
 
   setup.jax_settings(setup.folders(given.data_dir))
   if given.mode == "export":
+    from medfm import export
+
     export.export(place, given.stage, given.output, alone=given.adapters)
   elif given.mode == "predict":
+    from medfm import predict
+
     predict.predict(place, given.stage, given.input, given.output)
   else:
+    from medfm import generate
+
     chosen = generate.sampling(given.sampling)
     generate.generate(place, given.stage, given.input, given.output, chosen)
 

@@ -17,7 +17,7 @@ from medfm.checkpoint import Checkpoints
 from medfm.data import loader
 from medfm.interrupt import Interrupted
 from medfm.setup import Job
-from medfm.types import Batch, UserError
+from medfm.types import UserError
 from medfm.weights import transfer
 
 Weights = Mapping[str, Any]
@@ -125,7 +125,7 @@ def _loop(
   progress = log.Progress(name, total, first, run.batch_size)
   # Gathering a whole batch costs less than passing it between threads.
   threads = 1 if run.transforms else 0
-  fed = _feed(job)
+  resident = run.devices.resident and meshes.gather(job.split, model.mesh)
   waiting = None  # A step's scalars are read once the next one is running.
 
   def every(step: int, cadence: int) -> bool:
@@ -145,8 +145,8 @@ def _loop(
     saved.save(0, state, notes)  # The weights to evaluate and to start from.
   with processes.watch() as watch:
     for k, batch in loader.prefetched(job.batches, first, total, threads):
-      state, scalars = job.step(state, fed(batch))
-      step = k + 1
+      step, batch = k + 1, setup.placed(model, batch)
+      state, scalars = job.step(state, resident(batch) if resident else batch)
       if k == first:  # Free the memory that compiling needed.
         jax.block_until_ready(state)
         host.give_back()
@@ -177,14 +177,6 @@ def _loop(
     if stop := watch.noted():
       raise Interrupted(stop, total)
   return state, notes
-
-
-def _feed(job: Job) -> Callable[[Batch], Batch]:
-  """Puts a batch on the mesh, or gathers its rows of what lies there."""
-  if not job.run.devices.resident:
-    return lambda batch: setup.placed(job.model, batch)
-  gather = meshes.gather(job.split, job.model.mesh)
-  return lambda batch: gather(setup.placed(job.model, batch))
 
 
 def _better(

@@ -150,15 +150,11 @@ def environment(devices: list[str]) -> dict[str, Any]:
 
 def _commit() -> str | None:
   """The commit of MedFM's own checkout, `+changes` where files differ."""
-
-  def git(*words: str) -> str:
-    command = ["git", "-C", str(Path(__file__).parent), *words]
+  command = ["git", "-C", str(Path(__file__).parent), "describe", "--always"]
+  command += ["--exclude=*", "--abbrev=40", "--dirty=+changes"]
+  try:
     return subprocess.check_output(
       command, text=True, stderr=subprocess.DEVNULL
     ).strip()
-
-  try:
-    dirty = git("status", "--porcelain", "--untracked-files=no")
-    return git("rev-parse", "HEAD") + ("+changes" if dirty else "")
   except (OSError, subprocess.CalledProcessError):
     return None
