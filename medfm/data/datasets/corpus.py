@@ -1,9 +1,9 @@
 """The pre-training corpus: the text of all training splits, never of a test.
 
-A text that is also held out anywhere goes: by its PMID, by equal content, or
-by thirteen words in a row, as in Brown et al., "Language models are few-shot
-learners", 2020. Sets with a split of ours are split by `seed`, which is
-therefore that of the fine-tuning runs as well.
+A text that is also held out anywhere is removed: one with the same PMID, with
+equal content, or with thirteen words in a row in common, as in Brown et al.,
+"Language models are few-shot learners", 2020. Sets whose split is made here
+are split by `seed`, which should be that of the fine-tuning runs as well.
 """
 
 import collections
@@ -37,7 +37,7 @@ from medfm.tasks.pretext import Nothing
 from medfm.types import Dataset, Folders, Split, UserError
 
 RUN = 13
-"""Words in a row that make two texts one."""
+"""So many words in a row make two texts the same."""
 
 _WORD = re.compile(r"\w+")
 _SOURCES = {
@@ -61,9 +61,10 @@ _NAMED = ("pubmedqa", "hallmarks_of_cancer", "pubmed_rct")
 
 @dataclasses.dataclass(frozen=True)
 class Documents:
-  """The texts to learn from; account: how many came whence, what was removed.
+  """The texts to learn from.
 
-  names: `set/document` of each; fingerprint: of them all.
+  names: `set/document` of each. account: how many came from where, and how
+    many were removed. fingerprint: of all of them.
   """
 
   names: list[str]
@@ -109,7 +110,7 @@ def packed(
 
 def corpus(
   folders: Folders,
-  rows: Callable[..., tuple[Split, list[dict[str, Any]]]] = packed,
+  cut: Callable[..., tuple[Split, list[dict[str, Any]]]] = packed,
   *,
   sets: tuple[str, ...] = SETS,
   path: str = "",
@@ -121,7 +122,7 @@ def corpus(
 ) -> Dataset:
   """Packed rows [N, length] of documents, each a segment of its own.
 
-  rows: makes them of the texts of a part, as `packed` does.
+  cut: makes rows of the texts of a part, as `packed` does.
   sets: of `SETS` and "pubmed_rct"; path: a file of one's own texts beside
     them (one a line, CSV or JSON lines with the column `text`).
   tokenizer: learnt from the corpus' own training documents. Fine-tuning with
@@ -131,14 +132,14 @@ def corpus(
   `word_start` is 1 where a word begins, for whole-word masking.
   """
   documents = gathered(folders, sets, path, text, seed)
-  parts = documents.parts(seed, fractions)
-  token = tokenizer(parts["train"], folders)
-  held, changes = {}, list(documents.account["removed"])
-  for part, strings in parts.items():
-    held[part], new = rows(token, strings, part, length, seed)
+  strings = documents.parts(seed, fractions)
+  token = tokenizer(strings["train"], folders)
+  parts, changes = {}, list(documents.account["removed"])
+  for part in strings:
+    parts[part], new = cut(token, strings[part], part, length, seed)
     changes += new
   return texts.of_tokens(
-    held,
+    parts,
     token,
     name="corpus",
     target=Nothing(),
@@ -190,16 +191,16 @@ def gathered(
 ) -> Documents:
   """The training documents of all sets, those held out anywhere removed."""
   sources = {name: _source(folders, name, seed) for name in sets}
-  own = files.of_user(folders, path) if path else None
-  if not sources and own is None:
+  file = files.of_user(folders, path) if path else None
+  if not sources and file is None:
     raise UserError("the corpus needs sets, or the path of a text file")
   content = [RUN, seed, text, {k: v.fingerprint for k, v in sources.items()}]
-  content += [disk.digest(own) if own else ""]
+  content += [disk.digest(file) if file else ""]
   key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
   cache = pathlib.Path(folders.cache).expanduser() / "corpora" / f"{key}.json"
   return disk.remembered(
     cache,
-    lambda: json.dumps(_gathered(sources, own, text, key)),
+    lambda: json.dumps(_gathered(sources, file, text, key)),
     lambda content: Documents(**json.loads(content)),
   )
 
@@ -212,28 +213,26 @@ def _source(folders: Folders, name: str, seed: int) -> texts.Raw:
 
 
 def _gathered(
-  sources: dict[str, texts.Raw], own: pathlib.Path | None, text: str, key: str
+  sources: dict[str, texts.Raw], file: pathlib.Path | None, text: str, key: str
 ) -> dict[str, Any]:
   """The fields of `Documents`."""
-  held = [
-    (name, *document)
-    for name, source in sources.items()
-    for part in ("validation", "test")
-    for document in _texts(source.splits[part])
-  ]
-  pmids = {document for name, document, _ in held if name in _NAMED}
-  contents = {texts.content(string) for *_, string in held}
-  runs = {run for *_, string in held for run in _runs(string)}
-  candidates = [
-    (name, *document)
-    for name, source in sources.items()
-    for document in _texts(source.splits["train"])
-  ]
-  if own is not None:
-    table = text_tables.read(str(own), text)
+  candidates, held_out = (
+    [
+      (name, *document)
+      for name, source in sources.items()
+      for part in parts
+      for document in _texts(source.splits[part])
+    ]
+    for parts in (("train",), ("validation", "test"))
+  )
+  pmids = {document for name, document, _ in held_out if name in _NAMED}
+  contents = {texts.content(string) for *_, string in held_out}
+  runs = {run for *_, string in held_out for run in _runs(string)}
+  if file is not None:
+    table = text_tables.read(str(file), text)
     for row, string in zip(table.rows, table[text], strict=True):
       if string:
-        candidates.append(("own", f"{own.name}:{row}", string))
+        candidates.append(("own", f"{file.name}:{row}", string))
   kept, sizes = {}, {}
   removed = collections.Counter()
   for name, document, string in candidates:

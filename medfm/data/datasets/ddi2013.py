@@ -82,7 +82,7 @@ def _pairs(path: pathlib.Path) -> Iterator[tuple[str, str, str, str | None]]:
   try:
     document = ElementTree.parse(path).getroot()
   except (OSError, ElementTree.ParseError) as error:
-    raise UserError(f"{path}: is no XML ({error}): fetch it again") from None
+    raise UserError(f"{path}: is not XML ({error}): fetch it again") from None
   for sentence in document.iter("sentence"):
     text = sentence.get("text", "")
     places = {

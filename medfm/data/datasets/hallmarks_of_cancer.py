@@ -76,7 +76,7 @@ def _hallmarks(path: pathlib.Path) -> set[str]:
   try:
     content = path.read_text(encoding="utf-8")
   except (OSError, UnicodeDecodeError):
-    raise UserError(f"{path}: is missing or no text: fetch it again") from None
+    raise UserError(f"{path}: is missing or not text: fetch it again") from None
   entries = content.replace(" AND", "<").replace("\n", "<").split("<")
   tops = {entry.split("--")[0].strip() for entry in entries} - {"", "NULL"}
   known = {name.casefold(): name for name in CLASSES}

@@ -189,9 +189,9 @@ class MedMNIST(records.Builder, skip_registration=True):
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
     with _archive(self.raw) as archive:
-      held = archive.namelist()
+      members = archive.namelist()
     for name in (f"{k}_{what}" for k in _KEYS for what in ("images", "labels")):
-      if f"{name}.npy" not in held:
+      if f"{name}.npy" not in members:
         raise UserError(f"{self.raw.name}: no array {name!r}: not MedMNIST")
     return {split: self._generate_examples(key) for key, split in _KEYS.items()}
 
@@ -316,12 +316,12 @@ def _rows(
     form = np.lib.format
     first = form.read_magic(file) == (1, 0)
     header = form.read_array_header_1_0 if first else form.read_array_header_2_0
-    found, fortran, dtype = header(file)
+    written, fortran, dtype = header(file)
     plain = shape[:2] if shape[2] == 1 else shape
     expected = ((count, *plain), (count, *shape))
-    if dtype != np.uint8 or fortran or found not in expected:
+    if dtype != np.uint8 or fortran or written not in expected:
       raise UserError(
-        f"{name}, {key}: {dtype} of shape {found}, expected uint8 of shape "
+        f"{name}, {key}: {dtype} of shape {written}, expected uint8 of shape "
         f"{expected[0]}"
       )
     size = int(np.prod(shape))

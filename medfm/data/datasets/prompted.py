@@ -47,8 +47,8 @@ def prompted(
   source: gives the recorded texts and their card, as `pubmedqa.source` does.
   template: how a text is written, with {text} and perhaps {pair}; the answer
     follows it.
-  answers: what each class is said as, in the order of the classes; without
-    them a blank and the class's name.
+  answers: what each class is called, in the order of the classes; by default
+    a blank and its name.
   between: follows the answer of each shot.
   shots: labelled texts before the one to label. draws: sets of them; orders:
     of each set, so that there are draws * orders prompts.
@@ -72,7 +72,7 @@ def prompted(
       + ", ".join(recorded.names)
     )
   settings = {"template": template, "room": room, "too_long": too_long}
-  asked, notes = _prompts(
+  asked, drawn = _prompts(
     train, token, words, template, between, content_free,
     shots=shots, draws=draws, orders=orders, balanced=balanced,
     length=length, room=room, seed=seed,
@@ -81,13 +81,13 @@ def prompted(
   for part, split in recorded.splits.items():
     parts[part], new = _rows(split, token, **settings)
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
-  made = {"changes": changes, "split": recorded.how, "prompts": notes}
+  notes = {"changes": changes, "split": recorded.how, "prompts": drawn}
   return texts.of_tokens(
     parts,
     token,
     name=name,
     target=multiclass.fitted(recorded.names, {"label": label}),
-    card={**card, **made},
+    card={**card, **notes},
     content=[recorded.fingerprint, token.sha256, settings, asked],
     encode=functools.partial(encoded, **settings),
     prompts=asked,
@@ -125,12 +125,12 @@ def _prompts(
   label = np.asarray(train.arrays["label"])
   after = token.ids([between])[0]
   bodies = prompts.written(token, template, train.arrays)
-  whole = [
+  shot = [
     np.concatenate([body.whole, answers[max(k, 0)], after])
     for body, k in zip(bodies, label, strict=True)
   ]
   chosen = prompts.drawn(
-    np.array([len(ids) for ids in whole]),
+    np.array([len(ids) for ids in shot]),
     label,
     shots=shots,
     draws=draws,
@@ -145,7 +145,7 @@ def _prompts(
   asked = {
     "names": chosen.names,
     "shots": [
-      [opening, *(token for i in each for token in whole[i].tolist())]
+      [opening, *(token for i in each for token in shot[i].tolist())]
       for each in chosen.shots
     ],
     "answers": [ids.tolist() for ids in answers],

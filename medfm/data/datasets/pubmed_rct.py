@@ -108,13 +108,13 @@ def source(folders: Folders, *, context: int = 0) -> texts.Source:
 
 def _abstracts(path: pathlib.Path) -> list[tuple[str, list[tuple[str, str]]]]:
   """(PMID, [(role, sentence), ...]) of each abstract of a file."""
-  found: list[tuple[str, list[tuple[str, str]]]] = []
+  abstracts: list[tuple[str, list[tuple[str, str]]]] = []
   for row, line in enumerate(text_files.lines(path), 1):
     if line.startswith("###"):
-      found.append((line.removeprefix("###").strip(), []))
+      abstracts.append((line.removeprefix("###").strip(), []))
     elif line.strip():
       role, tab, text = line.partition("\t")
-      if not found or not tab or not text.strip():
+      if not abstracts or not tab or not text.strip():
         raise UserError(
           f"{path}, row {row}: expected ###PMID, or a role, a tab and a text"
         )
@@ -123,7 +123,7 @@ def _abstracts(path: pathlib.Path) -> list[tuple[str, list[tuple[str, str]]]]:
           f"{path}, row {row}: {shortened(role)} is none of the roles "
           f"{', '.join(CLASSES)}"
         )
-      found[-1][1].append((role, text.strip()))
-  if not any(sentences for _, sentences in found):
+      abstracts[-1][1].append((role, text.strip()))
+  if not any(sentences for _, sentences in abstracts):
     raise UserError(f"{path}: holds no abstract (###PMID)")
-  return found
+  return abstracts

@@ -364,9 +364,9 @@ def own(
   """The dataset of a CSV file, to predict the time until an event.
 
   time, event, causes, unit, horizons, intervals, missing_follow_up: what the
-    columns of follow-up mean, see `tasks.survival.own.Columns`; of the
-    horizons also that () takes the quartiles of the training events.
-  Others as in `tables.own.of_columns`.
+    columns of follow-up mean, see `tasks.survival.own.Columns`; horizons=()
+    takes the quartiles of the training events.
+  The others are those of `tables.own.of_columns`.
 
   Raises:
     UserError: names the file, and the row and column where there is one.

@@ -136,14 +136,12 @@ def _features(builder, image: str | None, label: str | None) -> list[str]:
     declared = [n for n in builder.info.supervised_keys or () if n in names]
     if wanted is None:
       names = declared[-1:] or names
-    elif wanted in names:
-      names = [wanted]
     else:
-      names = []
+      names = [name for name in names if name == wanted]
     if len(names) != 1:
       raise UserError(
-        f"tfds {builder.name}: {role}={wanted!r} names no one {kind.__name__} "
-        f"feature; the set has {', '.join(sorted(features))}"
+        f"tfds {builder.name}: {role}={wanted!r} names no single "
+        f"{kind.__name__} feature; the set has {', '.join(sorted(features))}"
       )
     chosen += names
   return chosen
