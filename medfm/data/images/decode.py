@@ -137,26 +137,28 @@ def with_dtype(
   )
 
 
-def bits(source: str | os.PathLike, *, name: str) -> np.dtype:
-  """The dtype that `decoded` will give, from the head of the file."""
-  data = content(source)
-  if dicom.is_dicom(data[:132]):
-    return dicom.bits(data, name=name)
+def bits(path: str | os.PathLike) -> np.dtype | None:
+  """The dtype that `decoded` will give, from a file's head; None if damaged."""
   try:
+    data = content(path)
+    if dicom.is_dicom(data[:132]):
+      return dicom.bits(data)
     mode = Image.open(io.BytesIO(data), formats=_FORMATS).mode
   except Exception:  # As in `decoded`: any type for damage.
-    raise UserError(f"{name}: not an image, or damaged") from None
+    return None
   if mode == "F":
     return np.dtype(np.float32)
   return np.dtype(np.uint16 if mode.startswith("I") else np.uint8)
 
 
-def patient_key(source: str | os.PathLike, *, name: str) -> str:
-  """A hash of the patient a DICOM file names; "" for any other file."""
-  with open(source, "rb") as file:
-    if not dicom.is_dicom(file.read(132)):
-      return ""
-  return dicom.patient_key(content(source), name=name)
+def patient_key(path: str | os.PathLike) -> str:
+  """A hash of the patient a DICOM file names; "" for any other, or damaged."""
+  try:
+    with open(path, "rb") as file:
+      scan = dicom.is_dicom(file.read(132))
+    return dicom.patient_key(content(path)) if scan else ""
+  except (OSError, UserError):
+    return ""
 
 
 def in_order(

@@ -100,9 +100,9 @@ def pixels(
   return shown if shown.ndim == 3 else shown[:, :, None]
 
 
-def bits(data: bytes, *, name: str) -> np.dtype:
+def bits(data: bytes) -> np.dtype:
   """The dtype that `pixels` will give."""
-  with _opened(data, name, _TAGS) as (_, dataset):
+  with _opened(data, "", _TAGS) as (_, dataset):
     depth = int(dataset.get("BitsStored") or 32)
     if "PixelData" not in dataset:
       return np.dtype(np.float32)
@@ -111,13 +111,13 @@ def bits(data: bytes, *, name: str) -> np.dtype:
   return np.dtype(np.uint8 if depth <= 8 else np.uint16)
 
 
-def patient_key(data: bytes, *, name: str) -> str:
+def patient_key(data: bytes) -> str:
   """A short hash of the PatientID of a DICOM file, "" where it has none.
 
   One way for people, not for somebody with a list of the hospital's numbers:
   keep it out of what is published.
   """
-  with _opened(data, name, ["PatientID"]) as (_, dataset):
+  with _opened(data, "", ["PatientID"]) as (_, dataset):
     patient = str(dataset.get("PatientID") or "").strip()
   return hashlib.sha256(patient.encode()).hexdigest()[:16] if patient else ""
 

@@ -149,15 +149,13 @@ def from_table(
 
 def with_dicom_patients(listing: Listing) -> Listing:
   """DICOM files get a hash of the patient they name as their patient key."""
-
-  def keyed(item: Item) -> Item:
-    try:
-      key = decode.patient_key(item.path, name=item.name)
-    except UserError:
-      return item  # Decoding meets the file again, under the user's policy.
-    return item._replace(patient=key)
-
-  items = list(decode.in_order(keyed, listing.items))
+  paths = [item.path for item in listing.items]
+  items = [
+    item._replace(patient=key)
+    for item, key in zip(
+      listing.items, decode.in_order(decode.patient_key, paths), strict=True
+    )
+  ]
   known = sum(bool(item.patient) for item in items)
   note = (
     f"patient keys are sha256 prefixes of the DICOM PatientID ({known} of "

@@ -3,7 +3,7 @@
 import functools
 import logging
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class OwnImages(records.Builder, skip_registration=True):
     self._items = [Item(name, raw[name], *rest) for name, *rest in examples]
     self._groups = groups
     self._truth = {k: np.array(v, dtype) for k, (dtype, v) in truth.items()}
-    self._shape, self._dtype = (size, size, channels), _widest(self._items)
+    self._shape, self._dtype = (size, size, channels), _widest(raw.values())
     self._read = image_files.reader(
       size=size,
       channels=channels,
@@ -269,16 +269,9 @@ def _place(folders: Folders, path: str) -> pathlib.Path:
   return place
 
 
-def _widest(items: Sequence[Item]) -> np.dtype:
+def _widest(paths: Iterable[pathlib.Path]) -> np.dtype:
   """The dtype all images become, from their heads; bad files have no say."""
-
-  def bits(item: Item) -> np.dtype | None:
-    try:
-      return decode.bits(item.path, name=item.name)
-    except UserError:
-      return None
-
-  kinds = set(decode.in_order(bits, items)) - {None}
+  kinds = set(decode.in_order(decode.bits, paths)) - {None}
   if kinds == {np.dtype(np.float32)}:
     return np.dtype(np.float32)
   return np.dtype(np.uint16 if np.dtype(np.uint16) in kinds else np.uint8)
