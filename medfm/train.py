@@ -207,8 +207,9 @@ def _stop_diverged(
   folder: Path, step: int, scalars: Mapping[str, float], job: Job
 ) -> None:
   count = int(scalars["skipped_in_row"])
+  rows = job.batches.order.rows
   culprits = {
-    str(k + 1): [str(name) for name in job.split.ids[job.batches.rows(k)]]
+    str(k + 1): [str(name) for name in job.split.ids[rows(k)[0]]]
     for k in range(max(step - count, 0), step)
   }
   path = folder / "nonfinite.json"

@@ -4,12 +4,12 @@ Sequences that are padded to one length are cut to the longest of a batch;
 arrays that differ in shape (`Ragged`) are padded to a shape that holds them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from medfm.types import Lengths, Ragged, Split
+from medfm.types import Ragged, Split
 
 
 def sizes(length: int) -> tuple[int, ...]:
@@ -17,8 +17,7 @@ def sizes(length: int) -> tuple[int, ...]:
 
   At most eight, since each is compiled once; none below 16.
   """
-  chosen = {length}
-  half = length
+  chosen, half = {length}, length
   while len(chosen) < 7 and half >= 32:
     if half % 4 == 0:
       chosen.add(half * 3 // 4)
@@ -42,13 +41,17 @@ def buckets(split: Split) -> np.ndarray | None:
 
 
 def cut(
-  arrays: Mapping[str, np.ndarray], lengths: Lengths, length: int
+  arrays: dict[str, np.ndarray],
+  split: Split,
+  lengths: np.ndarray | None,
+  rows: np.ndarray | slice = slice(None),
 ) -> dict[str, np.ndarray]:
-  """A batch cut to its first `length` places, which hold all that counts."""
-  return {
-    name: array[:, :length] if name in lengths.columns else array
-    for name, array in arrays.items()
-  }
+  """A batch cut to what these rows need of `buckets` [N]; whole for None."""
+  if lengths is None or split.lengths is None:
+    return arrays
+  end = int(lengths[rows].max())
+  columns = split.lengths.columns
+  return {k: a[:, :end] if k in columns else a for k, a in arrays.items()}
 
 
 class Padding(NamedTuple):
@@ -72,10 +75,9 @@ def padding(column: Ragged) -> Padding:
   The largest is a multiple of 16, so that more sizes divide it.
   """
   extents = np.asarray(column.extents)
-  largest = [
-    n if n <= 16 else -(-n // 16) * 16 for n in extents.max(0).tolist()
+  allowed = [
+    sizes(n if n <= 16 else -(-n // 16) * 16) for n in extents.max(0).tolist()
   ]
-  allowed = [sizes(n) for n in largest]
   count = max(map(len, allowed))
   shapes = np.array(
     [[few[0]] * (count - len(few)) + list(few) for few in allowed]
@@ -89,11 +91,8 @@ def padding(column: Ragged) -> Padding:
 
 def paddings(split: Split) -> dict[str, Padding]:
   """The padding of each ragged column of a split, by name."""
-  return {
-    name: padding(column)
-    for name, column in split.arrays.items()
-    if isinstance(column, Ragged)
-  }
+  columns = split.arrays.items()
+  return {k: padding(a) for k, a in columns if isinstance(a, Ragged)}
 
 
 def filled(

@@ -1,6 +1,5 @@
 """Raw files: found, downloaded, checked and unpacked, never half-done."""
 
-import contextlib
 import logging
 import os
 import pathlib
@@ -18,7 +17,6 @@ from medfm.types import Folders, UserError
 
 OFFLINE = "MEDFM_OFFLINE"
 _TIMEOUT_S = 60
-_CHUNK = 1 << 20
 
 
 def find(
@@ -177,26 +175,22 @@ def _downloaded(
     if path.exists():  # Another launch was faster.
       return path
     logging.info("downloading %s", url)
-    descriptor, part = tempfile.mkstemp(
+    with tempfile.TemporaryDirectory(
       prefix=f"{path.name}.part-", dir=path.parent
-    )
-    try:
+    ) as folder:
+      part = pathlib.Path(folder, path.name)
       with (
-        os.fdopen(descriptor, "wb") as file,
+        part.open("wb") as file,
         urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response,
       ):
-        shutil.copyfileobj(response, file, _CHUNK)
-        file.flush()
-        os.fsync(file.fileno())
+        shutil.copyfileobj(response, file)
         length = response.headers.get("Content-Length")
-      size = os.path.getsize(part)
+      size = part.stat().st_size
       if length is not None and size != int(length):
         raise OSError(f"{size} bytes came of {length}")
       for algorithm, wanted in sums.items():
-        if wanted and disk.digest(pathlib.Path(part), algorithm) != wanted:
+        if wanted and disk.digest(part, algorithm) != wanted:
           raise OSError(f"its {algorithm} is not {wanted}")
-      os.rename(part, path)
-    finally:
-      with contextlib.suppress(FileNotFoundError):
-        os.unlink(part)
+      disk.synced(part)
+      part.rename(path)
   return path

@@ -113,10 +113,6 @@ class Batches:
       "id": np.where(real, rows, -1).astype(np.int32),
     }
 
-  def rows(self, k: int) -> np.ndarray:
-    """The rows of the split in batch k, whichever process builds them."""
-    return self.order.rows(k)[0]
-
   def _arrays(
     self, rows: np.ndarray, visits: np.ndarray, whole: np.ndarray
   ) -> HostBatch:
@@ -135,10 +131,7 @@ class Batches:
         arrays[name], arrays[f"{name}/size"] = cuts.filled(column, shape)
       else:
         arrays[name] = np.asarray(column)
-    lengths = self.split.lengths
-    if self._lengths is None or lengths is None:
-      return arrays
-    return cuts.cut(arrays, lengths, int(self._lengths[whole].max()))
+    return cuts.cut(arrays, self.split, self._lengths, whole)
 
   def _transformed(
     self, columns: Mapping[str, Any], rows: np.ndarray, visits: np.ndarray

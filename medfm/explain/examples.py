@@ -181,9 +181,7 @@ def _attributed(objective, variables, info, split, answers, asked, rows):
   Rows are cut to the longest of them and go through in small batches.
   """
   own = split.take(np.array([rows[index] for index, _ in asked]))
-  arrays, lengths = dict(own.arrays), cuts.buckets(own)
-  if lengths is not None:
-    arrays = cuts.cut(arrays, own.lengths, int(lengths.max()))
+  arrays = cuts.cut(dict(own.arrays), own, cuts.buckets(own))
   arrays["_class"] = np.array([k for _, k in asked], np.int32)
   if "word" in arrays:
     word = np.array([answers.place[index] for index, _ in asked])

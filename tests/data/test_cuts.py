@@ -19,7 +19,9 @@ def test_a_length_is_held_by_the_next_size():
 
 def test_only_the_named_columns_are_cut():
   arrays = {"signal": np.zeros((3, 64, 2)), "label": np.zeros((3, 64))}
-  found = cuts.cut(arrays, Lengths(np.array([5, 9, 16]), ("signal",)), 16)
+  lengths = Lengths(np.array([5, 9, 16]), ("signal",))
+  split = Split(arrays, np.arange(3).astype(str), lengths=lengths)
+  found = cuts.cut(arrays, split, cuts.buckets(split))
   assert found["signal"].shape == (3, 16, 2)
   assert found["label"].shape == (3, 64)
 
