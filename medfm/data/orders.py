@@ -60,11 +60,11 @@ def balanced(
     )
   if len(strata) != len(split):
     raise ValueError(f"{len(strata)} strata of {len(split)} examples")
-  pools = [
-    np.flatnonzero(strata == value) for value in np.unique(strata) if value >= 0
-  ]
+  levels = np.unique(strata[strata >= 0])
+  pools = [np.flatnonzero(strata == level) for level in levels]
   if not pools:
     raise UserError("order=orders.balanced: no training example has a label")
+  sizes = np.array([len(pool) for pool in pools])
 
   @functools.lru_cache(maxsize=_KEPT * len(pools))
   def pool_order(index: int, visit: int) -> np.ndarray:
@@ -74,8 +74,7 @@ def balanced(
   def rows(k: int) -> tuple[np.ndarray, np.ndarray]:
     places = np.arange(k * batch_size, (k + 1) * batch_size)
     turns, indices = np.divmod(places, len(pools))
-    sizes = np.array([len(pool) for pool in pools])[indices]
-    visits, within = np.divmod(turns, sizes)
+    visits, within = np.divmod(turns, sizes[indices])
     chosen = [
       pool_order(int(index), int(visit))[place]
       for index, visit, place in zip(indices, visits, within, strict=True)

@@ -22,35 +22,29 @@ def shift(
   example: Example, generator: np.random.Generator, *, max_pixels: int = 2
 ) -> Example:
   """Moves by up to max_pixels each way; the border's pixels are repeated."""
-  image = example["image"]
-  down, right = _move(generator, max_pixels)
-  height, width = image.shape[:2]
-  # `np.clip` and `np.pad` take longer than the whole of this.
-  rows = np.minimum(np.maximum(np.arange(height) - down, 0), height - 1)
-  columns = np.minimum(np.maximum(np.arange(width) - right, 0), width - 1)
-  return {**example, "image": image[rows[:, None], columns]}
+  moved, *_ = _moved(example["image"], generator, max_pixels)
+  return {**example, "image": moved}
 
 
 def random_crop(
   example: Example, generator: np.random.Generator, *, padding: int = 2
 ) -> Example:
   """A crop of the image's own size after zero padding (He et al. 2016)."""
-  image = example["image"]
-  down, right = _move(generator, padding)
-  moved = np.zeros_like(image)
-  to_rows, from_rows = _overlap(image.shape[0], down)
-  to_columns, from_columns = _overlap(image.shape[1], right)
-  moved[to_rows, to_columns] = image[from_rows, from_columns]
+  moved, rows, columns = _moved(example["image"], generator, padding)
+  moved[(rows < 0) | (rows >= len(rows))] = 0
+  moved[:, (columns < 0) | (columns >= len(columns))] = 0
   return {**example, "image": moved}
 
 
-def _move(generator: np.random.Generator, most: int) -> list[int]:
-  return generator.integers(-most, most, size=2, endpoint=True).tolist()
-
-
-def _overlap(size: int, move: int) -> tuple[slice, slice]:
-  """(where to, where from) along an axis, for a move of whole pixels."""
-  return (
-    slice(max(move, 0), max(size + min(move, 0), 0)),
-    slice(max(-move, 0), max(size - max(move, 0), 0)),
+def _moved(
+  image: np.ndarray, generator: np.random.Generator, most: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """A moved image, and where its rows [H] and columns [W] come from."""
+  moves = generator.integers(-most, most, size=2, endpoint=True).tolist()
+  rows, columns = (
+    np.arange(n) - move for n, move in zip(image.shape[:2], moves, strict=True)
   )
+  # `np.clip` and `np.pad` take longer than the whole of this.
+  inner_rows = np.minimum(np.maximum(rows, 0), len(rows) - 1)
+  inner_columns = np.minimum(np.maximum(columns, 0), len(columns) - 1)
+  return image[inner_rows[:, None], inner_columns], rows, columns
