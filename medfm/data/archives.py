@@ -17,6 +17,8 @@ from medfm.data import disk
 from medfm.types import UserError
 
 MAX_RATIO = 1000
+MAX_BYTES = 1 << 36
+MAX_FILES = 1_000_000
 _MARK = ".unpacked.json"
 _PADDING = 1 << 24
 DAMAGED = (
@@ -40,13 +42,7 @@ class _Member(NamedTuple):
   open: Callable[[], IO[bytes] | None]
 
 
-def unpacked(
-  archive: pathlib.Path,
-  into: pathlib.Path,
-  *,
-  max_bytes: int = 1 << 36,
-  max_files: int = 1_000_000,
-) -> pathlib.Path:
+def unpacked(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
   """The folder `into` with the archive's files, unpacked once.
 
   The folder belongs to this function: one that an earlier run left half done,
@@ -57,14 +53,13 @@ def unpacked(
     than the limits or expands more than 1000 times; and where the archive is
     damaged.
   """
-  archive, into = pathlib.Path(archive), pathlib.Path(into)
   mark = {"archive": archive.name, "sha256": disk.digest(archive)}
   with disk.locked(into):
     with contextlib.suppress(OSError, ValueError):
       if json.loads((into / _MARK).read_text()) == mark:
         return into
     try:
-      _check(archive, max_bytes, max_files)
+      _check(archive)
       with disk.replaced(into) as part:
         for member in members(archive):
           _write(member, part)
@@ -85,13 +80,13 @@ def members(archive: pathlib.Path) -> Iterator[_Member]:
   if zipfile.is_zipfile(archive) and not tarfile.is_tarfile(archive):
     with zipfile.ZipFile(archive) as file:
       for info in file.infolist():
-        yield _Member(
-          info.filename,
-          _zip_kind(info),
-          info.file_size,
-          info.compress_size,
-          functools.partial(file.open, info),
-        )
+        plain = "folder" if info.is_dir() else "file"
+        kinds = dict.fromkeys((0, stat.S_IFREG, stat.S_IFDIR), plain)
+        kinds[stat.S_IFLNK] = "link"
+        kind = kinds.get(stat.S_IFMT(info.external_attr >> 16), "device")
+        sizes = (info.file_size, info.compress_size)
+        content = functools.partial(file.open, info)
+        yield _Member(info.filename, kind, *sizes, content)
     return
   with tarfile.open(archive) as file:
     for info in file:
@@ -108,16 +103,7 @@ def members(archive: pathlib.Path) -> Iterator[_Member]:
       raise tarfile.TarError("more bytes after its end")
 
 
-def _zip_kind(info: zipfile.ZipInfo) -> str:
-  mode = stat.S_IFMT(info.external_attr >> 16)
-  if mode == stat.S_IFLNK:
-    return "link"
-  if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
-    return "device"
-  return "folder" if info.is_dir() else "file"
-
-
-def _check(archive: pathlib.Path, max_bytes: int, max_files: int) -> None:
+def _check(archive: pathlib.Path) -> None:
   """Reads the list of members, and refuses the archive for any bad one."""
   total, seen, parents = 0, set(), set()
   limit = MAX_RATIO * max(archive.stat().st_size, _SMALL)
@@ -134,8 +120,8 @@ def _check(archive: pathlib.Path, max_bytes: int, max_files: int) -> None:
       "lies outside the folder": ".." in path.parts,
       f"is a {member.kind}": member.kind not in ("file", "folder"),
       "comes twice": twice,
-      f"is one of more than {max_files} files": len(seen) > max_files,
-      f"brings the whole to more than {max_bytes} bytes": total > max_bytes,
+      f"is one of more than {MAX_FILES} files": len(seen) > MAX_FILES,
+      f"brings the whole to more than {MAX_BYTES} bytes": total > MAX_BYTES,
       f"expands more than {MAX_RATIO} times": member.size > _SMALL
       and ratio > MAX_RATIO,
       f"brings the whole to more than {MAX_RATIO} times": total > limit,

@@ -108,16 +108,18 @@ def test_what_expands_a_thousand_times_is_refused(tmp_path, kind, monkeypatch):
   else:
     archive = _tar(tmp_path / "a.txz", _info("bomb", size=3_000_000))
   with pytest.raises(UserError, match=r"'bomb' .* more than 1000 times"):
-    archives.unpacked(archive, tmp_path / "into", max_bytes=1 << 30)
+    archives.unpacked(archive, tmp_path / "into")
   assert not (tmp_path / "into").exists()
 
 
-def test_too_many_bytes_or_files_are_refused(tmp_path):
+def test_too_many_bytes_or_files_are_refused(tmp_path, monkeypatch):
   archive = _zip(tmp_path / "a.zip", ("a", b"123"), ("b", b"456"))
+  monkeypatch.setattr(archives, "MAX_BYTES", 5)
   with pytest.raises(UserError, match=r"'b' .* more than 5 bytes"):
-    archives.unpacked(archive, tmp_path / "into", max_bytes=5)
+    archives.unpacked(archive, tmp_path / "into")
+  monkeypatch.setattr(archives, "MAX_FILES", 1)
   with pytest.raises(UserError, match="'b' is one of more than 1 files"):
-    archives.unpacked(archive, tmp_path / "into", max_files=1)
+    archives.unpacked(archive, tmp_path / "into")
 
 
 def test_an_archive_cut_short_is_refused_in_one_line(tmp_path):
