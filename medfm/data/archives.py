@@ -61,6 +61,7 @@ def unpacked(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
     try:
       _check(archive)
       with disk.replaced(into) as part:
+        part.mkdir()
         for member in members(archive):
           _write(member, part)
         (part / _MARK).write_text(json.dumps(mark))

@@ -47,6 +47,7 @@ def cached(
         logging.warning("%s: %s: decoding again", folder, why)
       sources, changes = made()
       with disk.replaced(folder) as part:
+        part.mkdir()
         for name, source in sources.items():
           _write_split(part / name, source)
         _write_manifest(part, changes, tuple(sources))

@@ -70,26 +70,23 @@ def remembered(
 
 @contextlib.contextmanager
 def replaced(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A temporary folder that becomes `path`, whole, or vanishes on an error.
+  """A place for a file or folder that becomes `path`, whole, or vanishes.
 
   Call it under `locked(path)`: leftovers of killed runs are removed.
   """
   path.parent.mkdir(parents=True, exist_ok=True)
   for leftover in path.parent.glob(f"{path.name}.part-*"):
     shutil.rmtree(leftover, ignore_errors=True)
-  part = pathlib.Path(
-    tempfile.mkdtemp(prefix=f"{path.name}.part-", dir=path.parent)
-  )
-  try:
+  with tempfile.TemporaryDirectory(
+    prefix=f"{path.name}.part-", dir=path.parent
+  ) as folder:
+    part = pathlib.Path(folder, path.name)
     yield part
     synced(part)
-    if path.exists():
+    if path.is_dir():
       shutil.rmtree(path)
-    part.chmod(0o755)
     part.rename(path)
     synced(path.parent)
-  finally:
-    shutil.rmtree(part, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ import logging
 import os
 import pathlib
 import shutil
-import tempfile
 import urllib.request
 from collections.abc import Iterable
 from typing import Any
@@ -175,10 +174,7 @@ def _downloaded(
     if path.exists():  # Another launch was faster.
       return path
     logging.info("downloading %s", url)
-    with tempfile.TemporaryDirectory(
-      prefix=f"{path.name}.part-", dir=path.parent
-    ) as folder:
-      part = pathlib.Path(folder, path.name)
+    with disk.replaced(path) as part:
       with (
         part.open("wb") as file,
         urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response,
@@ -191,6 +187,4 @@ def _downloaded(
       for algorithm, wanted in sums.items():
         if wanted and disk.digest(part, algorithm) != wanted:
           raise OSError(f"its {algorithm} is not {wanted}")
-      disk.synced(part)
-      part.rename(path)
   return path

@@ -137,8 +137,10 @@ def test_the_hash_of_a_folder_is_of_its_names_and_bytes(tmp_path):
 def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
   place = tmp_path / "place"
   with disk.replaced(place) as part:
+    part.mkdir()
     (part / "one").write_text("1")
   with pytest.raises(ZeroDivisionError), disk.replaced(place) as part:
+    part.mkdir()
     (part / "two").write_text("2")
     raise ZeroDivisionError
   assert [path.name for path in tmp_path.rglob("*")] == ["place", "one"]
