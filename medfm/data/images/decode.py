@@ -162,12 +162,9 @@ def patient_key(path: str | os.PathLike) -> str:
 
 
 def in_order(
-  function: Callable[[Any], Any],
-  items: Iterable,
-  *,
-  ahead: float = math.inf,
+  function: Callable[..., Any], *items: Iterable, ahead: float = math.inf
 ) -> Iterator[Any]:
-  """`function(item)` for each item from threads; decoders free the GIL.
+  """As `map`, from threads: decoders free the GIL.
 
   The first error, in the order of the items, is raised.
 
@@ -176,8 +173,8 @@ def in_order(
   waiting = collections.deque()
   pool = ThreadPoolExecutor(min(16, os.cpu_count() or 1))
   try:
-    for item in items:
-      waiting.append(pool.submit(function, item))
+    for arguments in zip(*items, strict=True):
+      waiting.append(pool.submit(function, *arguments))
       if len(waiting) >= ahead:
         yield waiting.popleft().result()
     while waiting:

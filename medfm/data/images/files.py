@@ -5,9 +5,10 @@ patient, groups and split of each image. Only `encoded` decodes anything.
 """
 
 import dataclasses
+import functools
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -149,12 +150,10 @@ def from_table(
 
 def with_dicom_patients(listing: Listing) -> Listing:
   """DICOM files get a hash of the patient they name as their patient key."""
-  paths = [item.path for item in listing.items]
+  keys = decode.in_order(decode.patient_key, [i.path for i in listing.items])
   items = [
     item._replace(patient=key)
-    for item, key in zip(
-      listing.items, decode.in_order(decode.patient_key, paths), strict=True
-    )
+    for item, key in zip(listing.items, keys, strict=True)
   ]
   known = sum(bool(item.patient) for item in items)
   note = (
@@ -209,24 +208,20 @@ def with_splits(
   return dataclasses.replace(listing, items=items, split=how)
 
 
-def reader(
+def read(
+  name: str,
+  path: pathlib.Path,
   *,
   size: int,
   channels: int,
   resize: str,
+  window: Sequence[float],
   dtype: Any,
-  window: tuple[float, ...] = (),
-) -> Callable[[str, pathlib.Path], np.ndarray]:
-  """(name, path) -> [size,size,channels] of this dtype."""
-  if len(window) not in (0, 2):
-    raise UserError(f"window={window}: expected (low, high) or nothing")
-
-  def read(name: str, path: pathlib.Path) -> np.ndarray:
-    image = decode.decoded(path, name=name, window=tuple(window) or None)
-    image = decode.resized(image, size, how=resize, channels=channels)
-    return decode.with_dtype(image, dtype, name)
-
-  return read
+) -> np.ndarray:
+  """The image of a file as [size,size,channels] of this dtype."""
+  image = decode.decoded(path, name=name, window=tuple(window) or None)
+  image = decode.resized(image, size, how=resize, channels=channels)
+  return decode.with_dtype(image, dtype, name)
 
 
 def encoded(
@@ -257,12 +252,16 @@ def encoded(
     table = tables.read(place)
     column, paths = _column(table, place.parent, image)
     names = table[column]
-  read = reader(
-    size=size, channels=channels, resize=resize, dtype=dtype, window=window
+  reading = functools.partial(
+    read,
+    size=size,
+    channels=channels,
+    resize=resize,
+    window=window,
+    dtype=dtype,
   )
-  items = zip(names, paths, strict=True)
-  arrays = decode.in_order(lambda item: read(*item), items)
-  return Split({"image": np.stack(list(arrays))}, np.array(names))
+  images = decode.in_order(reading, names, paths)
+  return Split({"image": np.stack(list(images))}, np.array(names))
 
 
 def under(root: pathlib.Path) -> tuple[list[str], int]:

@@ -32,31 +32,32 @@ class OwnImages(records.Builder, skip_registration=True):
   def __init__(
     self,
     *,
+    raw: Mapping[str, pathlib.Path],
     examples: Sequence[Sequence[Any]],
     truth: Mapping[str, tuple[str, list]],
     groups: tuple[str, ...],
+    bad: str,
+    max_bad_fraction: float,
     size: int,
     channels: int,
     resize: str,
     window: tuple[float, ...],
-    bad: str,
-    max_bad_fraction: float,
     **kwargs,
   ):
-    raw: Mapping[str, pathlib.Path] = kwargs["raw"]
     self._items = [Item(name, raw[name], *rest) for name, *rest in examples]
-    self._groups = groups
+    self._groups = [f"group_{name}" for name in groups]
     self._truth = {k: np.array(v, dtype) for k, (dtype, v) in truth.items()}
     self._shape, self._dtype = (size, size, channels), _widest(raw.values())
-    self._read = image_files.reader(
+    self._read = functools.partial(
+      image_files.read,
       size=size,
       channels=channels,
       resize=resize,
-      dtype=self._dtype,
       window=window,
+      dtype=self._dtype,
     )
-    self._bad, self._max_bad, self._skipped = bad, max_bad_fraction, []
-    super().__init__(**kwargs)
+    self._bad, self._max_bad, self._skipped = bad, max_bad_fraction, 0
+    super().__init__(raw=raw, **kwargs)
 
   def _info(self) -> tfds.core.DatasetInfo:
     text = tfds.features.Text()
@@ -65,7 +66,7 @@ class OwnImages(records.Builder, skip_registration=True):
       "image": tfds.features.Tensor(
         shape=self._shape, dtype=self._dtype, encoding="zlib"
       ),
-      **{f"group_{name}": text for name in self._groups},
+      **dict.fromkeys(self._groups, text),
     }
     if any(item.patient for item in self._items):
       features["patient"] = text
@@ -94,32 +95,28 @@ class OwnImages(records.Builder, skip_registration=True):
         "id": item.name,
         "image": image,
         "patient": item.patient,
-        **{
-          f"group_{k}": v
-          for k, v in zip(self._groups, item.groups, strict=True)
-        },
+        **dict(zip(self._groups, item.groups, strict=True)),
         **{name: array[row] for name, array in self._truth.items()},
       }
       yield item.name, {k: example[k] for k in self.info.features}
 
   def _decoded(self, row: int) -> np.ndarray | UserError:
-    """The image, or why there is none where the policy is to skip it."""
     try:
       return self._read(*self._items[row][:2])
     except UserError as error:
-      if self._bad == "skip":
-        return error
-      raise
+      return error
 
   def _skip(self, error: UserError) -> None:
+    if self._bad == "error":
+      raise error
     logging.warning("skipped: %s", error)
     self.changed("images that cannot be read, skipped")
-    self._skipped.append(error)
-    count, total = len(self._skipped), len(self._items)
-    if count > self._max_bad * total:
+    self._skipped += 1
+    total = len(self._items)
+    if self._skipped > self._max_bad * total:
       raise UserError(
-        f"{count} or more of {total} images cannot be read, more than "
-        f"max_bad_fraction={self._max_bad}; the first: {self._skipped[0]}"
+        f"{self._skipped} or more of {total} images cannot be read, more than "
+        f"max_bad_fraction={self._max_bad}; the last: {error}"
       )
 
 
@@ -169,10 +166,14 @@ def own_images(
   """
   if bad not in ("error", "skip"):
     raise UserError(f"bad={bad!r}: expected error or skip")
-  if size < 1 or channels not in (1, 3) or not 0 <= max_bad_fraction < 1:
+  if size < 1 or channels not in (1, 3) or len(window) not in (0, 2):
     raise UserError(
-      f"size={size}, channels={channels}, max_bad_fraction={max_bad_fraction}: "
-      "expected a size of 1 or more, 1 or 3 channels, and a fraction below 1"
+      f"size={size}, channels={channels}, window={window}: expected a size of "
+      "1 or more, 1 or 3 channels, and (low, high) or nothing"
+    )
+  if not 0 <= max_bad_fraction < 1:
+    raise UserError(
+      f"max_bad_fraction={max_bad_fraction}: expected 0 or more, below 1"
     )
   place = _place(folders, path)
   in_folders = place.is_dir()
