@@ -14,10 +14,8 @@ def linear(train: Split, numeric: tuple[str, ...], columns: Levels) -> Design:
   """For linear models: no NaN left, columns in raw units.
 
   Features: the median for a missing value, and a column `x missing` where
-  the training split has one. Categories: a column `x=level` for each level
-  but the first seen in training, at most the 64 commonest, and `x missing`.
-
-  columns: the levels of each categorical column.
+  the training split has one. Categories (`columns`): a column `x=level` for
+  each level but the first of the 64 commonest in training, and `x missing`.
   """
   seen = _features(train)
   missing = np.isnan(seen)
@@ -50,10 +48,9 @@ def linear(train: Split, numeric: tuple[str, ...], columns: Levels) -> Design:
 
 
 def native(train: Split, numeric: tuple[str, ...], columns: Levels) -> Design:
-  """For trees: NaN is missing, and the columns of categories are codes.
+  """For trees: NaN is missing, and categories are codes.
 
-  Of a category only the 64 commonest training levels are told apart; the
-  others, and a missing one, are NaN.
+  Of these the 64 commonest training levels are told apart; others are NaN.
   """
   kept = _kept(train)
 
@@ -69,10 +66,7 @@ def native(train: Split, numeric: tuple[str, ...], columns: Levels) -> Design:
 
 
 def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Mean and population deviation [F] of what is observed of [N,F] float64.
-
-  0 and 0 where nothing is.
-  """
+  """Mean and population deviation [F] of what [N,F] observes, else 0 and 0."""
   observed = ~np.isnan(values)
   count = np.maximum(observed.sum(0), 1)
   mean = np.where(observed, values, 0).sum(0) / count

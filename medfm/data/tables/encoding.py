@@ -115,8 +115,7 @@ def parsed(
 def fit(columns: Columns) -> tuple[Described, list[dict[str, Any]]]:
   """The description of the training rows, and changes for the card.
 
-  Means and (population) standard deviations are over observed values. A
-  constant column has std 1, one without any observed value mean 0, std 1.
+  A constant column has std 1, one without any observed value mean 0, std 1.
   """
   mean, std = design.moments(columns.features.astype(np.float64))
   constant = std <= 1e-7 * np.abs(mean)

@@ -1,9 +1,9 @@
 """A CSV file of one's own, without a line of code.
 
-One row per example, a header row, UTF-8. The label, and where there are any
-the patient, id and subgroup columns, are named; every other column becomes a
-feature unless it is dropped. What does not fit is an error by file, row and
-column, and what is left out stands on the data card.
+One row per example, a header row, UTF-8. The columns of label, patient, id and
+subgroups are named; every other column becomes a feature unless it is dropped.
+What does not fit is an error by file, row and column, and what is left out
+stands on the data card.
 """
 
 import itertools

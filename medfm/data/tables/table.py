@@ -1,8 +1,8 @@
 """Strict CSV reading: what does not fit is an error, never a repair.
 
-Rows are counted as a spreadsheet counts them: the first row of the file is
-row 1, a quoted line break stays within its row. Messages show at most the one
-cell at fault, shortened, so that no patient's record reaches a log.
+Rows are counted as a spreadsheet counts them, from 1, with quoted line breaks
+within. Messages show at most the one cell at fault, shortened, so that no
+patient's record reaches a log.
 """
 
 import contextlib
@@ -198,10 +198,9 @@ def numbers(table: Table, name: str) -> np.ndarray:
 
 
 def is_numeric(table: Table, name: str) -> bool:
-  """Whether every observed cell of a column is a number.
+  """Whether every observed cell of a column is a number; an error if most are.
 
-  A column that is mostly numbers but not all is an error instead of quietly
-  becoming text; one without any observed cell counts as numeric.
+  One without any observed cell counts as numeric.
   """
   observed = [cell for cell in table[name] if cell]
   levels = {cell: is_number(cell) for cell in set(observed)}

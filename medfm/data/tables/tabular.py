@@ -24,12 +24,12 @@ Builder = records.RowsBuilder
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-  """A cleaned table, ready to be recorded.
+  """A cleaned table of N rows, ready to be recorded.
 
   truth: what is to be predicted, by the names of a split's arrays: `label`
     int32 [N] of classes, float32 [N,K] of labels or numbers, or others.
   names: of the classes, labels or numbers.
-  part: [N] the split each row is given to, or None where none is given.
+  part: the split of each, where one is given.
   """
 
   columns: Columns
@@ -68,9 +68,6 @@ def dataset(
   **reads: Any,
 ) -> Dataset:
   """The dataset of a recorded table.
-
-  Splits that the records do not give are made by patient: all three, or
-  validation out of train.
 
   target: (names, truth in training) -> description, as the task's
     `columns.target`.

@@ -48,10 +48,7 @@ def own_iob(
 
   path: the training file, or with `test_path` empty the only one, which is
     then split by document (by sentence where it names none).
-  delimiter: between the columns; "" for any number of blanks.
-  word_column, tag_column: counted from 0, or back from the last by -1.
-  repair: an I- tag that continues nothing begins an entity (IOB1), counted on
-    the card; else it is an error.
+  delimiter, word_column, tag_column, repair: as in `text_files.iob`.
   cutting: `tokenizer`, `length` and `too_long` of `texts.dataset`.
 
   Raises: UserError naming file and row.
@@ -108,7 +105,7 @@ def encoded(
 def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
   """Sentences by split, "train" first, as recorded; alone it is all there is.
 
-  Raises: UserError where a tag does not occur in training.
+  Raises: UserError where a type of entity does not occur in training.
   """
   training, _ = parts["train"]
   kinds = sorted({_kind(tag) for s in training for tag in s.tags} - {""})

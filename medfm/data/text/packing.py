@@ -1,9 +1,9 @@
 """Token sequences of all lengths as arrays [N,L] that waste little room.
 
-Two ways. Pre-training packs pieces of documents into rows, each a segment of
-its own: attention stays within a segment and positions begin anew, so that
-packing changes no prediction. Fine-tuning keeps one example a row and draws
-its batches by length (`orders.by_length`).
+Pre-training packs pieces of documents into rows, each a segment of its own:
+attention stays within it and positions begin anew, so that packing changes no
+prediction. Fine-tuning has one example a row and batches by length
+(`orders.by_length`).
 """
 
 import bisect
@@ -50,12 +50,10 @@ def packed(
 ) -> tuple[Arrays, list[list[int]]]:
   """Rows of `length` tokens that hold every piece once, and which ones each.
 
-  Best fit, longest piece first; equal input gives equal rows. `segment`
-  counts the pieces of a row from 1 and is 0 on padding, `positions` count
-  from 0 within each, `tokens` and `token_type` are 0 on padding. Further
-  columns are filled with -1.
-
-  Raises: UserError where a piece is longer than a row.
+  Best fit, longest piece first. `segment` counts the pieces of a row from 1,
+  `positions` the tokens of each from 0; on padding they, `tokens` and
+  `token_type` are 0 and other columns -1. A piece longer than a row is a
+  UserError.
   """
   rows = _placed(_sizes(pieces, length), length)
   return _filled(pieces, rows, length), rows

@@ -1,9 +1,8 @@
 """Prompts for a causal model: labelled training texts, then one to label.
 
 A prompt is <|endoftext|>, shots with their answers, and a text without one,
-all written by one template. Nothing is cut in silence: a training text that
-is too long to be a shot is never drawn, and counted; a long text to label is
-read in windows, or refused.
+all written by one template. A training text that is too long to be a shot is
+never drawn, and counted; a long text to label is read in windows, or refused.
 """
 
 import itertools
@@ -48,9 +47,7 @@ def written(
   template: text with {text} and perhaps {pair} in it, each once. Its pieces
     are cut into tokens apart; a blank before a field goes with the field.
     `long` is the pair, where there is one, else the text.
-  columns: `text`, and perhaps `pair`, [N] strings.
-
-  Raises: UserError for another field in braces, or one the data lack.
+  columns: [N] strings of each field; a template that needs others is refused.
   """
   *parts, end = re.split(r"\{(\w+)\}", template)
   fields = parts[1::2]
@@ -92,9 +89,8 @@ def rows(
 ) -> Rows:
   """The texts to label as rows [N, room], without shots and answer.
 
-  names: of the texts, for messages.
   too_long: "windows" reads a long text in the fewest windows, each with the
-    rest of the template around it; "error" refuses it.
+    rest of the template around it; "error" refuses it, by its name.
   """
   placed = []
   for index, each in enumerate(written(tokenizer, template, columns)):
@@ -130,13 +126,12 @@ def drawn(
   balanced: bool,
   seed: int,
 ) -> Drawn:
-  """The shots of each prompt, by seed: `draws` sets, `orders` of each.
+  """The shots of each prompt, by seed: `draws` sets, at most `orders` of each.
 
   sizes: [N] tokens of each training text as a shot; label: [N], -1 unknown.
   balanced: classes in turn, their order drawn; else by chance alone.
 
-  There is one prompt without shots, and there are no more orders of k shots
-  than k!. Raises: UserError where too few texts are short enough.
+  Raises: UserError where too few texts are short enough.
   """
   if shots < 0 or draws < 1 or orders < 1:
     raise UserError("prompts need shots >= 0, draws >= 1 and orders >= 1")
@@ -180,9 +175,8 @@ def answers(tokenizer: Tokenizer, strings: Sequence[str]) -> list[Ids]:
 def fitting(length: int, room: int, answers: Sequence[Ids], shots: int) -> int:
   """The tokens a shot may have, so that every prompt fits into `length`.
 
-  A row of the model holds the opening token, shots, `room` for the text and,
-  side by side, the answers but for their last tokens, which no prediction
-  follows.
+  A row holds the opening token, shots, `room` for the text and, side by side,
+  the answers but for their last tokens, which no prediction follows.
   """
   beside = len(answers) * (max(map(len, answers)) - 1)
   free = length - room - beside - 1

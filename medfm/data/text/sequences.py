@@ -1,9 +1,9 @@
 """Texts and words as rows of tokens: what fits whole, what is windowed.
 
-Nothing is cut: a text that is longer than a row becomes several windows,
-which are counted, or is refused. A window is a row of its own with the label
-of its text; `document` [N] says which rows are of one text, so that scores
-are those of texts (`tasks.documents`).
+A text that is longer than a row becomes several windows, which are counted, or
+is refused. A window is a row of its own with the label of its text; `document`
+[N] says which rows are of one text, so that scores are those of texts
+(`tasks.documents`).
 
 A row is [CLS] text [SEP], or [CLS] text [SEP] pair [SEP], with <|endoftext|>
 in both places for a tokenizer that has neither.
@@ -24,10 +24,7 @@ TooLong = Literal["windows", "error"]
 
 
 class Rows(NamedTuple):
-  """arrays [N,L]; source [N]: the text each row is of, in ascending order.
-
-  changes: for the data card.
-  """
+  """arrays [N,L]; source [N]: the text each row is of, in ascending order."""
 
   arrays: dict[str, np.ndarray]
   source: np.ndarray
@@ -50,10 +47,7 @@ def texts(
   too_long: "windows" cuts a long text (of a pair the second, with the first
     before each window) into the fewest windows; "error" refuses it.
   around_markers: instead of windows, the one stretch of a long text with both
-    marked entities in its middle, for relations.
-
-  Raises: UserError where a text has no tokens, is too long, or its entities
-    lie too far apart.
+    marked entities in its middle, for relations; too far apart is an error.
   """
   opening, closing = ends(tokenizer)
   first = tokenizer.ids(text)
@@ -88,11 +82,10 @@ def words(
   length: int,
   too_long: TooLong = "windows",
 ) -> Rows:
-  """Rows of words, with a `label` on the first token of each.
+  """Rows of words, with a `label` on the first token of each, else -1.
 
-  `word` is the number of the word within its sentence a token is of, and -1
-  where there is none; `label` is -1 on all other tokens. Windows end between
-  words.
+  `word` numbers the words of a sentence by token, -1 where there is none.
+  Windows end between words.
   """
   opening, closing = ends(tokenizer)
   placed = []
@@ -143,13 +136,10 @@ def room(
   too_long: TooLong,
   setting: str = "length",
 ) -> int:
-  """How many tokens of one text a row may hold.
+  """How many of a text's tokens a row has room for; UserError for none.
 
-  tokens: of the text; around: what else stands in each of its rows.
+  around: tokens of each row that are not the text's.
   setting: the one that `length` comes from, for messages.
-
-  Raises: UserError where there is no text or no room, or too little room and
-    `too_long` is "error".
   """
   free = length - around
   if too_long not in ("windows", "error"):

@@ -30,7 +30,7 @@ class Sentence(NamedTuple):
 
 
 def lines(path: str | os.PathLike) -> list[str]:
-  """The lines of a UTF-8 file, without their ends; a byte order mark is read.
+  """The lines of a UTF-8 file, without their ends and byte order mark.
 
   Raises: UserError where the file is absent, empty, or not UTF-8 text.
   """
@@ -86,9 +86,7 @@ def iob(
 
   tag_column: None reads words alone.
   repair: an I- that continues nothing becomes B- (IOB1 is written so); else
-    it is an error.
-
-  Raises: UserError with file and line.
+    it is an error, as all that does not fit.
   """
   columns = [word_column]
   if tag_column is not None:

@@ -20,11 +20,8 @@ _CELL = 1 << 24
 def read(path: str, text: str = "text", delimiter: str = "") -> Table:
   """The table of a file, by its suffix; a .txt has the one column `text`.
 
-  A JSON line gives one row; its keys are columns, and a list of words in it
-  becomes one cell with `|` between them.
-
-  Raises: UserError of the file and row, also for a JSON line without a key
-    that the lines before it had.
+  A JSON line is a row; its keys, the same in all lines, are columns, and a
+  list of words in it becomes one cell with `|` between them.
   """
   suffix = pathlib.Path(path).suffix.lower()
   if suffix in _JSON:

@@ -36,13 +36,13 @@ Builder = records.RowsBuilder
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-  """Examples ready to be recorded, N of each.
+  """N examples, ready to be recorded.
 
   texts: `text` and perhaps `pair`; or `words` and `tags`, tab-separated.
   truth: what is to be predicted, by the names of a split's arrays; {} where
     the tags say it, or nothing does. names: of classes, labels, numbers, tags.
   documents: what keeps examples in one split, "" for itself; None: each.
-  part: [N] the split of each, or None where none is given.
+  part: the split of each, where one is given.
   """
 
   texts: dict[str, Sequence[str]]
@@ -189,7 +189,8 @@ def dataset(
 
   target: (names, truth in training) -> description, as the task's
     `columns.target`.
-  tokenizer: a `tokenizers.Factory`.
+  tokenizer: (training texts, which it may leave unread; folders) ->
+    `Tokenizer`.
   encode: reads a user's new file: `encode(path, info, tokenizer=, length=,
     too_long=, **columns)`; None takes `encoded`, for text.
   """

@@ -40,9 +40,6 @@ _MAX_BYTES = 1 << 27
 _BATCH = 1000
 _ALPHABET = 1000  # Rarer characters are unknown, as in BERT.
 
-Factory = Callable[[Iterable[str], Folders], "Tokenizer"]
-"""(training texts, folders) -> tokenizer; the texts may be left unread."""
-
 
 class Tokenizer:
   """text <-> token ids, from the JSON text of a `tokenizer.json`.
@@ -238,17 +235,11 @@ def loaded(
   path: str = "",
   lowercase: bool | None = None,
 ) -> Tokenizer:
-  """A Hugging Face `tokenizer.json`, or what came before it, or their folder.
+  """A tokenizer from a file, which must be one, or from its folder.
 
-  Before it came BERT's `vocab.txt`, and GPT-2's `vocab.json` with a
-  `merges.txt` beside it.
-
-  path: also a finished run's stage folder, which holds a tokenizer.json.
-  lowercase: of a vocab.txt; None takes `do_lower_case` of the
-    tokenizer_config.json beside it, else whether the vocabulary has no
-    capital letter.
-
-  Raises: UserError where the file is absent, too large or no tokenizer.
+  path: a Hugging Face `tokenizer.json` (a finished run's stage folder has one),
+    BERT's `vocab.txt`, or GPT-2's `vocab.json` with a `merges.txt` beside it.
+  lowercase: of a vocab.txt; see `vocabularies.wordpiece`.
   """
   if not path:
     raise UserError(f"the tokenizer needs path=: a {' or '.join(FILES)}")
