@@ -9,7 +9,7 @@ import numpy as np
 
 from medfm import rng, spec, stages, workdir
 from medfm.data.tables import encoding
-from medfm.data.text import packing, sequences, text_tables
+from medfm.data.text import packing, sequences, text_files
 from medfm.data.text.packing import Piece
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.models.gpt import GPT
@@ -85,7 +85,7 @@ def generate(
   trained = stages.opened(place, stage)
   net, params = _model(trained)
   tokenizer = _tokenizer(trained.folder)
-  table = text_tables.read(source)
+  table = text_files.read(source)
   names, prompts = encoding.ids(table).tolist(), table["text"]
   opening, end = sequences.ends(tokenizer)
   tokens = [np.array([opening, *ids]) for ids in tokenizer.ids(prompts)]

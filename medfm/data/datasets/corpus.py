@@ -29,7 +29,7 @@ from medfm.data.datasets import (
   pubmed_rct,
   pubmedqa,
 )
-from medfm.data.text import packing, sequences, text_tables, texts, tokenizers
+from medfm.data.text import packing, sequences, text_files, texts, tokenizers
 from medfm.data.text.packing import Piece
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.spec import chosen
@@ -229,7 +229,7 @@ def _gathered(
   contents = {texts.content(string) for *_, string in held_out}
   runs = {run for *_, string in held_out for run in _runs(string)}
   if file is not None:
-    table = text_tables.read(str(file), text)
+    table = text_files.read(str(file), text)
     for row, string in zip(table.rows, table[text], strict=True):
       if string:
         candidates.append(("own", f"{file.name}:{row}", string))

@@ -7,7 +7,7 @@ are there partly with different labels, stay together.
 import numpy as np
 
 from medfm.data.tables import table as tables
-from medfm.data.text import text_tables, texts
+from medfm.data.text import text_files, texts
 from medfm.tasks.multiclass import own as columns
 
 CLASSES = (
@@ -27,7 +27,7 @@ class MedicalAbstracts(texts.Builder, skip_registration=True):
     table = tables.read(self.raw, missing=("",))
     codes = {str(code + 1): code for code in range(len(CLASSES))}
     label = tables.coded(table, _LABEL, codes)
-    strings = text_tables.strings(table, text=_TEXT)
+    strings = text_files.strings(table, text=_TEXT)
     documents = [texts.content(text) for text in strings["text"]]
     what = "abstracts that repeat another, kept in its split"
     repeats = len(documents) - len(set(documents))

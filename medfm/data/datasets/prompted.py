@@ -14,7 +14,7 @@ import numpy as np
 from medfm import spec
 from medfm.data.datasets import pubmedqa
 from medfm.data.tables import encoding
-from medfm.data.text import prompts, sequences, text_tables, texts, tokenizers
+from medfm.data.text import prompts, sequences, text_files, texts, tokenizers
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.tasks import multiclass
@@ -101,9 +101,9 @@ def encoded(
 
   Columns are `text` and, where the template has it, `pair`.
   """
-  table = text_tables.read(path)
+  table = text_files.read(path)
   fields = {name: name for name in prompts.FIELDS if f"{{{name}}}" in template}
-  strings = text_tables.strings(table, **fields)
+  strings = text_files.strings(table, **fields)
   arrays = {name: np.array(cells, object) for name, cells in strings.items()}
   split = Split(arrays, encoding.ids(table))
   return _rows(split, Tokenizer(tokenizer), template, **settings)[0]

@@ -57,6 +57,11 @@ def labelled(
   every: whether all of the columns must be observed, or one of them.
   missing: what happens to the others, a `Policy`.
   """
+  if not columns:
+    raise UserError(
+      f"{table.path}: which column is the label? set label= to one of "
+      f"{', '.join(table.columns)}"
+    )
   if missing not in ("error", "drop"):
     raise UserError(f"missing_label={missing!r}: expected 'error' or 'drop'")
   observed = np.array([[cell != "" for cell in table[n]] for n in columns])
@@ -75,17 +80,6 @@ def labelled(
     raise UserError(f"{table.path}: no row has a label in {columns[0]!r}")
   what = f"dropped rows without a label ({', '.join(columns)})"
   return table.take(np.flatnonzero(known)), [{"what": what, "count": lost}]
-
-
-def required(table: Table, columns: Sequence[str]) -> None:
-  """Raises UserError where no label column is named, or there is none such."""
-  if not columns:
-    raise UserError(
-      f"{table.path}: which column is the label? set label= to one of "
-      f"{', '.join(table.columns)}"
-    )
-  for name in columns:
-    _ = table[name]  # An unknown column is an error, with the nearest one.
 
 
 def names(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from medfm.data import files
 from medfm.data.tables import encoding
 from medfm.data.tables import own as own_table
 from medfm.data.tables.labels import Policy
-from medfm.data.text import text_tables, texts
+from medfm.data.text import text_files, texts
 from medfm.spec import forwards
 from medfm.types import Dataset, Folders
 
@@ -21,13 +21,13 @@ class OwnText(own_table.Own, skip_registration=True):
     columns = [given.text, given.pair, given.document, given.id]
     columns += [given.split_column, *self.labels.columns, *given.groups]
     parts, changes = self.labelled(
-      text_tables.read(str(path), given.text, given.delimiter)
+      text_files.read(str(path), given.text, given.delimiter)
       for path in self.raw.values()
     )
     table, part, truth, names = self.joined(
       parts, filter(None, columns), given.document, "document"
     )
-    strings = text_tables.strings(table, text=given.text, pair=given.pair)
+    strings = text_files.strings(table, text=given.text, pair=given.pair)
     documents = None
     if given.document:
       documents = table[given.document]
@@ -89,7 +89,7 @@ def own_text(
   """
   labels = tasks.columns_of(
     task,
-    {"separator": text_tables.SEPARATOR},
+    {"separator": text_files.SEPARATOR},
     label=(label,) if isinstance(label, str) else tuple(label),
     classes=tuple(classes),
     positive=positive,

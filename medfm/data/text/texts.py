@@ -18,7 +18,7 @@ import numpy as np
 from medfm.data import files, records, splits
 from medfm.data.tables import encoding
 from medfm.data.tables.labels import Truth
-from medfm.data.text import packing, sequences, text_tables
+from medfm.data.text import packing, sequences, text_files
 from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer, wordpiece
@@ -296,8 +296,8 @@ def encoded(
 
   text, pair, id: columns of the file; of a .txt there is the text alone.
   """
-  table = text_tables.read(path, text)
-  strings = text_tables.strings(table, text=text, pair=pair)
+  table = text_files.read(path, text)
+  strings = text_files.strings(table, text=text, pair=pair)
   split = Split(
     {name: np.array(cells, object) for name, cells in strings.items()},
     encoding.ids(table, id if id in table.columns else ""),

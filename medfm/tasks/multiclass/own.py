@@ -49,7 +49,6 @@ class Columns:
     return self.label
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
-    labels.required(table, self.label)
     if len(self.label) > 1:
       raise UserError(
         f"label={','.join(self.label)!r}: multiclass needs one column; for "

@@ -50,7 +50,6 @@ class Columns:
     return bool(self.separator) and len(self.label) == 1
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
-    labels.required(table, self.label)
     if self._named and self.none_if_empty:
       return table, []
     return labels.labelled(table, self.label, self.missing_label, every=False)

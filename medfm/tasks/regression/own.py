@@ -36,7 +36,6 @@ class Columns:
     return self.label
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
-    labels.required(table, self.label)
     return labels.labelled(table, self.label, self.missing_label, every=True)
 
   def read(self, table: Table, training: np.ndarray | None = None) -> Read:

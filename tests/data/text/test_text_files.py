@@ -2,7 +2,7 @@
 
 import pytest
 
-from medfm.data.text import text_files, text_tables
+from medfm.data.text import text_files
 from medfm.types import UserError
 
 GOOD = "Asp\tB-Drug\nirin\tI-Drug\nhelps\tO\n\nno\tO\n"
@@ -119,16 +119,16 @@ def test_json_lines_keep_their_rows(file):
 )
 def test_a_broken_json_line_is_named(fault, content, row):
   assert f"row {row}:" in fault(
-    lambda path: text_tables.read(path).rows, content, "x.jsonl"
+    lambda path: text_files.read(path).rows, content, "x.jsonl"
   )
 
 
 def test_json_values_become_cells(file):
   path = file('{"text": "a ", "n": 1, "l": ["x", "y"], "z": null}', "x.jsonl")
-  table = text_tables.read(path)
+  table = text_files.read(path)
   assert [table[k][0] for k in ("text", "n", "l", "z")] == ["a", "1", "x|y", ""]
 
 
 def test_a_txt_holds_a_text_a_line(file):
-  table = text_tables.read(file("a b\n\nc\n", "x.txt"))
+  table = text_files.read(file("a b\n\nc\n", "x.txt"))
   assert table["text"] == ["a b", "c"] and table.rows.tolist() == [1, 3]
