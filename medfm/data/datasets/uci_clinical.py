@@ -191,7 +191,7 @@ class UciClinical(tabular.Builder, skip_registration=True):
   """One of the seven tables, cleaned."""
 
   def __init__(self, *, study: str, label: str, **kwargs):
-    self.study, self.label = STUDIES[study], label
+    self.chosen, self.study, self.label = study, STUDIES[study], label
     super().__init__(**kwargs)
 
   def rows(self) -> tabular.Rows:
@@ -207,7 +207,7 @@ class UciClinical(tabular.Builder, skip_registration=True):
     for name in study.zeros:
       zeros = int((tables.numbers(table, name) == 0).sum())
       counts[f"zeros of {name} taken for missing"] = zeros
-    table = cleaned(table, study)
+    table = cleaned(table, name=self.chosen)
     classes = tuple(dict.fromkeys(names.values()))
     codes = {cell: classes.index(name) for cell, name in names.items()}
     label = tables.coded(table, self.label, codes)
@@ -264,12 +264,13 @@ def uci_clinical(
     id="" if study.patient == "id" else "id",
     patient=study.patient or "patient",
     groups=study.groups,
-    clean=functools.partial(cleaned, study=study),
+    clean=functools.partial(cleaned, name=name),
   )
 
 
-def cleaned(table: Table, study: Study) -> Table:
+def cleaned(table: Table, *, name: str) -> Table:
   """The table with codes put into words, and zeros that mean missing gone."""
+  study = STUDIES[name]
   for name in study.zeros:
     zero = tables.numbers(table, name) == 0
     table = table.replace(**{name: np.where(zero, "", table[name]).tolist()})
