@@ -57,8 +57,7 @@ def predictions(
 ) -> Predictions:
   """The predictions of a rival, fitted on `train`, for the other splits.
 
-  Raises:
-    UserError: the task has no rival of this name, or it cannot be fitted.
+  UserError where the task has no rival of this name, or it cannot be fitted.
   """
   if name not in task.RIVALS:
     known = ", ".join(task.RIVALS) or "none: take them out of `evaluators`"

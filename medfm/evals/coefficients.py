@@ -15,8 +15,7 @@ def coefficients(context: Context) -> Findings:
   The model is asked at the training mean and a hundred deviations from it
   along each feature; for a linear model the differences are its slopes.
 
-  Raises:
-    UserError: the model is not of one number from numeric features.
+  UserError where the model is not of one number from numeric features.
   """
   if context.train is None:
     return Findings()

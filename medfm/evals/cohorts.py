@@ -12,8 +12,7 @@ def as_trained(data: Dataset, trained: Info) -> Dataset:
   Classes and category levels are matched by name; a level that training did
   not know is missing (-1).
 
-  Raises:
-    UserError: other inputs, other names of what is predicted, another task.
+  UserError where inputs, names of what is predicted, or the task are others.
   """
   info = data.info
   kinds = [tasks.of(each.target).__name__ for each in (info, trained)]

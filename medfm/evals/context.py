@@ -2,10 +2,13 @@
 
 An evaluator is a function `(context) -> Findings`, configured by keyword-only
 arguments; a run's `evaluators` names those it calls. An evaluator that needs
-outputs of the model which the task does not keep names them with `keeps`.
+outputs of the model which the task does not keep names them with `keeps`. One
+whose findings show examples of the data has a setting `show`; where that is
+False it shows none.
 """
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -111,21 +114,12 @@ def keeps(*names: str) -> Callable[[Callable], Callable]:
   return mark
 
 
-def shows_data(evaluator: Callable) -> Callable:
-  """Marks an evaluator whose findings hold examples of the data.
-
-  It has a setting `show`; where that is False it shows none.
-  """
-  evaluator.shows_data = True  # pyright: ignore[reportFunctionMemberAccess]
-  return evaluator
-
-
 def showing(evaluators: Mapping[str, Callable]) -> list[str]:
   """Names of the bound evaluators that may show examples of the data."""
   return [
     name
     for name, bound in evaluators.items()
-    if getattr(spec.function(bound), "shows_data", False)
+    if "show" in inspect.signature(spec.function(bound)).parameters
     and spec.settings(bound).get("show") is not False
   ]
 

@@ -1,7 +1,6 @@
 """Every prompt's own score, their spread, and what calibration changes."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,12 +18,12 @@ def prompts(context: Context) -> Findings:
   """A table of the prompts on each split; none where prompts were not used."""
   if not context.first:
     return Findings()
-  blocks = {}
-  for name, predicted in context.predicted.items():
-    if PLAIN in predicted:
-      about = context.task, context.info, context.splits[name]
-      result = table(*about, predicted, context.settings)
-      blocks[name] = [block(*about, result)]
+  task, info, settings = context.task, context.info, context.settings
+  blocks = {
+    name: [table(task, info, context.splits[name], predicted, settings)]
+    for name, predicted in context.predicted.items()
+    if PLAIN in predicted
+  }
   return Findings(blocks=blocks)
 
 
@@ -34,15 +33,14 @@ def table(
   split: Split,
   outputs: Mapping[str, np.ndarray],
   settings: Settings,
-) -> dict[str, Any]:
-  """Scores of O prompts on one split, JSON-able.
+) -> Block:
+  """A block with the scores of O prompts on one split.
 
   outputs: `prompt_probs` and perhaps `calibrated_probs` [N,O,K].
 
-  Gives `names` of the prompts; by way (calibrated, uncalibrated) `together`,
-  the metrics of the mean over all prompts, `each` prompt's own, and `spread`
-  over the prompts (mean, min, max and sd; sd is None for a single one); and
-  the paired `difference` calibrated - uncalibrated of the means.
+  For each of them it has a row of the mean over all prompts, one of each
+  prompt alone, and one of their spread; last comes the paired difference of
+  the calibrated and the uncalibrated mean. A terminal shows no single prompt.
   """
   target = scores.target_of(task, split.arrays)
   drawn = {
@@ -51,76 +49,44 @@ def table(
     "seed": settings.seed,
   }
 
-  def scored(probs):
+  def scored(probs: np.ndarray) -> dict:
     entry = scores.scores(task, info, target, {"probs": probs}, **drawn)
-    return {name: entry["metrics"][name] for name in METRICS}
+    return entry["metrics"]
 
-  probs = {w: np.asarray(outputs[n]) for w, n in WAYS.items() if n in outputs}
-  means = {way: each.mean(1) for way, each in probs.items()}
-  ways = {}
-  for way, of_way in probs.items():
-    each = [scored(of_way[:, o]) for o in range(of_way.shape[1])]
-    spread = {key: _spread([e[key] for e in each]) for key in METRICS}
-    together = scored(means[way])
-    ways[way] = {"together": together, "each": each, "spread": spread}
-  names = list(getattr(info.only, "prompts", {})["names"])
-  result = {"names": names, "ways": ways}
-  if len(ways) > 1:
-    both = [{"probs": mean} for mean in means.values()]
-    difference = paired.difference(task, info, target, *both, **drawn)
-    result["difference"] = {name: difference[name] for name in METRICS}
-  return result
-
-
-def block(
-  task: Task, info: Info, split: Split, result: Mapping[str, Any]
-) -> Block:
-  """The result of `table` as a block of kind "table"."""
-  target = scores.target_of(task, split.arrays)
-  probs = np.zeros((0, len(info.target.names)))
-  described = scores.described(task, info, target, {"probs": probs})
-  rows = list(_rows(result))
+  names = getattr(info.only, "prompts", {})["names"]
+  rows = []  # Title, cells by metric, whether a terminal shows them.
+  means = []
+  for way, name in WAYS.items():
+    if name in outputs:
+      probs = np.asarray(outputs[name])
+      means.append({"probs": probs.mean(1)})
+      title = f"{way}: mean of all prompts' probabilities"
+      rows.append((title, scored(probs.mean(1)), True))
+      each = [scored(probs[:, o]) for o in range(len(names))]
+      titles = [f"{way}: {name}" for name in names]
+      rows += zip(titles, each, [False] * len(names), strict=True)
+      spread = {m: _spread([e[m]["value"] for e in each]) for m in METRICS}
+      rows.append((f"{way}: from prompt to prompt", spread, True))
+  if len(means) > 1:
+    difference = paired.difference(task, info, target, *means, **drawn)
+    gains = {name: difference[name] | {"signed": True} for name in METRICS}
+    rows.append(("calibrated − uncalibrated, paired", gains, True))
+  titles = scores.described(task, info, target, means[0])
   return {
     "kind": "table",
     "title": "Prompts, with 95 % bootstrap intervals",
-    "columns": ["Prompts", *(described[name].title for name in METRICS)],
-    "rows": [[title, *cells] for title, cells, _ in rows],
+    "columns": ["Prompts", *(titles[name].title for name in METRICS)],
+    "rows": [[title, *(cells[m] for m in METRICS)] for title, cells, _ in rows],
     "brief": [place for place, (*_, brief) in enumerate(rows) if brief],
     "terminal": True,
   }
 
 
-def _rows(result: Mapping[str, Any]) -> Iterator[tuple[str, list[Any], bool]]:
-  """(title, cells, whether a terminal shows it) of each row."""
-  for way, of_way in result["ways"].items():
-    cells = [of_way["together"][key] for key in METRICS]
-    yield f"{way}: mean of all prompts' probabilities", cells, True
-    for name, alone in zip(result["names"], of_way["each"], strict=True):
-      yield f"{way}: {name}", [alone[key] for key in METRICS], False
-    spreads = [_written(of_way["spread"][key]) for key in METRICS]
-    yield f"{way}: from prompt to prompt", spreads, True
-  if "difference" in result:
-    gains = [result["difference"][key] | {"signed": True} for key in METRICS]
-    yield "calibrated − uncalibrated, paired", gains, True
-
-
-def _written(spread: Mapping[str, float | None]) -> str:
+def _spread(values: Sequence[float | None]) -> str:
   """`0.420 to 0.580, SD 0.050`, or the value of a single prompt."""
-  if spread["min"] is None:
-    return "n/a"
-  if spread["sd"] is None:
-    return f"{spread['min']:.3f}"
-  return f"{spread['min']:.3f} to {spread['max']:.3f}, SD {spread['sd']:.3f}"
-
-
-def _spread(entries: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-  """Over the prompts; None where a metric was not defined for one."""
-  values = [entry["value"] for entry in entries]
   if None in values:
-    return dict.fromkeys(("mean", "min", "max", "sd"))
-  return {
-    "mean": float(np.mean(values)),
-    "min": float(np.min(values)),
-    "max": float(np.max(values)),
-    "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-  }
+    return "n/a"
+  if len(values) < 2:
+    return f"{values[0]:.3f}"
+  deviation = np.std(values, ddof=1)
+  return f"{min(values):.3f} to {max(values):.3f}, SD {deviation:.3f}"

@@ -22,17 +22,6 @@ from medfm.objectives import masking
 from medfm.types import Batch, Info, Objective, UserError, Variables
 
 
-class Target(NamedTuple):
-  """Whose logit is explained, per row.
-
-  classes: [B] int. places: [B] int, the token whose label is asked for, of a
-  model that labels tokens; else None.
-  """
-
-  classes: jax.Array
-  places: jax.Array | None = None
-
-
 class Attribution(NamedTuple):
   """values: [B,L]; score, baseline: [B], the logit of the text and of the
   baseline, whose difference the values should add up to."""
@@ -47,12 +36,16 @@ def integrated_gradients(
   variables: Variables,
   batch: Batch,
   info: Info,
-  target: Target,
+  classes: jax.Array,
+  places: jax.Array | None = None,
   *,
   points: int = 32,
 ) -> Attribution:
   """The mean slope on the straight line from the baseline to the text, times
   that way (Sundararajan et al. 2017).
+
+  classes: [B] int, whose logits are explained. places: [B] int, the tokens
+  whose labels are asked for, of a model that labels tokens; else None.
 
   The values add up to score - baseline, but for the error of the integral,
   which is taken at the `points` places of Gauss and Legendre.
@@ -65,18 +58,18 @@ def integrated_gradients(
   def score(x):
     logits, *_ = _answer(objective, variables, batch, x)
     if logits.ndim == 3:
-      logits = jnp.take_along_axis(logits, target.places[:, None, None], 1)
+      logits = jnp.take_along_axis(logits, places[:, None, None], 1)
       logits = logits[:, 0]
-    return jnp.take_along_axis(logits, target.classes[:, None], 1)[:, 0]
+    return jnp.take_along_axis(logits, classes[:, None], 1)[:, 0]
 
-  places, shares = np.polynomial.legendre.leggauss(points)
+  steps, shares = np.polynomial.legendre.leggauss(points)
   slope = jax.grad(lambda x: score(x).sum())
 
   def added(total, point):
-    place, share = point
-    return total + share * slope(start + place * (embedded - start)), None
+    step, share = point
+    return total + share * slope(start + step * (embedded - start)), None
 
-  line = jnp.asarray([(places + 1) / 2, shares / 2], embedded.dtype)
+  line = jnp.asarray([(steps + 1) / 2, shares / 2], embedded.dtype)
   mean, _ = jax.lax.scan(added, jnp.zeros_like(embedded), (line[0], line[1]))
   values = (mean * (embedded - start)).sum(-1)
   return Attribution(values, score(embedded), score(start))

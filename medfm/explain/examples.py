@@ -16,7 +16,7 @@ from medfm import processes
 from medfm.data import cuts, loader
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.evals import scores
-from medfm.evals.context import Context, Findings, shows_data
+from medfm.evals.context import Context, Findings
 from medfm.explain import attribution
 from medfm.tasks.answers import Answers
 from medfm.types import Info, Objective, Split, Variables
@@ -39,7 +39,6 @@ LABELS = 12
 _ROWS = 4
 
 
-@shows_data
 def examples(context: Context, *, show: bool | None = None) -> Findings:
   """A few texts of the test split, where the run may show any.
 
@@ -190,10 +189,9 @@ def _attributed(objective, variables, info, split, answers, asked, rows):
   @jax.jit
   def explained(variables, batch):
     batch = {name: jnp.asarray(array) for name, array in batch.items()}
-    places = batch.pop("_place", None)
-    target = attribution.Target(batch.pop("_class"), places)
+    asked = batch.pop("_class"), batch.pop("_place", None)
     return attribution.integrated_gradients(
-      objective, variables, batch, info, target
+      objective, variables, batch, info, *asked
     )
 
   views = []
@@ -239,11 +237,8 @@ def _answered(
   answers: Answers, index: int, info: Info, thresholds: Mapping[str, float]
 ) -> dict[str, Any]:
   """The answer and the truth by name; of several labels with their numbers."""
-  names, said, true = (
-    info.target.names,
-    answers.answer[index],
-    answers.true[index],
-  )
+  names, said = info.target.names, answers.answer[index]
+  true = answers.true[index]
   if answers.probs is None:
     return {"said": names[int(said)], "true": names[int(true)]}
   of_class = {key.partition("[")[2][:-1]: v for key, v in thresholds.items()}

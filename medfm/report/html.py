@@ -7,7 +7,7 @@ from pathlib import Path
 from medfm.report import blocks, papers, plates, sections, style, summary
 from medfm.report.markup import Markup, folded, tag
 from medfm.report.plates import Plate
-from medfm.report.reading import Run, read
+from medfm.report.reading import Run
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 NOTICE = (
@@ -20,15 +20,10 @@ def write(workdir: Path | str) -> Path:
   """Writes `workdir`/figures/*.png and `workdir`/report.html.
 
   The page holds its figures and its style and loads nothing from anywhere.
-  A run that has not finished is reported as far as it has come.
-
-  Returns:
-    the path of report.html.
-
-  Raises:
-    UserError: there is no run here, or one of its JSON files is damaged.
+  A run that has not finished is reported as far as it has come. Returns the
+  page's path. Errors are those of `reading.Run`.
   """
-  run = read(workdir)
+  run = Run(workdir)
   folder = run.workdir / "figures"
   folder.mkdir(exist_ok=True)
   stages = run.stages.values()

@@ -48,24 +48,21 @@ def table(
   numbers_from: the first column that is set flush right.
   """
 
-  def line(cells: Sequence[Any], *scopes: str | None) -> Markup:
-    """A row whose cells are headings where they have a scope."""
-    written = [
-      tag(
-        "th" if scope else "td",
-        cell,
-        scope=scope,
-        class_="number" if column >= numbers_from else None,
-      )
-      for column, (cell, scope) in enumerate(zip(cells, scopes, strict=True))
-    ]
-    return tag("tr", *written)
+  def side(column: int) -> str | None:
+    return "number" if column >= numbers_from else None
 
-  head = tag("thead", line(header, *["col"] * len(header)))
-  body = [line(row, "row", *[None] * (len(row) - 1)) for row in rows]
+  names = [
+    tag("th", name, scope="col", class_=side(k))
+    for k, name in enumerate(header)
+  ]
+  body = []
+  for head, *cells in rows:
+    heading = tag("th", head, scope="row", class_=side(0))
+    rest = [tag("td", cell, class_=side(k)) for k, cell in enumerate(cells, 1)]
+    body.append(tag("tr", heading, *rest))
   title = tag("caption", caption) if caption else None
-  inside = tag("table", title, head, tag("tbody", *body))
-  return tag("div", inside, class_="scroll")
+  parts = title, tag("thead", tag("tr", *names)), tag("tbody", *body)
+  return tag("div", tag("table", *parts), class_="scroll")
 
 
 def definitions(pairs: Iterable[tuple[Any, Any]]) -> Markup:

@@ -1,11 +1,11 @@
 """A run's files as plain values; a run that has not finished reads too."""
 
-import dataclasses
+import contextlib
 import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ EXAMPLES = "examples.json"
 """In a stage's folder: split -> a few texts of it, where any may be shown."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Predictions:
+class Predictions(NamedTuple):
   """What one model said of one split, beside the truth.
 
   names: [K] of classes, labels or targets.
@@ -115,62 +114,42 @@ class Stage:
     return owner.headline(names, select)
 
 
-@dataclasses.dataclass(frozen=True)
 class Run:
-  """A workdir, read. `problems`: what could not be read, one line each."""
+  """A workdir, read as far as the run has come.
 
-  workdir: Path
-  name: str
-  description: str
-  finished: bool
-  stages: dict[str, Stage]
-  comparisons: list[dict[str, Any]]
-  config: dict[str, Any]
-  environment: dict[str, Any]
-  problems: list[str]
-
-
-def read(workdir: Path | str) -> Run:
-  """The run in a workdir, as far as it has come.
-
-  Raises:
-    UserError: there is no run here, or one of its JSON files is damaged.
+  problems: what could not be read, one line each. UserError where there is no
+  run, or one of its JSON files is damaged.
   """
-  workdir = Path(workdir)
-  results = _json(workdir / "results.json")
-  config = _json(workdir / "config.json")
-  if not results and not config:
-    raise UserError(
-      f"{workdir} holds neither results.json nor config.json; give --workdir "
-      "the folder of a run"
-    )
-  done, planned = results.get("stages") or {}, config.get("stages")
-  planned = planned if isinstance(planned, Mapping) else {}
-  names = list(dict.fromkeys([*done, *planned])) or ["train"]
-  tables, problems = _tables(workdir / "predictions.csv")
-  stages = {}
-  for name in names:
-    folder = workdir / name if planned or len(names) > 1 else workdir
-    result = done.get(name) or {}
-    stages[name] = Stage(
-      name,
-      result,
-      planned.get(name, config),
-      log.read(folder / "metrics.jsonl"),
-      _blocks(folder, result),
-    )
-    problems += _attach(stages[name], folder, tables)
-  return Run(
-    workdir=workdir,
-    name=results.get("name") or config.get("name") or workdir.name,
-    description=config.get("description") or "",
-    finished=bool(results.get("finished")),
-    stages=stages,
-    comparisons=results.get("comparisons") or [],
-    config=config,
-    environment=_json(workdir / "environment.json"),
-    problems=problems,
-  )
+
+  def __init__(self, workdir: Path | str):
+    self.workdir = workdir = Path(workdir)
+    results = _json(workdir / "results.json")
+    self.config = config = _json(workdir / "config.json")
+    if not results and not config:
+      raise UserError(
+        f"{workdir} holds neither results.json nor config.json; give "
+        "--workdir the folder of a run"
+      )
+    self.name = results.get("name") or config.get("name") or workdir.name
+    self.description = config.get("description") or ""
+    self.finished = bool(results.get("finished"))
+    self.comparisons = results.get("comparisons") or []
+    self.environment = _json(workdir / "environment.json")
+    done, planned = results.get("stages") or {}, config.get("stages")
+    planned = planned if isinstance(planned, Mapping) else {}
+    names = list(dict.fromkeys([*done, *planned])) or ["train"]
+    tables, self.problems = _tables(workdir / "predictions.csv")
+    self.stages: dict[str, Stage] = {}
+    for name in names:
+      folder = workdir / name if planned or len(names) > 1 else workdir
+      result, part = done.get(name) or {}, planned.get(name, config)
+      examples = _json(folder / EXAMPLES) if result else {}
+      blocks = list(result.get("blocks") or ())
+      for split, shown in examples.items():
+        blocks += [block | {"split": split} for block in shown]
+      history = log.read(folder / "metrics.jsonl")
+      self.stages[name] = Stage(name, result, part, history, blocks)
+      self.problems += _attach(self.stages[name], folder, tables)
 
 
 def module(name: str) -> Any | None:
@@ -188,8 +167,7 @@ def module(name: str) -> Any | None:
 def info(folder: Path) -> Info:
   """What training knew of its data, from a stage's info.json.
 
-  Raises:
-    UserError: the file is missing or damaged, or of another version.
+  UserError where the file is missing or damaged, or of another version.
   """
   content = _json(folder / "info.json")
   known = spec.noun(content) if content else None
@@ -205,8 +183,7 @@ def table(
 ) -> Predictions:
   """The predictions that rows of one stage, model and split hold.
 
-  Raises:
-    KeyError, ValueError: a column is missing, or a cell is no number.
+  KeyError where a column is missing, ValueError where a cell is no number.
   """
   truth, predicted = task.table(known, rows)
   patients = np.array([row.get("patient") or "" for row in rows])
@@ -224,24 +201,14 @@ def target(config: Any, path: str = "") -> str:
   return name.removeprefix("medfm.")
 
 
-def _blocks(folder: Path, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-  """What a finished stage's evaluators have to show."""
-  examples = _json(folder / EXAMPLES) if result else {}
-  return [
-    *(result.get("blocks") or ()),
-    *(b | {"split": split} for split in examples for b in examples[split]),
-  ]
-
-
 def _json(path: Path) -> dict[str, Any]:
   if not path.exists():
     return {}
-  try:
+  content = None
+  with contextlib.suppress(ValueError):
     content = json.loads(path.read_text())
-  except ValueError:
-    raise UserError(f"{path} is damaged; restore it or run again") from None
   if not isinstance(content, dict):
-    raise UserError(f"{path} is damaged: expected an object at its top")
+    raise UserError(f"{path} is damaged; restore it or run again")
   return content
 
 

@@ -79,10 +79,12 @@ def _metrics(stage: Stage) -> Block:
   by_split = [stage.part(split, "metrics") for split in stage.splits]
   names = [name for name in _names(by_split) if "[" not in name]
   first = [name for name in stage.main(dict.fromkeys(names)) if name in names]
-  header = [
-    join(split, tag("small", _size(stage, result)))
-    for split, result in stage.splits.items()
-  ]
+  header = []
+  for split, result in stage.splits.items():
+    size, patients = f"n = {result.get('n', 0):,}", result.get("patients")
+    if patients is not None:
+      size += f", {wording.count(patients, stage.whom)}"
+    header.append(join(split, tag("small", size)))
   rows = [
     (stage.title(name), *(metrics.get(name, {}) for metrics in by_split))
     for name in dict.fromkeys([*first, *names])
@@ -208,12 +210,6 @@ def _badge(metric: str, entry: Mapping[str, Any], pair, described) -> Markup:
 def _names(tables: Iterable[Mapping[str, Any]]) -> list[str]:
   """Metric names over several tables, in order of first appearance."""
   return list(dict.fromkeys(name for entries in tables for name in entries))
-
-
-def _size(stage: Stage, result: Mapping[str, Any]) -> str:
-  patients = result.get("patients")
-  more = "" if patients is None else f", {wording.count(patients, stage.whom)}"
-  return f"n = {result.get('n', 0):,}{more}"
 
 
 def summary_box(run: Run) -> Markup:

@@ -7,14 +7,7 @@ from medfm.report import blocks, wording
 from medfm.report.blocks import Block
 from medfm.report.reading import Stage
 
-_HEADER = (
-  "stage",
-  "split",
-  "n",
-  "metric",
-  "value [95 % interval]",
-  "difference",
-)
+_HEAD = ("stage", "split", "n", "metric", "value [95 % interval]", "difference")
 _WIDTH = 100
 _COLUMNS = 6
 """Of a block's table, what a terminal has room for."""
@@ -27,10 +20,8 @@ def text(results: Mapping[str, Any]) -> str:
   stage of a comparison, paired on the same examples. Below them stand the
   blocks of final splits that are marked for a terminal.
 
-  results: the content of results.json.
-
-  Returns:
-    lines of at most 100 columns, without a newline at the end.
+  results: the content of results.json. Lines have at most 100 columns; the
+  last one does not end in a newline.
   """
   entries = results.get("stages") or {}
   stages = {name: Stage(name, entry) for name, entry in entries.items()}
@@ -44,7 +35,7 @@ def text(results: Mapping[str, Any]) -> str:
       names = f"{pair['a']} − {pair['b']}"
       rows.append((names, pair["split"], "", stage.title(metric), "", value))
   columns = 6 if not rows or any(row[5] for row in rows) else 5
-  lines = _aligned([row[:columns] for row in (_HEADER, *rows)], right=2)
+  lines = _aligned([row[:columns] for row in (_HEAD, *rows)], right=2)
   for stage in stages.values():
     for block in stage.result.get("blocks") or ():
       final = block.get("split") in (None, "", stage.final_split)

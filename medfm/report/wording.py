@@ -10,12 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medfm.tasks.panel import stem
+
 Described = Mapping[str, Mapping[str, Any]]
-
-
-def stem(metric: str) -> str:
-  """The metric's name without its class, label or group: `auroc[a]`."""
-  return metric.partition("[")[0]
 
 
 def title(metric: str, described: Described) -> str:

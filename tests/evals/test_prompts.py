@@ -27,6 +27,12 @@ def table(info, label, outputs):
   return prompts.table(multiclass, info, split(label), outputs, SETTINGS)
 
 
+def row(block, title):
+  """The cells of a row, by metric."""
+  (cells,) = [cells for name, *cells in block["rows"] if name == title]
+  return dict(zip(prompts.METRICS, cells, strict=True))
+
+
 @pytest.fixture(scope="module")
 def made():
   generator = np.random.default_rng(0)
@@ -40,44 +46,43 @@ def made():
 def test_each_prompt_and_their_mean_are_scored_alone(made):
   label, outputs = made
   found = table(INFO, label, outputs)
-  assert found["names"] == ["a", "b"]
   for way, name in prompts.WAYS.items():
     probs = outputs[name]
-    cases = [*((probs[:, o], found["ways"][way]["each"][o]) for o in (0, 1))]
-    cases.append((probs.mean(1), found["ways"][way]["together"]))
-    for own, entry in cases:
+    cases = {f"{way}: {prompt}": probs[:, o] for o, prompt in enumerate("ab")}
+    cases[f"{way}: mean of all prompts' probabilities"] = probs.mean(1)
+    for title, own in cases.items():
       alone = scores.scores(
         multiclass, INFO, {"label": label}, {"probs": own}, replicates=20
       )
-      for metric in prompts.METRICS:
-        assert entry[metric] == alone["metrics"][metric]
+      for metric, cell in row(found, title).items():
+        assert cell == alone["metrics"][metric]
 
 
 def test_the_spread_is_over_the_prompts(made):
   label, outputs = made
   found = table(INFO, label, outputs)
-  way = found["ways"]["uncalibrated"]
-  values = [each["accuracy"]["value"] for each in way["each"]]
-  assert way["spread"]["accuracy"] == pytest.approx(
-    {
-      "mean": np.mean(values),
-      "min": min(values),
-      "max": max(values),
-      "sd": np.std(values, ddof=1),
-    }
-  )
+  values = [
+    row(found, f"uncalibrated: {name}")["accuracy"]["value"] for name in "ab"
+  ]
+  spread = row(found, "uncalibrated: from prompt to prompt")["accuracy"]
+  low, to, high, _, deviation = spread.split()
+  assert to == "to"
+  assert float(low) == pytest.approx(min(values), abs=5e-4)
+  assert float(high.rstrip(",")) == pytest.approx(max(values), abs=5e-4)
+  expected = np.std(values, ddof=1)
+  assert float(deviation) == pytest.approx(expected, abs=5e-4)
 
 
 def test_the_difference_is_what_calibration_adds(made):
   label, outputs = made
   found = table(INFO, label, outputs)
-  ways = found["ways"]
-  gain = (
-    ways["calibrated"]["together"]["accuracy"]["value"]
-    - ways["uncalibrated"]["together"]["accuracy"]["value"]
+  calibrated, plain = (
+    row(found, f"{way}: mean of all prompts' probabilities")["accuracy"]
+    for way in ("calibrated", "uncalibrated")
   )
-  assert found["difference"]["accuracy"]["value"] == pytest.approx(gain)
-  assert found["difference"]["accuracy"]["low"] > 0
+  gain = row(found, "calibrated − uncalibrated, paired")["accuracy"]
+  assert gain["value"] == pytest.approx(calibrated["value"] - plain["value"])
+  assert gain["low"] > 0 and gain["signed"]
 
 
 def test_a_single_prompt_has_no_spread_and_no_calibration_no_difference(made):
@@ -91,22 +96,21 @@ def test_a_single_prompt_has_no_spread_and_no_calibration_no_difference(made):
   )
   one = {prompts.PLAIN: outputs[prompts.PLAIN][:, :1]}
   found = table(info, label, one)
-  assert found["ways"]["uncalibrated"]["spread"]["f1"]["sd"] is None
-  assert list(found["ways"]) == ["uncalibrated"]
-  assert "difference" not in found
+  alone = row(found, "uncalibrated: no shots")["f1"]["value"]
+  spread = row(found, "uncalibrated: from prompt to prompt")["f1"]
+  assert spread == f"{alone:.3f}"
+  titles = [title for title, *_ in found["rows"]]
+  assert len(titles) == 3
+  assert all(title.startswith("uncalibrated: ") for title in titles)
 
 
-def test_the_block_has_a_row_a_prompt_and_says_what_a_terminal_shows(made):
+def test_a_terminal_shows_all_but_the_single_prompts(made):
   label, outputs = made
-  told = table(INFO, label, outputs)
-  block = prompts.block(multiclass, INFO, split(label), told)
+  block = table(INFO, label, outputs)
   assert block["kind"] == "table"
   assert block["columns"][:2] == ["Prompts", "Accuracy"]
   assert {len(row) for row in block["rows"]} == {len(block["columns"])}
   titles = [row[0] for row in block["rows"]]
   assert "calibrated: a" in titles and "uncalibrated: b" in titles
-  assert block["rows"][-1][1]["signed"]
   brief = [titles[row] for row in block["brief"]]
   assert len(brief) == 5 and "calibrated: a" not in brief
-  each = told["ways"]["calibrated"]["each"][0]["accuracy"]
-  assert block["rows"][titles.index("calibrated: a")][1] == each

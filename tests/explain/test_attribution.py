@@ -52,7 +52,7 @@ def case(model, factory, data):
   ]
   places = jnp.argmax(batch["tokens"] >= 4, 1)
   words = places if isinstance(info.target, Tags) else None
-  target = attribution.Target(jnp.arange(8) % 3, words)
+  target = jnp.arange(8) % 3, words
   return objective, info, batch, jax.tree.unflatten(tree, drawn), target
 
 
@@ -60,7 +60,7 @@ def explained(objective, info, batch, variables, target, **settings):
   @jax.jit
   def run(variables, batch, target):
     return attribution.integrated_gradients(
-      objective, variables, batch, info, target, **settings
+      objective, variables, batch, info, *target, **settings
     )
 
   return run(variables, batch, target)
@@ -77,16 +77,16 @@ def test_integrated_gradients_add_up(model, kind):
 
 @pytest.mark.parametrize("kind", OBJECTIVES)
 def test_the_score_is_the_logit_of_the_prediction(kind):
-  objective, info, batch, variables, target = case(
+  objective, info, batch, variables, (_, places) = case(
     MODELS["bert"], *OBJECTIVES[kind]
   )
   probs = np.asarray(jax.jit(objective.predict)(variables, batch)["probs"])
-  if target.places is not None:
-    probs = probs[np.arange(8), np.asarray(target.places)]
+  if places is not None:
+    probs = probs[np.arange(8), np.asarray(places)]
   first, second = (
     explained(
       *(objective, info, batch, variables),
-      attribution.Target(jnp.full(8, k), target.places),
+      (jnp.full(8, k), places),
       points=1,
     ).score
     for k in (0, 1)
@@ -118,13 +118,13 @@ def test_a_linear_model_has_the_values_of_its_kernel_at_a_single_point():
   way = found.score - found.baseline
   np.testing.assert_allclose(found.values.sum(1), way, atol=1e-5)
   # By hand: each token's share of the mean, times the head's column.
-  _, _, batch, variables, target = setting
+  _, _, batch, variables, (classes, _) = setting
   table = variables["params"]["model"]["embed_tokens"]["embedding"]
   kernel = variables["params"]["model"]["head"]["kernel"]
   table = np.asarray(table)
   pulls = (table[batch["tokens"]] - table.mean(0)) @ np.asarray(kernel)
   own = np.take_along_axis(
-    np.asarray(pulls), np.asarray(target.classes)[:, None, None], 2
+    np.asarray(pulls), np.asarray(classes)[:, None, None], 2
   )[:, :, 0]
   real = batch["segment"] > 0
   ordinary = real & (batch["tokens"] >= 4)
@@ -145,7 +145,7 @@ def test_padding_and_special_tokens_have_no_value():
 def test_another_text_in_the_row_has_no_value_for_a_word():
   setting = case(MODELS["bert"], *OBJECTIVES["words"])
   found = explained(*setting)
-  batch, places = setting[2], np.asarray(setting[4].places)
+  batch, places = setting[2], np.asarray(setting[4][1])
   own = batch["segment"][np.arange(8), places]
   other = batch["segment"] != own[:, None]
   assert other.any()
@@ -155,7 +155,7 @@ def test_another_text_in_the_row_has_no_value_for_a_word():
 def test_a_causal_model_has_no_value_for_later_words():
   setting = case(MODELS["gpt"], *OBJECTIVES["words"])
   found = explained(*setting)
-  later = np.arange(9)[None] > np.asarray(setting[4].places)[:, None]
+  later = np.arange(9)[None] > np.asarray(setting[4][1])[:, None]
   assert (np.asarray(found.values)[later] == 0).all()
 
 
@@ -164,13 +164,13 @@ def test_models_without_tokens_or_classes_are_refused():
   model = functools.partial(MLP, widths=(4,))
   objective = classify.multiclass(info, model=model)
   variables = objective.init(jax.random.key(0), batch)
-  target = attribution.Target(jnp.zeros(8, int))
-  setting = objective, variables, batch, info, target
+  classes = jnp.zeros(8, int)
+  setting = objective, variables, batch, info, classes
   with pytest.raises(UserError, match="no layer embed_tokens"):
     attribution.integrated_gradients(*setting)
   info, batch = toy.text()
   objective = language.causal_lm(info, model=MODELS["gpt"])
   variables = objective.init(jax.random.key(0), batch)
-  setting = objective, variables, batch, info, target
+  setting = objective, variables, batch, info, classes
   with pytest.raises(UserError, match="no layer head"):
     attribution.integrated_gradients(*setting)

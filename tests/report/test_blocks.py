@@ -81,6 +81,6 @@ def test_a_table_without_rows_leaves_nothing():
 
 
 def test_blocks_are_read_with_their_stage(study):
-  run = reading.read(study)
+  run = reading.Run(study)
   assert run.stages["tuned_100"].blocks == BLOCKS
   assert run.stages["tuned_10"].blocks == []

@@ -9,11 +9,11 @@ def change(workdir, edit):
   results = json.loads(path.read_text())
   edit(results)
   path.write_text(json.dumps(results))
-  return reading.read(workdir)
+  return reading.Run(workdir)
 
 
 def test_pretraining_helped_where_the_interval_excludes_0(study):
-  (sentence,) = summary.findings(reading.read(study))
+  (sentence,) = summary.findings(reading.Run(study))
   assert "pre-training helped" in sentence
 
 
@@ -37,11 +37,11 @@ def test_a_comparison_told_backwards_counts_for_the_pretrained_side(study):
 
 
 def test_the_headline_is_the_pretrained_stage_with_the_most_labels(study):
-  assert summary.headline(reading.read(study)).name == "tuned_100"
+  assert summary.headline(reading.Run(study)).name == "tuned_100"
 
 
 def test_a_baseline_within_the_interval_is_no_difference_shown(study):
-  text = " ".join(summary.sentences(reading.read(study)))
+  text = " ".join(summary.sentences(reading.Run(study)))
   assert "baseline logistic reached 0.765" in text
   assert "no difference shown (the interval includes 0)" in text
 
@@ -56,7 +56,7 @@ def test_a_run_without_a_test_split_says_it_may_flatter(study):
 
 
 def test_a_regression_error_is_told_in_its_unit(regression):
-  text = " ".join(summary.sentences(reading.read(regression)))
+  text = " ".join(summary.sentences(reading.Run(regression)))
   assert "its RMSE in mmol/L was 0.234 (95 % interval 0.184 to 0.284)" in text
 
 
@@ -72,7 +72,7 @@ def test_examples_are_of_what_the_data_card_groups_them_by(study):
     for stage in results["stages"].values():
       stage["data"]["card"]["grouped_by"] = "document"
 
-  before = " ".join(summary.sentences(reading.read(study)))
+  before = " ".join(summary.sentences(reading.Run(study)))
   assert " examples of 20 patients)" in before
   after = " ".join(summary.sentences(change(study, articles)))
   assert after == before.replace("patients", "documents")
