@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from medfm.report import style
 
 
@@ -61,26 +63,19 @@ def label_efficiency(lines: Sequence[Series], metric: str, title: str):
   for index, line in enumerate(lines):
     # Points stand side by side, so that their bars do not hide each other.
     aside = 1 + 0.035 * (index - (len(lines) - 1) / 2)
-    points = [p for p in line.points if p[1].get("value") is not None]
-    values = [entry["value"] for _, entry in points]
-    reach = [
-      [
-        abs(e["value"] - e[end]) if e.get(end) is not None else 0
-        for _, e in points
-      ]
-      for end in ("low", "high")
+    points = [
+      [share * aside, *(entry.get(key) for key in ("value", "low", "high"))]
+      for share, entry in line.points
+      if entry.get("value") is not None
     ]
-    axes.errorbar(
-      [share * aside for share, _ in points],
-      values,
-      yerr=reach if points else None,
-      **style.series(index),
-      marker=style.MARKERS[index % len(style.MARKERS)],
-      markersize=5 if line.baseline else 6.5,
-      linewidth=1.1 if line.baseline else 1.9,
-      capsize=3,
-      label=style.plain(line.name, 48),
-    )
+    x, y, *ends = np.array(points, float).reshape(-1, 4).T
+    reach = np.nan_to_num(np.abs(ends - y)) if points else None
+    look = style.series(index) | {"capsize": 3}
+    look["marker"] = style.MARKERS[index % len(style.MARKERS)]
+    look["markersize"] = 5 if line.baseline else 6.5
+    look["linewidth"] = 1.1 if line.baseline else 1.9
+    name = style.plain(line.name, 48)
+    axes.errorbar(x, y, yerr=reach, label=name, **look)
   axes.set_xscale("log")
   axes.minorticks_off()
   axes.set_xticks(shares, [f"{100 * share:.3g} %" for share in shares])

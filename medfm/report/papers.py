@@ -115,7 +115,14 @@ def _card(stages: list[Stage]) -> Iterator[Markup]:
   ]
   missing = tag("p", "The data set has no card.")
   yield definitions(written) if written else missing
-  yield _changes(stage.card.get("changes") or ())
+  changes = [
+    (change["what"], f"{change['count']:,}")
+    for change in stage.card.get("changes") or ()
+  ]
+  if changes:
+    yield table(("Change made to the source data", "Count"), changes)
+  else:
+    yield tag("p", "No changes to the source data are recorded.")
   rows = [
     (
       name,
@@ -131,18 +138,6 @@ def _card(stages: list[Stage]) -> Iterator[Markup]:
     yield table(header, _overlaps(leakage), numbers_from=9)
   else:
     yield tag("p", "Leakage between splits was not checked.")
-
-
-def _changes(changes: Any) -> Markup:
-  if not changes:
-    return tag("p", "No changes to the source data are recorded.")
-  rows = [
-    (change.get("what", ""), f"{change.get('count', 0):,}")
-    if isinstance(change, Mapping)
-    else (str(change), "")
-    for change in changes
-  ]
-  return table(("Change made to the source data", "Count"), rows)
 
 
 def _overlaps(entry: Any, *path: str) -> Iterator[tuple[str, str, str]]:
