@@ -209,7 +209,7 @@ def test_baseline_of_another_task_is_a_user_error_with_the_choices():
 
 def test_dataset_without_known_arrays_is_a_user_error():
   text = infos.info("toy", "multiclass", ("no", "yes"), vocabulary=9)
-  with pytest.raises(UserError, match="reads tables and images, and the data"):
+  with pytest.raises(UserError, match="has no columns for text"):
     predictions("logistic_regression", _split(), {}, text, 0)
 
 
