@@ -94,6 +94,7 @@ def prompted(
   )
 
 
+@spec.forwards(prompts.rows)
 def encoded(
   path: str, info: Info, *, tokenizer: str, template: str, **settings: Any
 ) -> Split:

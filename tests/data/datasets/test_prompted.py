@@ -12,6 +12,7 @@ from medfm.data.datasets import prompted
 from medfm.data.text import own as own_text
 from medfm.data.text import texts, tokenizers
 from medfm.data.text.tokenizers import Tokenizer
+from medfm.spec import bind, build, from_json, to_json
 from medfm.types import Folders, UserError
 
 WORDS = ["pain", "fever", "rash", "cough", "ache"]
@@ -116,7 +117,9 @@ def test_new_texts_are_written_as_the_old_ones(source, folders, tmp_path):
   data = made(source, folders)
   new = tmp_path / "new.txt"
   new.write_text("note 99 pain\n")
-  split = data.encode(str(new))
+  saved = {k: v for k, v in data.encode.keywords.items() if k != "info"}
+  encode = build(from_json(to_json(bind(data.encode.func, **saved))))
+  split = encode(str(new), data.info)
   assert split.arrays["tokens"].shape == (1, 32)
   token = Tokenizer(data.encode.keywords["tokenizer"])
   own = split.arrays["tokens"][split.arrays["segment"] > 0]
