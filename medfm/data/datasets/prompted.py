@@ -130,13 +130,14 @@ def _prompts(
     np.concatenate([body.whole, answers[max(k, 0)], after])
     for body, k in zip(bodies, label, strict=True)
   ]
-  chosen = prompts.drawn(
+  budget = prompts.fitting(length, room, answers, shots)
+  chosen, too_long = prompts.drawn(
     np.array([len(ids) for ids in shot]),
     label,
     shots=shots,
     draws=draws,
     orders=orders,
-    budget=prompts.fitting(length, room, answers, shots),
+    budget=budget,
     balanced=balanced,
     seed=seed,
   )
@@ -144,13 +145,21 @@ def _prompts(
   blank = dict.fromkeys(prompts.FIELDS, content_free)
   free = prompts.written(token, template, blank) if content_free else []
   asked = {
-    "names": chosen.names,
+    "names": [*chosen],
     "shots": [
       [opening, *(token for i in each for token in shot[i].tolist())]
-      for each in chosen.shots
+      for each in chosen.values()
     ],
     "answers": [ids.tolist() for ids in answers],
     "content_free": [each.whole.tolist() for each in free],
   }
-  labels = [words[k] for k in label]
-  return asked, prompts.card(chosen, train.ids, labels, template)
+  named = [
+    f"{name} ({words[k].strip()})"
+    for name, k in zip(train.ids, label, strict=True)
+  ]
+  return asked, {
+    "template": template,
+    "tokens_of_a_shot": budget,
+    "training_texts_too_long_for_a_shot": too_long,
+    "shots": {name: [named[i] for i in each] for name, each in chosen.items()},
+  }

@@ -9,7 +9,7 @@ import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,19 +23,16 @@ from medfm.types import UserError
 
 FIELDS = ("text", "pair")
 
-Ids = np.ndarray
-"""[n] int32 token ids."""
-
 
 class Written(NamedTuple):
   """A text by the template: what may be windowed, and what stands around."""
 
-  head: Ids
-  long: Ids
-  tail: Ids
+  head: np.ndarray
+  long: np.ndarray
+  tail: np.ndarray
 
   @property
-  def whole(self) -> Ids:
+  def whole(self) -> np.ndarray:
     return np.concatenate(self)
 
 
@@ -60,7 +57,7 @@ def written(
   if "text" not in fields or len(set(fields)) < len(fields):
     raise UserError("template must have {text}, and each field once")
   n = len(columns["text"])
-  cut: list[list[Ids]] = []
+  cut: list[list[np.ndarray]] = []
   for before, name in zip(parts[::2], fields, strict=True):
     fixed = before.rstrip(" ")
     space = before[len(fixed) :]
@@ -102,19 +99,6 @@ def rows(
   return sequences.rows(placed, len(names), room)
 
 
-class Drawn(NamedTuple):
-  """Which training texts stand before the text, in every prompt.
-
-  shots: [O,k] their numbers. names: [O] `draw 1, order 2`.
-  budget: tokens a shot may have; too_long: training texts that have more.
-  """
-
-  shots: list[list[int]]
-  names: list[str]
-  budget: int
-  too_long: int
-
-
 def drawn(
   sizes: np.ndarray,
   label: np.ndarray,
@@ -125,10 +109,14 @@ def drawn(
   budget: int,
   balanced: bool,
   seed: int,
-) -> Drawn:
-  """The shots of each prompt, by seed: `draws` sets, at most `orders` of each.
+) -> tuple[dict[str, list[int]], int]:
+  """The shots of each prompt, and how many texts are too long to be one.
 
-  sizes: [N] tokens of each training text as a shot; label: [N], -1 unknown.
+  The prompts, `draw 1, order 2`, are of `draws` sets of shots, drawn by seed,
+  in at most `orders` orders each; shots are numbers of training texts.
+
+  sizes: [N] tokens of each training text as a shot, which may have `budget`.
+  label: [N], -1 unknown.
   balanced: classes in turn, their order drawn; else by chance alone.
 
   Raises: UserError where too few texts are short enough.
@@ -136,7 +124,7 @@ def drawn(
   if shots < 0 or draws < 1 or orders < 1:
     raise UserError("prompts need shots >= 0, draws >= 1 and orders >= 1")
   if not shots:
-    return Drawn([[]], ["no shots"], budget, 0)
+    return {"no shots": []}, 0
   short = np.flatnonzero((sizes <= budget) & (label >= 0))
   if len(short) < shots:
     raise UserError(
@@ -156,11 +144,10 @@ def drawn(
       turns[tuple(turn.tolist())] = None
     for number, turn in enumerate(turns, 1):
       prompts[f"draw {draw + 1}, order {number}"] = order[list(turn)].tolist()
-  too_long = int(((sizes > budget) & (label >= 0)).sum())
-  return Drawn([*prompts.values()], [*prompts], budget, too_long)
+  return prompts, int(((sizes > budget) & (label >= 0)).sum())
 
 
-def answers(tokenizer: Tokenizer, strings: Sequence[str]) -> list[Ids]:
+def answers(tokenizer: Tokenizer, strings: Sequence[str]) -> list[np.ndarray]:
   """The tokens of what each class is said as; all different, none empty."""
   tokens = tokenizer.ids(list(strings))
   different = {tuple(ids.tolist()) for ids in tokens}
@@ -172,7 +159,9 @@ def answers(tokenizer: Tokenizer, strings: Sequence[str]) -> list[Ids]:
   return tokens
 
 
-def fitting(length: int, room: int, answers: Sequence[Ids], shots: int) -> int:
+def fitting(
+  length: int, room: int, answers: Sequence[np.ndarray], shots: int
+) -> int:
   """The tokens a shot may have, so that every prompt fits into `length`.
 
   A row holds the opening token, shots, `room` for the text and, side by side,
@@ -186,24 +175,6 @@ def fitting(length: int, room: int, answers: Sequence[Ids], shots: int) -> int:
       "length or lower room"
     )
   return free // max(shots, 1)
-
-
-def card(
-  drawn: Drawn, names: Sequence[str], answers: Sequence[str], template: str
-) -> dict[str, Any]:
-  """The prompts for the data card: by the names of their shots.
-
-  names, answers: [N] of the training texts.
-  """
-  return {
-    "template": template,
-    "tokens_of_a_shot": drawn.budget,
-    "training_texts_too_long_for_a_shot": drawn.too_long,
-    "shots": {
-      name: [f"{names[i]} ({answers[i].strip()})" for i in shots]
-      for name, shots in zip(drawn.names, drawn.shots, strict=True)
-    },
-  }
 
 
 def _in_turn(

@@ -29,6 +29,7 @@ STRINGS = ("text", "pair", "words", "tags")
 SEPARATOR = "\t"
 """Between the words, and the tags, of a sentence as it is recorded."""
 
+_SPLIT = {"seed", "fractions"}
 
 Builder = records.RowsBuilder
 """Writes `Rows` in their order; subclasses give `rows`."""
@@ -145,29 +146,17 @@ def public(
     recorded = raw(builder, folders, raw=place, **split)
     return recorded, {**card, "source": source, "file": origin}
 
-  def factory(
-    folders: Folders,
-    *,
-    tokenizer: Callable = wordpiece,
-    length: int = length,
-    too_long: TooLong = "windows",
-    **split: Any,
-  ) -> Dataset:
-    return dataset(
-      source(folders, **split),
-      folders,
-      name=name,
-      target=target,
-      tokenizer=tokenizer,
-      length=length,
-      too_long=too_long,
-      **reads,
-    )
+  @forwards(dataset, "tokenizer", "length", "too_long", length=length)
+  def factory(folders: Folders, **settings: Any) -> Dataset:
+    split = {k: settings.pop(k) for k in _SPLIT & settings.keys()}
+    settings = {"length": length, **settings, **reads}
+    recorded = source(folders, **split)
+    return dataset(recorded, folders, name=name, target=target, **settings)
 
   for function, named in ((factory, name), (source, "source")):
     function.__module__, function.__qualname__ = module, named
     if fractions:
-      forwards(raw, "seed", "fractions", fractions=fractions)(function)
+      forwards(raw, *_SPLIT, fractions=fractions)(function)
   return factory, source
 
 
