@@ -23,25 +23,18 @@ def baselines(
   """
   if names is None:
     names = context.task.rivals(context.info)
-  if context.train is None or not context.first:
+  task, info, train = context.asked, context.info, context.train
+  if train is None or not context.first:
     return Findings()
-  learnt = splits.sha256(context.train) if names else ""
+  others, seed = context.held_out, context.settings.seed
+  learnt = splits.sha256(train) if names else ""
   rivals = {}
   for name in names:
-    key = (name, id(context.data), learnt, context.settings.seed)
+    key = (name, id(context.data), learnt, seed)
     if key not in context.fitted:
-      context.fitted[key] = predictions(
-        context.asked,
-        name,
-        context.train,
-        context.held_out,
-        context.info,
-        context.settings.seed,
-      )
+      context.fitted[key] = predictions(task, name, train, others, info, seed)
     rivals[f"baseline_{name}"] = {
-      split: context.asked.assembled(
-        context.info, context.held_out[split], predicted
-      )[1]
+      split: task.assembled(info, others[split], predicted)[1]
       for split, predicted in context.fitted[key].items()
     }
   return Findings(rivals)

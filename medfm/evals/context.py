@@ -12,13 +12,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from medfm import spec
-from medfm.types import Dataset, Info, Split, Task
-
-Predicted = Mapping[str, np.ndarray]
-"""What is predicted for each row of a split: name -> [N, ...]."""
+from medfm.types import Arrays, Dataset, Info, Split, Task
 
 Block = dict[str, Any]
 """What pages and terminals can show, JSON-able.
@@ -46,7 +41,7 @@ class Findings(NamedTuple):
     file of their own, which is removed when the run may no longer show any.
   """
 
-  rivals: Mapping[str, Mapping[str, Predicted]] = {}
+  rivals: Mapping[str, Mapping[str, Arrays]] = {}
   blocks: Mapping[str, list[Block]] = {}
   shown: Mapping[str, list[Block]] = {}
 
@@ -85,10 +80,10 @@ class Context:
   task: Task
   asked: Task
   splits: Mapping[str, Split]
-  predicted: Mapping[str, Predicted]
+  predicted: Mapping[str, Arrays]
   decisions: Mapping[str, float]
   settings: Settings
-  predict: Callable[[Split], dict[str, np.ndarray]]
+  predict: Callable[[Split], Arrays]
   first: bool = True
   fitted: dict[tuple, Any] = dataclasses.field(default_factory=dict)
   objective: Any = None

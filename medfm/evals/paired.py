@@ -9,7 +9,7 @@ import numpy as np
 from medfm.metrics import bootstrap
 from medfm.metrics.bootstrap import Mean, Metric
 from medfm.tasks.panel import Panel, stem
-from medfm.types import Info, Task
+from medfm.types import Arrays, Info, Task
 
 _CLOSER = "closer to the ideal: "
 
@@ -17,9 +17,9 @@ _CLOSER = "closer to the ideal: "
 def difference(
   task: Task,
   info: Info,
-  target: Mapping[str, np.ndarray],
-  predicted_a: Mapping[str, np.ndarray],
-  predicted_b: Mapping[str, np.ndarray],
+  target: Arrays,
+  predicted_a: Arrays,
+  predicted_b: Arrays,
   *,
   patients: np.ndarray | None = None,
   decisions_a: Mapping[str, float] | None = None,

@@ -14,7 +14,7 @@ import numpy as np
 from medfm.data.tables import input as table_input
 from medfm.evals import baselines, scores
 from medfm.evals.context import Context, Findings, keeps
-from medfm.types import Info, Split, Task, UserError
+from medfm.types import Arrays, Info, Split, Task, UserError
 
 CHUNK = 1024
 """Queries compared with all training examples at once."""
@@ -50,9 +50,7 @@ def probes(
   )
 
 
-def embedded(
-  task: Task, name: str, split: Split, outputs: Mapping[str, np.ndarray]
-) -> Split:
+def embedded(task: Task, name: str, split: Split, outputs: Arrays) -> Split:
   """The split's truth, with its embedding [N,E] for features."""
   if "embedding" not in outputs:
     raise UserError(f"a probe lacks the embedding of the split {name}")
@@ -124,13 +122,13 @@ def nearest(
     mean = pulls / np.maximum(total, 1e-30)
     return np.where(total > 0, mean, votes.fallback)
 
-  told = {}
+  predictions = {}
   for name, split in others.items():
     queries = _unit(split)
     starts = range(0, len(queries), CHUNK)
     parts = [voted(queries[start : start + CHUNK]) for start in starts]
-    told[name] = {votes.name: np.concatenate(parts).astype(np.float32)}
-  return told
+    predictions[name] = {votes.name: np.concatenate(parts).astype(np.float32)}
+  return predictions
 
 
 def _unit(split: Split) -> np.ndarray:

@@ -1,12 +1,12 @@
 """Every prompt's own score, their spread, and what calibration changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from medfm.evals import paired, scores
 from medfm.evals.context import Block, Context, Findings, Settings, keeps
-from medfm.types import Info, Split, Task
+from medfm.types import Arrays, Info, Split, Task
 
 PLAIN, CALIBRATED = "prompt_probs", "calibrated_probs"
 WAYS = {"calibrated": CALIBRATED, "uncalibrated": PLAIN}
@@ -31,7 +31,7 @@ def table(
   task: Task,
   info: Info,
   split: Split,
-  outputs: Mapping[str, np.ndarray],
+  outputs: Arrays,
   settings: Settings,
 ) -> Block:
   """A block with the scores of O prompts on one split.

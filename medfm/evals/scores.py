@@ -7,7 +7,7 @@ import numpy as np
 
 from medfm.metrics import bootstrap
 from medfm.metrics.described import Description
-from medfm.types import Info, Task
+from medfm.types import Arrays, Info, Task
 
 MIN_GROUP = 10
 UNKNOWN = "unknown"
@@ -17,8 +17,6 @@ _FEW = {
   "high": None,
   "reason": f"fewer than {MIN_GROUP} examples",
 }
-
-Arrays = Mapping[str, np.ndarray]
 
 
 def scores(

@@ -26,7 +26,7 @@ def forest(rows: Sequence[Row], title: str, x: str, reference: float):
   """
   axes = _list([row.name for row in rows], 44, 1.4 + 0.34 * len(rows))
   axes.axvline(reference, linewidth=1.2, **style.DOTTED)
-  beside = {"transform": axes.get_yaxis_transform(), "va": "center"}
+  note_at = {"transform": axes.get_yaxis_transform(), "va": "center"}
   for place, row in enumerate(rows):
     look = {"color": style.BLACK if row.bold else style.BLUE}
     reach = [row.entry.get("low"), row.entry.get("high")]
@@ -36,7 +36,7 @@ def forest(rows: Sequence[Row], title: str, x: str, reference: float):
     marker = "D" if row.bold else "s"
     axes.plot(row.entry["value"], place, marker, markersize=6, **look)
     note = style.plain(row.note, 60)
-    axes.text(1.01, place, note, fontsize=style.SMALL, **beside)
+    axes.text(1.01, place, note, fontsize=style.SMALL, **note_at)
   style.describe(axes, title, x, "")
   return axes.figure
 

@@ -29,11 +29,11 @@ def write(workdir: Path | str) -> Path:
   stages = run.stages.values()
   figures = {stage.name: list(plates.stage_plates(stage)) for stage in stages}
   drawn = {s.name: blocks.drawings(s.blocks, s.name) for s in stages}
-  beside = list(plates.study_plates(run))
+  comparing = list(plates.study_plates(run))
   every = [*figures.values(), *(each.values() for each in drawn.values())]
-  for plate in itertools.chain(beside, *every):
+  for plate in itertools.chain(comparing, *every):
     (folder / f"{plate.name}.png").write_bytes(plate.png)
-  main = tag("main", *_body(run, figures, drawn, beside))
+  main = tag("main", *_body(run, figures, drawn, comparing))
   body = tag("body", main, tag("footer", NOTICE))
   path = run.workdir / "report.html"
   partial = path.with_name(".report.html.partial")
@@ -60,12 +60,12 @@ def _body(
   run: Run,
   figures: Mapping[str, list[Plate]],
   drawn: Mapping[str, Mapping[str, Plate]],
-  beside: list[Plate],
+  comparing: list[Plate],
 ) -> Iterator[Markup | None]:
   """The page's parts from the top down.
 
   figures: of each stage. drawn: those of its blocks, by title.
-  beside: the figures that compare stages and baselines.
+  comparing: the figures that compare stages and baselines.
   """
   stages = run.stages.values()
   yield tag("h1", run.name)
@@ -81,9 +81,9 @@ def _body(
     yield tag("p", f"Not read: {problem}.", class_="notice")
   if len(stages) > 1:
     yield from sections.overview(run)
-  if beside or run.comparisons:
+  if comparing or run.comparisons:
     yield tag("h2", "Comparisons")
-  yield blocks.figures(beside)
+  yield blocks.figures(comparing)
   yield blocks.markup(sections.comparisons(run))
   about = summary.headline(run)
   for stage in stages:

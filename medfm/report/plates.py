@@ -149,7 +149,7 @@ def _curves(
   asked: Sequence[Binary],
   roc: str,
   precision_recall: str,
-  *beside: Any,
+  *more: Any,
 ) -> Iterator[Plate]:
   """Both curves; roc and precision_recall end their captions."""
   for draw, name, metric, caption in (
@@ -167,7 +167,7 @@ def _curves(
       f"{name} {caption}",
       f"{name} curves of {stage.name} on {split}: {metric} "
       f"{wording.interval(value)}.",
-      style.png(draw(asked, f"{name}, {title}", *beside)),
+      style.png(draw(asked, f"{name}, {title}", *more)),
     )
 
 

@@ -18,17 +18,11 @@ DPI = 150
 
 
 def panels(
-  width: float = 5.4,
-  height: float = 4.4,
-  columns: int = 1,
-  rows: int = 1,
-  **options: Any,
+  width: float, height: float, columns: int = 1, rows: int = 1, **options: Any
 ):
   """(figure, [axes]): panels in one style, without pyplot's global state.
 
-  width, height: of the whole figure, in inches.
-  columns, rows: of panels.
-  **options: for `Figure.subplots`.
+  width, height: of the whole figure, in inches; options: `Figure.subplots`'s.
   """
   from matplotlib.figure import Figure
 

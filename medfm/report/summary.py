@@ -37,18 +37,18 @@ def headline(run: Run) -> Stage | None:
 
 def sentences(run: Run) -> list[str]:
   """The summary's paragraph, sentence by sentence."""
-  told = list(_unfinished(run))
+  lines = list(_unfinished(run))
   stage = headline(run)
   if stage is None:
-    return [*told, "No stage has been evaluated yet."]
-  told += [_trained(stage), *_reached(stage), *_baselines(stage)]
+    return [*lines, "No stage has been evaluated yet."]
+  lines += [_trained(stage), *_reached(stage), *_baselines(stage)]
   verdict = pretraining_verdict(run)
-  return [*told, verdict] if verdict else told
+  return [*lines, verdict] if verdict else lines
 
 
 def findings(run: Run) -> list[str]:
   """What each comparison between stages shows, one sentence each."""
-  told = []
+  lines = []
   for pair, metric, which, word in _compared(run):
     verdict = word
     if not which and word in ("better", "worse"):
@@ -59,8 +59,8 @@ def findings(run: Run) -> list[str]:
       verdict += ", so no benefit of pre-training is established"
     difference = _difference(run.stages[pair["a"]], metric, pair["difference"])
     names = f"{pair['a']} against {pair['b']} ({pair['split']})"
-    told.append(f"{names}: {verdict}. {difference}")
-  return told
+    lines.append(f"{names}: {verdict}. {difference}")
+  return lines
 
 
 def pretraining_verdict(run: Run) -> str:
