@@ -4,7 +4,6 @@ The larger sizes are MedMNIST+ (Zenodo record 10519652).
 """
 
 import contextlib
-import functools
 import pathlib
 import zipfile
 import zlib
@@ -16,10 +15,9 @@ import tensorflow_datasets as tfds
 
 from medfm.data import files, records
 from medfm.data.images import files as image_files
-from medfm.data.images import input as image_input
 from medfm.spec import chosen
 from medfm.tasks import multiclass, multilabel
-from medfm.types import Dataset, Folders, Info, Split, UserError
+from medfm.types import Dataset, Folders, Split, UserError
 
 SIZES = (28, 64, 128, 224)
 _KEYS = {"train": "train", "val": "validation", "test": "test"}
@@ -246,28 +244,23 @@ def medmnist(
   )
   splits = {split: prepared.splits[split] for split in _KEYS.values()}
   task = multilabel if member.multilabel else multiclass
-  info = Info(
+  return image_files.dataset(
+    splits,
     name=name,
-    inputs={"image": image_input.of(splits["train"])},
-    target=task.fitted(member.classes, splits["train"].arrays),
-  )
-  card = {
-    "source": files.origin(path, url=url, md5=md5),
-    "licence": member.licence,
-    "citation": _CITATION,
-    "notes": _notes(member, splits),
-    "changes": prepared.changes,
-    "split": "official train, validation and test",
-    "fingerprint": prepared.fingerprint,
-  }
-  encode = functools.partial(
-    image_files.encoded,
-    info=info,
+    target=task.fitted(member.classes, splits["train"].arrays["label"]),
+    card={
+      "source": files.origin(path, url=url, md5=md5),
+      "licence": member.licence,
+      "citation": _CITATION,
+      "notes": _notes(member, splits),
+      "changes": prepared.changes,
+      "split": "official train, validation and test",
+      "fingerprint": prepared.fingerprint,
+    },
     size=size,
     channels=member.channels,
     resize="crop",
   )
-  return Dataset(splits=splits, info=info, card=card, encode=encode)
 
 
 def _notes(member: Member, splits: dict[str, Split]) -> list[str]:

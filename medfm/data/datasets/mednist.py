@@ -5,7 +5,6 @@ Challenge and the NIH Chest X-ray set. Very easy: for pre-training and smoke
 tests, no evidence of quality.
 """
 
-import functools
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
@@ -17,9 +16,8 @@ import tensorflow_datasets as tfds
 from medfm.data import archives, files, records, splits
 from medfm.data.images import decode
 from medfm.data.images import files as image_files
-from medfm.data.images import input as image_input
 from medfm.tasks import multiclass
-from medfm.types import Dataset, Folders, Info, UserError
+from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
 SIZE = 64
@@ -128,33 +126,31 @@ def mednist(
   prepared = records.prepared(
     MedNIST, folders, raw=path, seed=seed, fractions=fractions, block=block
   )
-  train = prepared.splits["train"]
-  info = Info(
-    name="mednist",
-    inputs={"image": image_input.of(train)},
-    target=multiclass.fitted(CLASSES, train.arrays),
-  )
+  label = prepared.splits["train"].arrays["label"]
   total = sum(map(len, prepared.splits.values()))
-  card = {
-    "source": files.origin(path, url=_URL, md5=_MD5),
-    "licence": "CC BY-SA 4.0",
-    "citation": "MedNIST, assembled by B. J. Erickson (Mayo Clinic) from "
-    "TCIA, RSNA Bone Age and NIH Chest X-ray images",
-    "notes": [
-      "very easy: no evidence of a model's quality",
-      f"the patient key is synthetic: {block} neighbouring file numbers of a "
-      "class, since neighbours are often slices of one scan; a scan that "
-      "crosses the edge of a block can still be in two splits",
-      *([] if total == OFFICIAL else [f"{total} of the {OFFICIAL} images"]),
-    ],
-    "changes": prepared.changes,
-    "split": f"by synthetic patient, {fractions}, seed {seed}",
-    "fingerprint": prepared.fingerprint,
-  }
-  encode = functools.partial(
-    image_files.encoded, info=info, size=SIZE, channels=1
+  return image_files.dataset(
+    prepared.splits,
+    name="mednist",
+    target=multiclass.fitted(CLASSES, label),
+    card={
+      "source": files.origin(path, url=_URL, md5=_MD5),
+      "licence": "CC BY-SA 4.0",
+      "citation": "MedNIST, assembled by B. J. Erickson (Mayo Clinic) from "
+      "TCIA, RSNA Bone Age and NIH Chest X-ray images",
+      "notes": [
+        "very easy: no evidence of a model's quality",
+        f"the patient key is synthetic: {block} neighbouring file numbers of "
+        "a class, since neighbours are often slices of one scan; a scan that "
+        "crosses the edge of a block can still be in two splits",
+        *([] if total == OFFICIAL else [f"{total} of the {OFFICIAL} images"]),
+      ],
+      "changes": prepared.changes,
+      "split": f"by synthetic patient, {fractions}, seed {seed}",
+      "fingerprint": prepared.fingerprint,
+    },
+    size=SIZE,
+    channels=1,
   )
-  return Dataset(splits=prepared.splits, info=info, card=card, encode=encode)
 
 
 def _contents(raw: pathlib.Path) -> dict[str, bytes]:

@@ -15,10 +15,11 @@ import numpy as np
 
 from medfm.data import files, splits
 from medfm.data.images import decode
+from medfm.data.images import input as image_input
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Labels, Truth
 from medfm.data.tables.table import Table
-from medfm.types import Info, Split, UserError
+from medfm.types import Dataset, Info, Split, Target, UserError
 
 COLUMNS = ("image", "image_path", "path", "file", "filename", "file_name")
 """Names under which a table's image column is found when none is given."""
@@ -222,6 +223,21 @@ def read(
   image = decode.decoded(path, name=name, window=tuple(window) or None)
   image = decode.resized(image, size, how=resize, channels=channels)
   return decode.with_dtype(image, dtype, name)
+
+
+def dataset(
+  splits: dict[str, Split],
+  *,
+  name: str,
+  target: Target,
+  card: dict[str, Any],
+  **reads: Any,
+) -> Dataset:
+  """The dataset of images; reads: settings of `encoded`, for new files."""
+  described = image_input.of(splits["train"])
+  info = Info(name=name, inputs={"image": described}, target=target)
+  encode = functools.partial(encoded, info=info, dtype=described.dtype, **reads)
+  return Dataset(splits=splits, info=info, card=card, encode=encode)
 
 
 def encoded(
