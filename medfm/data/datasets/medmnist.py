@@ -247,7 +247,7 @@ def medmnist(
   return image_files.dataset(
     splits,
     name=name,
-    target=task.fitted(member.classes, splits["train"].arrays["label"]),
+    target=task.fitted(member.classes, splits["train"].arrays),
     card={
       "source": files.origin(path, url=url, md5=md5),
       "licence": member.licence,

@@ -126,12 +126,12 @@ def mednist(
   prepared = records.prepared(
     MedNIST, folders, raw=path, seed=seed, fractions=fractions, block=block
   )
-  label = prepared.splits["train"].arrays["label"]
+  train = prepared.splits["train"]
   total = sum(map(len, prepared.splits.values()))
   return image_files.dataset(
     prepared.splits,
     name="mednist",
-    target=multiclass.fitted(CLASSES, label),
+    target=multiclass.fitted(CLASSES, train.arrays),
     card={
       "source": files.origin(path, url=_URL, md5=_MD5),
       "licence": "CC BY-SA 4.0",

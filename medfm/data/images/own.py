@@ -13,10 +13,9 @@ from medfm import tasks
 from medfm.data import files, records, splits
 from medfm.data.images import decode
 from medfm.data.images import files as image_files
-from medfm.data.images import input as image_input
 from medfm.data.images.files import Item
 from medfm.data.tables.labels import Policy, names
-from medfm.types import Dataset, Folders, Info, UserError
+from medfm.types import Dataset, Folders, UserError
 
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _AHEAD = 256  # Images decoded before the writer asks for them.
@@ -226,15 +225,10 @@ def own_images(
   )
   train = prepared.splits["train"]
   truth = {key: np.asarray(train.arrays[key]) for key in listing.truth}
-  described = image_input.of(train)
-  info = Info(
+  return image_files.dataset(
+    prepared.splits,
     name=name,
-    inputs={"image": described},
     target=labels.target(listing.names, truth),
-  )
-  return Dataset(
-    splits=prepared.splits,
-    info=info,
     card={
       "source": {"file": place.name, "url": None, "official": None},
       "licence": "the user's own data",
@@ -244,13 +238,8 @@ def own_images(
       "split": listing.split,
       "fingerprint": prepared.fingerprint,
     },
-    encode=functools.partial(
-      image_files.encoded,
-      info=info,
-      dtype=described.dtype,
-      image=image,
-      **shape,
-    ),
+    image=image,
+    **shape,
   )
 
 
