@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from medfm import spec
 from medfm.data import datasets, leakage, splits
 from medfm.data.datasets import (
   diabetes,
@@ -100,6 +101,14 @@ def test_the_card_says_where_the_data_come_from(dataset):
   assert len(dataset.card["fingerprint"]) == 64
   manifest = splits.manifest(dataset)
   assert all(len(entry["sha256"]) == 64 for entry in manifest.values())
+
+
+def test_the_reader_of_new_files_can_be_written_down(dataset):
+  reading = dict(spec.settings(dataset.encode))
+  assert reading.pop("info") == dataset.info
+  reader = spec.bind(spec.function(dataset.encode), **reading)
+  again = spec.build(spec.from_json(spec.to_json(reader)))
+  assert spec.function(again) is spec.function(dataset.encode)
 
 
 def test_fitted_numbers_come_from_the_training_split(dataset):

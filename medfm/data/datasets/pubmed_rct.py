@@ -4,14 +4,14 @@
 """
 
 import pathlib
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from medfm.data import files
 from medfm.data.tables.table import shortened
-from medfm.data.text import text_files, texts, tokenizers
-from medfm.data.text.sequences import TooLong
+from medfm.data.text import text_files, texts
+from medfm.spec import forwards
 from medfm.tasks.multiclass import own as columns
 from medfm.types import Dataset, Folders, UserError
 
@@ -66,13 +66,9 @@ class PubMedRCT(texts.Builder, skip_registration=True):
     )
 
 
+@forwards(texts.dataset, "tokenizer", "length", "too_long")
 def pubmed_rct(
-  folders: Folders,
-  *,
-  context: int = 0,
-  tokenizer: Callable = tokenizers.wordpiece,
-  length: int = 128,
-  too_long: TooLong = "windows",
+  folders: Folders, *, context: int = 0, **cutting: Any
 ) -> Dataset:
   """Sentence -> one of five roles.
 
@@ -83,10 +79,8 @@ def pubmed_rct(
     folders,
     name="pubmed_rct",
     target=columns.target,
-    tokenizer=tokenizer,
-    length=length,
-    too_long=too_long,
     pair="context" if context else "",
+    **cutting,
   )
 
 

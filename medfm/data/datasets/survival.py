@@ -259,11 +259,11 @@ class SurvivalCohort(tabular.Builder, skip_registration=True):
   """One of the cohorts, cleaned; `part` is given by an HDF5 file."""
 
   def __init__(self, *, cohort: str, **kwargs):
-    self.chosen, self.cohort = cohort, COHORTS[cohort]
+    self.cohort = cohort
     super().__init__(**kwargs)
 
   def rows(self) -> tabular.Rows:
-    cohort = self.cohort
+    cohort = COHORTS[self.cohort]
     table = _read(self.raw, cohort)
     column, causes = cohort.event
     numbers = {name: i for i, name in enumerate(("", *cohort.causes))}
@@ -273,7 +273,7 @@ class SurvivalCohort(tabular.Builder, skip_registration=True):
     others = (cohort.time, column, cohort.patient, "part", *cohort.drop)
     features = [name for name in table.columns if name not in others]
     empty = sum(table[name].count("") for name in features)
-    table = cleaned(table, name=self.chosen)
+    table = cleaned(table, cohort=self.cohort)
     missing = sum(table[name].count("") for name in features)
     changes = {
       "values missing in the source": empty,
@@ -344,7 +344,7 @@ def survival(
     id="id",
     patient=cohort.patient or "patient",
     groups=cohort.groups,
-    clean=functools.partial(cleaned, name=name),
+    clean=functools.partial(cleaned, cohort=name),
   )
 
 
@@ -383,10 +383,9 @@ def own(
   return own_table.of_columns(folders, columns, **table)
 
 
-def cleaned(table: Table, *, name: str) -> Table:
+def cleaned(table: Table, *, cohort: str) -> Table:
   """The table with codes put into words."""
-  cohort = COHORTS[name]
-  for name, meaning in cohort.recoded.items():
+  for name, meaning in COHORTS[cohort].recoded.items():
     if name in table.columns:
       table = table.mapped(name, lambda cell, m=meaning: m.get(cell, cell))
   return table

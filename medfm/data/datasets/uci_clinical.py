@@ -191,11 +191,12 @@ class UciClinical(tabular.Builder, skip_registration=True):
   """One of the seven tables, cleaned."""
 
   def __init__(self, *, study: str, label: str, **kwargs):
-    self.chosen, self.study, self.label = study, STUDIES[study], label
+    self.study, self.label = study, label
     super().__init__(**kwargs)
 
   def rows(self) -> tabular.Rows:
-    study, path, names = self.study, self.raw, self.study.labels[self.label]
+    study, path = STUDIES[self.study], self.raw
+    names = study.labels[self.label]
     table = tables.read(path, names=study.layouts[path.name], quote=study.quote)
     counts = {}
     if unlabelled := table[self.label].count(""):
@@ -207,7 +208,7 @@ class UciClinical(tabular.Builder, skip_registration=True):
     for name in study.zeros:
       zeros = int((tables.numbers(table, name) == 0).sum())
       counts[f"zeros of {name} taken for missing"] = zeros
-    table = cleaned(table, name=self.chosen)
+    table = cleaned(table, study=self.study)
     classes = tuple(dict.fromkeys(names.values()))
     codes = {cell: classes.index(name) for cell, name in names.items()}
     label = tables.coded(table, self.label, codes)
@@ -264,19 +265,18 @@ def uci_clinical(
     id="" if study.patient == "id" else "id",
     patient=study.patient or "patient",
     groups=study.groups,
-    clean=functools.partial(cleaned, name=name),
+    clean=functools.partial(cleaned, study=name),
   )
 
 
-def cleaned(table: Table, *, name: str) -> Table:
+def cleaned(table: Table, *, study: str) -> Table:
   """The table with codes put into words, and zeros that mean missing gone."""
-  study = STUDIES[name]
-  for name in study.zeros:
+  for name in STUDIES[study].zeros:
     zero = tables.numbers(table, name) == 0
     table = table.replace(**{name: np.where(zero, "", table[name]).tolist()})
-  for name in study.categorical:
+  for name in STUDIES[study].categorical:
     # `1.0` and `1` are one code.
     table = table.mapped(name, lambda cell: cell.removesuffix(".0"))
-  for name, meaning in study.recoded.items():
+  for name, meaning in STUDIES[study].recoded.items():
     table = table.mapped(name, lambda cell, m=meaning: m.get(cell, cell))
   return table

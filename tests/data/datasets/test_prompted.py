@@ -6,7 +6,7 @@ import functools
 import numpy as np
 import pytest
 
-from medfm import tasks
+from medfm import spec, tasks
 from medfm.data import files
 from medfm.data.datasets import prompted
 from medfm.data.text import own as own_text
@@ -97,6 +97,12 @@ def test_the_card_names_the_shots_and_counts_what_was_too_long(source, folders):
     assert {each.rpartition(" (")[0] for each in shots} <= train
   assert card["training_texts_too_long_for_a_shot"] > 0
   assert any("windows" in change["what"] for change in data.card["changes"])
+
+
+def test_the_reader_of_new_texts_can_be_written_down(source, folders):
+  reader = made(source, folders).encode
+  reading = {k: v for k, v in reader.keywords.items() if k != "info"}
+  assert spec.bind(reader.func, **reading).room == 32
 
 
 def test_rows_hold_the_text_and_neither_shots_nor_answer(source, folders):

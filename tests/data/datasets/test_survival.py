@@ -123,6 +123,12 @@ def test_the_description_survives_its_file(load):
   assert spec.noun(json.loads(json.dumps(spec.plain(info)))) == info
 
 
+def test_the_reader_of_new_patients_can_be_written_down(load):
+  reader = load("veteran").encode
+  reading = {k: v for k, v in reader.keywords.items() if k != "info"}
+  assert spec.bind(reader.func, **reading).clean.cohort == "veteran"
+
+
 def test_horizons_may_be_chosen(load):
   target = load("veteran", horizons=(60, 120)).info.target
   assert target.horizons == (60, 120)
