@@ -41,7 +41,7 @@ class ChemProt(texts.Builder, skip_registration=True):
       ids=[f"{part}:{row}" for part, row in zip(parts, rows, strict=True)],
       truth={"label": np.array(list(map(classes.index, labels)), np.int32)},
       names=classes,
-      documents=list(map("{}:{}".format, parts, contents)),
+      patients=list(map("{}:{}".format, parts, contents)),
       part=np.array(parts),
     )
 

@@ -41,7 +41,7 @@ class HallmarksOfCancer(texts.Builder, skip_registration=True):
       ids=names,
       truth={"label": np.array(label, np.float32)},
       names=CLASSES,
-      documents=names,
+      patients=names,
     )
 
 

@@ -36,7 +36,7 @@ class MedicalAbstracts(texts.Builder, skip_registration=True):
       ids=[f"test:{row}" for row in table.rows],
       truth={"label": np.array(label, np.int32)},
       names=CLASSES,
-      documents=documents,
+      patients=documents,
       changes=({"what": what, "count": repeats},),
     )
 

@@ -61,7 +61,7 @@ class PubMedRCT(texts.Builder, skip_registration=True):
       ids=ids,
       truth={"label": np.array(label, np.int32)},
       names=CLASSES,
-      documents=pmids,
+      patients=pmids,
       part=np.array(part),
     )
 

@@ -45,7 +45,7 @@ class PubMedQA(texts.Builder, skip_registration=True):
       ids=list(questions),
       truth={"label": np.array(label, np.int32)},
       names=CLASSES,
-      documents=list(questions),
+      patients=list(questions),
       part=np.array(["test" if p in test else "train" for p in questions]),
     )
 

@@ -19,41 +19,51 @@ from medfm.data.tables.labels import Truth
 from medfm.types import Dataset, Info, Target
 
 Builder = records.RowsBuilder
-"""Writes the `Rows` of a table in their order; subclasses give `rows`."""
+"""Writes `Rows` in their order; subclasses give `rows`."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Rows:
-  """A cleaned table of N rows, ready to be recorded.
+  """N cleaned rows of a table, or texts, ready to be recorded.
 
-  truth: what is to be predicted, by the names of a split's arrays: `label`
-    int32 [N] of classes, float32 [N,K] of labels or numbers, or others.
-  names: of the classes, labels or numbers.
+  columns: of the table; texts: `text` and perhaps `pair`, or `words` and
+    `tags`, tab-separated.
+  truth: what is to be predicted, by the names of a split's arrays, as `label`;
+    {} where the tags say it, or nothing does.
+  names: of the classes, labels, numbers or tags.
+  patients: whose rows stay in one split, "" where unknown; documents of texts.
   part: the split of each, where one is given.
   """
 
-  columns: Columns
-  truth: Truth
-  names: tuple[str, ...]
-  ids: np.ndarray
-  patients: np.ndarray | None = None
-  groups: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+  ids: Sequence[str] | np.ndarray
+  columns: Columns | None = None
+  texts: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+  truth: Truth = dataclasses.field(default_factory=dict)
+  names: tuple[str, ...] = ()
+  patients: Sequence[str] | np.ndarray | None = None
+  groups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   part: np.ndarray | None = None
   changes: tuple[dict[str, Any], ...] = ()
 
   @property
-  def strings(self) -> dict[str, np.ndarray]:
-    return {} if self.patients is None else {"patient": self.patients}
+  def strings(self) -> dict[str, Any]:
+    owners = {} if self.patients is None else {"patient": self.patients}
+    return {**self.texts, **owners}
 
   @property
-  def arrays(self) -> dict[str, np.ndarray]:
-    columns = self.columns
-    return self.truth | encoding.present(columns.features, columns.categories)
+  def arrays(self) -> Truth:
+    table = self.columns
+    held = encoding.present(table.features, table.categories) if table else {}
+    return self.truth | held
 
   @property
   def schema(self) -> dict[str, Any]:
-    columns = {"numeric": self.columns.numeric, "levels": self.columns.levels}
-    return {"schema": {**columns, "classes": self.names}}
+    table, names = self.columns, {"classes": self.names}
+    if table is None:
+      return names
+    return {
+      "schema": {"numeric": table.numeric, "levels": table.levels, **names}
+    }
 
 
 def dataset(

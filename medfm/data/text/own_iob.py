@@ -133,7 +133,7 @@ def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
     },
     ids=[f"{part}:{s.row}" for part, s in sentences],
     names=("O", *(f"{begin}-{kind}" for kind in kinds for begin in "BI")),
-    documents=documents if any(documents) else None,
+    patients=documents if any(documents) else None,
     part=np.array([part for part, _ in sentences]) if len(parts) > 1 else None,
     changes=({"what": what, "count": mended},) if mended else (),
   )

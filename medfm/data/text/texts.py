@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from medfm.data import files, records, splits
-from medfm.data.tables import encoding
+from medfm.data.tables import encoding, tabular
 from medfm.data.tables.labels import Truth
 from medfm.data.text import packing, sequences, text_files
 from medfm.data.text.input import Tokens
@@ -31,42 +31,7 @@ SEPARATOR = "\t"
 
 _SPLIT = {"seed", "fractions"}
 
-Builder = records.RowsBuilder
-"""Writes `Rows` in their order; subclasses give `rows`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Rows:
-  """N examples, ready to be recorded.
-
-  texts: `text` and perhaps `pair`; or `words` and `tags`, tab-separated.
-  truth: what is to be predicted, by the names of a split's arrays; {} where
-    the tags say it, or nothing does. names: of classes, labels, numbers, tags.
-  documents: what keeps examples in one split, "" for itself; None: each.
-  part: the split of each, where one is given.
-  """
-
-  texts: dict[str, Sequence[str]]
-  ids: Sequence[str]
-  truth: Truth = dataclasses.field(default_factory=dict)
-  names: tuple[str, ...] = ()
-  documents: Sequence[str] | None = None
-  groups: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
-  part: np.ndarray | None = None
-  changes: tuple[dict[str, Any], ...] = ()
-
-  @property
-  def strings(self) -> dict[str, Sequence[str]]:
-    owners = {} if self.documents is None else {"patient": self.documents}
-    return self.texts | owners
-
-  @property
-  def arrays(self) -> Truth:
-    return self.truth
-
-  @property
-  def schema(self) -> dict[str, Any]:
-    return {"classes": self.names}
+Builder, Rows = tabular.Builder, tabular.Rows
 
 
 class Raw(NamedTuple):
