@@ -108,27 +108,21 @@ def _split(files: Mapping[str, np.ndarray]) -> Split:
 
 def _texts(joined: np.ndarray, ends: np.ndarray) -> np.ndarray:
   """[N] str objects of the bytes of all texts and where each ends."""
-  content = joined.tobytes()
+  content, places = joined.tobytes(), itertools.pairwise([0, *ends.tolist()])
   texts = np.empty(len(ends), object)
-  for row, (start, end) in enumerate(itertools.pairwise([0, *ends.tolist()])):
-    texts[row] = content[start:end].decode()
+  texts[:] = [content[start:end].decode() for start, end in places]
   return texts
 
 
 def _write_manifest(
   folder: pathlib.Path, changes: Changes, splits: Sequence[str]
 ) -> None:
-  files = {}
+  manifest = {"format": _FORMAT, "splits": splits, "changes": changes}
+  files = manifest["files"] = {}
   for path in sorted(folder.rglob("*.npy")):
     disk.synced(path)
     name = path.relative_to(folder).as_posix()
     files[name] = {"size": path.stat().st_size, "sha256": disk.digest(path)}
-  manifest = {
-    "format": _FORMAT,
-    "splits": splits,
-    "changes": changes,
-    "files": files,
-  }
   path = folder / _MANIFEST
   path.write_text(json.dumps(manifest, indent=2))
   disk.synced(path)
@@ -212,7 +206,6 @@ class _RaggedFile:
     """Writes what is known at the end alone: lengths and shapes."""
     shapes = np.array(self._shapes, np.int64)
     ends = np.cumsum(shapes.prod(1))
-    self._file.seek(0)
     self._write_header(int(ends[-1]))
     self._file.close()
     np.save(f"{self._place}{_ENDS}.npy", ends)
@@ -222,12 +215,12 @@ class _RaggedFile:
   def _write_header(self, total: int) -> None:
     """Numpy leaves room in it for a longer first axis."""
     dtype, rest = self._kind
-    header = {
-      "descr": np.lib.format.dtype_to_descr(dtype),
-      "fortran_order": False,
-      "shape": (total, *rest),
-    }
-    np.lib.format.write_array_header_1_0(self._file, header)
+    descr = np.lib.format.dtype_to_descr(dtype)
+    shape = (total, *rest)
+    self._file.seek(0)
+    np.lib.format.write_array_header_1_0(
+      self._file, {"descr": descr, "fortran_order": False, "shape": shape}
+    )
 
 
 def _narrow(value: np.ndarray, key: str) -> np.ndarray:

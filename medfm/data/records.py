@@ -221,10 +221,11 @@ def _written(
   The manifest is written last, so that what a killed run left has none.
   """
   root = arguments["data_dir"]
+  place = root / _MANIFEST
   why = _unsound(root)
   if why is None:
-    manifest = json.loads((root / _MANIFEST).read_text())
-    return builder_class(**arguments), manifest["changes"]
+    changes = json.loads(place.read_text())["changes"]
+    return builder_class(**arguments), changes
   if root.exists():
     logging.warning("%s: %s: writing the records again", root, why)
     shutil.rmtree(root)
@@ -232,14 +233,10 @@ def _written(
   tfds.disable_progress_bar()
   with contextlib.redirect_stdout(io.StringIO()), disk.errors(root):
     builder.download_and_prepare()
-  files = {
-    path.relative_to(root).as_posix(): disk.digest(path)
-    for path in sorted(root.rglob("*"))
-    if path.is_file()
-  }
+  paths = [path for path in sorted(root.rglob("*")) if path.is_file()]
+  files = {p.relative_to(root).as_posix(): disk.digest(p) for p in paths}
   content = {"changes": builder.changes, "files": files}
-  content["sha256"] = _digest(content)
-  (root / _MANIFEST).write_text(json.dumps(content))
+  place.write_text(json.dumps(content | {"sha256": _digest(content)}))
   return builder, builder.changes
 
 
