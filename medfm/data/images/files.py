@@ -4,7 +4,6 @@ A folder of classes and a table become the same list: name, file, truth,
 patient, groups and split of each image. Only `encoded` decodes anything.
 """
 
-import dataclasses
 import functools
 import os
 import pathlib
@@ -27,19 +26,20 @@ COLUMNS = ("image", "image_path", "path", "file", "filename", "file_name")
 FOLDER = "folder"
 """The column that the class folders of images are read as."""
 
+_SPLIT = "split folder"
+
 
 class Item(NamedTuple):
-  """patient: "" where unknown; split: "" where it is still to be made."""
+  """patient: "" where unknown."""
 
   name: str
   path: pathlib.Path
-  patient: str = ""
-  groups: tuple[str, ...] = ()
-  split: str = ""
+  patient: str
+  groups: tuple[str, ...]
+  split: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Listing:
+class Listing(NamedTuple):
   """N images with what is true of them.
 
   truth: arrays [N, ...]; names: of the classes, labels or numbers.
@@ -51,49 +51,11 @@ class Listing:
   names: tuple[str, ...]
   changes: list[dict[str, Any]]
   notes: list[str]
-  split: str = ""
+  split: str
 
 
-def from_folders(root: pathlib.Path, labels: Labels) -> Listing:
-  """Images of `root/<class>/`, or `root/<train|val|test>/<class>/`.
-
-  labels: read the column `FOLDER`; where they read none, the folders have no
-    meaning but for the splits.
-
-  Raises: UserError for a class without images, a single class, an image
-    outside the class folders, or a folder that is no label.
-  """
-  names, others = under(root)
-  tops = [path.name for path in sorted(root.iterdir()) if path.is_dir()]
-  words = {top: splits.WORDS.get(top.lower(), "") for top in tops}
-  words = {top: word for top, word in words.items() if not is_clutter(top)}
-  by_split = "train" in words.values()
-  if by_split and "" in words.values():
-    odd = next(top for top, word in words.items() if not word)
-    raise UserError(
-      f"{root.name}: {odd!r} stands beside split folders; expected only "
-      "train, validation (or val) and test"
-    )
-  items, cells = [], []
-  for name in names:
-    *folders, _ = name.split("/")
-    if len(folders) < by_split + bool(labels.columns):
-      kind = "split" if by_split and not folders else "class"
-      raise UserError(f"{root.name}: {name} lies in no {kind} folder")
-    split = words[folders.pop(0)] if by_split else ""
-    cells.append(folders[0] if folders else "")
-    items.append(Item(name, root / name, split=split))
-  if labels.columns:
-    _refuse_empty(root, names, 1 + by_split)
-  count = np.arange(len(items))
-  table = Table((root.name,), {FOLDER: cells}, count + 1, np.zeros_like(count))
-  truth, predicted = labels.read(table)
-  changes = [{"what": "other files, ignored", "count": others}]
-  return Listing(items, truth, predicted, changes if others else [], [])
-
-
-def from_table(
-  path: pathlib.Path,
+def listed(
+  place: pathlib.Path,
   labels: Labels,
   *,
   root: pathlib.Path,
@@ -101,29 +63,44 @@ def from_table(
   patient: str,
   groups: Sequence[str],
   split_column: str,
+  fractions: tuple[float, ...],
+  seed: int,
 ) -> Listing:
-  """Images named by a CSV file, relative to `root` and never outside it.
+  """Images of a folder, `[<train|val|test>/]<class>/`, or of a CSV file.
 
-  Raises: UserError with the row for a file that is missing or outside, a
-    label that is missing or none, an unknown split, and an image whose rows
-    do not agree.
+  labels: of a folder they read the column `FOLDER`; where they read none, the
+    folders have no meaning but for the splits.
+  root: what the CSV's names are relative to, and never outside of. The other
+    settings are its columns, "" or () in a folder.
+
+  Raises: UserError for a class without images, an image outside the class
+    folders, and with the row of a CSV file for an image that is missing or
+    outside, a label that is none, and rows that do not agree.
   """
-  table, changes = labels.labelled(tables.read(path))
+  others = 0
+  if place.is_dir():
+    table, others = _of_folders(place, bool(labels.columns))
+    split_column = _SPLIT if _SPLIT in table.columns else ""
+  else:
+    table = tables.read(place)
+  table, changes = labels.labelled(table)
   column, paths = _column(table, root, image)
   truth, names = labels.read(table)
   blank = [""] * len(table)
+  keys = (
+    table[patient] if patient else decode.in_order(decode.patient_key, paths)
+  )
   parts = splits.of_words(table, split_column) if split_column else blank
-  patients = table[patient] if patient else blank
   cells, top = [table[group] for group in groups], root.resolve()
   items = [
     Item(
       file.resolve().relative_to(top).as_posix(),
       file,
-      patients[index],
+      key,
       tuple(group[index] for group in cells),
       str(parts[index]),
     )
-    for index, file in enumerate(paths)
+    for index, (file, key) in enumerate(zip(paths, keys, strict=True))
   ]
   first: dict[str, int] = {}
   for index, item in enumerate(items):
@@ -136,49 +113,83 @@ def from_table(
         index, column, "an earlier row of this image says something else"
       )
   rows = list(first.values())
-  if repeats := len(table) - len(rows):
-    changes = [*changes, {"what": "repeated rows, dropped", "count": repeats}]
-  items = [items[row] for row in rows]
-  notes = []
-  unknown = sum(not item.patient for item in items)
-  if patient and unknown:
-    notes.append(
-      f"{unknown} images without a patient id count as patients of their own"
-    )
   truth = {name: array[rows] for name, array in truth.items()}
-  return Listing(items, truth, names, changes, notes)
-
-
-def with_dicom_patients(listing: Listing) -> Listing:
-  """DICOM files get a hash of the patient they name as their patient key."""
-  keys = decode.in_order(decode.patient_key, [i.path for i in listing.items])
-  items = [
-    item._replace(patient=key)
-    for item, key in zip(listing.items, keys, strict=True)
+  items, how = _with_splits(
+    [items[row] for row in rows], truth.get(labels.stratify), fractions, seed
+  )
+  counts = {"other files, ignored": others}
+  counts["repeated rows, dropped"] = len(table) - len(rows)
+  changes += [
+    {"what": k, "count": count} for k, count in counts.items() if count
   ]
+  return Listing(items, truth, names, changes, _notes(items, patient), how)
+
+
+def _of_folders(root: pathlib.Path, classes: bool) -> tuple[Table, int]:
+  """(the images of a folder as a table, how many other files there are).
+
+  classes: whether the images lie in class folders.
+  """
+  names, others = under(root)
+  tops = [path.name for path in sorted(root.iterdir()) if path.is_dir()]
+  words = {top: splits.WORDS.get(top.lower(), "") for top in tops}
+  words = {top: word for top, word in words.items() if not is_clutter(top)}
+  by_split = "train" in words.values()
+  if by_split and "" in words.values():
+    odd = next(top for top, word in words.items() if not word)
+    raise UserError(
+      f"{root.name}: {odd!r} stands beside split folders; expected only "
+      "train, validation (or val) and test"
+    )
+  depth = by_split + classes
+  columns = {COLUMNS[0]: names}
+  folders = [name.split("/")[:-1] for name in names]
+  for name, parents in zip(names, folders, strict=True):
+    if len(parents) < depth:
+      kind = "split" if by_split and not parents else "class"
+      raise UserError(f"{root.name}: {name} lies in no {kind} folder")
+  if by_split:
+    columns[_SPLIT] = [parents[0] for parents in folders]
+  if classes:
+    columns[FOLDER] = [parents[by_split] for parents in folders]
+    held = {"/".join(parents[:depth]) for parents in folders}
+    for folder in sorted(root.glob("/".join("*" * depth))):
+      parts = folder.relative_to(root).parts
+      empty = folder.is_dir() and "/".join(parts) not in held
+      if empty and not any(map(is_clutter, parts)):
+        raise UserError(
+          f"{root.name}: class folder {'/'.join(parts)} has no images"
+        )
+  count = np.arange(len(names))
+  return Table((root.name,), columns, count + 1, np.zeros_like(count)), others
+
+
+def _notes(items: list[Item], patient: str) -> list[str]:
+  """What the card says of the patients, who come of a column or of DICOM."""
   known = sum(bool(item.patient) for item in items)
-  note = (
+  unknown = len(items) - known
+  if patient:
+    note = "images without a patient id count as patients of their own"
+    return [f"{unknown} {note}"] if unknown else []
+  if not known:
+    return ["no patient ids: each image counts as a patient of its own"]
+  return [
     f"patient keys are sha256 prefixes of the DICOM PatientID ({known} of "
     f"{len(items)} images have one; others count as patients of their own)"
-    if known
-    else "no patient ids: each image counts as a patient of its own"
-  )
-  return dataclasses.replace(listing, items=items, notes=[*listing.notes, note])
+  ]
 
 
-def with_splits(
-  listing: Listing, *, stratify: str, fractions: tuple[float, ...], seed: int
-) -> Listing:
-  """Every image gets its split: the given one, or one made by patient.
+def _with_splits(
+  items: list[Item],
+  strata: np.ndarray | None,
+  fractions: tuple[float, ...],
+  seed: int,
+) -> tuple[list[Item], str]:
+  """Every image with its split, given or made by patient; and how.
 
   A given split without validation gives up the share of the fractions that
-  belongs to it, by patient.
-
-  stratify: the array of the truth that is kept in proportion; "" for none.
-
-  Raises: UserError where a patient is in two given splits.
+  belongs to it.
   """
-  items, strata = list(listing.items), listing.truth.get(stratify)
   given = {item.split for item in items} - {""}
   how = "as given" if given else f"by patient, {tuple(fractions)}, seed {seed}"
   if given and "train" not in given:
@@ -206,7 +217,7 @@ def with_splits(
       f"{shared} patients are in more than one of the given splits: split by "
       "patient, or leave the split to seed and fractions"
     )
-  return dataclasses.replace(listing, items=items, split=how)
+  return items, how
 
 
 def read(
@@ -333,13 +344,3 @@ def _column(
     except ValueError as error:
       raise table.error(index, column, str(error)) from None
   return column, paths
-
-
-def _refuse_empty(root: pathlib.Path, names: list[str], depth: int) -> None:
-  """Refuses class folders that hold nothing, which are mistakes mostly."""
-  held = {"/".join(name.split("/")[:depth]) for name in names}
-  for folder in sorted(root.glob("/".join("*" * depth))):
-    name = folder.relative_to(root).as_posix()
-    clutter = any(map(is_clutter, name.split("/")))
-    if folder.is_dir() and not clutter and name not in held:
-      raise UserError(f"{root.name}: class folder {name} has no images")

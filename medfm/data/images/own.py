@@ -186,22 +186,18 @@ def own_images(
     label=names(image_files.FOLDER if in_folders else label),
     classes=tuple(classes),
   )
-  if in_folders:
-    listing = image_files.from_folders(place, labels)
-  else:
-    listing = image_files.from_table(
-      place,
-      labels,
-      root=place.parent / pathlib.Path(root).expanduser(),
-      image=image,
-      patient=patient,
-      groups=groups,
-      split_column=split_column,
-    )
-  if not patient:
-    listing = image_files.with_dicom_patients(listing)
-  listing = image_files.with_splits(
-    listing, stratify=labels.stratify, fractions=fractions, seed=seed
+  listing = image_files.listed(
+    place,
+    labels,
+    root=place
+    if in_folders
+    else place.parent / pathlib.Path(root).expanduser(),
+    image=image,
+    patient=patient,
+    groups=groups,
+    split_column=split_column,
+    fractions=fractions,
+    seed=seed,
   )
   shape = {
     "size": size,

@@ -105,7 +105,7 @@ def test_the_real_ultrasound_folder_is_read_as_in_the_manifest(ultrasound):
 
 def test_the_real_caption_table_gives_the_same_labels(ultrasound):
   dataset, table = ultrasound
-  listing = image_files.from_table(
+  listing = image_files.listed(
     table,
     tasks.columns_of("multiclass", label=("label",)),
     root=table.parent,
@@ -113,6 +113,8 @@ def test_the_real_caption_table_gives_the_same_labels(ultrasound):
     patient="",
     groups=(),
     split_column="",
+    fractions=(0.7, 0.1, 0.2),
+    seed=0,
   )
   names = [item.name for item in listing.items]
   labels = listing.truth["label"].tolist()
