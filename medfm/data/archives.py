@@ -48,10 +48,9 @@ def unpacked(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
   The folder belongs to this function: one that an earlier run left half done,
   or that came from other bytes, is made anew, and appears only when whole.
 
-  Raises: UserError, before anything is written, where a member lies outside
-    the folder, is a link or a device, comes twice, or the whole is larger
-    than the limits or expands more than 1000 times; and where the archive is
-    damaged.
+  Raises: UserError for a damaged archive, and before anything is written where
+    a member lies outside the folder, is a link or a device, comes twice, or
+    the whole is larger than the limits or expands more than 1000 times.
   """
   mark = {"archive": archive.name, "sha256": disk.digest(archive)}
   with disk.locked(into):

@@ -178,10 +178,7 @@ def _write_split(
 
 
 class _RaggedFile:
-  """A ragged column on its way to the disk, one example after another.
-
-  axes: how many of the first axes differ between examples.
-  """
+  """A ragged column on its way to the disk; its first `axes` axes differ."""
 
   def __init__(self, folder: pathlib.Path, key: str, axes: int):
     self._place, self._axes = folder / key, axes

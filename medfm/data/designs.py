@@ -15,9 +15,6 @@ def linear(train: Split, info: Info, seed: int) -> Design:
 
   An example without one of several inputs has the training means of its
   columns, and 1 in the column `<input> missing`.
-
-  Raises:
-    UserError: an input that gives no columns.
   """
   return _side_by_side(train, info, seed, trees=False)
 

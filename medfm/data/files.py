@@ -71,9 +71,6 @@ def of_user(
   """A file of the user's, in the data folder or where the command runs.
 
   expected: what it should be, for messages. folder: it may be one.
-
-  Raises:
-    UserError: it is not there, or a folder.
   """
   name = pathlib.Path(path).expanduser()
   places = [name]
@@ -122,10 +119,7 @@ def own_card(what: str, raw: Iterable[pathlib.Path]) -> dict[str, Any]:
 
 
 def member(folders: Folders, path: pathlib.Path, *names: str) -> pathlib.Path:
-  """The first of these names within an archive; a path that is one itself.
-
-  Raises: UserError where the archive holds none of them.
-  """
+  """The first of these names within an archive; a path that is one itself."""
   if path.name in {name.rpartition("/")[2] for name in names}:
     return path
   if path.is_file():
@@ -139,10 +133,7 @@ def member(folders: Folders, path: pathlib.Path, *names: str) -> pathlib.Path:
 
 
 def inside(root: pathlib.Path, cell: str) -> pathlib.Path:
-  """The file below `root` that a cell of a user's table names.
-
-  Raises: ValueError saying what is wrong with the cell.
-  """
+  """The file below `root` that a cell names; ValueError says what is wrong."""
   if not cell:
     raise ValueError("no file is named")
   name = pathlib.PurePosixPath(cell.replace("\\", "/"))
@@ -164,10 +155,7 @@ def inside(root: pathlib.Path, cell: str) -> pathlib.Path:
 def _downloaded(
   url: str, path: pathlib.Path, sums: dict[str, str | None]
 ) -> pathlib.Path:
-  """Fetches `url` to `path`, which then exists whole and checked.
-
-  sums: algorithm -> the checksum it must have, None where none is known.
-  """
+  """Fetches `url` to `path`; sums: algorithm -> checksum, where known."""
   if not url.startswith("https://"):
     raise OSError(f"{url} is not an https address")
   with disk.locked(path):

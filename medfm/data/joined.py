@@ -45,9 +45,8 @@ def joined(
   target: the part whose examples and labels these are; "" for the only one
     with labels. Where a patient has several of them, each gets the patient's
     other inputs.
-  by: what rows that belong together share. An id that is a file's name counts
-    without its suffix. A part other than the target's has one row for each at
-    most.
+  by: what rows that belong together share, one at most in a part other than
+    the target's. An id that is a file's name counts without its suffix.
   keep: "all" also keeps examples that only another part has, without a label;
     "target" keeps the examples of the target's part; "complete" keeps those of
     them that have every input.
@@ -55,9 +54,8 @@ def joined(
   The splits are those of the parts, which must agree: give all of them a
   split column. Each input keeps the description that its part fitted.
 
-  Raises:
-    UserError: parts that name no patients, share none, have several rows for
-      one, or put one into different splits.
+  Raises: UserError for parts that name no patients, have several rows for one,
+    or put one into different splits.
   """
   if by not in ("patient", "id") or keep not in ("all", "target", "complete"):
     raise UserError(
@@ -168,10 +166,7 @@ def _refuse_moved(keys: Mapping[str, Mapping[str, list[str]]]) -> None:
 
 
 def _rows(keys: Mapping[str, list[str]], keep: str) -> dict[str, np.ndarray]:
-  """part -> [N] its row for each example, -1 where it has none.
-
-  keys: of the rows of each part, the target's first.
-  """
+  """part -> [N] its row for each example, -1 for none; the target's first."""
   (first, main), *others = keys.items()
   places = {}
   for part, names in others:

@@ -48,9 +48,6 @@ def batches(
     their number, and places past `batch_size` are padding. None builds all.
   rows_alone: give `row` int32 [B], the rows of the split that a batch holds,
     instead of its arrays, which are gathered on the device.
-
-  Raises: UserError where the batch is larger than the data, the order lacks
-    what it needs, or `rows_alone` does not suffice to make a batch.
   """
   if batch_size < 1 or steps < 0:
     raise UserError(
@@ -174,28 +171,19 @@ def prefetched(
 def in_order(
   split: Split, batch_size: int, share: np.ndarray | None = None
 ) -> Iterator[HostBatch]:
-  """Every example once, in the split's order; the last batch is padded.
-
-  share: as in `batches`.
-  """
+  """Every example once, in the split's order; `share` is as in `batches`."""
   return _once(split, np.arange(len(split)), False, batch_size, share)
 
 
 def by_length(
   split: Split, batch_size: int, share: np.ndarray | None = None
 ) -> Iterator[HostBatch]:
-  """Every example once, in `length_order` and cut to what a batch needs.
-
-  share: as in `batches`.
-  """
+  """Every example once, in `length_order` and cut to what a batch needs."""
   return _once(split, length_order(split), True, batch_size, share)
 
 
 def length_order(split: Split) -> np.ndarray:
-  """The rows of the split, those of like length together.
-
-  It is the split's own order where all have one length.
-  """
+  """The rows of the split, those of like length together."""
   likeness = cuts.likeness(split)
   if likeness is None:
     return np.arange(len(split))

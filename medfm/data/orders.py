@@ -50,9 +50,7 @@ def balanced(
   A stratum visits each of its examples once before any again; examples of
   stratum -1 (unlabelled) are left out. No batch is padded.
 
-  strata: [N] int codes.
-
-  Raises: UserError where there are none.
+  strata: [N] int codes, or UserError.
   """
   if strata is None or not len(strata):
     raise UserError(
@@ -92,8 +90,6 @@ def by_length(
   The epoch's order is sorted by length, without moving examples of one
   length, and cut into batches, which are then visited in an order of their
   own and cut to their longest example: there is little padding to compute.
-
-  Raises: UserError where all examples of the split are of one length.
   """
   del strata
   lengths = cuts.likeness(split)

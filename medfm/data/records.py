@@ -1,8 +1,7 @@
 """TFDS builders written as array_record, without TensorFlow.
 
-A subclass of `Builder` reads raw files and yields clean, typed examples;
-`prepared` writes them as records once, decodes them once into a memory-mapped
-cache, and gives the splits.
+`prepared` writes the clean, typed examples of a `Builder` once, decodes them
+once into a memory-mapped cache, and gives the splits.
 
 Features by name: `id` (Text), `patient` (Text, optional) and `group_<name>`
 (Text, optional) become the ids, patients and groups of a split; every other
@@ -149,9 +148,6 @@ def prepared(
   Records and cache are kept under the fingerprint of the raw bytes and of the
   builder's name, version and settings, so that another raw file never meets
   old records.
-
-  Raises: UserError of the builder, and where records that are as they were
-    written cannot be read.
   """
   paths = raw if isinstance(raw, Mapping) else {"": raw} if raw else {}
   fingerprint = _digest(
@@ -216,10 +212,7 @@ class _Records:
 def _written(
   builder_class: type[Builder], arguments: dict[str, Any]
 ) -> tuple[Builder, list[dict[str, Any]]]:
-  """A builder whose records are sound, and its list of changes.
-
-  The manifest is written last, so that what a killed run left has none.
-  """
+  """A builder whose records are sound, and its list of changes."""
   root = arguments["data_dir"]
   place = root / _MANIFEST
   why = _unsound(root)
@@ -236,6 +229,7 @@ def _written(
   paths = [path for path in sorted(root.rglob("*")) if path.is_file()]
   files = {p.relative_to(root).as_posix(): disk.digest(p) for p in paths}
   content = {"changes": builder.changes, "files": files}
+  # Written last, so that what a killed run left has none.
   place.write_text(json.dumps(content | {"sha256": _digest(content)}))
   return builder, builder.changes
 

@@ -48,8 +48,7 @@ def by_patient(
     0 leaves that split out. A class with at least as many patients as there
     are splits is present in each of them.
 
-  Raises: UserError where the fractions do not add up to 1, or there are fewer
-    patients than splits.
+  Raises: UserError for fractions that do not add up to 1, or few patients.
   """
   if (
     not 0 < len(fractions) <= len(NAMES)
@@ -133,8 +132,6 @@ def fraction(
 ) -> Split:
   """The part of a split whose labels a run may see, by patient and label.
 
-  stratify: the array that is kept in proportion, where there is one.
-
   Nested: with one seed, 10 % is a subset of 25 %. Every class of the split
   keeps at least one example, so that very small fractions give a little more
   than they say. The rows keep their order.
@@ -217,10 +214,7 @@ def _strata(
   levels: Sequence[int],
   seed: int,
 ) -> tuple[list[list[int]], list[list[list[int]]]]:
-  """(each patient's rows, the same by the rarest class of the patient).
-
-  Patients are in the seed's order.
-  """
+  """Each patient's rows in the seed's order; the same by their rarest class."""
   rows = collections.defaultdict(list)
   for row, owner in enumerate(_owners(ids, patients)):
     rows[owner].append(row)
@@ -239,19 +233,13 @@ def _strata(
 
 
 def in_several(places: Iterable[tuple[str, str]]) -> int:
-  """How many owners ("" is unknown) are in more than one split.
-
-  places: (owner, split) of every example.
-  """
+  """How many owners, "" being none, are in several splits: (owner, split)."""
   counts = collections.Counter(owner for owner, _ in set(places) if owner)
   return sum(count > 1 for count in counts.values())
 
 
 def given(table: Table, column: str) -> np.ndarray | None:
-  """[N] the split of each row, where a column or a second file gives it.
-
-  Raises: UserError for a word that names no split, or a split left empty.
-  """
+  """[N] the split of each row, where a column or a second file gives it."""
   if len(table.paths) > 1:
     if column:
       raise UserError("split_column and test_path: give one of them")
@@ -283,10 +271,7 @@ def of_words(table: Table, column: str) -> np.ndarray:
 def refuse_shared(
   table: Table, owners: Sequence[str], part: np.ndarray | None, what: str
 ) -> None:
-  """Raises UserError where given splits share an owner ("" is unknown).
-
-  what: the owners are, "patient" or "document".
-  """
+  """Raises UserError where given splits share a `what` ("" is unknown)."""
   if part is None:
     return
   first: dict[str, int] = {}

@@ -41,8 +41,6 @@ def decoded(
   name: what an error calls the file; nothing else of it is ever quoted.
   frame: of a multi-frame DICOM or TIFF, which is otherwise refused.
   window: (low, high) of grey DICOM; see `dicom.pixels`.
-
-  Raises UserError for anything that is not one whole image.
   """
   data = source if isinstance(source, bytes) else content(source)
   if not data:
@@ -119,11 +117,7 @@ def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
 def with_dtype(
   image: np.ndarray, dtype: Any, name: str = "image"
 ) -> np.ndarray:
-  """uint8 <-> uint16, keeping black black and white white.
-
-  Raises: UserError between whole numbers and floating point, whose range is
-    not known.
-  """
+  """uint8 <-> uint16, keeping black and white; the range of floats is unknown."""
   dtype = np.dtype(dtype)
   if image.dtype == dtype:
     return image
@@ -166,8 +160,6 @@ def in_order(
 ) -> Iterator[Any]:
   """As `map`, from threads: decoders free the GIL.
 
-  The first error, in the order of the items, is raised.
-
   ahead: at most so many are under way or waiting to be asked for.
   """
   waiting = collections.deque()
@@ -184,10 +176,7 @@ def in_order(
 
 
 def offered(path: str) -> bool:
-  """Whether a folder offers this file as an image.
-
-  By suffix; without a suffix, as scanners export, by the DICOM marker.
-  """
+  """Whether it is an image by its suffix or, without one, by DICOM's marker."""
   suffix = os.path.splitext(path)[1].lower()
   if suffix:
     return suffix in SUFFIXES and not os.path.basename(path).startswith(".")

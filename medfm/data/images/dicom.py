@@ -78,10 +78,6 @@ def pixels(
   of the stored bits where they are fewer than the word, the image's own
   minimum and maximum. MONOCHROME1 is inverted. Colour is returned as RGB of
   the full range. Floating point pixels stay float32 as they are.
-
-  Raises UserError naming `name` alone: damaged, no pixels, several frames
-  and no `frame`, too many pixels, rescale slope 0, or a compression without
-  its plug-in.
   """
   plugins = (
     "image cannot be read: it is damaged, or its compression needs a plug-in "
@@ -126,10 +122,7 @@ def patient_key(data: bytes) -> str:
 def _opened(
   data: bytes, name: str, tags: list[str], why: str = "file cannot be read"
 ) -> Iterator[tuple[ModuleType, Any]]:
-  """(pydicom, the elements of these names), inflated within a limit.
-
-  Damage surfaces as errors of any type, which may quote the file's values.
-  """
+  """(pydicom, the elements of these names); no error quotes the file."""
   try:
     import pydicom
     import pydicom.pixels

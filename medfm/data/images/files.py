@@ -73,9 +73,9 @@ def listed(
   root: what the CSV's names are relative to, and never outside of. The other
     settings are its columns, "" or () in a folder.
 
-  Raises: UserError for a class without images, an image outside the class
-    folders, and with the row of a CSV file for an image that is missing or
-    outside, a label that is none, and rows that do not agree.
+  Raises: UserError for class folders without images and images without one,
+    and with the row for a file that is missing or outside, a bad label or
+    split, and rows of one image that do not agree.
   """
   others = 0
   if place.is_dir():
@@ -126,10 +126,7 @@ def listed(
 
 
 def _of_folders(root: pathlib.Path, classes: bool) -> tuple[Table, int]:
-  """(the images of a folder as a table, how many other files there are).
-
-  classes: whether the images lie in class folders.
-  """
+  """(a folder's images as a table, how many other files there are)."""
   names, others = under(root)
   tops = [path.name for path in sorted(root.iterdir()) if path.is_dir()]
   words = {top: splits.WORDS.get(top.lower(), "") for top in tops}
@@ -185,11 +182,7 @@ def _with_splits(
   fractions: tuple[float, ...],
   seed: int,
 ) -> tuple[list[Item], str]:
-  """Every image with its split, given or made by patient; and how.
-
-  A given split without validation gives up the share of the fractions that
-  belongs to it.
-  """
+  """Every image with its split, given or made by patient; and how."""
   given = {item.split for item in items} - {""}
   how = "as given" if given else f"by patient, {tuple(fractions)}, seed {seed}"
   if given and "train" not in given:
