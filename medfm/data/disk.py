@@ -62,9 +62,8 @@ def remembered(
       except (UserError, ValueError, TypeError):
         logging.warning("%s is damaged: making it anew", path)
     text = make()
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    with replaced(path) as part:
+      part.write_text(text, encoding="utf-8")
   return read(text)
 
 

@@ -117,7 +117,7 @@ def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
 def with_dtype(
   image: np.ndarray, dtype: Any, name: str = "image"
 ) -> np.ndarray:
-  """uint8 <-> uint16, keeping black and white; the range of floats is unknown."""
+  """uint8 <-> uint16, keeping black and white; a float's range is unknown."""
   dtype = np.dtype(dtype)
   if image.dtype == dtype:
     return image

@@ -58,7 +58,7 @@ def listed(
   place: pathlib.Path,
   labels: Labels,
   *,
-  root: pathlib.Path,
+  root: str,
   image: str,
   patient: str,
   groups: Sequence[str],
@@ -70,28 +70,28 @@ def listed(
 
   labels: of a folder they read the column `FOLDER`; where they read none, the
     folders have no meaning but for the splits.
-  root: what the CSV's names are relative to, and never outside of. The other
-    settings are its columns, "" or () in a folder.
+  root: what the CSV's names are relative to, and never outside of; its own
+    folder for "". The other settings are its columns, "" or () in a folder.
 
   Raises: UserError for class folders without images and images without one,
     and with the row for a file that is missing or outside, a bad label or
     split, and rows of one image that do not agree.
   """
-  others = 0
+  others, top = 0, place.parent / pathlib.Path(root).expanduser()
   if place.is_dir():
     table, others = _of_folders(place, bool(labels.columns))
-    split_column = _SPLIT if _SPLIT in table.columns else ""
+    split_column, top = _SPLIT if _SPLIT in table.columns else "", place
   else:
     table = tables.read(place)
   table, changes = labels.labelled(table)
-  column, paths = _column(table, root, image)
+  column, paths = _column(table, top, image)
   truth, names = labels.read(table)
   blank = [""] * len(table)
   keys = (
     table[patient] if patient else decode.in_order(decode.patient_key, paths)
   )
   parts = splits.of_words(table, split_column) if split_column else blank
-  cells, top = [table[group] for group in groups], root.resolve()
+  cells, top = [table[group] for group in groups], top.resolve()
   items = [
     Item(
       file.resolve().relative_to(top).as_posix(),
@@ -214,16 +214,15 @@ def _with_splits(
 
 
 def read(
-  name: str,
-  path: pathlib.Path,
-  *,
+  item: tuple[str, pathlib.Path],
   size: int,
   channels: int,
   resize: str,
   window: Sequence[float],
   dtype: Any,
 ) -> np.ndarray:
-  """The image of a file as [size,size,channels] of this dtype."""
+  """The image of (name, path) as [size,size,channels] of this dtype."""
+  name, path = item
   image = decode.decoded(path, name=name, window=tuple(window) or None)
   image = decode.resized(image, size, how=resize, channels=channels)
   return decode.with_dtype(image, dtype, name)
@@ -272,15 +271,10 @@ def encoded(
     table = tables.read(place)
     column, paths = _column(table, place.parent, image)
     names = table[column]
-  reading = functools.partial(
-    read,
-    size=size,
-    channels=channels,
-    resize=resize,
-    window=window,
-    dtype=dtype,
+  images = decode.in_order(
+    lambda item: read(item, size, channels, resize, window, dtype),
+    zip(names, paths, strict=True),
   )
-  images = decode.in_order(reading, names, paths)
   return Split({"image": np.stack(list(images))}, np.array(names))
 
 

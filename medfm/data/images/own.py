@@ -1,6 +1,5 @@
 """A user's own images: a folder of classes, or a CSV file that names them."""
 
-import functools
 import logging
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,14 +46,7 @@ class OwnImages(records.Builder, skip_registration=True):
     self._groups = [f"group_{name}" for name in groups]
     self._truth = {k: np.array(v, dtype) for k, (dtype, v) in truth.items()}
     self._shape, self._dtype = (size, size, channels), _widest(raw.values())
-    self._read = functools.partial(
-      image_files.read,
-      size=size,
-      channels=channels,
-      resize=resize,
-      window=window,
-      dtype=self._dtype,
-    )
+    self._reading = (size, channels, resize, window, self._dtype)
     self._bad, self._max_bad, self._skipped = bad, max_bad_fraction, 0
     super().__init__(raw=raw, **kwargs)
 
@@ -101,7 +93,7 @@ class OwnImages(records.Builder, skip_registration=True):
 
   def _decoded(self, row: int) -> np.ndarray | UserError:
     try:
-      return self._read(*self._items[row][:2])
+      return image_files.read(self._items[row][:2], *self._reading)
     except UserError as error:
       return error
 
@@ -175,29 +167,24 @@ def own_images(
       f"max_bad_fraction={max_bad_fraction}: expected 0 or more, below 1"
     )
   place = _place(folders, path)
-  in_folders = place.is_dir()
-  columns = (label, image, root, patient, groups, split_column)
-  if in_folders and any(columns):
-    setting = next(filter(None, columns))
+  columns = {
+    "image": image,
+    "root": root,
+    "patient": patient,
+    "groups": groups,
+    "split_column": split_column,
+  }
+  if place.is_dir() and any((label, *columns.values())):
+    setting = next(filter(None, (label, *columns.values())))
     raise UserError(f"{path} is a folder: {setting!r} needs a CSV file")
   labels = tasks.columns_of(
     task,
     {"separator": ";", "none_if_empty": True, "missing_label": missing_label},
-    label=names(image_files.FOLDER if in_folders else label),
+    label=names(image_files.FOLDER if place.is_dir() else label),
     classes=tuple(classes),
   )
   listing = image_files.listed(
-    place,
-    labels,
-    root=place
-    if in_folders
-    else place.parent / pathlib.Path(root).expanduser(),
-    image=image,
-    patient=patient,
-    groups=groups,
-    split_column=split_column,
-    fractions=fractions,
-    seed=seed,
+    place, labels, fractions=fractions, seed=seed, **columns
   )
   shape = {
     "size": size,
@@ -205,15 +192,13 @@ def own_images(
     "resize": resize,
     "window": tuple(window),
   }
+  truth = listing.truth.items()
   prepared = records.prepared(
     OwnImages,
     folders,
     raw={item.name: item.path for item in listing.items},
     examples=[(item.name, *item[2:]) for item in listing.items],
-    truth={
-      name: (str(array.dtype), array.tolist())
-      for name, array in listing.truth.items()
-    },
+    truth={name: (str(a.dtype), a.tolist()) for name, a in truth},
     groups=tuple(groups),
     bad=bad,
     max_bad_fraction=max_bad_fraction,
