@@ -19,48 +19,14 @@ def question(stage: Stage) -> str:
 
 def plates(stage: Stage, split: str) -> Iterator[Plate]:
   """ROC, precision-recall, calibration, and the confusion matrix."""
-  if predictions := stage.predictions.get(split):
-    yield from _curves(stage, split, predictions)
-  yield from drawn.confusion(
-    stage,
-    split,
-    "Confusion matrix of the likeliest class: counts, and the percentage of "
-    "each true class.",
-  )
-
-
-def questions(predictions: Predictions) -> list[Binary]:
-  """Two classes ask one question, of the last; more ask one of each."""
-  label, probs = predictions.target["label"], predictions.predicted["probs"]
-  names = predictions.names
-  return [
-    curves.question(
-      names[k], label == k, probs[:, k], label >= 0, predictions.patients
-    )
-    for k in ([1] if len(names) == 2 else range(len(names)))
-  ]
-
-
-def confidence(predictions: Predictions) -> Binary:
-  """Whether the likeliest class is right, against its probability."""
-  label, probs = predictions.target["label"], predictions.predicted["probs"]
-  right = probs.argmax(1) == label
-  return curves.question(
-    "likeliest class", right, probs.max(1), label >= 0, None
-  )
-
-
-def _curves(
-  stage: Stage, split: str, predictions: Predictions
-) -> Iterator[Plate]:
-  asked = [each for each in questions(predictions) if each.both]
+  predictions = stage.predictions.get(split)
+  every = questions(predictions) if predictions else []
+  asked = [each for each in every if each.both]
   if asked and len(stage.classes) == 2:
-    rivals = {
-      name: questions(rival)[0]
-      for name, rival in stage.baselines.get(split, {}).items()
-    }
+    baselines = stage.baselines.get(split, {})
+    rivals = {name: questions(each)[0] for name, each in baselines.items()}
     yield from drawn.one_question(stage, split, asked[0], rivals)
-  elif asked:
+  elif predictions and asked:
     total = f"{len(stage.classes)} classes"
     how = "one class against the rest"
     yield from drawn.several_questions(stage, split, asked, total, how)
@@ -72,3 +38,28 @@ def _curves(
       "Probability of likeliest",
       "whether the likeliest class is right against its probability",
     )
+  yield from drawn.confusion(
+    stage,
+    split,
+    "Confusion matrix of the likeliest class: counts, and the percentage of "
+    "each true class.",
+  )
+
+
+def questions(predictions: Predictions) -> list[Binary]:
+  """Two classes ask one question, of the last; more ask one of each."""
+  label, probs = predictions.target["label"], predictions.predicted["probs"]
+  names, known = predictions.names, label >= 0
+  return [
+    curves.question(
+      names[k], label == k, probs[:, k], known, predictions.patients
+    )
+    for k in ([1] if len(names) == 2 else range(len(names)))
+  ]
+
+
+def confidence(predictions: Predictions) -> Binary:
+  """Whether the likeliest class is right, against its probability."""
+  label, probs = predictions.target["label"], predictions.predicted["probs"]
+  right, top = probs.argmax(1) == label, probs.max(1)
+  return curves.question("likeliest class", right, top, label >= 0, None)

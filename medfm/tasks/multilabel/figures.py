@@ -20,7 +20,7 @@ def question(stage: Stage) -> str:
 def plates(stage: Stage, split: str) -> Iterator[Plate]:
   """ROC, precision-recall and calibration, a line for each label."""
   predictions = stage.predictions.get(split)
-  every = [] if predictions is None else questions(predictions)
+  every = questions(predictions) if predictions else []
   if asked := [each for each in every if each.both]:
     total = f"{len(stage.classes)} labels"
     yield from drawn.several_questions(stage, split, asked, total, "per label")
@@ -31,13 +31,10 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
 def questions(predictions: Predictions) -> list[Binary]:
   """One for each label, of the examples whose label is known."""
   label, probs = predictions.target["label"], predictions.predicted["probs"]
+  columns = zip(predictions.names, label.T, probs.T, strict=True)
   return [
     curves.question(
-      name,
-      label[:, k] > 0.5,
-      probs[:, k],
-      np.isfinite(label[:, k]),
-      predictions.patients,
+      name, true > 0.5, prob, np.isfinite(true), predictions.patients
     )
-    for k, name in enumerate(predictions.names)
+    for name, true, prob in columns
   ]

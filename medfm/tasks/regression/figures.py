@@ -33,24 +33,23 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
   if predictions is None:
     return
   label, values = predictions.target["label"], predictions.predicted["value"]
-  units = list(stage.data.get("units") or ())
+  units = stage.data.get("units") or ("",) * len(predictions.names)
   for k, name in enumerate(predictions.names[:_MOST_TARGETS]):
     known = np.isfinite(label[:, k]) & np.isfinite(values[:, k])
     if not known.any():
       continue
     observed, predicted = label[known, k], values[known, k]
-    n = len(observed)
     error = float(np.sqrt(np.mean((observed - predicted) ** 2)))
-    title = f"{wording.short(name)}, {split}, n = {n:,}"
-    own_unit = units[k] if k < len(units) else ""
-    suffix = f"regression_{k}" if k else "regression"
+    title = f"{wording.short(name)}, {split}, n = {len(observed):,}"
     yield Plate(
-      drawn.file_name(stage.name, split, suffix),
+      drawn.file_name(
+        stage.name, split, f"regression_{k}" if k else "regression"
+      ),
       "Predicted against observed, and errors with the range that holds 95 % "
       "of them if they are normal.",
       f"Predicted against observed {name} of {stage.name} on {split}: root "
       f"mean squared error {wording.number(error)}.",
-      style.png(errors(observed, predicted, title, own_unit)),
+      style.png(errors(observed, predicted, title, units[k])),
       wide=True,
     )
 
@@ -58,47 +57,31 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
 def errors(
   observed: np.ndarray, predicted: np.ndarray, title: str, unit: str = ""
 ) -> Any:
-  """Predicted against observed, and the errors with their 95 % limits.
-
-  observed, predicted: [N] in the target's unit.
-  unit: of the target; "" where not known.
-  """
+  """Predicted against observed [N], and the errors with their 95 % limits."""
   figure, (left, right) = style.panels(10.8, 4.6, columns=2)
   suffix = f" ({unit})" if unit else ""
-  look = {
-    "s": 18 if len(observed) < 500 else 7,
-    "alpha": 0.6 if len(observed) < 500 else 0.25,
-    "color": style.BLUE,
-    "edgecolors": "none",
-  }
-  ends = np.array(
-    [min(observed.min(), predicted.min()), max(observed.max(), predicted.max())]
-  )
+  few = len(observed) < 500
+  look = {"s": 18 if few else 7, "alpha": 0.6 if few else 0.25}
+  look |= {"color": style.BLUE, "edgecolors": "none"}
+  both = np.concatenate([observed, predicted])
+  ends = np.array([both.min(), both.max()])
   ends = ends + np.array([-0.04, 0.04]) * max(np.ptp(ends), 1e-9)
   left.plot(ends, ends, color=style.BLACK, linewidth=1, label="Identity")
   left.scatter(observed, predicted, **look)
-  left.set_xlim(ends)
-  left.set_ylim(ends)
-  left.set_aspect("equal")
+  left.set(xlim=ends, ylim=ends, aspect="equal")
   style.describe(left, title, f"Observed{suffix}", f"Predicted{suffix}")
   style.legend(left, loc="upper left")
   error = predicted - observed
   mean, spread = error.mean(), error.std(ddof=1) if len(error) > 1 else 0.0
   right.scatter(predicted, error, **look)
   right.axhline(0, color=style.BLACK, linewidth=1)
-  right.axhline(
-    mean,
-    color=style.RED,
-    linestyle="--",
-    label=f"Mean error {wording.number(float(mean), signed=True)}",
-  )
-  for sign in (-1, 1):
-    right.axhline(
-      mean + sign * 1.96 * spread,
-      color=style.RED,
-      linestyle=":",
-      label="Mean ± 1.96 SD" if sign > 0 else None,
-    )
+  named = f"Mean error {wording.number(float(mean), signed=True)}"
+  for at, dashes, label in (
+    (mean, "--", named),
+    (mean - 1.96 * spread, ":", None),
+    (mean + 1.96 * spread, ":", "Mean ± 1.96 SD"),
+  ):
+    right.axhline(at, color=style.RED, linestyle=dashes, label=label)
   style.describe(
     right, "Errors", f"Predicted{suffix}", f"Predicted − observed{suffix}"
   )
