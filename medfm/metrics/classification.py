@@ -4,6 +4,9 @@ label, predicted: [N]; weight: [N] or [R,N], giving one value or R. See
 `undefined` for what happens where a metric has no value.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from medfm.metrics.described import described
@@ -158,6 +161,46 @@ def pooled_f1(label: Array, called: Array, weight: Weight = None) -> Value:
   right = weight @ (true & called).sum(1).astype(float)
   total = weight @ (true.sum(1) + called.sum(1)).astype(float)
   return share(2 * right, total, "no label is true or called")
+
+
+def threshold_at_specificity(
+  label: Array, score: Array, weight: Weight = None, *, specificity: float = 0.9
+) -> float:
+  """The lowest threshold whose specificity here is at least `specificity`.
+
+  Predict positive where score >= threshold.
+
+  It is a score of the split, or just above its highest one where even that
+  calls too many negatives positive. Undefined without a negative example.
+  weight: [N] only.
+  """
+  label, score, weight = checked_binary(label, score, weight)
+  negatives = weight[~label].sum()
+  if negatives == 0:
+    raise Undefined(NO_NEGATIVE)
+  candidates, where = np.unique(score, return_inverse=True)
+  mass = np.bincount(where, weight * ~label, len(candidates))
+  below = np.concatenate([[0.0], np.cumsum(mass)]) / negatives
+  candidates = np.append(candidates, np.nextafter(candidates[-1], np.inf))
+  # Sums of weights carry rounding: 0.9 reached as 0.8999... is reached.
+  return float(candidates[np.argmax(below >= specificity - 1e-12)])
+
+
+def at_threshold(
+  label: Array,
+  score: Array,
+  weight: Weight = None,
+  *,
+  metric: Callable[..., Value],
+  threshold: float | None,
+  **settings: Any,
+) -> Value:
+  """The metric of what is called positive, where score >= threshold."""
+  if threshold is None:
+    raise Undefined("no threshold could be chosen on validation")
+  score = np.asarray(score, np.float64)
+  called = np.where(np.isfinite(score), score >= threshold, np.nan)
+  return metric(label, called, weight, **settings)
 
 
 def _cells(label: Array, predicted: Array, weight: Weight) -> Array:

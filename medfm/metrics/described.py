@@ -1,7 +1,6 @@
 """What a metric says of itself: a title, how to read it, what is better.
 
-It stands beside the code that computes it; reports and grid pages read it
-from results.json and hold no table of names.
+Reports and grid pages read it from results.json and hold no table of names.
 """
 
 import functools
@@ -15,13 +14,7 @@ _Function = TypeVar("_Function", bound=Callable)
 
 
 class Description(NamedTuple):
-  """Of one metric.
-
-  title: as a reader knows it.
-  clause: how to read a value, in one clause.
-  better: "more", "less", or the ideal value that others are judged by their
-    distance from.
-  """
+  """A metric's title, how to read it in one clause, and what is better."""
 
   title: str
   clause: str

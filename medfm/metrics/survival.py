@@ -50,20 +50,17 @@ def concordance(
   *,
   cause: int = 1,
 ) -> Value:
-  """Harrell's C: how often, of two, who fails first has the higher risk [N].
+  """Harrell's C of risks [N] of any scale (1996, Statistics in Medicine).
 
   Over all comparable pairs: one fails of `cause`, the other is followed
   longer, or as long and then censored. Two who fail at one time are not
-  compared. Equal risks (exactly equal; any scale) count half. Who fails of
-  another cause counts as censored then. This is scikit-survival's
-  `concordance_index_censored` (Harrell et al. 1996, Statistics in Medicine).
+  compared, equal risks count half, and who fails of another cause counts as
+  censored then, as in scikit-survival's `concordance_index_censored`.
   """
   time, event, risk, weight = _checked(time, event, risk, weight)
-  failed = event == cause
-  # Of equal times, censored ones come after failures.
-  key = 2 * _ranks(time) + ~failed
-  rank = _ranks(risk)
-  everyone = np.ones(len(time), bool)
+  failed, everyone = event == cause, np.ones(len(time), bool)
+  time, rank = (np.unique(x, return_inverse=True)[1] for x in (time, risk))
+  key = 2 * time + ~failed  # Of equal times, censored ones come last.
   pairs = _followed(weight, np.zeros_like(rank), key, failed, everyone)
   wins = 0.5 * _followed(weight, rank, key, failed, everyone)
   # Two ranks differ first in one bit: there, the higher one has a 1.
@@ -89,11 +86,8 @@ def brier_at(
   censoring: Curve,
   cause: int = 1,
 ) -> Value:
-  """Squared error of the risk [N] at the horizon, 0 to 1, by IPCW.
-
-  Graf et al. 1999, Statistics in Medicine; of several causes, of that one
-  (Schoop et al. 2011, Biometrical Journal).
-  """
+  """Squared error of the risk [N] at the horizon, 0 to 1, by IPCW (Graf et al.
+  1999, Statistics in Medicine; of several causes, Schoop et al. 2011)."""
   time, event, risk, weight = _checked(time, event, risk, weight)
   losses = _squares(time, event, risk[:, None], (horizon,), censoring, cause)
   return _followed_past(average(losses[:, 0], weight), time, weight, horizon)
@@ -151,9 +145,9 @@ def auroc_at(
   total = weight[..., failed].sum(-1)
   settled(total, (total == 0, "nobody fails by the horizon"))
   _followed_past(total, time, weight, horizon)
-  share = _inverse(time, event, horizon, censoring)
-  label = np.where(share > 0, failed, np.nan)
-  return ranking.auroc(label, risk, weight * share)
+  inverse = _inverse(time, event, horizon, censoring)
+  label = np.where(inverse > 0, failed, np.nan)
+  return ranking.auroc(label, risk, weight * inverse)
 
 
 @described(
@@ -171,11 +165,7 @@ def observed_expected(
   horizon: float,
   cause: int = 1,
 ) -> Value:
-  """Observed over mean predicted risk [N] at the horizon; ideal 1.
-
-  Above 1: risks are underestimated. Observed is 1 - Kaplan-Meier, or with
-  several causes the Aalen-Johansen estimate.
-  """
+  """Observed over mean predicted risk [N] at the horizon; ideal 1."""
   time, event, risk, weight = _checked(time, event, risk, weight)
   observed = aalen_johansen(time, event, weight, times=(horizon,), cause=cause)
   expected = average(risk, weight)
@@ -188,8 +178,8 @@ def kaplan_meier(
 ) -> Array:
   """P(no event by each of the times [T]): [T] or [R,T]; any cause.
 
-  Events come before censorings of the same time. Beyond the last follow-up
-  the curve goes on as it was.
+  Events come before censorings of the same time. After the last follow-up
+  the curve stays as it is.
   """
   any_cause = (np.asarray(event) > 0).astype(int)
   return 1 - aalen_johansen(time, any_cause, weight, times=times)
@@ -203,10 +193,7 @@ def aalen_johansen(
   times: Times,
   cause: int = 1,
 ) -> Array:
-  """Cumulative incidence: P(failed of `cause` by each of the times [T]).
-
-  [T] or [R,T]. With one cause it is 1 - Kaplan-Meier.
-  """
+  """P(failed of `cause` by each of the times [T]): [T] or [R,T]."""
   time, event = np.asarray(time, np.float64), np.asarray(event)
   weight = np.ones(len(time)) if weight is None else np.asarray(weight, float)
   order = np.argsort(time, kind="stable")
@@ -271,11 +258,6 @@ def _checked(
   return known, event[~np.isnan(time)], values, weight
 
 
-def _ranks(values: Array) -> Array:
-  """[N] int from 0, equal values alike."""
-  return np.unique(values, return_inverse=True)[1].reshape(-1)
-
-
 def _followed(
   weight: Array, group: Array, key: Array, first: Array, second: Array
 ) -> Array:
@@ -310,8 +292,8 @@ def _squares(
   losses = np.empty(risks.shape)
   for column, horizon in enumerate(times):
     failed = (time <= horizon) & (event == cause)
-    share = _inverse(time, event, horizon, censoring)
-    losses[:, column] = share * (failed - risks[:, column]) ** 2
+    inverse = _inverse(time, event, horizon, censoring)
+    losses[:, column] = inverse * (failed - risks[:, column]) ** 2
   return losses
 
 
@@ -323,8 +305,8 @@ def _inverse(
     raise Undefined("no training example is followed to the horizon")
   if value_at(censoring, horizon) <= 0:
     raise Undefined("every training example is censored before the horizon")
-  share = 1 / value_at(censoring, np.minimum(time, horizon))
-  return np.where((time > horizon) | (event > 0), share, 0)
+  inverse = 1 / value_at(censoring, np.minimum(time, horizon))
+  return np.where((time > horizon) | (event > 0), inverse, 0)
 
 
 def _followed_past(

@@ -22,9 +22,7 @@ class Undefined(Exception):
 def settled(value: Value, *conditions: tuple[Value, str]) -> Value:
   """`value` where no condition (mask, reason) holds, each shaped as `value`.
 
-  Raises:
-    Undefined: `value` is a single number and a condition holds; the first
-      such condition gives the reason.
+  A single number raises `Undefined` with the reason of the first that holds.
   """
   for mask, reason in conditions:
     if np.ndim(value) == 0 and mask:
@@ -38,12 +36,10 @@ def checked(
 ) -> tuple[Array, Array, Array]:
   """(label [n], values [n,...], weight [...,n]) in float64, NaN labels out.
 
-  Raises:
-    Undefined: no label is left, or a prediction is NaN or infinite.
-    ValueError: the lengths differ, or a weight is negative or not finite.
+  Undefined where no label is left or a prediction is not finite; ValueError
+  where lengths differ or a weight is negative or not finite.
   """
-  label = np.asarray(label, np.float64)
-  values = np.asarray(values, np.float64)
+  label, values = np.asarray(label, float), np.asarray(values, float)
   weight = np.ones(len(label)) if weight is None else np.asarray(weight, float)
   if not len(label) == len(values) == weight.shape[-1]:
     raise ValueError(

@@ -8,14 +8,12 @@ import numpy as np
 class Answers(NamedTuple):
   """Answers [M] that may be shown to a reader, beside the truth.
 
-  example: [M] the row that an answer is of.
-  answer, true: [M] the answer and the truth as class numbers. Of several
-    labels [M,K]: answer is bool, true has NaN where the truth is not known.
-  certainty: [M] how sure the answer was, 0..1.
-  right: [M] bool.
-  place: [M] the word of a text that is asked about, -1 for the whole.
-  probs: [M,K] of several labels; else None.
-  cut: the probability above which a label is called; None of a single class.
+  example: the row that an answer is of.
+  answer, true: class numbers; or of several labels [M,K], bool, and true with
+    NaN where it is not known.
+  certainty: how sure the answer was, 0..1. right: bool.
+  place: the word of a text that is asked about, -1 for the whole.
+  probs: [M,K] of several labels, which are called above the probability `cut`.
   """
 
   example: np.ndarray

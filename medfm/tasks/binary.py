@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from medfm.metrics import calibration, classification, operating, ranking
+from medfm.metrics import calibration, classification, ranking
 from medfm.metrics.bootstrap import Metric
 from medfm.metrics.described import Description
 from medfm.metrics.undefined import Undefined
@@ -47,7 +47,7 @@ def metrics(
     **panels.bound(OF_CALLS, label, called),
     **panels.bound(OF_PROBS, label, prob),
   }
-  at = partial(operating.at_threshold, label, prob, threshold=threshold)
+  at = partial(classification.at_threshold, label, prob, threshold=threshold)
   return metrics | {
     sensitivity_name(specificity): partial(at, metric=classification.recall),
     "specificity_at_threshold": partial(at, metric=classification.specificity),
@@ -101,6 +101,8 @@ def thresholds(
   for name, label, prob in columns:
     with contextlib.suppress(Undefined):
       chosen[threshold_name(specificity, name)] = (
-        operating.threshold_at_specificity(label, prob, specificity=specificity)
+        classification.threshold_at_specificity(
+          label, prob, specificity=specificity
+        )
       )
   return chosen

@@ -12,7 +12,7 @@ import numpy as np
 
 from medfm.data import designs
 from medfm.metrics.bootstrap import clusters
-from medfm.types import Info, Split, UserError
+from medfm.types import Design, Info, Split, UserError
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 SEARCH_ROWS = 5000
@@ -42,12 +42,16 @@ def suited(info: Info) -> set[str]:
 
 
 def default_classifiers(info: Info) -> tuple[str, ...]:
-  """Names of the classifiers that stand beside a network by default."""
+  """The classifiers that stand beside a network by default."""
   kinds = suited(info)
   if "words" in kinds:
     return ("majority", "tfidf_logistic_regression")
   trees = ("gradient_boosting",) if "trees" in kinds else ()
   return ("majority", "logistic_regression", *trees)
+
+
+_NOTHING = Design((), lambda split: np.zeros((len(split), 1)))
+"""For models that look at labels alone."""
 
 
 def predictions(
@@ -66,19 +70,20 @@ def predictions(
   targets: T of [n], NaN where not known; each is a problem of its own.
   classes: how many class numbers a target has; 0 where it is a number.
   """
-  splits = [train, *others.values()]
-  seen = design(train, info, seed) if design else None
-  x = [seen.of(each) if seen else np.zeros((len(each), 1)) for each in splits]
-  cluster = clusters(train.patients, len(train))
-  columns = []
+  seen = design(train, info, seed) if design else _NOTHING
+  x, cluster = seen.of(train), clusters(train.patients, len(train))
+  models = []
   for target in targets:
     rows = ~np.isnan(target)
-    levels = seen.levels if seen else ()
-    problem = Problem(x[0][rows], target[rows], cluster[rows], levels, seed)
-    predict = of_classes(fit, problem, classes) if classes else fit(problem)
-    columns.append([predict(each) for each in x[1:]])
-  by_split = zip(others, zip(*columns, strict=True), strict=True)
-  return {name: np.stack(values, 1) for name, values in by_split}
+    problem = Problem(x[rows], target[rows], cluster[rows], seen.levels, seed)
+    models.append(
+      of_classes(fit, problem, classes) if classes else fit(problem)
+    )
+  predicted = {}
+  for name, split in others.items():
+    x = seen.of(split)
+    predicted[name] = np.stack([predict(x) for predict in models], 1)
+  return predicted
 
 
 def of_columns(
@@ -103,10 +108,8 @@ def of_columns(
 
 
 def of_classes(fit: Callable, problem: Problem, classes: int) -> Predict:
-  """A model's probabilities of every class [N,classes], 0 of those not seen.
-
-  A target with a single class in training has its frequency.
-  """
+  """A model's probabilities of every class [N,classes], 0 of those not seen;
+  a single class in training has its frequency."""
   seen = np.unique(problem.y).astype(int)
   predict = (frequencies if len(seen) == 1 else fit)(problem)
 
@@ -121,7 +124,7 @@ def of_classes(fit: Callable, problem: Problem, classes: int) -> Predict:
 def require_labels(
   info: Info, targets: Sequence[np.ndarray], names: Sequence[str]
 ) -> None:
-  """Raises UserError where no training example has a label of a target.
+  """Refuses a target of which no training example has a label.
 
   names: of the targets; "" where the message needs none.
   """

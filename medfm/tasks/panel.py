@@ -10,11 +10,9 @@ from medfm.metrics.described import Description
 
 
 class Panel(NamedTuple):
-  """The metrics of one split.
+  """The metrics of one split, by name, and the means of some of them.
 
-  metrics: name -> a function of weight; `auroc[a]` is of the class a, and a
-    name that begins with "_" serves means alone.
-  means: of those, by name.
+  `auroc[a]` is of the class a; a name with "_" before it serves means alone.
   described: stem (`auroc`) -> description, of all metrics and means.
   """
 
@@ -54,11 +52,8 @@ def stem(metric: str) -> str:
 
 
 def mean(names: Sequence[str], key: str) -> Mean:
-  """The mean of a metric over classes, labels or targets.
-
-  Of precision, that of the columns in which a class that is never predicted
-  counts 0 (`classification.precision`).
-  """
+  """The mean of a metric over classes, labels or targets; of precision, a
+  class that is never predicted counts 0 (`classification.precision`)."""
   column = f"_{key}" if key.startswith("precision") else key
   return Mean({name: f"{column}[{name}]" for name in names})
 

@@ -9,7 +9,9 @@ def test_pages_show_the_docstrings_as_they_stand(tmp_path):
   api.write(tmp_path, ["medfm.metrics"])
   page = (tmp_path / "medfm/metrics/calibration.html").read_text()
   assert "Brier&#39;s own score, summed over classes" in page
-  assert "<code>" in (tmp_path / "medfm/metrics/operating.html").read_text()
+  assert (
+    "<code>" in (tmp_path / "medfm/metrics/classification.html").read_text()
+  )
   assert (tmp_path / "medfm/metrics/ranking.html").exists()
   assert "the recalibration did not converge" not in page  # It is source.
 

@@ -11,7 +11,6 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from medfm.metrics import (
   calibration,
   classification,
-  operating,
   ranking,
   regression,
 )
@@ -293,7 +292,7 @@ CASES = [
     _pearson,
   ),
   Case(
-    operating.threshold_at_specificity,
+    classification.threshold_at_specificity,
     "prob",
     _threshold,
     _library_threshold,
@@ -301,7 +300,7 @@ CASES = [
   ),
   *(
     Case(
-      operating.at_threshold,
+      classification.at_threshold,
       "prob",
       _at(naive),
       _at(library),

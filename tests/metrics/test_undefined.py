@@ -6,7 +6,6 @@ import pytest
 from medfm.metrics import (
   calibration,
   classification,
-  operating,
   ranking,
   regression,
 )
@@ -36,7 +35,7 @@ PROB = np.linspace(0.1, 0.9, 6)
     (calibration.calibration_slope, PROB < 0.5, PROB, "separate"),
     (calibration.calibration_intercept, ONES, PROB, "no negative"),
     (calibration.brier, MIXED, PROB + 1, "not a probability"),
-    (operating.threshold_at_specificity, ONES, PROB, "no negative"),
+    (classification.threshold_at_specificity, ONES, PROB, "no negative"),
     (regression.r2, ONES * 0.1, PROB, "labels are constant"),
     (regression.pearson, ONES * 0.1, PROB, "labels are constant"),
     (regression.pearson, PROB, ONES * 0.1, "predictions are constant"),
@@ -106,9 +105,9 @@ def test_binary_label_of_two_is_an_error():
 
 def test_threshold_goes_above_tied_negatives_at_the_top():
   label, score = [0, 0, 0, 1], [0.2, 0.9, 0.9, 0.9]
-  threshold = operating.threshold_at_specificity(label, score)
+  threshold = classification.threshold_at_specificity(label, score)
   assert 0.9 < threshold < 0.9 + 1e-9
-  specificity = operating.at_threshold(
+  specificity = classification.at_threshold(
     label, score, threshold=threshold, metric=classification.specificity
   )
   assert specificity == 1
@@ -117,7 +116,7 @@ def test_threshold_goes_above_tied_negatives_at_the_top():
 def test_threshold_is_the_lowest_that_reaches_the_specificity():
   label = np.array([0] * 10 + [1])
   score = np.arange(11) / 10
-  assert operating.threshold_at_specificity(label, score) == 0.9
+  assert classification.threshold_at_specificity(label, score) == 0.9
 
 
 def test_error_of_labels_far_from_zero_keeps_its_digits():

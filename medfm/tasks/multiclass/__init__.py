@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from medfm.metrics import calibration, classification, described
-from medfm.tasks import binary, cells, classical, counted, documents, labels
+from medfm.tasks import binary, classical, counted, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Answers, Votes
 from medfm.types import Arrays, Info, Split, UserError
@@ -142,16 +142,16 @@ def columns(
   if target is not None:
     label = [names[k] if 0 <= k < len(names) else "" for k in target["label"]]
     written = {"label": label, **written}
-  return written | cells.written("prob", names, probs)
+  return written | labels.written("prob", names, probs)
 
 
-def table(info: Info, rows: cells.Rows) -> tuple[Arrays, Arrays]:
+def table(info: Info, rows: labels.Rows) -> tuple[Arrays, Arrays]:
   """`label` and `probs` of rows of predictions.csv; no column is no label."""
   names = info.target.names
   position = {name: i for i, name in enumerate(names)}
   label = [position.get(row.get("label", ""), -1) for row in rows]
   target = {"label": np.array(label, np.int32)}
-  return target, {"probs": cells.read(rows, "prob", names)}
+  return target, {"probs": labels.read(rows, "prob", names)}
 
 
 def strata(info: Info, arrays: Arrays) -> np.ndarray | None:

@@ -11,7 +11,6 @@ from medfm.metrics import classification
 from medfm.tasks import (
   absent,
   binary,
-  cells,
   classical,
   counted,
   documents,
@@ -30,8 +29,8 @@ condense = labels.condense
 assembled = documents.assembled
 known = partial(labels.known_columns, name="probs")
 details = absent.nothing
-columns = partial(cells.columns, name="probs", prefix="prob")
-table = partial(cells.table, name="probs", prefix="prob")
+columns = partial(labels.columns, name="probs", prefix="prob")
+table = partial(labels.table, name="probs", prefix="prob")
 strata = absent.none
 recoded = labels.reordered
 rivals = classical.default_classifiers

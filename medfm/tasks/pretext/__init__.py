@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from medfm.metrics import perplexity
-from medfm.tasks import absent
+from medfm.tasks import absent, labels
 from medfm.tasks import panel as panels
-from medfm.tasks.labels import Known
 from medfm.types import Arrays, Batch, Info, Split
 
 TARGETS: tuple[str, ...] = ()
@@ -49,7 +48,7 @@ def assembled(
   return split, dict(predicted)
 
 
-def known(info: Info, target: Arrays, predicted: Arrays) -> Known:
+def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
   """Every row; there is no truth that could be missing."""
   del info, target
   arrays = {name: np.asarray(array) for name, array in predicted.items()}

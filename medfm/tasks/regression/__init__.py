@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from medfm.metrics import regression
-from medfm.tasks import absent, cells, classical, documents, labels
+from medfm.tasks import absent, classical, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Votes
 from medfm.types import Arrays, Info
@@ -23,8 +23,8 @@ assembled = documents.assembled
 known = partial(labels.known_columns, name="value")
 details = absent.nothing
 decide = absent.nothing
-columns = partial(cells.columns, name="value", prefix="value")
-table = partial(cells.table, name="value", prefix="value")
+columns = partial(labels.columns, name="value", prefix="value")
+table = partial(labels.table, name="value", prefix="value")
 strata = absent.none
 recoded = labels.reordered
 answers = absent.none

@@ -11,9 +11,8 @@ from medfm.metrics import survival as scored
 from medfm.metrics.bootstrap import Metric
 from medfm.metrics.described import Description, of
 from medfm.metrics.survival import Curve, aalen_johansen, censoring
-from medfm.tasks import absent, cells, documents
+from medfm.tasks import absent, documents, labels
 from medfm.tasks import panel as panels
-from medfm.tasks.labels import Known
 from medfm.tasks.survival import observed
 from medfm.tasks.survival import rivals as _rivals
 from medfm.types import Arrays, Batch, Info, UserError
@@ -158,7 +157,7 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
   return {"risk": np.asarray(outputs["risk"]), "incidence": flat}
 
 
-def known(info: Info, target: Arrays, predicted: Arrays) -> Known:
+def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
   """The rows whose time and event are known; all numbers in float64."""
   time = np.asarray(target["time"], np.float64)
   event = np.asarray(target["event"])
@@ -274,16 +273,16 @@ def columns(
     time, event = np.asarray(target["time"]), np.asarray(target["event"])
     time = np.where(event < 0, np.nan, time)
     words = (CENSORED, *info.target.names)
-    written["time"] = cells.numbers(time)
+    written["time"] = labels.numbers(time)
     written["event"] = [
       "" if np.isnan(t) else words[code]
       for t, code in zip(time, event, strict=True)
     ]
-  written["risk"] = cells.numbers(np.asarray(predicted["risk"]))
-  return written | cells.written("risk", _by(info), predicted["incidence"])
+  written["risk"] = labels.numbers(np.asarray(predicted["risk"]))
+  return written | labels.written("risk", _by(info), predicted["incidence"])
 
 
-def table(info: Info, rows: cells.Rows) -> tuple[Arrays | None, Arrays]:
+def table(info: Info, rows: labels.Rows) -> tuple[Arrays | None, Arrays]:
   """What `columns` wrote; a row without a time and an event is not known."""
   words = (CENSORED, *info.target.names)
   target = None
@@ -294,11 +293,11 @@ def table(info: Info, rows: cells.Rows) -> tuple[Arrays | None, Arrays]:
       "time": _floats(rows, "time"),
       "event": np.array(event, np.int32),
     }
-  incidence = cells.read(rows, "risk", _by(info))
+  incidence = labels.read(rows, "risk", _by(info))
   return target, {"risk": _floats(rows, "risk"), "incidence": incidence}
 
 
-def _floats(rows: cells.Rows, column: str) -> np.ndarray:
+def _floats(rows: labels.Rows, column: str) -> np.ndarray:
   return np.array([float(row[column] or "nan") for row in rows], np.float32)
 
 

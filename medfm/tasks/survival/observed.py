@@ -18,13 +18,13 @@ of a small split there are fewer groups."""
 
 def cuts(risk: np.ndarray) -> dict[str, float]:
   """The thirds of risks [N]; {} where they do not give three groups."""
-  if len(risk) < len(GROUPS) or not np.isfinite(risk).all():
+  if not len(risk) or not np.isfinite(risk).all():
     return {}
-  low, high = np.quantile(risk, (1 / 3, 2 / 3))
-  groups = group_of(risk, {LOW: low, HIGH: high})
-  if groups is None or len(np.unique(groups)) < len(GROUPS):
-    return {}
-  return {LOW: float(low), HIGH: float(high)}
+  low, high = np.quantile(risk, (1 / 3, 2 / 3)).tolist()
+  thirds = {LOW: low, HIGH: high}
+  groups = group_of(risk, thirds)
+  whole = groups is not None and len(np.unique(groups)) == len(GROUPS)
+  return thirds if whole else {}
 
 
 def group_of(

@@ -1,13 +1,12 @@
 """Classical models of survival, fitted on the training split alone.
 
-Cox and the forest stand on the libraries of the extra `survival`. Where one
-is not installed the run goes on without that rival and says so in one line: a
-model that has been trained for hours is not lost for want of a comparison,
-which `--mode=evaluate` makes up for once the library is there.
+Cox and the forest need the libraries of the extra `survival`. Where one is not
+installed the run says so in one line and goes on without that rival;
+`--mode=evaluate` adds it once the library is there.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,13 +28,10 @@ STEPS = 100
 def kaplan_meier(
   train: Split, others: Mapping[str, Split], info: Info, seed: int
 ) -> Predictions:
-  """The curve of the training split for everyone: what covariates must beat.
-
-  Of several causes the Aalen-Johansen curves.
-  """
+  """The curve of the training split for everyone: what covariates must beat."""
   del train, seed
-  curves: Any = info.target
-  flat = np.ravel(curves.incidence)
+  target: Any = info.target
+  flat = np.ravel(target.incidence)
   return {
     name: {
       "risk": np.zeros(len(split)),
@@ -66,14 +62,10 @@ def cox(
     frame = pd.DataFrame(x[rows]).assign(time=time, failed=event == cause)
     models.append(_cox(frame, _strength(frame, cluster, seed)))
 
-  def hazards(x: np.ndarray) -> np.ndarray:
-    curves = [
-      model.predict_cumulative_hazard(x, times=times).to_numpy().T
-      for model in models
-    ]
-    return np.stack(curves, 1)
+  def hazards(model: Any, x: np.ndarray) -> np.ndarray:
+    return model.predict_cumulative_hazard(x, times=times).to_numpy().T
 
-  return _predictions(others, asked, times, hazards, info)
+  return _predictions(others, asked, times, models, hazards, info)
 
 
 def random_survival_forest(
@@ -97,16 +89,12 @@ def random_survival_forest(
   ]
   times = np.unique(np.concatenate([f.unique_times_ for f in forests]))
 
-  def hazards(x: np.ndarray) -> np.ndarray:
-    curves = []
-    for forest in forests:
-      steps = forest.predict_cumulative_hazard_function(x, return_array=True)
-      steps = np.pad(steps, ((0, 0), (1, 0)))
-      place = np.searchsorted(forest.unique_times_, times, "right")
-      curves.append(steps[:, place])
-    return np.stack(curves, 1)
+  def hazards(forest: Any, x: np.ndarray) -> np.ndarray:
+    steps = forest.predict_cumulative_hazard_function(x, return_array=True)
+    place = np.searchsorted(forest.unique_times_, times, "right")
+    return np.pad(steps, ((0, 0), (1, 0)))[:, place]
 
-  return _predictions(others, asked, times, hazards, info)
+  return _predictions(others, asked, times, forests, hazards, info)
 
 
 def incidence(hazards: np.ndarray) -> np.ndarray:
@@ -160,20 +148,24 @@ def _predictions(
   others: Mapping[str, Split],
   asked: list[np.ndarray],
   times: np.ndarray,
-  hazards: Callable[[np.ndarray], np.ndarray],
+  models: Sequence[Any],
+  hazards: Callable[[Any, np.ndarray], np.ndarray],
   info: Info,
 ) -> Predictions:
-  """The risk is the expected number of events, summed over event times: the
-  forest's mortality, and of Cox a monotone function of the hazard ratio."""
+  """Of the cumulative hazards [N,J] at `times` by a model for each cause.
+
+  The risk is the expected number of events, summed over event times: the
+  forest's mortality, and of Cox a monotone function of the hazard ratio.
+  """
   target: Any = info.target
   place = np.searchsorted(times, target.times, "right")
+  size = len(models) * len(place)
   by_split = {}
   for name, x in zip(others, asked, strict=True):
-    curves = np.zeros((0, len(target.names), len(times)))
+    curves = np.zeros((0, len(models), len(times)))
     if len(x):
-      curves = hazards(x)
+      curves = np.stack([hazards(model, x) for model in models], 1)
     grown = np.pad(incidence(curves), ((0, 0), (0, 0), (1, 0)))[..., place]
-    size = len(target.names) * len(target.times)
     by_split[name] = {
       "risk": curves.sum((1, 2)),
       "incidence": grown.reshape(len(x), size),

@@ -7,21 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data.text import input as text_input
 from medfm.metrics import entities
 from medfm.metrics.bootstrap import Mean
-from medfm.tasks import absent, labels
+from medfm.tasks import absent, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Answers
-from medfm.tasks.cells import Rows
-from medfm.tasks.tags import rivals as _rivals
-from medfm.tasks.tags import words
 from medfm.types import Arrays, Batch, Info, Split
 
 TARGETS = ("label",)
 STRATIFY = ""
 OBJECTIVE = "language.token_labels"
 PROBLEM_TYPE = ""
-RIVALS = _rivals.RIVALS
 LINEAR = ""
 decide = absent.nothing
 strata = absent.none
@@ -61,9 +58,40 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
 def assembled(
   info: Info, split: Split, predicted: Arrays
 ) -> tuple[Split, Arrays]:
-  """One row per text and one column per word; see `words.assembled`."""
+  """One row per text and one column per word, [N,W], -1 beyond the last.
+
+  predicted: `tags` and perhaps `certainty` [N,L] by token; those of a word are
+  those of its first token. What is not of tokens is left out.
+  """
   del info
-  return words.assembled(split, predicted)
+  word = np.asarray(split.arrays["word"])
+  before = np.concatenate([np.full((len(word), 1), -1), word[:, :-1]], 1)
+  starts = (word >= 0) & (word != before)
+  arrays = {"words": _gathered(split, starts, word)}
+  if "label" in split.arrays:
+    arrays["label"] = _gathered(split, starts, split.arrays["label"])
+  gathered = {
+    name: _gathered(split, starts, predicted[name], kind)
+    for name, kind in (("tags", np.int32), ("certainty", np.float32))
+    if name in predicted
+  }
+  texts = split.take(documents.firsts(split))
+  return dataclasses.replace(texts, arrays=arrays), gathered
+
+
+def _gathered(
+  split: Split, starts: np.ndarray, values: np.ndarray, kind: type = np.int32
+) -> np.ndarray:
+  """Values [N,L] at the words' first tokens, by text: [texts, W], else -1."""
+  rows, columns = np.nonzero(starts)
+  text = documents.of_rows(split)
+  owner = text[rows]
+  first = np.searchsorted(owner, owner)  # Rows of a text stand together.
+  place = np.arange(len(owner)) - first
+  width = int(place.max()) + 1 if len(place) else 1
+  table = np.full((int(text.max()) + 1, width), -1, kind)
+  table[owner, place] = np.asarray(values)[rows, columns]
+  return table
 
 
 def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
@@ -138,11 +166,23 @@ def columns(
   }
 
 
-def table(info: Info, rows: Rows) -> tuple[Arrays, Arrays]:
+def table(info: Info, rows: labels.Rows) -> tuple[Arrays, Arrays]:
   """`label` and `tags` [N,W] of rows of predictions.csv."""
   names = info.target.names
-  target = {"label": words.numbered(rows, "label", names)}
-  return target, {"tags": words.numbered(rows, "predicted", names)}
+  target = {"label": _numbered(rows, "label", names)}
+  return target, {"tags": _numbered(rows, "predicted", names)}
+
+
+def _numbered(
+  rows: labels.Rows, column: str, names: Sequence[str]
+) -> np.ndarray:
+  """[N,W] numbers of the tags in a column, -1 beyond the last word."""
+  number = {name: i for i, name in enumerate(names)}
+  tags = [[number[tag] for tag in row[column].split()] for row in rows]
+  numbers = np.full((len(tags), max(map(len, tags), default=0)), -1, np.int32)
+  for row, of_text in enumerate(tags):
+    numbers[row, : len(of_text)] = of_text
+  return numbers
 
 
 def rivals(info: Info) -> tuple[str, ...]:
@@ -167,3 +207,46 @@ def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:
   certainty = np.asarray(predicted["certainty"])[rows, place]
   right = answer == true
   return Answers(rows, answer, true, certainty, right, place.astype(int))
+
+
+def dictionary(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int
+) -> dict[str, dict[str, np.ndarray]]:
+  """Each word has the tag it has most often in training, O where unseen; an I-
+  that would continue nothing becomes B-.
+
+  It reads the pieces of words that the model reads, so that no other text has
+  to be kept. Gives `tags` [N,L].
+  """
+  votes: dict[tuple[int, ...], np.ndarray] = {}
+  label = np.asarray(train.arrays["label"])
+  for row, start, word in text_input.words(train):
+    tag = label[row, start]
+    if tag >= 0:
+      counts = votes.setdefault(word, np.zeros(len(info.target.names), int))
+      counts[tag] += 1
+  best = {word: int(counts.argmax()) for word, counts in votes.items()}
+  return {
+    name: {"tags": _looked_up(split, best, info)}
+    for name, split in others.items()
+  }
+
+
+def _looked_up(split: Split, best: dict, info: Info) -> np.ndarray:
+  names = info.target.names
+  outside = names.index("O")
+  tags = np.full(split.arrays["word"].shape, outside, np.int32)
+  before, last = outside, -1
+  for row, start, word in text_input.words(split):
+    if row != last:
+      before, last = outside, row
+    tag = best.get(word, outside)
+    prefix, _, kind = names[tag].partition("-")
+    begin = f"B-{kind}"
+    if prefix == "I" and names[before][2:] != kind and begin in names:
+      tag = names.index(begin)
+    tags[row, start] = before = tag
+  return tags
+
+
+RIVALS = {"dictionary": dictionary}
