@@ -6,19 +6,18 @@ What does not fit is an error by file, row and column, and what is left out
 stands on the data card.
 """
 
+import dataclasses
 import itertools
 import pathlib
 import types
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from medfm import tasks
 from medfm.data import files, records, splits
 from medfm.data.tables import encoding, tabular
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Labels, Policy, Truth, names
+from medfm.data.tables.labels import Labels, Policy, names
 from medfm.data.tables.table import Table
 from medfm.spec import forwards
 from medfm.types import Dataset, Folders, UserError
@@ -40,8 +39,8 @@ class Own(records.RowsBuilder, skip_registration=True):
 
   def joined(
     self, parts: Sequence[Table], columns: Iterable[str], owner: str, what: str
-  ) -> tuple[Table, np.ndarray | None, Truth, tuple[str, ...]]:
-    """(rows of all files, their splits or None, their truth, its names).
+  ) -> tuple[Table, tabular.Rows]:
+    """The rows of all files, and what is recorded of them but for inputs.
 
     owner: the column, `what` for short, whose rows are in one split, or "".
     """
@@ -51,7 +50,15 @@ class Own(records.RowsBuilder, skip_registration=True):
       splits.refuse_shared(table, table[owner], part, what)
     # A class that only other splits have is an error there, by its row.
     training = None if part is None else part == "train"
-    return table, part, *self.labels.read(table, training)
+    truth, predicted = self.labels.read(table, training)
+    return table, tabular.Rows(
+      ids=encoding.ids(table, self.given.id),
+      truth=truth,
+      names=predicted,
+      patients=table[owner] if owner else None,
+      groups={n: encoding.group(table, n) for n in self.given.groups},
+      part=part,
+    )
 
 
 class OwnTable(Own, skip_registration=True):
@@ -77,21 +84,13 @@ class OwnTable(Own, skip_registration=True):
     if not numeric and not categorical:
       raise UserError(f"{read[0].path}: no feature column is left")
     columns = {*numeric, *categorical, *roles, *given.groups}
-    table, part, truth, predicted = self.joined(
-      parts, columns, given.patient, "patient"
-    )
-    patients = np.array(table[given.patient]) if given.patient else None
-    if patients is not None and (unknown := int((patients == "").sum())):
+    table, rows = self.joined(parts, columns, given.patient, "patient")
+    if unknown := list(rows.patients or ()).count(""):
       what = "rows without a patient, each taken for a patient of its own"
       changes.append({"what": what, "count": unknown})
-    return tabular.Rows(
+    return dataclasses.replace(
+      rows,
       columns=encoding.parsed(table, numeric, categorical),
-      truth=truth,
-      names=predicted,
-      ids=encoding.ids(table, given.id),
-      patients=patients,
-      groups={name: encoding.group(table, name) for name in given.groups},
-      part=part,
       changes=(*changes, *dropped),
     )
 

@@ -1,11 +1,11 @@
 """Texts of one's own with their labels, from a CSV or JSON lines file."""
 
+import dataclasses
 import pathlib
 from typing import Any
 
 from medfm import tasks
 from medfm.data import files
-from medfm.data.tables import encoding
 from medfm.data.tables import own as own_table
 from medfm.data.tables.labels import Policy
 from medfm.data.text import text_files, texts
@@ -24,27 +24,17 @@ class OwnText(own_table.Own, skip_registration=True):
       text_files.read(str(path), given.text, given.delimiter)
       for path in self.raw.values()
     )
-    table, part, truth, names = self.joined(
-      parts, filter(None, columns), given.document, "document"
-    )
+    columns = filter(None, columns)
+    table, rows = self.joined(parts, columns, given.document, "document")
     strings = text_files.strings(table, text=given.text, pair=given.pair)
-    documents = None
-    if given.document:
-      documents = table[given.document]
-    elif part is None:  # The split is made here: equal texts stay in one.
-      pairs = zip(
-        strings["text"], strings.get("pair", [""] * len(table)), strict=True
-      )
+    documents = rows.patients
+    if documents is None and rows.part is None:
+      # The split is made here: equal texts stay in one.
+      second = strings.get("pair", [""] * len(table))
+      pairs = zip(strings["text"], second, strict=True)
       documents = [texts.content(*pair) for pair in pairs]
-    return texts.Rows(
-      texts=strings,
-      ids=encoding.ids(table, given.id).tolist(),
-      truth=truth,
-      names=names,
-      patients=documents,
-      groups={n: encoding.group(table, n).tolist() for n in given.groups},
-      part=part,
-      changes=tuple(changes),
+    return dataclasses.replace(
+      rows, texts=strings, patients=documents, changes=tuple(changes)
     )
 
 

@@ -55,14 +55,13 @@ def packed(
   `token_type` are 0 and other columns -1. A piece longer than a row is a
   UserError.
   """
-  rows = _placed(_sizes(pieces, length), length)
+  rows = _placed([len(piece.tokens) for piece in pieces], length)
   return _filled(pieces, rows, length), rows
 
 
 def padded(pieces: Sequence[Piece], length: int) -> Arrays:
   """One piece a row, [N,L]; columns and errors as in `packed`."""
-  rows = [[row] for row in range(len(_sizes(pieces, length)))]
-  return _filled(pieces, rows, length)
+  return _filled(pieces, [[row] for row in range(len(pieces))], length)
 
 
 def measured(arrays: Arrays) -> Lengths:
@@ -96,13 +95,6 @@ def padding(segment: np.ndarray, batch_size: int = 32) -> dict[str, float]:
   }
 
 
-def _sizes(pieces: Sequence[Piece], length: int) -> list[int]:
-  sizes = [len(piece.tokens) for piece in pieces]
-  if max(sizes, default=0) > length:
-    raise UserError(f"a sequence has {max(sizes)} tokens, more than {length}")
-  return sizes
-
-
 def _placed(sizes: Sequence[int], length: int) -> list[list[int]]:
   """Rows of piece numbers: each into the fullest row that has room."""
   rows: list[list[int]] = []
@@ -132,6 +124,10 @@ def _filled(
     for segment, index in enumerate(members, 1):
       tokens, columns = pieces[index]
       place = slice(start, start + len(tokens))
+      if place.stop > length:
+        raise UserError(
+          f"a sequence has {len(tokens)} tokens, more than {length}"
+        )
       arrays["tokens"][row, place] = tokens
       arrays["segment"][row, place] = segment
       arrays["positions"][row, place] = np.arange(len(tokens))
