@@ -212,7 +212,7 @@ def test_shares_of_a_batch_make_up_the_batch(transforms):
     for name, array in whole[k].items():
       both = np.empty((24, *array.shape[1:]), array.dtype)
       for batch, share in zip(built, shares, strict=True):
-        both[share._share] = batch[name]
+        both[share.share] = batch[name]
       n = int(whole[k]["weight"].sum())
       np.testing.assert_array_equal(both[:n], array[:n])
       if name in ("weight", "id"):
