@@ -32,7 +32,7 @@ class Lengths(NamedTuple):
   """How far each example fills the columns that are padded to one length.
 
   sizes: [N] int, how many places of an example count, from the first on.
-  columns: the names of the arrays [N,L,...] whose second axis is that place.
+  columns: names of the arrays [N,L,...] whose second axis is that place.
   """
 
   sizes: np.ndarray
@@ -128,10 +128,9 @@ class Near(NamedTuple):
 
 
 class Design(NamedTuple):
-  """What a classical model sees of a split: one table of numbers.
+  """What a classical model sees of a split: `of` gives its [N,D] float64.
 
-  names: of the D columns. of: split -> [N,D] float64.
-  levels: which of the columns are codes of levels and no quantities.
+  names, levels: of the D columns, and which of them are codes of levels.
   """
 
   names: tuple[str, ...]
@@ -150,8 +149,7 @@ class Input(Protocol):
   blank: arrays for examples without it, of the names and shapes of `like`.
   design: columns for linear models, fitted on the training split: no NaN.
   native: those for trees, which take NaN for missing and levels as they are.
-  recoded: arrays in the codes of the `trained` input; ValueError says how the
-    two differ in kind.
+  recoded: arrays in the codes of `trained`; ValueError says what differs.
   describe: a few words for reports and errors.
   """
 
@@ -171,10 +169,7 @@ class Input(Protocol):
 
 
 class Target(Protocol):
-  """What is predicted, as its task describes it; JSON-able, frozen.
-
-  names: of classes, labels, numbers or tags; () where nothing is predicted.
-  """
+  """What is predicted: `names` of classes, labels, numbers or tags, or ()."""
 
   @property
   def names(self) -> tuple[str, ...]: ...
@@ -190,7 +185,6 @@ class Info:
   inputs: name -> description (`Table`, `Image`, `Tokens`), as its folder in
     `medfm.data` defines it. The arrays of a sole input stand in a split under
     their own names, those of several under `<input>/<array>`.
-  target: what is predicted, as its task in `medfm.tasks` defines it.
   """
 
   name: str
@@ -200,17 +194,14 @@ class Info:
   @property
   def only(self) -> Input:
     """The sole input."""
-    if len(self.inputs) != 1:
-      raise UserError(
-        f"{self.name} has the inputs {', '.join(self.inputs)}; this takes one"
-      )
-    return next(iter(self.inputs.values()))
+    names, inputs = ", ".join(self.inputs), list(self.inputs.values())
+    if len(inputs) != 1:
+      raise UserError(f"{self.name} has the inputs {names}; this takes one")
+    return inputs[0]
 
   def describe(self) -> str:
     """The inputs in a few words: "table (30 numbers)"."""
-    return ", ".join(
-      f"{name} ({each.describe()})" for name, each in self.inputs.items()
-    )
+    return ", ".join(f"{k} ({v.describe()})" for k, v in self.inputs.items())
 
 
 def key(info: Info, name: str, array: str) -> str:
@@ -221,8 +212,7 @@ def key(info: Info, name: str, array: str) -> str:
 def view(batch: Batch, inputs: Iterable[str], name: str) -> dict[str, Any]:
   """One input's arrays under their own names, with those of the example.
 
-  inputs: the names of all. The arrays of the others are left out; of several
-    inputs, `present` [B] stays.
+  inputs: the names of all; the arrays of the others are left out.
   """
   others = tuple(f"{other}/" for other in inputs if other != name)
   if not others:
@@ -235,10 +225,7 @@ def view(batch: Batch, inputs: Iterable[str], name: str) -> dict[str, Any]:
 
 
 class Folders(NamedTuple):
-  """Where data lives on this machine; raw: the user's original files.
-
-  cache: prepared records, decoded arrays, downloads and compiled programs.
-  """
+  """The user's original files, and the cache of all that is made or fetched."""
 
   raw: str | None
   cache: str
@@ -267,8 +254,7 @@ class Dataset:
 class Task(Protocol):
   """What depends on what is predicted: a module of `medfm.tasks`.
 
-  Its functions take `info`, then `target`, the truth of N rows, then
-  `predicted`, what a model says of them; both are arrays by name.
+  Of N rows `target` is the truth, and `predicted` what a model says of them.
   """
 
   __name__: str
@@ -324,8 +310,7 @@ class Objective(NamedTuple):
   task: what scores the predictions; None for that of the data's target.
   coupled: whether an example's loss depends on the others of its batch.
   net: the linen module that is trained.
-  inner: the objective that this one wraps; None where it wraps none.
-  to_inner: parameters of this one -> those of `inner`.
+  inner, to_inner: the wrapped objective, if any, and params -> its params.
   """
 
   init: Callable[[Any, Batch], Variables]
