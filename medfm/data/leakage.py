@@ -18,7 +18,6 @@ Pairs = tuple[np.ndarray, np.ndarray]
 
 _LISTED = 20
 _ROWS = 1024
-_NONE = np.zeros((2, 0), int)
 
 
 def leakage(dataset: Dataset) -> dict[str, Any]:
@@ -36,7 +35,12 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
   splits, info = dataset.splits, dataset.info
   inputs = [_Compared(splits, info, name) for name in info.inputs]
   ruled = [each for each in inputs if each.near is not None]
-  pairs = {}
+  rules = {
+    k: i.near.rule if i.near else "no rule" for k, i in info.inputs.items()
+  }
+  if len(rules) > 1:
+    rules = {name: f"{name}: {rule}" for name, rule in rules.items()}
+  pairs, within = {}, {}
   for a, b in itertools.combinations(splits, 2):
     exact = _union([each.equal(a, b) for each in inputs])
     near = _union([each.alike(a, b) for each in ruled])
@@ -45,11 +49,11 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
       "exact": _entry(splits[a], splits[b], exact),
       "near": _entry(splits[a], splits[b], near) if ruled else None,
     }
-  within = {}
   for name, split in splits.items():
     repeats = _union([each.equal(name, name) for each in inputs])
     within[name] = {"exact": _entry(split, split, repeats)}
-  return {"pairs": pairs, "within": within, "near_rule": _rule(info)}
+  rule = "; ".join(rules.values()) if ruled else None
+  return {"pairs": pairs, "within": within, "near_rule": rule}
 
 
 def line(report: dict[str, Any]) -> str:
@@ -143,20 +147,9 @@ def _union(pairs: Sequence[Pairs]) -> Pairs:
   """The twins by any of the inputs, each once."""
   if len(pairs) == 1:
     return pairs[0]
-  together = [np.stack(each) for each in pairs]
-  i, j = np.unique(np.concatenate([_NONE, *together], 1), axis=1)
+  together = np.concatenate([np.zeros((2, 0), int), *map(np.stack, pairs)], 1)
+  i, j = np.unique(together, axis=1)
   return i, j
-
-
-def _rule(info: Info) -> str | None:
-  """The rules of the inputs, in words; None where no input has one."""
-  near = {name: each.near for name, each in info.inputs.items()}
-  rules = {k: each.rule if each else "no rule" for k, each in near.items()}
-  if not any(near.values()):
-    return None
-  if len(rules) == 1:
-    return next(iter(rules.values()))
-  return "; ".join(f"{name}: {rule}" for name, rule in rules.items())
 
 
 def _hashes(arrays: Arrays) -> np.ndarray:

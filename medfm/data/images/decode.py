@@ -70,20 +70,15 @@ def content(path: str | os.PathLike) -> bytes:
     raise UserError(f"{name}: cannot be opened ({error.strerror})") from None
 
 
-def resized(
-  image: np.ndarray, size: int, *, how: str = "pad", channels: int | None = None
-) -> np.ndarray:
-  """An image [H,W,C] as [size,size,channels] of the same dtype.
+def resized(image: np.ndarray, size: int, how: str = "pad") -> np.ndarray:
+  """An image [H,W,C] as [size,size,C] of the same dtype.
 
   how: "pad" keeps all of the image and centres it on black, "crop" keeps the
     largest centred square, "stretch" ignores the aspect ratio. Bilinear, with
     antialiasing where it shrinks.
-  channels: 1, 3 or None (as they are).
   """
   if how not in ("pad", "crop", "stretch"):
     raise UserError(f"resize={how!r}: expected pad, crop or stretch")
-  if channels is not None:
-    image = with_channels(image, channels)
   height, width = image.shape[:2]
   rows = columns = size
   if how == "crop":

@@ -224,7 +224,7 @@ def read(
   """The image of (name, path) as [size,size,channels] of this dtype."""
   name, path = item
   image = decode.decoded(path, name=name, window=tuple(window) or None)
-  image = decode.resized(image, size, how=resize, channels=channels)
+  image = decode.resized(decode.with_channels(image, channels), size, resize)
   return decode.with_dtype(image, dtype, name)
 
 
