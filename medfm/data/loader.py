@@ -5,7 +5,6 @@ a batch: they only prefetch.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -83,13 +82,9 @@ class Batches:
   transforms: Sequence[Transform] = ()
   rows_alone: bool = False
 
-  @functools.cached_property
-  def _paddings(self) -> dict[str, cuts.Padding]:
-    return cuts.paddings(self.split)
-
-  @functools.cached_property
-  def _lengths(self) -> np.ndarray | None:
-    return cuts.buckets(self.split) if self.order.cut else None
+  def __post_init__(self) -> None:
+    self._paddings = cuts.paddings(self.split)
+    self._lengths = cuts.buckets(self.split) if self.order.cut else None
 
   def __len__(self) -> int:
     return self.steps
@@ -116,9 +111,7 @@ class Batches:
     """The columns of these rows, in the shapes that the whole batch needs."""
     if self.rows_alone:
       return {"row": rows.astype(np.int32)}
-    columns: dict[str, Any] = {
-      name: column[rows] for name, column in self.split.arrays.items()
-    }
+    columns: dict[str, Any] = {k: a[rows] for k, a in self.split.arrays.items()}
     if self.transforms:
       columns = self._transformed(columns, rows, visits)
     arrays: HostBatch = {}
@@ -172,14 +165,14 @@ def in_order(
   split: Split, batch_size: int, share: np.ndarray | None = None
 ) -> Iterator[HostBatch]:
   """Every example once, in the split's order; `share` is as in `batches`."""
-  return _once(split, np.arange(len(split)), False, batch_size, share)
+  return _once(split, batch_size, share, np.arange(len(split)), cut=False)
 
 
 def by_length(
   split: Split, batch_size: int, share: np.ndarray | None = None
 ) -> Iterator[HostBatch]:
   """Every example once, in `length_order` and cut to what a batch needs."""
-  return _once(split, length_order(split), True, batch_size, share)
+  return _once(split, batch_size, share, length_order(split), cut=True)
 
 
 def length_order(split: Split) -> np.ndarray:
@@ -192,18 +185,18 @@ def length_order(split: Split) -> np.ndarray:
 
 def _once(
   split: Split,
+  size: int,
+  share: np.ndarray | None,
   order: np.ndarray,
   cut: bool,
-  batch_size: int,
-  share: np.ndarray | None,
 ) -> Iterator[HostBatch]:
   def rows(k: int) -> tuple[np.ndarray, np.ndarray]:
-    chosen = order[k * batch_size : (k + 1) * batch_size]
+    chosen = order[k * size : (k + 1) * size]
     return chosen, np.zeros_like(chosen)
 
-  steps = orders.per_epoch(len(split), batch_size)
-  found = Batches(split, batch_size, steps, Order(rows, cut), share)
+  steps = orders.per_epoch(len(split), size)
+  batches = Batches(split, size, steps, Order(rows, cut), share)
   for k in range(steps):
-    batch = found[k]
+    batch = batches[k]
     del batch["visit"]  # It is for training, and would be sent along.
     yield batch
