@@ -22,12 +22,6 @@ def search(
   splits: Mapping[str, Arrays],
 ) -> Callable[[str, str], tuple[np.ndarray, np.ndarray]]:
   """(a, b) -> rows i of split a, j of split b that are alike."""
-  prepared = _standardised(splits)
-  return lambda a, b: _alike(prepared[a], prepared[b])
-
-
-def _standardised(splits: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
-  """[N,F] per split: standardised by the first split, NaN marked apart."""
   first = next(iter(splits.values()))["features"]
   mean, std = design.moments(np.asarray(first, float))
   std = np.where(std > 0, std, 1)
@@ -39,7 +33,7 @@ def _standardised(splits: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
     columns = [np.where(missing, 0, (features - mean) / std), missing]
     columns.append(arrays.get("categories", np.zeros((len(features), 0))))
     tables[name] = np.concatenate(columns, axis=1, dtype=float)
-  return tables
+  return lambda a, b: _alike(tables[a], tables[b])
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
