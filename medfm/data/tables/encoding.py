@@ -42,6 +42,12 @@ class Columns:
   numeric: tuple[str, ...]
   levels: dict[str, tuple[str, ...]]
 
+  @property
+  def arrays(self) -> dict[str, np.ndarray]:
+    """`features` and `categories`, without one that has no columns."""
+    arrays = {"features": self.features, "categories": self.categories}
+    return {name: array for name, array in arrays.items() if array.shape[1]}
+
 
 def of_numbers(values: np.ndarray, names: Sequence[str]) -> Columns:
   """A table of numbers alone, [N,F] with the names of its columns."""
@@ -102,14 +108,7 @@ def parsed(
 ) -> Columns:
   """The columns of a table as arrays, with every level that occurs."""
   levels = {n: tuple(sorted({*table[n]} - {""})) for n in categorical}
-  numbers = [tables.numbers(table, name) for name in numeric]
-  codes = [_codes(table[name], values) for name, values in levels.items()]
-  return Columns(
-    _beside(numbers, len(table), np.float32),
-    _beside(codes, len(table), np.int32),
-    tuple(numeric),
-    levels,
-  )
+  return _coded(table, numeric, levels)
 
 
 def fit(columns: Columns) -> tuple[Described, list[dict[str, Any]]]:
@@ -139,7 +138,7 @@ def arrays(columns: Columns, described: Described) -> dict[str, np.ndarray]:
   codes = table_input.renumbered(
     columns.categories, columns.levels, described.levels
   )
-  return present(columns.features, codes)
+  return dataclasses.replace(columns, categories=codes).arrays
 
 
 def encoded(
@@ -170,17 +169,13 @@ def encoded(
   extra = [name for name in table.columns if name not in used]
   if extra:
     logging.info("%s: columns ignored: %s", table.path, ", ".join(extra))
-  features = [tables.numbers(table, name) for name in described.numeric]
-  codes = [_codes(table[n], levels) for n, levels in described.levels.items()]
-  for name, code in zip(described.levels, codes, strict=True):
+  columns = _coded(table, described.numeric, described.levels)
+  for name, code in zip(columns.levels, columns.categories.T, strict=True):
     if unseen := int((code < 0).sum()) - table[name].count(""):
       what = "hold levels never seen in training; treated as missing"
       logging.warning("%s: %d cells of %r %s", table.path, unseen, name, what)
   return Split(
-    arrays=present(
-      _beside(features, len(table), np.float32),
-      _beside(codes, len(table), np.int32),
-    ),
+    arrays=columns.arrays,
     ids=ids(table, id if has(id) else ""),
     patients=np.array(table[patient], str) if has(patient) else None,
     groups={name: group(table, name) for name in groups if has(name)},
@@ -228,19 +223,22 @@ def age_bands(years: np.ndarray) -> np.ndarray:
   return bands[np.where(np.isnan(years), len(_AGE_BANDS), index)]
 
 
-def present(features: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
-  """Both arrays by their names, without one that has no columns."""
-  arrays = {"features": features, "categories": codes}
-  return {name: array for name, array in arrays.items() if array.shape[1]}
-
-
-def _codes(cells: list[str], levels: Sequence[str]) -> np.ndarray:
-  known = {level: code for code, level in enumerate(levels)}
-  return np.array([known.get(cell, -1) for cell in cells], np.int32)
-
-
-def _beside(columns: list[np.ndarray], rows: int, dtype: Any) -> np.ndarray:
-  return np.column_stack([np.zeros((rows, 0), dtype), *columns])
+def _coded(
+  table: Table, numeric: Sequence[str], levels: dict[str, tuple[str, ...]]
+) -> Columns:
+  """The columns as arrays; a cell that is none of its levels is -1."""
+  numbers = [tables.numbers(table, name) for name in numeric]
+  codes = []
+  for name, known in levels.items():
+    code = {level: i for i, level in enumerate(known)}
+    codes.append(np.array([code.get(c, -1) for c in table[name]], np.int32))
+  none = np.zeros((len(table), 0), np.int32)
+  return Columns(
+    np.column_stack([none.astype(np.float32), *numbers]),
+    np.column_stack([none, *codes]),
+    tuple(numeric),
+    levels,
+  )
 
 
 def _counts_rows(values: np.ndarray) -> bool:

@@ -52,9 +52,7 @@ class Rows:
 
   @property
   def arrays(self) -> Truth:
-    table = self.columns
-    held = encoding.present(table.features, table.categories) if table else {}
-    return self.truth | held
+    return self.truth | (self.columns.arrays if self.columns else {})
 
   @property
   def schema(self) -> dict[str, Any]:

@@ -29,17 +29,9 @@ class Tokens:
   tokenizer: str = ""
   prompts: dict[str, Any] = dataclasses.field(default_factory=dict)
 
+  arrays = SEQUENCES
+  near = None  # No rule says yet which texts are alike without being equal.
   suits = ("words",)
-
-  @property
-  def arrays(self) -> tuple[str, ...]:
-    """Names of the arrays that it may have in a split."""
-    return SEQUENCES
-
-  @property
-  def near(self) -> None:
-    """There is no rule yet by which texts are alike without being equal."""
-    return None
 
   def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
     """The number of token ids: the data's, or the model's own if larger.

@@ -20,9 +20,9 @@ _AGAIN = "save it again with save_pretrained of a fast tokenizer"
 
 
 def bert(model: Any, **normalizer: Any) -> Any:
-  """The library's tokenizer with a model, that cuts words as BERT does.
+  """The library's tokenizer that cuts words as BERT does.
 
-  normalizer: settings of `BertNormalizer`.
+  normalizer: settings of its `BertNormalizer`.
   """
   import tokenizers
 
@@ -34,7 +34,7 @@ def bert(model: Any, **normalizer: Any) -> Any:
 
 
 def gpt2(model: Any, *, add_prefix_space: bool = False) -> Any:
-  """The library's tokenizer with a model, that cuts bytes as GPT-2 does."""
+  """The library's tokenizer that cuts bytes as GPT-2 does."""
   import tokenizers
 
   inner = tokenizers.Tokenizer(model)
@@ -48,8 +48,8 @@ def gpt2(model: Any, *, add_prefix_space: bool = False) -> Any:
 def wordpiece(place: pathlib.Path, text: str, lowercase: bool | None) -> str:
   """Of a vocab.txt: one token a line, id = line.
 
-  lowercase: None takes what the config says, else whether the vocabulary has
-    no capital letter.
+  lowercase: None takes `do_lower_case` of the config, else whether the
+    vocabulary has no capital letter.
   """
   import tokenizers
 
