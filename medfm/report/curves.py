@@ -1,14 +1,13 @@
 """The numbers behind the figures, in numpy."""
 
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
 _Z = 1.959963984540054  # 97.5 % quantile of the standard normal.
 
 
-@dataclasses.dataclass(frozen=True)
-class Binary:
+class Binary(NamedTuple):
   """One yes-or-no question: scores against the truth.
 
   truth: [N] bool; scores: [N] probabilities; patients: [N] str or None.

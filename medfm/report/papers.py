@@ -83,19 +83,13 @@ def facts(run: Run) -> Markup:
     ("Data", data.get("name")),
   ]
   if stage and splits:
-    sizes = {name: entry.get("n", 0) for name, entry in splits.items()}
-    listed = ", ".join(f"{name} {n:,}" for name, n in sizes.items())
-    patients = [entry.get("patients") for entry in splits.values()]
+    listed = ", ".join(f"{name} {e['n']:,}" for name, e in splits.items())
+    total = sum(entry["n"] for entry in splits.values())
+    pairs.append(("Examples", f"{total:,} ({listed})"))
+    patients = [entry["patients"] for entry in splits.values()]
     total = None if None in patients else sum(patients)
-    pairs += [
-      ("Examples", f"{sum(sizes.values()):,} ({listed})"),
-      (stage.whom.capitalize(), wording.count(total)),
-    ]
-  hashes = ", ".join(
-    f"{name} {entry['sha256'][:12]}"
-    for name, entry in splits.items()
-    if entry.get("sha256")
-  )
+    pairs.append((stage.whom.capitalize(), wording.count(total)))
+  hashes = ", ".join(f"{name} {e['sha256'][:12]}" for name, e in splits.items())
   commit = run.environment.get("commit")
   return definitions([*pairs, ("Splits (sha256)", hashes), ("Commit", commit)])
 
@@ -126,11 +120,11 @@ def _card(stages: list[Stage]) -> Iterator[Markup]:
   rows = [
     (
       name,
-      f"{entry.get('n', 0):,}",
-      wording.count(entry.get("patients")),
-      tag("code", entry.get("sha256") or "not recorded"),
+      f"{e['n']:,}",
+      wording.count(e["patients"]),
+      tag("code", e["sha256"]),
     )
-    for name, entry in (data.get("splits") or {}).items()
+    for name, e in data["splits"].items()
   ]
   yield table(("Split", "n", stage.whom.capitalize(), "sha256"), rows, "Splits")
   if leakage := data.get("leakage"):
@@ -144,9 +138,9 @@ def _overlaps(entry: Any, *path: str) -> Iterator[tuple[str, str, str]]:
   """(what, count, first examples) of a nested leakage report."""
   name = ", ".join(part.replace("_", " ") for part in path if part != "pairs")
   match entry:
-    case {"count": count}:
-      lists = [value for value in entry.values() if isinstance(value, list)]
-      yield name, wording.count(count), _first(lists[0] if lists else [])
+    case {"count": count, "examples": twins}:
+      first = ", ".join(" = ".join(pair) for pair in twins[:5])
+      yield name, f"{count:,}", first + (", …" if len(twins) > 5 else "")
     case dict():
       for key, inner in entry.items():
         yield from _overlaps(inner, *path, key)
@@ -155,14 +149,6 @@ def _overlaps(entry: Any, *path: str) -> Iterator[tuple[str, str, str]]:
         yield name, "cannot be known", ""
     case _:
       yield name, _shown(entry), ""
-
-
-def _first(items: list[Any], most: int = 5) -> str:
-  names = [
-    " = ".join(map(str, item)) if isinstance(item, list) else str(item)
-    for item in items[:most]
-  ]
-  return ", ".join(names) + (", …" if len(items) > most else "")
 
 
 def _training(stage: Stage) -> Iterator[tuple[str, str]]:

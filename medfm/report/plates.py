@@ -292,7 +292,7 @@ def _differences(run: Run) -> Iterator[Plate]:
     if (stage := run.stages.get(pair["a"]))
   ]
   differences += [
-    (f"{stage.name} − baseline {name}", stage, rival.get("difference") or {})
+    (f"{stage.name} − baseline {name}", stage, rival["difference"])
     for stage in run.stages.values()
     for name, rival in stage.part(stage.final_split, "baselines").items()
   ]

@@ -101,17 +101,12 @@ class Stage:
       for level, scores in by_level.items()
     }
 
-  def main(self, metrics: Mapping[str, Any], task: str = "") -> list[str]:
-    """The metrics that answer its question, of those there are.
-
-    metrics: by name, its own or a rival's.
-    task: dotted name of the metrics' task, where it is not the stage's.
-    """
+  def main(self, metrics: Mapping[str, Any]) -> list[str]:
+    """The metrics that answer its question, of those by name."""
     names, select = list(metrics), self.result.get("select") or ""
-    owner = module(task) if task else self.task
-    if owner is None:
+    if self.task is None:
       return [select] if select in names else names[:1]
-    return owner.headline(names, select)
+    return self.task.headline(names, select)
 
 
 class Run:

@@ -109,14 +109,13 @@ def _by_class(stage: Stage, split: str) -> Block:
 def _baselines(stage: Stage, split: str) -> Block:
   """Rivals on the same examples, and the paired differences."""
   rivals = stage.part(split, "baselines")
-  names = _names(rival.get("metrics") or {} for rival in rivals.values())
   rows = [
     (
       stage.title(metric),
       stage.entry(split, metric),
       *(_rival(rival, metric) for rival in rivals.values()),
     )
-    for metric in names
+    for metric in _names(rival["metrics"] for rival in rivals.values())
   ]
   columns = ("Metric", "Model", *(f"Baseline {name}" for name in rivals))
   title = "Baselines; Δ is model − baseline on the same examples"
@@ -188,10 +187,10 @@ def glossary(run: Run) -> Iterator[Markup]:
     yield table(("Metric", "Meaning"), rows.values(), numbers_from=9)
 
 
-def _rival(entry: Mapping[str, Any], metric: str) -> Markup:
+def _rival(rival: Mapping[str, Any], metric: str) -> Markup:
   """A baseline's metric, with the model's paired difference below."""
-  shown = value((entry.get("metrics") or {}).get(metric, {}))
-  difference = (entry.get("difference") or {}).get(metric)
+  shown = value(rival["metrics"].get(metric, {}))
+  difference = rival["difference"].get(metric)
   if not difference:
     return shown
   return join(shown, tag("small", "Δ ", value(difference | {"signed": True})))

@@ -188,9 +188,8 @@ def _reading(stage: Stage, metric: str, entry: Mapping[str, Any]) -> str:
 
 def _baselines(stage: Stage) -> Iterator[str]:
   for name, rival in stage.part(stage.final_split, "baselines").items():
-    metrics = rival.get("metrics") or {}
-    shown = stage.main(metrics, rival.get("task") or "")
-    for metric in (shown or list(metrics))[:1]:
+    metrics, differences = rival["metrics"], rival["difference"]
+    for metric in stage.main(metrics)[:1]:
       probe = name.removeprefix("probe_")
       subject = (
         f"The baseline {name}"
@@ -198,7 +197,6 @@ def _baselines(stage: Stage) -> Iterator[str]:
         else f"Its frozen features, by a {probe} probe,"
       )
       reached = f"{subject} reached {wording.interval(metrics[metric])}"
-      differences = rival.get("difference") or {}
       if metric in differences:
         word = wording.verdict(metric, differences[metric], stage.described)
         verdict = _BESIDE_A_BASELINE[word]

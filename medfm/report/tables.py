@@ -51,13 +51,12 @@ def _stage(stage: Stage) -> Iterator[tuple[str, ...]]:
       value = wording.interval(metrics[metric])
       yield stage.name, split, n, stage.title(metric), value, ""
     for name, rival in stage.part(split, "baselines").items():
-      metrics = rival.get("metrics") or {}
-      differences = rival.get("difference") or {}
-      for metric in stage.main(metrics, rival.get("task") or ""):
-        value = wording.interval(metrics[metric])
-        difference = wording.interval(differences.get(metric), signed=True)
-        difference = difference if differences else ""
-        yield f"  {name}", split, "", stage.title(metric), value, difference
+      metrics, differences = rival["metrics"], rival["difference"]
+      for metric in stage.main(metrics):
+        value, gain = wording.interval(metrics[metric]), ""
+        if differences:
+          gain = wording.interval(differences.get(metric), signed=True)
+        yield f"  {name}", split, "", stage.title(metric), value, gain
 
 
 def _block(name: str, block: Block) -> list[str]:

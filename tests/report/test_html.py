@@ -225,7 +225,6 @@ def test_pretraining_on_labelled_data_is_not_told_as_classification(
       del stages[name]
     stages["pretrain"]["splits"]["validation"]["baselines"] = {
       "probe_linear": {
-        "task": "medfm.tasks.multiclass",
         "metrics": {"auroc": entry_of(0.71234)},
         "difference": {},
       }
