@@ -8,14 +8,14 @@ the test split chooses nothing.
 
 import contextlib
 import dataclasses
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from medfm import predictions
+from medfm.grid import cells
 from medfm.grid.records import Record
 from medfm.metrics import bootstrap
 from medfm.metrics.undefined import Undefined
@@ -61,11 +61,9 @@ class Arm:
 
   def baselines(self) -> dict[str, dict[str, Any]]:
     """Of each classical model beside the runs, the same on the test split."""
-    rivals: dict[str, list] = {}
-    for run in self.runs:
-      for name, entry in run.baselines("test", self.metric).items():
-        rivals.setdefault(name, []).append(entry)
-    return {name: spread(entries) for name, entries in rivals.items()}
+    beside = [run.baselines("test", self.metric) for run in self.runs]
+    names = dict.fromkeys(name for entries in beside for name in entries)
+    return {k: spread([each.get(k, {}) for each in beside]) for k in names}
 
 
 def spread(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -95,32 +93,35 @@ def shown(key: str, value: str) -> str:
   return value if word == "name" else f"{word} {value}"
 
 
-def arms(found: Sequence[Record]) -> list[Arm]:
+def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list]:
+  """Items by what `key` gives of them, in the order of their first ones."""
+  groups: dict[Any, list] = {}
+  for item in items:
+    groups.setdefault(key(item), []).append(item)
+  return groups
+
+
+def arms(records: Sequence[Record]) -> list[Arm]:
   """The arms of all records that have a score on a test split.
 
-  Pre-training is none where there is a labelled task to judge it by.
+  Shared stages are none; nor is pre-training where there is a labelled task
+  to judge it by.
   """
-  answers = [record for record in found if not record.shared]
-  if any(record.done and record.supervised for record in answers):
+  answers = [each for each in records if not each.cell.startswith("shared-")]
+  if any(record.result and record.supervised for record in answers):
     answers = [record for record in answers if record.supervised]
-  settings = [record.setting for record in answers]
-  keys = list(dict.fromkeys(key for setting in settings for key in setting))
-  varied = [
-    key
-    for key in keys
-    if not is_seed(key) and len({s.get(key) for s in settings}) > 1
-  ]
-  groups: dict[tuple, list[Record]] = {}
+  keys = cells.varied([record.setting for record in answers])
+  keys = [key for key in keys if not is_seed(key)]
   asked: dict[tuple, set[str]] = {}
+  groups: dict[tuple, list[Record]] = {}
   for record in answers:
-    setting = tuple(
-      (key, record.setting[key]) for key in varied if key in record.setting
-    )
+    own = record.setting
+    setting = tuple((key, own[key]) for key in keys if key in own)
     asked.setdefault(setting, set()).add(record.cell)
-    if record.value("test", record.metric) is not None:
+    if record.entry("test", record.metric).get("value") is not None:
       judge = (record.metric, record.ideal)
-      key = (setting, record.stage, record.test, *judge)
-      groups.setdefault(key, []).append(record)
+      place = (setting, record.stage, record.test, *judge)
+      groups.setdefault(place, []).append(record)
   return [
     Arm(dict(setting), stage, runs[0].data, *judged, len(asked[setting]), runs)
     for (setting, stage, *judged), runs in groups.items()
@@ -129,30 +130,25 @@ def arms(found: Sequence[Record]) -> list[Arm]:
 
 def rivals(every: Sequence[Arm]) -> list[list[Arm]]:
   """Arms that answer one question: of one test split, judged by one metric."""
-  groups: dict[tuple[str, str], list[Arm]] = {}
-  for arm in every:
-    groups.setdefault((arm.test, arm.metric), []).append(arm)
-  return list(groups.values())
+  return list(grouped(every, lambda arm: (arm.test, arm.metric)).values())
 
 
 def best(candidates: Sequence[Arm]) -> Arm | None:
   """Of rivals, the arm of best mean validation score; the first of equals."""
-  scored = [
-    (wording.merit(score, arm.ideal), -i, arm)
-    for i, arm in enumerate(candidates)
-    if (score := arm.mean("validation")) is not None
-  ]
-  return max(scored, key=lambda entry: entry[:2])[2] if scored else None
+  scored = [arm for arm in candidates if arm.mean("validation") is not None]
+  return max(
+    scored,
+    key=lambda arm: wording.merit(arm.mean("validation"), arm.ideal),
+    default=None,
+  )
 
 
 def tuned(every: Sequence[Arm], keys: Sequence[str]) -> list[Arm]:
   """Of arms that differ in tuned keys alone, the best by validation."""
-  groups: dict[tuple, list[Arm]] = {}
-  for arm in every:
-    same = (_rest(arm, keys), arm.stage, arm.test, arm.metric)
-    groups.setdefault(same, []).append(arm)
-  chosen = [best(group) for group in groups.values()]
-  return [arm for arm in chosen if arm is not None]
+  groups = grouped(
+    every, lambda arm: (_rest(arm, keys), arm.stage, arm.test, arm.metric)
+  )
+  return [arm for arm in map(best, groups.values()) if arm is not None]
 
 
 def pairs(
@@ -169,18 +165,16 @@ def pairs(
   """
   if stages:
     by_stage = {(_rest(arm, tuned_keys), arm.stage): arm for arm in chosen}
-    return [
-      (by_stage[rest, a], by_stage[rest, b])
+    couples = [
+      (by_stage.get((rest, a)), by_stage.get((rest, b)))
       for rest in dict.fromkeys(rest for rest, _ in by_stage)
       for a, b in stages
-      if (rest, a) in by_stage
-      and (rest, b) in by_stage
-      and by_stage[rest, a].metric == by_stage[rest, b].metric
     ]
+    return [(a, b) for a, b in couples if a and b and a.metric == b.metric]
   compared = []
   for group in rivals(chosen):
-    named = next((arm for arm in group if _is(arm, reference)), None)
-    if against := named or best(group):
+    named = (arm for arm in group if _is(arm, reference))
+    if against := next(named, None) or best(group):
       compared += [(arm, against) for arm in group if arm is not against]
   return compared
 
@@ -230,22 +224,22 @@ def _is(arm: Arm, reference: Mapping[str, str]) -> bool:
 def _difference(a: dict, b: dict) -> dict[str, Any]:
   """Of two arms' scores by seed; each (value, draws [R])."""
   seeds = [seed for seed in a if seed in b]
-  result: dict[str, Any] = dict.fromkeys(("value", "low", "high", "sd"))
-  result |= {"n": len(seeds), "p": None}
+  unknown = dict.fromkeys(("value", "low", "high", "sd"))
+  result: dict[str, Any] = {**unknown, "n": len(seeds), "p": None}
   if not seeds:
     return result
-  values = np.array([a[seed][0] - b[seed][0] for seed in seeds])
+  values = [a[seed][0] - b[seed][0] for seed in seeds]
+  result["value"] = float(np.mean(values))
+  if len(seeds) > 1:
+    result["sd"] = float(np.std(values, ddof=1))
   drawn = np.mean([a[seed][1] - b[seed][1] for seed in seeds], axis=0)
   drawn = drawn[np.isfinite(drawn)]
-  result["value"] = float(values.mean())
-  if len(seeds) > 1:
-    result["sd"] = float(values.std(ddof=1))
   if len(drawn) < _DRAWS[0] // 2:
     return result
-  low, high = np.quantile(drawn, [0.025, 0.975])
+  low, high = map(float, np.quantile(drawn, [0.025, 0.975]))
   tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
   p = min(1.0, 2 * (1 + tail) / (1 + len(drawn)))
-  return result | {"low": float(low), "high": float(high), "p": float(p)}
+  return result | {"low": low, "high": high, "p": float(p)}
 
 
 def _draws(root: Path, arm: Arm) -> dict:
@@ -254,29 +248,23 @@ def _draws(root: Path, arm: Arm) -> dict:
   for run in arm.runs:
     seeds = tuple(v for k, v in run.setting.items() if is_seed(k))
     with contextlib.suppress(Undefined):
-      by_seed[seeds] = _scores(root, run, arm.metric)
+      by_seed[seeds] = _scores(*_scorer(root, run, arm.metric))
   return by_seed
 
 
-def _scores(root: Path, run: Record, metric: str) -> tuple[float, np.ndarray]:
-  """The score of a run and of bootstrap draws of its test patients.
-
-  Raises:
-    Undefined: it has none, or its predictions are lost.
-  """
-  score, patients, count = _scorer(root, run, metric)
-  cluster = bootstrap.clusters(patients, count)
+def _scores(
+  score: bootstrap.Metric, patients: np.ndarray | None, count: int
+) -> tuple[float, np.ndarray]:
+  """A score, and that of bootstrap draws of the test patients."""
   value = float(score(None))
-  draws = int(np.clip(_WORK // max(1, count), *_DRAWS))
+  cluster = bootstrap.clusters(patients, count)
+  drawn = np.full(int(np.clip(_WORK // max(1, count), *_DRAWS)), np.nan)
   size = max(1, _WORK // 20 // max(1, count))
-  drawn = []
-  for first in range(0, draws, size):
-    weight = bootstrap.weights(cluster, min(size, draws - first), 0, first)
-    try:
-      drawn.append(np.broadcast_to(score(weight), len(weight)))
-    except Undefined:
-      drawn.append(np.full(len(weight), np.nan))
-  return value, np.concatenate(drawn)
+  for first in range(0, len(drawn), size):
+    block = drawn[first : first + size]
+    with contextlib.suppress(Undefined):
+      block[:] = score(bootstrap.weights(cluster, len(block), 0, first))
+  return value, drawn
 
 
 def _scorer(
@@ -288,14 +276,15 @@ def _scorer(
     Undefined: its task is not known, or its predictions are lost.
   """
   task = reading.Stage("", run.result).task
+  stage = run.stage or "train"
   rows = [
     row
     for row in predictions.read(root / run.cell / "predictions.csv")
-    if (row["stage"], row["split"]) == (run.stage or "train", "test")
+    if (row["stage"], row["split"]) == (stage, "test")
   ]
   if task is None or not rows:
     raise Undefined("no predictions are left")
-  info = reading.info(root / run.folder)
+  info = reading.info(root / run.cell / run.stage)
   held = reading.table(task, info, rows)
   if not held.target:
     raise Undefined("the truth is not known")
@@ -314,22 +303,7 @@ def _metric(of: Any, name: str) -> bootstrap.Metric:
     return of.metrics[name]
   parts = []
   for column in of.means[name].columns.values():
-    try:
+    with contextlib.suppress(Undefined):
       of.metrics[column](None)
-    except Undefined:
-      continue
-    parts.append(of.metrics[column])
+      parts.append(of.metrics[column])
   return lambda weight: np.mean([part(weight) for part in parts], axis=0)
-
-
-def stem(stage: str) -> str:
-  """A stage's name without the number at its end: finetune_5 -> finetune."""
-  return re.sub(r"[_-]?\d+$", "", stage)
-
-
-def number(value: str | None) -> float | None:
-  """A setting as a number; None where it is none."""
-  try:
-    return float(value)
-  except (TypeError, ValueError):
-    return None

@@ -1,8 +1,8 @@
 """A grid's summary as Markdown and as one self-contained HTML page."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from medfm.grid import cells
 from medfm.report import blocks as report_blocks
@@ -10,40 +10,12 @@ from medfm.report import html as report
 from medfm.report import wording
 from medfm.report.markup import Markup, tag
 from medfm.report.markup import table as html_table
-from medfm.report.plates import Plate
 
+Part = tuple[str, Markup]
+"""A heading, paragraph, table or figure: as Markdown, and as HTML."""
 
-class Heading(NamedTuple):
-  text: str
-
-
-class Paragraph(NamedTuple):
-  text: str
-
-
-class Table(NamedTuple):
-  """Cells are text, or (text, address) for a link."""
-
-  header: Sequence[str]
-  rows: Sequence[Sequence[Any]]
-  numbers_from: int = 1
-
-
-class Figure(NamedTuple):
-  name: str
-  caption: str
-  png: bytes
-
-
-class Shown(NamedTuple):
-  """A block of a run's evaluators (`report.blocks`), and its figure if any."""
-
-  block: Mapping[str, Any]
-  plate: Plate | None
-
-
-Block = Heading | Paragraph | Table | Figure | Shown
-
+Facts = Mapping[str, Any]
+"""The content of summary.json, or an entry of it."""
 
 _STYLE = """
 figure.wide img { width: auto; max-width: 100%; }
@@ -53,140 +25,185 @@ td { overflow-wrap: break-word; }
 table is broken."""
 
 
-def blocks(
-  facts: Mapping[str, Any], figures: Mapping[str, bytes]
-) -> Iterator[Block]:
-  """The parts of a summary, from the question to the single runs."""
+def pages(facts: Facts, figures: Mapping[str, bytes]) -> tuple[str, str]:
+  """The summary as GitHub shows it, and as a page that loads nothing.
+
+  figures: name -> PNG.
+  """
+  parts = list(_parts(facts, figures))
+  notice = tag("p", report.NOTICE, class_="notice")
+  shown = tag("h1", facts["name"]), *(markup for _, markup in parts), notice
+  body = tag("body", tag("main", *shown))
+  return (
+    "\n\n".join(text for text, _ in parts) + "\n",
+    report.document(facts["name"], body, _STYLE),
+  )
+
+
+def _parts(facts: Facts, figures: Mapping[str, bytes]) -> Iterator[Part]:
+  """From the question to the single runs."""
   metric = facts["metric"]
   title = wording.title(metric, facts["described"]) if metric else ""
   for text in facts["hypothesis"].split("\n\n"):
-    if text.startswith("Run:"):
-      continue
-    yield Paragraph(" ".join(text.split()))
+    if not text.startswith("Run:"):
+      yield _paragraph(" ".join(text.split()))
   counts = ", ".join(f"{n} {state}" for state, n in facts["counts"].items())
-  yield Paragraph(f"{len(facts['cells'])} runs: {counts}.")
+  yield _paragraph(f"{len(facts['cells'])} runs: {counts}.")
   yield from _best(facts)
-  if facts["trials"]:
-    caption = (
-      f"Validation {title} by trial and by each setting. Hollow: pruned or "
-      "not finished, at the best score it had reached."
-    )
-  else:
+  if not facts["trials"]:
     yield from _arms(facts)
-    caption = (
-      "Scores on the test split (lines, with the standard deviation over "
-      "seeds) and on validation (thin)."
-    )
-    if any(arm["baselines"] for arm in facts["arms"]):
-      caption += " Grey: classical models on the same test split."
-    if facts["tuned"]:
-      caption += " A ring marks the setting chosen by validation."
   for name, png in figures.items():
-    yield Figure(name, caption, png)
+    yield _figure(name, _caption(facts, title), png)
   yield from _trials(facts, title)
   yield from _comparisons(facts)
   yield from _evaluators(facts)
-  yield from _problems(facts)
+  lost = [
+    [cell["name"], cell["state"], cell["why"]]
+    for cell in facts["cells"]
+    if cell["state"] != cells.DONE
+  ]
+  if lost:
+    yield _heading("Runs without a result")
+    yield _table(["run", "state", "why"], lost, numbers_from=3)
   yield from _runs(facts)
 
 
-def spread(runs: Mapping[str, Any]) -> str:
+def _heading(text: str) -> Part:
+  return f"## {text}", tag("h2", text)
+
+
+def _paragraph(text: str) -> Part:
+  return text, tag("p", text)
+
+
+def _table(
+  header: Sequence[str], rows: Sequence[Sequence[Any]], numbers_from: int = 1
+) -> Part:
+  """A table of texts and of (text, address) for links."""
+
+  def linked(cell: Any) -> Any:
+    return cell if isinstance(cell, str) else tag("a", cell[0], href=cell[1])
+
+  shown = [map(linked, row) for row in rows]
+  return _lines(header, rows), html_table(header, shown, "", numbers_from)
+
+
+def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+  """A table in Markdown."""
+
+  def line(row: Sequence[Any]) -> str:
+    texts = [c if isinstance(c, str) else f"[{c[0]}]({c[1]})" for c in row]
+    return "| " + " | ".join(c.replace("|", "\\|") for c in texts) + " |"
+
+  return "\n".join(map(line, [header, ["---"] * len(header), *rows]))
+
+
+def _figure(name: str, caption: str, png: bytes) -> Part:
+  image = report_blocks.image(png, f"{name}: {caption}")
+  markup = tag("figure", image, tag("figcaption", caption), class_="wide")
+  return f"![{caption}](figures/{name}.png)", markup
+
+
+def _caption(facts: Facts, title: str) -> str:
+  if facts["trials"]:
+    return (
+      f"Validation {title} by trial and by each setting. Hollow: pruned or "
+      "not finished, at the best score it had reached."
+    )
+  caption = (
+    "Scores on the test split (lines, with the standard deviation over "
+    "seeds) and on validation (thin)."
+  )
+  if any(arm["baselines"] for arm in facts["arms"]):
+    caption += " Grey: classical models on the same test split."
+  if facts["tuned"]:
+    caption += " A ring marks the setting chosen by validation."
+  return caption
+
+
+def _spread(runs: Facts) -> str:
   """`0.912 ± 0.008`, unbroken; the mean alone where there is one run."""
   text = wording.number(runs["mean"])
   return text if runs["sd"] is None else f"{text}\xa0±\xa0{runs['sd']:.3f}"
 
 
-def _best(facts) -> Iterator[Block]:
+def _sampling(runs: Facts) -> str:
+  """`[0.880, 0.940]`, unbroken; "" without an interval."""
+  if None in (runs["low"], runs["high"]):
+    return ""
+  low, high = wording.number(runs["low"]), wording.number(runs["high"])
+  return f"[{low},\xa0{high}]"
+
+
+def _best(facts: Facts) -> Iterator[Part]:
   several = len({arm["data"] for arm in facts["best"]}) > 1
   for arm in facts["best"]:
     where = f" on {arm['data']}" if several else ""
     title = wording.title(arm["metric"], facts["described"])
-    yield Paragraph(
+    test = f"{_spread(arm['test'])} {_sampling(arm['test'])}".rstrip(" ")
+    yield _paragraph(
       f"Best by validation{where}: {arm['name']} (validation {title} "
-      f"{spread(arm['validation'])}); its test {title} is "
-      f"{spread(arm['test'])}{_sampling(arm['test'])}."
+      f"{_spread(arm['validation'])}); its test {title} is {test}."
     )
 
 
-def _sampling(runs: Mapping[str, Any]) -> str:
-  if runs["low"] is None or runs["high"] is None:
-    return ""
-  low, high = wording.number(runs["low"]), wording.number(runs["high"])
-  return f" [{low},\xa0{high}]"
-
-
-def _arms(facts) -> Iterator[Block]:
-  if not facts["arms"]:
+def _arms(facts: Facts) -> Iterator[Part]:
+  arms, tuned = facts["arms"], bool(facts["tuned"])
+  if not arms:
     return
-  others = list(
-    dict.fromkeys(k for arm in facts["arms"] for k in arm["others"])
-  )
-  tuned = bool(facts["tuned"])
-  yield Heading("Arms")
-  yield Paragraph(
+  yield _heading("Arms")
+  text = (
     "Mean ± standard deviation over seeds. In brackets, apart from it, the 95 "
     "% interval that comes from the number of test patients (the average of "
     "the runs' own intervals)."
-    + (
+  )
+  if tuned:
+    text += (
       " Settings marked “chosen” are the best by validation of those tried; "
       "the test split chose nothing."
-      if tuned
-      else ""
     )
-    + (
+  if any(arm["baselines"] for arm in arms):
+    text += (
       " A baseline is a classical model on the examples of the arms above it."
-      if any(arm["baselines"] for arm in facts["arms"])
-      else ""
     )
-  )
+  yield _paragraph(text)
+  others = list(dict.fromkeys(name for arm in arms for name in arm["others"]))
   header = ["arm", "data", "runs", "metric", "validation", "test"]
   header += ["test 95 % interval"]
   header += [wording.title(name, facts["described"]) for name in others]
   rows = []
-  for arm, following in itertools.pairwise([*facts["arms"], None]):
-    mark = " (chosen)" if tuned and arm["chosen"] else ""
+  for arm, following in itertools.pairwise([*arms, None]):
+    name = arm["name"] + (" (chosen)" if tuned and arm["chosen"] else "")
     title = wording.title(arm["metric"], facts["described"])
-    row = [
-      arm["name"] + mark,
-      arm["data"],
-      f"{len(arm['runs'])}\xa0of\xa0{arm['asked']}",
-      title,
-      spread(arm["validation"]),
-      spread(arm["test"]),
-      _sampling(arm["test"]).strip(),
-    ]
-    row += [
-      spread(arm["others"][name]) if name in arm["others"] else ""
-      for name in others
-    ]
-    rows.append(row)
+    count = f"{len(arm['runs'])}\xa0of\xa0{arm['asked']}"
+    row = [name, arm["data"], count, title, _spread(arm["validation"])]
+    row += [_spread(arm["test"]), _sampling(arm["test"])]
+    shown = {name: _spread(runs) for name, runs in arm["others"].items()}
+    rows.append(row + [shown.get(name, "") for name in others])
     if following and following["baselines"] == arm["baselines"]:
       continue  # Of arms on the same examples, below the last one.
     for name, runs in arm["baselines"].items():
-      row = [f"baseline {name}", arm["data"], "", title, "", spread(runs)]
-      rows.append([*row, _sampling(runs).strip(), *("" for _ in others)])
-  if len({arm["data"] for arm in facts["arms"]}) == 1:
+      row = [f"baseline {name}", arm["data"], "", title, "", _spread(runs)]
+      rows.append([*row, _sampling(runs), *("" for _ in others)])
+  if len({arm["data"] for arm in arms}) == 1:
     header, *rows = [[row[0], *row[2:]] for row in (header, *rows)]
-  yield Table(header, rows)
+  yield _table(header, rows)
 
 
-def _trials(facts, title) -> Iterator[Block]:
+def _trials(facts: Facts, title: str) -> Iterator[Part]:
   """A search's trials; only validation chose among them."""
   if not facts["trials"]:
     return
-  yield Heading("Trials")
-  yield Paragraph(
+  yield _heading("Trials")
+  yield _paragraph(
     "In the order they were drawn in, each by the validation scores before "
     "it; the test split chose nothing. The validation score of the best of "
     "many trials is too good by selection: the test score of the one chosen "
     "is the one to read."
   )
-  keys = list(facts["trials"][0]["setting"])
-  words = [key.rpartition(".")[2] for key in keys]
-  names = [
-    word if words.count(word) == 1 else key
-    for key, word in zip(keys, words, strict=True)
-  ]
+  words = {k: k.rpartition(".")[2] for k in facts["trials"][0]["setting"]}
+  often = list(words.values())
+  names = [w if often.count(w) == 1 else key for key, w in words.items()]
   rows = [
     [
       str(trial["trial"]),
@@ -196,15 +213,15 @@ def _trials(facts, title) -> Iterator[Block]:
     ]
     for trial in facts["trials"]
   ]
-  yield Table(["trial", "state", *names, f"validation {title}"], rows, 2)
+  yield _table(["trial", "state", *names, f"validation {title}"], rows, 2)
 
 
-def _comparisons(facts) -> Iterator[Block]:
+def _comparisons(facts: Facts) -> Iterator[Part]:
   compared = facts["comparisons"]
   if not compared:
     return
-  yield Heading("Differences between arms")
-  yield Paragraph(
+  yield _heading("Differences between arms")
+  yield _paragraph(
     "Test score of the first minus the second, on the same patients and "
     "averaged over the seeds that both have; interval and p value from a "
     "bootstrap of patients, which leaves out what another set of seeds would "
@@ -212,144 +229,64 @@ def _comparisons(facts) -> Iterator[Block]:
     f"{len(compared)} comparisons were made; p (Holm) is adjusted for that "
     "number, and is the one to read."
   )
-  rows = []
-  for pair in compared:
-    deviation = "" if pair["sd"] is None else f"{pair['sd']:.3f}"
-    rows.append(
-      [
-        f"{pair['a']} − {pair['b']}",
-        wording.title(pair["metric"], facts["described"]),
-        wording.interval(pair, signed=True),
-        deviation,
-        str(pair["n"]),
-        _p(pair["p"]),
-        _p(pair["p_holm"]),
-      ]
-    )
-  header = ["pair", "metric", "difference [95 % interval]", "SD over seeds"]
-  yield Table([*header, "seeds", "p", "p (Holm)"], rows)
 
+  def p(value: float | None) -> str:
+    if value is None:
+      return "n/a"
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
-def _evaluators(facts) -> Iterator[Block]:
-  """What evaluators have to show of the best arms, each by its first run."""
-  last = None
-  for block in facts["blocks"]:
-    run = " ".join(filter(None, (block["run"], block["stage"])))
-    if run != last:
-      yield Heading(f"Evaluators of {run}")
-    last = run
-    plates = report_blocks.drawings([block], run)
-    yield Shown(block, plates.get(block["title"]))
-
-
-def _p(value: float | None) -> str:
-  if value is None:
-    return "n/a"
-  return f"{value:.3f}" if value >= 0.001 else "< 0.001"
-
-
-def _problems(facts) -> Iterator[Block]:
   rows = [
-    [cell["name"], cell["state"], cell["why"]]
-    for cell in facts["cells"]
-    if cell["state"] != cells.DONE
+    [
+      f"{pair['a']} − {pair['b']}",
+      wording.title(pair["metric"], facts["described"]),
+      wording.interval(pair, signed=True),
+      "" if pair["sd"] is None else f"{pair['sd']:.3f}",
+      str(pair["n"]),
+      p(pair["p"]),
+      p(pair["p_holm"]),
+    ]
+    for pair in compared
   ]
-  if rows:
-    yield Heading("Runs without a result")
-    yield Table(["run", "state", "why"], rows, numbers_from=3)
+  header = ["pair", "metric", "difference [95 % interval]", "SD over seeds"]
+  yield _table([*header, "seeds", "p", "p (Holm)"], rows)
 
 
-def _runs(facts) -> Iterator[Block]:
+def _evaluators(facts: Facts) -> Iterator[Part]:
+  """What evaluators have to show of the best arms, each by its first run."""
+  by_run = itertools.groupby(
+    facts["blocks"], lambda block: f"{block['run']} {block['stage']}".rstrip()
+  )
+  for run, shown in by_run:
+    yield _heading(f"Evaluators of {run}")
+    for block in shown:
+      plate = report_blocks.drawings([block], run).get(block["title"])
+      listed = report_blocks.listed(block)
+      rows = [map(report_blocks.text, row) for row in listed["rows"]]
+      table = _lines(list(map(str, listed["columns"])), rows)
+      texts = [f"{report_blocks.caption(block)}.", table, block.get("note")]
+      markup = report_blocks.markup(block, plate) or Markup()
+      yield "\n\n".join(filter(None, texts)), markup
+
+
+def _runs(facts: Facts) -> Iterator[Part]:
   if not facts["runs"]:
     return
-  yield Heading("Runs")
-  rows = []
   staged = any(run["stage"] for run in facts["runs"])
-  for run in facts["runs"]:
-    link = (run["cell"], f"{run['cell']}/report.html")
-    best = run["best"] or {}
-    rows.append(
-      [
-        link,
-        *([run["stage"]] if staged else []),
-        run["data"],
-        str(best.get("step", run["step"])),
-        wording.title(run["metric"], facts["described"]),
-        wording.interval(run["validation"]) if run["validation"] else "",
-        wording.interval(run["test"]) if run["test"] else "",
-      ]
-    )
-  header = ["run", *(["stage"] if staged else []), "data", "step"]
-  header += ["metric", "validation", "test"]
-  yield Table(header, rows, numbers_from=2 + staged)
-
-
-def markdown(parts: Sequence[Block]) -> str:
-  """The summary as GitHub shows it."""
-  written = []
-  for part in parts:
-    match part:
-      case Heading(text):
-        written.append(f"## {text}")
-      case Paragraph(text):
-        written.append(text)
-      case Table(header, rows):
-        lines = [header, ["---"] * len(header), *rows]
-        written.append("\n".join(_line(cells_) for cells_ in lines))
-      case Shown(block):
-        written.append(_written(block))
-      case Figure(name, caption):
-        written.append(f"![{caption}](figures/{name}.png)")
-  return "\n\n".join(written) + "\n"
-
-
-def _written(block: Mapping[str, Any]) -> str:
-  """A block as a table with its title and its note."""
-  listed = report_blocks.listed(block)
-  rows = [[report_blocks.text(cell) for cell in row] for row in listed["rows"]]
-  columns = list(map(str, listed["columns"]))
-  lines = map(_line, [columns, ["---"] * len(columns), *rows])
-  title, note = report_blocks.caption(block), block.get("note")
-  return "\n\n".join(filter(None, [f"{title}.", "\n".join(lines), note]))
-
-
-def _line(row: Sequence[Any]) -> str:
-  texts = [
-    f"[{cell[0]}]({cell[1]})" if isinstance(cell, tuple) else cell
-    for cell in row
+  stage = ["stage"] if staged else []
+  rows = [
+    [
+      (run["cell"], f"{run['cell']}/report.html"),
+      *(run[key] for key in stage),
+      run["data"],
+      str((run["best"] or {}).get("step", run["step"])),
+      wording.title(run["metric"], facts["described"]),
+      *(
+        wording.interval(run[split]) if run[split] else ""
+        for split in ("validation", "test")
+      ),
+    ]
+    for run in facts["runs"]
   ]
-  return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
-
-
-def html(title: str, parts: Sequence[Block]) -> str:
-  """The summary as a page that loads nothing from anywhere."""
-  shown = [tag("h1", title), *(_markup(part) for part in parts)]
-  notice = tag("p", report.NOTICE, class_="notice")
-  body = tag("body", tag("main", *shown, notice))
-  return report.document(title, body, _STYLE)
-
-
-def _markup(part: Block) -> Markup:
-  match part:
-    case Heading(text):
-      return tag("h2", text)
-    case Paragraph(text):
-      return tag("p", text)
-    case Table(header, rows, numbers_from):
-      linked = [
-        [
-          tag("a", cell[0], href=cell[1]) if isinstance(cell, tuple) else cell
-          for cell in row
-        ]
-        for row in rows
-      ]
-      return html_table(header, linked, numbers_from=numbers_from)
-    case Shown(block, plate):
-      return report_blocks.markup(block, plate) or Markup()
-    case Figure(name, caption, png):
-      return tag(
-        "figure",
-        report_blocks.image(png, f"{name}: {caption}"),
-        tag("figcaption", caption),
-        class_="wide",
-      )
+  yield _heading("Runs")
+  header = ["run", *stage, "data", "step", "metric", "validation", "test"]
+  yield _table(header, rows, numbers_from=2 + staged)

@@ -1,72 +1,115 @@
-"""Curves of a grid: what arms are judged by against a setting swept."""
+"""Curves of a grid, and the scores of a search's trials."""
 
-import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medfm.grid import arms
+from medfm.grid import arms, cells
 from medfm.grid.arms import Arm
+from medfm.grid.combine import number
 from medfm.report import style, wording
 
 _MOST_PANELS = 12
 _MOST_LINES = 9
+_MOST_KEYS = 7
 
 
-def figures(
+def curves(
   description: Mapping[str, Any],
   listed: Sequence[Arm],
   chosen: Sequence[Arm],
   described: wording.Described,
 ) -> dict[str, bytes]:
-  """File name -> PNG; {} where no number was swept.
+  """What arms are judged by against a setting swept: file name -> PNG.
 
+  {} where no number was swept.
+
+  description: of grid.json.
   described: what metrics say of themselves (`report.wording`).
   """
   asked = description["figure"]
-  key = asked.get("x") or _swept(listed)
-  if not key or not listed:
-    return {}
-  groups: dict[tuple[str, str, str], dict[str, list[Arm]]] = {}
-  for arm in listed:
-    if _x(arm, key) is None:
-      continue
-    split_by = asked.get("panels", "")
-    place = (arm.metric, arm.data, arm.setting.get(split_by, ""))
-    line = _line(arm, key, split_by)
-    groups.setdefault(place, {}).setdefault(line, []).append(arm)
+  key, split_by = asked.get("x") or _swept(listed), asked.get("panels", "")
+  groups = arms.grouped(
+    [arm for arm in listed if key and _x(arm, key) is not None],
+    lambda arm: (arm.metric, arm.data, arm.setting.get(split_by, "")),
+  )
   places = list(groups)[:_MOST_PANELS]
   if not places:
     return {}
-  columns = min(3, len(places))
-  rows = math.ceil(len(places) / columns)
+  panels = [
+    arms.grouped(groups[place], lambda arm: _line(arm, key, split_by))
+    for place in places
+  ]
   metrics = {metric for metric, *_ in places}
-  figure, axes = style.panels(
-    max(5.4, 4.2 * columns),
-    3.8 * rows,
-    columns,
-    rows,
-    sharey=len(places) > 1 and len(metrics) == 1,
-  )
+  share = len(places) > 1 and len(metrics) == 1
+  figure, axes = _panels(len(places), 3.8, least=5.4, sharey=share)
   picked = {id(arm) for arm in chosen} if description["tuned"] else set()
-  names = list(
-    dict.fromkeys(name for place in places for name in groups[place])
-  )
+  names = list(dict.fromkeys(name for lines in panels for name in lines))
   classical = list(dict.fromkeys(k for arm in listed for k in arm.baselines()))
-  for panel, place in zip(axes, places, strict=False):
-    metric, *words = place
-    _panel(panel, groups[place], key, picked, names, classical)
+  swept = key.rpartition(".")[2]
+  labelled: set[str] = set()
+  for panel, (metric, *words), lines in zip(axes, places, panels, strict=True):
+    _panel(panel, lines, key, picked, names, classical)
     title = ", ".join(filter(None, words))
-    style.describe(
-      panel,
-      title,
-      key.rpartition(".")[2].replace("_", " "),
-      wording.title(metric, described),
-    )
-  for panel in axes[len(places) :]:
-    panel.set_visible(False)
-  _legends(axes[: len(places)])
+    y = wording.title(metric, described)
+    style.describe(panel, title, swept.replace("_", " "), y)
+    labels = set(panel.get_legend_handles_labels()[1])
+    if labels - labelled:  # What no panel before it has named.
+      style.legend(panel)
+    labelled |= labels
   what = metrics.pop() if len(metrics) == 1 else "score"
-  return {f"{what}-by-{key.rpartition('.')[2]}": style.png(figure)}
+  return {f"{what}-by-{swept}": style.png(figure)}
+
+
+def trials(
+  rows: Sequence[Mapping[str, Any]], title: str, maximize: bool
+) -> bytes:
+  """Validation scores by trial and by each setting; b"" without any score.
+
+  Pruned trials are hollow, at the best score they had reached.
+
+  rows: `trials` of summary.json.
+  """
+  rows = [row for row in rows if row["validation"] is not None]
+  if not rows:
+    return b""
+  keys = list(rows[0]["setting"])[:_MOST_KEYS]
+  figure, (first, *others) = _panels(1 + len(keys), 3.6, sharey=True)
+  _points(first, [row["trial"] for row in rows], rows)
+  best = max if maximize else min
+  done = [row for row in rows if row["state"] == cells.DONE]
+  scores = [row["validation"] for row in done]
+  first.step(
+    [row["trial"] for row in done],
+    [best(scores[: i + 1]) for i in range(len(scores))],
+    where="post",
+    color=style.GREY,
+    label="best so far",
+  )
+  first.xaxis.get_major_locator().set_params(integer=True)
+  style.describe(first, "", "trial", f"Validation {title}")
+  style.legend(first)
+  for axes, key in zip(others, keys, strict=True):
+    values = [row["setting"][key] for row in rows]
+    _points(axes, _places(axes, values), rows)
+    style.describe(axes, "", key.rpartition(".")[2], "")
+  return style.png(figure)
+
+
+def _panels(
+  count: int, height: float, least: float = 0, **options: Any
+) -> tuple[Any, list[Any]]:
+  """(figure, axes): so many panels, at most three in a row.
+
+  height: of a row; least: the width of a figure at least; in inches.
+  """
+  columns = min(3, count)
+  rows = -(-count // columns)
+  width = max(least, 4.2 * columns)
+  figure, axes = style.panels(width, height * rows, columns, rows, **options)
+  for unused in axes[count:]:
+    unused.set_visible(False)
+  return figure, axes[:count]
 
 
 def _panel(
@@ -78,7 +121,7 @@ def _panel(
   classical: Sequence[str],
 ) -> None:
   """One panel; a line looks as its name's place in `names` has it look."""
-  xs = [_x(arm, key) for line in lines.values() for arm in line]
+  every = [arm for line in lines.values() for arm in line]
   for name, line in list(lines.items())[:_MOST_LINES]:
     i = names.index(name)
     line = sorted(line, key=lambda arm: _x(arm, key))
@@ -98,66 +141,75 @@ def _panel(
     chosen = [arm for arm in line if id(arm) in picked]
     ring = {"mfc": "none", "mec": looks["color"], "ms": 13, "mew": 1.5}
     _draw(axes, chosen, key, "test", marker="o", ls="", **ring)
-  for name, points in _baselines(lines, key).items():
-    dash = style.DASHES[(classical.index(name) + 1) % len(style.DASHES)]
-    label = style.plain(f"baseline {name}", 48)
-    axes.plot(*points, color=style.GREY, linestyle=dash, label=label)
-  if min(xs) > 0 and max(xs) / min(xs) >= 10:
-    axes.set_xscale("log")
-
-
-def _baselines(
-  lines: Mapping[str, Sequence[Arm]], key: str
-) -> dict[str, tuple[list[float], list[float]]]:
-  """Of each classical model, xs and mean test scores; of several x only."""
-  found: dict[str, dict[float, float]] = {}
-  for arm in (arm for line in lines.values() for arm in line):
+  points: dict[str, dict[float, float]] = {}
+  for arm in every:
     for name, spread in arm.baselines().items():
-      found.setdefault(name, {})[_x(arm, key)] = spread["mean"]
-  return {
-    name: tuple(map(list, zip(*sorted(points.items()), strict=True)))
-    for name, points in found.items()
-    if len(points) > 1
-  }
+      points.setdefault(name, {})[_x(arm, key)] = spread["mean"]
+  for name, means in points.items():
+    if len(means) > 1:
+      dash = style.DASHES[(classical.index(name) + 1) % len(style.DASHES)]
+      label = style.plain(f"baseline {name}", 48)
+      looks = {"color": style.GREY, "linestyle": dash, "label": label}
+      axes.plot(*zip(*sorted(means.items()), strict=True), **looks)
+  _scale(axes, [_x(arm, key) for arm in every], 10)
 
 
-def _legends(panels: Sequence[Any]) -> None:
-  """A legend in every panel that names what the ones before do not."""
-  named: set[str] = set()
-  for axes in panels:
-    labels = set(axes.get_legend_handles_labels()[1])
-    if labels - named:
-      style.legend(axes)
-    named |= labels
+def _scale(axes: Any, xs: Sequence[float], ratio: float) -> None:
+  """Logarithms, where positive numbers differ by so large a factor."""
+  if min(xs) > 0 and max(xs) / min(xs) >= ratio:
+    axes.set_xscale("log")
 
 
 def _draw(axes, line, key: str, split: str, **looks: Any) -> None:
   kept = [arm for arm in line if arm.mean(split) is not None]
-  axes.plot(
-    [_x(arm, key) for arm in kept], [arm.mean(split) for arm in kept], **looks
-  )
+  xs = [_x(arm, key) for arm in kept]
+  axes.plot(xs, [arm.mean(split) for arm in kept], **looks)
+
+
+def _points(axes: Any, xs: Sequence[float], rows: Sequence[Mapping]) -> None:
+  looks = {"ls": "", "marker": "o", "mec": style.BLUE, "ms": 6}
+  for done, label, fill in (
+    (True, "finished", style.BLUE),
+    (False, "pruned or not finished", "white"),
+  ):
+    kept = [
+      (x, row["validation"])
+      for x, row in zip(xs, rows, strict=True)
+      if (row["state"] == cells.DONE) == done
+    ]
+    if kept:
+      axes.plot(*zip(*kept, strict=True), mfc=fill, label=label, **looks)
+
+
+def _places(axes: Any, values: Sequence[str]) -> list[float]:
+  """Where values stand on an axis; numbers in proportion, names in a row."""
+  numbers = [number(value) for value in values]
+  if None not in numbers:
+    _scale(axes, numbers, 30)
+    return numbers
+  names = sorted(set(values))
+  axes.set_xticks(range(len(names)), [style.plain(name, 16) for name in names])
+  axes.set_xlim(-0.5, len(names) - 0.5)
+  return [names.index(value) for value in values]
 
 
 def _swept(listed: Sequence[Arm]) -> str:
-  """The first key that takes several numbers, and only numbers."""
-  keys = dict.fromkeys(key for arm in listed for key in arm.setting)
-  for key in keys:
+  """The first key that takes several numbers, and only numbers; or ""."""
+  for key in dict.fromkeys(key for arm in listed for key in arm.setting):
     values = {arm.setting.get(key) for arm in listed}
-    if len(values) > 1 and all(
-      arms.number(value) is not None for value in values
-    ):
+    if len(values) > 1 and None not in map(number, values):
       return key
   return ""
 
 
 def _line(arm: Arm, key: str, panel: str) -> str:
-  words = [
-    arms.shown(k, v) for k, v in arm.setting.items() if k not in (key, panel)
-  ]
-  stage = arms.stem(arm.stage) if key == "label_fraction" else arm.stage
-  stage = stage.removeprefix(f"{arm.data}_")  # The panel's title has it.
+  settings = arm.setting.items()
+  words = [arms.shown(k, v) for k, v in settings if k not in (key, panel)]
+  stage = arm.stage.removeprefix(f"{arm.data}_")  # The panel's title has it.
+  if key == "label_fraction":
+    stage = re.sub(r"[_-]?\d+$", "", stage)  # finetune_5 is finetune.
   return ", ".join([*words, *filter(None, [stage])]) or "all"
 
 
 def _x(arm: Arm, key: str) -> float | None:
-  return arms.number(arm.runs[0].values.get(key))
+  return number(arm.runs[0].values.get(key))

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from medfm.grid import cells, combine
@@ -24,20 +23,11 @@ class Record:
 
   cell: str
   setting: Mapping[str, str]
-  stage: str
-  metric: str
-  ideal: str | float
   status: Status
-  result: Mapping[str, Any]
-
-  @property
-  def shared(self) -> bool:
-    """Whether it is a stage that other cells start from, not an answer."""
-    return self.cell.startswith("shared-")
-
-  @property
-  def done(self) -> bool:
-    return bool(self.result)
+  stage: str = ""
+  metric: str = ""
+  ideal: str | float = "more"
+  result: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   @property
   def values(self) -> dict[str, str]:
@@ -56,42 +46,29 @@ class Record:
     return reading.Stage("", self.result).supervised
 
   @property
-  def described(self) -> wording.Described:
-    """How its metrics describe themselves, by stem."""
-    return self.result.get("described") or {}
-
-  @property
-  def folder(self) -> str:
-    """Of its stage, within the grid's folder."""
-    return f"{self.cell}/{self.stage}" if self.stage else self.cell
-
-  @property
   def test(self) -> str:
     """What identifies the examples it was tested on."""
-    return self.result["splits"].get("test", {}).get("sha256", "")
+    return self._split("test").get("sha256", "")
 
   def entry(self, split: str, metric: str) -> Mapping[str, Any]:
     """A metric with its interval; {} where it has none."""
     return self._split(split).get("metrics", {}).get(metric) or {}
 
   def baselines(self, split: str, metric: str) -> dict[str, Mapping[str, Any]]:
-    """The metric of each rival on the same examples, by name."""
-    rivals = self._split(split).get("baselines") or {}
-    return {
-      name: rival["metrics"][metric]
-      for name, rival in rivals.items()
-      if (rival.get("metrics") or {}).get(metric)
+    """The metric of each classical model on the same examples, by name."""
+    models = self._split(split).get("baselines") or {}
+    entries = {
+      name: (model.get("metrics") or {}).get(metric)
+      for name, model in models.items()
     }
+    return {name: entry for name, entry in entries.items() if entry}
 
   def _split(self, split: str) -> Mapping[str, Any]:
     return self.result.get("splits", {}).get(split, {})
 
-  def value(self, split: str, metric: str) -> float | None:
-    return self.entry(split, metric).get("value")
-
 
 def records(
-  every: Sequence[Cell], found: Mapping[str, Status], metric: str
+  every: Sequence[Cell], states: Mapping[str, Status], metric: str
 ) -> list[Record]:
   """The records of all cells, in the order of cells and stages.
 
@@ -101,27 +78,20 @@ def records(
   listed = []
   for cell in every:
     setting = combine.as_text(cell.setting)
-    status = found[cell.name]
-    stages = config = {}
-    if status.state == cells.DONE:
+    blank = Record(cell.name, setting, states[cell.name])
+    results = config = {}
+    if blank.status.state == cells.DONE:
       results = cells.read(cell.folder / "results.json")
       config = cells.read(cell.folder / "config.json")
-      stages = results.get("stages", {})
+    stages = results.get("stages", {})
     if not stages:
-      listed.append(Record(cell.name, setting, "", "", "more", status, {}))
+      listed.append(blank)
     for name, result in stages.items():
       label = "" if len(stages) == 1 and name == "train" else name
-      own = config.get("stages", {}).get(name, config)
-      judge, ideal = _judge(metric, own, result)
-      listed.append(
-        Record(cell.name, setting, label, judge, ideal, status, result)
-      )
+      judge = _judge(metric, cells.stage_config(config, name), result)
+      facts = (cell.name, setting, blank.status, label, *judge, result)
+      listed.append(Record(*facts))
   return listed
-
-
-def cells_of(root: Path, description: Mapping[str, Any]) -> list[Cell]:
-  """The cells that a grid.json names."""
-  return [cells.of_plain(root, e) for e in description.get("cells", ())]
 
 
 def _judge(

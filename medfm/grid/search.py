@@ -9,6 +9,7 @@ off, or whose search.db was deleted, ends as the unbroken one.
 
 import dataclasses
 import json
+import math
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from medfm.grid.cells import Cell
 from medfm.grid.combine import ends
 from medfm.grid.experiment import Experiment
 from medfm.grid.sampler import Trial
-from medfm.report import reading, wording
+from medfm.report import wording
 from medfm.types import UserError
 
 
@@ -226,4 +227,5 @@ class Trials:
       )
     metrics = stage.get("splits", {}).get("validation", {}).get("metrics", {})
     value = (metrics.get(metric) or {}).get("value")
-    return value if results.get("finished") and reading.finite(value) else None
+    finite = value is not None and math.isfinite(value)
+    return value if finite and results.get("finished") else None

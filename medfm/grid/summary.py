@@ -4,19 +4,20 @@ Everything is read from the cells' folders, so that a summary can be made of
 a grid in any state, and two runs of the same grid sum up to the same bytes.
 """
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medfm import workdir
-from medfm.grid import arms, cells, pages, plots, records, trials
+from medfm import log, predictions, workdir
+from medfm.grid import arms, cells, pages, plots, records
 from medfm.grid.arms import Arm
 from medfm.grid.records import Record
 from medfm.report import wording
 from medfm.types import UserError
+
+_FURTHER = ("auroc", "accuracy", "precision", "recall", "f1", "rmse", "r2")
+"""Metrics that a table of arms shows beside the one they are judged by."""
 
 
 def write(root: Path, code: str | None = None) -> Path:
@@ -31,35 +32,32 @@ def write(root: Path, code: str | None = None) -> Path:
   description = cells.read(root / "grid.json")
   if not description:
     raise UserError(f"{root} is not the folder of a grid: no grid.json")
-  every = records.cells_of(root, description)
-  found = records.records(
-    every,
-    cells.statuses(every, code or cells.code_version()),
-    description["metric"],
-  )
+  every, asked = cells.listed(root), description["metric"]
+  states = cells.statuses(every, code or cells.code_version())
+  found = records.records(every, states, asked)
   listed = arms.arms(found)
   chosen = arms.tuned(listed, description["tuned"])
-  result = facts(root, description, found, listed, chosen)
-  if result["trials"]:
-    metric = description["metric"].removeprefix("-")
-    title = wording.title(metric, result["described"])
+  facts = _facts(root, description, found, listed, chosen)
+  if facts["trials"]:
+    metric = asked.removeprefix("-")
+    title = wording.title(metric, facts["described"])
     more = description["search"].get("maximize", True)
-    png = trials.figure(result["trials"], title, more)
+    png = plots.trials(facts["trials"], title, more)
     figures = {f"{metric}-by-trial": png} if png else {}
   else:
-    figures = plots.figures(description, listed, chosen, result["described"])
+    figures = plots.curves(description, listed, chosen, facts["described"])
   for name, png in figures.items():
     (root / "figures").mkdir(exist_ok=True)
     (root / "figures" / f"{name}.png").write_bytes(png)
-  blocks = list(pages.blocks(result, figures))
-  workdir.write(root / "summary.json", result)
-  workdir.write(root / "summary.csv", table(found))
-  workdir.write(root / "summary.md", pages.markdown(blocks))
-  workdir.write(root / "summary.html", pages.html(result["name"], blocks))
+  markdown, html = pages.pages(facts, figures)
+  workdir.write(root / "summary.json", facts)
+  workdir.write(root / "summary.csv", _table(found))
+  workdir.write(root / "summary.md", markdown)
+  workdir.write(root / "summary.html", html)
   return root / "summary.html"
 
 
-def facts(
+def _facts(
   root: Path,
   description: Mapping[str, Any],
   found: Sequence[Record],
@@ -71,29 +69,32 @@ def facts(
   counts = Counter(status.state for status in states.values())
   picked = {id(arm) for arm in chosen}
   leaders = [arms.best(group) for group in arms.rivals(chosen)]
-  compared = arms.pairs(
-    chosen,
-    description["reference"],
-    _stage_pairs(root, found),
-    description["tuned"],
-  )
+  leaders = [arm for arm in leaders if arm is not None]
+  stages = _stage_pairs(root, found)
+  reference, tuned = description["reference"], description["tuned"]
+  compared = arms.pairs(chosen, reference, stages, tuned)
   asked = description["metric"].removeprefix("-")
   metrics = {arm.metric for arm in listed} or {asked}
   described = {}
   for record in found:
-    described |= record.described
+    described |= record.result.get("described") or {}
   return {
     "name": description["name"],
     "hypothesis": description["hypothesis"],
     "metric": metrics.pop() if len(metrics) == 1 else "",
     "described": described,
-    "tuned": description["tuned"],
+    "tuned": tuned,
     "counts": {state: counts[state] for state in cells.STATES if counts[state]},
     "arms": [_arm(arm, id(arm) in picked) for arm in listed],
-    "best": [_arm(arm, True) for arm in leaders if arm is not None],
+    "best": [_arm(arm, True) for arm in leaders],
     "comparisons": arms.comparisons(root, compared),
-    "trials": trials.facts(root, description, found),
-    "blocks": _blocks(leaders),
+    "trials": _trials(root, description, found),
+    "blocks": [
+      {"run": run.cell, "stage": run.stage, **block}
+      for run in (arm.runs[0] for arm in leaders)
+      for block in run.result.get("blocks") or ()
+      if block.get("split") in (None, "", "test") and block["kind"] != "texts"
+    ],
     "cells": [
       {
         "name": name,
@@ -103,18 +104,18 @@ def facts(
       }
       for name, status in states.items()
     ],
-    "runs": [_run(record) for record in found if record.done],
+    "runs": [_run(record) for record in found if record.result],
   }
 
 
-def table(found: Sequence[Record]) -> str:
+def _table(found: Sequence[Record]) -> str:
   """One row per cell and stage, failed and missing ones too, as CSV."""
-  keys = list(dict.fromkeys(key for record in found for key in record.setting))
+  keys = dict.fromkeys(key for record in found for key in record.setting)
   rows = []
   for record in found:
     row = {"cell": record.cell, "stage": record.stage}
     row |= {"state": record.status.state, "why": record.status.why}
-    row |= dict(record.setting)
+    row |= dict.fromkeys(keys, "") | dict(record.setting)
     row |= {"data": record.data}
     for name in ("params", "step", "label_fraction"):
       row[name] = record.result.get(name, "")
@@ -122,31 +123,16 @@ def table(found: Sequence[Record]) -> str:
       for metric, entry in result["metrics"].items():
         if "[" in metric:
           continue
-        row[f"{split}/{metric}"] = _number(entry["value"])
-        row[f"{split}/{metric}/low"] = _number(entry["low"])
-        row[f"{split}/{metric}/high"] = _number(entry["high"])
+        for end in ("value", "low", "high"):
+          name = f"{split}/{metric}/{end}".removesuffix("/value")
+          row[name] = "" if entry[end] is None else f"{entry[end]:.6g}"
     rows.append(row)
-  first = ["cell", "stage", "state", "why", *keys, "data"]
-  columns = list(dict.fromkeys([*first, *(key for row in rows for key in row)]))
-  out = io.StringIO()
-  writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-  writer.writeheader()
-  writer.writerows(rows)
-  return out.getvalue()
-
-
-def _blocks(leaders: Sequence[Arm | None]) -> list[dict[str, Any]]:
-  """What evaluators have to show of each leading arm's first run."""
-  runs = [arm.runs[0] for arm in leaders if arm is not None]
-  return [
-    {"run": run.cell, "stage": run.stage, **block}
-    for run in runs
-    for block in run.result.get("blocks") or ()
-    if block.get("split") in (None, "", "test") and block["kind"] != "texts"
-  ]
+  return predictions.text(rows)
 
 
 def _arm(arm: Arm, chosen: bool) -> dict[str, Any]:
+  known = arm.runs[0].result["splits"]["test"]["metrics"]
+  others = [name for name in _FURTHER if name in known and name != arm.metric]
   return {
     "name": arm.name,
     "setting": dict(arm.setting),
@@ -159,43 +145,72 @@ def _arm(arm: Arm, chosen: bool) -> dict[str, Any]:
     "validation": arm.spread("validation"),
     "test": arm.spread("test"),
     "baselines": arm.baselines(),
-    "others": {name: arm.spread("test", name) for name in _others(arm)},
+    "others": {name: arm.spread("test", name) for name in others},
   }
 
 
-def _others(arm: Arm) -> list[str]:
-  """Further metrics of a table: those most asked for, of those there are."""
-  known = arm.runs[0].result["splits"]["test"]["metrics"]
-  wanted = ("auroc", "accuracy", "precision", "recall", "f1", "rmse", "r2")
-  return [name for name in wanted if name in known and name != arm.metric]
-
-
 def _run(record: Record) -> dict[str, Any]:
-  result = record.result
+  known = ("step", "params", "label_fraction", "best", "skipped")
   return {
     "cell": record.cell,
     "stage": record.stage,
     "setting": dict(record.setting),
     "data": record.data,
     "metric": record.metric,
-    "step": result.get("step"),
-    "params": result.get("params"),
-    "label_fraction": result.get("label_fraction"),
-    "best": result.get("best"),
-    "skipped": result.get("skipped"),
-    "validation": dict(record.entry("validation", record.metric)) or None,
-    "test": dict(record.entry("test", record.metric)) or None,
+    **{name: record.result.get(name) for name in known},
+    **{
+      split: dict(record.entry(split, record.metric)) or None
+      for split in ("validation", "test")
+    },
   }
 
 
 def _stage_pairs(root: Path, found: Sequence[Record]) -> list[list[str]]:
   """The pairs of stages that the grid's studies compare themselves."""
   for record in found:
-    if record.done and record.stage:
+    if record.result and record.stage:
       config = cells.read(root / record.cell / "config.json")
       return config.get("compare", [])
   return []
 
 
-def _number(value: float | None) -> str:
-  return "" if value is None else f"{value:.6g}"
+def _trials(
+  root: Path, description: Mapping[str, Any], found: Sequence[Record]
+) -> list[dict[str, Any]]:
+  """One row per trial, in their order; [] where the grid is no search.
+
+  `validation` is the score of the state that a finished run is judged by, the
+  best score of a pruned run up to the verdict, and that of another run before
+  it ended.
+  """
+  search, metric = description.get("search") or {}, description["metric"]
+  first = {
+    record.cell: record
+    for record in reversed(found)
+    if record.stage in ("", search.get("stage"))
+  }
+  return [
+    {
+      "trial": int(number),
+      "cell": name,
+      "state": first[name].status.state,
+      "why": first[name].status.why,
+      "setting": {key: first[name].setting[key] for key in search["space"]},
+      "validation": _score(root / name, first[name], search, metric),
+    }
+    for number, name in search.get("trials", {}).items()
+  ]
+
+
+def _score(
+  folder: Path, record: Record, search: Mapping[str, Any], metric: str
+) -> float | None:
+  if record.result:
+    return record.entry("validation", metric).get("value")
+  if record.status.state == cells.PRUNED:
+    return cells.read(folder / "cell.json").get("validation")
+  lines = log.read(folder / search["stage"] / "metrics.jsonl")
+  scores = [line.get(f"validation/{metric}") for line in lines]
+  scores = [score for score in scores if isinstance(score, int | float)]
+  best = max if search.get("maximize", True) else min
+  return best(scores, default=None)
