@@ -48,9 +48,6 @@ class Arm:
     words = [shown(key, value) for key, value in self.setting.items()]
     return ", ".join([*words, *filter(None, [self.stage])]) or "all runs"
 
-  def mean(self, split: str) -> float | None:
-    return self.spread(split)["mean"]
-
   def spread(self, split: str, metric: str = "") -> dict[str, Any]:
     """mean and sd over runs; low and high: the runs' intervals, averaged.
 
@@ -135,12 +132,13 @@ def rivals(every: Sequence[Arm]) -> list[list[Arm]]:
 
 def best(candidates: Sequence[Arm]) -> Arm | None:
   """Of rivals, the arm of best mean validation score; the first of equals."""
-  scored = [arm for arm in candidates if arm.mean("validation") is not None]
-  return max(
-    scored,
-    key=lambda arm: wording.merit(arm.mean("validation"), arm.ideal),
-    default=None,
-  )
+  means = [(arm, arm.spread("validation")["mean"]) for arm in candidates]
+  merits = [
+    (wording.merit(mean, arm.ideal), arm)
+    for arm, mean in means
+    if mean is not None
+  ]
+  return max(merits, key=lambda pair: pair[0])[1] if merits else None
 
 
 def tuned(every: Sequence[Arm], keys: Sequence[str]) -> list[Arm]:
@@ -216,9 +214,7 @@ def _rest(arm: Arm, keys: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 def _is(arm: Arm, reference: Mapping[str, str]) -> bool:
   own = {**arm.setting, "stage": arm.stage}
-  return bool(reference) and all(
-    own.get(key) == value for key, value in reference.items()
-  )
+  return bool(reference) and reference.items() <= own.items()
 
 
 def _difference(a: dict, b: dict) -> dict[str, Any]:

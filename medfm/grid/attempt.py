@@ -73,14 +73,44 @@ def gpus() -> list[str]:
     return []
 
 
-class Attempt:
-  """A running process of a cell; made by `begin`."""
+def command(launch: Path, data_dir: str | None) -> list[str]:
+  """The command that an attempt adds a cell's folder to."""
+  data = [f"--data_dir={data_dir}"] if data_dir else []
+  return [sys.executable, str(launch), *data]
 
-  def __init__(self, folder: Path, process: subprocess.Popen):
+
+class Attempt:
+  """A process that runs a cell whose files `cells.prepare` has written."""
+
+  def __init__(self, command: Sequence[str], folder: Path, slot: Slot = Slot()):
     self.folder = folder
-    self.process = process
     self.stopping = False
     self._begun = time.monotonic()
+    config = f"--config={folder / 'request.json'}"
+    line = [*command, config, f"--workdir={folder}"]
+    environment = {**os.environ, **slot.environment}
+    before = os.sched_getaffinity(0)
+    lock = cells.hold(folder)
+    try:
+      with (folder / "log.txt").open("a") as log:
+        log.write(f"$ {' '.join(line)}\n")
+        log.flush()
+        if slot.processors:  # The child has them from the first on.
+          os.sched_setaffinity(0, slot.processors)
+          environment |= dict.fromkeys(_THREADS, str(len(slot.processors)))
+        self.process = subprocess.Popen(
+          line,
+          stdin=subprocess.DEVNULL,
+          stdout=log,
+          stderr=subprocess.STDOUT,
+          env=environment,
+          pass_fds=[lock],
+          start_new_session=True,  # Ctrl-C reaches the runner alone.
+        )
+    finally:
+      if slot.processors:
+        os.sched_setaffinity(0, before)
+      os.close(lock)
 
   def seconds(self) -> float:
     return time.monotonic() - self._begun
@@ -110,39 +140,3 @@ class Attempt:
       error = cells.last_error(self.folder / "log.txt", code)
     cells.note_end(self.folder, code, error, self.seconds())
     return code
-
-
-def command(launch: Path, data_dir: str | None) -> list[str]:
-  """The command that `begin` adds a cell's folder to."""
-  data = [f"--data_dir={data_dir}"] if data_dir else []
-  return [sys.executable, str(launch), *data]
-
-
-def begin(command: Sequence[str], folder: Path, slot: Slot = Slot()) -> Attempt:
-  """Starts a cell whose files `cells.prepare` has written."""
-  config = f"--config={folder / 'request.json'}"
-  line = [*command, config, f"--workdir={folder}"]
-  environment = {**os.environ, **slot.environment}
-  before = os.sched_getaffinity(0)
-  lock = cells.hold(folder)
-  try:
-    with (folder / "log.txt").open("a") as log:
-      log.write(f"$ {' '.join(line)}\n")
-      log.flush()
-      if slot.processors:  # The child has them from its first instruction on.
-        os.sched_setaffinity(0, slot.processors)
-        environment |= dict.fromkeys(_THREADS, str(len(slot.processors)))
-      process = subprocess.Popen(
-        line,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        pass_fds=[lock],
-        start_new_session=True,  # Ctrl-C reaches the runner alone.
-      )
-  finally:
-    if slot.processors:
-      os.sched_setaffinity(0, before)
-    os.close(lock)
-  return Attempt(folder, process)

@@ -44,7 +44,7 @@ class Cell:
   name: str
   folder: Path
   setting: combine.Setting
-  request: str
+  request: str = ""
   needs: tuple[str, ...] = ()
   unavailable: str = ""
 
@@ -58,18 +58,12 @@ class Cell:
     }
 
 
-def listed(root: Path) -> list[Cell]:
-  """The cells that a grid's grid.json names."""
-  entries = read(root / "grid.json").get("cells", ())
-  return [of_plain(root, entry) for entry in entries]
-
-
-def of_plain(root: Path, entry: Mapping[str, Any]) -> Cell:
-  """The cell that `Cell.plain` described, in its grid's folder."""
-  name, setting = entry["name"], entry["setting"]
-  needs, why = tuple(entry["needs"]), entry.get("unavailable", "")
-  request = entry.get("request", "")
-  return Cell(name, root / name, setting, request, needs, why)
+def listed(root: Path, path: Path) -> list[Cell]:
+  """The cells of the grid in a folder that a JSON file has as `Cell.plain`."""
+  return [
+    Cell(folder=root / entry["name"], **entry | {"needs": (*entry["needs"],)})
+    for entry in read(path).get("cells", ())
+  ]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -95,34 +95,31 @@ def load(argument: str) -> Experiment:
     raise UserError(f"{path}: {type(error).__name__}: {error}") from error
 
 
-def of_sweep(argument: str, overrides: Sequence[str]) -> Experiment:
-  """The experiment of `--sweep --config=... --config.key=value,value`."""
-  settings = combine.sweep(overrides)
-  if len(settings) < 2:
-    raise UserError(
-      "--sweep needs a flag with several values, such as "
-      "--config.optimizer.lr=1e-4,1e-3"
-    )
-  swept = [text.partition("=")[0] for text in overrides if "," in text]
-  return Experiment(
-    name=f"sweep-{_name(argument)}",
-    hypothesis=f"A sweep of {argument} over {', '.join(swept)}.",
-    config=argument,
-    settings=settings,
-  )
-
-
-def of_search(
-  argument: str, overrides: Sequence[str], trials: int
+def of_sweep(
+  argument: str, overrides: Sequence[str], trials: int = 0
 ) -> Experiment:
-  """The experiment of `--sweep --search=N --config.key=low..high`."""
-  search = combine.searched(overrides, trials)
+  """The experiment of `--sweep --config=ARGUMENT --config.key=value,value`.
+
+  trials: of a search, whose overrides may be ranges; 0 for all settings.
+  """
+  if trials:
+    search = combine.searched(overrides, trials)
+    given = {"search": search, "tuned": tuple(search.space)}
+    kind, keys = "search", tuple(search.space)
+  else:
+    given = {"settings": combine.sweep(overrides)}
+    kind = "sweep"
+    keys = [text.partition("=")[0] for text in overrides if "," in text]
+    if len(given["settings"]) < 2:
+      raise UserError(
+        "--sweep needs a flag with several values, such as "
+        "--config.optimizer.lr=1e-4,1e-3"
+      )
   return Experiment(
-    name=f"search-{_name(argument)}",
-    hypothesis=f"A search of {argument} over {', '.join(search.space)}.",
+    name=f"{kind}-{_name(argument)}",
+    hypothesis=f"A {kind} of {argument} over {', '.join(keys)}.",
     config=argument,
-    search=search,
-    tuned=tuple(search.space),
+    **given,
   )
 
 

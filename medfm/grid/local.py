@@ -9,12 +9,12 @@ import collections
 import shutil
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Sequence
 
 from medfm.grid import attempt, cells
 from medfm.grid.attempt import Attempt, Slot
 from medfm.grid.cells import Cell
+from medfm.grid.search import Trials
 from medfm.interrupt import Interrupted, Watch
 
 _PERIOD_S = 0.05
@@ -23,29 +23,13 @@ _TABLE_S = 1.0
 _MOST_AGAIN = 20
 
 
-class Source(Protocol):
-  """Cells that are made up as earlier ones end, such as `search.Trials`."""
-
-  def left(self) -> int:
-    """How many cells, at least, are still to come."""
-
-  def next(self) -> tuple[Cell, bool] | None:
-    """A cell, and whether its old run is stale; None if there is none."""
-
-  def verdict(self, cell: Cell) -> Mapping[str, Any]:
-    """Why a running cell is to be stopped for good; or {}."""
-
-  def ended(self, cell: Cell) -> None:
-    """Takes notice of the end of a cell."""
-
-
 def run(
   todo: Sequence[Cell],
   command: Sequence[str],
   room: Sequence[Slot],
   code: str,
   stale: Collection[str] = (),
-  source: Source | None = None,
+  source: Trials | None = None,
 ) -> None:
   """Runs `todo`, and waits for those of them that are running already.
 
@@ -54,7 +38,7 @@ def run(
   room: a slot for each cell that may run at a time; of `attempt.slots`.
   code: `cells.code_version()`.
   stale: names of those whose old runs are to be moved aside.
-  source: gives further cells as there is room for them.
+  source: gives further cells as there is room for them and earlier ones end.
 
   Raises:
     Interrupted: asked to stop; all cells have saved and ended.
@@ -172,7 +156,7 @@ class _Runner:
       self._ended(cell, 0)
       return
     slot = self._free.pop(0)
-    begun = attempt.begin(self._command, cell.folder, slot)
+    begun = Attempt(self._command, cell.folder, slot)
     self._under_way[cell.name] = cell, slot, begun
 
   def _ended(self, cell: Cell, seconds: float) -> None:

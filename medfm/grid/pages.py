@@ -54,7 +54,8 @@ def _parts(facts: Facts, figures: Mapping[str, bytes]) -> Iterator[Part]:
     yield from _arms(facts)
   for name, png in figures.items():
     yield _figure(name, _caption(facts, title), png)
-  yield from _trials(facts, title)
+  if facts["trials"]:
+    yield from _trials(facts, title)
   yield from _comparisons(facts)
   yield from _evaluators(facts)
   lost = [
@@ -62,9 +63,9 @@ def _parts(facts: Facts, figures: Mapping[str, bytes]) -> Iterator[Part]:
     for cell in facts["cells"]
     if cell["state"] != cells.DONE
   ]
-  if lost:
-    yield _heading("Runs without a result")
-    yield _table(["run", "state", "why"], lost, numbers_from=3)
+  yield from _section(
+    "Runs without a result", "", ["run", "state", "why"], lost, numbers_from=3
+  )
   yield from _runs(facts)
 
 
@@ -76,16 +77,28 @@ def _paragraph(text: str) -> Part:
   return text, tag("p", text)
 
 
-def _table(
-  header: Sequence[str], rows: Sequence[Sequence[Any]], numbers_from: int = 1
-) -> Part:
-  """A table of texts and of (text, address) for links."""
+def _section(
+  title: str,
+  text: str,
+  header: Sequence[str],
+  rows: Sequence[Sequence[Any]],
+  numbers_from: int = 1,
+) -> Iterator[Part]:
+  """A heading, a paragraph if any, and a table; nothing without rows.
+
+  rows: of texts and of (text, address) for links.
+  """
+  if not rows:
+    return
+  yield _heading(title)
+  if text:
+    yield _paragraph(text)
 
   def linked(cell: Any) -> Any:
     return cell if isinstance(cell, str) else tag("a", cell[0], href=cell[1])
 
   shown = [map(linked, row) for row in rows]
-  return _lines(header, rows), html_table(header, shown, "", numbers_from)
+  yield _lines(header, rows), html_table(header, shown, "", numbers_from)
 
 
 def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -149,9 +162,6 @@ def _best(facts: Facts) -> Iterator[Part]:
 
 def _arms(facts: Facts) -> Iterator[Part]:
   arms, tuned = facts["arms"], bool(facts["tuned"])
-  if not arms:
-    return
-  yield _heading("Arms")
   text = (
     "Mean ± standard deviation over seeds. In brackets, apart from it, the 95 "
     "% interval that comes from the number of test patients (the average of "
@@ -166,7 +176,6 @@ def _arms(facts: Facts) -> Iterator[Part]:
     text += (
       " A baseline is a classical model on the examples of the arms above it."
     )
-  yield _paragraph(text)
   others = list(dict.fromkeys(name for arm in arms for name in arm["others"]))
   header = ["arm", "data", "runs", "metric", "validation", "test"]
   header += ["test 95 % interval"]
@@ -187,20 +196,11 @@ def _arms(facts: Facts) -> Iterator[Part]:
       rows.append([*row, _sampling(runs), *("" for _ in others)])
   if len({arm["data"] for arm in arms}) == 1:
     header, *rows = [[row[0], *row[2:]] for row in (header, *rows)]
-  yield _table(header, rows)
+  return _section("Arms", text, header, rows)
 
 
 def _trials(facts: Facts, title: str) -> Iterator[Part]:
   """A search's trials; only validation chose among them."""
-  if not facts["trials"]:
-    return
-  yield _heading("Trials")
-  yield _paragraph(
-    "In the order they were drawn in, each by the validation scores before "
-    "it; the test split chose nothing. The validation score of the best of "
-    "many trials is too good by selection: the test score of the one chosen "
-    "is the one to read."
-  )
   words = {k: k.rpartition(".")[2] for k in facts["trials"][0]["setting"]}
   often = list(words.values())
   names = [w if often.count(w) == 1 else key for key, w in words.items()]
@@ -213,22 +213,20 @@ def _trials(facts: Facts, title: str) -> Iterator[Part]:
     ]
     for trial in facts["trials"]
   ]
-  yield _table(["trial", "state", *names, f"validation {title}"], rows, 2)
+  return _section(
+    "Trials",
+    "In the order they were drawn in, each by the validation scores before "
+    "it; the test split chose nothing. The validation score of the best of "
+    "many trials is too good by selection: the test score of the one chosen "
+    "is the one to read.",
+    ["trial", "state", *names, f"validation {title}"],
+    rows,
+    numbers_from=2,
+  )
 
 
 def _comparisons(facts: Facts) -> Iterator[Part]:
   compared = facts["comparisons"]
-  if not compared:
-    return
-  yield _heading("Differences between arms")
-  yield _paragraph(
-    "Test score of the first minus the second, on the same patients and "
-    "averaged over the seeds that both have; interval and p value from a "
-    "bootstrap of patients, which leaves out what another set of seeds would "
-    "change: for that see the standard deviation over seeds. "
-    f"{len(compared)} comparisons were made; p (Holm) is adjusted for that "
-    "number, and is the one to read."
-  )
 
   def p(value: float | None) -> str:
     if value is None:
@@ -248,7 +246,17 @@ def _comparisons(facts: Facts) -> Iterator[Part]:
     for pair in compared
   ]
   header = ["pair", "metric", "difference [95 % interval]", "SD over seeds"]
-  yield _table([*header, "seeds", "p", "p (Holm)"], rows)
+  return _section(
+    "Differences between arms",
+    "Test score of the first minus the second, on the same patients and "
+    "averaged over the seeds that both have; interval and p value from a "
+    "bootstrap of patients, which leaves out what another set of seeds would "
+    "change: for that see the standard deviation over seeds. "
+    f"{len(compared)} comparisons were made; p (Holm) is adjusted for that "
+    "number, and is the one to read.",
+    [*header, "seeds", "p", "p (Holm)"],
+    rows,
+  )
 
 
 def _evaluators(facts: Facts) -> Iterator[Part]:
@@ -269,10 +277,7 @@ def _evaluators(facts: Facts) -> Iterator[Part]:
 
 
 def _runs(facts: Facts) -> Iterator[Part]:
-  if not facts["runs"]:
-    return
-  staged = any(run["stage"] for run in facts["runs"])
-  stage = ["stage"] if staged else []
+  stage = ["stage"] if any(run["stage"] for run in facts["runs"]) else []
   rows = [
     [
       (run["cell"], f"{run['cell']}/report.html"),
@@ -287,6 +292,5 @@ def _runs(facts: Facts) -> Iterator[Part]:
     ]
     for run in facts["runs"]
   ]
-  yield _heading("Runs")
   header = ["run", *stage, "data", "step", "metric", "validation", "test"]
-  yield _table(header, rows, numbers_from=2 + staged)
+  return _section("Runs", "", header, rows, numbers_from=2 + len(stage))

@@ -5,33 +5,46 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medfm.grid import arms, cells
-from medfm.grid.arms import Arm
 from medfm.grid.combine import number
 from medfm.report import style, wording
+
+Facts = Mapping[str, Any]
+"""The content of summary.json or of grid.json, or an entry of it."""
 
 _MOST_PANELS = 12
 _MOST_LINES = 9
 _MOST_KEYS = 7
 
 
-def curves(
-  description: Mapping[str, Any],
-  listed: Sequence[Arm],
-  chosen: Sequence[Arm],
-  described: wording.Described,
-) -> dict[str, bytes]:
-  """What arms are judged by against a setting swept: file name -> PNG.
+def figures(facts: Facts, description: Facts) -> dict[str, bytes]:
+  """File name -> PNG, of what there is to draw.
 
-  {} where no number was swept.
-
+  facts: of summary.json.
   description: of grid.json.
-  described: what metrics say of themselves (`report.wording`).
   """
-  asked = description["figure"]
-  key, split_by = asked.get("x") or _swept(listed), asked.get("panels", "")
+  if facts["trials"]:
+    metric = description["metric"].removeprefix("-")
+    title = wording.title(metric, facts["described"])
+    more = description["search"].get("maximize", True)
+    png = _trials(facts["trials"], f"Validation {title}", more)
+    return {f"{metric}-by-trial": png} if png else {}
+  return _curves(facts, description["figure"])
+
+
+def _curves(facts: Facts, asked: Facts) -> dict[str, bytes]:
+  """Scores of arms against a setting swept; {} where no number was swept."""
+  key, split_by = asked.get("x") or _swept(facts["arms"]), asked.get("panels")
+  firsts = {(run["cell"], run["stage"]): run for run in facts["runs"]}
+  listed = []
+  for arm in facts["arms"]:
+    run = firsts[arm["runs"][0], arm["stage"]]
+    share = run["label_fraction"]
+    known = {} if share is None else {"label_fraction": f"{share:g}"}
+    x = number((known | run["setting"]).get(key))
+    listed += [] if x is None else [{**arm, "x": x}]
   groups = arms.grouped(
-    [arm for arm in listed if key and _x(arm, key) is not None],
-    lambda arm: (arm.metric, arm.data, arm.setting.get(split_by, "")),
+    listed,
+    lambda arm: (arm["metric"], arm["data"], arm["setting"].get(split_by, "")),
   )
   places = list(groups)[:_MOST_PANELS]
   if not places:
@@ -43,15 +56,15 @@ def curves(
   metrics = {metric for metric, *_ in places}
   share = len(places) > 1 and len(metrics) == 1
   figure, axes = _panels(len(places), 3.8, least=5.4, sharey=share)
-  picked = {id(arm) for arm in chosen} if description["tuned"] else set()
   names = list(dict.fromkeys(name for lines in panels for name in lines))
-  classical = list(dict.fromkeys(k for arm in listed for k in arm.baselines()))
+  baselines = [name for arm in facts["arms"] for name in arm["baselines"]]
+  looks = [names, list(dict.fromkeys(baselines)), bool(facts["tuned"])]
   swept = key.rpartition(".")[2]
   labelled: set[str] = set()
   for panel, (metric, *words), lines in zip(axes, places, panels, strict=True):
-    _panel(panel, lines, key, picked, names, classical)
+    _panel(panel, lines, *looks)
     title = ", ".join(filter(None, words))
-    y = wording.title(metric, described)
+    y = wording.title(metric, facts["described"])
     style.describe(panel, title, swept.replace("_", " "), y)
     labels = set(panel.get_legend_handles_labels()[1])
     if labels - labelled:  # What no panel before it has named.
@@ -61,14 +74,10 @@ def curves(
   return {f"{what}-by-{swept}": style.png(figure)}
 
 
-def trials(
-  rows: Sequence[Mapping[str, Any]], title: str, maximize: bool
-) -> bytes:
+def _trials(rows: Sequence[Facts], title: str, maximize: bool) -> bytes:
   """Validation scores by trial and by each setting; b"" without any score.
 
   Pruned trials are hollow, at the best score they had reached.
-
-  rows: `trials` of summary.json.
   """
   rows = [row for row in rows if row["validation"] is not None]
   if not rows:
@@ -87,7 +96,7 @@ def trials(
     label="best so far",
   )
   first.xaxis.get_major_locator().set_params(integer=True)
-  style.describe(first, "", "trial", f"Validation {title}")
+  style.describe(first, "", "trial", title)
   style.legend(first)
   for axes, key in zip(others, keys, strict=True):
     values = [row["setting"][key] for row in rows]
@@ -114,44 +123,42 @@ def _panels(
 
 def _panel(
   axes: Any,
-  lines: Mapping[str, Sequence[Arm]],
-  key: str,
-  picked: set[int],
+  lines: Mapping[str, Sequence[Facts]],
   names: Sequence[str],
   classical: Sequence[str],
+  tuned: bool,
 ) -> None:
   """One panel; a line looks as its name's place in `names` has it look."""
   every = [arm for line in lines.values() for arm in line]
   for name, line in list(lines.items())[:_MOST_LINES]:
     i = names.index(name)
-    line = sorted(line, key=lambda arm: _x(arm, key))
-    spreads = [arm.spread("test") for arm in line]
+    line = sorted(line, key=lambda arm: arm["x"])
     looks = style.series(i)
     axes.errorbar(
-      [_x(arm, key) for arm in line],
-      [spread["mean"] for spread in spreads],
-      yerr=[spread["sd"] or 0 for spread in spreads],
+      [arm["x"] for arm in line],
+      [arm["test"]["mean"] for arm in line],
+      yerr=[arm["test"]["sd"] or 0 for arm in line],
       marker=style.MARKERS[i % len(style.MARKERS)],
       label=style.plain(name, 48),
       capsize=3,
       **looks,
     )
     thin = {**looks, "linewidth": 0.8, "alpha": 0.6}
-    _draw(axes, line, key, "validation", **thin)
-    chosen = [arm for arm in line if id(arm) in picked]
+    _draw(axes, line, "validation", **thin)
+    chosen = [arm for arm in line if tuned and arm["chosen"]]
     ring = {"mfc": "none", "mec": looks["color"], "ms": 13, "mew": 1.5}
-    _draw(axes, chosen, key, "test", marker="o", ls="", **ring)
+    _draw(axes, chosen, "test", marker="o", ls="", **ring)
   points: dict[str, dict[float, float]] = {}
   for arm in every:
-    for name, spread in arm.baselines().items():
-      points.setdefault(name, {})[_x(arm, key)] = spread["mean"]
+    for name, runs in arm["baselines"].items():
+      points.setdefault(name, {})[arm["x"]] = runs["mean"]
   for name, means in points.items():
     if len(means) > 1:
       dash = style.DASHES[(classical.index(name) + 1) % len(style.DASHES)]
       label = style.plain(f"baseline {name}", 48)
       looks = {"color": style.GREY, "linestyle": dash, "label": label}
       axes.plot(*zip(*sorted(means.items()), strict=True), **looks)
-  _scale(axes, [_x(arm, key) for arm in every], 10)
+  _scale(axes, [arm["x"] for arm in every], 10)
 
 
 def _scale(axes: Any, xs: Sequence[float], ratio: float) -> None:
@@ -160,10 +167,10 @@ def _scale(axes: Any, xs: Sequence[float], ratio: float) -> None:
     axes.set_xscale("log")
 
 
-def _draw(axes, line, key: str, split: str, **looks: Any) -> None:
-  kept = [arm for arm in line if arm.mean(split) is not None]
-  xs = [_x(arm, key) for arm in kept]
-  axes.plot(xs, [arm.mean(split) for arm in kept], **looks)
+def _draw(axes: Any, line: Sequence[Facts], split: str, **looks: Any) -> None:
+  kept = [arm for arm in line if arm[split]["mean"] is not None]
+  means = [arm[split]["mean"] for arm in kept]
+  axes.plot([arm["x"] for arm in kept], means, **looks)
 
 
 def _points(axes: Any, xs: Sequence[float], rows: Sequence[Mapping]) -> None:
@@ -193,23 +200,20 @@ def _places(axes: Any, values: Sequence[str]) -> list[float]:
   return [names.index(value) for value in values]
 
 
-def _swept(listed: Sequence[Arm]) -> str:
+def _swept(listed: Sequence[Facts]) -> str:
   """The first key that takes several numbers, and only numbers; or ""."""
-  for key in dict.fromkeys(key for arm in listed for key in arm.setting):
-    values = {arm.setting.get(key) for arm in listed}
+  for key in dict.fromkeys(key for arm in listed for key in arm["setting"]):
+    values = {arm["setting"].get(key) for arm in listed}
     if len(values) > 1 and None not in map(number, values):
       return key
   return ""
 
 
-def _line(arm: Arm, key: str, panel: str) -> str:
-  settings = arm.setting.items()
+def _line(arm: Facts, key: str, panel: str | None) -> str:
+  settings = arm["setting"].items()
   words = [arms.shown(k, v) for k, v in settings if k not in (key, panel)]
-  stage = arm.stage.removeprefix(f"{arm.data}_")  # The panel's title has it.
+  # The panel's title names the data.
+  stage = arm["stage"].removeprefix(f"{arm['data']}_")
   if key == "label_fraction":
     stage = re.sub(r"[_-]?\d+$", "", stage)  # finetune_5 is finetune.
   return ", ".join([*words, *filter(None, [stage])]) or "all"
-
-
-def _x(arm: Arm, key: str) -> float | None:
-  return number(arm.runs[0].values.get(key))

@@ -30,13 +30,6 @@ class Record:
   result: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   @property
-  def values(self) -> dict[str, str]:
-    """The setting, and the share of labels where the setting has none."""
-    share = self.result.get("label_fraction")
-    own = {} if share is None else {"label_fraction": f"{share:g}"}
-    return own | dict(self.setting)
-
-  @property
   def data(self) -> str:
     return (self.result.get("data") or {}).get("name", "")
 

@@ -44,10 +44,8 @@ def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
   if given.grid:
     asked = experiment.load(given.grid)
     asked = dataclasses.replace(asked, overrides=overrides)
-  elif given.search:
-    asked = experiment.of_search(given.config, overrides, given.search)
   else:
-    asked = experiment.of_sweep(given.config, overrides)
+    asked = experiment.of_sweep(given.config, overrides, given.search)
   root = Path(given.workdir or Path("runs") / asked.name)
   raw = given.data_dir or os.environ.get("MEDFM_DATA_DIR")
   asked = dataclasses.replace(asked, raw=raw)
@@ -89,7 +87,7 @@ def _search(
   again = AGAIN[given.retry]
   trials = f"{asked.search.trials} trials"
   if given.dry_run:
-    drawn = cells.listed(root)
+    drawn = cells.listed(root, root / "grid.json")
     print(_listing(cells.statuses(drawn, code), again))
     print(f"{trials}, {len(drawn)} of them drawn so far")
     return

@@ -115,7 +115,7 @@ def step(options: str) -> list[str]:
 def task(tasks: Path, index: int) -> int:
   """Runs one cell of a tasks file within its job; gives the exit code."""
   content = cells.read(tasks)
-  cell = cells.of_plain(tasks.parent.parent, content["cells"][index])
+  cell = cells.listed(tasks.parent.parent, tasks)[index]
   code = cells.code_version()
   state = cells.status(cell, code).state
   again = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
@@ -133,7 +133,7 @@ def task(tasks: Path, index: int) -> int:
   if any(int(os.environ.get(word, "1")) > 1 for word in counts):
     command.append("--distributed=auto")
   with Watch() as watch:
-    under_way = attempt.begin(command, cell.folder)
+    under_way = attempt.Attempt(command, cell.folder)
     while under_way.process.poll() is None and watch.signal is None:
       time.sleep(_PERIOD_S)
     if watch.signal is not None:

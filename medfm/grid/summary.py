@@ -13,7 +13,6 @@ from medfm import log, predictions, workdir
 from medfm.grid import arms, cells, pages, plots, records
 from medfm.grid.arms import Arm
 from medfm.grid.records import Record
-from medfm.report import wording
 from medfm.types import UserError
 
 _FURTHER = ("auroc", "accuracy", "precision", "recall", "f1", "rmse", "r2")
@@ -32,20 +31,11 @@ def write(root: Path, code: str | None = None) -> Path:
   description = cells.read(root / "grid.json")
   if not description:
     raise UserError(f"{root} is not the folder of a grid: no grid.json")
-  every, asked = cells.listed(root), description["metric"]
+  every = cells.listed(root, root / "grid.json")
   states = cells.statuses(every, code or cells.code_version())
-  found = records.records(every, states, asked)
-  listed = arms.arms(found)
-  chosen = arms.tuned(listed, description["tuned"])
-  facts = _facts(root, description, found, listed, chosen)
-  if facts["trials"]:
-    metric = asked.removeprefix("-")
-    title = wording.title(metric, facts["described"])
-    more = description["search"].get("maximize", True)
-    png = plots.trials(facts["trials"], title, more)
-    figures = {f"{metric}-by-trial": png} if png else {}
-  else:
-    figures = plots.curves(description, listed, chosen, facts["described"])
+  found = records.records(every, states, description["metric"])
+  facts = _facts(root, description, found)
+  figures = plots.figures(facts, description)
   for name, png in figures.items():
     (root / "figures").mkdir(exist_ok=True)
     (root / "figures" / f"{name}.png").write_bytes(png)
@@ -58,21 +48,24 @@ def write(root: Path, code: str | None = None) -> Path:
 
 
 def _facts(
-  root: Path,
-  description: Mapping[str, Any],
-  found: Sequence[Record],
-  listed: Sequence[Arm],
-  chosen: Sequence[Arm],
+  root: Path, description: Mapping[str, Any], found: Sequence[Record]
 ) -> dict[str, Any]:
   """The content of summary.json."""
+  listed = arms.arms(found)
+  chosen = arms.tuned(listed, description["tuned"])
   states = {record.cell: record.status for record in found}
   counts = Counter(status.state for status in states.values())
   picked = {id(arm) for arm in chosen}
   leaders = [arms.best(group) for group in arms.rivals(chosen)]
   leaders = [arm for arm in leaders if arm is not None]
-  stages = _stage_pairs(root, found)
-  reference, tuned = description["reference"], description["tuned"]
-  compared = arms.pairs(chosen, reference, stages, tuned)
+  studies = (record.cell for record in found if record.result and record.stage)
+  config = cells.read(root / next(studies, "") / "config.json")
+  compared = arms.pairs(
+    chosen,
+    description["reference"],
+    config.get("compare", ()),  # Stages that the studies compare themselves.
+    description["tuned"],
+  )
   asked = description["metric"].removeprefix("-")
   metrics = {arm.metric for arm in listed} or {asked}
   described = {}
@@ -83,7 +76,7 @@ def _facts(
     "hypothesis": description["hypothesis"],
     "metric": metrics.pop() if len(metrics) == 1 else "",
     "described": described,
-    "tuned": tuned,
+    "tuned": description["tuned"],
     "counts": {state: counts[state] for state in cells.STATES if counts[state]},
     "arms": [_arm(arm, id(arm) in picked) for arm in listed],
     "best": [_arm(arm, True) for arm in leaders],
@@ -163,15 +156,6 @@ def _run(record: Record) -> dict[str, Any]:
       for split in ("validation", "test")
     },
   }
-
-
-def _stage_pairs(root: Path, found: Sequence[Record]) -> list[list[str]]:
-  """The pairs of stages that the grid's studies compare themselves."""
-  for record in found:
-    if record.result and record.stage:
-      config = cells.read(root / record.cell / "config.json")
-      return config.get("compare", [])
-  return []
 
 
 def _trials(

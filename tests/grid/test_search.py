@@ -302,7 +302,7 @@ def test_ranges_and_choices_of_the_command_line():
 )
 def test_a_wrong_range_is_one_line(override, message):
   with pytest.raises(UserError, match=message):
-    experiment.of_search(searching.TABLE, [override], 3)
+    experiment.of_sweep(searching.TABLE, [override], 3)
 
 
 def test_whole_numbers_are_drawn_between_whole_ends():
