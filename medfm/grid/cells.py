@@ -178,8 +178,11 @@ def lacking(cell: Cell, code: str) -> str:
   return ""
 
 
-def prepare(cell: Cell, code: str, stale: bool) -> None:
-  """Writes what a cell is started with; a stale run is moved aside first."""
+def prepare(cell: Cell, code: str, stale: bool) -> bool:
+  """Writes what a cell is started with; a stale run is moved aside first.
+
+  False, with the reason noted, where what it needs is not done.
+  """
   if stale:
     aside = cell.folder.parent / ".stale"
     aside.mkdir(exist_ok=True)
@@ -200,6 +203,10 @@ def prepare(cell: Cell, code: str, stale: bool) -> None:
       "error": "",
     },
   )
+  needed = lacking(cell, code)
+  if needed:
+    note_end(cell.folder, 2, f"needs {needed}, which is not done", 0)
+  return not needed
 
 
 def note(folder: Path, facts: Mapping[str, Any]) -> None:

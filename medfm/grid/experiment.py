@@ -1,4 +1,4 @@
-"""An experiment file: a hypothesis, a base config, and a list of settings.
+"""An experiment: a hypothesis, a base config, a list of settings; its cells.
 
 `experiments/<study>.py` has a docstring, the hypothesis, and
 
@@ -25,14 +25,19 @@ yourself.
 import dataclasses
 import importlib.util
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medfm import spec
+from medfm import command, spec
 from medfm.grid import combine
-from medfm.grid.cells import Cell
+from medfm.grid.cells import Cell, digest, readable, varied
 from medfm.types import UserError
+
+Config = dict[str, Any]
+"""A resolved config as JSON has it."""
 
 _OPTIONAL = ("METRIC", "TUNED", "REFERENCE", "FIGURE", "unavailable")
 
@@ -64,16 +69,55 @@ class Experiment:
 
   def plain(self, cells: Sequence[Cell]) -> dict[str, Any]:
     """What grid.json keeps, for whoever has only the folder."""
-    return {
-      "name": self.name,
-      "hypothesis": self.hypothesis,
-      "config": self.config,
-      "metric": self.metric,
+    names = ("name", "hypothesis", "config", "metric")
+    return {name: getattr(self, name) for name in names} | {
       "tuned": list(self.tuned),
       "reference": combine.as_text(self.reference),
       "figure": dict(self.figure),
       "cells": [cell.plain() for cell in cells],
     }
+
+  def cells(self, root: Path) -> list[Cell]:
+    """The cells of a grid in a folder, in the order they are run in.
+
+    A stage that several of them start from is a cell of its own.
+
+    Raises:
+      UserError: a setting that its config does not take.
+    """
+    distinct: dict[str, tuple[combine.Setting, Config]] = {}
+    for setting in self.settings:
+      config = self.resolved(setting)
+      distinct.setdefault(_text(config), (setting, config))
+    shared = _shared(config for _, config in distinct.values())
+    keys = varied([setting for setting, _ in distinct.values()])
+    planned: dict[str, Cell] = {}
+    for text, (setting, config) in distinct.items():
+      why = self.unavailable(setting, self.raw)
+      sources, config = _divided(config, shared, root)
+      needs = tuple(shared[source] for source in sources)
+      for name, source in zip(needs, sources, strict=True):
+        first = Cell(name, root / name, {}, source, unavailable=why)
+        planned.setdefault(name, first)
+      name = f"{readable(setting, keys)}-{digest(text)[:8]}"
+      facts = (root / name, setting, _text(config), needs, why)
+      planned[name] = Cell(name, *facts)
+    return list(planned.values())
+
+  def cell(self, root: Path, setting: combine.Setting) -> Cell:
+    """The cell of one trial of a search; its name tells what is searched."""
+    setting = {**self.search.fixed, **setting}
+    text = _text(self.resolved(setting))
+    name = f"{readable(setting, self.search.space)}-{digest(text)[:8]}"
+    why = self.unavailable(setting, self.raw)
+    return Cell(name, root / name, setting, text, unavailable=why)
+
+  def resolved(self, setting: combine.Setting) -> Config:
+    """The config of a setting, with every default in it."""
+    changes = [f"{key}={v}" for key, v in setting.items() if key != "config"]
+    source = str(setting.get("config", self.config))
+    config = command.config(source, [*self.overrides, *changes])
+    return json.loads(spec.to_json(config))
 
 
 def load(argument: str) -> Experiment:
@@ -164,3 +208,47 @@ def _experiment(path: Path, words: str) -> Experiment:
     config=module.CONFIG,
     **given,
   )
+
+
+def _text(config: Config) -> str:
+  return json.dumps(config, indent=2, sort_keys=True) + "\n"
+
+
+def _shared(configs: Iterable[Config]) -> dict[str, str]:
+  """Text of each stage that several studies start from -> its cell's name."""
+  sources = [item for config in configs for item in _sources(config).items()]
+  counts = Counter(text for _, text in sources)
+  return {
+    text: f"shared-{name}-{digest(text)[:8]}"
+    for name, text in reversed(sources)  # Named as the first study names it.
+    if counts[text] > 1
+  }
+
+
+def _sources(config: Config) -> dict[str, str]:
+  """Texts of stages that others start from, themselves fresh, not compared."""
+  stages = config.get("stages", {})
+  compared = {name for pair in config.get("compare", ()) for name in pair}
+  started = {stage["start"]["weights"] for stage in stages.values()}
+  return {
+    name: _text(stage)
+    for name, stage in stages.items()
+    if name in started - compared and not stage["start"]["weights"]
+  }
+
+
+def _divided(
+  config: Config, shared: Mapping[str, str], root: Path
+) -> tuple[list[str], Config]:
+  """Texts of a config's shared stages, and the config without these stages."""
+  texts = {n: text for n, text in _sources(config).items() if text in shared}
+  if not texts:
+    return [], config
+  stages = {}
+  for name, stage in config["stages"].items():
+    if (source := stage["start"]["weights"]) in texts:
+      weights = str(root / shared[texts[source]])
+      stage = stage | {"start": stage["start"] | {"weights": weights}}
+    if name not in texts:
+      stages[name] = stage
+  return list(texts.values()), config | {"stages": stages}

@@ -149,10 +149,8 @@ class _Runner:
     if needed in coming | self._under_way.keys() | self._adopted.keys():
       self._waiting.append(cell)
       return
-    cells.prepare(cell, self._code, stale)
     self._stale.discard(cell.name)
-    if needed:
-      cells.note_end(cell.folder, 2, f"needs {needed}, which is not done", 0)
+    if not cells.prepare(cell, self._code, stale):
       self._ended(cell, 0)
       return
     slot = self._free.pop(0)

@@ -8,16 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medfm import workdir
-from medfm.grid import (
-  attempt,
-  cells,
-  experiment,
-  local,
-  plan,
-  search,
-  slurm,
-  summary,
-)
+from medfm.grid import attempt, cells, experiment, local, search, slurm, summary
 from medfm.grid.cells import Status
 from medfm.grid.experiment import Experiment
 from medfm.types import UserError
@@ -57,7 +48,7 @@ def _grid(
   asked: Experiment, root: Path, command: list[str], given: Any
 ) -> None:
   """Runs the cells of an experiment that have to be run, and sums up."""
-  every = plan.cells(asked, root)
+  every = asked.cells(root)
   code = cells.code_version()
   states = cells.statuses(every, code)
   again = AGAIN[given.retry]

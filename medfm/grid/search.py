@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from medfm import log, workdir
-from medfm.grid import cells, plan, sampler
+from medfm.grid import cells, sampler
 from medfm.grid.cells import Cell
 from medfm.grid.combine import ends
 from medfm.grid.experiment import Experiment
@@ -45,7 +45,7 @@ def question(asked: Experiment) -> Question:
   first = {key: ends(values)[0] for key, values in search.space.items()}
   for key, values in search.space.items():
     for end in reversed(ends(values)):
-      config = plan.resolved(asked, {**search.fixed, **first, key: end})
+      config = asked.resolved({**search.fixed, **first, key: end})
   stages = config.get("stages", {})
   if search.stage not in (stages or {""}):
     known = f"one of {', '.join(stages)}" if stages else "empty: it has none"
@@ -166,8 +166,8 @@ class Trials:
 
   def _cell(self, trial: Trial) -> Cell:
     if trial.number not in self._planned:
-      planned = plan.cell(self._asked, self._root, trial.setting)
-      self._planned[trial.number] = planned
+      cell = self._asked.cell(self._root, trial.setting)
+      self._planned[trial.number] = cell
     return self._planned[trial.number]
 
   def _take(self, trial: Trial) -> tuple[Cell, bool] | None:

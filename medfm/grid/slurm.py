@@ -123,9 +123,7 @@ def task(tasks: Path, index: int) -> int:
   stale = listed or state == cells.STALE
   if state == cells.DONE and not stale:
     return 0
-  cells.prepare(cell, code, stale)
-  if name := cells.lacking(cell, code):
-    cells.note_end(cell.folder, 2, f"needs {name}, which is not done", 0)
+  if not cells.prepare(cell, code, stale):
     return 2
   # As a step, it gets the signals that a batch script is not sent.
   command = ["srun", *content["command"]]

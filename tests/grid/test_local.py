@@ -103,10 +103,11 @@ def test_a_cell_that_is_stopped_goes_on_later(tmp_path, capsys):
   original, calls = cells.prepare, []
 
   def prepare(cell, code, stale):
-    original(cell, code, stale)
+    ready = original(cell, code, stale)
     calls.append(cell.name)
     if len(calls) == 3:
       relent()
+    return ready
 
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(cells, "prepare", prepare)

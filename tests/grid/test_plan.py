@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from medfm.grid import cells, combine, experiment, plan, search
+from medfm.grid import cells, combine, experiment, search
 from medfm.grid.experiment import Experiment
 from medfm.types import UserError
 
@@ -23,7 +23,7 @@ def planned(settings, config=TABLE, overrides=(), root="runs/toy"):
     settings=settings,
     overrides=overrides,
   )
-  return plan.cells(asked, pathlib.Path(root))
+  return asked.cells(pathlib.Path(root))
 
 
 def names(settings):
@@ -169,7 +169,7 @@ def test_every_shipped_experiment_has_cells(monkeypatch, path, name, data_dir):
     assert search.question(asked).metric == asked.metric
     return
   asked = dataclasses.replace(asked, raw=str(data_dir))
-  found = plan.cells(asked, pathlib.Path("runs/x"))
+  found = asked.cells(pathlib.Path("runs/x"))
   assert len(found) >= len(asked.settings)
 
 
@@ -180,7 +180,7 @@ def test_medmnist_sets_without_a_file_are_visible_as_unavailable(
   (tmp_path / "breastmnist.npz").touch()
   asked = experiment.load("experiments/medmnist_table.py:tiny")
   asked = dataclasses.replace(asked, raw=str(tmp_path))
-  found = plan.cells(asked, tmp_path / "grid")
+  found = asked.cells(tmp_path / "grid")
   lacking = [cell for cell in found if cell.unavailable]
   assert len(found) == 12
   assert len(lacking) == 11

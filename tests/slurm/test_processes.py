@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from medfm.grid import attempt, cells, plan, slurm
+from medfm.grid import attempt, cells, slurm
 from medfm.grid.experiment import Experiment
 from tests.grid.summing import summed
 from tests.slurm.queues import queue, until
@@ -19,7 +19,7 @@ def submitted(root, options) -> dict:
   asked = Experiment(
     name="toy", hypothesis="", config=CONFIG, settings=[{"seed": 1}]
   )
-  every = plan.cells(asked, root)
+  every = asked.cells(root)
   summed(root, every)
   command = attempt.command(ROOT / "launch.py", None)
   slurm.submit(every, root, command, 0, options)
