@@ -29,15 +29,28 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from medfm import command, spec
 from medfm.grid import combine
-from medfm.grid.cells import Cell, digest, readable, varied
+from medfm.grid.cells import Cell, digest, readable, stage_config, varied
+from medfm.grid.combine import ends
 from medfm.types import UserError
 
 Config = dict[str, Any]
 """A resolved config as JSON has it."""
+
+
+class Question(NamedTuple):
+  """What a search looks for on validation; the identity tells it from others.
+
+  maximize: whether more of the metric is better.
+  """
+
+  metric: str
+  maximize: bool
+  identity: str
+
 
 _OPTIONAL = ("METRIC", "TUNED", "REFERENCE", "FIGURE", "unavailable")
 
@@ -111,6 +124,32 @@ class Experiment:
     name = f"{readable(setting, self.search.space)}-{digest(text)[:8]}"
     why = self.unavailable(setting, self.raw)
     return Cell(name, root / name, setting, text, unavailable=why)
+
+  def question(self) -> Question:
+    """Checks a search against its config, before anything runs.
+
+    Raises:
+      UserError: a key, an end of a range or a choice that the config does not
+        take; a stage that is missing; no metric to judge by.
+    """
+    search = self.search
+    first = {key: ends(values)[0] for key, values in search.space.items()}
+    for key, values in search.space.items():
+      for end in reversed(ends(values)):
+        config = self.resolved({**search.fixed, **first, key: end})
+    stages = config.get("stages", {})
+    if search.stage not in (stages or {""}):
+      known = f"one of {', '.join(stages)}" if stages else "empty: it has none"
+      raise UserError(f"stage={search.stage!r} of the search must be {known}")
+    schedule = stage_config(config, search.stage).get("schedule", {})
+    selected = schedule.get("select", "")
+    metric = (self.metric or selected).removeprefix("-")
+    if not metric:
+      raise UserError("a search needs METRIC, or a config that selects by one")
+    maximize = "-" + metric not in (self.metric, selected)
+    same = dataclasses.replace(search, trials=1)
+    text = json.dumps([config, repr(same), metric], sort_keys=True)
+    return Question(metric, maximize, digest(text)[:12])
 
   def resolved(self, setting: combine.Setting) -> Config:
     """The config of a setting, with every default in it."""

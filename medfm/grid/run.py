@@ -73,7 +73,7 @@ def _search(
   asked: Experiment, root: Path, command: list[str], given: Any
 ) -> None:
   """Runs what is left of a search, and sums up; as `_grid` does."""
-  search.question(asked)
+  asked.question()
   code = cells.code_version()
   again = AGAIN[given.retry]
   trials = f"{asked.search.trials} trials"

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from medfm.grid import cells, combine, experiment, search
+from medfm.grid import cells, combine, experiment
 from medfm.grid.experiment import Experiment
 from medfm.types import UserError
 
@@ -166,7 +166,7 @@ def test_every_shipped_experiment_has_cells(monkeypatch, path, name, data_dir):
   asked = experiment.load(f"experiments/{path.name}{name}")
   assert asked.hypothesis.count("\n\n") >= 2
   if asked.search:
-    assert search.question(asked).metric == asked.metric
+    assert asked.question().metric == asked.metric
     return
   asked = dataclasses.replace(asked, raw=str(data_dir))
   found = asked.cells(pathlib.Path("runs/x"))

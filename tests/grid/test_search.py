@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from medfm.grid import cells, combine, experiment, search
+from medfm.grid import cells, combine, experiment
 from medfm.grid.combine import Between
 from medfm.types import UserError
 from tests.grid import searching, toy
@@ -242,7 +242,7 @@ def test_no_test_score_reaches_the_search(tmp_path):
 )
 def test_what_is_wrong_with_a_search_is_one_line(changes, message):
   with pytest.raises(UserError, match=message) as told:
-    search.question(searching.experiment(**changes))
+    searching.experiment(**changes).question()
   assert "\n" not in str(told.value)
 
 
@@ -252,15 +252,15 @@ def test_a_search_of_a_study_names_the_stage_it_is_about():
     config=str(searching.ROOT / "configs/quickstart.py:tiny"),
   )
   with pytest.raises(UserError, match=r"must be one of .*finetune_5"):
-    search.question(asked)
+    asked.question()
   stage = dataclasses.replace(asked.search, stage="finetune_5")
-  found = search.question(dataclasses.replace(asked, search=stage))
+  found = dataclasses.replace(asked, search=stage).question()
   assert (found.metric, found.maximize) == ("auroc", True)
 
 
 def test_a_minus_before_the_metric_looks_for_less():
   asked = dataclasses.replace(searching.experiment(), metric="-brier")
-  found = search.question(asked)
+  found = asked.question()
   assert (found.metric, found.maximize) == ("brier", False)
 
 
