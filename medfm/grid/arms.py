@@ -58,7 +58,7 @@ class Arm:
 
   def baselines(self) -> dict[str, dict[str, Any]]:
     """Of each classical model beside the runs, the same on the test split."""
-    beside = [run.baselines("test", self.metric) for run in self.runs]
+    beside = [run.baselines() for run in self.runs]
     names = dict.fromkeys(name for entries in beside for name in entries)
     return {k: spread([each.get(k, {}) for each in beside]) for k in names}
 
@@ -171,8 +171,13 @@ def pairs(
     return [(a, b) for a, b in couples if a and b and a.metric == b.metric]
   compared = []
   for group in rivals(chosen):
-    named = (arm for arm in group if _is(arm, reference))
-    if against := next(named, None) or best(group):
+    named = [
+      arm
+      for arm in group
+      if reference.items() <= {**arm.setting, "stage": arm.stage}.items()
+    ]
+    against = named[0] if reference and named else best(group)
+    if against is not None:
       compared += [(arm, against) for arm in group if arm is not against]
   return compared
 
@@ -210,11 +215,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 def _rest(arm: Arm, keys: Sequence[str]) -> tuple[tuple[str, str], ...]:
   return tuple((k, v) for k, v in arm.setting.items() if k not in keys)
-
-
-def _is(arm: Arm, reference: Mapping[str, str]) -> bool:
-  own = {**arm.setting, "stage": arm.stage}
-  return bool(reference) and reference.items() <= own.items()
 
 
 def _difference(a: dict, b: dict) -> dict[str, Any]:

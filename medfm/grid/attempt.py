@@ -4,12 +4,12 @@ import dataclasses
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medfm.grid import cells
+from medfm.grid.cells import Cell
 
 AGAIN = 75
 """The exit code of a run that was stopped with all it had done saved."""
@@ -73,17 +73,14 @@ def gpus() -> list[str]:
     return []
 
 
-def command(launch: Path, data_dir: str | None) -> list[str]:
-  """The command that an attempt adds a cell's folder to."""
-  data = [f"--data_dir={data_dir}"] if data_dir else []
-  return [sys.executable, str(launch), *data]
-
-
 class Attempt:
-  """A process that runs a cell whose files `cells.prepare` has written."""
+  """A process that runs a cell whose files `cells.prepare` has written.
 
-  def __init__(self, command: Sequence[str], folder: Path, slot: Slot = Slot()):
-    self.folder = folder
+  command: of launch.py; the cell's config and folder are added to it.
+  """
+
+  def __init__(self, command: Sequence[str], cell: Cell, slot: Slot = Slot()):
+    self.cell, self.slot, folder = cell, slot, cell.folder
     self.stopping = False
     self._begun = time.monotonic()
     config = f"--config={folder / 'request.json'}"
@@ -134,9 +131,9 @@ class Attempt:
     code = self.process.wait()
     code = AGAIN if code in _UNHEARD else code
     error = ""
-    if code == 0 and not (self.folder / "report.html").exists():
+    if code == 0 and not (self.cell.folder / "report.html").exists():
       error = "the run ended without results"
     elif code not in (0, AGAIN) and not self.stopping:
-      error = cells.last_error(self.folder / "log.txt", code)
-    cells.note_end(self.folder, code, error, self.seconds())
+      error = cells.last_error(self.cell.folder / "log.txt", code)
+    cells.note_end(self.cell.folder, code, error, self.seconds())
     return code

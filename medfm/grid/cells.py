@@ -14,9 +14,10 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from medfm import workdir
 from medfm.grid import combine
@@ -66,8 +67,7 @@ def listed(root: Path, path: Path) -> list[Cell]:
   ]
 
 
-@dataclasses.dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
   """state: one of STATES; why: the reason, in words, or ""."""
 
   state: str
@@ -152,6 +152,12 @@ def statuses(cells: Sequence[Cell], code: str) -> dict[str, Status]:
     if not data.items() <= newest.items():
       states[name] = Status(STALE, "made from data that have changed since")
   return states
+
+
+def counted(every: Iterable[Status]) -> dict[str, int]:
+  """State -> how many there are of it."""
+  counts = Counter(status.state for status in every)
+  return {state: counts[state] for state in STATES if counts[state]}
 
 
 def fingerprints(path: Path) -> dict[str, str]:

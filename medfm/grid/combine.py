@@ -36,10 +36,8 @@ def product(*parts: Part) -> list[Setting]:
 def zipped(*parts: Part) -> list[Setting]:
   """The first setting of each part together, then the second, and so on.
 
-  In a dict of key -> values, too, the values go along with each other.
-
-  Raises:
-    UserError: parts of different lengths.
+  In a dict of key -> values, too, the values go along with each other; all
+  parts are of one length.
   """
   lists = list(_lists(parts))
   lengths = sorted(set(map(len, lists)))
@@ -63,9 +61,6 @@ class Between:
   """Numbers from low to high; evenly in their logarithm, where asked.
 
   Whole numbers where both ends are `int`, else to three digits.
-
-  Raises:
-    UserError: low is not below high, or the logarithm of 0 is asked for.
   """
 
   low: float
@@ -115,7 +110,6 @@ class Search:
   space: key -> range.
   fixed: settings of every trial.
   stage: whose scores count; needed where the config is a study of stages.
-  seed: of the draws.
   startup: trials drawn at random, and completed, before any choice is made.
   warmup: evaluations that a trial has before it may be pruned.
   prune: whether trials are pruned at all.

@@ -11,7 +11,7 @@
                                     validation
   REFERENCE = {"optimizer.name": "adam"}   the arm others are tested against
                                     (default: the best by validation)
-  FIGURE = {"x": "optimizer.lr", "lines": ("optimizer.name",)}
+  FIGURE = {"x": "optimizer.lr", "panels": "optimizer.name"}
   def unavailable(setting, raw): ...   why a setting cannot run on a machine
                                     with the raw folder `raw`, or ""
 
@@ -37,15 +37,11 @@ from medfm.grid.cells import Cell, digest, readable, stage_config, varied
 from medfm.grid.combine import ends
 from medfm.types import UserError
 
-Config = dict[str, Any]
-"""A resolved config as JSON has it."""
+Config = dict[str, Any]  # With every default, as JSON has it.
 
 
 class Question(NamedTuple):
-  """What a search looks for on validation; the identity tells it from others.
-
-  maximize: whether more of the metric is better.
-  """
+  """What a search looks for on validation; identity: a hash of all of it."""
 
   metric: str
   maximize: bool
@@ -84,7 +80,7 @@ class Experiment:
     """What grid.json keeps, for whoever has only the folder."""
     names = ("name", "hypothesis", "config", "metric")
     return {name: getattr(self, name) for name in names} | {
-      "tuned": list(self.tuned),
+      "tuned": list(self.tuned or (self.search.space if self.search else ())),
       "reference": combine.as_text(self.reference),
       "figure": dict(self.figure),
       "cells": [cell.plain() for cell in cells],
@@ -185,24 +181,21 @@ def of_sweep(
 
   trials: of a search, whose overrides may be ranges; 0 for all settings.
   """
-  if trials:
-    search = combine.searched(overrides, trials)
-    given = {"search": search, "tuned": tuple(search.space)}
-    kind, keys = "search", tuple(search.space)
-  else:
-    given = {"settings": combine.sweep(overrides)}
-    kind = "sweep"
-    keys = [text.partition("=")[0] for text in overrides if "," in text]
-    if len(given["settings"]) < 2:
-      raise UserError(
-        "--sweep needs a flag with several values, such as "
-        "--config.optimizer.lr=1e-4,1e-3"
-      )
+  search = combine.searched(overrides, trials) if trials else None
+  settings = [] if search else combine.sweep(overrides)
+  if not search and len(settings) < 2:
+    raise UserError(
+      "--sweep needs a flag with several values, such as "
+      "--config.optimizer.lr=1e-4,1e-3"
+    )
+  several = [text.partition("=")[0] for text in overrides if "," in text]
+  kind, keys = ("search", search.space) if search else ("sweep", several)
   return Experiment(
     name=f"{kind}-{_name(argument)}",
     hypothesis=f"A {kind} of {argument} over {', '.join(keys)}.",
     config=argument,
-    **given,
+    settings=settings,
+    search=search,
   )
 
 
@@ -233,14 +226,11 @@ def _experiment(path: Path, words: str) -> Experiment:
     if not given["settings"]:
       raise UserError("grid() gives no settings")
   elif isinstance(asked, combine.Search):
-    given = {"search": asked, "tuned": tuple(asked.space)}
+    given = {"search": asked}
   else:
     raise UserError("search() gives a combine.Search")
-  given |= {
-    key.lower(): value
-    for key, value in vars(module).items()
-    if key in _OPTIONAL
-  }
+  set_here = [key for key in _OPTIONAL if hasattr(module, key)]
+  given |= {key.lower(): getattr(module, key) for key in set_here}
   return Experiment(
     name=_name(f"{path}:{words}"),
     hypothesis=inspect.cleandoc(module.__doc__ or ""),

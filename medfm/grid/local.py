@@ -31,14 +31,13 @@ def run(
   stale: Collection[str] = (),
   source: Trials | None = None,
 ) -> None:
-  """Runs `todo`, and waits for those of them that are running already.
+  """Runs cells, and waits for those of them that are running already.
 
-  todo: cells to run, those needed by others first.
-  command: of `attempt.command`.
-  room: a slot for each cell that may run at a time; of `attempt.slots`.
-  code: `cells.code_version()`.
-  stale: names of those whose old runs are to be moved aside.
-  source: gives further cells as there is room for them and earlier ones end.
+  todo: those needed by others first.
+  command: of launch.py.
+  room: a slot for each cell that may run at a time.
+  stale: names of cells whose old runs are moved aside.
+  source: gives further cells as there is room for them.
 
   Raises:
     Interrupted: asked to stop; all cells have saved and ended.
@@ -60,7 +59,7 @@ class _Runner:
     self._free = list(room)
     self._code = code
     self._stale = set(stale)
-    self._under_way: dict[str, tuple[Cell, Slot, Attempt]] = {}
+    self._under_way: dict[str, Attempt] = {}
     self._adopted: dict[str, tuple[Cell, Slot]] = {}
     self._again: collections.Counter[str] = collections.Counter()
     self._source = source
@@ -73,24 +72,22 @@ class _Runner:
   def advance(self) -> None:
     """Takes notice of what has ended, and starts what there is room for."""
     self._collect()
-    for cell, _, under_way in self._under_way.values():
-      if not self._source or under_way.stopping:
-        continue
-      if verdict := self._source.verdict(cell):
+    for under_way in self._under_way.values() if self._source else ():
+      cell = under_way.cell
+      if not under_way.stopping and (verdict := self._source.verdict(cell)):
         cells.note(cell.folder, verdict)
         under_way.stop()
     for _ in range(len(self._waiting)):
       if not self._free:
         break
       self._next()
-    self._progress.show(self._attempts(), len(self._waiting))
+    self._progress.show(self._under_way.values(), len(self._waiting))
 
   def stop(self) -> None:
     """Has every cell save and end; those that take too long are killed."""
-    attempts = self._attempts()
-    self._progress.say(
-      f"stopping: {len(attempts)} cells save what they have done"
-    )
+    attempts = self._under_way.values()
+    count = len(attempts)
+    self._progress.say(f"stopping: {count} cells save what they have done")
     for under_way in attempts:
       under_way.stop()
     limit = time.monotonic() + _GRACE_S
@@ -100,9 +97,6 @@ class _Runner:
           under_way.process.kill()
         time.sleep(_PERIOD_S)
       under_way.end()
-
-  def _attempts(self) -> list[Attempt]:
-    return [under_way for *_, under_way in self._under_way.values()]
 
   def _draw(self) -> None:
     """Takes cells from the source, as many as there is room for."""
@@ -114,18 +108,18 @@ class _Runner:
       self._waiting.append(cell)
 
   def _collect(self) -> None:
-    for name, (cell, slot, under_way) in list(self._under_way.items()):
+    for name, under_way in list(self._under_way.items()):
       if under_way.process.poll() is None:
         continue
       del self._under_way[name]
-      self._free.append(slot)
+      self._free.append(under_way.slot)
       again = under_way.end() == attempt.AGAIN and not under_way.stopping
       self._again[name] += again
       if again and self._again[name] <= _MOST_AGAIN:
-        self._waiting.append(cell)
+        self._waiting.append(under_way.cell)
         self._progress.say(f"{name} was stopped, and goes on later")
       else:
-        self._ended(cell, under_way.seconds())
+        self._ended(under_way.cell, under_way.seconds())
     for name, (cell, slot) in list(self._adopted.items()):
       if not cells.running(cell.folder):
         del self._adopted[name]
@@ -153,9 +147,8 @@ class _Runner:
     if not cells.prepare(cell, self._code, stale):
       self._ended(cell, 0)
       return
-    slot = self._free.pop(0)
-    begun = Attempt(self._command, cell.folder, slot)
-    self._under_way[cell.name] = cell, slot, begun
+    begun = Attempt(self._command, cell, self._free.pop(0))
+    self._under_way[cell.name] = begun
 
   def _ended(self, cell: Cell, seconds: float) -> None:
     if self._source:
@@ -170,9 +163,7 @@ class _Progress:
 
   def __init__(self, total: int):
     self._total = total
-    self._ended = 0
-    self._failed = 0
-    self._drawn = 0
+    self._ended = self._failed = self._drawn = 0
     self._next = 0.0
 
   def say(self, line: str) -> None:
@@ -188,7 +179,7 @@ class _Progress:
       f"{self._ended}/{self._total}  {status.state:7}  {name}{took}{why}"
     )
 
-  def show(self, attempts: Sequence[Attempt], waiting: int) -> None:
+  def show(self, attempts: Collection[Attempt], waiting: int) -> None:
     """Draws the table anew, at most once a second."""
     if not sys.stdout.isatty() or time.monotonic() < self._next:
       return
@@ -199,8 +190,8 @@ class _Progress:
       f"{len(attempts)} running, {waiting} waiting"
     ]
     for each in attempts:
-      *_, last = ["", *cells.last_lines(each.folder / "log.txt")]
-      lines.append(f"  {each.folder.name}  {each.seconds():.0f} s  {last}")
+      *_, last = ["", *cells.last_lines(each.cell.folder / "log.txt")]
+      lines.append(f"  {each.cell.name}  {each.seconds():.0f} s  {last}")
     width, height = shutil.get_terminal_size()
     lines = [line[: width - 1] for line in lines[: height - 1]]
     print("\n".join(lines), flush=True)

@@ -52,8 +52,7 @@ def _parts(facts: Facts, figures: Mapping[str, bytes]) -> Iterator[Part]:
   yield from _best(facts)
   if not facts["trials"]:
     yield from _arms(facts)
-  for name, png in figures.items():
-    yield _figure(name, _caption(facts, title), png)
+  yield from _figures(facts, figures, title)
   if facts["trials"]:
     yield from _trials(facts, title)
   yield from _comparisons(facts)
@@ -111,27 +110,27 @@ def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
   return "\n".join(map(line, [header, ["---"] * len(header), *rows]))
 
 
-def _figure(name: str, caption: str, png: bytes) -> Part:
-  image = report_blocks.image(png, f"{name}: {caption}")
-  markup = tag("figure", image, tag("figcaption", caption), class_="wide")
-  return f"![{caption}](figures/{name}.png)", markup
-
-
-def _caption(facts: Facts, title: str) -> str:
+def _figures(
+  facts: Facts, figures: Mapping[str, bytes], title: str
+) -> Iterator[Part]:
   if facts["trials"]:
-    return (
+    caption = (
       f"Validation {title} by trial and by each setting. Hollow: pruned or "
       "not finished, at the best score it had reached."
     )
-  caption = (
-    "Scores on the test split (lines, with the standard deviation over "
-    "seeds) and on validation (thin)."
-  )
-  if any(arm["baselines"] for arm in facts["arms"]):
-    caption += " Grey: classical models on the same test split."
-  if facts["tuned"]:
-    caption += " A ring marks the setting chosen by validation."
-  return caption
+  else:
+    caption = (
+      "Scores on the test split (lines, with the standard deviation over "
+      "seeds) and on validation (thin)."
+    )
+    if any(arm["baselines"] for arm in facts["arms"]):
+      caption += " Grey: classical models on the same test split."
+    if facts["tuned"]:
+      caption += " A ring marks the setting chosen by validation."
+  for name, png in figures.items():
+    image = report_blocks.image(png, f"{name}: {caption}")
+    markup = tag("figure", image, tag("figcaption", caption), class_="wide")
+    yield f"![{caption}](figures/{name}.png)", markup
 
 
 def _spread(runs: Facts) -> str:

@@ -47,14 +47,11 @@ class Record:
     """A metric with its interval; {} where it has none."""
     return self._split(split).get("metrics", {}).get(metric) or {}
 
-  def baselines(self, split: str, metric: str) -> dict[str, Mapping[str, Any]]:
-    """The metric of each classical model on the same examples, by name."""
-    models = self._split(split).get("baselines") or {}
-    entries = {
-      name: (model.get("metrics") or {}).get(metric)
-      for name, model in models.items()
-    }
-    return {name: entry for name, entry in entries.items() if entry}
+  def baselines(self) -> dict[str, Mapping[str, Any]]:
+    """The test score of each classical model, by name."""
+    models = self._split("test").get("baselines") or {}
+    metrics = {name: each.get("metrics") or {} for name, each in models.items()}
+    return {k: m[self.metric] for k, m in metrics.items() if m.get(self.metric)}
 
   def _split(self, split: str) -> Mapping[str, Any]:
     return self.result.get("splits", {}).get(split, {})

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections import Counter
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,17 @@ from medfm.grid.cells import Status
 from medfm.grid.experiment import Experiment
 from medfm.types import UserError
 
+_LEFT = {cells.MISSING, cells.RUNNING}
 AGAIN = {
-  "stale": {cells.MISSING, cells.RUNNING, cells.STALE},
-  "failed": {cells.MISSING, cells.RUNNING, cells.STALE, cells.FAILED},
-  "none": {cells.MISSING, cells.RUNNING},
+  "none": _LEFT,
+  "stale": _LEFT | {cells.STALE},
+  "failed": _LEFT | {cells.STALE, cells.FAILED},
 }
 """What --retry takes, and the states that it runs."""
 
 
 def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
-  """Runs the grid that launch.py's flags ask for.
-
-  given: the flags.
-  overrides: `key=value`, for every cell.
-  launch: the path of launch.py, which runs a cell.
-  """
+  """Runs the grid that the flags of launch.py, whose path is given, ask for."""
   if bool(given.grid) == bool(given.sweep and given.config):
     raise UserError("a grid is --grid=FILE, or --sweep with --config=FILE")
   if given.search and not given.sweep:
@@ -40,7 +36,8 @@ def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
   root = Path(given.workdir or Path("runs") / asked.name)
   raw = given.data_dir or os.environ.get("MEDFM_DATA_DIR")
   asked = dataclasses.replace(asked, raw=raw)
-  command = attempt.command(launch, raw)
+  command = [sys.executable, str(launch)]
+  command += [f"--data_dir={raw}"] if raw else []
   (_search if asked.search else _grid)(asked, root, command, given)
 
 
@@ -59,7 +56,10 @@ def _grid(
   stale = [name for name, s in states.items() if s.state == cells.STALE]
   with workdir.owned(root):
     workdir.write(root / "grid.json", asked.plain(every))
-    print(f"{root}: {_counted(states)}, {len(todo)} to run", flush=True)
+    counts = cells.counted(states.values())
+    words = ", ".join(f"{n} {state}" for state, n in counts.items())
+    told = f"{root}: {len(every)} cells ({words}), {len(todo)} to run"
+    print(told, flush=True)
     if given.executor == "slurm":
       slurm.submit(todo, root, command, given.jobs, given.sbatch, stale)
       return
@@ -94,12 +94,6 @@ def _search(
       local.run([], command, room, code, source=source)
     path = summary.write(root, code)
   print(f"summary: {path}", flush=True)
-
-
-def _counted(states: Mapping[str, Status]) -> str:
-  counts = Counter(status.state for status in states.values())
-  words = ", ".join(f"{counts[s]} {s}" for s in cells.STATES if counts[s])
-  return f"{len(states)} cells ({words})"
 
 
 def _listing(states: Mapping[str, Status], again: Collection[str]) -> str:

@@ -51,6 +51,7 @@ class Trials:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     self._optuna = optuna
     self._question = asked.question()
+    self._direction = "maximize" if self._question.maximize else "minimize"
     self._asked, self._search, self._root = asked, asked.search, root
     self._code, self._again = code, again
     self._planned: dict[int, Cell] = {}
@@ -155,12 +156,9 @@ class Trials:
     self._study = self._optuna.create_study(
       storage=self._storage,
       study_name=name,
-      direction=self._direction(),
+      direction=self._direction,
       load_if_exists=True,
     )
-
-  def _direction(self) -> str:
-    return "maximize" if self._question.maximize else "minimize"
 
   def _distributions(self) -> dict[str, Any]:
     kinds = self._optuna.distributions
@@ -240,7 +238,7 @@ class Trials:
       n_startup_trials=self._search.startup,
       n_warmup_steps=self._search.warmup + 1,
     )
-    earlier = self._optuna.create_study(direction=self._direction())
+    earlier = self._optuna.create_study(direction=self._direction)
     earlier.add_trials(
       trial
       for trial in self._trials()

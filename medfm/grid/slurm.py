@@ -59,7 +59,7 @@ def submit(
   """Queues `todo` and the summary; gives the ids of the jobs.
 
   root: the grid's folder, on a file system that all nodes see.
-  command: of `attempt.command`.
+  command: of launch.py.
   jobs: how many at a time; 0 sets no limit.
   options: for sbatch, such as "--partition=gpu --gres=gpu:1".
   stale: names of those whose old runs are to be moved aside.
@@ -131,7 +131,7 @@ def task(tasks: Path, index: int) -> int:
   if any(int(os.environ.get(word, "1")) > 1 for word in counts):
     command.append("--distributed=auto")
   with Watch() as watch:
-    under_way = attempt.Attempt(command, cell.folder)
+    under_way = attempt.Attempt(command, cell)
     while under_way.process.poll() is None and watch.signal is None:
       time.sleep(_PERIOD_S)
     if watch.signal is not None:

@@ -4,7 +4,6 @@ Everything is read from the cells' folders, so that a summary can be made of
 a grid in any state, and two runs of the same grid sum up to the same bytes.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,11 +52,10 @@ def _facts(
   """The content of summary.json."""
   listed = arms.arms(found)
   chosen = arms.tuned(listed, description["tuned"])
-  states = {record.cell: record.status for record in found}
-  counts = Counter(status.state for status in states.values())
   picked = {id(arm) for arm in chosen}
   leaders = [arms.best(group) for group in arms.rivals(chosen)]
   leaders = [arm for arm in leaders if arm is not None]
+  states = {record.cell: record.status for record in found}
   studies = (record.cell for record in found if record.result and record.stage)
   config = cells.read(root / next(studies, "") / "config.json")
   compared = arms.pairs(
@@ -77,7 +75,7 @@ def _facts(
     "metric": metrics.pop() if len(metrics) == 1 else "",
     "described": described,
     "tuned": description["tuned"],
-    "counts": {state: counts[state] for state in cells.STATES if counts[state]},
+    "counts": cells.counted(states.values()),
     "arms": [_arm(arm, id(arm) in picked) for arm in listed],
     "best": [_arm(arm, True) for arm in leaders],
     "comparisons": arms.comparisons(root, compared),

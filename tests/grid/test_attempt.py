@@ -14,7 +14,7 @@ def ended(tmp_path, program: str) -> tuple[int, str]:
   cell = toy.cell(tmp_path, "a")
   cells.prepare(cell, toy.CODE, False)
   command = [sys.executable, "-S", "-c", program]
-  code = attempt.Attempt(command, cell.folder).end()
+  code = attempt.Attempt(command, cell).end()
   return code, cells.read(cell.folder / "cell.json")["error"]
 
 

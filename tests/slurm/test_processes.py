@@ -1,10 +1,11 @@
 """Cells of two processes, through srun, on a real Slurm."""
 
 import pathlib
+import sys
 
 import pytest
 
-from medfm.grid import attempt, cells, slurm
+from medfm.grid import cells, slurm
 from medfm.grid.experiment import Experiment
 from tests.grid.summing import summed
 from tests.slurm.queues import queue, until
@@ -21,7 +22,7 @@ def submitted(root, options) -> dict:
   )
   every = asked.cells(root)
   summed(root, every)
-  command = attempt.command(ROOT / "launch.py", None)
+  command = [sys.executable, str(ROOT / "launch.py")]
   slurm.submit(every, root, command, 0, options)
   until(lambda: not queue())
   log = every[0].folder / "log.txt"

@@ -142,7 +142,7 @@ def test_a_step_that_is_stopped_saves(tmp_path):
   cell = toy.cell(tmp_path, "a", steps=1000, sleep=0.1)
   cells.prepare(cell, toy.CODE, False)
   command = [*slurm.step(""), *toy.COMMAND]
-  under_way = attempt.Attempt(command, cell.folder)
+  under_way = attempt.Attempt(command, cell)
   until((cell.folder / "metrics.jsonl").exists, 60)
   under_way.stop()
   assert under_way.end() == attempt.AGAIN
