@@ -23,53 +23,52 @@ _TABLE_S = 1.0
 _MOST_AGAIN = 20
 
 
-def run(
-  todo: Sequence[Cell],
-  command: Sequence[str],
-  room: Sequence[Slot],
-  code: str,
-  stale: Collection[str] = (),
-  source: Trials | None = None,
-) -> None:
+class Runner:
   """Runs cells, and waits for those of them that are running already.
 
   todo: those needed by others first.
   command: of launch.py.
   room: a slot for each cell that may run at a time.
+  code: `cells.code_version()`.
   stale: names of cells whose old runs are moved aside.
   source: gives further cells as there is room for them.
-
-  Raises:
-    Interrupted: asked to stop; all cells have saved and ended.
   """
-  with Watch() as watch:
-    runner = _Runner(todo, command, room, code, stale, source)
-    while runner.busy() and watch.signal is None:
-      runner.advance()
-      time.sleep(_PERIOD_S)
-    if watch.signal is not None:
-      runner.stop()
-      raise Interrupted(watch.signal)
 
-
-class _Runner:
-  def __init__(self, todo, command, room, code, stale, source):
+  def __init__(
+    self,
+    todo: Sequence[Cell],
+    command: Sequence[str],
+    room: Sequence[Slot],
+    code: str,
+    stale: Collection[str] = (),
+    source: Trials | None = None,
+  ):
     self._waiting = collections.deque(todo)
-    self._command = command
-    self._free = list(room)
-    self._code = code
-    self._stale = set(stale)
+    self._command, self._free, self._code = command, list(room), code
+    self._stale, self._source = set(stale), source
     self._under_way: dict[str, Attempt] = {}
     self._adopted: dict[str, tuple[Cell, Slot]] = {}
     self._again: collections.Counter[str] = collections.Counter()
-    self._source = source
     self._progress = _Progress(len(todo) + (source.left() if source else 0))
-    self._draw()
 
-  def busy(self) -> bool:
-    return bool(self._waiting or self._under_way or self._adopted)
+  def run(self) -> None:
+    """Returns when all cells have ended.
 
-  def advance(self) -> None:
+    Raises:
+      Interrupted: asked to stop; all cells have saved and ended.
+    """
+    with Watch() as watch:
+      self._draw()
+      while watch.signal is None and (
+        self._waiting or self._under_way or self._adopted
+      ):
+        self._advance()
+        time.sleep(_PERIOD_S)
+      if watch.signal is not None:
+        self._stop()
+        raise Interrupted(watch.signal)
+
+  def _advance(self) -> None:
     """Takes notice of what has ended, and starts what there is room for."""
     self._collect()
     for under_way in self._under_way.values() if self._source else ():
@@ -83,7 +82,7 @@ class _Runner:
       self._next()
     self._progress.show(self._under_way.values(), len(self._waiting))
 
-  def stop(self) -> None:
+  def _stop(self) -> None:
     """Has every cell save and end; those that take too long are killed."""
     attempts = self._under_way.values()
     count = len(attempts)

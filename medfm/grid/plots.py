@@ -1,5 +1,6 @@
 """Curves of a grid, and the scores of a search's trials."""
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,17 +23,12 @@ def figures(facts: Facts, description: Facts) -> dict[str, bytes]:
   facts: of summary.json.
   description: of grid.json.
   """
-  if facts["trials"]:
-    metric = description["metric"].removeprefix("-")
-    title = wording.title(metric, facts["described"])
-    more = description["search"].get("maximize", True)
-    png = _trials(facts["trials"], f"Validation {title}", more)
-    return {f"{metric}-by-trial": png} if png else {}
-  return _curves(facts, description["figure"])
+  return (_trials if facts["trials"] else _curves)(facts, description)
 
 
-def _curves(facts: Facts, asked: Facts) -> dict[str, bytes]:
+def _curves(facts: Facts, description: Facts) -> dict[str, bytes]:
   """Scores of arms against a setting swept; {} where no number was swept."""
+  asked = description["figure"]
   key, split_by = asked.get("x") or _swept(facts["arms"]), asked.get("panels")
   firsts = {(run["cell"], run["stage"]): run for run in facts["runs"]}
   listed = []
@@ -74,23 +70,24 @@ def _curves(facts: Facts, asked: Facts) -> dict[str, bytes]:
   return {f"{what}-by-{swept}": style.png(figure)}
 
 
-def _trials(rows: Sequence[Facts], title: str, maximize: bool) -> bytes:
-  """Validation scores by trial and by each setting; b"" without any score.
+def _trials(facts: Facts, description: Facts) -> dict[str, bytes]:
+  """Validation scores by trial and by each setting; {} without any score.
 
   Pruned trials are hollow, at the best score they had reached.
   """
-  rows = [row for row in rows if row["validation"] is not None]
+  rows = [row for row in facts["trials"] if row["validation"] is not None]
   if not rows:
-    return b""
+    return {}
+  metric = description["metric"].removeprefix("-")
+  title = f"Validation {wording.title(metric, facts['described'])}"
   keys = list(rows[0]["setting"])[:_MOST_KEYS]
   figure, (first, *others) = _panels(1 + len(keys), 3.6, sharey=True)
   _points(first, [row["trial"] for row in rows], rows)
-  best = max if maximize else min
+  best = max if description["search"].get("maximize", True) else min
   done = [row for row in rows if row["state"] == cells.DONE]
-  scores = [row["validation"] for row in done]
   first.step(
     [row["trial"] for row in done],
-    [best(scores[: i + 1]) for i in range(len(scores))],
+    list(itertools.accumulate((row["validation"] for row in done), best)),
     where="post",
     color=style.GREY,
     label="best so far",
@@ -102,7 +99,7 @@ def _trials(rows: Sequence[Facts], title: str, maximize: bool) -> bytes:
     values = [row["setting"][key] for row in rows]
     _points(axes, _places(axes, values), rows)
     style.describe(axes, "", key.rpartition(".")[2], "")
-  return style.png(figure)
+  return {f"{metric}-by-trial": style.png(figure)}
 
 
 def _panels(

@@ -64,7 +64,8 @@ def _grid(
       slurm.submit(todo, root, command, given.jobs, given.sbatch, stale)
       return
     if given.executor == "local":
-      local.run(todo, command, attempt.slots(given.jobs), code, stale)
+      room = attempt.slots(given.jobs)
+      local.Runner(todo, command, room, code, stale).run()
     path = summary.write(root, code)
   print(f"summary: {path}", flush=True)
 
@@ -91,7 +92,7 @@ def _search(
     source = search.Trials(asked, root, code, again)
     print(f"{root}: {trials}, {source.left()} to draw", flush=True)
     if given.executor != "none":
-      local.run([], command, room, code, source=source)
+      local.Runner([], command, room, code, source=source).run()
     path = summary.write(root, code)
   print(f"summary: {path}", flush=True)
 

@@ -35,7 +35,8 @@ def trials(root, asked, retry="stale", code=toy.CODE) -> search.Trials:
 def run(root, asked, retry="stale", code=toy.CODE, jobs=1) -> list[str]:
   """Runs a search, sums up, and gives the cells in the order of trials."""
   found = trials(root, asked, retry, code)
-  local.run([], toy.COMMAND, attempt.slots(jobs), code, source=found)
+  room = attempt.slots(jobs)
+  local.Runner([], toy.COMMAND, room, code, source=found).run()
   summary.write(root, code)
   return [cell.name for cell in found.cells()]
 

@@ -21,7 +21,7 @@ def cell(root, name, needs=(), **config) -> Cell:
 def run(every, todo=None, jobs=2, code=CODE, stale=()) -> dict[str, str]:
   """Runs cells, and gives the state of each."""
   todo = every if todo is None else todo
-  local.run(todo, COMMAND, attempt.slots(jobs), code, stale)
+  local.Runner(todo, COMMAND, attempt.slots(jobs), code, stale).run()
   return states(every, code)
 
 
