@@ -9,6 +9,7 @@ process of the cell lives. States follow from these files alone.
 
 import dataclasses
 import fcntl
+import functools
 import hashlib
 import itertools
 import json
@@ -78,6 +79,7 @@ def digest(text: str) -> str:
   return hashlib.sha256(text.encode()).hexdigest()
 
 
+@functools.cache
 def code_version() -> str:
   """A hash over every source file that a run's numbers can depend on."""
   root = Path(__file__).parents[1]
@@ -113,14 +115,14 @@ def _word(key: str, value: Any) -> str:
   return re.sub(r"[^\w.+]+", "-", text).strip("-.")[:40] or "empty"
 
 
-def status(cell: Cell, code: str) -> Status:
-  """What a cell's folder says of it; `code` is today's `code_version()`."""
+def status(cell: Cell) -> Status:
+  """What a cell's folder says of it."""
   if running(cell.folder):
     return Status(RUNNING)
   noted = read(cell.folder / "cell.json")
   results = read(cell.folder / "results.json")
   begun = (cell.folder / "config.json").exists()
-  if begun and noted.get("code") != code:
+  if begun and noted.get("code") != code_version():
     return Status(STALE, "made by another version of the code")
   if noted.get("pruned"):
     return Status(PRUNED, noted["pruned"])
@@ -133,13 +135,13 @@ def status(cell: Cell, code: str) -> Status:
   return Status(MISSING, "interrupted" if begun else "")
 
 
-def statuses(cells: Sequence[Cell], code: str) -> dict[str, Status]:
+def statuses(cells: Sequence[Cell]) -> dict[str, Status]:
   """The status of every cell; those made from data that changed are stale.
 
   Where finished cells with the same data config saw data with different
   fingerprints, those unlike the newest one are stale.
   """
-  states = {cell.name: status(cell, code) for cell in cells}
+  states = {cell.name: status(cell) for cell in cells}
   paths = [
     cell.folder / "results.json"
     for cell in cells
@@ -175,16 +177,16 @@ def stage_config(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
   return config.get("stages", {}).get(name, config)
 
 
-def lacking(cell: Cell, code: str) -> str:
+def lacking(cell: Cell) -> str:
   """The first cell that it needs and that is not done, or ""."""
   for name in cell.needs:
     needed = dataclasses.replace(cell, folder=cell.folder.with_name(name))
-    if status(needed, code).state != DONE:
+    if status(needed).state != DONE:
       return name
   return ""
 
 
-def prepare(cell: Cell, code: str, stale: bool) -> bool:
+def prepare(cell: Cell, stale: bool) -> bool:
   """Writes what a cell is started with; a stale run is moved aside first.
 
   False, with the reason noted, where what it needs is not done.
@@ -195,6 +197,7 @@ def prepare(cell: Cell, code: str, stale: bool) -> bool:
     places = (aside / f"{cell.name}.{i}" for i in itertools.count(1))
     cell.folder.rename(next(path for path in places if not path.exists()))
   attempts = read(cell.folder / "cell.json").get("attempts", 0) + 1
+  code = code_version()
   workdir.write(cell.folder / "request.json", cell.request)
   workdir.write(
     cell.folder / "cell.json",
@@ -209,7 +212,7 @@ def prepare(cell: Cell, code: str, stale: bool) -> bool:
       "error": "",
     },
   )
-  needed = lacking(cell, code)
+  needed = lacking(cell)
   if needed:
     note_end(cell.folder, 2, f"needs {needed}, which is not done", 0)
   return not needed

@@ -29,7 +29,6 @@ class Runner:
   todo: those needed by others first.
   command: of launch.py.
   room: a slot for each cell that may run at a time.
-  code: `cells.code_version()`.
   stale: names of cells whose old runs are moved aside.
   source: gives further cells as there is room for them.
   """
@@ -39,12 +38,11 @@ class Runner:
     todo: Sequence[Cell],
     command: Sequence[str],
     room: Sequence[Slot],
-    code: str,
     stale: Collection[str] = (),
     source: Trials | None = None,
   ):
     self._waiting = collections.deque(todo)
-    self._command, self._free, self._code = command, list(room), code
+    self._command, self._free = command, list(room)
     self._stale, self._source = set(stale), source
     self._under_way: dict[str, Attempt] = {}
     self._adopted: dict[str, tuple[Cell, Slot]] = {}
@@ -128,7 +126,7 @@ class Runner:
   def _next(self) -> None:
     """Starts, adopts, skips or puts back the first waiting cell."""
     cell = self._waiting.popleft()
-    state = cells.status(cell, self._code).state
+    state = cells.status(cell).state
     stale = state == cells.STALE or cell.name in self._stale
     if state == cells.DONE and not stale:
       self._ended(cell, 0)  # Another process has finished it meanwhile.
@@ -137,13 +135,13 @@ class Runner:
       self._adopted[cell.name] = cell, self._free.pop(0)
       self._progress.say(f"{cell.name} is running already; waiting for it")
       return
-    needed = cells.lacking(cell, self._code)
+    needed = cells.lacking(cell)
     coming = {waiting.name for waiting in self._waiting}
     if needed in coming | self._under_way.keys() | self._adopted.keys():
       self._waiting.append(cell)
       return
     self._stale.discard(cell.name)
-    if not cells.prepare(cell, self._code, stale):
+    if not cells.prepare(cell, stale):
       self._ended(cell, 0)
       return
     begun = Attempt(self._command, cell, self._free.pop(0))
@@ -152,7 +150,7 @@ class Runner:
   def _ended(self, cell: Cell, seconds: float) -> None:
     if self._source:
       self._source.ended(cell)
-    status = cells.status(cell, self._code)
+    status = cells.status(cell)
     self._progress.ended(cell.name, status, seconds)
     self._draw()
 

@@ -46,8 +46,7 @@ def _grid(
 ) -> None:
   """Runs the cells of an experiment that have to be run, and sums up."""
   every = asked.cells(root)
-  code = cells.code_version()
-  states = cells.statuses(every, code)
+  states = cells.statuses(every)
   again = AGAIN[given.retry]
   todo = [cell for cell in every if states[cell.name].state in again]
   if given.dry_run:
@@ -65,8 +64,8 @@ def _grid(
       return
     if given.executor == "local":
       room = attempt.slots(given.jobs)
-      local.Runner(todo, command, room, code, stale).run()
-    path = summary.write(root, code)
+      local.Runner(todo, command, room, stale).run()
+    path = summary.write(root)
   print(f"summary: {path}", flush=True)
 
 
@@ -75,12 +74,11 @@ def _search(
 ) -> None:
   """Runs what is left of a search, and sums up; as `_grid` does."""
   asked.question()
-  code = cells.code_version()
   again = AGAIN[given.retry]
   trials = f"{asked.search.trials} trials"
   if given.dry_run:
     drawn = cells.listed(root, root / "grid.json")
-    print(_listing(cells.statuses(drawn, code), again))
+    print(_listing(cells.statuses(drawn), again))
     print(f"{trials}, {len(drawn)} of them drawn so far")
     return
   room = [attempt.Slot()] * max(1, given.jobs)  # Slurm chooses their places.
@@ -89,11 +87,11 @@ def _search(
   elif given.executor == "local":
     room = attempt.slots(given.jobs)
   with workdir.owned(root):
-    source = search.Trials(asked, root, code, again)
+    source = search.Trials(asked, root, again)
     print(f"{root}: {trials}, {source.left()} to draw", flush=True)
     if given.executor != "none":
-      local.Runner([], command, room, code, source=source).run()
-    path = summary.write(root, code)
+      local.Runner([], command, room, source=source).run()
+    path = summary.write(root)
   print(f"summary: {path}", flush=True)
 
 

@@ -32,7 +32,6 @@ class Trials:
   number of the failed one as its `again`; -1 marks what is to be forgotten.
 
   root: the grid's folder.
-  code: `cells.code_version()`.
   again: states of cells that are run.
 
   Raises:
@@ -40,9 +39,7 @@ class Trials:
       search.db is damaged.
   """
 
-  def __init__(
-    self, asked: Experiment, root: Path, code: str, again: Collection[str]
-  ):
+  def __init__(self, asked: Experiment, root: Path, again: Collection[str]):
     try:
       import optuna
       from sqlalchemy.exc import DatabaseError  # Comes with Optuna.
@@ -53,7 +50,7 @@ class Trials:
     self._question = asked.question()
     self._direction = "maximize" if self._question.maximize else "minimize"
     self._asked, self._search, self._root = asked, asked.search, root
-    self._code, self._again = code, again
+    self._again = again
     self._planned: dict[int, Cell] = {}
     self._taken: dict[int, str] = {}
     self._handed: set[str] = set()
@@ -112,7 +109,7 @@ class Trials:
   def ended(self, cell: Cell) -> None:
     """Tells Optuna how a cell ended, of every trial that it is of."""
     self._under_way.discard(cell.name)
-    state = cells.status(cell, self._code).state
+    state = cells.status(cell).state
     if state == cells.DONE and (verdict := self.verdict(cell)):
       cells.note(cell.folder, verdict)  # Though the end came before it.
       state = cells.PRUNED
@@ -146,7 +143,7 @@ class Trials:
         self._mark(trial.number, "again", -1)
         self._tell(trial.number, (), None, FAIL)
     ended = [self._cell(t) for t in self._trials() if t.state.name != RUNNING]
-    states = cells.statuses(ended, self._code).values()
+    states = cells.statuses(ended).values()
     stale = any(status.state == cells.STALE for status in states)
     if stale and cells.STALE in self._again:
       self._create(f"{identity}-{count + 1}")
@@ -282,7 +279,7 @@ class Trials:
     self._write()
     if cell.name in self._under_way:
       return None  # Another trial's; its result is reported to both.
-    state = cells.statuses(self.cells(), self._code)[cell.name].state
+    state = cells.statuses(self.cells())[cell.name].state
     if state not in self._again or cell.name in self._handed:
       self.ended(cell)
       return None

@@ -116,14 +116,13 @@ def task(tasks: Path, index: int) -> int:
   """Runs one cell of a tasks file within its job; gives the exit code."""
   content = cells.read(tasks)
   cell = cells.listed(tasks.parent.parent, tasks)[index]
-  code = cells.code_version()
-  state = cells.status(cell, code).state
+  state = cells.status(cell).state
   again = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
   listed = cell.name in content["stale"] and not again
   stale = listed or state == cells.STALE
   if state == cells.DONE and not stale:
     return 0
-  if not cells.prepare(cell, code, stale):
+  if not cells.prepare(cell, stale):
     return 2
   # As a step, it gets the signals that a batch script is not sent.
   command = ["srun", *content["command"]]

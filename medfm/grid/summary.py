@@ -18,11 +18,10 @@ _FURTHER = ("auroc", "accuracy", "precision", "recall", "f1", "rmse", "r2")
 """Metrics that a table of arms shows beside the one they are judged by."""
 
 
-def write(root: Path, code: str | None = None) -> Path:
+def write(root: Path) -> Path:
   """Writes the summary of the grid in a folder, and gives the HTML's path.
 
   root: with the grid.json that a runner has left.
-  code: `cells.code_version()`, where it is known already.
 
   Raises:
     UserError: this is not the folder of a grid.
@@ -31,7 +30,7 @@ def write(root: Path, code: str | None = None) -> Path:
   if not description:
     raise UserError(f"{root} is not the folder of a grid: no grid.json")
   every = cells.listed(root, root / "grid.json")
-  states = cells.statuses(every, code or cells.code_version())
+  states = cells.statuses(every)
   found = records.records(every, states, description["metric"])
   facts = _facts(root, description, found)
   figures = plots.figures(facts, description)

@@ -89,7 +89,7 @@ def ended(room: Room, job: Job, unbroken: pathlib.Path) -> None:
   (room.place / "fast").touch()
   slurm("scontrol", "update", f"JobId={job.task}", "TimeLimit=60")
   until(job.gone, PATIENCE_S)
-  state = cells.status(job.cell, cells.code_version()).state
+  state = cells.status(job.cell).state
   assert state == cells.DONE, job.log()
   assert "from step" in job.log(), "it was never stopped"
   same(job.cell.folder, unbroken)

@@ -27,17 +27,17 @@ def experiment(**changes) -> Experiment:
   )
 
 
-def trials(root, asked, retry="stale", code=toy.CODE) -> search.Trials:
+def trials(root, asked, retry="stale") -> search.Trials:
   root.mkdir(exist_ok=True)
-  return search.Trials(asked, root, code, grids.AGAIN[retry])
+  return search.Trials(asked, root, grids.AGAIN[retry])
 
 
-def run(root, asked, retry="stale", code=toy.CODE, jobs=1) -> list[str]:
+def run(root, asked, retry="stale", jobs=1) -> list[str]:
   """Runs a search, sums up, and gives the cells in the order of trials."""
-  found = trials(root, asked, retry, code)
+  found = trials(root, asked, retry)
   room = attempt.slots(jobs)
-  local.Runner([], toy.COMMAND, room, code, source=found).run()
-  summary.write(root, code)
+  local.Runner([], toy.COMMAND, room, source=found).run()
+  summary.write(root)
   return [cell.name for cell in found.cells()]
 
 

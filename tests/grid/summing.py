@@ -4,7 +4,6 @@ import pathlib
 
 from medfm import workdir
 from medfm.grid import summary
-from tests.grid import toy
 
 
 def summed(root, every, **description) -> pathlib.Path:
@@ -27,4 +26,4 @@ def summed(root, every, **description) -> pathlib.Path:
     "figure": {},
   }
   workdir.write(root / "grid.json", content | description | {"cells": listed})
-  return summary.write(root, toy.CODE)
+  return summary.write(root)

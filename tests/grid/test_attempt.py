@@ -12,7 +12,7 @@ from tests.grid import toy
 def ended(tmp_path, program: str) -> tuple[int, str]:
   """Exit code and error of a cell whose process is this program."""
   cell = toy.cell(tmp_path, "a")
-  cells.prepare(cell, toy.CODE, False)
+  cells.prepare(cell, False)
   command = [sys.executable, "-S", "-c", program]
   code = attempt.Attempt(command, cell).end()
   return code, cells.read(cell.folder / "cell.json")["error"]

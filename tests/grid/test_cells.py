@@ -20,7 +20,7 @@ def test_the_key_of_a_done_cell_names_config_code_and_data(tmp_path):
   key = cells.read(tmp_path / "a/cell.json")["key"]
   assert key == {
     "config": cells.digest(one.request),
-    "code": toy.CODE,
+    "code": cells.code_version(),
     "data": ["abc"],
   }
 
@@ -45,7 +45,8 @@ def test_a_result_without_its_report_is_made_again(tmp_path):
 
 def test_a_run_of_other_code_is_stale_and_is_set_aside(tmp_path):
   one = toy.cell(tmp_path, "a")
-  toy.run([one], code="yesterday's code")
+  with toy.code("yesterday's code"):
+    toy.run([one])
   assert toy.states([one]) == {"a": "stale"}
   assert toy.run([one]) == {"a": "done"}
   aside = cells.read(tmp_path / ".stale/a.1/cell.json")
@@ -54,7 +55,8 @@ def test_a_run_of_other_code_is_stale_and_is_set_aside(tmp_path):
 
 def test_an_interrupted_run_of_other_code_is_not_gone_on_with(tmp_path):
   one = toy.cell(tmp_path, "a", steps=2)
-  cells.prepare(one, "yesterday's code", stale=False)
+  with toy.code("yesterday's code"):
+    cells.prepare(one, stale=False)
   (one.folder / "config.json").write_text("{}")
   (one.folder / "metrics.jsonl").write_text("{}\n")
   assert toy.run([one]) == {"a": "done"}
@@ -76,7 +78,7 @@ def test_runs_on_data_that_changed_since_are_stale(tmp_path):
 
 def test_a_cell_whose_lock_is_held_is_running(tmp_path):
   one = toy.cell(tmp_path, "a")
-  cells.prepare(one, toy.CODE, stale=False)
+  cells.prepare(one, stale=False)
   lock = cells.hold(one.folder)
   assert toy.states([one]) == {"a": "running"}
   os.close(lock)

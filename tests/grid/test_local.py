@@ -89,7 +89,7 @@ def test_a_cell_whose_start_failed_is_failed_with_its_name(tmp_path):
   first = toy.cell(tmp_path, "first", fail=1)
   late = toy.cell(tmp_path, "late", needs=("first",))
   assert toy.run([first, late]) == {"first": "failed", "late": "failed"}
-  why = cells.status(late, toy.CODE).why
+  why = cells.status(late).why
   assert why == "needs first, which is not done"
 
 
@@ -102,8 +102,8 @@ def test_a_cell_that_is_stopped_goes_on_later(tmp_path, capsys):
 
   original, calls = cells.prepare, []
 
-  def prepare(cell, code, stale):
-    ready = original(cell, code, stale)
+  def prepare(cell, stale):
+    ready = original(cell, stale)
     calls.append(cell.name)
     if len(calls) == 3:
       relent()
@@ -170,7 +170,7 @@ def test_a_stopped_runner_has_its_cells_save_and_leave(tmp_path, number, code):
   noted = cells.read(tmp_path / "a/cell.json")
   assert (noted["exit"], noted["error"]) == (75, "")
   one = toy.cell(tmp_path, "a", **configs["a"])
-  assert cells.status(one, toy.CODE) == cells.Status("missing", "interrupted")
+  assert cells.status(one) == cells.Status("missing", "interrupted")
 
 
 def test_cells_of_a_killed_runner_are_waited_for(tmp_path, capsys):

@@ -181,11 +181,14 @@ def test_a_failing_trial_stops_no_other_and_can_be_tried_again(
 
 def test_trials_of_other_code_are_made_again(tmp_path):
   asked = searching.experiment(trials=3)
-  first = searching.run(tmp_path, asked, code="yesterday's")
+  with toy.code("yesterday's"):
+    first = searching.run(tmp_path, asked)
   assert searching.run(tmp_path, asked) == first
   assert len(list((tmp_path / ".stale").iterdir())) == 3
   for name in first:
-    assert cells.read(tmp_path / name / "cell.json")["code"] == toy.CODE
+    assert (
+      cells.read(tmp_path / name / "cell.json")["code"] == cells.code_version()
+    )
 
 
 def test_trials_with_the_same_setting_are_one_cell(tmp_path):

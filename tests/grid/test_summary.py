@@ -102,7 +102,7 @@ def test_the_summary_links_each_report(grid):
 
 def test_a_summary_is_the_same_twice(grid):
   before = (grid / "summary.html").read_bytes()
-  summary.write(grid, toy.CODE)
+  summary.write(grid)
   assert (grid / "summary.html").read_bytes() == before
 
 

@@ -3,13 +3,13 @@
 import json
 import pathlib
 import sys
+from unittest import mock
 
-from medfm.grid import attempt, local
+from medfm.grid import attempt, cells, local
 from medfm.grid.cells import Cell, statuses
 
 STUB = str(pathlib.Path(__file__).with_name("stub.py"))
 COMMAND = [sys.executable, "-S", STUB]
-CODE = "today's code"
 
 
 def cell(root, name, needs=(), **config) -> Cell:
@@ -18,12 +18,17 @@ def cell(root, name, needs=(), **config) -> Cell:
   return Cell(name, root / name, {"name": name}, text, needs)
 
 
-def run(every, todo=None, jobs=2, code=CODE, stale=()) -> dict[str, str]:
+def run(every, todo=None, jobs=2, stale=()) -> dict[str, str]:
   """Runs cells, and gives the state of each."""
   todo = every if todo is None else todo
-  local.Runner(todo, COMMAND, attempt.slots(jobs), code, stale).run()
-  return states(every, code)
+  local.Runner(todo, COMMAND, attempt.slots(jobs), stale).run()
+  return states(every)
 
 
-def states(every, code=CODE) -> dict[str, str]:
-  return {name: one.state for name, one in statuses(every, code).items()}
+def code(version: str):
+  """While entered, cells are made by and compared with this version."""
+  return mock.patch.object(cells, "code_version", lambda: version)
+
+
+def states(every) -> dict[str, str]:
+  return {name: one.state for name, one in statuses(every).items()}

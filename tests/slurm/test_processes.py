@@ -26,7 +26,7 @@ def submitted(root, options) -> dict:
   slurm.submit(every, root, command, 0, options)
   until(lambda: not queue())
   log = every[0].folder / "log.txt"
-  state = cells.status(every[0], cells.code_version())
+  state = cells.status(every[0])
   assert state.state == cells.DONE, f"{state}: {log.read_text()}"
   return cells.read(every[0].folder / "results.json"), log.read_text()
 

@@ -30,10 +30,6 @@ def submit(root, every, jobs=0, options="", command=toy.COMMAND):
   return slurm.submit(every, root, command, jobs, options)
 
 
-def states(every):
-  return toy.states(every, cells.code_version())
-
-
 def steps(folder):
   lines = (folder / "metrics.jsonl").read_text().splitlines()
   return [json.loads(line)["step"] for line in lines]
@@ -43,7 +39,7 @@ def test_an_array_runs_all_but_the_failing_cell_and_sums_up(tmp_path):
   every = [toy.cell(tmp_path, f"c{i}", fail=4 * (i == 2)) for i in range(5)]
   submit(tmp_path, every)
   until(lambda: not queue())
-  found = states(every)
+  found = toy.states(every)
   assert found.pop("c2") == "failed"
   assert set(found.values()) == {"done"}
   facts = cells.read(tmp_path / "summary.json")
@@ -58,7 +54,7 @@ def test_no_more_cells_run_at_once_than_asked_for(tmp_path):
     most = max(most, sum(" R " in line for line in queue()))
     time.sleep(0.1)
   assert most == 1
-  assert set(states(every).values()) == {"done"}
+  assert set(toy.states(every).values()) == {"done"}
 
 
 def test_a_cell_runs_after_the_one_it_starts_from(tmp_path):
@@ -66,7 +62,7 @@ def test_a_cell_runs_after_the_one_it_starts_from(tmp_path):
   late = toy.cell(tmp_path, "late", needs=("first",))
   submit(tmp_path, [first, late])
   until(lambda: not queue())
-  assert states([first, late]) == {"first": "done", "late": "done"}
+  assert toy.states([first, late]) == {"first": "done", "late": "done"}
 
 
 def test_cells_in_the_queue_are_not_queued_again(tmp_path, capsys):
@@ -75,7 +71,7 @@ def test_cells_in_the_queue_are_not_queued_again(tmp_path, capsys):
   assert slurm.submit(every, tmp_path, toy.COMMAND, 0) == []
   assert "1 cells are in the queue already" in capsys.readouterr().out
   until(lambda: not queue())
-  assert states(every) == {"a": "done"}
+  assert toy.states(every) == {"a": "done"}
 
 
 def test_a_preempted_cell_saves_and_goes_on(tmp_path):
@@ -92,7 +88,7 @@ def test_a_preempted_cell_saves_and_goes_on(tmp_path):
   until(lambda: any(" high" in line and " R " in line for line in queue()))
   assert cells.read(every[0].folder / "cell.json")["exit"] == 75
   until(lambda: not queue())
-  assert states(every) == {"a": "done"}
+  assert toy.states(every) == {"a": "done"}
   assert steps(every[0].folder) == list(range(1, 31))
 
 
@@ -100,7 +96,7 @@ def test_a_cell_at_its_time_limit_saves_and_goes_on(tmp_path):
   every = [toy.cell(tmp_path, "a", steps=100, sleep=0.3)]
   submit(tmp_path, every, options="--time=1 --signal=B:TERM@50")
   until(lambda: not queue(), 400)
-  assert states(every) == {"a": "done"}
+  assert toy.states(every) == {"a": "done"}
   assert steps(every[0].folder) == list(range(1, 101))
   log = (every[0].folder / "log.txt").read_text()
   assert log.count("$ ") == 1 + log.count("error: stopped") > 1, log
@@ -132,7 +128,7 @@ def test_a_cell_stopped_while_it_starts_is_queued_again(
   until((tmp_path / "begun").exists, 60)
   slurm._slurm("scancel", "--signal=TERM", options, f"{job}_0", refused=True)
   until(lambda: not queue(), 120)
-  assert states(every) == {"a": "done"}
+  assert toy.states(every) == {"a": "done"}
   (log,) = (tmp_path / "slurm").glob("medfm-task-*.log")
   assert "CANCELLED AT" in log.read_text(), "it was never stopped"
 
@@ -140,7 +136,7 @@ def test_a_cell_stopped_while_it_starts_is_queued_again(
 def test_a_step_that_is_stopped_saves(tmp_path):
   """As a trial of a search that is pruned, or whose runner is stopped."""
   cell = toy.cell(tmp_path, "a", steps=1000, sleep=0.1)
-  cells.prepare(cell, toy.CODE, False)
+  cells.prepare(cell, False)
   command = [*slurm.step(""), *toy.COMMAND]
   under_way = attempt.Attempt(command, cell)
   until((cell.folder / "metrics.jsonl").exists, 60)
@@ -158,7 +154,7 @@ def test_a_cancelled_cell_does_not_come_back(tmp_path):
   until(lambda: not queue())
   time.sleep(6)
   assert not queue()
-  assert states(every) == {"a": "missing"}
+  assert toy.states(every) == {"a": "missing"}
 
 
 def test_what_sbatch_refuses_is_one_line(tmp_path):
