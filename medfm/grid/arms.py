@@ -112,8 +112,8 @@ def arms(records: Sequence[Record]) -> list[Arm]:
   asked: dict[tuple, set[str]] = {}
   groups: dict[tuple, list[Record]] = {}
   for record in answers:
-    own = record.setting
-    setting = tuple((key, own[key]) for key in keys if key in own)
+    known = record.setting
+    setting = tuple((key, known[key]) for key in keys if key in known)
     asked.setdefault(setting, set()).add(record.cell)
     if record.entry("test", record.metric).get("value") is not None:
       judge = (record.metric, record.ideal)
@@ -132,11 +132,10 @@ def rivals(every: Sequence[Arm]) -> list[list[Arm]]:
 
 def best(candidates: Sequence[Arm]) -> Arm | None:
   """Of rivals, the arm of best mean validation score; the first of equals."""
-  means = [(arm, arm.spread("validation")["mean"]) for arm in candidates]
   merits = [
     (wording.merit(mean, arm.ideal), arm)
-    for arm, mean in means
-    if mean is not None
+    for arm in candidates
+    if (mean := arm.spread("validation")["mean"]) is not None
   ]
   return max(merits, key=lambda pair: pair[0])[1] if merits else None
 
@@ -266,11 +265,7 @@ def _scores(
 def _scorer(
   root: Path, run: Record, metric: str
 ) -> tuple[bootstrap.Metric, np.ndarray | None, int]:
-  """A metric of a run's test predictions, their patients, how many they are.
-
-  Raises:
-    Undefined: its task is not known, or its predictions are lost.
-  """
+  """A metric of a run's test predictions, their patients, how many they are."""
   task = reading.Stage("", run.result).task
   stage = run.stage or "train"
   rows = [

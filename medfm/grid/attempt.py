@@ -1,6 +1,7 @@
 """One attempt at a cell: a process of launch.py, its log, its CPUs or GPU."""
 
 import dataclasses
+import itertools
 import os
 import signal
 import subprocess
@@ -23,10 +24,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-  """Room for one cell: environment variables, and the CPUs it may use.
-
-  Without processors it may use those of this process.
-  """
+  """Room for one cell; without processors, it may use all of its parent's."""
 
   environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
   processors: tuple[int, ...] = ()
@@ -51,10 +49,9 @@ def slots(jobs: int) -> list[Slot]:
     return [Slot()]
   cores = sorted(os.sched_getaffinity(0))
   size = max(1, len(cores) // jobs)
-  return [
-    Slot({}, tuple(cores[(i * size + k) % len(cores)] for k in range(size)))
-    for i in range(jobs)
-  ]
+  threads = dict.fromkeys(_THREADS, str(size))
+  share = itertools.cycle(cores)
+  return [Slot(threads, (*itertools.islice(share, size),)) for _ in range(jobs)]
 
 
 def gpus() -> list[str]:
@@ -85,22 +82,20 @@ class Attempt:
     self._begun = time.monotonic()
     config = f"--config={folder / 'request.json'}"
     line = [*command, config, f"--workdir={folder}"]
-    environment = {**os.environ, **slot.environment}
     before = os.sched_getaffinity(0)
     lock = cells.hold(folder)
     try:
       with (folder / "log.txt").open("a") as log:
         log.write(f"$ {' '.join(line)}\n")
         log.flush()
-        if slot.processors:  # The child has them from the first on.
+        if slot.processors:  # The child inherits them.
           os.sched_setaffinity(0, slot.processors)
-          environment |= dict.fromkeys(_THREADS, str(len(slot.processors)))
         self.process = subprocess.Popen(
           line,
           stdin=subprocess.DEVNULL,
           stdout=log,
           stderr=subprocess.STDOUT,
-          env=environment,
+          env={**os.environ, **slot.environment},
           pass_fds=[lock],
           start_new_session=True,  # Ctrl-C reaches the runner alone.
         )

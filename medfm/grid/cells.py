@@ -136,10 +136,10 @@ def status(cell: Cell) -> Status:
 
 
 def statuses(cells: Sequence[Cell]) -> dict[str, Status]:
-  """The status of every cell; those made from data that changed are stale.
+  """The status of every cell, by name.
 
-  Where finished cells with the same data config saw data with different
-  fingerprints, those unlike the newest one are stale.
+  Of finished cells with the same data config, those that saw other data than
+  the newest one did are stale.
   """
   states = {cell.name: status(cell) for cell in cells}
   paths = [
@@ -244,10 +244,7 @@ def running(folder: Path) -> bool:
 
 
 def hold(folder: Path) -> int:
-  """A descriptor whose lock says "running" until its last holder ends.
-
-  To be handed to the cell's process; the caller closes its own.
-  """
+  """A descriptor whose lock says "running" until its last holder ends."""
   descriptor = os.open(folder / ".running", os.O_RDWR | os.O_CREAT, 0o644)
   fcntl.flock(descriptor, fcntl.LOCK_EX)  # A probe holds it for an instant.
   return descriptor

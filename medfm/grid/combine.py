@@ -108,11 +108,9 @@ class Search:
 
   trials: how many in all; more of them go on from those there are.
   space: key -> range.
-  fixed: settings of every trial.
   stage: whose scores count; needed where the config is a study of stages.
   startup: trials drawn at random, and completed, before any choice is made.
   warmup: evaluations that a trial has before it may be pruned.
-  prune: whether trials are pruned at all.
   """
 
   trials: int

@@ -90,9 +90,6 @@ class Experiment:
     """The cells of a grid in a folder, in the order they are run in.
 
     A stage that several of them start from is a cell of its own.
-
-    Raises:
-      UserError: a setting that its config does not take.
     """
     distinct: dict[str, tuple[combine.Setting, Config]] = {}
     for setting in self.settings:
@@ -156,11 +153,7 @@ class Experiment:
 
 
 def load(argument: str) -> Experiment:
-  """The experiment of `FILE[:words]`.
-
-  Raises:
-    UserError: one line for whatever is wrong with the file.
-  """
+  """The experiment of `FILE[:words]`; what is wrong with it is one line."""
   name, _, words = argument.partition(":")
   path = Path(name)
   if not path.is_file():

@@ -50,11 +50,7 @@ class Runner:
     self._progress = _Progress(len(todo) + (source.left() if source else 0))
 
   def run(self) -> None:
-    """Returns when all cells have ended.
-
-    Raises:
-      Interrupted: asked to stop; all cells have saved and ended.
-    """
+    """Runs them all; `Interrupted`, when asked to stop, once all have saved."""
     with Watch() as watch:
       self._draw()
       while watch.signal is None and (

@@ -26,10 +26,7 @@ table is broken."""
 
 
 def pages(facts: Facts, figures: Mapping[str, bytes]) -> tuple[str, str]:
-  """The summary as GitHub shows it, and as a page that loads nothing.
-
-  figures: name -> PNG.
-  """
+  """The summary as GitHub shows it, and as a page that loads nothing."""
   parts = list(_parts(facts, figures))
   notice = tag("p", report.NOTICE, class_="notice")
   shown = tag("h1", facts["name"]), *(markup for _, markup in parts), notice
@@ -68,10 +65,6 @@ def _parts(facts: Facts, figures: Mapping[str, bytes]) -> Iterator[Part]:
   yield from _runs(facts)
 
 
-def _heading(text: str) -> Part:
-  return f"## {text}", tag("h2", text)
-
-
 def _paragraph(text: str) -> Part:
   return text, tag("p", text)
 
@@ -89,7 +82,7 @@ def _section(
   """
   if not rows:
     return
-  yield _heading(title)
+  yield f"## {title}", tag("h2", title)
   if text:
     yield _paragraph(text)
 
@@ -264,7 +257,8 @@ def _evaluators(facts: Facts) -> Iterator[Part]:
     facts["blocks"], lambda block: f"{block['run']} {block['stage']}".rstrip()
   )
   for run, shown in by_run:
-    yield _heading(f"Evaluators of {run}")
+    title = f"Evaluators of {run}"
+    yield f"## {title}", tag("h2", title)
     for block in shown:
       plate = report_blocks.drawings([block], run).get(block["title"])
       listed = report_blocks.listed(block)

@@ -18,11 +18,7 @@ _MOST_KEYS = 7
 
 
 def figures(facts: Facts, description: Facts) -> dict[str, bytes]:
-  """File name -> PNG, of what there is to draw.
-
-  facts: of summary.json.
-  description: of grid.json.
-  """
+  """File name -> PNG; from summary.json and grid.json."""
   return (_trials if facts["trials"] else _curves)(facts, description)
 
 

@@ -57,15 +57,13 @@ class Record:
     return self.result.get("splits", {}).get(split, {})
 
 
-def records(
-  every: Sequence[Cell], states: Mapping[str, Status], metric: str
-) -> list[Record]:
+def records(every: Sequence[Cell], metric: str) -> list[Record]:
   """The records of all cells, in the order of cells and stages.
 
   metric: what the experiment has all of them judged by, after a minus where
     less is better; "" leaves it to each.
   """
-  listed = []
+  listed, states = [], cells.statuses(every)
   for cell in every:
     setting = combine.as_text(cell.setting)
     blank = Record(cell.name, setting, states[cell.name])
@@ -89,7 +87,7 @@ def _judge(
 ) -> tuple[str, str | float]:
   """What a stage is judged by, and what is better of that.
 
-  A metric says so itself; of one that does not, a minus before its name does.
+  The metric says so itself, else a minus before its name.
   """
   selected = config.get("schedule", {}).get("select", "")
   metrics = result.get("splits", {}).get("test", {}).get("metrics", {})

@@ -28,14 +28,13 @@ def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
     raise UserError("a grid is --grid=FILE, or --sweep with --config=FILE")
   if given.search and not given.sweep:
     raise UserError("--search=N goes with --sweep; an experiment has search()")
+  raw = given.data_dir or os.environ.get("MEDFM_DATA_DIR")
   if given.grid:
     asked = experiment.load(given.grid)
-    asked = dataclasses.replace(asked, overrides=overrides)
+    asked = dataclasses.replace(asked, overrides=overrides, raw=raw)
   else:
     asked = experiment.of_sweep(given.config, overrides, given.search)
   root = Path(given.workdir or Path("runs") / asked.name)
-  raw = given.data_dir or os.environ.get("MEDFM_DATA_DIR")
-  asked = dataclasses.replace(asked, raw=raw)
   command = [sys.executable, str(launch)]
   command += [f"--data_dir={raw}"] if raw else []
   (_search if asked.search else _grid)(asked, root, command, given)
@@ -57,8 +56,8 @@ def _grid(
     workdir.write(root / "grid.json", asked.plain(every))
     counts = cells.counted(states.values())
     words = ", ".join(f"{n} {state}" for state, n in counts.items())
-    told = f"{root}: {len(every)} cells ({words}), {len(todo)} to run"
-    print(told, flush=True)
+    line = f"{root}: {len(every)} cells ({words}), {len(todo)} to run"
+    print(line, flush=True)
     if given.executor == "slurm":
       slurm.submit(todo, root, command, given.jobs, given.sbatch, stale)
       return

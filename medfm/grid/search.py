@@ -192,10 +192,9 @@ class Trials:
   def _tell(
     self, number: int, curve: Sequence[float], value: float | None, state: str
   ) -> None:
-    """Ends a trial; one that had failed is repeated, at most once.
+    """Ends a trial, or repeats one that had failed, at most once.
 
     curve: its validation scores, up to any verdict.
-    value: the score of a complete trial.
     """
     trial = self._frozen()[number]
     if trial.state.name == RUNNING:
@@ -206,16 +205,9 @@ class Trials:
       return
     repeated = {each.user_attrs.get("again") for each in self._frozen()}
     if trial.state.name == FAIL != state and number not in repeated:
-      self._study.add_trial(
-        self._made(
-          curve,
-          state,
-          value=value,
-          params=trial.params,
-          distributions=self._distributions(),
-          user_attrs={"again": number},
-        )
-      )
+      drawn = {"params": trial.params, "distributions": trial.distributions}
+      ending = {"value": value, "user_attrs": {"again": number}}
+      self._study.add_trial(self._made(curve, state, **drawn, **ending))
 
   def _made(self, curve: Sequence[float], state: str, **more: Any) -> Any:
     return self._optuna.trial.create_trial(
@@ -310,11 +302,7 @@ class Trials:
     return curve, count
 
   def _value(self, cell: Cell) -> float | None:
-    """The validation score of the state that a finished run is judged by.
-
-    Raises:
-      UserError: the metric says that the search goes the wrong way.
-    """
+    """The validation score of the state that a finished run is judged by."""
     results = cells.read(cell.folder / "results.json")
     stage = results.get("stages", {}).get(self._search.stage or "train", {})
     metric = self._question.metric

@@ -59,10 +59,9 @@ def submit(
   """Queues `todo` and the summary; gives the ids of the jobs.
 
   root: the grid's folder, on a file system that all nodes see.
-  command: of launch.py.
   jobs: how many at a time; 0 sets no limit.
   options: for sbatch, such as "--partition=gpu --gres=gpu:1".
-  stale: names of those whose old runs are to be moved aside.
+  stale: names of cells whose old runs are moved aside.
 
   Raises:
     UserError: sbatch is missing or refuses.
@@ -103,11 +102,7 @@ def submit(
 
 
 def step(options: str) -> list[str]:
-  """What a cell's command is put behind to run as a job of its own.
-
-  Raises:
-    UserError: srun is missing.
-  """
+  """What a cell's command is put behind to run as a job of its own."""
   _slurm("srun", "--version")
   return ["srun", "--quiet", *shlex.split(options)]
 
@@ -117,9 +112,8 @@ def task(tasks: Path, index: int) -> int:
   content = cells.read(tasks)
   cell = cells.listed(tasks.parent.parent, tasks)[index]
   state = cells.status(cell).state
-  again = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-  listed = cell.name in content["stale"] and not again
-  stale = listed or state == cells.STALE
+  first = int(os.environ.get("SLURM_RESTART_COUNT", "0")) == 0
+  stale = state == cells.STALE or (first and cell.name in content["stale"])
   if state == cells.DONE and not stale:
     return 0
   if not cells.prepare(cell, stale):
@@ -178,11 +172,7 @@ def _sbatch(
 
 
 def _slurm(*command: str, refused: bool = False) -> str:
-  """What a Slurm command prints.
-
-  Raises:
-    UserError: it is missing; or it failed, where `refused` is to be told.
-  """
+  """What a Slurm command prints; that it fails is told where `refused`."""
   try:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
   except FileNotFoundError:

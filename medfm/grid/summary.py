@@ -19,43 +19,36 @@ _FURTHER = ("auroc", "accuracy", "precision", "recall", "f1", "rmse", "r2")
 
 
 def write(root: Path) -> Path:
-  """Writes the summary of the grid in a folder, and gives the HTML's path.
-
-  root: with the grid.json that a runner has left.
-
-  Raises:
-    UserError: this is not the folder of a grid.
-  """
+  """Writes the summary of the grid in a folder, and gives the HTML's path."""
   description = cells.read(root / "grid.json")
   if not description:
     raise UserError(f"{root} is not the folder of a grid: no grid.json")
-  every = cells.listed(root, root / "grid.json")
-  states = cells.statuses(every)
-  found = records.records(every, states, description["metric"])
-  facts = _facts(root, description, found)
+  planned = cells.listed(root, root / "grid.json")
+  every = records.records(planned, description["metric"])
+  facts = _facts(root, description, every)
   figures = plots.figures(facts, description)
   for name, png in figures.items():
     (root / "figures").mkdir(exist_ok=True)
     (root / "figures" / f"{name}.png").write_bytes(png)
   markdown, html = pages.pages(facts, figures)
   workdir.write(root / "summary.json", facts)
-  workdir.write(root / "summary.csv", _table(found))
+  workdir.write(root / "summary.csv", _table(every))
   workdir.write(root / "summary.md", markdown)
   workdir.write(root / "summary.html", html)
   return root / "summary.html"
 
 
 def _facts(
-  root: Path, description: Mapping[str, Any], found: Sequence[Record]
+  root: Path, description: Mapping[str, Any], every: Sequence[Record]
 ) -> dict[str, Any]:
   """The content of summary.json."""
-  listed = arms.arms(found)
+  listed = arms.arms(every)
   chosen = arms.tuned(listed, description["tuned"])
   picked = {id(arm) for arm in chosen}
   leaders = [arms.best(group) for group in arms.rivals(chosen)]
   leaders = [arm for arm in leaders if arm is not None]
-  states = {record.cell: record.status for record in found}
-  studies = (record.cell for record in found if record.result and record.stage)
+  states = {record.cell: record.status for record in every}
+  studies = (record.cell for record in every if record.result and record.stage)
   config = cells.read(root / next(studies, "") / "config.json")
   compared = arms.pairs(
     chosen,
@@ -66,7 +59,7 @@ def _facts(
   asked = description["metric"].removeprefix("-")
   metrics = {arm.metric for arm in listed} or {asked}
   described = {}
-  for record in found:
+  for record in every:
     described |= record.result.get("described") or {}
   return {
     "name": description["name"],
@@ -78,7 +71,7 @@ def _facts(
     "arms": [_arm(arm, id(arm) in picked) for arm in listed],
     "best": [_arm(arm, True) for arm in leaders],
     "comparisons": arms.comparisons(root, compared),
-    "trials": _trials(root, description, found),
+    "trials": _trials(root, description, every),
     "blocks": [
       {"run": run.cell, "stage": run.stage, **block}
       for run in (arm.runs[0] for arm in leaders)
@@ -88,25 +81,23 @@ def _facts(
     "cells": [
       {
         "name": name,
-        "state": status.state,
-        "why": status.why,
+        **status._asdict(),
         "report": f"{name}/report.html" if status.state == cells.DONE else None,
       }
       for name, status in states.items()
     ],
-    "runs": [_run(record) for record in found if record.result],
+    "runs": [_run(record) for record in every if record.result],
   }
 
 
-def _table(found: Sequence[Record]) -> str:
+def _table(every: Sequence[Record]) -> str:
   """One row per cell and stage, failed and missing ones too, as CSV."""
-  keys = dict.fromkeys(key for record in found for key in record.setting)
+  keys = dict.fromkeys(key for record in every for key in record.setting)
   rows = []
-  for record in found:
+  for record in every:
     row = {"cell": record.cell, "stage": record.stage}
-    row |= {"state": record.status.state, "why": record.status.why}
-    row |= dict.fromkeys(keys, "") | dict(record.setting)
-    row |= {"data": record.data}
+    row |= record.status._asdict() | dict.fromkeys(keys, "")
+    row |= {**record.setting, "data": record.data}
     for name in ("params", "step", "label_fraction"):
       row[name] = record.result.get(name, "")
     for split, result in record.result.get("splits", {}).items():
@@ -156,7 +147,7 @@ def _run(record: Record) -> dict[str, Any]:
 
 
 def _trials(
-  root: Path, description: Mapping[str, Any], found: Sequence[Record]
+  root: Path, description: Mapping[str, Any], every: Sequence[Record]
 ) -> list[dict[str, Any]]:
   """One row per trial, in their order; [] where the grid is no search.
 
@@ -167,15 +158,14 @@ def _trials(
   search, metric = description.get("search") or {}, description["metric"]
   first = {
     record.cell: record
-    for record in reversed(found)
+    for record in reversed(every)
     if record.stage in ("", search.get("stage"))
   }
   return [
     {
       "trial": int(number),
       "cell": name,
-      "state": first[name].status.state,
-      "why": first[name].status.why,
+      **first[name].status._asdict(),
       "setting": {key: first[name].setting[key] for key in search["space"]},
       "validation": _score(root / name, first[name], search, metric),
     }
