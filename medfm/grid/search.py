@@ -107,7 +107,7 @@ class Trials:
     return {"pruned": why, "validation": best}
 
   def ended(self, cell: Cell) -> None:
-    """Tells Optuna how a cell ended, of every trial that it is of."""
+    """Tells Optuna how a cell ended, for each of its trials."""
     self._under_way.discard(cell.name)
     state = cells.status(cell).state
     if state == cells.DONE and (verdict := self.verdict(cell)):
