@@ -8,6 +8,7 @@ moment, and with one job at a time a search that was broken off, or whose
 search.db was deleted, ends as the unbroken one.
 """
 
+import math
 import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from medfm.grid import cells
 from medfm.grid.cells import Cell
 from medfm.grid.combine import Between
 from medfm.grid.experiment import Experiment
-from medfm.report import reading, wording
+from medfm.report import wording
 from medfm.types import UserError
 
 RUNNING, COMPLETE, PRUNED, FAIL = "RUNNING", "COMPLETE", "PRUNED", "FAIL"
