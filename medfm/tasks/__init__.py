@@ -6,7 +6,7 @@ task that its predictions are of; a target is a dataclass of its task.
 
 import dataclasses
 import importlib
-import pathlib
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,20 +36,24 @@ def named(name: str) -> Task:
 def columns_of(
   task: str, written: Mapping[str, Any] = {}, **settings: Any
 ) -> Any:
-  """How a task reads a table's label columns: its `own.Columns`.
+  """How a task reads a table's label columns: its `Columns`.
 
   task: its folder's name, or "none".
   written: how files of this kind are written, for the tasks that ask.
   settings: fields of its `Columns`; those that are empty are left out.
   """
-  own = pathlib.Path(__file__).parent.glob("*/own.py")
-  readers = sorted(path.parent.name for path in own)
+  modules: dict[str, Any] = {
+    folder.name: named(f"{__name__}.{folder.name}")
+    for folder in pkgutil.iter_modules(__path__)
+    if folder.ispkg
+  }
+  readers = {k: m.Columns for k, m in modules.items() if hasattr(m, "Columns")}
   name = _CALLED.get(task, task)
   if name not in readers:
     raise UserError(
       f"task={task!r}: expected {', '.join(readers)}{nearest(name, readers)}"
     )
-  kind = importlib.import_module(f"{__name__}.{name}.own").Columns
+  kind = readers[name]
   fields = {field.name for field in dataclasses.fields(kind)}
   settings = {key: value for key, value in settings.items() if value}
   for key in settings:

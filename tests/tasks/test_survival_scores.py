@@ -11,7 +11,7 @@ from medfm.evals import scores
 from medfm.metrics.survival import aalen_johansen
 from medfm.report import reading
 from medfm.tasks import survival
-from medfm.tasks.survival import figures, observed, own
+from medfm.tasks.survival import figures, observed
 from medfm.types import Info, Split, UserError
 from tests import infos
 
@@ -42,7 +42,7 @@ def cohort(causes=1):
     ids = np.array([f"{seed}-{i}" for i in range(len(x))])
     parts.append(Split(arrays, ids))
   truth = {name: parts[0].arrays[name] for name in ("time", "event")}
-  target = own.target(names, truth, unit="days", horizons=(5, 10))
+  target = survival.target(names, truth, unit="days", horizons=(5, 10))
   table = infos.info("toy", "none", numeric=("x",)).inputs
   return Info("toy", table, target), *parts
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from medfm.data.tables.table import shortened
 from medfm.data.text import text_files, texts, tokenizers
-from medfm.tasks.multiclass import own as columns
+from medfm.tasks import multiclass as columns
 from medfm.types import UserError
 
 _FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}

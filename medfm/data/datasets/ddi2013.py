@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from medfm.data.text import texts, tokenizers
-from medfm.tasks.multiclass import own as columns
+from medfm.tasks import multiclass as columns
 from medfm.types import UserError
 
 CLASSES = ("none", "advise", "effect", "int", "mechanism")

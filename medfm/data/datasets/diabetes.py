@@ -10,7 +10,7 @@ import numpy as np
 
 from medfm.data import records
 from medfm.data.tables import encoding, tabular
-from medfm.tasks.regression import own as columns
+from medfm.tasks import regression as columns
 from medfm.types import Dataset, Folders
 
 CARD = {

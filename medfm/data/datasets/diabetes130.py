@@ -10,7 +10,7 @@ from medfm.data import files, records
 from medfm.data.tables import encoding, icd9, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
-from medfm.tasks.multiclass import own as columns
+from medfm.tasks import multiclass as columns
 from medfm.types import Dataset, Folders
 
 _URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00296/dataset_diabetes.zip"

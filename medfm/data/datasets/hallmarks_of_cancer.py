@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 
 from medfm.data.text import text_files, texts
-from medfm.tasks.multilabel import own as columns
+from medfm.tasks import multilabel as columns
 from medfm.types import UserError
 
 CLASSES = (

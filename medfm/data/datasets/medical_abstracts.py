@@ -8,7 +8,7 @@ import numpy as np
 
 from medfm.data.tables import table as tables
 from medfm.data.text import text_files, texts
-from medfm.tasks.multiclass import own as columns
+from medfm.tasks import multiclass as columns
 
 CLASSES = (
   "neoplasms",

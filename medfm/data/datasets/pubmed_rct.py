@@ -12,7 +12,7 @@ from medfm.data import files
 from medfm.data.tables.table import shortened
 from medfm.data.text import text_files, texts
 from medfm.spec import forwards
-from medfm.tasks.multiclass import own as columns
+from medfm.tasks import multiclass as columns
 from medfm.types import Dataset, Folders, UserError
 
 CLASSES = ("BACKGROUND", "OBJECTIVE", "METHODS", "RESULTS", "CONCLUSIONS")

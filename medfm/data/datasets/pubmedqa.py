@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from medfm.data.text import texts
-from medfm.tasks.multiclass import own as columns
+from medfm.tasks import multiclass as columns
 from medfm.types import UserError
 
 CLASSES = ("no", "maybe", "yes")

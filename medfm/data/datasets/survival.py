@@ -18,7 +18,7 @@ from medfm.data.tables import own as own_table
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
 from medfm.spec import chosen, forwards
-from medfm.tasks.survival import own as follow_up
+from medfm.tasks import survival as follow_up
 from medfm.types import Dataset, Folders, UserError
 
 _SOURCES = {
@@ -364,7 +364,7 @@ def own(
   """The dataset of a CSV file, to predict the time until an event.
 
   time, event, causes, unit, horizons, intervals, missing_follow_up: what the
-    columns of follow-up mean, see `tasks.survival.own.Columns`; horizons=()
+    columns of follow-up mean, see `tasks.survival.Columns`; horizons=()
     takes the quartiles of the training events.
   The others are those of `tables.own.of_columns`.
 

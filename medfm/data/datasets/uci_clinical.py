@@ -15,7 +15,7 @@ from medfm.data.tables import encoding, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
 from medfm.spec import chosen
-from medfm.tasks.multiclass import own as columns
+from medfm.tasks import multiclass as columns
 from medfm.types import Dataset, Folders
 
 _UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"

@@ -8,7 +8,7 @@ import numpy as np
 
 from medfm.data import records
 from medfm.data.tables import encoding, tabular
-from medfm.tasks.multiclass import own as columns
+from medfm.tasks import multiclass as columns
 from medfm.types import Dataset, Folders
 
 CARD = {

@@ -19,7 +19,7 @@ Read = tuple[Truth, tuple[str, ...]]
 class Labels(Protocol):
   """How columns of a table tell what is to be predicted.
 
-  Each task has its own, a frozen dataclass `medfm.tasks.<task>.own.Columns`
+  Each task has its own, a frozen dataclass `medfm.tasks.<task>.Columns`
   with the user's settings as fields.
   """
 

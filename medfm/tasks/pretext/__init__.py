@@ -1,11 +1,13 @@
 """Pre-training without labels: scored by its own loss."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from medfm.data.tables.labels import Read, Truth
+from medfm.data.tables.table import Table
 from medfm.metrics import perplexity
 from medfm.tasks import absent, labels
 from medfm.tasks import panel as panels
@@ -93,3 +95,26 @@ def headline(metrics: Iterable[str], select: str) -> list[str]:
   del select
   names = [name for name in metrics if "[" not in name]
   return sorted(names, key=lambda name: name != "loss")[:3]
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+  """Nothing is read; `label` names columns that are no features."""
+
+  label: tuple[str, ...] = ()
+  stratify = ""
+
+  @property
+  def columns(self) -> tuple[str, ...]:
+    return self.label
+
+  def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
+    return table, []
+
+  def read(self, table: Table, training: np.ndarray | None = None) -> Read:
+    del table, training
+    return {}, ()
+
+  def target(self, names: Sequence[str], truth: Truth) -> Nothing:
+    del names, truth
+    return Nothing()
