@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from medfm import spec
+from medfm.data import records
 from medfm.data.splits import in_several
 from medfm.types import (
   PRESENT,
@@ -87,11 +88,10 @@ def joined(
   for split, there in held.items():
     rows = _rows(keys[split], keep)
     splits[split] = _together(there, inputs, rows)
-    changes += [
-      {"what": f"{split}: examples without {part}", "count": int(count)}
-      for part, where in rows.items()
-      if (count := (where < 0).sum())
-    ]
+    lacks = {part: (where < 0).sum() for part, where in rows.items()}
+    changes += records.counted(
+      {f"{split}: examples without {part}": n for part, n in lacks.items()}
+    )
   info = Info(name=name, inputs=inputs, target=datasets[target].info.target)
   encode = None
   if all(data.encode for data in datasets.values()):

@@ -42,6 +42,11 @@ class Prepared(NamedTuple):
   fingerprint: str
 
 
+def counted(changes: Mapping[str, int]) -> list[dict[str, Any]]:
+  """Changes for the data card, those that there were: what -> how many."""
+  return [{"what": k, "count": int(n)} for k, n in changes.items() if n]
+
+
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   """A TFDS builder that knows its raw files and counts what it changes.
 
@@ -65,11 +70,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   @property
   def changes(self) -> list[dict[str, Any]]:
     """What was counted, in the order of its first occurrence."""
-    return [
-      {"what": what, "count": count}
-      for what, count in self._changes.items()
-      if count
-    ]
+    return counted(self._changes)
 
 
 class RowsBuilder(Builder, skip_registration=True):
@@ -97,13 +98,14 @@ class RowsBuilder(Builder, skip_registration=True):
   def changes(self) -> list[dict[str, Any]]:
     return [*self._rows.changes, self._rows.schema]
 
-  def _info(self) -> tfds.core.DatasetInfo:
+  def _kinds(self) -> dict[str, tfds.features.FeatureConnector]:
     kinds = {name: tfds.features.Text() for name in self._texts}
-    kinds |= {name: feature(a) for name, a in self._rows.arrays.items()}
+    return kinds | {k: feature(a) for k, a in self._rows.arrays.items()}
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    features = tfds.features.FeaturesDict(self._kinds())
     return tfds.core.DatasetInfo(
-      builder=self,
-      features=tfds.features.FeaturesDict(kinds),
-      disable_shuffling=True,
+      builder=self, features=features, disable_shuffling=True
     )
 
   def _split_generators(self, dl_manager):

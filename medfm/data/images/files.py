@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm.data import files, splits
+from medfm.data import files, records, splits
 from medfm.data.images import decode
 from medfm.data.images import input as image_input
 from medfm.data.tables import table as tables
@@ -117,11 +117,10 @@ def listed(
   items, how = _with_splits(
     [items[row] for row in rows], truth.get(labels.stratify), fractions, seed
   )
-  counts = {"other files, ignored": others}
-  counts["repeated rows, dropped"] = len(table) - len(rows)
-  changes += [
-    {"what": k, "count": count} for k, count in counts.items() if count
-  ]
+  repeats = len(table) - len(rows)
+  changes += records.counted(
+    {"other files, ignored": others, "repeated rows, dropped": repeats}
+  )
   return Listing(items, truth, names, changes, _notes(items, patient), how)
 
 

@@ -3,16 +3,16 @@
 import logging
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from medfm import tasks
-from medfm.data import files, records, splits
+from medfm.data import files, records
 from medfm.data.images import decode
 from medfm.data.images import files as image_files
-from medfm.data.images.files import Item
 from medfm.data.tables.labels import Policy, names
 from medfm.types import Dataset, Folders, UserError
 
@@ -20,12 +20,14 @@ _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _AHEAD = 256  # Images decoded before the writer asks for them.
 
 
-class OwnImages(records.Builder, skip_registration=True):
+class OwnImages(records.RowsBuilder, skip_registration=True):
   """Images of any size and kind, all made one size, depth and colour.
 
   raw: name -> file; examples: (name, patient, groups, split) of each.
   truth: array's name -> (dtype, its values of each example).
   """
+
+  changes = records.Builder.changes  # What is skipped is known at the end.
 
   def __init__(
     self,
@@ -42,58 +44,39 @@ class OwnImages(records.Builder, skip_registration=True):
     window: tuple[float, ...],
     **kwargs,
   ):
-    self._items = [Item(name, raw[name], *rest) for name, *rest in examples]
-    self._groups = [f"group_{name}" for name in groups]
-    self._truth = {k: np.array(v, dtype) for k, (dtype, v) in truth.items()}
+    self._paths = [(name, raw[name]) for name, *_ in examples]
+    ids, patients, cells, part = zip(*examples, strict=True)
+    self._rows = SimpleNamespace(
+      ids=ids,
+      strings={"patient": patients} if any(patients) else {},
+      groups=dict(zip(groups, zip(*cells, strict=True), strict=True)),
+      arrays={k: np.array(v, dtype) for k, (dtype, v) in truth.items()},
+      part=np.array(part),
+    )
     self._shape, self._dtype = (size, size, channels), _widest(raw.values())
     self._reading = (size, channels, resize, window, self._dtype)
     self._bad, self._max_bad, self._skipped = bad, max_bad_fraction, 0
     super().__init__(raw=raw, **kwargs)
 
   def _info(self) -> tfds.core.DatasetInfo:
-    text = tfds.features.Text()
-    features = {
-      "id": text,
-      "image": tfds.features.Tensor(
-        shape=self._shape, dtype=self._dtype, encoding="zlib"
-      ),
-      **dict.fromkeys(self._groups, text),
-    }
-    if any(item.patient for item in self._items):
-      features["patient"] = text
-    features |= {k: records.feature(a) for k, a in self._truth.items()}
-    return tfds.core.DatasetInfo(
-      builder=self, features=tfds.features.FeaturesDict(features)
+    image = tfds.features.Tensor(
+      shape=self._shape, dtype=self._dtype, encoding="zlib"
     )
-
-  def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-    rows = {
-      name: [row for row, item in enumerate(self._items) if item.split == name]
-      for name in splits.NAMES
-    }
-    return {
-      k: self._generate_examples(part) for k, part in rows.items() if part
-    }
+    features = tfds.features.FeaturesDict({**self._kinds(), "image": image})
+    return tfds.core.DatasetInfo(builder=self, features=features)
 
   def _generate_examples(self, rows: list[int]) -> Iterator[tuple[str, dict]]:
     images = decode.in_order(self._decoded, rows, ahead=_AHEAD)
-    for row, image in zip(rows, images, strict=True):
+    examples = super()._generate_examples(rows)
+    for (_, example), image in zip(examples, images, strict=True):
       if isinstance(image, UserError):
         self._skip(image)
-        continue
-      item = self._items[row]
-      example = {
-        "id": item.name,
-        "image": image,
-        "patient": item.patient,
-        **dict(zip(self._groups, item.groups, strict=True)),
-        **{name: array[row] for name, array in self._truth.items()},
-      }
-      yield item.name, {k: example[k] for k in self.info.features}
+      else:
+        yield example["id"], {**example, "image": image}
 
   def _decoded(self, row: int) -> np.ndarray | UserError:
     try:
-      return image_files.read(self._items[row][:2], *self._reading)
+      return image_files.read(self._paths[row], *self._reading)
     except UserError as error:
       return error
 
@@ -103,7 +86,7 @@ class OwnImages(records.Builder, skip_registration=True):
     logging.warning("skipped: %s", error)
     self.changed("images that cannot be read, skipped")
     self._skipped += 1
-    total = len(self._items)
+    total = len(self._paths)
     if self._skipped > self._max_bad * total:
       raise UserError(
         f"{self._skipped} or more of {total} images cannot be read, more than "
