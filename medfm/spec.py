@@ -195,13 +195,14 @@ def nearest(name: str, names: typing.Iterable[str]) -> str:
   return f" (nearest: {close[0]})" if close else ""
 
 
-def chosen(setting: str, name: str, choices: Mapping[str, _T]) -> _T:
+def chosen(setting: str, name: Any, choices: Mapping[Any, _T]) -> _T:
   """What a setting names among its choices; another name is a UserError."""
   if name in choices:
     return choices[name]
+  names = [str(choice) for choice in choices]
   raise UserError(
-    f"{setting}={name!r}: expected one of {', '.join(choices)}"
-    f"{nearest(name, choices)}"
+    f"{setting}={name!r}: expected one of {', '.join(names)}"
+    f"{nearest(str(name), names)}"
   )
 
 

@@ -28,7 +28,7 @@ from medfm.data.text import input as text_input
 from medfm.evals import context
 from medfm.report import html, reading, tables
 from medfm.types import Dataset, Folders, Info, UserError
-from medfm.weights import public, vocabulary
+from medfm.weights import public, tokenizer_files
 
 
 def study(config: Any, place: Path, folders: Folders) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def _start_weights(
   if run.start.weights in todo:
     source = stages.folder(place, run.start.weights)
   elif public.holds(source):
-    vocabulary.check(source, info)
+    tokenizer_files.check(source, info)
     return lambda: public.read(source, run.objective(info).net)
   elif not source.is_dir():
     near = spec.nearest(run.start.weights, todo)

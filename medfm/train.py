@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -94,20 +95,23 @@ def begun(
   Given an abstract state it checks that they fit, before anything runs.
   """
   old = {"params": state.params, **state.extra}
-  new, accounts = {}, {}
+  new, accounts = {}, []
   for name in ("params", *sorted(state.extra.keys() & start.keys())):
-    new[name], accounts[name] = transfer.transferred(
+    new[name], account = transfer.transferred(
       old[name],
       start[name],
       may_be_fresh=run.start.fresh,
       may_be_unused=run.start.unused,
       source=run.start.weights,
+      prefix="" if name == "params" else f"{name}/",
     )
+    accounts.append(account)
   params = new.pop("params")
   extra = {**state.extra, **new}
   if "ema" in extra:
     extra["ema"] = params
-  account = transfer.together(accounts)
+  groups = (itertools.chain(*paths) for paths in zip(*accounts, strict=True))
+  account = transfer.Account(*map(tuple, groups))
   return state._replace(params=params, extra=extra), account
 
 

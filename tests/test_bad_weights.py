@@ -238,7 +238,7 @@ FAULTS = {
   "a size below zero": ("bert", settings(hidden_size=-16), "hidden_size=-16"),
   "half a size": ("bert", settings(hidden_size=16.5), "a whole number"),
   "an absurd size": ("bert", settings(vocab_size=10**12), "from 1 to"),
-  "a billion layers": ("bert", settings(num_hidden_layers=10**7), "at most"),
+  "a billion layers": ("bert", settings(num_hidden_layers=10**7), "1 to 1,024"),
   "heads that do not share": (
     "bert",
     settings(num_attention_heads=3),

@@ -5,12 +5,13 @@ import pathlib
 
 import numpy as np
 import pytest
+from flax import traverse_util
 
 from medfm import command, export, predict, stages, study, tree
 from medfm.data.text.input import Tokens
 from medfm.tasks.regression import Numbers
 from medfm.types import Folders, UserError
-from medfm.weights import adapters, mapping, public, safetensors_file
+from medfm.weights import adapters, public, safetensors_file
 from tests.test_launch import launch
 from tests.weights import folders as made
 
@@ -200,7 +201,9 @@ def check_adapters(place, base, out):
     path: known.get(path, np.full_like(leaf, 7))
     for path, leaf in expected.items()
   }
-  params, alpha = adapters.read(out, mapping.nested(start))
+  params, alpha = adapters.read(
+    out, traverse_util.unflatten_dict(start, sep="/")
+  )
   assert alpha == stages.opened(place).model.objective.to_inner.alpha
   found = tree.paths(params)
   assert set(found) == set(expected)

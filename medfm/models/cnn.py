@@ -6,6 +6,7 @@ from flax import linen as nn
 from medfm.nn.activation import MONOTONE, activation
 from medfm.nn.conv import Conv, glorot
 from medfm.nn.dropout import Dropout
+from medfm.nn.head import with_logits
 from medfm.nn.pool import max_pool
 from medfm.types import Batch, UserError
 
@@ -13,18 +14,13 @@ from medfm.types import Batch, UserError
 class CNN(nn.Module):
   """Convolution and pooling, twice: image [B,H,W,C] -> logits [B,K].
 
-  Each width w is a 3x3 convolution with w features and no padding, the
-  activation and a 2x2 max pool; then come one dense layer and the head, as in
-  Keras: Conv2D(32, 3), MaxPooling2D, Conv2D(64, 3), MaxPooling2D, Flatten,
-  Dense(128), Dense(K). Weights start as Keras's do (Glorot uniform, bias 0).
-  Images of any number of channels and any size from 10 x 10 for two
-  convolutions; the parameters depend on the size.
+  As in Keras: Conv2D(32, 3), MaxPooling2D, Conv2D(64, 3), MaxPooling2D,
+  Flatten, Dense(128), Dense(K), one convolution without padding for each of
+  `widths`. Weights start as Keras's do (Glorot uniform, bias 0) and depend on
+  the images' size, from 10 x 10 for two convolutions.
 
-  Reads `image` (float, scaled) and `id` for dropout. `embedding` is the dense
-  layer's output [B,hidden], or the flattened image features for hidden=0.
-
-  outputs: K; 0 gives no logits.
-  dropout: of the embedding.
+  Reads `image` (float, scaled) and `id`. `embedding` is the dense layer's
+  output [B,hidden], or the flattened image features for hidden=0.
   """
 
   outputs: int
@@ -46,24 +42,20 @@ class CNN(nn.Module):
       # A rising function, and adding the bias, commute with the maximum:
       # values and gradients are Keras's, on a quarter of the places.
       rising = self.activation in MONOTONE
-      x = Conv(
+      conv = Conv(
         width,
         padding="VALID",
         kernel_init=glorot,
         dtype=self.dtype,
         name=f"conv{index}",
-      )(x, before_bias=max_pool if rising else None)
-      x = function(x)
+      )
+      x = function(conv(x, before_bias=max_pool if rising else None))
       x = x if rising else max_pool(x)
     x = x.reshape(x.shape[0], -1)
     if self.hidden:
-      x = nn.Dense(
+      dense = nn.Dense(
         self.hidden, dtype=self.dtype, kernel_init=glorot, name="dense"
-      )(x)
-      x = function(x)
+      )
+      x = function(dense(x))
     x = Dropout(self.dropout)(x, batch["id"], train=train).astype(jnp.float32)
-    result = {"embedding": x}
-    if self.outputs:
-      head = nn.Dense(self.outputs, kernel_init=glorot, name="head")
-      result["logits"] = head(x)
-    return result
+    return with_logits({"embedding": x}, self.outputs, x, kernel_init=glorot)

@@ -9,9 +9,9 @@ from flax import linen as nn
 
 from medfm.nn import dropout
 from medfm.nn.activation import activation
+from medfm.nn.head import with_logits
+from medfm.nn.transformer import normal
 from medfm.types import PRESENT, Batch, UserError, view
-
-_normal = nn.initializers.normal(0.02)
 
 
 class Fusion(nn.Module):
@@ -20,21 +20,16 @@ class Fusion(nn.Module):
   Late fusion: the embedding [B,E] of each input is mapped to `width`, all of
   them stand one after another, and a hidden layer and the head read them.
 
-  An input that an example lacks is a learnt vector in place of its embedding.
-  (Leaving it out of a mean would need no vector, but makes the inputs
-  interchangeable and hides from the head that one is missing, which is seldom
-  by chance.) So that the vectors are learnt where every training example is
-  complete, training hides each input of an example with probability `hide`,
-  never all that it has (modality dropout, Neverova et al. 2016).
+  A learnt vector stands for an input that an example lacks. (A mean over the
+  others would hide from the head that one is missing, which is seldom by
+  chance.) To learn it even where every training example is complete, training
+  hides each input of an example with probability `hide`, never all that it
+  has (modality dropout, Neverova et al. 2016).
 
-  What stands in a missing input's arrays cannot reach any result: it is 0
-  before the encoder sees it, and weighs 0 in batch statistics.
+  Reads `<input>/<array>` and `<input>/present` [B] bool of each input, `id`,
+  and `weight` for batch statistics. What stands in a missing input's arrays is
+  taken as 0, with weight 0. `embedding` is the hidden layer [B,width].
 
-  Reads `<input>/<array>` and `<input>/present` [B] bool of each input, `id`
-  for dropout and `weight` for batch statistics. `embedding` is the hidden
-  layer [B,width].
-
-  outputs: K; 0 gives no logits.
   encoders: input -> its model, called with `outputs=0`.
   inputs: input -> what it says of itself (`levels`, `vocabulary`); an
     objective takes it from the data.
@@ -62,30 +57,20 @@ class Fusion(nn.Module):
     present = jnp.stack(
       [jnp.asarray(part.pop(PRESENT, everyone)) for part in parts], 1
     )
-    kept = self._kept(present, batch["id"], train)
+    kept, cut = present, dropout.cut_of(self.hide)
+    if train and cut:
+      key, shape = self.make_rng("dropout"), present.shape[1:]
+      kept = present & (dropout.draws(key, batch["id"], shape) >= cut)
+      kept = jnp.where(kept.any(1, keepdims=True), kept, present)
     read = [
       self._read(name, part, kept[:, index], batch, train)
       for index, (name, part) in enumerate(zip(names, parts, strict=True))
     ]
-    x = nn.Dense(self.width, dtype=self.dtype, name="hidden")(
-      jnp.concatenate(read, -1)
-    )
+    x = jnp.concatenate(read, -1)
+    x = nn.Dense(self.width, dtype=self.dtype, name="hidden")(x)
     x = activation(self.activation)(x).astype(jnp.float32)
-    result = {"embedding": x}
-    if self.outputs:
-      x = dropout.Dropout(self.dropout)(x, batch["id"], train=train)
-      result["logits"] = nn.Dense(self.outputs, name="head")(x)
-    return result
-
-  def _kept(self, present: jax.Array, ids: jax.Array, train: bool):
-    """[B,inputs] bool: which inputs are read."""
-    cut = dropout.cut_of(self.hide)
-    if not train or not cut:
-      return present
-    key = self.make_rng("dropout")
-    drawn = dropout.draws(key, ids, present.shape[1:]) >= cut
-    kept = present & drawn
-    return jnp.where(kept.any(1, keepdims=True), kept, present)
+    y = dropout.Dropout(self.dropout)(x, batch["id"], train=train)
+    return with_logits({"embedding": x}, self.outputs, y)
 
   def _read(
     self, name: str, part: Batch, kept: jax.Array, batch: Batch, train: bool
@@ -95,17 +80,16 @@ class Fusion(nn.Module):
       array: _where(kept, values, jnp.zeros((), values.dtype))
       for array, values in part.items()
       if f"{name}/{array}" in batch
-    }
-    mine |= {"id": batch["id"]}
+    } | {"id": batch["id"]}
     if "weight" in batch:
       mine["weight"] = batch["weight"] * kept
     encoder = self.encoders[name](
       outputs=0, **self.inputs[name], name=f"encoder_{name}"
     )
     embedding = encoder(mine, train=train)["embedding"]
-    dense = nn.Dense(self.width, dtype=self.dtype, name=f"project_{name}")
-    missing = self.param(f"missing_{name}", _normal, (self.width,))
-    projected = dense(embedding)
+    missing = self.param(f"missing_{name}", normal, (self.width,))
+    project = nn.Dense(self.width, dtype=self.dtype, name=f"project_{name}")
+    projected = project(embedding)
     return _where(kept, projected, missing.astype(projected.dtype)[None])
 
 

@@ -6,23 +6,18 @@ from flax import linen as nn
 from medfm.nn import columns
 from medfm.nn.activation import activation
 from medfm.nn.dropout import Dropout
+from medfm.nn.head import with_logits
 from medfm.types import Batch
-
-_he = nn.initializers.he_normal()
 
 
 class MLP(nn.Module):
   """Dense layers: features [B,F], categories [B,M] -> logits [B,K].
 
   Reads `features` (standardised, NaN = missing, taken as 0), `categories`
-  (one-hot; -1 = missing, all zeros), either of which may be absent, and `id`
-  for dropout. Initialised after He et al. 2015 (fan-in, normal), the head
-  after LeCun. `embedding` is the last hidden layer.
-
-  outputs: K; 0 gives no logits.
-  levels: number of levels of each categorical column.
-  widths: of the hidden layers.
-  dropout: after every hidden layer.
+  (one-hot; -1 = missing, all zeros), either of which may be absent, and `id`.
+  Initialised after He et al. 2015 (fan-in, normal), the head after LeCun.
+  `embedding` is the last hidden layer. `levels`, `indicate_missing`: see
+  `columns.vector`. `dropout` follows every hidden layer.
   """
 
   outputs: int
@@ -35,17 +30,12 @@ class MLP(nn.Module):
 
   @nn.compact
   def __call__(self, batch: Batch, *, train: bool = False) -> dict:
-    x = columns.vector(
-      batch, self.levels, indicate_missing=self.indicate_missing
-    )
-    function = activation(self.activation)
+    x = columns.vector(batch, self.levels, self.indicate_missing)
+    function, he = activation(self.activation), nn.initializers.he_normal()
     for index, width in enumerate(self.widths, 1):
       x = nn.Dense(
-        width, dtype=self.dtype, kernel_init=_he, name=f"dense{index}"
+        width, dtype=self.dtype, kernel_init=he, name=f"dense{index}"
       )(x)
       x = Dropout(self.dropout)(function(x), batch["id"], train=train)
     x = x.astype(jnp.float32)
-    result = {"embedding": x}
-    if self.outputs:
-      result["logits"] = nn.Dense(self.outputs, name="head")(x)
-    return result
+    return with_logits({"embedding": x}, self.outputs, x)

@@ -1,12 +1,15 @@
 """A transformer over the columns of a table."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
 from medfm.nn import columns
-from medfm.nn.transformer import Block, layer_norm
+from medfm.nn.head import with_logits
+from medfm.nn.transformer import Block, normalisation
 from medfm.types import Batch, UserError
 
 
@@ -19,15 +22,12 @@ class TabularTransformer(nn.Module):
   per column; the first norm is kept; dropout does not reach into attention.
 
   Reads `features` (standardised, NaN = missing), `categories` (-1 =
-  missing), either of which may be absent; `mask_features` [B,F+M] bool, if
-  present: columns to hide behind one learned mask token (which still says
-  which column it is); `id` for dropout.
+  missing), either of which may be absent; if present `mask_features` [B,F+M]
+  bool, columns to hide behind one learned token; and `id`.
   Returns `embedding` [B,E] (the [CLS] state after the last norm), `tokens`
   [B,F+M,E] (features first, then categories) and `logits`.
 
-  outputs: K; 0 gives no logits.
   levels: number of levels of each categorical column.
-  width, heads: E, and the heads that divide it.
   hidden: width of the blocks' hidden layer; 0 means 4/3 of the width.
   """
 
@@ -44,32 +44,25 @@ class TabularTransformer(nn.Module):
   def __call__(self, batch: Batch, *, train: bool = False) -> dict:
     x = ColumnTokens(self.width, self.levels, name="tokens")(batch)
     cls = self.param("cls", _uniform(self.width), (1, 1, self.width))
-    cls = jnp.broadcast_to(cls, (x.shape[0], 1, self.width))
+    cls = jnp.broadcast_to(cls, (len(x), 1, self.width))
     x = jnp.concatenate([cls, x], 1).astype(self.dtype)
+    hidden = self.hidden or self.width * 4 // 3
+    options = {"activation": "relu", "gated": True, "dtype": self.dtype}
+    block = functools.partial(
+      Block, self.heads, hidden, self.dropout, **options
+    )
     for index in range(self.depth):
-      x = Block(
-        self.heads,
-        self.hidden or self.width * 4 // 3,
-        dropout=self.dropout,
-        activation="relu",
-        gated=True,
-        dtype=self.dtype,
-        name=f"block{index}",
-      )(x, batch["id"], train=train)
-    x = layer_norm("norm", self.dtype)(x).astype(jnp.float32)
+      x = block(name=f"block{index}")(x, batch["id"], train=train)
+    x = normalisation("layer", "norm", dtype=self.dtype)(x).astype(jnp.float32)
     result = {"embedding": x[:, 0], "tokens": x[:, 1:]}
-    if self.outputs:
-      head = nn.Dense(self.outputs, name="head")
-      result["logits"] = head(nn.relu(x[:, 0]))
-    return result
+    return with_logits(result, self.outputs, nn.relu(x[:, 0]))
 
 
 class ColumnTokens(nn.Module):
   """One token per column: [B,F] and [B,M] -> [B,F+M,E].
 
-  token = value part + `column` [F+M,E], where the value part is x * `scale`
-  of a feature, the `level` row of a category, the column's `missing` row, or
-  the shared `mask` vector.
+  token = value part + `column` [F+M,E]; the value part is x * `scale`, the
+  category's `level` row, the column's `missing` row, or the shared `mask`.
   """
 
   width: int
@@ -91,8 +84,7 @@ class ColumnTokens(nn.Module):
       parts.append(known[:, :, None] * scale[None])
     if self.levels:
       first = np.cumsum([0, *self.levels[:-1]]).astype(np.int32)
-      shape = (sum(self.levels), self.width)
-      table = self.param("level", init, shape)
+      table = self.param("level", init, (sum(self.levels), self.width))
       parts.append(table[jnp.maximum(levels, 0) + first[None]])
     x = jnp.concatenate(parts, 1)
     missing = self.param("missing", init, (total, self.width))

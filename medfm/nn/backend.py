@@ -11,9 +11,6 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-SMALL_OUTPUT = 16
-"""Output places (height x width) up to which a CPU convolution is a dot."""
-
 
 def on_cpu() -> bool:
   """Whether programs compile for the CPU by default."""
@@ -21,8 +18,8 @@ def on_cpu() -> bool:
 
 
 def conv_as_dot(places: int) -> bool:
-  """Whether a convolution with this many output places becomes one dot."""
-  return on_cpu() and places <= SMALL_OUTPUT
+  """Whether a convolution to height x width places becomes one dot."""
+  return on_cpu() and places <= 16
 
 
 def pool_by_index() -> bool:
@@ -38,23 +35,22 @@ def lstm_by_hand() -> bool:
 def onednn(step: Callable, **jit) -> Callable:
   """`jax.jit(step, **jit)`, with oneDNN's matrix products where it helps.
 
-  That is on a CPU from jax 0.11 on; before, XLA's own are as fast. Such
-  programs cannot be written to the compilation cache (jaxlib 0.12 runs out of
-  memory trying), so they are not.
+  That is on a CPU from jax 0.11 on. Such programs are not kept in the
+  compilation cache: jaxlib 0.12 runs out of memory trying.
   """
   if not on_cpu() or jax.__version_info__ < (0, 11):
     return jax.jit(step, **jit)
   option = {"xla_cpu_experimental_onednn_custom_call": True}
   compiled = jax.jit(step, **jit, compiler_options=option)
-  threshold = "jax_persistent_cache_min_compile_time_secs"
+  setting = "jax_persistent_cache_min_compile_time_secs"
 
   def call(*arguments):
-    before = jax.config.jax_persistent_cache_min_compile_time_secs
-    jax.config.update(threshold, float("inf"))
+    before = getattr(jax.config, setting)
+    jax.config.update(setting, float("inf"))
     try:
       return compiled(*arguments)
     finally:
-      jax.config.update(threshold, before)
+      jax.config.update(setting, before)
 
   call.lower = compiled.lower  # As `jax.jit` has it, to ask for its costs.
   return call

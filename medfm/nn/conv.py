@@ -1,16 +1,18 @@
-"""Convolution over images: `nn.Conv`'s values and parameters, quick on CPU."""
+"""Convolution and windows over images [B,H,W,C]; `nn.Conv`'s values on CPU."""
 
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from medfm.nn import backend, windows
+from medfm.nn import backend
 
-Padding = str | Sequence[tuple[int, int]]
+Pair = tuple[int, int]
+Padding = str | Sequence[Pair]
 
 he = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 """He et al. 2015 by fan-out, as torchvision initialises its ResNets."""
@@ -18,14 +20,11 @@ he = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 glorot = nn.initializers.glorot_uniform()
 """Glorot and Bengio 2010, as Keras initialises convolution and dense."""
 
-_LAYOUT = ("NHWC", "HWIO", "NHWC")
-
 
 class Conv(nn.Module):
   """2-D convolution: [B,H,W,C] -> [B,H',W',features].
 
-  Parameters are `kernel` [h,w,C,features] and `bias` [features], named and
-  laid out as `nn.Conv`'s, so that either reads the other's checkpoints.
+  Parameters `kernel` [h,w,C,features] and `bias` [features] are `nn.Conv`'s.
 
   padding: "SAME", "VALID", or pairs (low, high) for height and width. Note
     that a strided "SAME" pads otherwise than torch's `padding=1`.
@@ -33,35 +32,29 @@ class Conv(nn.Module):
   """
 
   features: int
-  kernel_size: tuple[int, int] = (3, 3)
-  strides: tuple[int, int] = (1, 1)
+  kernel_size: Pair = (3, 3)
+  strides: Pair = (1, 1)
   padding: Padding = "SAME"
   use_bias: bool = True
   dtype: str = "float32"
   kernel_init: Callable = he
-  bias_init: Callable = nn.initializers.zeros
 
   @nn.compact
   def __call__(
     self, x: jax.Array, *, before_bias: Callable | None = None
   ) -> jax.Array:
-    """before_bias: applied to the product, and the bias added to its result.
+    """before_bias: applied to the product before the bias is added.
 
-    For functions that commute with adding a constant per channel, such as
-    `max_pool`, which leaves the bias a quarter of the places.
+    Such as `max_pool`, which leaves the bias a quarter of the places.
     """
     shape = (*self.kernel_size, x.shape[-1], self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
-    y = conv(
-      x.astype(self.dtype),
-      kernel.astype(self.dtype),
-      strides=self.strides,
-      padding=self.padding,
-    )
+    x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+    y = conv(x, kernel, strides=self.strides, padding=self.padding)
     if before_bias is not None:
       y = before_bias(y)
     if self.use_bias:
-      bias = self.param("bias", self.bias_init, (self.features,))
+      bias = self.param("bias", nn.initializers.zeros, (self.features,))
       y = y + bias.astype(self.dtype).reshape(1, 1, 1, -1)
     return y
 
@@ -70,7 +63,7 @@ def conv(
   x: jax.Array,
   kernel: jax.Array,
   *,
-  strides: tuple[int, int] = (1, 1),
+  strides: Pair = (1, 1),
   padding: Padding = "SAME",
 ) -> jax.Array:
   """`lax.conv_general_dilated` of [B,H,W,C] and [h,w,C,F], NHWC.
@@ -81,14 +74,12 @@ def conv(
   size, window = x.shape[1:3], kernel.shape[:2]
   if isinstance(padding, str):
     padding = lax.padtype_to_pads(size, window, strides, padding)
-  axes = [
-    _live_taps(*axis)
-    for axis in zip(size, window, strides, padding, strict=True)
-  ]
+  axes = map(_live_taps, size, window, strides, padding)
   (top, bottom, rows, pad_rows), (left, right, columns, pad_columns) = axes
   if not backend.conv_as_dot(rows * columns) or rows * columns == 0:
+    layout = ("NHWC", "HWIO", "NHWC")
     return lax.conv_general_dilated(
-      x, kernel, strides, padding, dimension_numbers=_LAYOUT
+      x, kernel, strides, padding, dimension_numbers=layout
     )
   edges = ((0, 0, 0), (*pad_rows, 0), (*pad_columns, 0), (0, 0, 0))
   x = lax.pad(x, jnp.zeros((), x.dtype), edges)
@@ -96,10 +87,10 @@ def conv(
 
 
 def _live_taps(size, window, stride, padding):
-  """The taps of one axis that ever meet the image, not padding alone.
+  """The taps of one axis that ever meet the image, not padding alone:
 
-  Returns the first tap, the last tap + 1, the number of output places and the
-  padding (negative: cropping) that gives as many places with those taps.
+  the first, the last + 1, the number of output places, and the padding
+  (negative: cropping) that gives as many places with those taps.
   """
   low, high = padding
   places = max((size + low + high - window) // stride + 1, 0)
@@ -120,9 +111,43 @@ def _patches(x, window, strides):
   The barrier keeps XLA from fusing the concatenation into the dot that reads
   it, which is several times slower than either alone.
   """
-  patches = jnp.concatenate(list(windows.taps(x, window, strides)), -1)
+  patches = jnp.concatenate(list(taps(x, window, strides)), -1)
   patches = lax.optimization_barrier(patches)
   return patches.reshape(-1, patches.shape[-1])
+
+
+def places(size: Pair, window: Pair, strides: Pair) -> Pair:
+  """How many windows fit into a size, rows and columns."""
+  return tuple(
+    (length - width) // stride + 1
+    for length, width, stride in zip(size, window, strides, strict=True)
+  )
+
+
+def taps(x: jax.Array, window: Pair, strides: Pair) -> Iterator[jax.Array]:
+  """[B,rows,columns,C]: what lies under each tap, taps in row-major order."""
+  rows, columns = places(x.shape[1:3], window, strides)
+  bottom, right = (rows - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1
+  for i, j in itertools.product(*map(range, window)):
+    yield x[:, i : i + bottom : strides[0], j : j + right : strides[1]]
+
+
+def summed(
+  parts: Iterable[jax.Array], size: Pair, window: Pair, strides: Pair
+) -> jax.Array:
+  """[B,H,W,C] of a size: what each tap gives back to the image.
+
+  parts: [B,rows,columns,C] of each tap, in row-major order.
+  """
+
+  def spread(index, part):
+    edges = [(0, 0, 0)]
+    for axis, tap in enumerate(divmod(index, window[1])):
+      reach = (part.shape[axis + 1] - 1) * strides[axis] + 1
+      edges.append((tap, size[axis] - tap - reach, strides[axis] - 1))
+    return lax.pad(part, jnp.zeros((), part.dtype), [*edges, (0, 0, 0)])
+
+  return functools.reduce(jnp.add, map(spread, itertools.count(), parts))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -130,8 +155,8 @@ def _dot_conv(x, kernel, strides):
   """An unpadded convolution as one matrix product over patches."""
   y = _patches(x, kernel.shape[:2], strides)
   y = y @ kernel.reshape(-1, kernel.shape[-1])
-  places = windows.places(x.shape[1:3], kernel.shape[:2], strides)
-  return y.reshape(x.shape[0], *places, kernel.shape[-1])
+  size = places(x.shape[1:3], kernel.shape[:2], strides)
+  return y.reshape(x.shape[0], *size, kernel.shape[-1])
 
 
 def _forward(x, kernel, strides):
@@ -146,21 +171,8 @@ def _backward(strides, residuals, dy):
   d_patches = rows @ kernel.reshape(-1, features).T
   d_patches = lax.optimization_barrier(d_patches)
   d_patches = d_patches.reshape(*dy.shape[:3], -1, channels)
-  place = functools.partial(
-    windows.spread,
-    size=x.shape[1:3],
-    places=dy.shape[1:3],
-    window=window,
-    strides=strides,
-  )
-  zero = jnp.zeros((), dy.dtype)
-  dx = functools.reduce(
-    jnp.add,
-    (
-      lax.pad(d_patches[:, :, :, index], zero, place(index))
-      for index in range(d_patches.shape[3])
-    ),
-  )
+  parts = (d_patches[:, :, :, index] for index in range(d_patches.shape[3]))
+  dx = summed(parts, x.shape[1:3], window, strides)
   return dx, d_kernel.reshape(kernel.shape)
 
 

@@ -1,5 +1,7 @@
 """Dropout whose draws belong to the example, not to its place in a batch."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -13,11 +15,9 @@ class Dropout(nn.Module):
 
   An element's fate depends on the `dropout` key, this layer's path and the
   example's id alone: padding, batch order, accumulation and devices change
-  nothing. A draw costs 8 bits, so the rate is rounded to the nearest 1/256
-  (0.1 becomes 26/256 = 0.1016); what is kept is scaled by 256 / (256 - 26),
-  so the expectation is exact all the same.
+  nothing. A draw costs 8 bits, so the rate is rounded to the nearest 1/256.
 
-  rate: in [0, 1); 0 is the identity and draws nothing.
+  rate: in [0, 1); 0 draws nothing.
   """
 
   rate: float
@@ -36,11 +36,7 @@ class Dropout(nn.Module):
 
 
 def cut_of(rate: float) -> int:
-  """The number of the 256 values of a draw that drop an element.
-
-  Raises:
-    ValueError: a rate outside [0, 1), or one that rounds to 1.
-  """
+  """How many of a draw's 256 values drop an element; ValueError for all."""
   cut = round(rate * 256)
   if not 0 <= rate < 1 or cut == 256:
     raise ValueError(f"dropout rate {rate} is outside [0, 0.998)")
@@ -49,9 +45,7 @@ def cut_of(rate: float) -> int:
 
 def draws(key: jax.Array, ids: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   """Uniform uint8 draws [B,*shape], four from each 32 random bits."""
-  size = 1
-  for length in shape:
-    size *= length
+  size = math.prod(shape)
   words = jax.vmap(lambda k: jax.random.bits(k, (-(-size // 4),), jnp.uint32))(
     rng.per_example(key, ids)
   )

@@ -31,8 +31,7 @@ def apply(
 ) -> tuple[Any, Variables]:
   """The module's outputs and its new non-trained collections, scoped.
 
-  train: passed on where it is True; the collections other than `params` may
-    then change. Otherwise they are constant and the updates are empty.
+  train: whether collections other than `params` may change.
   key: the source of dropout; needed only where a module drops.
   """
   own = {name: tree[scope] for name, tree in variables.items() if scope in tree}
@@ -48,13 +47,14 @@ def apply(
   return outputs, _scoped(updates, scope)
 
 
-def merge(*parts: Variables) -> Variables:
-  """The variables of several scopes as one tree."""
-  merged: dict[str, dict[str, Any]] = {}
-  for part in parts:
-    for name, tree in part.items():
-      merged.setdefault(name, {}).update(tree)
-  return merged
+def with_decoder(
+  variables: Variables, decoder: nn.Module, key: jax.Array, *inputs: Any
+) -> Variables:
+  """The variables, and fresh ones of a module under the scope `decoder`."""
+  fresh = init(decoder, key, *inputs, scope="decoder")
+  return variables | {
+    name: {**variables.get(name, {}), **tree} for name, tree in fresh.items()
+  }
 
 
 def _scoped(collections: Mapping[str, Any], scope: str) -> Variables:

@@ -11,8 +11,6 @@ from medfm import rng
 from medfm.nn import text
 from medfm.types import UserError, Variables
 
-Generate = Callable[..., "Generated"]
-
 
 class Generated(NamedTuple):
   """tokens [B,new] int32, `end` after the end; lengths [B] of what is new."""
@@ -21,12 +19,13 @@ class Generated(NamedTuple):
   lengths: jax.Array
 
 
-def generation(model: nn.Module, *, new: int, end: int = -1) -> Generate:
+def generation(
+  model: nn.Module, *, new: int, end: int = -1
+) -> Callable[..., Generated]:
   """A compiled generator of `new` tokens after each prompt of a batch.
 
-  It is compiled once for each shape of the prompts; the settings of sampling
-  are data. Prompts of different lengths are padded on the right; whatever
-  the padding, a row's tokens are those it would get alone.
+  It is compiled once for each shape of the prompts. These are padded on the
+  right; whatever the padding, a row's tokens are those it would get alone.
 
   model: such as `models.gpt.GPT`, without outputs.
   end: the token that ends a text; -1 generates `new` tokens always.
@@ -34,8 +33,8 @@ def generation(model: nn.Module, *, new: int, end: int = -1) -> Generate:
   The generator is called (variables, tokens [B,P], segment [B,P], key=,
   ids=, temperature=, top_k=, top_p=); `segment` is 0 at padding. temperature
   0 is greedy, top_k 0 and top_p 1 leave everything in. `ids` [B] name the
-  rows' streams of randomness; None numbers them. It raises a UserError where
-  the model has too few positions for prompt and continuation.
+  rows' streams of randomness; None numbers them. UserError where the model
+  has too few positions for prompt and continuation.
   """
 
   @jax.jit
@@ -44,9 +43,8 @@ def generation(model: nn.Module, *, new: int, end: int = -1) -> Generate:
     lengths = (segment > 0).sum(1, dtype=jnp.int32)
     total = prompt + new
     table = variables["params"]["embed_tokens"]["embedding"]
-    ready = jnp.concatenate(
-      [segment > 0, jnp.ones((rows, new), bool)], 1
-    )  # [B,S]: slots that hold a token once they are written.
+    # [B,S]: slots that hold a token once they are written.
+    ready = jnp.pad(segment > 0, ((0, 0), (0, new)), constant_values=True)
 
     def read(cache, tokens, positions, slot):
       """One pass over tokens [B,L] that begin at a slot."""
@@ -59,9 +57,8 @@ def generation(model: nn.Module, *, new: int, end: int = -1) -> Generate:
         "slot": slot,
         "id": ids,
       }
-      outputs, cache = model.apply(
-        {**variables, **cache}, batch, mutable=["cache"]
-      )
+      whole = {**variables, **cache}
+      outputs, cache = model.apply(whole, batch, mutable=["cache"])
       return outputs["tokens"], cache
 
     def drawn(states, number):
@@ -70,16 +67,11 @@ def generation(model: nn.Module, *, new: int, end: int = -1) -> Generate:
 
     def body(carry):
       number, token, done, cache, written = carry
-      written = jax.lax.dynamic_update_slice_in_dim(
-        written, token[:, None], number, 1
-      )
-      done = done | (token == end)
-      states, cache = read(
-        cache,
-        token[:, None],
-        (lengths + number)[:, None],
-        prompt + number,
-      )
+      token = token[:, None]
+      written = jax.lax.dynamic_update_slice_in_dim(written, token, number, 1)
+      done = done | (token[:, 0] == end)
+      places = (lengths + number)[:, None]
+      states, cache = read(cache, token, places, prompt + number)
       token = jnp.where(done, end, drawn(states[:, 0], number + 1))
       return number + 1, token, done, cache, written
 
@@ -87,21 +79,15 @@ def generation(model: nn.Module, *, new: int, end: int = -1) -> Generate:
     states, cache = read({}, tokens, places, jnp.int32(0))
     last = jnp.maximum(lengths - 1, 0)[:, None, None]
     first = drawn(jnp.take_along_axis(states, last, 1)[:, 0], 0)
-    carry = (
-      jnp.int32(0),
-      first,
-      jnp.zeros(rows, bool),
-      cache,
-      jnp.full((rows, new), end, jnp.int32),
+    written = jnp.full((rows, new), end, jnp.int32)
+    *_, written = jax.lax.while_loop(
+      lambda carry: (carry[0] < new) & ~carry[2].all(),
+      body,
+      (jnp.int32(0), first, jnp.zeros(rows, bool), cache, written),
     )
-    carry = jax.lax.while_loop(
-      lambda carry: (carry[0] < new) & ~carry[2].all(), body, carry
-    )
-    written = carry[-1]
     kept = jnp.cumsum(written == end, 1) == 0
-    return Generated(
-      written, kept.sum(1) if end >= 0 else kept.sum(1) * 0 + new
-    )
+    counts = kept.sum(1) if end >= 0 else jnp.full(rows, new)
+    return Generated(written, counts)
 
   def call(
     variables: Variables,
@@ -122,11 +108,7 @@ def generation(model: nn.Module, *, new: int, end: int = -1) -> Generate:
       )
     key = jax.random.key(0) if key is None else key
     ids = jnp.arange(tokens.shape[0]) if ids is None else ids
-    settings = (
-      jnp.float32(temperature),
-      jnp.int32(top_k),
-      jnp.float32(top_p),
-    )
+    settings = jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)
     return generate(variables, tokens, segment, key, ids, settings)
 
   call.compilations = generate._cache_size

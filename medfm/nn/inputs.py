@@ -28,17 +28,21 @@ def image(
   Inputs that are no images are scaled as by `standard`.
 
   mean, std: one number, or one per channel (after copying).
-  channels: a grey image is copied to this many; 0 keeps what there is.
-
-  Raises:
-    UserError: a colour image with another number of channels than asked for.
+  channels: a grey image is copied to this many, a colour image of another
+    number refused; 0 keeps what there is.
   """
 
   def scaled(name: str, part: Batch) -> Batch:
     if "image" not in info.inputs[name].arrays:
       return info.inputs[name].scale(part)
-    part = {**part, "image": _copied(part["image"], channels, info.name)}
-    return info.inputs[name].scale(part, mean=mean, std=std)
+    x = part["image"]
+    if channels and x.shape[-1] not in (1, channels):
+      raise UserError(
+        f"inputs.channels: {info.name} has images of {x.shape[-1]} channels, "
+        f"and only grey ones can be copied to {channels}; set channels=0"
+      )
+    x = jnp.broadcast_to(x, (*x.shape[:-1], channels or x.shape[-1]))
+    return info.inputs[name].scale({**part, "image": x}, mean=mean, std=std)
 
   return _scaled(batch, info, scaled)
 
@@ -50,20 +54,6 @@ def _scaled(
   changed = dict(batch)
   for name, each in info.inputs.items():
     part = scaled(name, view(batch, info.inputs, name))
-    changed |= {
-      key(info, name, array): part[array]
-      for array in each.arrays
-      if array in part
-    }
+    kept = [array for array in each.arrays if array in part]
+    changed |= {key(info, name, array): part[array] for array in kept}
   return changed
-
-
-def _copied(x, channels: int, name: str):
-  if not channels or x.shape[-1] == channels:
-    return x
-  if x.shape[-1] != 1:
-    raise UserError(
-      f"inputs.channels: {name} has images of {x.shape[-1]} channels, "
-      f"and only grey ones can be copied to {channels}; set channels=0"
-    )
-  return jnp.broadcast_to(x, (*x.shape[:-1], channels))

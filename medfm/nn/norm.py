@@ -24,8 +24,6 @@ class BatchNorm(nn.Module):
   as in flax. Statistics are float32; the result has x's dtype.
   """
 
-  momentum: float = 0.9
-  epsilon: float = 1e-5
   scale_init: Callable = nn.initializers.ones
 
   @nn.compact
@@ -36,19 +34,18 @@ class BatchNorm(nn.Module):
     channels = x.shape[-1]
     scale = self.param("scale", self.scale_init, (channels,))
     bias = self.param("bias", nn.initializers.zeros, (channels,))
-    stats = "batch_stats"
-    mean = self.variable(stats, "mean", jnp.zeros, (channels,))
-    var = self.variable(stats, "var", jnp.ones, (channels,))
+    mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
+    var = self.variable("batch_stats", "var", jnp.ones, (channels,))
     if train:
       now_mean, now_var, count = masked_moments(x, weight)
       if not self.is_initializing():
         unbiased = now_var * count / jnp.maximum(count - 1, 1)
-        keep = jnp.where(count > 0, self.momentum, 1.0)
+        keep = jnp.where(count > 0, 0.9, 1.0)
         mean.value = keep * mean.value + (1 - keep) * now_mean
         var.value = keep * var.value + (1 - keep) * unbiased
     else:
       now_mean, now_var = mean.value, var.value
-    factor = lax.rsqrt(now_var + self.epsilon) * scale
+    factor = lax.rsqrt(now_var + 1e-5) * scale
     return _affine(x, factor, bias - now_mean * factor)
 
 
@@ -56,12 +53,10 @@ class GroupNorm(nn.Module):
   """Group normalisation of [B,...,C] (Wu and He 2018), per example.
 
   groups: at most so many; the largest number that divides C and leaves every
-    group two channels (a lone value would always become 0).
-  Called as `BatchNorm` is; `weight` and `train` change nothing.
+    group two channels. `weight` and `train` change nothing.
   """
 
   groups: int = 32
-  epsilon: float = 1e-5
   scale_init: Callable = nn.initializers.ones
 
   @nn.compact
@@ -72,13 +67,13 @@ class GroupNorm(nn.Module):
     channels = x.shape[-1]
     scale = self.param("scale", self.scale_init, (channels,))
     bias = self.param("bias", nn.initializers.zeros, (channels,))
-    groups = _groups(self.groups, channels)
-    parts = x.astype(jnp.float32).reshape(
-      x.shape[0], -1, groups, channels // groups
-    )
+    most = max(min(self.groups, channels // 2), 1)
+    groups = next(n for n in range(most, 0, -1) if channels % n == 0)
+    shape = (x.shape[0], -1, groups, channels // groups)
+    parts = x.astype(jnp.float32).reshape(shape)
     mean = parts.mean((1, 3), keepdims=True)
     var = jnp.square(parts - mean).mean((1, 3), keepdims=True)
-    parts = (parts - mean) * lax.rsqrt(var + self.epsilon)
+    parts = (parts - mean) * lax.rsqrt(var + 1e-5)
     return _affine(parts.reshape(x.shape), scale, bias).astype(x.dtype)
 
 
@@ -93,7 +88,7 @@ def masked_moments(
   axes = tuple(range(x.ndim - 1))
   places = math.prod(x.shape[1:-1])
   if weight is None:
-    mask, rows = None, jnp.float32(x.shape[0])
+    rows = jnp.float32(x.shape[0])
   else:
     mask = (weight > 0).reshape(-1, *(1,) * (x.ndim - 1))
     rows = mask.sum(dtype=jnp.float32)
@@ -101,7 +96,7 @@ def masked_moments(
   divisor = jnp.maximum(count, 1)
 
   def average(values):
-    if mask is not None:
+    if weight is not None:
       values = jnp.where(mask, values, 0)
     return over_devices(values.sum(axes)) / divisor
 
@@ -111,22 +106,12 @@ def masked_moments(
 
 
 def over_devices(value: jax.Array) -> jax.Array:
-  """The sum over the mapped data axis, where there is one.
-
-  Inside `pmap` or `shard_map` each device sees its own rows; under plain
-  `jit` the arrays are whole already, and nothing is to be done.
-  """
+  """The sum over the mapped data axis, where there is one (`pmap`)."""
   try:
     lax.axis_index(DATA_AXIS)
   except NameError:
     return value
   return lax.psum(value, DATA_AXIS)
-
-
-def _groups(most, channels):
-  """The largest divisor of the channels within bounds."""
-  most = max(min(most, channels // 2), 1)
-  return next(n for n in range(most, 0, -1) if channels % n == 0)
 
 
 def _affine(x, scale, bias):

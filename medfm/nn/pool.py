@@ -8,8 +8,8 @@ import numpy as np
 from flax import linen as nn
 from jax import lax
 
-from medfm.nn import backend, windows
-from medfm.nn.windows import Pair
+from medfm.nn import backend
+from medfm.nn.conv import Pair, summed, taps
 
 
 def max_pool(
@@ -33,29 +33,17 @@ def max_pool(
   return _pool(x, tuple(window), tuple(strides))
 
 
-def average_pool(
-  x: jax.Array, *, window: Pair = (2, 2), strides: Pair = (2, 2)
-) -> jax.Array:
-  """[B,H,W,C] -> [B,H',W',C]: the mean under each unpadded window."""
-  return nn.avg_pool(x, window, strides)
-
-
-def global_average(x: jax.Array) -> jax.Array:
-  """[B,H,W,C] -> [B,C] float32: the mean over all places."""
-  return x.astype(jnp.float32).mean((1, 2))
-
-
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def _pool(x, window, strides):
-  return functools.reduce(jnp.maximum, windows.taps(x, window, strides))
+  return functools.reduce(jnp.maximum, taps(x, window, strides))
 
 
 def _forward(x, window, strides):
   y = _pool(x, window, strides)
   winner = jnp.full(y.shape, window[0] * window[1] - 1, jnp.uint8)
-  taps = list(windows.taps(x, window, strides))
-  for index in reversed(range(len(taps) - 1)):
-    winner = jnp.where(taps[index] == y, jnp.uint8(index), winner)
+  parts = list(taps(x, window, strides))
+  for index in reversed(range(len(parts) - 1)):
+    winner = jnp.where(parts[index] == y, jnp.uint8(index), winner)
   # Without the barrier XLA computes both anew in each fusion that reads them,
   # the gradients' too, from an input four times their size.
   y, winner = lax.optimization_barrier((y, winner))
@@ -65,36 +53,19 @@ def _forward(x, window, strides):
 
 def _backward(window, strides, residuals, dy):
   winner, empty = residuals
-  shape = (dy.shape[0], *empty.shape[1:])
-  if window == strides:
-    return (_scatter_apart(winner, dy, shape, window),)
-  return (_scatter_overlapping(winner, dy, shape, window, strides),)
-
-
-def _scatter_apart(winner, dy, shape, window):
-  """Windows that tile the image: every input has one window."""
-  batch, rows, columns, channels = dy.shape
+  size, zero = empty.shape[1:3], jnp.zeros((), dy.dtype)
   taps = np.arange(window[0] * window[1], dtype=np.uint8)
+  if window != strides:
+    parts = (jnp.where(winner == tap, dy, zero) for tap in taps)
+    return (summed(parts, size, window, strides),)
+  # Windows that tile the image: every input has one.
   taps = taps.reshape(1, 1, window[0], 1, window[1], 1)
   here = winner[:, :, None, :, None] == taps
-  dx = jnp.where(here, dy[:, :, None, :, None], jnp.zeros((), dy.dtype))
-  dx = dx.reshape(batch, rows * window[0], columns * window[1], channels)
-  rest = [(0, full - part) for full, part in zip(shape, dx.shape, strict=True)]
-  return jnp.pad(dx, rest)
-
-
-def _scatter_overlapping(winner, dy, shape, window, strides):
-  """Windows that overlap: the sum over taps of what each passes back."""
-  zero = jnp.zeros((), dy.dtype)
-  parts = (
-    lax.pad(
-      jnp.where(winner == index, dy, zero),
-      zero,
-      windows.spread(index, shape[1:3], dy.shape[1:3], window, strides),
-    )
-    for index in range(window[0] * window[1])
-  )
-  return functools.reduce(jnp.add, parts)
+  dx = jnp.where(here, dy[:, :, None, :, None], zero)
+  covered = [dy.shape[1] * window[0], dy.shape[2] * window[1]]
+  dx = dx.reshape(dy.shape[0], *covered, dy.shape[3])
+  rest = [(0, size[axis] - covered[axis]) for axis in (0, 1)]
+  return (jnp.pad(dx, [(0, 0), *rest, (0, 0)]),)
 
 
 _pool.defvjp(_forward, _backward)

@@ -18,15 +18,12 @@ class Recurrent(nn.Module):
 
   LSTM of Hochreiter and Schmidhuber 1997 with gates i, f, g, o and a forget
   bias of 1 at the start; GRU of Cho et al. 2014 with gates r, z, n as in
-  cuDNN and torch: n = tanh(x W + r * (h U + b)). The products with the input
-  are one matrix product over all places, ahead of the loop. The state begins
-  at zero wherever a new segment does, so neither padding nor the texts
-  packed into one row reach each other.
+  cuDNN and torch: n = tanh(x W + r * (h U + b)). The state begins at zero
+  wherever a new segment does, so neither padding nor the texts packed into
+  one row reach each other.
 
   Parameters `in/kernel` [E,gates*width], `in/bias`, `hidden` [width,
   gates*width] and, for a GRU, `hidden_bias` [width].
-
-  reverse: from right to left.
   """
 
   width: int
@@ -46,22 +43,28 @@ class Recurrent(nn.Module):
     edge, equal = segment[:1] != segment[:1], segment[1:] == segment[:-1]
     parts = [equal, edge] if self.reverse else [edge, equal]
     same = jnp.concatenate(parts)[:, :, None]
+    inputs = (given, hidden, same, self.reverse)
     if self.cell == "lstm":
       run = _lstm_kept if backend.lstm_by_hand() else _lstm_states
-      states = run(given, hidden, same, self.reverse)
-    else:
-      bias = self.param("hidden_bias", nn.initializers.zeros, (self.width,))
-      step = _gru(hidden, bias.astype(self.dtype))
-      start = jnp.zeros((x.shape[1], self.width), given.dtype)
-      _, states = lax.scan(step, (start,), (given, same), reverse=self.reverse)
+      return run(*inputs).swapaxes(0, 1)
+    bias = self.param("hidden_bias", nn.initializers.zeros, (self.width,))
+    states = _gru_states(*inputs, bias.astype(self.dtype))
     return states.swapaxes(0, 1)
 
 
 def _lstm_states(given, hidden, same, reverse, barrier=lambda sums: sums):
   """Input products [L,B,4W], hidden [W,4W], same [L,B,1] -> states [L,B,W]."""
+
+  def step(carry, inputs):
+    given, same = inputs
+    h, c = (jnp.where(same, value, 0) for value in carry)
+    i, f, g, o = jnp.split(barrier(given + h @ hidden), 4, -1)
+    c = jax.nn.sigmoid(f + 1) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    h = jax.nn.sigmoid(o) * jnp.tanh(c)
+    return (h, c), h
+
   start = jnp.zeros((given.shape[1], hidden.shape[0]), given.dtype)
-  step, inputs = _lstm(hidden, barrier), (given, same)
-  _, states = lax.scan(step, (start, start), inputs, reverse=reverse)
+  _, states = lax.scan(step, (start, start), (given, same), reverse=reverse)
   return states
 
 
@@ -136,19 +139,9 @@ def _lstm_backward(reverse, residuals, d_states):
 _lstm_kept.defvjp(_lstm_forward, _lstm_backward)
 
 
-def _lstm(hidden, barrier):
-  def step(carry, inputs):
-    given, same = inputs
-    h, c = (jnp.where(same, value, 0) for value in carry)
-    i, f, g, o = jnp.split(barrier(given + h @ hidden), 4, -1)
-    c = jax.nn.sigmoid(f + 1) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-    h = jax.nn.sigmoid(o) * jnp.tanh(c)
-    return (h, c), h
+def _gru_states(given, hidden, same, reverse, bias):
+  """As `_lstm_states`, of 3W; bias [W]."""
 
-  return step
-
-
-def _gru(hidden, bias):
   def step(carry, inputs):
     given, same = inputs
     h = jnp.where(same, carry[0], 0)
@@ -159,4 +152,5 @@ def _gru(hidden, bias):
     h = (1 - z) * n + z * h
     return (h,), h
 
-  return step
+  start = jnp.zeros((given.shape[1], hidden.shape[0]), given.dtype)
+  return lax.scan(step, (start,), (given, same), reverse=reverse)[1]

@@ -1,40 +1,25 @@
 """What every model of tokens reads from a batch."""
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
 from medfm.types import Batch, UserError
 
 
-class Text(NamedTuple):
-  """The arrays [B,L] int32 of a batch of tokens.
+def text(
+  batch: Batch, *, vocabulary: int, length: int = 0
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Tokens, segments and positions of a batch, each [B,L] int32.
 
-  segment: 0 is padding; several texts in one row have 1, 2, ...
-  positions: of each token within its text.
-  """
+  A segment of 0 is padding; several texts in one row have 1, 2, ...; positions
+  are within a text. Where a batch lacks them they are those of one text.
 
-  tokens: jax.Array
-  segment: jax.Array
-  positions: jax.Array
-
-
-def text(batch: Batch, *, vocabulary: int, length: int = 0) -> Text:
-  """The tokens of a batch; absent `segment` and `positions` are one text's.
-
-  Args:
-    vocabulary: the model's number of token ids.
-    length: the model's longest text; 0 for any.
-
-  Raises:
-    UserError: no tokens, no vocabulary, or rows longer than `length`.
+  vocabulary: the model's number of token ids.
+  length: the model's longest text, beyond which rows are refused; 0 for any.
   """
   if "tokens" not in batch:
-    raise UserError(
-      "a model of text needs `tokens`; the batch has "
-      + ", ".join(sorted(batch))
-    )
+    names = ", ".join(sorted(batch))
+    raise UserError(f"a model of text needs `tokens`; the batch has {names}")
   tokens = batch["tokens"]
   if vocabulary < 1:
     raise UserError(
@@ -48,11 +33,8 @@ def text(batch: Batch, *, vocabulary: int, length: int = 0) -> Text:
     )
   count = jnp.arange(tokens.shape[1], dtype=jnp.int32)[None]
   count = jnp.broadcast_to(count, tokens.shape)
-  return Text(
-    tokens,
-    batch.get("segment", jnp.ones_like(tokens)),
-    batch.get("positions", count),
-  )
+  segment = batch.get("segment", jnp.ones_like(tokens))
+  return tokens, segment, batch.get("positions", count)
 
 
 def last(segment: jax.Array) -> jax.Array:
@@ -77,9 +59,7 @@ def mean(states: jax.Array, segment: jax.Array) -> jax.Array:
 
 def vocabulary_logits(states: jax.Array, table: jax.Array) -> jax.Array:
   """States [...,E] and the token embedding [V,E] -> logits [...,V] float32."""
+  table = table.astype(states.dtype)
   return jnp.einsum(
-    "...e,ve->...v",
-    states,
-    table.astype(states.dtype),
-    preferred_element_type=jnp.float32,
+    "...e,ve->...v", states, table, preferred_element_type=jnp.float32
   )

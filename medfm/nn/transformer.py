@@ -1,6 +1,7 @@
 """Transformer blocks for any sequence of tokens [B,L,E]."""
 
-from collections.abc import Callable
+import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,21 +10,19 @@ from flax import linen as nn
 from medfm.nn import backend
 from medfm.nn.activation import activation
 from medfm.nn.dropout import Dropout
-from medfm.nn.rotary import rotated
-from medfm.spec import nearest
-from medfm.types import UserError
+from medfm.spec import chosen
 
-init = nn.initializers.xavier_uniform()
+normal = nn.initializers.normal(0.02)
+"""As BERT, GPT-2 and ViT initialise embeddings and heads."""
 
 
 class Block(nn.Module):
   """Self-attention and an MLP around two shortcuts: [B,L,E] -> [B,L,E].
 
-  Pre-norm as in GPT-2 and ViT: x + attention(norm(x)), then x + mlp(norm(x)).
-  Post-norm as in Vaswani et al. 2017 and BERT: norm(x + attention(x)), then
-  norm(x + mlp(x)). Dropout acts on the MLP's hidden layer and on both
-  branches before they are added, not on the attention weights (the fused
-  attention of jax knows none).
+  Pre-norm as in GPT-2 and ViT: x + attention(norm(x)), then x + mlp(norm(x));
+  post-norm as in BERT: norm(x + attention(x)), then norm(x + mlp(x)). Dropout
+  acts on the MLP's hidden layer and on both branches before they are added,
+  not on the attention weights (the fused attention of jax knows none).
 
   heads: must divide E.
   hidden: width of the MLP's hidden layer.
@@ -63,39 +62,26 @@ class Block(nn.Module):
     train: bool = False,
   ) -> jax.Array:
     """ids: [B]. The rest is as `Attention` has it."""
-    norms = [
+    norm1, norm2 = (
       normalisation(self.norm, name, self.epsilon, self.dtype)
       for name in ("norm1", "norm2")
-    ]
+    )
     inside = self.dropout if self.hidden_dropout < 0 else self.hidden_dropout
-    stds = {"std": self.std, "out_std": self.out_std}
+    kernels = (self.dtype, self.std, self.out_std)
     attention = Attention(
-      self.heads,
-      self.causal,
-      self.dtype,
-      rotary=self.rotary,
-      name="attention",
-      **stds,
+      *kernels, self.heads, self.causal, self.rotary, name="attention"
     )
     mlp = MLP(
-      self.hidden,
-      inside,
-      self.activation,
-      self.gated,
-      self.dtype,
-      name="mlp",
-      **stds,
+      *kernels, self.hidden, inside, self.activation, self.gated, name="mlp"
     )
-    drop = [Dropout(self.dropout), Dropout(self.dropout)]
+    drop1, drop2 = Dropout(self.dropout), Dropout(self.dropout)
     if self.post_norm:
       y = attention(x, mask, positions, slot)
-      x = norms[0](x + drop[0](y, ids, train=train))
-      y = mlp(x, ids, train=train)
-      return norms[1](x + drop[1](y, ids, train=train))
-    y = attention(norms[0](x), mask, positions, slot)
-    x = x + drop[0](y, ids, train=train)
-    y = mlp(norms[1](x), ids, train=train)
-    return x + drop[1](y, ids, train=train)
+      x = norm1(x + drop1(y, ids, train=train))
+      return norm2(x + drop2(mlp(x, ids, train=train), ids, train=train))
+    y = attention(norm1(x), mask, positions, slot)
+    x = x + drop1(y, ids, train=train)
+    return x + drop2(mlp(norm2(x), ids, train=train), ids, train=train)
 
 
 class Attention(nn.Module):
@@ -105,12 +91,12 @@ class Attention(nn.Module):
   `out/kernel` is [heads,E/heads,E].
   """
 
+  dtype: str
+  std: float
+  out_std: float
   heads: int
-  causal: bool = False
-  dtype: str = "float32"
-  rotary: bool = False
-  std: float = 0.0
-  out_std: float = 0.0
+  causal: bool
+  rotary: bool
 
   @nn.compact
   def __call__(
@@ -130,12 +116,9 @@ class Attention(nn.Module):
     width = x.shape[-1]
     if width % self.heads:
       raise ValueError(f"width {width} is no multiple of {self.heads} heads")
-    qkv = nn.DenseGeneral(
-      (3, self.heads, width // self.heads),
-      dtype=self.dtype,
-      kernel_init=_kernel(self.std),
-      name="qkv",
-    )(x)
+    dense = functools.partial(nn.DenseGeneral, dtype=self.dtype)
+    shape = (3, self.heads, width // self.heads)
+    qkv = dense(shape, kernel_init=_kernel(self.std), name="qkv")(x)
     query, key, value = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
     if self.rotary:
       query, key = rotated(query, positions), rotated(key, positions)
@@ -144,21 +127,13 @@ class Attention(nn.Module):
       value = self._kept("value", value, mask, slot)
     if mask is not None:
       mask = mask[:, None, None] if mask.ndim == 2 else mask[:, None]
+    causal = self.causal and slot is None
+    way = backend.attention(query, key)
     y = jax.nn.dot_product_attention(
-      query,
-      key,
-      value,
-      mask=mask,
-      is_causal=self.causal and slot is None,
-      implementation=backend.attention(query, key),
+      query, key, value, mask=mask, is_causal=causal, implementation=way
     )
-    return nn.DenseGeneral(
-      width,
-      axis=(-2, -1),
-      dtype=self.dtype,
-      kernel_init=_kernel(self.out_std or self.std),
-      name="out",
-    )(y)
+    init = _kernel(self.out_std or self.std)
+    return dense(width, axis=(-2, -1), kernel_init=init, name="out")(y)
 
   def _kept(self, name, new, mask, slot):
     """The cache of all slots, with `new` [B,L,heads,D] written from `slot`."""
@@ -171,71 +146,67 @@ class Attention(nn.Module):
 class MLP(nn.Module):
   """Two dense layers per token: [B,L,E] -> [B,L,E]."""
 
+  dtype: str
+  std: float
+  out_std: float
   hidden: int
-  dropout: float = 0.0
-  activation: str = "gelu"
-  gated: bool = False
-  dtype: str = "float32"
-  std: float = 0.0
-  out_std: float = 0.0
+  dropout: float
+  activation: str
+  gated: bool
 
   @nn.compact
   def __call__(
     self, x: jax.Array, ids: jax.Array, *, train: bool = False
   ) -> jax.Array:
-    width = self.hidden * (2 if self.gated else 1)
-    y = nn.Dense(
-      width, dtype=self.dtype, kernel_init=_kernel(self.std), name="in"
-    )(x)
+    dense = functools.partial(nn.Dense, dtype=self.dtype)
     function = activation(self.activation)
+    width = self.hidden * (2 if self.gated else 1)
+    y = dense(width, kernel_init=_kernel(self.std), name="in")(x)
     if self.gated:
       gate, y = jnp.split(y, 2, -1)
       y = function(gate) * y
     else:
       y = function(y)
     y = Dropout(self.dropout)(y, ids, train=train)
-    return nn.Dense(
-      x.shape[-1],
-      dtype=self.dtype,
-      kernel_init=_kernel(self.out_std or self.std),
-      name="out",
-    )(y)
+    init = _kernel(self.out_std or self.std)
+    return dense(x.shape[-1], kernel_init=init, name="out")(y)
 
 
 def run_blocks(
-  block: Callable[..., Block],
-  depth: int,
-  x: jax.Array,
-  *inputs: jax.Array | None,
-  scan_layers: bool = False,
-  remat: bool = False,
-  train: bool = False,
+  model: Any, x: jax.Array, *inputs: Any, train: bool, **settings: Any
 ) -> jax.Array:
-  """x through `depth` blocks; called within a compact module.
+  """x [B,L,E] through a model's blocks; called within its compact method.
 
-  block: called with `name`. Parameters are `block0`, `block1`, ...; with
-    `scan_layers` one `blocks` whose leaves have a leading axis of depth, and
-    one block is compiled instead of all (slower on CPU).
-  inputs: what every block gets after x.
-  remat: blocks are computed again for the gradient instead of being kept,
-    all but their products with a matrix of parameters.
+  model: has the fields `depth`, `heads`, `width`, `hidden` (0 is 4 * width),
+    `dropout`, `activation`, `epsilon`, `dtype`, and these two.
+    scan_layers: parameters are one `blocks` whose leaves have a leading axis
+    of depth, not `block0`, `block1`, ...; one block is compiled instead of
+    all (slower on CPU).
+    remat: the gradient computes blocks again, all but their products with
+    parameters.
+  inputs: what every block gets after x. settings: further ones of `Block`.
   """
+  hidden = model.hidden or 4 * model.width
+  shared = (model.heads, hidden, model.dropout, model.activation)
+  given = {"epsilon": model.epsilon, "dtype": model.dtype, "std": 0.02}
+  given |= {"hidden_dropout": 0.0, **settings}
+  block = functools.partial(Block, *shared, **given)
 
   def one(layer, x):
     return layer(x, *inputs, train=train)
 
-  if remat:
+  if model.remat:
     policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
-    one = nn.remat(one, policy=policy, prevent_cse=not scan_layers)
-  if not scan_layers:
-    for index in range(depth):
+    one = nn.remat(one, policy=policy, prevent_cse=not model.scan_layers)
+  if not model.scan_layers:
+    for index in range(model.depth):
       x = one(block(name=f"block{index}"), x)
     return x
   x, _ = nn.scan(
     lambda layer, x, _: (one(layer, x), None),
     variable_axes={"params": 0, "cache": 0},
     split_rngs={"params": True, "dropout": True},
-    length=depth,
+    length=model.depth,
   )(block(name="blocks"), x, None)
   return x
 
@@ -249,19 +220,28 @@ def normalisation(
   kind: str, name: str, epsilon: float = 1e-5, dtype: str = "float32"
 ) -> nn.Module:
   """Layer or RMS normalisation of the last axis; statistics in float32."""
-  kinds = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}
-  if kind not in kinds:
-    raise UserError(
-      f"no normalisation {kind!r}{nearest(kind, kinds)}; choose one of "
-      + ", ".join(kinds)
-    )
-  return kinds[kind](epsilon=epsilon, dtype=dtype, name=name)
+  module = chosen("norm", kind, {"layer": nn.LayerNorm, "rms": nn.RMSNorm})
+  return module(epsilon=epsilon, dtype=dtype, name=name)
 
 
-def layer_norm(name: str, dtype: str = "float32") -> nn.LayerNorm:
-  """Layer normalisation with epsilon 1e-5; statistics in float32."""
-  return normalisation("layer", name, 1e-5, dtype)
+def rotated(x: jax.Array, positions: jax.Array | None = None) -> jax.Array:
+  """x [B,L,heads,D] with each pair (i, i + D/2) turned by its position.
+
+  By position / 10000^(2i/D) radians (Su et al. 2021), halves apart as in
+  GPT-NeoX and Llama. positions: [B,L] int; None counts from 0.
+  """
+  half = x.shape[-1] // 2
+  if positions is None:
+    positions = jnp.arange(x.shape[1])[None]
+  rates = 10000.0 ** (-jnp.arange(half) / half)
+  angles = positions[:, :, None, None] * rates.reshape(1, 1, 1, -1)
+  cos, sin = jnp.cos(angles), jnp.sin(angles)
+  first, second = jnp.split(x.astype(jnp.float32), 2, -1)
+  turned = [first * cos - second * sin, second * cos + first * sin]
+  return jnp.concatenate(turned, -1).astype(x.dtype)
 
 
 def _kernel(std):
-  return nn.initializers.normal(std) if std else init
+  return (
+    nn.initializers.normal(std) if std else nn.initializers.xavier_uniform()
+  )

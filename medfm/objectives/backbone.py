@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from medfm import spec, tasks
-from medfm.types import Info, Task, UserError
+from medfm.nn import forward
+from medfm.types import Info, Objective, Task, UserError
 
 
 def backbone(info: Info, model: Callable, *, outputs: int) -> nn.Module:
@@ -42,6 +43,40 @@ def expect_task(info: Info, task: Task) -> None:
       f"objective: {info.name} is a {data} data set and this objective is "
       f"for {taught}; use medfm.objectives.{given.OBJECTIVE}"
     )
+
+
+def supervised(
+  info: Info,
+  task: Task,
+  model: Callable,
+  inputs: Callable,
+  terms: Callable,
+  predicted: Callable,
+  *,
+  outputs: int,
+) -> Objective:
+  """An objective that reads the logits of one pass through a model.
+
+  model: as for `backbone`. inputs: (batch, info) -> what the model sees.
+  terms: (logits, batch) -> the terms of the loss.
+  predicted: logits -> what `predict` gives beside `embedding`.
+  """
+  net = backbone(info, model, outputs=outputs)
+
+  def init(key, batch):
+    return forward.init(net, key, inputs(batch, info))
+
+  def loss(variables, batch, key):
+    outputs, updates = forward.apply(
+      net, variables, inputs(batch, info), train=True, key=key
+    )
+    return terms(outputs["logits"], batch), updates
+
+  def predict(variables, batch):
+    outputs, _ = forward.apply(net, variables, inputs(batch, info))
+    return predicted(outputs["logits"]) | {"embedding": outputs["embedding"]}
+
+  return Objective(init, loss, predict, task=task, net=net)
 
 
 def known_mean(values: jax.Array, known: jax.Array) -> jax.Array:

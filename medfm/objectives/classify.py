@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from medfm.nn import forward
 from medfm.nn import inputs as device_inputs
-from medfm.objectives.backbone import backbone, expect_task, known_mean
+from medfm.objectives.backbone import expect_task, known_mean, supervised
+from medfm.spec import chosen
 from medfm.tasks import multiclass as multiclass_task
 from medfm.tasks import multilabel as multilabel_task
 from medfm.types import Info, Objective, UserError
@@ -41,41 +41,30 @@ def multiclass(
   if not 0 <= label_smoothing < 1:
     raise UserError(f"label_smoothing={label_smoothing} is outside [0, 1)")
   classes = len(info.target.names)
-  net = backbone(info, model, outputs=classes)
 
-  def init(key, batch):
-    return forward.init(net, key, inputs(batch, info))
-
-  def loss(variables, batch, key):
-    outputs, updates = forward.apply(
-      net, variables, inputs(batch, info), train=True, key=key
-    )
-    label, logits = batch["label"], outputs["logits"]
+  def terms(logits, batch):
+    label = batch["label"]
     known = label >= 0
     target = jax.nn.one_hot(label, classes)
     target = optax.smooth_labels(target, label_smoothing)
     losses = optax.softmax_cross_entropy(logits, target)
     losses = losses * jnp.asarray(importance)[jnp.maximum(label, 0)]
-    terms = {
+    return {
       "loss": jnp.where(known, losses, 0),
       "accuracy": (logits.argmax(-1) == label).astype(jnp.float32),
       "weight": known.astype(jnp.float32),
     }
-    return terms, updates
 
-  def predict(variables, batch):
-    outputs, _ = forward.apply(net, variables, inputs(batch, info))
-    probs = jax.nn.softmax(outputs["logits"])
-    return {"probs": probs, "embedding": outputs["embedding"]}
+  def predicted(logits):
+    return {"probs": jax.nn.softmax(logits)}
 
-  return Objective(init, loss, predict, task=multiclass_task, net=net)
+  return supervised(
+    info, multiclass_task, model, inputs, terms, predicted, outputs=classes
+  )
 
 
 def multilabel(
-  info: Info,
-  *,
-  model: Callable,
-  inputs: Callable = device_inputs.standard,
+  info: Info, *, model: Callable, inputs: Callable = device_inputs.standard
 ) -> Objective:
   """Sigmoid cross-entropy on `label` [B,K] in {0, 1}; NaN is missing.
 
@@ -85,44 +74,34 @@ def multilabel(
   Terms: `loss`, `accuracy`, `weight`. `predict`: `probs` [B,K], `embedding`.
   """
   expect_task(info, multilabel_task)
-  net = backbone(info, model, outputs=len(info.target.names))
 
-  def init(key, batch):
-    return forward.init(net, key, inputs(batch, info))
-
-  def loss(variables, batch, key):
-    outputs, updates = forward.apply(
-      net, variables, inputs(batch, info), train=True, key=key
-    )
-    label, logits = batch["label"], outputs["logits"]
+  def terms(logits, batch):
+    label = batch["label"]
     known = ~jnp.isnan(label)
     label = jnp.where(known, label, 0)
     losses = optax.sigmoid_binary_cross_entropy(logits, label)
     right = (logits > 0) == (label > 0.5)
-    terms = {
+    return {
       "loss": known_mean(losses, known),
       "accuracy": known_mean(right.astype(jnp.float32), known),
       "weight": known.mean(-1, dtype=jnp.float32),
     }
-    return terms, updates
 
-  def predict(variables, batch):
-    outputs, _ = forward.apply(net, variables, inputs(batch, info))
-    probs = jax.nn.sigmoid(outputs["logits"])
-    return {"probs": probs, "embedding": outputs["embedding"]}
+  def predicted(logits):
+    return {"probs": jax.nn.sigmoid(logits)}
 
-  return Objective(init, loss, predict, task=multilabel_task, net=net)
+  count = len(info.target.names)
+  return supervised(
+    info, multilabel_task, model, inputs, terms, predicted, outputs=count
+  )
 
 
 def _importance(info, class_weights):
   """The factor [K] of each class's loss."""
+  balanced = {"none": False, "balanced": True}
   counts = np.asarray(info.target.counts, np.float32)
-  if class_weights == "none":
+  if not chosen("class_weights", class_weights, balanced):
     return np.ones(len(info.target.names), np.float32)
-  if class_weights != "balanced":
-    raise UserError(
-      f'class_weights={class_weights!r}: choose one of "none", "balanced"'
-    )
   if len(counts) != len(info.target.names):
     raise UserError(
       f'class_weights="balanced": {info.name} names no count per class; '

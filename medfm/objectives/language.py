@@ -17,11 +17,11 @@ from medfm.data.text import input as text_input
 from medfm.nn import forward, text
 from medfm.nn.activation import activation
 from medfm.nn.dropout import Dropout
-from medfm.nn.transformer import normalisation
+from medfm.nn.transformer import normal, normalisation
 from medfm.objectives import masking
 from medfm.objectives.backbone import backbone, expect_task, known_mean
 from medfm.tasks import language, tags
-from medfm.types import Batch, Info, Objective, UserError
+from medfm.types import Info, Objective, UserError
 
 
 def masked_lm(
@@ -34,17 +34,15 @@ def masked_lm(
 ) -> Objective:
   """Restores hidden tokens from both sides (Devlin et al. 2019).
 
-  What is hidden is drawn anew at every step (`masking.masked`). Logits of the
-  vocabulary are computed at the hidden places alone, which changes no loss.
-  Terms: `loss`, `accuracy`, `weight`. `predict` hides by a fixed key and
-  returns those and the `embedding` of the text with nothing hidden.
+  What is hidden is drawn anew at every step (`masking.masked`), and logits are
+  computed there alone. Terms: `loss`, `accuracy`, `weight`. `predict` hides by
+  a fixed key and returns those, and `embedding` with nothing hidden.
 
   model: one of tokens that looks both ways, such as `bert.Bert`; its token
     embedding is the decoder's too, `decoder` has the rest.
   next_sentence: also tells from the embedding whether the second text of a
-    pair follows the first (`next_sentence` [B] of the data); its loss is
-    added to that of the tokens in training. `predict` keeps them apart:
-    `loss` is of tokens, `next_sentence_loss` and `_accuracy` of pairs.
+    pair follows the first (`next_sentence` [B] of the data); training adds
+    its loss to that of the tokens, `predict` keeps it apart.
   """
   special = text_input.only(info).special
   if not 0 < mask_rate < 1:
@@ -65,42 +63,42 @@ def masked_lm(
     outputs, _ = forward.apply(net, variables, batch)
     table = variables["params"]["model"]["embed_tokens"]["embedding"]
     states = (outputs["tokens"][:, :1], table, outputs["embedding"])
-    return forward.merge(
-      variables, forward.init(decoder, other, *states, scope="decoder")
-    )
+    return forward.with_decoder(variables, decoder, other, *states)
 
   def terms_of(variables, batch, mask_key, **training):
-    hidden = masking.masked(
+    if next_sentence and "next_sentence" not in batch:
+      raise UserError(
+        "next_sentence=True needs pairs of texts: set data to "
+        "medfm.data.datasets.sentence_pairs, or objective.next_sentence=False"
+      )
+    tokens, places, known = masking.masked(
       batch, info, mask_key, rate=mask_rate, whole_word=whole_word
     )
     outputs, updates = forward.apply(
-      net, variables, {**batch, "tokens": hidden.tokens}, **training
+      net, variables, {**batch, "tokens": tokens}, **training
     )
+    table = variables["params"]["model"]["embed_tokens"]["embedding"]
+    states = text.at(outputs["tokens"], places)
     (logits, follows), _ = forward.apply(
-      decoder,
-      variables,
-      text.at(outputs["tokens"], hidden.places),
-      variables["params"]["model"]["embed_tokens"]["embedding"],
-      outputs["embedding"],
-      scope="decoder",
+      decoder, variables, states, table, outputs["embedding"], scope="decoder"
     )
-    label = jnp.take_along_axis(batch["tokens"], hidden.places, 1)
-    length = batch["tokens"].shape[1]
-    terms = _terms(logits, label, hidden.known, length)
-    return terms | _of_pairs(follows, batch), updates
+    label = jnp.take_along_axis(batch["tokens"], places, 1)
+    terms = _means(*_token_terms(logits, label), known, tokens.shape[1])
+    if next_sentence:
+      losses, right = _token_terms(follows, batch["next_sentence"])
+      terms |= {"next_sentence_loss": losses, "next_sentence_accuracy": right}
+    return terms, updates
 
   def loss(variables, batch, key):
-    mask_key, drop_key = jax.random.split(key)
-    terms, updates = terms_of(
-      variables, batch, mask_key, train=True, key=drop_key
-    )
+    mask_key, key = jax.random.split(key)
+    terms, updates = terms_of(variables, batch, mask_key, train=True, key=key)
     total = terms["loss"] + terms.get("next_sentence_loss", 0)
     return terms | {"loss": total}, updates
 
   def predict(variables, batch):
     terms, _ = terms_of(variables, batch, rng.stream(0, "masked_lm/evaluation"))
     clean, _ = forward.apply(net, variables, batch)
-    return {**terms, "embedding": clean["embedding"]}
+    return terms | {"embedding": clean["embedding"]}
 
   return Objective(init, loss, predict, task=language, net=net)
 
@@ -123,23 +121,26 @@ def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
     return forward.init(net, key, batch)
 
   def scored(variables, batch, **training):
+    """Outputs, updates, and each next token's loss, [B,L]; which are known."""
     outputs, updates = forward.apply(net, variables, batch, **training)
     table = variables["params"]["model"]["embed_tokens"]["embedding"]
-    label, known = _next(batch)
-    result = _in_chunks(chunks, outputs["tokens"], label, table)
-    return outputs, known, result, updates
+    tokens, after = batch["tokens"], ((0, 0), (0, 1))
+    segment = batch.get("segment", jnp.ones_like(tokens))
+    known = (segment[:, 1:] == segment[:, :-1]) & (segment[:, 1:] > 0)
+    label, known = jnp.pad(tokens[:, 1:], after), jnp.pad(known, after)
+    losses, right = _in_chunks(chunks, outputs["tokens"], label, table)
+    terms = _means(losses, right, known, known.shape[1])
+    return outputs, updates, terms, jnp.where(known, -losses, 0)
 
   def loss(variables, batch, key):
-    _, known, result, updates = scored(variables, batch, train=True, key=key)
-    return _weighed(*result, known, known.shape[1]), updates
+    _, updates, terms, _ = scored(variables, batch, train=True, key=key)
+    return terms, updates
 
   def predict(variables, batch):
-    outputs, known, result, _ = scored(variables, batch)
-    log_probs = jnp.where(known, -result[0], 0)[:, :-1]
-    return {
-      **_weighed(*result, known, known.shape[1]),
+    outputs, _, terms, log_probs = scored(variables, batch)
+    return terms | {
       "embedding": outputs["embedding"],
-      "log_probs": jnp.pad(log_probs, ((0, 0), (1, 0))),
+      "log_probs": jnp.pad(log_probs[:, :-1], ((0, 0), (1, 0))),
     }
 
   return Objective(init, loss, predict, task=language, net=net)
@@ -154,12 +155,9 @@ def token_labels(
 ) -> Objective:
   """One class per token: `label` [B,L] int, -1 where there is none to learn.
 
-  Cross-entropy over the target's names (IOB tags for named entities) of a
-  linear read-out of the model's states, `decoder/head`.
-  Terms: `loss`, `accuracy`, `weight`. `predict`: `probs` [B,L,K],
-  `embedding` [B,E].
-
-  dropout: of the states before the read-out.
+  Cross-entropy over the target's names (IOB tags) of a linear read-out of the
+  model's states after `dropout`, `decoder/head`. Terms: `loss`, `accuracy`,
+  `weight`. `predict`: `probs` [B,L,K], `embedding` [B,E].
   """
   expect_task(info, tags)
   net = backbone(info, model, outputs=0)
@@ -169,53 +167,37 @@ def token_labels(
     key, other = jax.random.split(key)
     variables = forward.init(net, key, batch)
     outputs, _ = forward.apply(net, variables, batch)
-    head = forward.init(
-      decoder, other, outputs["tokens"], batch["id"], scope="decoder"
-    )
-    return forward.merge(variables, head)
+    states = (outputs["tokens"], batch["id"])
+    return forward.with_decoder(variables, decoder, other, *states)
 
-  def read(variables, batch, **training):
-    keys = [None, None]
-    if training:
-      keys = jax.random.split(training["key"])
+  def read(variables, batch, train=False, keys=(None, None)):
     outputs, updates = forward.apply(
-      net, variables, batch, **{**training, "key": keys[0]}
+      net, variables, batch, train=train, key=keys[0]
     )
+    states = (outputs["tokens"], batch["id"])
     logits, _ = forward.apply(
-      decoder,
-      variables,
-      outputs["tokens"],
-      batch["id"],
-      scope="decoder",
-      **{**training, "key": keys[1]},
+      decoder, variables, *states, scope="decoder", train=train, key=keys[1]
     )
     return outputs, logits, updates
 
   def loss(variables, batch, key):
-    _, logits, updates = read(variables, batch, train=True, key=key)
+    keys = jax.random.split(key)
+    _, logits, updates = read(variables, batch, train=True, keys=keys)
     label = batch["label"]
-    length = label.shape[1]
-    return _terms(
-      logits, jnp.maximum(label, 0), label >= 0, length, label_smoothing
-    ), updates
+    terms = _token_terms(logits, jnp.maximum(label, 0), label_smoothing)
+    return _means(*terms, label >= 0, label.shape[1]), updates
 
   def predict(variables, batch):
     outputs, logits, _ = read(variables, batch)
-    return {
-      "probs": jax.nn.softmax(logits),
-      "embedding": outputs["embedding"],
-    }
+    probs = jax.nn.softmax(logits)
+    return {"probs": probs, "embedding": outputs["embedding"]}
 
   return Objective(init, loss, predict, task=tags, net=net)
 
 
 class TiedDecoder(nn.Module):
-  """States [B,P,E], token embedding [V,E], embedding [B,E] -> logits [B,P,V]
-  of tokens and, with `next_sentence`, [B,2] of pairs (else None).
-
-  BERT's: dense, GELU, norm, the embedding's products, a bias per token; and a
-  linear read-out of the embedding.
-  """
+  """BERT's read-outs: states [B,P,E], token embedding [V,E], embedding [B,E]
+  -> logits [B,P,V] of tokens and, with `next_sentence`, [B,2] of pairs."""
 
   vocabulary: int
   epsilon: float = 1e-12
@@ -225,7 +207,6 @@ class TiedDecoder(nn.Module):
   def __call__(
     self, states: jax.Array, table: jax.Array, embedding: jax.Array
   ) -> tuple[jax.Array, jax.Array | None]:
-    normal = nn.initializers.normal(0.02)
     x = nn.Dense(states.shape[-1], kernel_init=normal, name="dense")(states)
     x = normalisation("layer", "norm", self.epsilon)(activation("gelu")(x))
     bias = self.param("bias", nn.initializers.zeros, (self.vocabulary,))
@@ -255,28 +236,6 @@ class TokenHead(nn.Module):
     return nn.Dense(self.classes, name="head")(x)
 
 
-def _next(batch: Batch) -> tuple[jax.Array, jax.Array]:
-  """The token after each place [B,L], and whether it is of the same text."""
-  tokens = batch["tokens"]
-  segment = batch.get("segment", jnp.ones_like(tokens))
-  known = (segment[:, 1:] == segment[:, :-1]) & (segment[:, 1:] > 0)
-  after = ((0, 0), (0, 1))
-  return jnp.pad(tokens[:, 1:], after), jnp.pad(known, after)
-
-
-def _of_pairs(logits, batch):
-  """Loss and accuracy [B] of next-sentence logits [B,2], where there are."""
-  if logits is None:
-    return {}
-  if "next_sentence" not in batch:
-    raise UserError(
-      "next_sentence=True needs pairs of texts: set data to "
-      "medfm.data.datasets.sentence_pairs, or objective.next_sentence=False"
-    )
-  losses, right = _token_terms(logits, batch["next_sentence"])
-  return {"next_sentence_loss": losses, "next_sentence_accuracy": right}
-
-
 def _in_chunks(chunks, states, label, table):
   """Losses and whether the likeliest is right, [B,L] each, part by part."""
   length = states.shape[1]
@@ -285,19 +244,17 @@ def _in_chunks(chunks, states, label, table):
       f"objective.chunks={chunks} does not divide {length} tokens"
     )
 
-  @jax.checkpoint
-  def part(cut):
-    return _token_terms(text.vocabulary_logits(cut[0], table), cut[1])
+  def terms(part):
+    return _token_terms(text.vocabulary_logits(part[0], table), part[1])
 
   if chunks == 1:
-    return _token_terms(text.vocabulary_logits(states, table), label)
-  cut = jax.tree.map(
-    lambda x: x.reshape(x.shape[0], chunks, -1, *x.shape[2:]).swapaxes(0, 1),
-    (states, label),
-  )
-  return tuple(
-    x.swapaxes(0, 1).reshape(x.shape[1], length) for x in jax.lax.map(part, cut)
-  )
+    return terms((states, label))
+  parts = [
+    x.reshape(x.shape[0], chunks, -1, *x.shape[2:]).swapaxes(0, 1)
+    for x in (states, label)
+  ]
+  terms = jax.lax.map(jax.checkpoint(terms), parts)
+  return tuple(x.swapaxes(0, 1).reshape(x.shape[1], length) for x in terms)
 
 
 def _token_terms(logits, label, label_smoothing=0.0):
@@ -314,8 +271,7 @@ def _token_terms(logits, label, label_smoothing=0.0):
 def _is_likeliest(logits, label):
   """`logits.argmax(-1) == label`, in a fraction of argmax's time on a CPU.
 
-  The first of equal maxima is the likeliest; where one is not a number
-  nothing is.
+  The first of equal maxima is the likeliest; beside a NaN nothing is.
   """
   own = jnp.take_along_axis(logits, label[..., None], -1)
   most = logits.max(-1, keepdims=True)
@@ -324,12 +280,7 @@ def _is_likeliest(logits, label):
   return (own == most)[..., 0] & ~earlier.any(-1)
 
 
-def _terms(logits, label, known, length, label_smoothing=0.0):
-  losses, right = _token_terms(logits, label, label_smoothing)
-  return _weighed(losses, right, known, length)
-
-
-def _weighed(losses, right, known, length):
+def _means(losses, right, known, length):
   """Terms [B]: means over the known places, and their share of a row."""
   return {
     "loss": known_mean(losses, known),

@@ -8,17 +8,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import traverse_util
 
 from medfm import tree
 from medfm.types import Info, Objective, UserError
 
 SCOPE = "lora"
-TRAINED = (r"(^|/)(head|pooler)/", r"^decoder/", r"^lora/")
-"""What is trained beside the adapters: heads, poolers and decoders."""
+_TRAINED = r"(^|/)(head|pooler)/|^decoder/|^lora/"
+"""What is trained: adapters, heads, poolers and decoders."""
 
-LR_RULES = (("|".join(TRAINED), 1.0), (".*", 0.0))
-"""Freezes everything else; also as the optimizer's `lr_rules`, so that it
-keeps no state for what is frozen and decays no weight of it."""
+LR_RULES = ((_TRAINED, 1.0), (".*", 0.0))
+"""For the optimizer: no state for what is frozen, and no weight decay."""
 
 
 def lora(
@@ -37,11 +37,10 @@ def lora(
   training starts from the frozen model exactly. Blocks that are stacked
   (`scan_layers`) have an A and a B each.
 
-  Adapters are `params/lora/<path of the kernel>/a` and `b`. What neither is
-  one nor matches `TRAINED` gets a zero gradient; set the optimizer's
+  Adapters are `params/lora/<path of the kernel>/a` and `b`. What is neither
+  adapter nor head, pooler or decoder gets no gradient; set the optimizer's
   `lr_rules` to `LR_RULES` and a run's `start.fresh` to include "^lora/".
 
-  objective: a factory of an objective, called with info.
   targets: regexes of paths of kernels; each must match one.
   """
   if rank < 1:
@@ -51,13 +50,18 @@ def lora(
 
   def init(key, batch):
     key, other = jax.random.split(key)
-    variables = dict(inner.init(key, batch))
-    fresh = adapters(variables["params"], targets, rank, other)
-    variables["params"] = {**variables["params"], SCOPE: fresh}
-    return variables
+    variables = inner.init(key, batch)
+    params = variables["params"]
+    fresh = adapters(params, targets, rank, other)
+    return {**variables, "params": {**params, SCOPE: fresh}}
+
+  def frozen(path, leaf):
+    kept = re.search(_TRAINED, tree.name(path))
+    return leaf if kept else jax.lax.stop_gradient(leaf)
 
   def loss(variables, batch, key):
-    params = merge(_frozen(variables["params"]))
+    params = jax.tree_util.tree_map_with_path(frozen, variables["params"])
+    params = merge(params)
     return inner.loss({**variables, "params": params}, batch, key)
 
   def predict(variables, batch):
@@ -71,99 +75,67 @@ def lora(
 
 @dataclasses.dataclass(frozen=True)
 class Merge:
-  """Parameters with adapters -> those of the inner objective (`merged`)."""
+  """The parameters of the inner objective, adapters added to their kernels.
+
+  Its `predict` with these is that of the adapted model, exactly.
+  """
 
   alpha: float
 
   def __call__(self, params: Mapping[str, Any]) -> dict[str, Any]:
-    return merged(params, self.alpha)
+    adapters = tree.paths(params[SCOPE])
+
+    def changed(path, leaf):
+      path = tree.name(path)
+      if f"{path}/a" not in adapters:
+        return leaf
+      a, b = adapters[f"{path}/a"], adapters[f"{path}/b"]
+      change = (self.alpha / a.shape[-1]) * (a @ b)
+      return leaf + change.reshape(leaf.shape).astype(leaf.dtype)
+
+    rest = {name: part for name, part in params.items() if name != SCOPE}
+    return jax.tree_util.tree_map_with_path(changed, rest)
 
 
 def adapters(
   params: Any, targets: Sequence[str], rank: int, key: jax.Array
 ) -> dict[str, Any]:
-  """Fresh A and B, by the path of each targeted kernel.
-
-  Raises:
-    UserError: a target that matches no kernel of two dimensions or more.
-  """
+  """Fresh A and B of each targeted kernel; UserError where there is none."""
   leaves = tree.paths(params)
+  matrices = {path: _matrix(path, leaf.shape) for path, leaf in leaves.items()}
   chosen = {}
   for target in targets:
-    matching = [
-      path
-      for path, leaf in leaves.items()
-      if re.search(target, path) and len(_matrix(path, leaf)) == 2
+    kernels = [
+      path for path in leaves if re.search(target, path) and matrices[path]
     ]
-    if not matching:
+    if not kernels:
       raise UserError(
         f"lora: the target {target!r} matches no kernel; the parameters are: "
         + ", ".join(list(leaves)[:8])
       )
-    chosen |= dict.fromkeys(matching)
-  found: dict[str, Any] = {}
+    chosen |= dict.fromkeys(kernels)
+  fresh = {}
   for index, path in enumerate(chosen):
-    inputs, outputs = _matrix(path, leaves[path])
-    stack = leaves[path].shape[:1] if _stacked(path) else ()
-    a = jax.random.normal(
-      jax.random.fold_in(key, index), (*stack, inputs, rank)
-    )
-    here = found
-    for part in path.split("/"):
-      here = here.setdefault(part, {})
-    here["a"] = a / math.sqrt(inputs)
-    here["b"] = jnp.zeros((*stack, rank, outputs))
-  return found
-
-
-def merged(params: Mapping[str, Any], alpha: float) -> dict[str, Any]:
-  """The parameters of the inner objective, adapters added to their kernels.
-
-  Its `predict` with these is that of the adapted model, exactly.
-  """
-  found = tree.paths(params[SCOPE])
-
-  def changed(path, leaf):
-    path = tree.name(path)
-    if f"{path}/a" not in found:
-      return leaf
-    a, b = found[f"{path}/a"], found[f"{path}/b"]
-    change = (alpha / a.shape[-1]) * (a @ b)
-    return leaf + change.reshape(leaf.shape).astype(leaf.dtype)
-
-  rest = {name: part for name, part in params.items() if name != SCOPE}
-  return jax.tree_util.tree_map_with_path(changed, rest)
+    stack, inputs, outputs = matrices[path]
+    own = jax.random.fold_in(key, index)
+    a = jax.random.normal(own, (*stack, inputs, rank))
+    fresh[f"{path}/a"] = a / math.sqrt(inputs)
+    fresh[f"{path}/b"] = jnp.zeros((*stack, rank, outputs))
+  return traverse_util.unflatten_dict(fresh, sep="/")
 
 
 def trained(params: Mapping[str, Any]) -> dict[str, Any]:
   """The adapters, heads and decoders alone, by path: all a run has changed."""
-  return {
-    path: leaf
-    for path, leaf in tree.paths(params).items()
-    if any(re.search(pattern, path) for pattern in TRAINED)
-  }
+  leaves = tree.paths(params).items()
+  return {path: leaf for path, leaf in leaves if re.search(_TRAINED, path)}
 
 
-def _frozen(params):
-  """The parameters, with no gradient to what is not trained."""
-
-  def stopped(path, leaf):
-    if any(re.search(pattern, tree.name(path)) for pattern in TRAINED):
-      return leaf
-    return jax.lax.stop_gradient(leaf)
-
-  return jax.tree_util.tree_map_with_path(stopped, params)
-
-
-def _stacked(path: str) -> bool:
-  return re.search(r"(^|/)blocks/", path) is not None
-
-
-def _matrix(path: str, leaf: Any) -> tuple[int, ...]:
-  """Inputs and outputs of a kernel; () for what is no matrix."""
-  shape = leaf.shape[1:] if _stacked(path) else leaf.shape
+def _matrix(path: str, shape: tuple[int, ...]) -> tuple[Any, ...]:
+  """The stack, inputs and outputs of a kernel; () for what is no matrix."""
+  depth = 1 if re.search(r"(^|/)blocks/", path) else 0
+  stack, shape = shape[:depth], shape[depth:]
   if len(shape) < 2:
     return ()
   # Attention's fused kernel is [inputs, 3, heads, D]; others end in outputs.
   cut = 1 if path.endswith("qkv/kernel") else len(shape) - 1
-  return math.prod(shape[:cut]), math.prod(shape[cut:])
+  return stack, math.prod(shape[:cut]), math.prod(shape[cut:])

@@ -13,7 +13,7 @@ from medfm.nn import columns, forward
 from medfm.nn import inputs as device_inputs
 from medfm.objectives.backbone import backbone
 from medfm.tasks import pretext
-from medfm.types import Batch, Info, Objective, UserError
+from medfm.types import Info, Objective, UserError
 
 
 def masked_features(
@@ -29,13 +29,11 @@ def masked_features(
   is hidden with probability `mask_rate`, drawn per example; the loss of a
   hidden feature is the squared error of its standardised value, of a hidden
   category the cross-entropy over its levels. An example's `loss` is the mean
-  over its hidden columns and its `weight` their share of all columns, so the
-  weighted mean over examples is the mean over hidden values.
+  over its hidden columns and its `weight` their share of all columns.
 
-  Terms: `loss`, `weight`. `predict` hides by a fixed key and returns `loss`,
-  `weight` [B], `mask` [B,F+M], `reconstruction` [B,F] in raw units, and
-  `reconstructed_level` [B,M] int where there are categories; its `embedding`
-  [B,E] is that of the whole row, nothing hidden.
+  Terms: `loss`, `weight`. `predict` hides by a fixed key and returns both,
+  `mask` [B,F+M], `reconstruction` [B,F] in raw units, `reconstructed_level`
+  [B,M] int where there are categories, and `embedding` [B,E] of the whole row.
 
   model: a tabular model that reads `mask_features` and returns `tokens`.
   """
@@ -48,10 +46,13 @@ def masked_features(
 
   def hidden(batch, key):
     """The batch with a drawn `mask_features`; only what is known is hidden."""
-    known = _observed(batch, levels)
+    known = columns.categories(batch, levels) >= 0
+    if "features" in batch:
+      known = jnp.concatenate([~jnp.isnan(batch["features"]), known], 1)
+    keys = rng.per_example(key, batch["id"])
     drawn = jax.vmap(
       lambda k: jax.random.bernoulli(k, mask_rate, known.shape[1:])
-    )(rng.per_example(key, batch["id"]))
+    )(keys)
     return {**batch, "mask_features": drawn & known}
 
   def init(key, batch):
@@ -59,27 +60,39 @@ def masked_features(
     batch = hidden(inputs(batch, info), key)
     variables = forward.init(net, key, batch)
     outputs, _ = forward.apply(net, variables, batch)
-    tokens = _tokens(outputs)
-    return forward.merge(
-      variables, forward.init(decoder, other, tokens, scope="decoder")
-    )
+    if "tokens" not in outputs:
+      raise UserError(
+        "masked_features needs a model with a token per column; use "
+        "medfm.models.tabular_transformer.TabularTransformer"
+      )
+    tokens = outputs["tokens"]
+    return forward.with_decoder(variables, decoder, other, tokens)
 
   def terms_of(variables, batch, outputs):
-    restored, _ = forward.apply(
-      decoder, variables, _tokens(outputs), scope="decoder"
+    (values, logits), _ = forward.apply(
+      decoder, variables, outputs["tokens"], scope="decoder"
     )
+    losses = []
+    if "features" in batch:
+      known = ~jnp.isnan(batch["features"])
+      error = values - jnp.where(known, batch["features"], 0)
+      losses.append(jnp.where(known, jnp.square(error), 0))
+    for index, column in enumerate(logits):
+      level = columns.categories(batch, levels)[:, index]
+      loss = optax.softmax_cross_entropy_with_integer_labels(
+        column, jnp.maximum(level, 0)
+      )
+      losses.append(loss[:, None])
     mask = batch["mask_features"]
-    losses = _losses(batch, restored, levels)
     count = mask.sum(-1, dtype=jnp.float32)
-    loss = jnp.where(mask, losses, 0).sum(-1) / jnp.maximum(count, 1)
-    return {"loss": loss, "weight": count / mask.shape[1]}, restored
+    losses = jnp.where(mask, jnp.concatenate(losses, 1), 0)
+    loss = losses.sum(-1) / jnp.maximum(count, 1)
+    return {"loss": loss, "weight": count / mask.shape[1]}, values, logits
 
   def loss(variables, batch, key):
-    mask_key, drop_key = jax.random.split(key)
+    mask_key, key = jax.random.split(key)
     batch = hidden(inputs(batch, info), mask_key)
-    outputs, updates = forward.apply(
-      net, variables, batch, train=True, key=drop_key
-    )
+    outputs, updates = forward.apply(net, variables, batch, train=True, key=key)
     return terms_of(variables, batch, outputs)[0], updates
 
   def predict(variables, batch):
@@ -87,7 +100,7 @@ def masked_features(
     batch = hidden(whole, rng.stream(0, "masked_features/evaluation"))
     outputs, _ = forward.apply(net, variables, batch)
     clean, _ = forward.apply(net, variables, whole)
-    terms, (values, logits) = terms_of(variables, batch, outputs)
+    terms, values, logits = terms_of(variables, batch, outputs)
     mean, std = table.moments()
     result = {
       **terms,
@@ -125,38 +138,3 @@ class Decoder(nn.Module):
       for index, size in enumerate(self.levels)
     ]
     return values, logits
-
-
-def _tokens(outputs) -> jax.Array:
-  if "tokens" not in outputs:
-    raise UserError(
-      "masked_features needs a model with a token per column; use "
-      "medfm.models.tabular_transformer.TabularTransformer"
-    )
-  return outputs["tokens"]
-
-
-def _observed(batch: Batch, levels: tuple[int, ...]) -> jax.Array:
-  """[B,F+M]: which columns have a value."""
-  known = [columns.categories(batch, levels) >= 0]
-  if "features" in batch:
-    known.insert(0, ~jnp.isnan(batch["features"]))
-  return jnp.concatenate(known, 1)
-
-
-def _losses(batch: Batch, restored, levels) -> jax.Array:
-  """[B,F+M]: the loss of each column, 0 where nothing was observed."""
-  values, logits = restored
-  parts = []
-  if "features" in batch:
-    known = ~jnp.isnan(batch["features"])
-    error = values - jnp.where(known, batch["features"], 0)
-    parts.append(jnp.where(known, jnp.square(error), 0))
-  for index, column in enumerate(logits):
-    level = columns.categories(batch, levels)[:, index]
-    parts.append(
-      optax.softmax_cross_entropy_with_integer_labels(
-        column, jnp.maximum(level, 0)
-      )[:, None]
-    )
-  return jnp.concatenate(parts, 1)

@@ -1,7 +1,6 @@
 """Which tokens masked language modelling hides, and behind what."""
 
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,36 +9,18 @@ from medfm import rng
 from medfm.data.text import input as text_input
 from medfm.types import Batch, Info, UserError
 
-WORD_SLACK = 8
-"""Places kept for the last whole word beyond the share to be hidden."""
-
 STRUCTURAL = ("pad", "cls", "sep", "mask", "bos", "eos")
 
 
-class Masked(NamedTuple):
-  """What one draw hides of tokens [B,L], at most P places a row.
-
-  tokens: [B,L] with the hidden ones replaced.
-  places: [B,P], in no order; known: [B,P], which of them count.
-  """
-
-  tokens: jax.Array
-  places: jax.Array
-  known: jax.Array
-
-
 def masked(
-  batch: Batch,
-  info: Info,
-  key: jax.Array,
-  *,
-  rate: float,
-  whole_word: bool,
-) -> Masked:
+  batch: Batch, info: Info, key: jax.Array, *, rate: float, whole_word: bool
+) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Hides round(rate * n) of the n ordinary tokens of each row, 1 at least.
 
-  Of what is hidden 80 % become [MASK], 10 % a random token and 10 % stay
-  (Devlin et al. 2019). Draws belong to the example (`id`), anew each step.
+  Returns the tokens [B,L] with the hidden ones replaced, the hidden places
+  [B,P] in no order, and which of those count [B,P]. Of what is hidden 80 %
+  become [MASK], 10 % a random token and 10 % stay (Devlin et al. 2019). Draws
+  belong to the example (`id`), anew each step.
 
   whole_word: words are hidden as a whole or not at all, in random order until
     the share is reached; `word_start` [B,L] says where words begin. A word
@@ -50,12 +31,10 @@ def masked(
   plain = ordinary(batch, info)
   count = plain.sum(1, keepdims=True)
   budget = jnp.maximum(jnp.round(rate * count), 1)
-  room = min(
-    math.ceil(rate * length) + (WORD_SLACK if whole_word else 0), length
-  )
-  keys = rng.per_example(key, batch["id"])
+  slack = 8 if whole_word else 0  # For the last whole word.
+  room = min(math.ceil(rate * length) + slack, length)
   draws = jax.vmap(lambda k: jax.random.uniform(k, (3, length), minval=1e-6))(
-    keys
+    rng.per_example(key, batch["id"])
   )
   score = draws[:, 0]
   if whole_word:
@@ -76,7 +55,7 @@ def masked(
   new = jnp.where((kind < 0.9) & known, new, own)
   rows = jnp.arange(tokens.shape[0])[:, None]
   hidden = tokens.at[rows, places].set(new.astype(tokens.dtype))
-  return Masked(hidden, places, known)
+  return hidden, places, known
 
 
 def ordinary(batch: Batch, info: Info) -> jax.Array:

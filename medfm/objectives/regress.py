@@ -5,18 +5,14 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 
-from medfm.nn import forward
 from medfm.nn import inputs as device_inputs
-from medfm.objectives.backbone import backbone, expect_task, known_mean
+from medfm.objectives.backbone import expect_task, known_mean, supervised
 from medfm.tasks import regression as regression_task
 from medfm.types import Info, Objective
 
 
 def regression(
-  info: Info,
-  *,
-  model: Callable,
-  inputs: Callable = device_inputs.standard,
+  info: Info, *, model: Callable, inputs: Callable = device_inputs.standard
 ) -> Objective:
   """Squared error on `label` [B,T] in raw units; NaN is missing.
 
@@ -29,27 +25,20 @@ def regression(
   mean = np.asarray(info.target.mean, np.float32)[None]
   std = np.asarray(info.target.std, np.float32)[None]
   std = np.where(std > 0, std, 1).astype(np.float32)
-  net = backbone(info, model, outputs=mean.shape[1])
 
-  def init(key, batch):
-    return forward.init(net, key, inputs(batch, info))
-
-  def loss(variables, batch, key):
-    outputs, updates = forward.apply(
-      net, variables, inputs(batch, info), train=True, key=key
-    )
+  def terms(logits, batch):
     target = (batch["label"] - mean) / std
     known = ~jnp.isnan(target)
-    error = outputs["logits"] - jnp.where(known, target, 0)
-    terms = {
+    error = logits - jnp.where(known, target, 0)
+    return {
       "loss": known_mean(jnp.square(error), known),
       "weight": known.mean(-1, dtype=jnp.float32),
     }
-    return terms, updates
 
-  def predict(variables, batch):
-    outputs, _ = forward.apply(net, variables, inputs(batch, info))
-    value = outputs["logits"] * std + mean
-    return {"value": value, "embedding": outputs["embedding"]}
+  def predicted(logits):
+    return {"value": logits * std + mean}
 
-  return Objective(init, loss, predict, task=regression_task, net=net)
+  count = mean.shape[1]
+  return supervised(
+    info, regression_task, model, inputs, terms, predicted, outputs=count
+  )

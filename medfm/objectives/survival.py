@@ -6,7 +6,6 @@ Every `predict` gives `risk` [B] to rank by, `survival` [B,T] at the target's
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,7 @@ import numpy as np
 
 from medfm.nn import forward
 from medfm.nn import inputs as device_inputs
-from medfm.objectives.backbone import backbone
+from medfm.objectives.backbone import backbone, expect_task, supervised
 from medfm.tasks import survival
 from medfm.types import Batch, Info, Objective, UserError
 
@@ -31,24 +30,22 @@ def cox(
 ) -> Objective:
   """Cox's partial likelihood with Efron's ties (Cox 1972, Efron 1977).
 
-  The model gives one logit, the log hazard ratio. Who is at risk is told
-  within the batch (`coupled`): take all examples in one (batch_size=0), or
-  batches with tens of events. The term of an example that failed is its share
-  of the negative log likelihood and has `weight` 1; a censored one has 0. So
-  the mean is over events. An example of weight 0 is in no risk set.
+  The model gives one logit, the log hazard ratio. The risk sets are those of
+  the batch (`coupled`), so take all examples in one (batch_size=0) or batches
+  with tens of events. An example that failed contributes its share of the
+  negative log likelihood with `weight` 1, a censored one 0: the mean is over
+  events. An example of weight 0 is in no risk set.
 
-  Survival needs the baseline hazard (Breslow 1974). It is a collection
-  `baseline`, updated by every step from its training batch, predicted without
-  dropout, so that a checkpoint holds it, an exported model predicts by it,
-  and validation and test never touch it.
+  The baseline hazard (Breslow 1974) is a collection `baseline`: every step
+  updates it from its training batch, predicted without dropout.
 
-  baseline_decay: 0 keeps the last batch's, right where that is the whole
-    training split; else the share kept of the hazards before, as 0.99 for
-    small batches.
+  baseline_decay: the share kept of the hazards before, as 0.99 for small
+    batches; 0 where a batch is the whole training split.
   Terms: `loss`, `weight`. `predict`: `risk` (the log hazard ratio),
   `survival`, `embedding`.
   """
-  target = _target(info)
+  expect_task(info, survival)
+  target = info.target
   if len(target.names) > 1:
     raise UserError(
       f"{info.name} has several causes ({', '.join(target.names)}): use "
@@ -66,15 +63,13 @@ def cox(
     return {**variables, "baseline": {"hazard": jnp.asarray(start)}}
 
   def loss(variables, batch, key):
-    prepared = inputs(batch, info)
-    outputs, updates = forward.apply(
-      net, variables, prepared, train=True, key=key
-    )
+    seen = inputs(batch, info)
+    outputs, updates = forward.apply(net, variables, seen, train=True, key=key)
     time, event, known = _outcomes(batch)
     weight = jnp.where(known, batch["weight"], 0)
     losses = partial_likelihood(outputs["logits"][:, 0], time, event, weight)
     failed = (event > 0).astype(jnp.float32)
-    clean, _ = forward.apply(net, variables, prepared)
+    clean, _ = forward.apply(net, variables, seen)
     risk = jax.lax.stop_gradient(clean["logits"][:, 0])
     hazard = breslow(risk, time, event, weight, times)
     old = variables["baseline"]["hazard"]
@@ -84,22 +79,16 @@ def cox(
 
   def predict(variables, batch):
     outputs, _ = forward.apply(net, variables, inputs(batch, info))
-    risk = outputs["logits"][:, 0]
+    risk, embedding = outputs["logits"][:, 0], outputs["embedding"]
     hazard = variables["baseline"]["hazard"]
-    return {
-      "risk": risk,
-      "survival": jnp.exp(-jnp.exp(risk)[:, None] * hazard[None]),
-      "embedding": outputs["embedding"],
-    }
+    alive = jnp.exp(-jnp.exp(risk)[:, None] * hazard[None])
+    return {"risk": risk, "survival": alive, "embedding": embedding}
 
   return Objective(init, loss, predict, task=survival, coupled=True, net=net)
 
 
 def discrete_hazards(
-  info: Info,
-  *,
-  model: Callable,
-  inputs: Callable = device_inputs.standard,
+  info: Info, *, model: Callable, inputs: Callable = device_inputs.standard
 ) -> Objective:
   """A hazard of each cause in each interval between the target's `times`.
 
@@ -108,22 +97,21 @@ def discrete_hazards(
   each interval's outcomes share a softmax (Tutz & Schmid 2016, Modeling
   Discrete Time-to-Event Data). A censored example has survived an interval
   if it was followed to its middle. Unlike theirs, an interval holds its upper
-  end, so that survival at a time is P(no event by then), and the model's
-  logits [B,K*T] are added to the log odds of the training split: all zeros
-  predict its Kaplan-Meier (Aalen-Johansen) curve. Who fails after the last
-  time has survived.
+  end, and the model's logits [B,K*T] are added to the log odds of the
+  training split: all zeros predict its Kaplan-Meier (Aalen-Johansen) curve.
 
-  Terms: `loss`, `weight`. `predict`: `risk` (the share of the time up to the
-  last one that is expected to be lost), `survival`, of several causes
-  `incidence`, `embedding`.
+  Terms: `loss`, `weight`. `predict`: `risk` (the expected share of the time up
+  to the last one that is lost), `survival`, `embedding`, of several causes
+  `incidence`.
   """
-  target = _target(info)
+  expect_task(info, survival)
+  target = info.target
   times = np.asarray(target.times, np.float32)
   prior = _prior(np.asarray(target.incidence, np.float64))
   causes, intervals = prior.shape
   middles = ((times + np.pad(times[:-1], (1, 0))) / 2)[None]
+  widths = np.diff(times, prepend=0) / times[-1]
   numbers = np.arange(intervals)[None]
-  net = backbone(info, model, outputs=causes * intervals)
 
   def hazards(logits):
     """Log probabilities [B,K+1,T]; the first of no event."""
@@ -131,47 +119,40 @@ def discrete_hazards(
     logits = jnp.pad(logits, ((0, 0), (1, 0), (0, 0)))
     return jax.nn.log_softmax(logits, axis=1)
 
-  def init(key, batch):
-    return forward.init(net, key, inputs(batch, info))
-
-  def loss(variables, batch, key):
-    outputs, updates = forward.apply(
-      net, variables, inputs(batch, info), train=True, key=key
-    )
+  def terms(logits, batch):
     time, event, known = _outcomes(batch)
     place = jnp.searchsorted(times, time)[:, None]
     survived = jnp.where(
-      (event > 0)[:, None],
-      numbers < place,
-      time[:, None] >= middles,
+      (event > 0)[:, None], numbers < place, time[:, None] >= middles
     )
-    likelihood = hazards(outputs["logits"])
+    likelihood = hazards(logits)
     cause = jax.nn.one_hot(event, causes + 1)[:, 1:]
-    terms = jnp.where(survived, likelihood[:, 0], 0) + jnp.where(
+    shares = jnp.where(survived, likelihood[:, 0], 0) + jnp.where(
       numbers == place, jnp.einsum("bk,bkt->bt", cause, likelihood[:, 1:]), 0
     )
-    terms = {
-      "loss": jnp.where(known, -terms.sum(-1), 0),
+    return {
+      "loss": jnp.where(known, -shares.sum(-1), 0),
       "weight": known.astype(jnp.float32),
     }
-    return terms, updates
 
-  def predict(variables, batch):
-    outputs, _ = forward.apply(net, variables, inputs(batch, info))
-    likelihood = hazards(outputs["logits"])
+  def predicted(logits):
+    likelihood = hazards(logits)
     alive = jnp.cumsum(likelihood[:, 0], -1)
     before = jnp.pad(alive[:, :-1], ((0, 0), (1, 0)))
     failing = jnp.exp(likelihood[:, 1:] + before[:, None])
-    result = {
-      "risk": _lost(jnp.exp(alive), times),
-      "survival": jnp.exp(alive),
-      "embedding": outputs["embedding"],
-    }
+    alive = jnp.exp(alive)
+    # The area above the curve from 0 to the last time.
+    corners = jnp.pad(alive, ((0, 0), (1, 0)), constant_values=1)
+    lost = 1 - (corners[:, 1:] + corners[:, :-1]) @ widths / 2
+    result = {"risk": lost, "survival": alive}
     if causes > 1:
       result["incidence"] = jnp.cumsum(failing, -1)
     return result
 
-  return Objective(init, loss, predict, task=survival, net=net)
+  count = causes * intervals
+  return supervised(
+    info, survival, model, inputs, terms, predicted, outputs=count
+  )
 
 
 def partial_likelihood(
@@ -183,52 +164,36 @@ def partial_likelihood(
   mean over l < d of log(sum over those at risk - l/d sum over the d), which
   is Efron's, with weights as in R's survival. 0 for the others.
   """
-  rows = _at_risk(risk, time, event, weight)
-  size, group, failed = len(risk), rows.group, rows.failed
+  order, group, failed, scores, total = _at_risk(risk, time, event, weight)
+  size = len(risk)
   deaths = jnp.maximum(jax.ops.segment_sum(failed, group, size), 1)[group]
   seen = jnp.cumsum(failed) - failed
   place = failed * (seen - jax.ops.segment_min(seen, group, size)[group])
-  peak = jnp.where(failed > 0, jax.lax.stop_gradient(rows.scores), _NIL)
+  peak = jnp.where(failed > 0, jax.lax.stop_gradient(scores), _NIL)
   peak = jax.ops.segment_max(peak, group, size)[group]
-  shares = failed * jnp.exp(jnp.where(failed > 0, rows.scores - peak, 0))
+  shares = failed * jnp.exp(jnp.where(failed > 0, scores - peak, 0))
   dying = jax.ops.segment_sum(shares, group, size)[group]
   dying = peak + jnp.log(jnp.where(failed > 0, dying, 1))
-  share = jnp.exp(jnp.where(failed > 0, dying - rows.total, 0))
-  charge = failed * (rows.total + jnp.log1p(-place / deaths * share))
+  share = jnp.exp(jnp.where(failed > 0, dying - total, 0))
+  charge = failed * (total + jnp.log1p(-place / deaths * share))
   charge = jax.ops.segment_sum(charge, group, size)[group] / deaths
-  losses = failed * (charge - risk[rows.order])
-  return jnp.zeros_like(losses).at[rows.order].set(losses)
+  losses = failed * (charge - risk[order])
+  return jnp.zeros_like(losses).at[order].set(losses)
 
 
-def breslow(
-  risk: jax.Array,
-  time: jax.Array,
-  event: jax.Array,
-  weight: jax.Array,
-  times: np.ndarray,
-) -> jax.Array:
-  """[T]: the cumulative baseline hazard at each of `times`."""
-  rows = _at_risk(risk, time, event, weight)
-  steps = rows.failed * weight[rows.order] * jnp.exp(-rows.total)
-  return steps @ (time[rows.order][:, None] <= times[None]).astype(steps.dtype)
+def breslow(risk, time, event, weight, times: np.ndarray) -> jax.Array:
+  """[T]: the cumulative baseline hazard at each of `times`; the rest is [B]."""
+  order, _, failed, _, total = _at_risk(risk, time, event, weight)
+  steps = failed * weight[order] * jnp.exp(-total)
+  return steps @ (time[order][:, None] <= times[None]).astype(steps.dtype)
 
 
-class _Rows(NamedTuple):
-  """A batch by descending time, what counts for nothing last; each is [B].
+def _at_risk(risk, time, event, weight):
+  """A batch by descending time, what counts for nothing last, each [B]:
 
-  order: of its examples. group: the same number for the same time.
-  failed: 1 for an event. scores: log(weight) + risk.
-  total: the logarithm of the sum of those at risk at an example's time.
+  the order of its examples; groups of the same time; 1 for an event; scores,
+  log(weight) + risk; the logarithm of the sum of those at risk at each time.
   """
-
-  order: jax.Array
-  group: jax.Array
-  failed: jax.Array
-  scores: jax.Array
-  total: jax.Array
-
-
-def _at_risk(risk, time, event, weight) -> _Rows:
   counts = weight > 0
   key = jnp.where(counts, -time, jnp.inf)
   order = jnp.argsort(key)
@@ -239,7 +204,7 @@ def _at_risk(risk, time, event, weight) -> _Rows:
   last = jax.ops.segment_max(jnp.arange(len(group)), group, len(group))
   total = _cumulated(scores)[last[group]]
   failed = ((event > 0) & counts)[order].astype(scores.dtype)
-  return _Rows(order, group, failed, scores, total)
+  return order, group, failed, scores, total
 
 
 @jax.custom_vjp
@@ -268,14 +233,6 @@ def _cumulated_backward(saved, slope):
 _cumulated.defvjp(_cumulated_forward, _cumulated_backward)
 
 
-def _target(info: Info) -> survival.Survival:
-  if not isinstance(info.target, survival.Survival):
-    raise UserError(
-      f"objective: {info.name} has no times and events to learn survival from"
-    )
-  return info.target
-
-
 def _outcomes(batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Time, event and whether both are known, which are 0 where they are not."""
   known = (batch["event"] >= 0) & ~jnp.isnan(batch["time"])
@@ -293,10 +250,3 @@ def _prior(incidence: np.ndarray) -> np.ndarray:
   hazards = np.maximum((incidence - before) / alive, 1e-3)
   none = np.maximum(1 - hazards.sum(0), 1e-3)
   return (np.log(hazards) - np.log(none)).astype(np.float32)
-
-
-def _lost(alive: jax.Array, times: np.ndarray) -> jax.Array:
-  """[B]: the area above survival [B,T] from 0 to the last time, as a share."""
-  alive = jnp.pad(alive, ((0, 0), (1, 0)), constant_values=1)
-  widths = np.diff(times, prepend=0) / times[-1]
-  return 1 - (alive[:, 1:] + alive[:, :-1]) @ widths / 2

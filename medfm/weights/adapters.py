@@ -22,8 +22,7 @@ def write(folder: Path, leaves: Mapping[str, Any], *, alpha: float) -> None:
 def read(folder: Path, params: Any) -> tuple[Any, float]:
   """`params` with the leaves of a folder in their places, and their alpha.
 
-  Raises:
-    UserError: a leaf that has no place there, or one of another shape.
+  UserError for a leaf that has no place there.
   """
   config = safetensors_file.read_config(folder)
   if config.get("model_type") != "medfm_lora":

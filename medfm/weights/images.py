@@ -20,54 +20,49 @@ def wanted(path: str) -> dict[str, Any]:
 
   From preprocessor_config.json, or timm's pretrained_cfg, beside the weights;
   without either 224 pixels and ImageNet's moments (a ViT's are all 0.5). The
-  moments are of values in [0, 1].
-
-  Raises:
-    UserError: numbers that are no size or moments.
+  moments are of values in [0, 1]. UserError for other numbers.
   """
   place = Path(path).expanduser()
   layout, config = public.described(place)
-  folder = place.parent if place.is_file() else place
+  file = (place.parent if place.is_file() else place) / NAME
   channels = config.get("num_channels", 3)
-  found = {"size": 224, **(HALF if layout is vit else IMAGENET)}
+  values = {"size": 224, **(HALF if layout is vit else IMAGENET)}
   try:
-    if (folder / NAME).is_file():
-      found |= _processor(json.loads((folder / NAME).read_text()))
+    if file.is_file():
+      values |= _processor(json.loads(file.read_text()))
     elif "pretrained_cfg" in config:
-      found |= _timm(config["pretrained_cfg"])
+      timm = config["pretrained_cfg"]
+      values |= {key: timm[key] for key in ("mean", "std") if key in timm}
+      if "input_size" in timm:
+        values["size"] = timm["input_size"][-1]
     if layout is vit:  # Its positions are for this size alone.
-      found["size"] = config.get("image_size", 224)
+      values["size"] = config.get("image_size", 224)
     for key in ("mean", "std"):
-      values = [float(value) for value in found[key]]
+      numbers = [float(value) for value in values[key]]
       # Grey models are described by one number or by three equal ones.
-      found[key] = tuple(values if len(values) == channels else values[:1])
-    found["size"] = int(found["size"])
-    _check(found)
+      values[key] = tuple(numbers if len(numbers) == channels else numbers[:1])
+    values["size"] = int(values["size"])
+    if not 0 < values["size"] <= LARGEST:
+      raise ValueError(f"size={values['size']}, expected 1 to {LARGEST}")
+    if not all(0 < value < math.inf for value in values["std"]):
+      raise ValueError(f"std={values['std']}, expected numbers above 0")
+    if not all(map(math.isfinite, values["mean"])):
+      raise ValueError(f"mean={values['mean']}, expected finite numbers")
   except (
     OSError, ValueError, TypeError, KeyError, IndexError, AttributeError,
   ) as error:  # fmt: skip
     raise UserError(
-      f"{folder / NAME} does not say how large and how scaled images are: "
-      f"{error!r}"
+      f"{file} does not say how large and how scaled images are: {error!r}"
     ) from None
-  return {**found, "channels": channels}
-
-
-def _check(found: Mapping[str, Any]) -> None:
-  if not 0 < found["size"] <= LARGEST:
-    raise ValueError(f"size={found['size']}, expected 1 to {LARGEST}")
-  if not all(0 < value < math.inf for value in found["std"]):
-    raise ValueError(f"std={found['std']}, expected numbers above 0")
-  if not all(map(math.isfinite, found["mean"])):
-    raise ValueError(f"mean={found['mean']}, expected finite numbers")
+  return {**values, "channels": channels}
 
 
 def described(size: int, inputs: Mapping[str, Any]) -> dict[str, Any]:
   """preprocessor_config.json of a model; inputs: settings of `inputs.image`."""
 
   def three(value):
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    return values * 3 if len(values) == 1 else values
+    values = value if isinstance(value, list | tuple) else [value]
+    return [*values] * (3 if len(values) == 1 else 1)
 
   return {
     "image_processor_type": "ViTImageProcessor",
@@ -83,25 +78,17 @@ def described(size: int, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _processor(config: Mapping[str, Any]) -> dict[str, Any]:
   """Of Hugging Face's image processors."""
-  found = {}
-  if config.get("do_normalize", True) and "image_mean" in config:
-    found = {"mean": config["image_mean"], "std": config["image_std"]}
-  elif not config.get("do_normalize", True):
-    found = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
-  factor = config.get("rescale_factor", 1 / 255)
-  factor = factor if config.get("do_rescale", True) else 1
-  found = {
-    key: [value / (255 * factor) for value in values]
-    for key, values in found.items()
-  }
+  values = {}
+  if not config.get("do_normalize", True):
+    values = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
+  elif "image_mean" in config:
+    values = {"mean": config["image_mean"], "std": config["image_std"]}
+  if config.get("do_rescale", True):
+    top = 255 * config.get("rescale_factor", 1 / 255)
+  else:
+    top = 255
+  values = {key: [x / top for x in each] for key, each in values.items()}
   size = config.get("crop_size") or config.get("size")
   if isinstance(size, Mapping):
     size = size.get("height") or size.get("shortest_edge")
-  return found | ({"size": size} if size else {})
-
-
-def _timm(config: Mapping[str, Any]) -> dict[str, Any]:
-  found = {key: config[key] for key in ("mean", "std") if key in config}
-  if "input_size" in config:
-    found["size"] = config["input_size"][-1]
-  return found
+  return values | ({"size": size} if size else {})

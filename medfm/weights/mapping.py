@@ -1,12 +1,34 @@
-"""Leaves of ours and tensors of theirs: one table, read in both directions."""
+"""What the layouts of public models have in common.
 
-from collections.abc import Callable, Mapping, Sequence
+A layout is a table of leaves of ours and tensors of theirs, read in both
+directions, and what it says in config.json.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from flax import traverse_util
 
-from medfm import tree
 from medfm.types import UserError
+
+ACTIVATIONS = {
+  "gelu": "gelu",
+  "gelu_new": "gelu_tanh",
+  "gelu_pytorch_tanh": "gelu_tanh",
+  "relu": "relu",
+  "silu": "silu",
+  "swish": "silu",
+}
+# Of two names for one activation, the first is written.
+NAMES = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
+ENCODER = {
+  "width": "hidden_size",
+  "depth": "num_hidden_layers",
+  "heads": "num_attention_heads",
+  "hidden": "intermediate_size",
+}
 
 UNREAD = "unread"
 """Where tensors go that a layout's table does not know."""
@@ -16,18 +38,24 @@ class Codec(NamedTuple):
   """How the tensors of one leaf become it, and it them again."""
 
   take: Callable[[list[np.ndarray]], np.ndarray]
-  give: Callable[[np.ndarray], list[np.ndarray]]
+  give: Callable[[np.ndarray], Iterable[np.ndarray]]
+
+
+SAME = Codec(lambda parts: parts[0], lambda array: [array])
+TRANSPOSED = Codec(lambda parts: parts[0].T, lambda array: [array.T])
+CONV = Codec(
+  lambda parts: parts[0].transpose(2, 3, 1, 0),
+  lambda array: [array.transpose(3, 2, 0, 1)],
+)
+"""[out,in,h,w] <-> [h,w,in,out]."""
 
 
 class Leaf(NamedTuple):
-  """ours: path below the collections; theirs: names of one tensor or several.
-
-  optional: a file may lack it, and an export what the model lacks.
-  """
+  """ours: its path; theirs: the names of one tensor or several."""
 
   ours: str
   theirs: tuple[str, ...]
-  codec: Codec
+  codec: Codec = SAME
 
 
 def imported(
@@ -35,30 +63,28 @@ def imported(
 ) -> dict[str, Any]:
   """Variables of the tensors; what no leaf wants is under `params/unread`.
 
-  A leaf none of whose tensors is there is left out.
-
-  Raises:
-    UserError: a leaf with only some of its tensors, or of odd shapes.
+  A leaf none of whose tensors is there is left out; UserError for one with
+  some of them, or of odd shapes.
   """
-  flat, used = {}, set()
+  flat, unread = {}, dict(tensors)
   for leaf in leaves:
-    there = [name for name in leaf.theirs if name in tensors]
-    if not there:
+    parts = {name: unread.pop(name) for name in leaf.theirs if name in unread}
+    if not parts:
       continue
-    if len(there) < len(leaf.theirs):
-      missing = sorted(set(leaf.theirs) - set(there))[0]
-      raise UserError(f"{source} has {there[0]} but lacks {missing}")
-    used.update(there)
-    for name in there:
-      if not np.isfinite(np.asarray(tensors[name], np.float32)).all():
+    if missing := sorted(set(leaf.theirs) - set(parts)):
+      raise UserError(
+        f"{source} has {next(iter(parts))} but lacks {missing[0]}"
+      )
+    for name, part in parts.items():
+      if not np.isfinite(np.asarray(part, np.float32)).all():
         raise UserError(
           f"{source}: {name} has values that are not finite; the file is "
           "damaged, get it again"
         )
     try:
-      flat[leaf.ours] = leaf.codec.take([tensors[name] for name in there])
+      flat[leaf.ours] = leaf.codec.take(list(parts.values()))
     except (ValueError, TypeError, IndexError):
-      shapes = ", ".join(f"{name} {tensors[name].shape}" for name in there)
+      shapes = ", ".join(f"{name} {part.shape}" for name, part in parts.items())
       raise UserError(
         f"{source}: {shapes} cannot become {leaf.ours}; its config.json "
         "describes another model"
@@ -68,20 +94,15 @@ def imported(
       f"{source} has none of the tensors its config.json promises, such as "
       f"{leaves[0].theirs[0]}"
     )
-  for name in tensors.keys() - used:
-    flat[f"params/{UNREAD}/{name}"] = tensors[name]
-  return nested(flat)
+  flat |= {f"params/{UNREAD}/{name}": part for name, part in unread.items()}
+  return traverse_util.unflatten_dict(flat, sep="/")
 
 
 def exported(
   leaves: Sequence[Leaf], variables: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-  """The tensors of variables, float32.
-
-  Raises:
-    UserError: a leaf for which the layout has no place.
-  """
-  flat = tree.paths(variables)
+  """Tensors, float32, of variables by path; UserError if one has no place."""
+  flat = dict(variables)
   tensors: dict[str, np.ndarray] = {}
   for leaf in leaves:
     if leaf.ours in flat:
@@ -95,75 +116,159 @@ def exported(
   return tensors
 
 
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-  """{"a/b": x} -> {"a": {"b": x}}."""
-  result: dict[str, Any] = {}
-  for path, leaf in flat.items():
-    *parents, name = path.split("/")
-    here = result
-    for parent in parents:
-      here = here.setdefault(parent, {})
-    here[name] = leaf
-  return result
+def reshaped(ours: tuple[int, ...], theirs: tuple[int, ...]) -> Codec:
+  """The same numbers in the same order."""
+  return Codec(
+    lambda parts: parts[0].reshape(ours), lambda array: [array.reshape(theirs)]
+  )
 
 
 def norm(ours: str, theirs: str) -> list[Leaf]:
   """Scale and bias of a layer normalisation."""
   return [
-    Leaf(f"{ours}/scale", (f"{theirs}.weight",), SAME),
-    Leaf(f"{ours}/bias", (f"{theirs}.bias",), SAME),
+    Leaf(f"{ours}/scale", (f"{theirs}.weight",)),
+    Leaf(f"{ours}/bias", (f"{theirs}.bias",)),
   ]
 
 
-def dense(ours: str, theirs: str, *, kernel: Codec | None = None) -> list[Leaf]:
+def dense(ours: str, theirs: str, kernel: Codec = TRANSPOSED) -> list[Leaf]:
   """Kernel and bias of a linear layer."""
   return [
-    Leaf(f"{ours}/kernel", (f"{theirs}.weight",), kernel or TRANSPOSED),
-    Leaf(f"{ours}/bias", (f"{theirs}.bias",), SAME),
+    Leaf(f"{ours}/kernel", (f"{theirs}.weight",), kernel),
+    Leaf(f"{ours}/bias", (f"{theirs}.bias",)),
   ]
 
 
-def attention(
-  ours: str, queries: Sequence[str], out: str, heads: int
-) -> list[Leaf]:
-  """`nn.transformer.Attention` from three linear layers and a fourth."""
-
-  def take(parts):
-    columns = [part.T.reshape(len(part), heads, -1) for part in parts]
-    return np.stack(columns, 1)
-
-  def give(kernel):
-    return [kernel[:, i].reshape(len(kernel), -1).T for i in range(3)]
-
-  weights = tuple(f"{name}.weight" for name in queries)
-  biases = tuple(f"{name}.bias" for name in queries)
-  return [
-    Leaf(f"{ours}/qkv/kernel", weights, Codec(take, give)),
-    Leaf(f"{ours}/qkv/bias", biases, _stacked(heads)),
-    *dense(f"{ours}/out", out, kernel=_heads_in(heads)),
-  ]
-
-
-def _stacked(heads: int) -> Codec:
-  """Three [E] <-> [3,heads,E/heads]."""
-  return Codec(
-    lambda parts: np.stack([part.reshape(heads, -1) for part in parts]),
-    lambda array: [part.reshape(-1) for part in array],
+def attention(ours: str, theirs: str, out: str, heads: int) -> list[Leaf]:
+  """`Attention` from `query`, `key` and `value` of theirs, and out."""
+  layers = [f"{theirs}.{name}" for name in ("query", "key", "value")]
+  kernels = Codec(  # Three [E,E] <-> [E,3,heads,E/heads].
+    lambda parts: np.stack([part.T for part in parts], 1).reshape(
+      len(parts[0]), 3, heads, -1
+    ),
+    lambda array: array.reshape(len(array), 3, -1).transpose(1, 2, 0),
   )
-
-
-def _heads_in(heads: int) -> Codec:
-  """[E,E] <-> [heads,E/heads,E]."""
-  return Codec(
+  biases = Codec(  # Three [E] <-> [3,heads,E/heads].
+    lambda parts: np.stack(parts).reshape(3, heads, -1),
+    lambda array: array.reshape(3, -1),
+  )
+  heads_in = Codec(  # [E,E] <-> [heads,E/heads,E].
     lambda parts: parts[0].T.reshape(heads, -1, len(parts[0])),
     lambda array: [array.reshape(-1, array.shape[-1]).T],
   )
+  return [
+    Leaf(f"{ours}/qkv/kernel", tuple(f"{n}.weight" for n in layers), kernels),
+    Leaf(f"{ours}/qkv/bias", tuple(f"{n}.bias" for n in layers), biases),
+    *dense(f"{ours}/out", out, heads_in),
+  ]
 
 
-SAME = Codec(lambda parts: parts[0], lambda array: [array])
-TRANSPOSED = Codec(lambda parts: parts[0].T, lambda array: [array.T])
-CONV = Codec(
-  lambda parts: parts[0].transpose(2, 3, 1, 0),
-  lambda array: [array.transpose(3, 2, 0, 1)],
-)
-"""[out,in,h,w] <-> [h,w,in,out]."""
+def settings(
+  config: Mapping[str, Any],
+  sizes: Mapping[str, str],
+  activation: tuple[str, str] = ("hidden_act", "gelu"),
+  epsilon: tuple[str, float] = ("layer_norm_eps", 1e-12),
+) -> dict[str, Any]:
+  """A transformer's settings here, from config.json; UserError for bad ones.
+
+  sizes: our setting -> their key. activation, epsilon: their key and default.
+  """
+  values = {ours: size(config, theirs) for ours, theirs in sizes.items()}
+  size(config, sizes["depth"], largest=1024)
+  if values["width"] % values["heads"]:
+    raise UserError(
+      f"config.json: {sizes['width']}={values['width']} is no multiple of "
+      f"{sizes['heads']}={values['heads']}"
+    )
+  name = config.get(*activation)
+  if not isinstance(name, str) or name not in ACTIVATIONS:
+    raise UserError(f"config.json: the activation {name!r} is not known here")
+  small = config.get(*epsilon)
+  if type(small) not in (int, float) or not 0 < small < 1:
+    raise UserError(
+      f"config.json: {epsilon[0]}={small!r}; expected a number between 0 and 1"
+    )
+  return values | {"activation": ACTIVATIONS[name], "epsilon": float(small)}
+
+
+def size(
+  config: Mapping[str, Any],
+  key: str,
+  default: Any = None,
+  largest: int = 1 << 24,
+) -> int:
+  """The size under a key; UserError where there is none."""
+  value = config.get(key, default)
+  if type(value) is not int or not 0 < value <= largest:
+    raise UserError(
+      f"config.json: {key}={value!r} is no size; expected a whole number from "
+      f"1 to {largest:,}"
+    )
+  return value
+
+
+def expect(what: str, given: Mapping[str, Any], **values: Any) -> None:
+  """Raises UserError if a given value, where there is one, is another."""
+  for key, value in values.items():
+    if given.get(key, value) != value:
+      raise UserError(
+        f"{what}: {key}={given[key]!r} is a variant that cannot be converted; "
+        f"only {value!r} can"
+      )
+
+
+def encoder_config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
+  """What BERT and ViT write alike into config.json."""
+  return {theirs: settings[ours] for ours, theirs in ENCODER.items()} | {
+    "architectures": [kind],
+    "hidden_act": NAMES[settings["activation"]],
+    "layer_norm_eps": settings["epsilon"],
+    "hidden_dropout_prob": settings["dropout"],
+    "attention_probs_dropout_prob": 0.0,
+  }
+
+
+def renamed(
+  tensors: Mapping[str, np.ndarray],
+  rules: Sequence[tuple[str, Any]],
+  dropped: str = "(?!)",
+  twins: Mapping[str, str] = {},
+) -> dict[str, np.ndarray]:
+  """Tensors under today's names, without what is derived or repeated.
+
+  rules: regex and replacement, applied to each name in turn.
+  dropped: regex of the names of derived tensors.
+  twins: tensor -> the one it repeats; where it differs it stays.
+  """
+  found = {}
+  for name, tensor in tensors.items():
+    for pattern, replacement in rules:
+      name = re.sub(pattern, replacement, name)
+    if not re.search(dropped, name):
+      found[name] = tensor
+  for name, other in twins.items():
+    if name in found and np.array_equal(found[name], found.get(other)):
+      del found[name]
+  return found
+
+
+def encoder(
+  settings: Mapping[str, Any], theirs: str, names: tuple[str, str, str]
+) -> list[Leaf]:
+  """The blocks of BERT or ViT; names: of the queries and both norms."""
+  table = []
+  for index in range(settings["depth"]):
+    ours, layer = (
+      f"params/model/block{index}",
+      f"{theirs}.encoder.layer.{index}",
+    )
+    queries, norm1, norm2 = (f"{layer}.{name}" for name in names)
+    out = f"{layer}.attention.output.dense"
+    table += [
+      *attention(f"{ours}/attention", queries, out, settings["heads"]),
+      *norm(f"{ours}/norm1", norm1),
+      *dense(f"{ours}/mlp/in", f"{layer}.intermediate.dense"),
+      *dense(f"{ours}/mlp/out", f"{layer}.output.dense"),
+      *norm(f"{ours}/norm2", norm2),
+    ]
+  return table

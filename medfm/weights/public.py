@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import ml_collections
+import numpy as np
 from flax import linen as nn
 
 from medfm import spec, tree
@@ -13,18 +14,18 @@ from medfm.types import UserError
 from medfm.weights import (
   bert,
   gpt2,
-  layers,
   mapping,
   resnet,
   safetensors_file,
   torch_file,
+  transfer,
   vit,
 )
 
-LAYOUTS = {layout.TYPE: layout for layout in (bert, gpt2, vit, resnet)}
 _MODELS = {"Bert": bert, "GPT": gpt2, "ViT": vit, "ResNet": resnet}
-_TORCH = ("pytorch_model.bin",)
-_TORCH_INDEX = "pytorch_model.bin.index.json"
+LAYOUTS = {layout.TYPE: layout for layout in _MODELS.values()}
+_SAFE = (safetensors_file.NAME, safetensors_file.INDEX)
+_TORCH = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _SUFFIXES = (".bin", ".pt", ".pth", ".safetensors")
 _UNSEEN = ("activation", "epsilon", "pre_norm", "norm", "rotary", "gated")
 """Settings that change what a model computes but no leaf's shape."""
@@ -34,8 +35,7 @@ def holds(path: Path) -> bool:
   """Whether there are public weights: a file of them, or a folder with one."""
   if path.is_file():
     return path.suffix in _SUFFIXES
-  names = (safetensors_file.NAME, safetensors_file.INDEX, *_TORCH, _TORCH_INDEX)
-  return any((path / name).is_file() for name in names)
+  return any((path / name).is_file() for name in _SAFE + _TORCH)
 
 
 def read(path: Path, model: nn.Module | None = None) -> dict[str, Any]:
@@ -47,28 +47,27 @@ def read(path: Path, model: nn.Module | None = None) -> dict[str, Any]:
   model: what will be started from them; one that would compute something
     else from these weights is refused.
 
-  Raises:
-    UserError: a damaged or hostile file, an unknown kind of model, or other
-      settings.
+  Raises: UserError for a damaged or hostile file, or an unknown kind of model.
   """
   tensors = _tensors(path)
   layout, config = described(path, tensors)
   settings = _settings(path, layout, config)
-  _compare(path, settings, model)
+  for key in _UNSEEN:
+    given = settings.get(key)
+    if key in settings and getattr(model, key, given) != given:
+      raise UserError(
+        f"the weights of {path} are for a model of {key}={given!r}, and this "
+        f"one has {key}={getattr(model, key)!r}; set model.{key}"
+      )
   kind = str([*(config.get("architectures") or ()), "Model"][0])
   table = layout.leaves(settings, kind)
   return mapping.imported(table, layout.canonical(tensors), str(path))
 
 
 def settings(path: Path) -> dict[str, Any]:
-  """The settings of the model that fits public weights, for a config.
-
-  Raises:
-    UserError: no config.json that describes a model known here.
-  """
-  layout, config = described(path)
-  found = _settings(path, layout, config)
-  return {key: value for key, value in found.items() if key != "channels"}
+  """The settings of the model that fits public weights, for a config."""
+  chosen = _settings(path, *described(path))
+  return {key: value for key, value in chosen.items() if key != "channels"}
 
 
 def model(
@@ -76,11 +75,8 @@ def model(
 ) -> tuple[str, ml_collections.ConfigDict]:
   """The name, and the config entry, of the model that public weights are of.
 
-  among: name -> class of the models that would do.
+  among: name -> class of the models that would do; UserError for others.
   named: the one that is wanted; "" takes what the weights have.
-
-  Raises:
-    UserError: no weights there, or those of a model that will not do.
   """
   place = Path(path).expanduser()
   if not holds(place):
@@ -110,14 +106,11 @@ def write(
 ) -> list[str]:
   """Writes variables in the Hugging Face layout; returns the tensors' names.
 
-  variables: as objectives have them, {"params": {"model": ...}, ...}.
-  model: the module of those variables.
+  variables: of the model, {"params": {"model": ...}, ...}; UserError for a
+    leaf, or a model, that has no place in the layout.
   shard_bytes: a larger model is cut into shards.
   classes: the names of the head's outputs.
   notes: further entries of config.json.
-
-  Raises:
-    UserError: a model or a leaf for which there is no such layout.
   """
   name = type(model).__name__
   if name not in _MODELS:
@@ -125,16 +118,22 @@ def write(
       f"{name} has no public layout; those that have are {', '.join(_MODELS)}"
     )
   layout = _MODELS[name]
-  flat = tree.paths(variables)
-  variables = mapping.nested(layers.apart(flat))
+  flat = transfer.apart(tree.paths(variables))
   chosen = {field: getattr(model, field) for field in model.__annotations__}
-  chosen |= _sizes(variables, chosen)
-  kind = layout.kind(variables["params"])
-  config = layout.config(chosen, kind)
-  tensors = mapping.exported(layout.leaves(chosen, kind), variables)
+  chosen |= _sizes(flat, chosen)
+  kind = "Model"
+  for part, name in reversed(layout.KINDS.items()):
+    if any(path.startswith(f"params/{part}") for path in flat):
+      kind = name
+  config = {"model_type": layout.TYPE} | layout.config(chosen, kind)
+  tensors = mapping.exported(layout.leaves(chosen, kind), flat)
   config |= {**_classes(tensors, classes), **notes}
-  if layout is resnet:
-    tensors = resnet.completed(tensors)
+  # Torch's batch normalisations count their batches, beside the rest.
+  tensors |= {
+    name.replace("running_mean", "num_batches_tracked"): np.zeros((), np.int64)
+    for name in tensors
+    if name.endswith("running_mean")
+  }
   safetensors_file.write(folder, tensors, config, shard_bytes=shard_bytes)
   return list(tensors)
 
@@ -142,35 +141,30 @@ def write(
 def described(
   path: Path, tensors: Mapping[str, Any] | None = None
 ) -> tuple[Any, dict[str, Any]]:
-  """The layout of public weights, and their config.
-
-  tensors: of the file, where they have been read; torchvision's and timm's
-    describe themselves.
-  """
+  """The layout and config of public weights; tensors: where they are read."""
   folder = path.parent if path.is_file() else path
   config: dict[str, Any] = {}
   if (folder / "config.json").is_file():
     config = safetensors_file.read_config(folder)
+  if config.get("model_type") is None:
+    tensors = _tensors(path) if tensors is None else tensors
+    config |= resnet.inferred(tensors) or {}
   kind = config.get("model_type")
-  if isinstance(kind, str) and kind in LAYOUTS:
-    return LAYOUTS[kind], config
-  if kind is None:
-    guess = resnet.inferred(_tensors(path) if tensors is None else tensors)
-    if guess is not None:
-      return resnet, {**config, **guess}
   if not config:
     raise UserError(
       f"{folder} has no config.json, which would say what model its weights "
       "are of"
     )
-  raise UserError(
-    f"{folder / 'config.json'} says model_type={kind!r}; known here are "
-    f"{', '.join(LAYOUTS)}"
-  )
+  if not isinstance(kind, str) or kind not in LAYOUTS:
+    raise UserError(
+      f"{folder / 'config.json'} says model_type={kind!r}; known here are "
+      f"{', '.join(LAYOUTS)}"
+    )
+  return LAYOUTS[kind], config
 
 
 def _settings(path: Path, layout: Any, config: Mapping) -> dict[str, Any]:
-  """Of the model that a config describes; what is wrong names the file."""
+  """Of our model, from a layout's config; what is wrong names the file."""
   folder = path.parent if path.is_file() else path
   try:
     return layout.settings(config)
@@ -181,50 +175,30 @@ def _settings(path: Path, layout: Any, config: Mapping) -> dict[str, Any]:
 
 
 def _tensors(path: Path) -> dict[str, Any]:
-  if path.is_file():
-    if path.suffix == ".safetensors":
-      return safetensors_file.read(path)
+  if path.is_file() and path.suffix != ".safetensors":
     return torch_file.read(path)
-  if (path / safetensors_file.NAME).is_file() or (
-    path / safetensors_file.INDEX
-  ).is_file():
+  if path.is_file() or any((path / name).is_file() for name in _SAFE):
     return safetensors_file.read(path)
-  if (path / _TORCH_INDEX).is_file():
-    return _torch_shards(path)
-  return torch_file.read(path / _TORCH[0])
+  files, tensors = {_TORCH[0]}, {}
+  if (path / _TORCH[1]).is_file():
+    files = set(safetensors_file.placed(path / _TORCH[1]).values())
+  for name in sorted(files):
+    tensors |= torch_file.read(path / name)
+  return tensors
 
 
-def _torch_shards(folder: Path) -> dict[str, Any]:
-  found: dict[str, Any] = {}
-  placed = safetensors_file.placed(folder / _TORCH_INDEX)
-  for name in sorted(set(placed.values())):
-    found |= torch_file.read(folder / name)
-  return found
-
-
-def _compare(path: Path, theirs: Mapping, model: nn.Module | None) -> None:
-  for key in _UNSEEN:
-    if key in theirs and getattr(model, key, theirs[key]) != theirs[key]:
-      raise UserError(
-        f"the weights of {path} are for a model of {key}={theirs[key]!r}, and "
-        f"this one has {key}={getattr(model, key)!r}; set model.{key}"
-      )
-
-
-def _sizes(variables: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict:
+def _sizes(flat: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict:
   """What a layout's config says and a module learns from its first batch."""
-  model = variables["params"]["model"]
-  if "positions" in model:
-    places = model["positions"].shape[1] - 1
-    rows = model["embed_patches"]["kernel"].shape[0]
-    return {
-      "hidden": chosen["hidden"] or 4 * chosen["width"],
-      "image": round(places**0.5) * chosen["patch"],
-      "channels": rows // chosen["patch"] ** 2,
-    }
-  if "conv1" in model:
-    return {"channels": model["conv1"]["kernel"].shape[2]}
-  return {"hidden": chosen["hidden"] or 4 * chosen["width"]}
+  model = "params/model"
+  if f"{model}/conv1/kernel" in flat:
+    return {"channels": flat[f"{model}/conv1/kernel"].shape[2]}
+  sizes = {"hidden": chosen["hidden"] or 4 * chosen["width"]}
+  if f"{model}/positions" in flat:
+    places = flat[f"{model}/positions"].shape[1] - 1
+    rows = len(flat[f"{model}/embed_patches/kernel"])
+    sizes["image"] = round(places**0.5) * chosen["patch"]
+    sizes["channels"] = rows // chosen["patch"] ** 2
+  return sizes
 
 
 def note(path: Path, content: Mapping[str, Any]) -> None:
@@ -238,11 +212,9 @@ def _classes(
   """Names for the outputs of a head; without them there would be two."""
   for name in ("classifier.bias", "classifier.1.bias", "score.weight"):
     if name in tensors:
-      count = len(tensors[name])
-      given = list(classes) or [f"LABEL_{i}" for i in range(count)]
-      names = {str(i): label for i, label in enumerate(given)}
+      labels = classes or [f"LABEL_{i}" for i in range(len(tensors[name]))]
       return {
-        "id2label": names,
-        "label2id": {label: int(i) for i, label in names.items()},
+        "id2label": {str(i): label for i, label in enumerate(labels)},
+        "label2id": {label: i for i, label in enumerate(labels)},
       }
   return {}

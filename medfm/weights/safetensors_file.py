@@ -30,18 +30,26 @@ _BITS["BOOL"] = 8
 def read(path: Path) -> Tensors:
   """Name -> array of a safetensors file, or of a folder's file or shards.
 
-  Headers are checked against the files before anything is allocated.
-
-  Raises:
-    UserError: no such file, or one that is damaged or hostile.
+  Headers are checked against the files before anything is allocated. UserError
+  for no such file, or one that is damaged or hostile.
   """
   if path.is_file():
     return _read_file(path)
-  if (path / INDEX).is_file():
-    return _read_shards(path)
-  if not (path / NAME).is_file():
-    raise UserError(f"{path} has no {NAME}")
-  return _read_file(path / NAME)
+  if not (path / INDEX).is_file():
+    if not (path / NAME).is_file():
+      raise UserError(f"{path} has no {NAME}")
+    return _read_file(path / NAME)
+  where = placed(path / INDEX)
+  tensors: Tensors = {}
+  for file in sorted(set(where.values())):
+    shard = _read_file(path / file)
+    for name in shard:
+      if where.get(name) != file:
+        raise UserError(f"{path / file} holds {name}, which {INDEX} does not")
+    tensors |= shard
+  if missing := sorted(set(where) - set(tensors)):
+    raise UserError(f"{path} lacks {len(missing)} tensors: {missing[0]}, ...")
+  return tensors
 
 
 def write(
@@ -51,10 +59,7 @@ def write(
   *,
   shard_bytes: int = 5 * 10**9,
 ) -> None:
-  """Writes config.json and model.safetensors, or shards and their index.
-
-  A tensor larger than `shard_bytes` has a shard to itself.
-  """
+  """Writes config.json and model.safetensors, or shards and their index."""
   folder.mkdir(parents=True, exist_ok=True)
   shards: list[Tensors] = [{}]
   size = 0
@@ -65,24 +70,17 @@ def write(
     # np.ascontiguousarray would give a scalar an axis.
     shards[-1][name] = np.asarray(tensor, order="C")
     size += tensor.nbytes
-  names = [NAME]
-  if len(shards) > 1:
-    count = len(shards)
-    names = [
-      f"model-{index:05d}-of-{count:05d}.safetensors"
-      for index in range(1, count + 1)
-    ]
-    placed = {
-      tensor: name
-      for name, shard in zip(names, shards, strict=True)
-      for tensor in shard
-    }
+  placed, count = {}, len(shards)
+  for number, shard in enumerate(shards, 1):
+    name = f"model-{number:05d}-of-{count:05d}.safetensors"
+    name = name if count > 1 else NAME
+    # The metadata tell torch's readers that the layout is theirs.
+    safetensors_numpy.save_file(shard, folder / name, {"format": "pt"})
+    placed |= dict.fromkeys(shard, name)
+  if count > 1:
     total = sum(tensor.nbytes for tensor in tensors.values())
     index = {"metadata": {"total_size": total}, "weight_map": placed}
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n")
-  for name, shard in zip(names, shards, strict=True):
-    # The metadata tell torch's readers that the layout is theirs.
-    safetensors_numpy.save_file(shard, folder / name, {"format": "pt"})
   text = json.dumps(dict(config), indent=2, sort_keys=True) + "\n"
   (folder / "config.json").write_text(text)
 
@@ -100,17 +98,15 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def placed(index: Path) -> dict[str, str]:
-  """Tensor -> the file beside an index that holds it; every file is there.
+  """Tensor -> the file beside an index that holds it.
 
-  Raises:
-    UserError: a damaged index, a name that leaves the folder, or a missing
-      file.
+  UserError for a damaged index, a missing file or one outside the folder.
   """
   try:
-    found = dict(json.loads(index.read_text())["weight_map"])
+    places = dict(json.loads(index.read_text())["weight_map"])
   except (OSError, ValueError, KeyError, TypeError):
     raise UserError(f"{index} is damaged: it has no weight_map") from None
-  names = set(map(str, found.values()))
+  names = set(map(str, places.values()))
   for name in sorted(names):
     if not re.fullmatch(r"[\w-][\w.-]*", name):
       raise UserError(f"{index} names {name!r}, which is outside its folder")
@@ -119,21 +115,7 @@ def placed(index: Path) -> dict[str, str]:
         f"{index} names {name}, which is missing; get that file too, of "
         f"{len(names)} shards"
       )
-  return {tensor: str(name) for tensor, name in found.items()}
-
-
-def _read_shards(folder: Path) -> Tensors:
-  where = placed(folder / INDEX)
-  found: Tensors = {}
-  for file in sorted(set(where.values())):
-    for name, tensor in _read_file(folder / file).items():
-      if where.get(name) != file:
-        raise UserError(f"{folder / file} holds {name}, which {INDEX} does not")
-      found[name] = tensor
-  missing = sorted(set(where) - set(found))
-  if missing:
-    raise UserError(f"{folder} lacks {len(missing)} tensors: {missing[0]}, ...")
-  return found
+  return {tensor: str(name) for tensor, name in places.items()}
 
 
 def _read_file(path: Path) -> Tensors:

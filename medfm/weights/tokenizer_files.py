@@ -1,31 +1,56 @@
-"""A run's tokenizer as files that `transformers` loads."""
+"""The tokenizers of public weights, and a run's as `transformers` loads it."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medfm.data.text import sequences
+from medfm.data.text import input as text_input
+from medfm.data.text import sequences, tokenizers
 from medfm.data.text.tokenizers import Tokenizer
-from medfm.types import Info
+from medfm.types import Folders, Info, UserError
 from medfm.weights import public
 
 _ROLES = ("pad", "unk", "cls", "sep", "mask", "bos", "eos")
 
 
+def check(path: Path, info: Info) -> None:
+  """Raises UserError if the weights' token numbers mean other tokens.
+
+  The tokenizer beside the weights decides, where there is one; weights may
+  then have more rows than it has tokens. Without one the numbers must agree.
+  """
+  rows = public.settings(path).get("vocabulary")
+  text = text_input.among(info)
+  if text is None or not text.tokenizer or rows is None:
+    return
+  folder = path.parent if path.is_file() else path
+  advice = "set data.tokenizer to tokenizers.loaded with the path of theirs"
+  known = any((folder / name).is_file() for name in tokenizers.FILES)
+  if known:
+    theirs = tokenizers.loaded((), Folders(None, ""), path=str(folder)).sha256
+    if theirs != text.tokenizer:
+      raise UserError(
+        f"the weights of {path} have the tokenizer {theirs[:12]}, "
+        f"{info.name} is cut by {text.tokenizer[:12]}: {advice}"
+      )
+  if text.vocabulary > rows or (not known and text.vocabulary != rows):
+    raise UserError(
+      f"the weights of {path} know {rows} tokens, the tokenizer of {info.name} "
+      f"has {text.vocabulary}: {advice}"
+    )
+
+
 def write(folder: Path, text: str, info: Info, *, length: int) -> None:
   """Writes tokenizer.json, tokenizer_config.json and, of WordPiece, vocab.txt.
 
-  Read by `transformers` it cuts a text as the run did, and puts the same
-  tokens before and after it.
+  With them `transformers` cuts a text as the run did, ends included.
 
-  text: of the run's tokenizer.json.
-  length: the model's positions; 0 for any.
+  text: of the run's tokenizer.json. length: the model's positions; 0 for any.
   """
   own = Tokenizer(text)
-  special = {
-    role: own.token(own.special[role]) for role in _ROLES if role in own.special
-  }
+  roles = [role for role in _ROLES if role in own.special]
+  special = {role: own.token(own.special[role]) for role in roles}
   bert = "cls" in special and "sep" in special
   if bert or info.target.names:
     text = _with_ends(text, own)
@@ -48,9 +73,8 @@ def write(folder: Path, text: str, info: Info, *, length: int) -> None:
   if content["model"].get("type") == "WordPiece":
     tokens = [own.token(index) for index in range(own.vocabulary)]
     if all(tokens):
-      (folder / "vocab.txt").write_text(
-        "\n".join(tokens) + "\n", encoding="utf-8"
-      )
+      lines = "\n".join(tokens) + "\n"
+      (folder / "vocab.txt").write_text(lines, encoding="utf-8")
   if "pad" not in special:
     print(
       "the tokenizer has no padding token: fill rows on the right with token "

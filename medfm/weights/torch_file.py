@@ -6,12 +6,12 @@ The pickle is interpreted here, opcode by opcode; nothing in it is imported or
 called, and whatever a file of weights does not need is refused.
 """
 
+import collections
 import math
 import pickletools
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -37,7 +37,6 @@ _STORAGES = {
 _TENSOR = "torch._utils _rebuild_tensor_v2"
 _PARAMETER = "torch._utils _rebuild_parameter"
 _ORDERED = "collections OrderedDict"
-_ADMITTED = {*_STORAGES, _TENSOR, _PARAMETER, _ORDERED}
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 
@@ -45,33 +44,19 @@ class Refused(Exception):
   """Why a file is not read."""
 
 
-class _Name(NamedTuple):
-  """A name the pickle asks for; never looked up."""
-
-  name: str
-
-
-class _Storage(NamedTuple):
-  key: str
-  kind: Any
-  size: int
-
-
-class _View(NamedTuple):
-  """A tensor before its bytes are read."""
-
-  storage: _Storage
-  offset: int
-  shape: tuple[int, ...]
-  strides: tuple[int, ...]
+# A name the pickle asks for, which is never looked up; a part of the archive;
+# and a tensor before its bytes are read.
+_Name = collections.namedtuple("_Name", ["name"])
+_Storage = collections.namedtuple("_Storage", ["key", "kind", "size"])
+_View = collections.namedtuple(
+  "_View", ["storage", "offset", "shape", "strides"]
+)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
   """Name -> array of a `.bin`, `.pt` or `.pth` file that holds a state dict.
 
-  Raises:
-    UserError: an older format, a damaged file, or one that asks for anything
-      but tensors.
+  UserError for an older or damaged file, or one with anything but tensors.
   """
   try:
     with zipfile.ZipFile(path) as archive:
@@ -100,8 +85,7 @@ def _read(archive: zipfile.ZipFile, size: int) -> dict[str, np.ndarray]:
     raise Refused("its numbers are not little-endian")
   if entries["data.pkl"].file_size > PICKLE_BYTES:
     raise Refused("its data.pkl is larger than a table of tensors")
-  content = _interpreted(archive.read(entries["data.pkl"]))
-  views = _views(content)
+  views = _views(_interpreted(archive.read(entries["data.pkl"])))
   for name, view in views.items():
     _check(name, view, entries)
   seen = sum(
@@ -112,39 +96,37 @@ def _read(archive: zipfile.ZipFile, size: int) -> dict[str, np.ndarray]:
     raise Refused("its tensors are many times larger than the file")
   # Storages are read once, however many tensors look at them.
   storages = {
-    view.storage.key: np.frombuffer(
-      archive.read(entries[f"data/{view.storage.key}"]), view.storage.kind
+    storage: np.frombuffer(
+      archive.read(entries[f"data/{storage.key}"]), storage.kind
     )
-    for view in views.values()
+    for storage in {view.storage for view in views.values()}
   }
   return {
-    name: _array(view, storages[view.storage.key])
-    for name, view in views.items()
+    name: _array(view, storages[view.storage]) for name, view in views.items()
   }
 
 
 def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
   """The archive's files by name below their one folder."""
-  found: dict[str, zipfile.ZipInfo] = {}
+  entries: dict[str, zipfile.ZipInfo] = {}
   for entry in archive.infolist():
     name = entry.filename.partition("/")[2]
     if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
       raise Refused(f"{entry.filename} is compressed or encrypted")
     if entry.compress_size != entry.file_size:
       raise Refused(f"{entry.filename} has two sizes")
-    if name in found:
+    if name in entries:
       raise Refused(f"{name} occurs twice")
-    found[name] = entry
-  return found
+    entries[name] = entry
+  return entries
 
 
 def _views(content: Any) -> dict[str, _View]:
   """The tensors of a state dict, which may lie in a wrapper."""
+  content = content if isinstance(content, dict) else {}
   for key in _WRAPPERS:
-    if isinstance(content, dict) and isinstance(content.get(key), dict):
+    if isinstance(content.get(key), dict):
       content = content[key]
-  if not isinstance(content, dict):
-    raise Refused("it holds no table of tensors")
   views = {k: v for k, v in content.items() if isinstance(v, _View)}
   if not views or not all(isinstance(name, str) for name in views):
     raise Refused("it holds no table of named tensors")
@@ -167,39 +149,32 @@ def _check(name: str, view: _View, entries) -> None:
     raise Refused(f"{name} has not one stride per dimension")
   if math.prod(view.shape) > storage.size:
     raise Refused(f"{name} is larger than its storage")
-  last = view.offset + sum(
-    (size - 1) * stride
-    for size, stride in zip(view.shape, view.strides, strict=True)
-  )
+  steps = zip(view.shape, view.strides, strict=True)
+  last = view.offset + sum((size - 1) * stride for size, stride in steps)
   if math.prod(view.shape) and last >= storage.size:
     raise Refused(f"{name} reaches outside its storage")
 
 
 def _array(view: _View, storage: np.ndarray) -> np.ndarray:
-  strides = [stride * storage.itemsize for stride in view.strides]
   if not math.prod(view.shape):
     return np.zeros(view.shape, storage.dtype)
-  seen = np.lib.stride_tricks.as_strided(
-    storage[view.offset :], view.shape, strides, writeable=False
+  strides = [stride * storage.itemsize for stride in view.strides]
+  return np.ascontiguousarray(
+    np.lib.stride_tricks.as_strided(
+      storage[view.offset :], view.shape, strides, writeable=False
+    )
   )
-  return np.ascontiguousarray(seen)
 
 
 _MARK = _Name("mark")
+_VALUES = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "MARK": _MARK}
+_EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _PUSHED = {
   "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE",
   "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING",
 }  # fmt: skip
-_CONSTANTS: dict[str, Callable[[], Any]] = {
-  "NONE": lambda: None,
-  "NEWTRUE": lambda: True,
-  "NEWFALSE": lambda: False,
-  "EMPTY_DICT": dict,
-  "EMPTY_LIST": list,
-  "EMPTY_TUPLE": tuple,
-  "MARK": lambda: _MARK,
-}
-_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_TAKEN = {"APPEND": 1, "SETITEM": 2, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+"""How many values an opcode takes; others take all above the mark."""
 
 
 def _interpreted(code: bytes) -> Any:
@@ -212,13 +187,12 @@ def _interpreted(code: bytes) -> Any:
       continue
     if name == "STOP":
       return stack.pop()
-    if name in _CONSTANTS:
-      stack.append(_CONSTANTS[name]())
+    if name in _VALUES:
+      stack.append(_VALUES[name])
+    elif name in _EMPTY:
+      stack.append(_EMPTY[name]())
     elif name in _PUSHED:
       stack.append(argument)
-    elif name in _TUPLES:
-      count = _TUPLES[name]
-      stack[-count:] = [tuple(stack[-count:])]
     elif name in ("BINPUT", "LONG_BINPUT"):
       memo[argument] = stack[-1]
     elif name == "MEMOIZE":
@@ -226,12 +200,12 @@ def _interpreted(code: bytes) -> Any:
     elif name in ("BINGET", "LONG_BINGET"):
       stack.append(memo[argument])
     else:
-      _applied(name, argument, stack)
+      _combine(name, argument, stack)
   raise Refused("its table of tensors has no end")
 
 
-def _applied(name: str, argument: Any, stack: list[Any]) -> None:
-  """The opcodes that combine what is on the stack."""
+def _combine(name: str, argument: Any, stack: list[Any]) -> None:
+  """Runs an opcode that combines what is on the stack."""
   if name == "GLOBAL":
     stack.append(_admitted(argument))
   elif name == "STACK_GLOBAL":
@@ -242,19 +216,13 @@ def _applied(name: str, argument: Any, stack: list[Any]) -> None:
   elif name == "REDUCE":
     arguments, function = stack.pop(), stack.pop()
     stack.append(_rebuilt(function, arguments))
-  elif name == "TUPLE":
-    stack.append(tuple(_above_mark(stack)))
-  elif name == "APPEND":
-    value = stack.pop()
-    _expect(stack[-1], list).append(value)
-  elif name == "APPENDS":
-    values = _above_mark(stack)
+  elif name in ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"):
+    stack.append(tuple(_taken(name, stack)))
+  elif name in ("APPEND", "APPENDS"):
+    values = _taken(name, stack)
     _expect(stack[-1], list).extend(values)
-  elif name == "SETITEM":
-    value, key = stack.pop(), stack.pop()
-    _expect(stack[-1], dict)[key] = value
-  elif name == "SETITEMS":
-    values = _above_mark(stack)
+  elif name in ("SETITEM", "SETITEMS"):
+    values = _taken(name, stack)
     _expect(stack[-1], dict).update(zip(values[::2], values[1::2], strict=True))
   elif name == "BUILD":
     # The state of an OrderedDict: torch's version notes, which nobody needs.
@@ -264,21 +232,29 @@ def _applied(name: str, argument: Any, stack: list[Any]) -> None:
     raise Refused(f"its pickle uses {name}, which no table of tensors needs")
 
 
+def _taken(name: str, stack: list[Any]) -> list[Any]:
+  """What an opcode takes off the stack."""
+  values: list[Any] = []
+  if name in _TAKEN:
+    values = [stack.pop() for _ in range(_TAKEN[name])]
+  else:
+    while (value := stack.pop()) is not _MARK:
+      values.append(value)
+  return values[::-1]
+
+
 def _admitted(name: str) -> _Name:
-  if name not in _ADMITTED:
+  if name not in (*_STORAGES, _TENSOR, _PARAMETER, _ORDERED):
     raise Refused(f"its pickle asks for {name.replace(' ', '.')}")
   return _Name(name)
 
 
 def _storage(parts: Any) -> _Storage:
   kind, named, key, _, size = _expect(parts, tuple)[:5]
-  if kind != "storage" or not isinstance(named, _Name):
-    raise Refused("its pickle refers to something that is no storage")
-  if named.name not in _STORAGES:
-    raise Refused(f"its pickle has a storage of {named.name}")
-  if type(size) is not int or not isinstance(key, str):
-    raise Refused("its pickle has a storage without a name or size")
-  return _Storage(key, _STORAGES[named.name], size)
+  dtype = _STORAGES.get(_expect(named, _Name).name)
+  if (kind, type(key), type(size)) != ("storage", str, int) or not dtype:
+    raise Refused(f"its pickle refers to a {named.name} that is no storage")
+  return _Storage(key, dtype, size)
 
 
 def _rebuilt(function: Any, arguments: Any) -> Any:
@@ -290,19 +266,8 @@ def _rebuilt(function: Any, arguments: Any) -> Any:
   if function != _Name(_TENSOR):
     raise Refused("its pickle calls something that makes no tensor")
   storage, offset, shape, strides = arguments[:4]
-  return _View(
-    _expect(storage, _Storage),
-    offset,
-    _expect(shape, tuple),
-    _expect(strides, tuple),
-  )
-
-
-def _above_mark(stack: list[Any]) -> list[Any]:
-  values: list[Any] = []
-  while (value := stack.pop()) is not _MARK:
-    values.append(value)
-  return values[::-1]
+  sizes = _expect(shape, tuple), _expect(strides, tuple)
+  return _View(_expect(storage, _Storage), offset, *sizes)
 
 
 def _expect(value: Any, kind: type) -> Any:

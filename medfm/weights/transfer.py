@@ -1,20 +1,20 @@
 """Start weights: leaves move by path, and every leaf is accounted for."""
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from medfm import tree
 from medfm.types import UserError
-from medfm.weights import layers
+
+_ONE = re.compile(r"(^|/)block(\d+)/")
+_ALL = re.compile(r"(^|/)blocks/")
 
 
-@dataclasses.dataclass(frozen=True)
-class Account:
+class Account(NamedTuple):
   """What became of every leaf: paths loaded, left fresh, left unused."""
 
   loaded: tuple[str, ...]
@@ -22,32 +22,12 @@ class Account:
   unused: tuple[str, ...]
 
   def text(self, source: str) -> str:
-    """Three lines for the terminal."""
-
-    def some(paths):
+    """Four lines for the terminal."""
+    lines = [f"weights from {source}"]
+    for kind, paths in self._asdict().items():
       more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
-      return f"{len(paths):4d}  {', '.join(paths[:4])}{more}"
-
-    return (
-      f"weights from {source}\n"
-      f"  loaded {some(self.loaded)}\n"
-      f"  fresh  {some(self.fresh)}\n"
-      f"  unused {some(self.unused)}"
-    )
-
-
-def together(accounts: Mapping[str, Account]) -> Account:
-  """One account of several collections, whose names stand before all paths
-  but those of `params`."""
-
-  def all_of(kind):
-    return tuple(
-      path if name == "params" else f"{name}/{path}"
-      for name, account in accounts.items()
-      for path in getattr(account, kind)
-    )
-
-  return Account(*map(all_of, ("loaded", "fresh", "unused")))
+      lines.append(f"  {kind:6} {len(paths):4d}  {', '.join(paths[:4])}{more}")
+    return "\n".join(lines)
 
 
 def transferred(
@@ -57,20 +37,23 @@ def transferred(
   may_be_fresh: Sequence[str],
   may_be_unused: Sequence[str],
   source: str = "",
+  prefix: str = "",
 ) -> tuple[Any, Account]:
   """`fresh` with the leaves that `loaded` has under the same path.
 
-  fresh: a tree of arrays.
-  loaded: another tree of arrays; whether its blocks are stacked or not.
+  fresh, loaded: trees of arrays, their blocks stacked or not.
   may_be_fresh: regexes of paths that may keep their fresh values.
   may_be_unused: regexes of loaded paths that may go unused.
   source: where they are from, for messages.
+  prefix: of the paths in the account.
 
-  Raises:
-    UserError: a leaf of another shape, or one that stays fresh or unused
-      without being declared so.
+  Raises: UserError for a leaf of another shape, or an undeclared one.
   """
-  new, old = tree.paths(fresh), layers.like(fresh, loaded)
+  new, old = tree.paths(fresh), tree.paths(loaded)
+  if any(map(_ALL.search, new)):
+    old = stacked(old)
+  elif any(map(_ONE.search, new)):
+    old = apart(old)
 
   def declared(path, patterns):
     return any(re.search(pattern, path) for pattern in patterns)
@@ -80,8 +63,8 @@ def transferred(
     if path in old and old[path].shape == leaf.shape:
       taken[path] = np.asarray(old[path]).astype(leaf.dtype)
     elif not declared(path, may_be_fresh):
-      found = f"has shape {old[path].shape}" if path in old else "is missing"
-      faults.append(f"{path} {leaf.shape} {found} in the start weights")
+      fault = f"has shape {old[path].shape}" if path in old else "is missing"
+      faults.append(f"{path} {leaf.shape} {fault} in the start weights")
   for path in old:
     if path not in new and not declared(path, may_be_unused):
       faults.append(f"{path} of the start weights has no place here")
@@ -90,18 +73,42 @@ def transferred(
   if faults:
     more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
     raise UserError(
-      f"start weights {source}".rstrip()
-      + " do not fit: "
-      + "; ".join(faults[:3])
-      + more
-      + "; give those of this model (with their own config.json), or declare "
-      "what may differ in start.fresh and start.unused"
+      f"start weights {source} do not fit: {'; '.join(faults[:3])}{more}; give "
+      "those of this model (with their own config.json), or declare what may "
+      "differ in start.fresh and start.unused"
     )
   merged = jax.tree_util.tree_map_with_path(
     lambda path, leaf: taken.get(tree.name(path), leaf), fresh
   )
-  return merged, Account(
-    loaded=tuple(taken),
-    fresh=tuple(path for path in new if path not in taken),
-    unused=tuple(path for path in old if path not in taken),
+  groups = (
+    taken,
+    [path for path in new if path not in taken],
+    [path for path in old if path not in taken],
   )
+  return merged, Account(*(tuple(prefix + path for path in g) for g in groups))
+
+
+def stacked(flat: Mapping[str, Any]) -> dict[str, Any]:
+  """Leaves by path: `block0/x`, `block1/x`, ... as one `blocks/x`."""
+  rest, groups = {}, {}
+  for path, leaf in flat.items():
+    if match := _ONE.search(path):
+      common = _ONE.sub(r"\1blocks/", path, count=1)
+      groups.setdefault(common, {})[int(match[2])] = np.asarray(leaf)
+    else:
+      rest[path] = leaf
+  return rest | {
+    path: np.stack([leaves[i] for i in sorted(leaves)])
+    for path, leaves in groups.items()
+  }
+
+
+def apart(flat: Mapping[str, Any]) -> dict[str, Any]:
+  """Leaves by path: `blocks/x`, stacked, as `block0/x`, `block1/x`, ..."""
+  return {
+    _ALL.sub(rf"\1block{index}/", path, count=1): part
+    for path, leaf in flat.items()
+    for index, part in enumerate(
+      np.asarray(leaf) if _ALL.search(path) else [leaf]
+    )
+  }

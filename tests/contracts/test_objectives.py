@@ -187,6 +187,8 @@ def test_every_objective_has_a_case():
   covered = {getattr(case[0], "func", case[0]) for case in CASES.values()}
   covered.add(lora)  # Through `adapted`.
   for module in pkgutil.iter_modules(medfm.objectives.__path__):
+    if module.name == "backbone":
+      continue  # What the objectives share.
     found = importlib.import_module(f"medfm.objectives.{module.name}")
     for item in vars(found).values():
       if inspect.isfunction(item) and item.__module__ == found.__name__:

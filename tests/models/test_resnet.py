@@ -68,5 +68,5 @@ def test_zero_initialised_blocks_start_as_the_identity():
   ("setting", "value"), [("depth", 19), ("norm", "bach"), ("stem", "big")]
 )
 def test_a_wrong_setting_is_named_with_its_choices(setting, value):
-  with pytest.raises(UserError, match=f"model.{setting}=.*choose one of"):
+  with pytest.raises(UserError, match=f"model.{setting}=.*expected one of"):
     _shapes(outputs=1, **{setting: value})

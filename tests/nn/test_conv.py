@@ -101,9 +101,9 @@ def test_taps_that_see_only_padding_are_not_computed():
 @pytest.mark.parametrize("size", [4, 6])
 def test_parameters_are_interchangeable_with_those_of_flax(size):
   x = _operands(size, size, 3)[0]
-  ours = Conv(5, bias_init=nn.initializers.ones)
-  theirs = nn.Conv(5, (3, 3))
+  ours, theirs = Conv(5), nn.Conv(5, (3, 3))
   variables = jax.jit(ours.init)(jax.random.key(0), x)
+  variables["params"]["bias"] = jnp.ones(5)
   np.testing.assert_allclose(
     jax.jit(ours.apply)(variables, x),
     jax.jit(theirs.apply)(variables, x),

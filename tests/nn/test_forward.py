@@ -18,9 +18,8 @@ class Toy(nn.Module):
 def _variables():
   x = jnp.ones((3, 2))
   return jax.jit(
-    lambda key: forward.merge(
-      forward.init(Toy(), key, x),
-      forward.init(nn.Dense(1), key, x, scope="decoder"),
+    lambda key: forward.with_decoder(
+      forward.init(Toy(), key, x), nn.Dense(1), key, x
     )
   )(jax.random.key(0))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from medfm.nn.pool import average_pool, global_average, max_pool
+from medfm.nn.pool import max_pool
 
 # Size, window, stride, padding.
 SHAPES = [
@@ -61,14 +61,3 @@ def test_max_pool_keeps_bfloat16():
     jax.value_and_grad(lambda x: max_pool(x).astype("float32").sum())
   )(x)
   assert value == 4 and gradient.dtype == jnp.bfloat16
-
-
-def test_average_pool_is_the_mean_under_each_window():
-  x = jnp.arange(16.0).reshape(1, 4, 4, 1)
-  expected = [[[[2.5], [4.5]], [[10.5], [12.5]]]]
-  np.testing.assert_allclose(average_pool(x), expected)
-
-
-def test_global_average_is_the_mean_over_places():
-  x = np.random.default_rng(0).random((2, 3, 4, 5), dtype="float32")
-  np.testing.assert_allclose(global_average(x), x.mean((1, 2)), rtol=1e-6)

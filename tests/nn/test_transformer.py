@@ -17,6 +17,10 @@ def _block(**settings):
   return Block(2, 16, **settings)
 
 
+def _attention(heads):
+  return Attention("float32", 0.0, 0.0, heads, causal=False, rotary=False)
+
+
 def _output(block, x, mask=None, key=None, ids=None):
   ids = jnp.arange(2) if ids is None else ids
 
@@ -33,7 +37,7 @@ def _output(block, x, mask=None, key=None, ids=None):
 
 def test_attention_is_softmax_of_scaled_products():
   x = _tokens()
-  module = Attention(2)
+  module = _attention(2)
   variables = jax.jit(module.init)(jax.random.key(0), x)
   p = variables["params"]
   q, k, v = jnp.einsum("ble,ethd->tblhd", x, p["qkv"]["kernel"])
@@ -92,4 +96,4 @@ def test_a_gated_block_computes_in_bfloat16_with_float32_parameters():
 
 def test_the_width_must_divide_among_the_heads():
   with pytest.raises(ValueError, match="3 heads"):
-    Attention(3).init(jax.random.key(0), _tokens())
+    _attention(3).init(jax.random.key(0), _tokens())

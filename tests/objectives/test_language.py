@@ -1,5 +1,6 @@
 """Language objectives: what is hidden, and whose loss it is."""
 
+import collections
 import functools
 
 import jax
@@ -28,10 +29,14 @@ def _long(**more):
   return {**batch, **more}
 
 
+Masked = collections.namedtuple("Masked", ["tokens", "places", "known"])
+
+
 def _masked(batch, step=0, rate=0.15, whole_word=False):
   info, key = toy.text()[0], jax.random.fold_in(jax.random.key(0), step)
   run = functools.partial(masked, rate=rate, whole_word=whole_word)
-  return jax.jit(lambda batch: run(batch, info, key))(batch)
+  found = jax.jit(lambda batch: run(batch, info, key))(batch)
+  return Masked(*found)
 
 
 def _hidden(found, length=LENGTH):
@@ -108,9 +113,9 @@ def test_the_loss_at_masked_places_is_that_of_all_logits():
   variables = jax.jit(objective.init)(jax.random.key(0), batch)
   key = jax.random.key(1)
   terms, _ = jax.jit(objective.loss)(variables, batch, key)
-  found = masked(
-    batch, info, jax.random.split(key)[0], rate=0.15, whole_word=False
-  )
+  mask_key, _ = jax.random.split(key)
+  found = masked(batch, info, mask_key, rate=0.15, whole_word=False)
+  found = Masked(*found)
   net = _BERT(outputs=0, vocabulary=info.only.vocabulary)
   params = variables["params"]
   states = net.apply(

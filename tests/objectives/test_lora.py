@@ -11,7 +11,7 @@ from medfm import optim, step, tree
 from medfm.models.bert import Bert
 from medfm.models.resnet import ResNet
 from medfm.objectives.classify import multiclass
-from medfm.objectives.lora import LR_RULES, SCOPE, lora, merged, trained
+from medfm.objectives.lora import LR_RULES, SCOPE, Merge, lora, trained
 from medfm.types import UserError
 from medfm.weights import adapters
 from tests import infos
@@ -56,7 +56,7 @@ def test_merged_weights_predict_what_the_adapted_model_does(scan_layers):
   objective, inner, batch, variables = _case(scan_layers)
   variables = _moved(variables)
   found = objective.predict(variables, batch)
-  whole = {"params": merged(variables["params"], alpha=16.0)}
+  whole = {"params": Merge(alpha=16.0)(variables["params"])}
   expected = jax.jit(inner.predict)(whole, batch)
   np.testing.assert_allclose(found["probs"], expected["probs"], atol=1e-6)
   start = objective.predict(_case(scan_layers)[3], batch)

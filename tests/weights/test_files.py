@@ -175,6 +175,15 @@ def test_a_table_in_a_wrapper_is_found(tmp_path):
   assert found["w"].shape == (2, 3)
 
 
+def test_a_storage_of_two_kinds_is_read_as_each_tensor_has_it(tmp_path):
+  doubles = _tensor(_Storage("DoubleStorage", size=3), 0, (3,), (1,))
+  content = {"w": _tensor(_Storage()), "x": doubles}
+  found = torch_file.read(_torch(tmp_path / "x.pt", content))
+  numbers = np.arange(6, dtype=np.float32)
+  np.testing.assert_array_equal(found["w"], numbers.reshape(2, 3))
+  np.testing.assert_array_equal(found["x"], numbers.view(np.float64))
+
+
 PAYLOADS = {
   "a command": (_Call("os.system", "touch hacked"), r"asks for os\.system"),
   "eval": (_Call("builtins.eval", "1"), r"asks for builtins\.eval"),
