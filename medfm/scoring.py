@@ -1,6 +1,5 @@
 """From variables to numbers with intervals, on every held-out split."""
 
-import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -36,8 +35,7 @@ class Contender(NamedTuple):
     return scores.target_of(self.task, self.units.arrays)
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluated:
+class Evaluated(NamedTuple):
   """A trained model on the splits that it was not trained on.
 
   results: what results.json says of it.

@@ -26,7 +26,7 @@ from medfm.types import UserError
 
 CALL, BIND, NOUN = "_call_", "_bind_", "_noun_"
 _ALLOWED = ("medfm.", "optax.")
-_SIMPLE = (bool, int, float, str)
+_TYPED = (bool, int, float, str, tuple)
 _T = typing.TypeVar("_T")
 _Function = typing.TypeVar("_Function", bound=Callable[..., Any])
 
@@ -250,7 +250,7 @@ def _value(value: Any, annotation: Any) -> Any:
   if value is None:
     kinds = [k for k in typing.get_args(annotation) if k is not type(None)]
     kind = typing.get_origin(kinds[0]) or kinds[0] if kinds else object
-    return config_dict.placeholder(kind) if kind in (*_SIMPLE, tuple) else None
+    return config_dict.placeholder(kind) if kind in _TYPED else None
   if isinstance(value, list):
     return tuple(value)
   if isinstance(value, Mapping):

@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
@@ -80,17 +80,10 @@ def _conclude(
   print(f"report: {path}", flush=True)
 
 
-class Stage(NamedTuple):
-  """A stage that is ready to run, all of it checked.
-
-  leakage: the report of its data.
-  weights: loads the start weights when they are needed; None for fresh ones.
-  """
-
-  name: str
-  job: setup.Job
-  leakage: dict[str, Any]
-  weights: Callable[[], train.Weights] | None
+Stage = tuple[
+  str, setup.Job, dict[str, Any], Callable[[], train.Weights] | None
+]
+"""(name, job, leakage report, what loads its start weights), all checked."""
 
 
 def _stages(
@@ -99,10 +92,7 @@ def _stages(
   place: Path,
   folders: Folders,
 ) -> list[Stage]:
-  """Every stage with its job, leakage report and start weights, all checked.
-
-  Stages of one data config share the dataset.
-  """
+  """The stages that are not finished; those of one data config share it."""
   ready, known = [], {}
   for name, run in remaining.items():
     if (key := repr(run.data)) not in known:
@@ -114,7 +104,7 @@ def _stages(
     started = (stages.folder(place, name) / "checkpoints").exists()
     if weights and run.start.weights not in todo and not started:
       train.begun(run, job.abstract, weights())  # Refuse before a step.
-    ready.append(Stage(name, job, report, weights))
+    ready.append((name, job, report, weights))
   return ready
 
 
@@ -125,7 +115,7 @@ def _run_stage(
 
   fitted: rivals' predictions, shared by stages.
   """
-  name, job, _, weights = stage
+  name, job, report, weights = stage
   folder, data = stages.folder(place, name), job.data
   _write_data(folder, data)
   state, notes = train.train(job, folder, name, weights)
@@ -142,7 +132,8 @@ def _run_stage(
   if evaluated.shown:
     workdir.write(folder / reading.EXAMPLES, evaluated.shown)
   results["finished"] = False
-  results["stages"][name] = _trained(stage, state, notes) | evaluated.results
+  trained = _trained(job, report, state, notes)
+  results["stages"][name] = trained | evaluated.results
   workdir.write(place / "results.json", results)
   processes.wait()
 
@@ -160,10 +151,11 @@ def _write_data(folder: Path, data: Dataset) -> None:
     workdir.write(folder / "tokenizer.json", reading["tokenizer"])
 
 
-def _trained(stage: Stage, state: Any, notes: Mapping) -> dict[str, Any]:
+def _trained(
+  job: setup.Job, leaked: Mapping, state: Any, notes: Mapping
+) -> dict[str, Any]:
   """The part of the stage's entry in results.json that is about training."""
-  job, data = stage.job, stage.job.data
-  run = job.run
+  run, data = job.run, job.data
   objective = spec.function(run.objective)
   return {
     "step": int(state.step),
@@ -181,7 +173,7 @@ def _trained(stage: Stage, state: Any, notes: Mapping) -> dict[str, Any]:
       "classes": data.info.target.names,
       "units": getattr(data.info.target, "units", ()),
       "card": data.card,
-      "leakage": stage.leakage,
+      "leakage": leaked,
       "splits": splits.manifest(data),
       "train_used": len(job.split),
     },

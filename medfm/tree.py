@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 from medfm.types import UserError
 
@@ -47,4 +46,4 @@ def select(tree: Any, rules: Sequence[tuple[str, Any]]) -> Any:
 
 def count(tree: Any) -> int:
   """The number of scalars in a tree."""
-  return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
+  return sum(leaf.size for leaf in jax.tree.leaves(tree))

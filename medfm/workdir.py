@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,23 +17,12 @@ from typing import Any
 from medfm import host, spec
 from medfm.types import UserError
 
-MAY_CHANGE = (
-  "steps",
-  "epochs",
-  "evaluate_every",
-  "checkpoint_every",
-  "log_every",
-  "keep",
-  "show",
-  "description",
-  "sharding",
-  "parallel",
-  "onednn",
-  "resident",
+MAY_CHANGE = re.compile(
+  r"(^|\.)(devices\..*|(steps|epochs|\w+_every|keep|show|description)$)"
 )
-"""Last words of config keys that a resumed run may give a new value.
+"""Config keys that a resumed run may give a new value.
 
-So may those of `mesh`: a run goes on with other devices than it began with.
+Among them are its devices: a run goes on with others than it began with.
 """
 
 _PACKAGES = (
@@ -99,9 +89,7 @@ def claim(workdir: Path, config: Any) -> None:
     differing = [
       f"{key} is {new.get(key)!r}, was {old.get(key)!r}"
       for key in sorted(old.keys() | new.keys())
-      if old.get(key) != new.get(key)
-      and key.rpartition(".")[2] not in MAY_CHANGE
-      and "mesh" not in key.split(".")
+      if old.get(key) != new.get(key) and not MAY_CHANGE.search(key)
     ]
     if differing:
       more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
