@@ -84,7 +84,7 @@ class Documents:
 
 def packed(
   token: Tokenizer, texts: list[str], part: str, length: int, seed: int
-) -> tuple[Split, list[dict[str, Any]]]:
+) -> tuple[packing.Arrays, list[dict[str, Any]]]:
   """Rows of documents, and for the card how many did not fit into one."""
   del seed
   opening, closing = sequences.ends(token)
@@ -100,17 +100,14 @@ def packed(
       pieces.append(Piece(row, {"word_start": begins}))
   if not pieces:
     raise UserError(f"the corpus has no text for {part}: change fractions")
-  arrays, _ = packing.packed(pieces, length)
-  names = np.array([f"{part}:{row}" for row in range(len(arrays["tokens"]))])
   what = f"{part}: documents longer than a row, continued in further windows"
-  return Split(arrays, names, lengths=packing.measured(arrays)), (
-    [{"what": what, "count": long}] if long else []
-  )
+  changes = [{"what": what, "count": long}] if long else []
+  return packing.packed(pieces, length)[0], changes
 
 
 def corpus(
   folders: Folders,
-  cut: Callable[..., tuple[Split, list[dict[str, Any]]]] = packed,
+  cut: Callable[..., tuple[packing.Arrays, list[dict[str, Any]]]] = packed,
   *,
   sets: tuple[str, ...] = SETS,
   path: str = "",
@@ -136,7 +133,9 @@ def corpus(
   token = tokenizer(strings["train"], folders)
   parts, changes = {}, list(documents.account["removed"])
   for part in strings:
-    parts[part], new = cut(token, strings[part], part, length, seed)
+    arrays, new = cut(token, strings[part], part, length, seed)
+    ids = np.array([f"{part}:{row}" for row in range(len(arrays["tokens"]))])
+    parts[part] = Split(arrays, ids, lengths=packing.measured(arrays))
     changes += new
   return texts.of_tokens(
     parts,

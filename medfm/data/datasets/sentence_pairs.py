@@ -20,7 +20,7 @@ from medfm.data.text import packing, sequences
 from medfm.data.text.packing import Piece
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.spec import forwards
-from medfm.types import Dataset, Folders, Split, UserError
+from medfm.types import Dataset, Folders, UserError
 
 FOLLOWS, RANDOM = 0, 1
 """The values of `next_sentence`, numbered as in BERT."""
@@ -102,8 +102,8 @@ def _fitted(first, second, room: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _rows(
   token: Tokenizer, texts: list[str], part: str, length: int, seed: int
-) -> tuple[Split, list[dict[str, Any]]]:
-  """The pairs of a part's documents; nothing of it for the card."""
+) -> tuple[packing.Arrays, list[dict[str, Any]]]:
+  """The pairs of a part's documents; no changes for the card."""
   opening, closing = sequences.ends(token)
   documents = [_END.split(text) for text in texts]
   ids = iter(token.ids([s for sentences in documents for s in sentences]))
@@ -125,5 +125,4 @@ def _rows(
     kinds.append(kind)
   arrays = packing.padded(pieces, length)
   arrays["next_sentence"] = np.array(kinds, np.int32)
-  names = np.array([f"{part}:{row}" for row in range(len(pieces))])
-  return Split(arrays, names, lengths=packing.measured(arrays)), []
+  return arrays, []
