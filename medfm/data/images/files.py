@@ -29,24 +29,16 @@ FOLDER = "folder"
 _SPLIT = "split folder"
 
 
-class Item(NamedTuple):
-  """patient: "" where unknown."""
-
-  name: str
-  path: pathlib.Path
-  patient: str
-  groups: tuple[str, ...]
-  split: str
-
-
 class Listing(NamedTuple):
   """N images with what is true of them.
 
+  raw: name -> file; examples: (name, patient, groups, split) of each.
   truth: arrays [N, ...]; names: of the classes, labels or numbers.
   changes, notes, and split (how it was made): for the data card.
   """
 
-  items: list[Item]
+  raw: dict[str, pathlib.Path]
+  examples: list[tuple[str, str, tuple[str, ...], str]]
   truth: Truth
   names: tuple[str, ...]
   changes: list[dict[str, Any]]
@@ -84,44 +76,49 @@ def listed(
   else:
     table = tables.read(place)
   table, changes = labels.labelled(table)
-  column, paths = _column(table, top, image)
+  column_name, paths = _column(table, top, image)
   truth, names = labels.read(table)
-  blank = [""] * len(table)
   keys = (
     table[patient] if patient else decode.in_order(decode.patient_key, paths)
   )
-  parts = splits.of_words(table, split_column) if split_column else blank
-  cells, top = [table[group] for group in groups], top.resolve()
-  items = [
-    Item(
-      file.resolve().relative_to(top).as_posix(),
-      file,
-      key,
-      tuple(group[index] for group in cells),
-      str(parts[index]),
-    )
-    for index, (file, key) in enumerate(zip(paths, keys, strict=True))
-  ]
-  first: dict[str, int] = {}
-  for index, item in enumerate(items):
-    earlier = first.setdefault(item.name, index)
-    if items[earlier][2:] != item[2:] or not all(
+  patients = np.array([*keys], object)
+  parts = np.full(len(table), "", object)
+  if split_column:
+    parts[:] = splits.of_words(table, split_column)
+  groups_of = [*zip(*(table[group] for group in groups), strict=True)]
+  groups_of = groups_of or [()] * len(table)
+  top = top.resolve()
+  ids = np.array(
+    [p.resolve().relative_to(top).as_posix() for p in paths], object
+  )
+  _, first, of_name = np.unique(ids, return_index=True, return_inverse=True)
+  for index, earlier in enumerate(first[of_name]):
+    columns = (patients, groups_of, parts)
+    if any(column[earlier] != column[index] for column in columns) or not all(
       np.array_equal(array[earlier], array[index], equal_nan=True)
       for array in truth.values()
     ):
       raise table.error(
-        index, column, "an earlier row of this image says something else"
+        index, column_name, "an earlier row of this image says something else"
       )
-  rows = list(first.values())
+  rows = np.sort(first)
   truth = {name: array[rows] for name, array in truth.items()}
-  items, how = _with_splits(
-    [items[row] for row in rows], truth.get(labels.stratify), fractions, seed
-  )
+  ids, patients, parts = ids[rows], patients[rows], parts[rows]
+  strata = truth.get(labels.stratify)
+  how = _split(ids, patients, parts, strata, fractions, seed)
   repeats = len(table) - len(rows)
   changes += records.counted(
     {"other files, ignored": others, "repeated rows, dropped": repeats}
   )
-  return Listing(items, truth, names, changes, _notes(items, patient), how)
+  return Listing(
+    {name: paths[row] for name, row in zip(ids, rows, strict=True)},
+    [*zip(ids, patients, (groups_of[row] for row in rows), parts, strict=True)],
+    truth,
+    names,
+    changes,
+    _notes(patients, bool(patient)),
+    how,
+  )
 
 
 def _of_folders(root: pathlib.Path, classes: bool) -> tuple[Table, int]:
@@ -160,29 +157,31 @@ def _of_folders(root: pathlib.Path, classes: bool) -> tuple[Table, int]:
   return Table((root.name,), columns, count + 1, np.zeros_like(count)), others
 
 
-def _notes(items: list[Item], patient: str) -> list[str]:
+def _notes(patients: np.ndarray, given: bool) -> list[str]:
   """What the card says of the patients, who come of a column or of DICOM."""
-  known = sum(bool(item.patient) for item in items)
-  unknown = len(items) - known
-  if patient:
+  known = np.count_nonzero(patients != "")
+  unknown = len(patients) - known
+  if given:
     note = "images without a patient id count as patients of their own"
     return [f"{unknown} {note}"] if unknown else []
   if not known:
     return ["no patient ids: each image counts as a patient of its own"]
   return [
     f"patient keys are sha256 prefixes of the DICOM PatientID ({known} of "
-    f"{len(items)} images have one; others count as patients of their own)"
+    f"{len(patients)} images have one; others count as patients of their own)"
   ]
 
 
-def _with_splits(
-  items: list[Item],
+def _split(
+  ids: np.ndarray,
+  patients: np.ndarray,
+  parts: np.ndarray,
   strata: np.ndarray | None,
   fractions: tuple[float, ...],
   seed: int,
-) -> tuple[list[Item], str]:
-  """Every image with its split, given or made by patient; and how."""
-  given = {item.split for item in items} - {""}
+) -> str:
+  """Fills the parts [N] that are not given, by patient; says how."""
+  given = set(parts) - {""}
   how = "as given" if given else f"by patient, {tuple(fractions)}, seed {seed}"
   if given and "train" not in given:
     raise UserError("the given split has no training images")
@@ -193,23 +192,18 @@ def _with_splits(
       how += (
         f"; validation is {share:.3g} of its training patients, seed {seed}"
       )
-    rows = np.flatnonzero([item.split in ("", "train") for item in items])
-    parts = splits.by_patient(
-      np.array([items[row].name for row in rows]),
-      np.array([items[row].patient for row in rows]),
-      None if strata is None else strata[rows],
-      fractions=fractions,
-      seed=seed,
-    )
-    for name, part in parts.items():
-      for row in rows[part]:
-        items[row] = items[row]._replace(split=name)
-  if shared := splits.in_several((i.patient, i.split) for i in items):
+    rows = np.flatnonzero((parts == "") | (parts == "train"))
+    strata = None if strata is None else strata[rows]
+    for name, part in splits.by_patient(
+      ids[rows], patients[rows], strata, fractions=fractions, seed=seed
+    ).items():
+      parts[rows[part]] = name
+  if shared := splits.in_several(zip(patients, parts, strict=True)):
     raise UserError(
       f"{shared} patients are in more than one of the given splits: split by "
       "patient, or leave the split to seed and fractions"
     )
-  return items, how
+  return how
 
 
 def read(

@@ -179,8 +179,8 @@ def own_images(
   prepared = records.prepared(
     OwnImages,
     folders,
-    raw={item.name: item.path for item in listing.items},
-    examples=[(item.name, *item[2:]) for item in listing.items],
+    raw=listing.raw,
+    examples=listing.examples,
     truth={name: (str(a.dtype), a.tolist()) for name, a in truth},
     groups=tuple(groups),
     bad=bad,

@@ -116,9 +116,8 @@ def test_the_real_caption_table_gives_the_same_labels(ultrasound):
     fractions=(0.7, 0.1, 0.2),
     seed=0,
   )
-  names = [item.name for item in listing.items]
   labels = listing.truth["label"].tolist()
-  assert dict(zip(names, labels, strict=True)) == _together(dataset)
+  assert dict(zip(listing.raw, labels, strict=True)) == _together(dataset)
 
 
 def test_folders_are_classes_and_pixels_stay(classes):
