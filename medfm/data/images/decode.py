@@ -183,12 +183,11 @@ def offered(path: str) -> bool:
 
 def _pillow(data: bytes, name: str, frame: int | None) -> np.ndarray:
   image = Image.open(io.BytesIO(data), formats=_FORMATS)
-  dicom.check_size(name, image.width * image.height)
   whole = {"PNG": _whole_png, "JPEG": _whole_jpeg, "MPO": _whole_jpeg}
   if image.format in whole and not whole[image.format](data):
     raise ValueError("truncated")
   frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-  dicom.check_frame(name, frame, frames)
+  dicom.check(name, image.width * image.height, frame, frames)
   image.seek(frame or 0)
   image.load()
   return _array(ImageOps.exif_transpose(image), name)

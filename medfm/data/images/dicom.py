@@ -46,14 +46,10 @@ def is_dicom(data: bytes) -> bool:
   return data[128:132] == b"DICM"
 
 
-def check_size(name: str, pixels: int) -> None:
-  """Raises UserError where an image is too large to be one."""
+def check(name: str, pixels: int, frame: int | None, frames: int) -> None:
+  """Refuses what is too large, or of several frames while none is chosen."""
   if pixels > MAX_PIXELS:
     raise UserError(f"{name}: more than {MAX_PIXELS:,} pixels")
-
-
-def check_frame(name: str, frame: int | None, frames: int) -> None:
-  """Raises UserError where a file of several images leaves open which one."""
   if frames > 1 and frame is None:
     raise UserError(
       f"{name}: holds {frames} frames or pages; export them as single images"
@@ -89,8 +85,8 @@ def pixels(
         f"{name}: this DICOM file holds no image (perhaps a report, a plan, "
         "a waveform or a directory)"
       )
-    check_size(name, dataset.Rows * dataset.Columns)
-    check_frame(name, frame, int(dataset.get("NumberOfFrames") or 1))
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    check(name, dataset.Rows * dataset.Columns, frame, frames)
     stored = pydicom.pixels.pixel_array(dataset, index=frame or 0)
     shown = _shown(pydicom, dataset, stored, name, frame or 0, window)
   return shown if shown.ndim == 3 else shown[:, :, None]
