@@ -54,7 +54,7 @@ class Arm:
     Of the metric that the arm is judged by, unless another is named.
     """
     metric = metric or self.metric
-    return spread([run.entry(split, metric) for run in self.runs])
+    return spread([run.stage.entry(split, metric) for run in self.runs])
 
   def baselines(self) -> dict[str, dict[str, Any]]:
     """Of each classical model beside the runs, the same on the test split."""
@@ -105,8 +105,8 @@ def arms(records: Sequence[Record]) -> list[Arm]:
   to judge it by.
   """
   answers = [each for each in records if not each.cell.startswith("shared-")]
-  if any(record.result and record.supervised for record in answers):
-    answers = [record for record in answers if record.supervised]
+  if any(each.stage.finished and each.stage.supervised for each in answers):
+    answers = [each for each in answers if each.stage.supervised]
   keys = cells.varied([record.setting for record in answers])
   keys = [key for key in keys if not is_seed(key)]
   asked: dict[tuple, set[str]] = {}
@@ -115,9 +115,10 @@ def arms(records: Sequence[Record]) -> list[Arm]:
     known = record.setting
     setting = tuple((key, known[key]) for key in keys if key in known)
     asked.setdefault(setting, set()).add(record.cell)
-    if record.entry("test", record.metric).get("value") is not None:
-      judge = (record.metric, record.ideal)
-      place = (setting, record.stage, record.test, *judge)
+    stage, judge = record.stage, (record.metric, record.ideal)
+    if stage.entry("test", record.metric).get("value") is not None:
+      # Its hash identifies the examples that it was tested on.
+      place = (setting, stage.name, stage.splits["test"].get("sha256"), *judge)
       groups.setdefault(place, []).append(record)
   return [
     Arm(dict(setting), stage, runs[0].data, *judged, len(asked[setting]), runs)
@@ -266,8 +267,7 @@ def _scorer(
   root: Path, run: Record, metric: str
 ) -> tuple[bootstrap.Metric, np.ndarray | None, int]:
   """A metric of a run's test predictions, their patients, how many they are."""
-  task = reading.Stage("", run.result).task
-  stage = run.stage or "train"
+  task, stage = run.stage.task, run.stage.name or "train"
   rows = [
     row
     for row in predictions.read(root / run.cell / "predictions.csv")
@@ -275,12 +275,12 @@ def _scorer(
   ]
   if task is None or not rows:
     raise Undefined("no predictions are left")
-  info = reading.info(root / run.cell / run.stage)
+  info = reading.info(root / run.cell / run.stage.name)
   held = reading.table(task, info, rows)
   if not held.target:
     raise Undefined("the truth is not known")
   kept, target, predicted = task.known(info, held.target, held.predicted)
-  decisions = run.result["splits"]["test"].get("thresholds") or {}
+  decisions = run.stage.part("test", "thresholds")
   scored = task.panel(
     info, target, predicted, decisions=decisions, specificity=0.9
   )

@@ -48,7 +48,7 @@ def _facts(
   leaders = [arms.best(group) for group in arms.rivals(chosen)]
   leaders = [arm for arm in leaders if arm is not None]
   states = {record.cell: record.status for record in every}
-  studies = (record.cell for record in every if record.result and record.stage)
+  studies = (record.cell for record in every if record.stage.name)
   config = cells.read(root / next(studies, "") / "config.json")
   compared = arms.pairs(
     chosen,
@@ -60,7 +60,7 @@ def _facts(
   metrics = {arm.metric for arm in listed} or {asked}
   described = {}
   for record in every:
-    described |= record.result.get("described") or {}
+    described |= record.stage.described
   return {
     "name": description["name"],
     "hypothesis": description["hypothesis"],
@@ -73,9 +73,9 @@ def _facts(
     "comparisons": arms.comparisons(root, compared),
     "trials": _trials(root, description, every),
     "blocks": [
-      {"run": run.cell, "stage": run.stage, **block}
+      {"run": run.cell, "stage": run.stage.name, **block}
       for run in (arm.runs[0] for arm in leaders)
-      for block in run.result.get("blocks") or ()
+      for block in run.stage.result.get("blocks") or ()
       if block.get("split") in (None, "", "test") and block["kind"] != "texts"
     ],
     "cells": [
@@ -86,7 +86,7 @@ def _facts(
       }
       for name, status in states.items()
     ],
-    "runs": [_run(record) for record in every if record.result],
+    "runs": [_run(record) for record in every if record.stage.finished],
   }
 
 
@@ -95,12 +95,12 @@ def _table(every: Sequence[Record]) -> str:
   keys = dict.fromkeys(key for record in every for key in record.setting)
   rows = []
   for record in every:
-    row = {"cell": record.cell, "stage": record.stage}
+    row = {"cell": record.cell, "stage": record.stage.name}
     row |= record.status._asdict() | dict.fromkeys(keys, "")
     row |= {**record.setting, "data": record.data}
     for name in ("params", "step", "label_fraction"):
-      row[name] = record.result.get(name, "")
-    for split, result in record.result.get("splits", {}).items():
+      row[name] = record.stage.result.get(name, "")
+    for split, result in record.stage.splits.items():
       for metric, entry in result["metrics"].items():
         if "[" in metric:
           continue
@@ -112,7 +112,7 @@ def _table(every: Sequence[Record]) -> str:
 
 
 def _arm(arm: Arm, chosen: bool) -> dict[str, Any]:
-  known = arm.runs[0].result["splits"]["test"]["metrics"]
+  known = arm.runs[0].stage.part("test", "metrics")
   others = [name for name in _FURTHER if name in known and name != arm.metric]
   return {
     "name": arm.name,
@@ -134,13 +134,13 @@ def _run(record: Record) -> dict[str, Any]:
   known = ("step", "params", "label_fraction", "best", "skipped")
   return {
     "cell": record.cell,
-    "stage": record.stage,
+    "stage": record.stage.name,
     "setting": dict(record.setting),
     "data": record.data,
     "metric": record.metric,
-    **{name: record.result.get(name) for name in known},
+    **{name: record.stage.result.get(name) for name in known},
     **{
-      split: dict(record.entry(split, record.metric)) or None
+      split: dict(record.stage.entry(split, record.metric)) or None
       for split in ("validation", "test")
     },
   }
@@ -159,7 +159,7 @@ def _trials(
   first = {
     record.cell: record
     for record in reversed(every)
-    if record.stage in ("", search.get("stage"))
+    if record.stage.name in ("", search.get("stage"))
   }
   return [
     {
@@ -176,8 +176,8 @@ def _trials(
 def _score(
   folder: Path, record: Record, search: Mapping[str, Any], metric: str
 ) -> float | None:
-  if record.result:
-    return record.entry("validation", metric).get("value")
+  if record.stage.finished:
+    return record.stage.entry("validation", metric).get("value")
   if record.status.state == cells.PRUNED:
     return cells.read(folder / "cell.json").get("validation")
   lines = log.read(folder / search["stage"] / "metrics.jsonl")
