@@ -62,10 +62,11 @@ class Cell:
 
 def listed(root: Path, path: Path) -> list[Cell]:
   """The cells of the grid in a folder that a JSON file has as `Cell.plain`."""
-  return [
-    Cell(folder=root / entry["name"], **entry | {"needs": (*entry["needs"],)})
+  entries = [
+    {**entry, "folder": root / entry["name"], "needs": tuple(entry["needs"])}
     for entry in read(path).get("cells", ())
   ]
+  return [Cell(**entry) for entry in entries]
 
 
 class Status(NamedTuple):

@@ -50,7 +50,7 @@ class Runner:
     self._progress = _Progress(len(todo) + (source.left() if source else 0))
 
   def run(self) -> None:
-    """Runs them all; `Interrupted`, when asked to stop, once all have saved."""
+    """Runs all of them; when asked to stop, has all save: `Interrupted`."""
     with Watch() as watch:
       self._draw()
       while watch.signal is None and (

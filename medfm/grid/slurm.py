@@ -172,7 +172,7 @@ def _sbatch(
 
 
 def _slurm(*command: str, refused: bool = False) -> str:
-  """What a Slurm command prints; that it fails is told where `refused`."""
+  """What a command prints; if it is missing, or is `refused`, a UserError."""
   try:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
   except FileNotFoundError:
