@@ -83,7 +83,16 @@ def joined(
     for split in dict.fromkeys(s for d in datasets.values() for s in d.splits)
   }
   keys = {split: _keys(there, by) for split, there in held.items()}
-  _refuse_moved(keys)
+  moved = in_several(
+    (name, split)
+    for split, parts_of in keys.items()
+    for name in itertools.chain(*parts_of.values())
+  )
+  if moved:
+    raise UserError(
+      f"{moved} patients are in different splits of the parts: give all of "
+      "them a split column that agrees"
+    )
   splits, changes = {}, []
   for split, there in held.items():
     rows = _rows(keys[split], keep)
@@ -149,20 +158,6 @@ def _keys(parts: Mapping[str, Split], by: str) -> dict[str, list[str]]:
     names = map(str, split.ids if by == "id" else split.patients)
     keys[part] = [_SUFFIX.sub("", n) if by == "id" else n for n in names]
   return keys
-
-
-def _refuse_moved(keys: Mapping[str, Mapping[str, list[str]]]) -> None:
-  """Raises UserError where the parts put one patient into two splits."""
-  names = {
-    (name, split)
-    for split, parts in keys.items()
-    for name in itertools.chain(*parts.values())
-  }
-  if moved := in_several(names):
-    raise UserError(
-      f"{moved} patients are in different splits of the parts: give all of "
-      "them a split column that agrees"
-    )
 
 
 def _rows(keys: Mapping[str, list[str]], keep: str) -> dict[str, np.ndarray]:

@@ -238,18 +238,33 @@ def in_several(places: Iterable[tuple[str, str]]) -> int:
   return sum(count > 1 for count in counts.values())
 
 
-def given(table: Table, column: str) -> np.ndarray | None:
-  """[N] the split of each row, where a column or a second file gives it."""
+def given(
+  table: Table, column: str, owner: str, what: str
+) -> np.ndarray | None:
+  """[N] the split of each row, where a column or a second file gives it.
+
+  owner: the column, `what` in short, whose rows are in one split; "" for none.
+  """
   if len(table.paths) > 1:
     if column:
       raise UserError("split_column and test_path: give one of them")
-    return np.where(table.files > 0, "test", "train")
-  if not column:
+    part = np.where(table.files > 0, "test", "train")
+  elif column:
+    part = of_words(table, column)
+    for name in ("train", "test"):
+      if not (part == name).any():
+        raise UserError(f"{table.path}: no row of {column!r} says {name!r}")
+  else:
     return None
-  part = of_words(table, column)
-  for name in ("train", "test"):
-    if not (part == name).any():
-      raise UserError(f"{table.path}: no row of {column!r} says {name!r}")
+  first: dict[str, int] = {}
+  for index, name in enumerate(table[owner] if owner else ()):
+    seen = first.setdefault(name, index)
+    if name and part[seen] != part[index]:
+      raise UserError(
+        f"{table.place(seen)} ({part[seen]}) and {table.place(index)} "
+        f"({part[index]}) are of one {what}: move all rows of a {what} into "
+        "one split"
+      )
   return part
 
 
@@ -266,20 +281,3 @@ def of_words(table: Table, column: str) -> np.ndarray:
       f"test{nearest(cells[index], WORDS)}",
     )
   return np.array(words)
-
-
-def refuse_shared(
-  table: Table, owners: Sequence[str], part: np.ndarray | None, what: str
-) -> None:
-  """Raises UserError where given splits share a `what` ("" is unknown)."""
-  if part is None:
-    return
-  first: dict[str, int] = {}
-  for index, name in enumerate(owners):
-    seen = first.setdefault(name, index)
-    if name and part[seen] != part[index]:
-      raise UserError(
-        f"{table.place(seen)} ({part[seen]}) and {table.place(index)} "
-        f"({part[index]}) are of one {what}: move all rows of a {what} into "
-        "one split"
-      )

@@ -45,9 +45,7 @@ class Own(records.RowsBuilder, skip_registration=True):
     owner: the column, `what` for short, whose rows are in one split, or "".
     """
     table = tables.joined(parts, columns)
-    part = splits.given(table, self.given.split_column)
-    if owner:
-      splits.refuse_shared(table, table[owner], part, what)
+    part = splits.given(table, self.given.split_column, owner, what)
     # A class that only other splits have is an error there, by its row.
     training = None if part is None else part == "train"
     truth, predicted = self.labels.read(table, training)
