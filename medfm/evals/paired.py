@@ -39,17 +39,11 @@ def difference(
   classes it is the mean of the classes' differences of distances.
   """
   panels = []
-  for each, decisions in (
-    (predicted_a, decisions_a),
-    (predicted_b, decisions_b),
-  ):
-    rows, known, each = task.known(info, target, each)
-    decisions = dict(decisions or {})
-    panels.append(
-      task.panel(
-        info, known, each, decisions=decisions, specificity=specificity
-      )
-    )
+  models = (predicted_a, decisions_a), (predicted_b, decisions_b)
+  for predicted, decisions in models:
+    rows, known, predicted = task.known(info, target, predicted)
+    how = {"decisions": dict(decisions or {}), "specificity": specificity}
+    panels.append(task.panel(info, known, predicted, **how))
   metrics, means = _differences(*panels)
   patients = None if patients is None else np.asarray(patients)[rows]
   cluster = bootstrap.clusters(patients, int(rows.sum()))

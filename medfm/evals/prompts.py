@@ -43,11 +43,7 @@ def table(
   the calibrated and the uncalibrated mean. A terminal shows no single prompt.
   """
   target = scores.target_of(task, split.arrays)
-  drawn = {
-    "patients": split.patients,
-    "replicates": settings.replicates,
-    "seed": settings.seed,
-  }
+  drawn = {"patients": split.patients, **settings._asdict()}
 
   def scored(probs: np.ndarray) -> dict:
     entry = scores.scores(task, info, target, {"probs": probs}, **drawn)

@@ -11,12 +11,8 @@ from medfm.types import Arrays, Info, Task
 
 MIN_GROUP = 10
 UNKNOWN = "unknown"
-_FEW = {
-  "value": None,
-  "low": None,
-  "high": None,
-  "reason": f"fewer than {MIN_GROUP} examples",
-}
+_FEW = {"value": None, "low": None, "high": None}
+_FEW["reason"] = f"fewer than {MIN_GROUP} examples"
 
 
 def scores(
@@ -62,12 +58,9 @@ def scores(
     )
     count = len(next(iter(part[1].values())))
     cluster = bootstrap.clusters(named, count)
+    drawn = {"replicates": replicates, "seed": seed}
     metrics = bootstrap.intervals(
-      panel.metrics,
-      cluster,
-      means=panel.means,
-      replicates=replicates,
-      seed=seed,
+      panel.metrics, cluster, means=panel.means, **drawn
     )
     known = None if named is None else len(np.unique(cluster))
     return {"n": count, "patients": known, "metrics": metrics}

@@ -63,16 +63,9 @@ def examples(context: Context, *, show: bool | None = None) -> Findings:
   variables = processes.gathered(context.variables)
   if not context.first:
     return Findings()
-  texts = described(
-    context.objective,
-    variables,
-    info,
-    data.splits["test"],
-    whole,
-    answers,
-    Tokenizer(settings["tokenizer"]),
-    context.decisions,
-  )
+  model = context.objective, variables, info
+  rows, tokenizer = data.splits["test"], Tokenizer(settings["tokenizer"])
+  texts = described(*model, rows, whole, answers, tokenizer, context.decisions)
   if not texts:
     return Findings()
   block = {"kind": "texts", "title": "Examples", "how": HOW, "examples": texts}

@@ -69,17 +69,15 @@ def drawings(shown: Iterable[Block], owner: str) -> dict[str, Plate]:
 
   owner: the stage or run they are of, for the files' names.
   """
-  return {
-    block["title"]: Plate(
-      plates.file_name(owner, block["title"].lower()),
-      block.get("note") or caption(block),
-      f"{caption(block)}: {len(block['names'])} values, each in two ways.",
-      style.png(contrasts.pairs(block)),
-      wide=True,
-    )
-    for block in shown
-    if block["kind"] == "pairs"
-  }
+  drawn = {}
+  for block in shown:
+    if block["kind"] == "pairs":
+      name = plates.file_name(owner, block["title"].lower())
+      words, count = block.get("note") or caption(block), len(block["names"])
+      alt = f"{caption(block)}: {count} values, each in two ways."
+      png = style.png(contrasts.pairs(block))
+      drawn[block["title"]] = Plate(name, words, alt, png, wide=True)
+  return drawn
 
 
 def listed(block: Block) -> Block:
@@ -118,15 +116,13 @@ def value(entry: Mapping[str, Any]) -> Markup:
 
 def figures(shown: Iterable[Plate]) -> Markup | None:
   """Figures with their captions, inlined."""
-  drawn = [
-    tag(
-      "figure",
-      image(plate.png, plate.alt),
-      tag("figcaption", plate.caption),
-      class_="wide" if plate.wide else None,
+  drawn = []
+  for plate in shown:
+    drawing, caption = image(plate.png, plate.alt), plate.caption
+    kind = "wide" if plate.wide else None
+    drawn.append(
+      tag("figure", drawing, tag("figcaption", caption), class_=kind)
     )
-    for plate in shown
-  ]
   return tag("div", *drawn, class_="figures") if drawn else None
 
 

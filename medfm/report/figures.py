@@ -4,7 +4,6 @@ Each function returns a matplotlib `Figure`. Curves of more than `SHOWN`
 classes or labels show the most frequent ones and say so in the title.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -155,9 +154,8 @@ def calibration(questions: Sequence[Binary], title: str, x: str):
   return figure
 
 
-def confusion(classes: Sequence[str], counts: Any, title: str):
+def confusion(classes: Sequence[str], counts: np.ndarray, title: str):
   """Counts, and the share of each true class (row), coloured by share."""
-  counts = np.asarray(counts, dtype=np.int64)
   size = len(classes)
   shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
   side = float(np.clip(1.6 + 0.85 * size, 4.2, 9))
@@ -226,15 +224,10 @@ def _validation_names(history, best) -> list[str]:
 
 
 def _points(history, name: str) -> np.ndarray:
-  """Steps and finite values [2,N] of what was logged under a name."""
-  pairs = [
-    (line["step"], value)
-    for line in history
-    if isinstance(value := line.get(name), int | float)
-    and math.isfinite(value)
-    and "step" in line
-  ]
-  return np.array(pairs, float).reshape(-1, 2).T
+  """Steps and values [2,N] of what was logged; text is what is not finite."""
+  points = ((line.get("step"), line.get(name)) for line in history)
+  drawn = [p for p in points if all(isinstance(v, int | float) for v in p)]
+  return np.array(drawn, float).reshape(-1, 2).T
 
 
 def _lines(

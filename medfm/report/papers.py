@@ -109,23 +109,16 @@ def _card(stages: list[Stage]) -> Iterator[Markup]:
   ]
   missing = tag("p", "The data set has no card.")
   yield definitions(written) if written else missing
-  changes = [
-    (change["what"], f"{change['count']:,}")
-    for change in stage.card.get("changes") or ()
-  ]
+  changes = stage.card.get("changes") or ()
+  rows = [(change["what"], f"{change['count']:,}") for change in changes]
   if changes:
-    yield table(("Change made to the source data", "Count"), changes)
+    yield table(("Change made to the source data", "Count"), rows)
   else:
     yield tag("p", "No changes to the source data are recorded.")
-  rows = [
-    (
-      name,
-      f"{e['n']:,}",
-      wording.count(e["patients"]),
-      tag("code", e["sha256"]),
-    )
-    for name, e in data["splits"].items()
-  ]
+  rows = []
+  for name, split in data["splits"].items():
+    patients, sha256 = wording.count(split["patients"]), split["sha256"]
+    rows.append((name, f"{split['n']:,}", patients, tag("code", sha256)))
   yield table(("Split", "n", stage.whom.capitalize(), "sha256"), rows, "Splits")
   if leakage := data.get("leakage"):
     header = ("Shared between splits, or repeated", "Found", "For example")

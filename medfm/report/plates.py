@@ -58,17 +58,13 @@ def one_question(
   title = f"{split}, n = {len(question.truth):,}, {share} {name}"
   whom = stage.whom if question.patients is not None else "examples"
   cuts = [float(cut) for cut in stage.part(split, "thresholds").values()]
-  yield from _curves(
-    stage,
-    split,
-    title,
-    [question],
+  roc = (
     f"curve. The band is a pointwise bootstrap over {whom}; the circle is the "
-    "decision threshold, chosen on validation.",
-    "curve; guessing stays at the prevalence, dotted.",
-    cuts[0] if len(cuts) == 1 else None,
-    rivals,
+    "decision threshold, chosen on validation."
   )
+  other = "curve; guessing stays at the prevalence, dotted."
+  cut = cuts[0] if len(cuts) == 1 else None
+  yield from _curves(stage, split, title, [question], roc, other, cut, rivals)
   axis = f"P({wording.short(question.name)})"
   yield calibration(stage, split, [question], title, axis)
 
@@ -82,14 +78,10 @@ def several_questions(
   total: what a title counts: `5 labels`.
   how: one clause on what each question is.
   """
-  yield from _curves(
-    stage,
-    split,
-    title_of(split, asked, total),
-    asked,
-    f"curves, {how}, each with its prevalence and AUROC.",
-    "curves; guessing stays at the shown prevalence.",
-  )
+  title = title_of(split, asked, total)
+  roc = f"curves, {how}, each with its prevalence and AUROC."
+  other = "curves; guessing stays at the shown prevalence."
+  yield from _curves(stage, split, title, asked, roc, other)
 
 
 def title_of(split: str, asked: Sequence[Binary], total: str) -> str:
@@ -109,18 +101,14 @@ def calibration(
   how: str = "observed share against predicted probability",
 ) -> Plate:
   """A reliability diagram; of one question with its intervals and counts."""
-  bars = (
-    "; bars are Wilson intervals (rows taken as independent), figures the "
-    "examples in a bin."
-    if len(asked) == 1
-    else "."
-  )
-  return Plate(
-    file_name(stage.name, split, "calibration"),
-    f"Calibration: {how}, in ten bins of equal width{bars}",
-    f"Reliability diagram of {stage.name} on {split}.",
-    style.png(figures.calibration(asked, f"Calibration, {title}", axis)),
-  )
+  caption = f"Calibration: {how}, in ten bins of equal width"
+  if len(asked) == 1:
+    caption += "; bars are Wilson intervals (rows taken as independent), "
+    caption += "figures the examples in a bin"
+  name = file_name(stage.name, split, "calibration")
+  alt = f"Reliability diagram of {stage.name} on {split}."
+  figure = figures.calibration(asked, f"Calibration, {title}", axis)
+  return Plate(name, f"{caption}.", alt, style.png(figure))
 
 
 def confusion(stage: Stage, split: str, caption: str) -> Iterator[Plate]:
@@ -128,18 +116,13 @@ def confusion(stage: Stage, split: str, caption: str) -> Iterator[Plate]:
   entry = stage.splits[split].get("confusion")
   if entry is None:
     return
-  n, right = int(np.sum(entry["counts"])), int(np.trace(entry["counts"]))
-  yield Plate(
-    file_name(stage.name, split, "confusion"),
-    caption,
-    f"Confusion matrix of {stage.name} on {split}: {right:,} of {n:,} right.",
-    style.png(
-      figures.confusion(
-        entry["classes"], entry["counts"], f"Confusion, {split}, n = {n:,}"
-      )
-    ),
-    wide=len(entry["classes"]) > 5,
-  )
+  classes, counts = entry["classes"], np.asarray(entry["counts"], np.int64)
+  right = f"{np.trace(counts):,} of {counts.sum():,} right"
+  name = file_name(stage.name, split, "confusion")
+  alt = f"Confusion matrix of {stage.name} on {split}: {right}."
+  title = f"Confusion, {split}, n = {counts.sum():,}"
+  drawn = style.png(figures.confusion(classes, counts, title))
+  yield Plate(name, caption, alt, drawn, wide=len(classes) > 5)
 
 
 def _curves(
@@ -148,27 +131,21 @@ def _curves(
   title: str,
   asked: Sequence[Binary],
   roc: str,
-  precision_recall: str,
+  other: str,
   *more: Any,
 ) -> Iterator[Plate]:
-  """Both curves; roc and precision_recall end their captions."""
-  for draw, name, metric, caption in (
+  """ROC and precision-recall curves; roc and other end their captions."""
+  ways = (
     (figures.roc, "ROC", "AUROC", roc),
-    (
-      figures.precision_recall,
-      "Precision-recall",
-      "average precision",
-      precision_recall,
-    ),
-  ):
-    value = stage.entry(split, metric.lower().replace(" ", "_"))
-    yield Plate(
-      file_name(stage.name, split, draw.__name__),
-      f"{name} {caption}",
-      f"{name} curves of {stage.name} on {split}: {metric} "
-      f"{wording.interval(value)}.",
-      style.png(draw(asked, f"{name}, {title}", *more)),
-    )
+    (figures.precision_recall, "Precision-recall", "average precision", other),
+  )
+  for draw, kind, metric, caption in ways:
+    name = file_name(stage.name, split, draw.__name__)
+    entry = stage.entry(split, metric.lower().replace(" ", "_"))
+    reached = f"{metric} {wording.interval(entry)}"
+    alt = f"{kind} curves of {stage.name} on {split}: {reached}."
+    drawn = style.png(draw(asked, f"{kind}, {title}", *more))
+    yield Plate(name, f"{kind} {caption}", alt, drawn)
 
 
 def stage_plates(stage: Stage) -> Iterator[Plate]:
@@ -195,13 +172,11 @@ def _learning(stage: Stage) -> Plate:
     kept = "The dotted line marks the step whose weights were kept."
     value = wording.number(best["value"])
     reached = f"; best {best['metric']} {value} at step {best['step']:,}"
-  return Plate(
-    file_name(stage.name, "learning"),
-    f"Learning curves. {kept}",
-    f"Learning curves of {stage.name} over {stage.last_step:,} steps{reached}.",
-    style.png(figures.learning_curves(stage.history, best, stage.described)),
-    wide=True,
-  )
+  name, caption = file_name(stage.name, "learning"), f"Learning curves. {kept}"
+  length = f"{stage.last_step:,} steps{reached}"
+  alt = f"Learning curves of {stage.name} over {length}."
+  figure = figures.learning_curves(stage.history, best, stage.described)
+  return Plate(name, caption, alt, style.png(figure), wide=True)
 
 
 def _subgroups(stage: Stage, split: str) -> Iterator[Plate]:
@@ -215,16 +190,16 @@ def _subgroups(stage: Stage, split: str) -> Iterator[Plate]:
     rows = [row for row in rows if row.entry.get("value") is not None]
     if whole.get("value") is None or len(rows) < 2:
       continue
-    title = stage.title(metric)
-    drawn = contrasts.forest(
-      rows, f"{title} by subgroup, {split}", title, whole["value"]
+    title, value = stage.title(metric), whole["value"]
+    figure = contrasts.forest(
+      rows, f"{title} by subgroup, {split}", title, value
     )
     yield Plate(
       file_name(stage.name, split, "subgroups"),
       "Subgroups with 95 % intervals; the dotted line is the value of all. "
       "Intervals are not corrected for the number of groups.",
       f"{title} of {stage.name} on {split} in {len(rows) - 1} subgroups.",
-      style.png(drawn),
+      style.png(figure),
       wide=True,
     )
 
@@ -313,16 +288,13 @@ def _differences(run: Run) -> Iterator[Plate]:
       "less": "left of 0 favours the first named",
       None: "left of 0 the first named has less",
     }.get(ideal, f"left of 0 the first named is nearer to {ideal}, the ideal")
-    title = wording.title(metric, described)
+    name = wording.title(metric, described)
+    title, x = f"Paired differences in {name}", f"Difference in {name}"
     yield Plate(
       file_name(run.name, "differences", metric),
       f"Paired differences with 95 % intervals; {side}. An "
       "interval that crosses 0 shows no difference.",
-      f"{len(lines)} paired differences in {title}.",
-      style.png(
-        contrasts.forest(
-          lines, f"Paired differences in {title}", f"Difference in {title}", 0
-        )
-      ),
+      f"{len(lines)} paired differences in {name}.",
+      style.png(contrasts.forest(lines, title, x, 0)),
       wide=True,
     )

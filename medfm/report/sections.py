@@ -14,23 +14,15 @@ def overview(run: Run) -> Iterator[Markup]:
   """Every stage in a line, with its main metrics on its final split."""
   rows = []
   for stage in run.stages.values():
-    split = stage.final_split
-    n = stage.splits[split].get("n", 0) if split else 0
-    metrics = stage.part(split, "metrics")
+    split, metrics = stage.final_split, stage.part(stage.final_split, "metrics")
+    state = "finished" if stage.finished else "not finished"
+    start = (stage.origin or "fresh") if stage.finished else ""
+    size = f"{split}, n = {stage.splits[split]['n']:,}" if split else ""
     shown = [
       tag("div", f"{stage.title(name)} ", value(metrics[name]))
       for name in stage.main(metrics)
     ]
-    rows.append(
-      (
-        stage.name,
-        "finished" if stage.finished else "not finished",
-        _labels(stage),
-        (stage.origin or "fresh") if stage.finished else "",
-        f"{split}, n = {n:,}" if split else "",
-        join(*shown),
-      )
-    )
+    rows.append((stage.name, state, _labels(stage), start, size, join(*shown)))
   header = ("Stage", "State", "Labels used", "Start", "Split", "Main metrics")
   yield tag("h2", "Stages")
   yield table(header, rows, numbers_from=9)
@@ -109,14 +101,10 @@ def _by_class(stage: Stage, split: str) -> Block:
 def _baselines(stage: Stage, split: str) -> Block:
   """Rivals on the same examples, and the paired differences."""
   rivals = stage.part(split, "baselines")
-  rows = [
-    (
-      stage.title(metric),
-      stage.entry(split, metric),
-      *(_rival(rival, metric) for rival in rivals.values()),
-    )
-    for metric in _names(rival["metrics"] for rival in rivals.values())
-  ]
+  rows = []
+  for metric in _names(rival["metrics"] for rival in rivals.values()):
+    cells = (_rival(rival, metric) for rival in rivals.values())
+    rows.append((stage.title(metric), stage.entry(split, metric), *cells))
   columns = ("Metric", "Model", *(f"Baseline {name}" for name in rivals))
   title = "Baselines; Δ is model − baseline on the same examples"
   return blocks.table(title, columns, rows, split=split)
@@ -128,16 +116,12 @@ def comparisons(run: Run) -> Block:
   for pair in run.comparisons:
     first = run.stages.get(pair["a"])
     described = first.described if first else {}
-    rows += [
-      (
-        f"{pair['a']} − {pair['b']}",
-        pair["split"],
-        wording.title(metric, described),
-        entry | {"signed": True},
-        _badge(metric, entry, pair, described),
-      )
-      for metric, entry in pair["difference"].items()
-    ]
+    names = f"{pair['a']} − {pair['b']}"
+    for metric, entry in pair["difference"].items():
+      title = wording.title(metric, described)
+      badge = _badge(metric, entry, pair, described)
+      signed = entry | {"signed": True}
+      rows.append((names, pair["split"], title, signed, badge))
   header = ("Stages", "Split", "Metric", "Difference", "Shown by the interval")
   title = (
     "Paired differences on the same examples, 95 % bootstrap intervals, not "
@@ -150,15 +134,12 @@ def _subgroups(stage: Stage, split: str) -> Block:
   """Main metrics by subgroup."""
   levels = stage.levels(split)
   names = _names(counted["metrics"] for counted in levels.values())
-  rows = [
-    (
-      name,
-      counted["n"],
-      "not known" if (count := counted.get("patients")) is None else count,
-      *(counted["metrics"].get(metric, {}) for metric in names),
-    )
-    for name, counted in levels.items()
-  ]
+  rows = []
+  for name, counted in levels.items():
+    patients = counted.get("patients")
+    patients = "not known" if patients is None else patients
+    cells = (counted["metrics"].get(metric, {}) for metric in names)
+    rows.append((name, counted["n"], patients, *cells))
   columns = ("Subgroup", "n", stage.whom.capitalize(), *map(stage.title, names))
   return blocks.table("Subgroups", columns, rows, split=split)
 
@@ -214,10 +195,6 @@ def _names(tables: Iterable[Mapping[str, Any]]) -> list[str]:
 def summary_box(run: Run) -> Markup:
   """What was done and found, in sentences."""
   shown = [tag("li", sentence) for sentence in summary.findings(run)]
-  return tag(
-    "section",
-    tag("h2", "Summary"),
-    tag("p", " ".join(summary.sentences(run))),
-    tag("ul", *shown) if shown else None,
-    class_="summary",
-  )
+  title, text = tag("h2", "Summary"), " ".join(summary.sentences(run))
+  listed = tag("ul", *shown) if shown else None
+  return tag("section", title, tag("p", text), listed, class_="summary")
