@@ -75,31 +75,28 @@ def listed(
     split_column, top = _SPLIT if _SPLIT in table.columns else "", place
   else:
     table = tables.read(place)
+  top = top.resolve()
   table, changes = labels.labelled(table)
-  column_name, paths = _column(table, top, image)
-  truth, names = labels.read(table)
+  column, paths = _column(table, top, image)
+  truth, predicted = labels.read(table)
   keys = (
     table[patient] if patient else decode.in_order(decode.patient_key, paths)
   )
-  patients = np.array([*keys], object)
-  parts = np.full(len(table), "", object)
+  patients, parts = np.array([*keys], object), np.full(len(table), "", object)
   if split_column:
     parts[:] = splits.of_words(table, split_column)
-  groups_of = [*zip(*(table[group] for group in groups), strict=True)]
-  groups_of = groups_of or [()] * len(table)
-  top = top.resolve()
-  ids = np.array(
-    [p.resolve().relative_to(top).as_posix() for p in paths], object
-  )
-  _, first, of_name = np.unique(ids, return_index=True, return_inverse=True)
-  for index, earlier in enumerate(first[of_name]):
-    columns = (patients, groups_of, parts)
-    if any(column[earlier] != column[index] for column in columns) or not all(
-      np.array_equal(array[earlier], array[index], equal_nan=True)
+  facts = [
+    *zip(patients, parts, *(table[group] for group in groups), strict=True)
+  ]
+  ids = np.array([path.resolve().relative_to(top).as_posix() for path in paths])
+  _, first, place_of = np.unique(ids, return_index=True, return_inverse=True)
+  for row, earlier in enumerate(first[place_of]):
+    if facts[earlier] != facts[row] or not all(
+      np.array_equal(array[earlier], array[row], equal_nan=True)
       for array in truth.values()
     ):
       raise table.error(
-        index, column_name, "an earlier row of this image says something else"
+        row, column, "an earlier row of this image says something else"
       )
   rows = np.sort(first)
   truth = {name: array[rows] for name, array in truth.items()}
@@ -110,11 +107,12 @@ def listed(
   changes += records.counted(
     {"other files, ignored": others, "repeated rows, dropped": repeats}
   )
+  names, groups_of = ids.tolist(), [facts[row][2:] for row in rows]
   return Listing(
-    {name: paths[row] for name, row in zip(ids, rows, strict=True)},
-    [*zip(ids, patients, (groups_of[row] for row in rows), parts, strict=True)],
+    dict(zip(names, (paths[row] for row in rows), strict=True)),
+    [*zip(names, patients, groups_of, parts, strict=True)],
     truth,
-    names,
+    predicted,
     changes,
     _notes(patients, bool(patient)),
     how,
