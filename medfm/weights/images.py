@@ -9,7 +9,6 @@ from typing import Any
 from medfm.types import UserError
 from medfm.weights import public, vit
 
-LARGEST = 4096
 NAME = "preprocessor_config.json"
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
@@ -42,8 +41,8 @@ def wanted(path: str) -> dict[str, Any]:
       # Grey models are described by one number or by three equal ones.
       values[key] = tuple(numbers if len(numbers) == channels else numbers[:1])
     values["size"] = int(values["size"])
-    if not 0 < values["size"] <= LARGEST:
-      raise ValueError(f"size={values['size']}, expected 1 to {LARGEST}")
+    if not 0 < values["size"] <= 4096:
+      raise ValueError(f"size={values['size']}, expected 1 to 4096")
     if not all(0 < value < math.inf for value in values["std"]):
       raise ValueError(f"std={values['std']}, expected numbers above 0")
     if not all(map(math.isfinite, values["mean"])):

@@ -125,16 +125,15 @@ def reshaped(ours: tuple[int, ...], theirs: tuple[int, ...]) -> Codec:
 
 def norm(ours: str, theirs: str) -> list[Leaf]:
   """Scale and bias of a layer normalisation."""
-  return [
-    Leaf(f"{ours}/scale", (f"{theirs}.weight",)),
-    Leaf(f"{ours}/bias", (f"{theirs}.bias",)),
-  ]
+  return dense(ours, theirs, SAME, "scale")
 
 
-def dense(ours: str, theirs: str, kernel: Codec = TRANSPOSED) -> list[Leaf]:
+def dense(
+  ours: str, theirs: str, kernel: Codec = TRANSPOSED, name: str = "kernel"
+) -> list[Leaf]:
   """Kernel and bias of a linear layer."""
   return [
-    Leaf(f"{ours}/kernel", (f"{theirs}.weight",), kernel),
+    Leaf(f"{ours}/{name}", (f"{theirs}.weight",), kernel),
     Leaf(f"{ours}/bias", (f"{theirs}.bias",)),
   ]
 

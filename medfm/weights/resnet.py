@@ -25,6 +25,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
   kind = config.get("layer_type", "bottleneck")
   blocks = tuple(config.get("depths", ()))
   width = mapping.size(config, "embedding_size", 64)
+  channels = mapping.size(config, "num_channels", 3)
   depths = [depth for depth, known in STAGES.items() if known == (kind, blocks)]
   if not depths:
     raise UserError(
@@ -37,14 +38,14 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     hidden_act="relu",
     downsample_in_first_stage=False,
     downsample_in_bottleneck=False,
-    hidden_sizes=_widths(kind, width),
+    hidden_sizes=_described(kind, blocks, width, channels)["hidden_sizes"],
   )
   return {
     "depth": depths[0],
     "width": width,
     "stem": "imagenet",
     "norm": "batch",
-    "channels": mapping.size(config, "num_channels", 3),
+    "channels": channels,
   }
 
 
@@ -99,22 +100,17 @@ def leaves(settings: Mapping[str, Any], kind: str) -> list[Leaf]:
 
 
 def _described(kind, blocks, width: int, channels: int) -> dict[str, Any]:
+  widest = width * (4 if kind == "bottleneck" else 1)
   return {
     "model_type": TYPE,
     "layer_type": kind,
     "depths": list(blocks),
     "embedding_size": width,
-    "hidden_sizes": _widths(kind, width),
+    "hidden_sizes": [widest * 2**stage for stage in range(4)],
     "hidden_act": "relu",
     "num_channels": channels,
     "downsample_in_first_stage": False,
   }
-
-
-def _widths(layer: str, width: int) -> list[int]:
-  """Channels at the end of each stage."""
-  factor = 4 if layer == "bottleneck" else 1
-  return [factor * width * 2**stage for stage in range(4)]
 
 
 def _convolution(ours: str, name: str, theirs: str) -> list[Leaf]:

@@ -33,12 +33,11 @@ def read(path: Path) -> Tensors:
   Headers are checked against the files before anything is allocated. UserError
   for no such file, or one that is damaged or hostile.
   """
-  if path.is_file():
-    return _read_file(path)
   if not (path / INDEX).is_file():
-    if not (path / NAME).is_file():
+    file = path if path.is_file() else path / NAME
+    if not file.is_file():
       raise UserError(f"{path} has no {NAME}")
-    return _read_file(path / NAME)
+    return _read_file(file)
   where = placed(path / INDEX)
   tensors: Tensors = {}
   for file in sorted(set(where.values())):
