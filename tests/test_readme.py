@@ -75,7 +75,7 @@ def test_a_command_of_the_readme_is_understood(line):
   overrides = [w[9:] for w in words if w.startswith("--config.")]
   trials = next((w[9:] for w in words if w.startswith("--search=")), None)
   if trials:
-    assert experiment.of_search(config, overrides, int(trials)).search
+    assert experiment.of_sweep(config, overrides, int(trials)).search
     return
   if "--sweep" in words:
     assert experiment.of_sweep(config, overrides)
