@@ -207,11 +207,14 @@ class Checkpoints:
     self._writer.wait_until_finished()
     if host.index:
       return
+    files = _checksums(place)
+    if not files:  # Else a manifest without data would be a sound checkpoint.
+      raise FileNotFoundError(f"{place} has been taken away")
     manifest = {
       "format": FORMAT,
       **manifest,
       "leaves_sha256": _digest(manifest["leaves"]),
-      "files": _checksums(place),
+      "files": files,
     }
     workdir.write(place / "manifest.json", json.dumps(manifest))
     self._prune(manifest["step"])

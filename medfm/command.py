@@ -56,10 +56,9 @@ def default_workdir(argument: str) -> str:
 
 def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
   """Sets one leaf from text, in the type it has."""
-  node, *rest = config, *key.split(".")
-  for word in rest[:-1]:
-    node = _child(node, word, key, config)
-  word = rest[-1]
+  node, (*groups, word) = config, key.split(".")
+  for group in groups:
+    node = _child(node, group, key, config)
   current = _child(node, word, key, config)
   if word in (spec.CALL, spec.BIND):
     raise UserError(f"--config.{key} is chosen in the config file only")

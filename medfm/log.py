@@ -65,9 +65,9 @@ class Metrics:
 
 def read(path: Path) -> list[dict[str, Any]]:
   """The lines of a metrics.jsonl; a last line cut short is left out."""
-  lines = []
-  with contextlib.suppress(ValueError, FileNotFoundError):
-    for line in path.read_text().splitlines():
+  lines, text = [], path.read_text() if path.exists() else ""
+  with contextlib.suppress(ValueError):
+    for line in text.splitlines():
       lines.append(json.loads(line))
   return lines
 

@@ -187,6 +187,20 @@ def test_a_failed_save_is_an_error_at_the_next(saved, monkeypatch):
   assert str(saved.folder) in str(error.value)
 
 
+def test_a_checkpoint_that_is_taken_away_is_no_checkpoint(saved, monkeypatch):
+  finished = saved._writer.wait_until_finished
+
+  def taken():
+    finished()
+    shutil.rmtree(saved.folder / "1", ignore_errors=True)
+
+  monkeypatch.setattr(saved._writer, "wait_until_finished", taken)
+  saved.save(1, state(1), {})
+  with pytest.raises(UserError, match="has been taken away"):
+    saved.wait()
+  assert saved.newest() is None
+
+
 def test_a_failed_saves_further_errors_do_not_hide_the_one_that_is_told(
   tmp_path, monkeypatch
 ):
