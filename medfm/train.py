@@ -1,7 +1,6 @@
 """The loop: one for every modality, objective and stage."""
 
 import contextlib
-import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Mapping
@@ -82,7 +81,7 @@ def _start(
   source = job.run.start.weights
   state, account = begun(job.run, state, weights())
   print(account.text(source), flush=True)
-  notes["init"] = {"from": source, **dataclasses.asdict(account)}
+  notes["init"] = {"from": source, **account._asdict()}
   places = jax.tree.map(lambda leaf: leaf.sharding, job.abstract)
   return jax.device_put(state, places), notes
 
