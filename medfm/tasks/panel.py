@@ -58,6 +58,14 @@ def mean(names: Sequence[str], key: str) -> Mean:
   return Mean({name: f"{column}[{name}]" for name in names})
 
 
+def listed(
+  metrics: Iterable[str], select: str, *, wanted: Sequence[str]
+) -> list[str]:
+  """The wanted metrics that there are, else as `chosen`."""
+  names = list(metrics)
+  return [name for name in wanted if name in names] or chosen(names, select)
+
+
 def chosen(metrics: Iterable[str], select: str, main: str = "") -> list[str]:
   """The metric that answers a classifier's question: the one that chose the
   best step, else `main`, else the first."""

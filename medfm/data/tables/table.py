@@ -211,14 +211,24 @@ def is_numeric(table: Table, name: str) -> bool:
   return False
 
 
-def coded(table: Table, name: str, codes: dict[str, Any]) -> list[Any]:
-  """What the cells of a column stand for; all must be among the codes."""
-  for index, cell in enumerate(table[name]):
+def coded(
+  table: Table,
+  name: str,
+  codes: dict[str, Any],
+  expected: str = "",
+  read: Callable[[str], str] = str,
+) -> list[Any]:
+  """What the cells of a column stand for; all must be among the codes.
+
+  expected: what another cell `is`, for the error. read: cell -> code's name.
+  """
+  cells = [read(cell) for cell in table[name]]
+  for index, cell in enumerate(cells):
     if cell not in codes:
-      raise table.error(
-        index, name, f"{shortened(cell)} is none of {', '.join(codes)}"
-      )
-  return [codes[cell] for cell in table[name]]
+      what = expected or f"none of {', '.join(codes)}"
+      shown = shortened(table[name][index])
+      raise table.error(index, name, f"{shown} is {what}{nearest(cell, codes)}")
+  return [codes[cell] for cell in cells]
 
 
 def shortened(cell: str, length: int = 20) -> str:

@@ -252,10 +252,8 @@ class Columns:
 
   def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     (column,) = self.label
-    cells = [_class(cell) for cell in table[column]]
-    seen = cells
-    if training is not None:
-      seen = [cells[row] for row in np.flatnonzero(training)]
+    rows = slice(None) if training is None else training
+    seen = [_class(cell) for cell in np.array(table[column], object)[rows]]
     where = f"{table.path}: the label {column!r}"
     order = self._ordered(where, set(seen))
     if len(order) > max(20, len(seen) // 5):
@@ -264,15 +262,9 @@ class Columns:
         "set task='regression'"
       )
     number = {name: code for code, name in enumerate(order)}
-    for row, name in enumerate(cells):
-      if name not in number:
-        raise table.error(
-          row,
-          column,
-          f"{tables.shortened(name)} is none of the classes "
-          f"{', '.join(order[:8])}{nearest(name, order)}",
-        )
-    return {"label": np.array([number[n] for n in cells], np.int32)}, order
+    expected = f"none of the classes {', '.join(order[:8])}"
+    codes = tables.coded(table, column, number, expected, _class)
+    return {"label": np.array(codes, np.int32)}, order
 
   def _ordered(self, where: str, seen: set[str]) -> tuple[str, ...]:
     """The classes as given, else sorted (numbers by value), `positive` last."""

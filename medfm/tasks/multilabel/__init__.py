@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Read, Truth, labelled
+from medfm.data.tables.labels import Read, labelled
 from medfm.data.tables.table import Table
 from medfm.metrics import classification
 from medfm.spec import nearest
@@ -149,7 +149,7 @@ RIVALS = {
 
 _BINARY = {
   "0": 0, "0.0": 0, "no": 0, "false": 0,
-  "1": 1, "1.0": 1, "yes": 1, "true": 1,
+  "1": 1, "1.0": 1, "yes": 1, "true": 1, "": np.nan,
 }  # fmt: skip
 
 
@@ -193,24 +193,18 @@ class Columns:
       return self._of_names(table, self.label[0], training)
     if self.classes:
       raise UserError("classes are for one column of names, not for several")
-    label = np.full((len(table), len(self.label)), np.nan, np.float32)
-    for index, column in enumerate(self.label):
-      for row, cell in enumerate(table[column]):
-        value = _BINARY.get(cell.lower())
-        if value is not None:
-          label[row, index] = value
-        elif cell:
-          raise table.error(
-            row,
-            column,
-            f"{tables.shortened(cell)} is no label: expected 0, 1, no, yes, "
-            f"false, true or a missing marker",
-          )
-    return {"label": label}, self.label
+    expected = (
+      "no label: expected 0, 1, no, yes, false, true or a missing marker"
+    )
+    columns = [
+      tables.coded(table, column, _BINARY, expected, str.lower)
+      for column in self.label
+    ]
+    return {"label": np.array(columns, np.float32).T.copy()}, self.label
 
   def _of_names(
     self, table: Table, column: str, training: np.ndarray | None
-  ) -> tuple[Truth, tuple[str, ...]]:
+  ) -> Read:
     cells = [
       [name.strip() for name in cell.split(self.separator) if name.strip()]
       for cell in table[column]

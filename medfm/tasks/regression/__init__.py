@@ -1,7 +1,7 @@
 """One number or several."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ table = partial(labels.table, name="value", prefix="value")
 strata = absent.none
 recoded = labels.reordered
 answers = absent.none
+headline = partial(panels.listed, wanted=("rmse", "r2"))
 _METRICS = (regression.rmse, regression.mae, regression.r2, regression.pearson)
 
 
@@ -74,13 +75,6 @@ def panel(
     for key in ("rmse", "mae"):
       means[key] = means[key]._replace(reason=why)
   return panels.panel(metrics, means)
-
-
-def headline(metrics: Iterable[str], select: str) -> list[str]:
-  """The error in the target's unit, and the share of variance explained."""
-  del select
-  names = list(metrics)
-  return [name for name in ("rmse", "r2") if name in names] or names[:1]
 
 
 def votes(info: Info, target: Arrays) -> Votes:

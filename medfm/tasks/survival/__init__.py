@@ -1,7 +1,7 @@
 """Time until an event, of one cause or several, with censored follow-up."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,6 @@ from medfm.metrics import survival as scored
 from medfm.metrics.bootstrap import Metric
 from medfm.metrics.described import Description, of
 from medfm.metrics.survival import Curve, aalen_johansen, censoring
-from medfm.spec import nearest
 from medfm.tasks import absent, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.survival import observed
@@ -31,11 +30,11 @@ assembled = documents.assembled
 strata = absent.none  # To balance over who failed would change every risk.
 answers = absent.none
 votes = absent.none
+headline = partial(panels.listed, wanted=("c_index", "integrated_brier"))
 FOLLOWED = 0.1
 """The grid ends where this share of the training patients is still seen."""
 CENSORED = "censored"
 """In predictions.csv, the event of who had none."""
-_BRIER = "integrated_brier"
 _AT = {
   "auroc": ("AUROC", scored.auroc_at),
   "brier": ("Brier score", scored.brier_at),
@@ -196,7 +195,7 @@ def panel(
     column, named = _of_cause(_of(info), target, rank, risks[:, k], k + 1)
     suffix = "" if len(names) == 1 else f"[{name}]"
     metrics |= {f"{key}{suffix}": metric for key, metric in column.items()}
-  keys = ("c_index", _BRIER) if len(names) > 1 else ()
+  keys = ("c_index", "integrated_brier") if len(names) > 1 else ()
   means = {key: panels.mean(names, key) for key in keys}
   return panels.panel(metrics, means, named)
 
@@ -214,7 +213,7 @@ def _of_cause(
   weighed: dict[str, Any] = {"censoring": learnt.censoring, "cause": cause}
   metrics: dict[str, Metric] = {
     "c_index": partial(scored.concordance, *outcome, rank, cause=cause),
-    _BRIER: partial(
+    "integrated_brier": partial(
       scored.integrated_brier, *outcome, risks, times=learnt.times, **weighed
     ),
   }
@@ -322,13 +321,6 @@ def rivals(info: Info) -> tuple[str, ...]:
   """Nothing but time, proportional hazards, and trees."""
   del info
   return tuple(RIVALS)
-
-
-def headline(metrics: Iterable[str], select: str) -> list[str]:
-  """Harrell's C, and the Brier score over time."""
-  names = list(metrics)
-  first = [name for name in ("c_index", _BRIER) if name in names]
-  return first or panels.chosen(names, select)
 
 
 def by_cause(info: Info, predicted: Arrays) -> np.ndarray:
@@ -459,15 +451,10 @@ def _events(table: Table, column: str, causes: dict[str, str]) -> np.ndarray:
       "0, 1, no, yes, false or true; several causes are named with "
       "causes=1=relapse,2=death"
     )
-  for row, cell in enumerate(table[column]):
-    if cell.lower() not in codes:
-      raise table.error(
-        row,
-        column,
-        f"{tables.shortened(cell)} is no event: expected {expected}"
-        f"{nearest(cell, codes)}",
-      )
-  return np.array([codes[cell.lower()] for cell in table[column]], np.int32)
+  expected = f"no event: expected {expected}"
+  return np.array(
+    tables.coded(table, column, codes, expected, str.lower), np.int32
+  )
 
 
 def _named(cause: str) -> tuple[str, str]:
