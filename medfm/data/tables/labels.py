@@ -50,36 +50,45 @@ class Labels(Protocol):
 
 
 def labelled(
-  table: Table, columns: Sequence[str], missing: str, *, every: bool
+  table: Table,
+  columns: Sequence[str],
+  missing: str,
+  *,
+  every: bool,
+  what: str = "a label",
 ) -> tuple[Table, list[dict[str, Any]]]:
   """The rows with a label, and the change for the card.
 
   every: whether all of the columns must be observed, or one of them.
   missing: what happens to the others, a `Policy`.
   """
+  noun = what.removeprefix("a ")
+  setting = f"missing_{noun.replace('-', '_')}"
   if not columns:
     raise UserError(
       f"{table.path}: which column is the label? set label= to one of "
       f"{', '.join(table.columns)}"
     )
   if missing not in ("error", "drop"):
-    raise UserError(f"missing_label={missing!r}: expected 'error' or 'drop'")
+    raise UserError(f"{setting}={missing!r}: expected 'error' or 'drop'")
   observed = np.array([[cell != "" for cell in table[n]] for n in columns])
   known = observed.all(0) if every else observed.any(0)
   lost = int((~known).sum())
   if not lost:
     return table, []
   if missing == "error":
+    row = int(known.argmin())
     raise table.error(
-      int(known.argmin()),
-      columns[0],
-      f"the label is missing (as in {lost} rows); fill it in or set "
-      "missing_label='drop'",
+      row,
+      columns[int(observed[:, row].argmin())],
+      f"the {noun} is missing (as in {lost} rows); fill it in or set "
+      f"{setting}='drop'",
     )
+  where = ", ".join(columns)
   if not known.any():
-    raise UserError(f"{table.path}: no row has a label in {columns[0]!r}")
-  what = f"dropped rows without a label ({', '.join(columns)})"
-  return table.take(np.flatnonzero(known)), [{"what": what, "count": lost}]
+    raise UserError(f"{table.path}: no row has {what} in {where}")
+  change = {"what": f"dropped rows without {what} ({where})", "count": lost}
+  return table.take(np.flatnonzero(known)), [change]
 
 
 def names(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Read, Truth
+from medfm.data.tables.labels import Read, Truth, labelled
 from medfm.data.tables.table import Table
 from medfm.metrics import survival as scored
 from medfm.metrics.bootstrap import Metric
@@ -384,32 +384,9 @@ class Columns:
     return (self.time, self.event)
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
-    if self.missing not in ("error", "drop"):
-      raise UserError(
-        f"missing_follow_up={self.missing!r}: expected 'error' or 'drop'"
-      )
-    known = np.array([[bool(c) for c in table[name]] for name in self.columns])
-    whole, lost = known.all(0), int((~known.all(0)).sum())
-    if not lost:
-      return table, []
-    if self.missing == "error":
-      row = int(whole.argmin())
-      raise table.error(
-        row,
-        self.event if known[0, row] else self.time,
-        f"the follow-up is missing (as in {lost} rows); fill it in or set "
-        "missing_follow_up='drop'",
-      )
-    names = f"{self.time}, {self.event}"
-    if not whole.any():
-      raise UserError(
-        f"{table.path}: no row has both {self.time!r} and {self.event!r}"
-      )
-    change = {
-      "what": f"dropped rows without follow-up ({names})",
-      "count": lost,
-    }
-    return table.take(np.flatnonzero(whole)), [change]
+    return labelled(
+      table, self.columns, self.missing, every=True, what="follow-up"
+    )
 
   def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     del training
