@@ -160,6 +160,16 @@ def read(
   return of_cells(path, dict(zip(header, columns, strict=True)), rows)
 
 
+def refuse_bytes(text: str, where: str) -> None:
+  """Raises UserError where text, read with "surrogateescape", is not UTF-8."""
+  plain = text.isascii() and "\0" not in text
+  if not plain and (odd := _NO_TEXT.search(text)):
+    raise UserError(
+      f"{where}: the byte 0x{ord(odd[0]) & 0xFF:02x} is not UTF-8 text; save "
+      "the file as UTF-8 (Excel's 'CSV UTF-8'; iconv -f latin1 -t utf-8)"
+    )
+
+
 def joined(parts: Sequence[Table], names: Iterable[str]) -> Table:
   """The rows of all parts, with these columns, which each part must have."""
   return Table(
@@ -250,14 +260,7 @@ def _records(
       ) from None
     if cells is None:
       return
-    text = "".join(cells)
-    plain = text.isascii() and "\0" not in text
-    if not plain and (odd := _NO_TEXT.search(text)):
-      raise UserError(
-        f"{path}, row {row}: the byte 0x{ord(odd[0]) & 0xFF:02x} is not UTF-8 "
-        "text; save the file as 'CSV UTF-8' (from Latin-1: iconv -f latin1 -t "
-        "utf-8)"
-      )
+    refuse_bytes("".join(cells), f"{path}, row {row}")
     if cells:
       yield row, cells
 

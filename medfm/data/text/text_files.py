@@ -19,8 +19,6 @@ DOCUMENT = "-DOCSTART-"
 SEPARATOR = "|"
 """Between the items of a JSON list in a cell."""
 
-_CELL = 1 << 24
-
 
 class Sentence(NamedTuple):
   """words and IOB2 tags of equal number (tags () where the file has none).
@@ -41,21 +39,13 @@ def lines(path: str | os.PathLike) -> list[str]:
   Raises: UserError where the file is absent, empty, or not UTF-8 text.
   """
   with tables.opened(path, "a text file") as file:
-    content = file.read()
-  try:
-    text = content.decode("utf-8-sig")
-  except UnicodeDecodeError as error:
-    row = content.count(b"\n", 0, error.start) + 1
-    raise UserError(
-      f"{path}, row {row}: the byte 0x{content[error.start]:02x} is not UTF-8 "
-      "text; save the file as UTF-8 (from Latin-1: iconv -f latin1 -t utf-8)"
-    ) from None
-  if "\0" in text:
-    row = text.count("\n", 0, text.index("\0")) + 1
-    raise UserError(f"{path}, row {row}: a zero byte; is it a text file?")
+    text = file.read().decode("utf-8-sig", "surrogateescape")
   if not text.strip():
     raise UserError(f"{path}: is empty")
-  return [line.removesuffix("\r") for line in text.split("\n")]
+  lines = [line.removesuffix("\r") for line in text.split("\n")]
+  for row, line in enumerate(lines, 1):
+    tables.refuse_bytes(line, f"{path}, row {row}")
+  return lines
 
 
 def json_lines(path: str | os.PathLike) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -135,7 +125,7 @@ def read(path: str, text: str = "text", delimiter: str = "") -> Table:
     numbered = enumerate(map(str.strip, lines(path)), 1)
     kept = {row: line for row, line in numbered if line}
     return tables.of_cells(path, {text: list(kept.values())}, kept)
-  csv.field_size_limit(_CELL)  # Documents are longer than a table's cells.
+  csv.field_size_limit(1 << 24)  # Documents are longer than a table's cells.
   delimiter = delimiter or ("\t" if suffix == ".tsv" else ",")
   return tables.read(path, missing=("",), delimiter=delimiter)
 
