@@ -99,12 +99,11 @@ def origin(
   official: whether the file is byte for byte the published one; None where
     no checksum is published.
   """
-  own = disk.digest(path)
-  official = None
+  digest, official = disk.digest(path), None
   if sha256 or md5:
     algorithm = "sha256" if sha256 else "md5"
     official = disk.digest(path, algorithm) == (sha256 or md5)
-  return {"file": path.name, "url": url, "sha256": own, "official": official}
+  return {"file": path.name, "url": url, "sha256": digest, "official": official}
 
 
 def own_card(what: str, raw: Iterable[pathlib.Path]) -> dict[str, Any]:

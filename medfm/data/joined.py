@@ -177,8 +177,8 @@ def _rows(keys: Mapping[str, list[str]], keep: str) -> dict[str, np.ndarray]:
   for name in main:
     extra.pop(name, None)
   names = [*main, *extra] if keep == "all" else main
-  own = np.arange(len(names))
-  rows = {first: np.where(own < len(main), own, -1)}
+  numbers = np.arange(len(names))
+  rows = {first: np.where(numbers < len(main), numbers, -1)}
   for part, place in places.items():
     rows[part] = np.array([place.get(name, -1) for name in names], int)
   if keep == "complete":
@@ -203,8 +203,8 @@ def _together(
     arrays |= {f"{name}/{k}": held[k] for k in held if k in each.arrays}
     arrays[f"{name}/{PRESENT}"] = rows[name] >= 0
   target, main = next(iter(taken.items()))
-  own = inputs[target].arrays
-  arrays |= {k: array for k, array in main.arrays.items() if k not in own}
+  of_input = inputs[target].arrays
+  arrays |= {k: a for k, a in main.arrays.items() if k not in of_input}
   patients = [s.patients for s in taken.values() if s.patients is not None]
   return Split(
     arrays,

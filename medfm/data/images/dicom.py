@@ -216,9 +216,9 @@ def _windowed(
 
 def _setting(dataset: Any, sequence: str, frame: int) -> Any:
   """The item that holds a frame's setting: its own, the shared, the file's."""
-  own = dataset.get("PerFrameFunctionalGroupsSequence") or []
+  frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
   shared = dataset.get("SharedFunctionalGroupsSequence") or []
-  for group in [*own[frame : frame + 1], *shared[:1]]:
+  for group in [*frames[frame : frame + 1], *shared[:1]]:
     if group.get(sequence):
       return group[sequence][0]
   return dataset
