@@ -49,10 +49,10 @@ def examples(context: Context, *, show: bool | None = None) -> Findings:
   data, task, info = context.data, context.task, context.info
   settings = data.encode.keywords if data.encode is not None else {}
   hidden = data.private if show is None else not show
-  # With prompts, answers are of the vocabulary, not of a head.
-  asked = getattr(info.only, "prompts", None)
-  if hidden or asked or not ("tokenizer" in settings and "test" in data.splits):
+  if hidden or not ("tokenizer" in settings and "test" in data.splits):
     return Findings()
+  if getattr(info.only, "prompts", None):
+    return Findings()  # Answers are of the vocabulary, not of a head.
   whole = context.splits["test"]
   if not task.TARGETS or not set(task.TARGETS) <= whole.arrays.keys():
     return Findings()
