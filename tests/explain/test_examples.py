@@ -1,5 +1,6 @@
 """Which texts are shown, what of them, and that none are where none may be."""
 
+import dataclasses
 import functools
 
 import jax
@@ -9,13 +10,14 @@ import pytest
 from medfm import optim, predictions, settings, study
 from medfm.data.text import own as own_text
 from medfm.data.text import sequences, tokenizers
+from medfm.evals.context import Context, Findings, Settings
 from medfm.explain import examples
 from medfm.models.rnn import RNN
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec
-from medfm.tasks import multilabel, tags
+from medfm.tasks import multiclass, multilabel, tags
 from medfm.tasks.answers import Answers
-from medfm.types import Folders, Split
+from medfm.types import Dataset, Folders, Split
 from tests import infos
 
 PLANTED = "the secret of Mrs. Quillfeather <script>alert(1)</script>"
@@ -202,6 +204,24 @@ def test_a_text_of_several_labels_is_shown_with_its_mistakes(tokenizer):
     )
     assert all(abs(view["gap"]) < 1e-3 for view in one["views"])
     assert len(one["pieces"]) <= examples.SHOWN
+
+
+def test_inputs_without_a_text_among_them_have_no_examples():
+  info = infos.info("toy", "multiclass", ("x", "y"), numeric=("a",))
+  two = {"lab": info.only, "vital": info.only}
+  info = dataclasses.replace(info, inputs=two)
+  context = Context(
+    data=Dataset({}, info, {}),
+    train=None,
+    task=multiclass,
+    asked=multiclass,
+    splits={},
+    predicted={},
+    decisions={},
+    settings=Settings(),
+    predict=lambda split: {},
+  )
+  assert examples.examples(context, show=True) == Findings()
 
 
 TASKS = {"multiclass": ("a",), "multilabel": ("a", "b")}
