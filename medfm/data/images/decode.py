@@ -151,7 +151,7 @@ def patient_key(path: str | os.PathLike) -> str:
 
 
 def in_order(
-  function: Callable[..., Any], *items: Iterable, ahead: float = math.inf
+  function: Callable[[Any], Any], items: Iterable, *, ahead: float = math.inf
 ) -> Iterator[Any]:
   """As `map`, from threads: decoders free the GIL.
 
@@ -160,8 +160,8 @@ def in_order(
   waiting = collections.deque()
   pool = ThreadPoolExecutor(min(16, os.cpu_count() or 1))
   try:
-    for arguments in zip(*items, strict=True):
-      waiting.append(pool.submit(function, *arguments))
+    for item in items:
+      waiting.append(pool.submit(function, item))
       if len(waiting) >= ahead:
         yield waiting.popleft().result()
     while waiting:
@@ -190,10 +190,7 @@ def _pillow(data: bytes, name: str, frame: int | None) -> np.ndarray:
   dicom.check(name, image.width * image.height, frame, frames)
   image.seek(frame or 0)
   image.load()
-  return _array(ImageOps.exif_transpose(image), name)
-
-
-def _array(image: Image.Image, name: str) -> np.ndarray:
+  image = ImageOps.exif_transpose(image)
   mode = image.mode
   if mode in ("1", "L", "LA", "La"):
     return np.array(image.convert("L"))[:, :, None]
