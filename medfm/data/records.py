@@ -139,11 +139,7 @@ def feature(array: np.ndarray) -> tfds.features.FeatureConnector:
 
 
 def prepared(
-  builder_class: type[Builder],
-  folders: Folders,
-  *,
-  raw: Raw,
-  **settings: Any,
+  builder_class: type[Builder], folders: Folders, *, raw: Raw, **settings: Any
 ) -> Prepared:
   """The dataset of a builder, from the cache or made from the raw files.
 

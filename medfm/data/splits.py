@@ -27,7 +27,6 @@ WORDS = {
 """What users call the splits."""
 
 WHOLE = "whole"
-_EACH_ROW = "each row was taken for a patient of its own"
 
 
 def by_patient(
@@ -100,7 +99,9 @@ def completed(
   """
   whole = WHOLE in given
   source = given[WHOLE if whole else "train"]
-  note = "" if source.patients is not None else f"; {_EACH_ROW}"
+  note = ""
+  if source.patients is None:
+    note = "; each row was taken for a patient of its own"
   if "validation" in given:
     return dict(given), f"given{note}"
   shared = 1 if whole else 2
@@ -112,12 +113,9 @@ def completed(
   if not whole:
     total = fractions[0] + fractions[1]
     fractions = (fractions[0] / total, fractions[1] / total)
+  label = source.arrays.get(stratify)
   rows = by_patient(
-    source.ids,
-    source.patients,
-    source.arrays.get(stratify),
-    fractions=tuple(fractions),
-    seed=seed,
+    source.ids, source.patients, label, fractions=tuple(fractions), seed=seed
   )
   parts = {name: source.take(indices) for name, indices in rows.items()}
   shares = ", ".join(f"{share:.3g}" for share in fractions)
