@@ -57,7 +57,7 @@ class Arm:
     return spread([run.stage.entry(split, metric) for run in self.runs])
 
   def baselines(self) -> dict[str, dict[str, Any]]:
-    """Of each classical model beside the runs, the same on the test split."""
+    """The test scores of each classical model beside the runs, by name."""
     beside = [run.baselines() for run in self.runs]
     names = dict.fromkeys(name for entries in beside for name in entries)
     return {k: spread([each.get(k, {}) for each in beside]) for k in names}
@@ -91,7 +91,7 @@ def shown(key: str, value: str) -> str:
 
 
 def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list]:
-  """Items by what `key` gives of them, in the order of their first ones."""
+  """Key -> items with that key; groups in the order of their first item."""
   groups: dict[Any, list] = {}
   for item in items:
     groups.setdefault(key(item), []).append(item)
@@ -218,7 +218,7 @@ def _rest(arm: Arm, keys: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _difference(a: dict, b: dict) -> dict[str, Any]:
-  """Of two arms' scores by seed; each (value, draws [R])."""
+  """The difference of two arms; seed -> (value, draws [R]) of each."""
   seeds = [seed for seed in a if seed in b]
   unknown = dict.fromkeys(("value", "low", "high", "sd"))
   result: dict[str, Any] = {**unknown, "n": len(seeds), "p": None}
@@ -239,7 +239,7 @@ def _difference(a: dict, b: dict) -> dict[str, Any]:
 
 
 def _draws(root: Path, arm: Arm) -> dict:
-  """Seeds of a run -> its test score and that of every bootstrap draw."""
+  """Seeds of a run -> its test score, and those of bootstrap draws."""
   by_seed = {}
   for run in arm.runs:
     seeds = tuple(v for k, v in run.setting.items() if is_seed(k))

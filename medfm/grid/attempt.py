@@ -17,14 +17,14 @@ AGAIN = 75
 
 _STOPS = (signal.SIGTERM, signal.SIGUSR1)
 _UNHEARD = [code for n in _STOPS for code in (-n, 128 + n)]
-"""Those of a run that was stopped before it listened; srun gives the second."""
+"""Exit codes of a run stopped before it could listen: alone, behind srun."""
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-  """Room for one cell; without processors, it may use all of its parent's."""
+  """Room for one cell; () as processors leaves it all of this process's."""
 
   environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
   processors: tuple[int, ...] = ()

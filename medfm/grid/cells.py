@@ -61,7 +61,7 @@ class Cell:
 
 
 def listed(root: Path, path: Path) -> list[Cell]:
-  """The cells of the grid in a folder that a JSON file has as `Cell.plain`."""
+  """The cells of the grid in `root` that a JSON file lists, as `Cell.plain`."""
   entries = [
     {**entry, "folder": root / entry["name"], "needs": tuple(entry["needs"])}
     for entry in read(path).get("cells", ())
@@ -158,7 +158,7 @@ def statuses(cells: Sequence[Cell]) -> dict[str, Status]:
 
 
 def counted(every: Iterable[Status]) -> dict[str, int]:
-  """State -> how many there are of it."""
+  """State -> how many cells are in it."""
   counts = Counter(status.state for status in every)
   return {state: counts[state] for state in STATES if counts[state]}
 

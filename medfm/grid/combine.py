@@ -88,7 +88,7 @@ class Between:
 
 
 Range = Between | Sequence[Any]
-"""Of a key that is searched: a span of numbers, or choices."""
+"""What a searched key may be: a span of numbers, or choices."""
 
 
 def ends(values: Range) -> list[Any]:

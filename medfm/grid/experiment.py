@@ -153,7 +153,7 @@ class Experiment:
 
 
 def load(argument: str) -> Experiment:
-  """The experiment of `FILE[:words]`; what is wrong with it is one line."""
+  """The experiment of `FILE[:words]`; any mistake in it is one line."""
   name, _, words = argument.partition(":")
   path = Path(name)
   if not path.is_file():
@@ -248,7 +248,7 @@ def _shared(configs: Iterable[Config]) -> dict[str, str]:
 
 
 def _sources(config: Config) -> dict[str, str]:
-  """Texts of stages that others start from, themselves fresh, not compared."""
+  """Name -> text of stages that others start from: fresh, and not compared."""
   stages = config.get("stages", {})
   compared = {name for pair in config.get("compare", ()) for name in pair}
   started = {stage["start"]["weights"] for stage in stages.values()}

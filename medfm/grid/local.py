@@ -50,7 +50,7 @@ class Runner:
     self._progress = _Progress(len(todo) + (source.left() if source else 0))
 
   def run(self) -> None:
-    """Runs all of them; when asked to stop, has all save: `Interrupted`."""
+    """Runs all; asked to stop, raises `Interrupted` once all have saved."""
     with Watch() as watch:
       self._draw()
       while watch.signal is None and (
@@ -63,7 +63,7 @@ class Runner:
         raise Interrupted(watch.signal)
 
   def _advance(self) -> None:
-    """Takes notice of what has ended, and starts what there is room for."""
+    """Deals with what has ended, and starts what there is room for."""
     self._collect()
     for under_way in self._under_way.values() if self._source else ():
       cell = under_way.cell

@@ -38,7 +38,7 @@ def pages(facts: Facts, figures: Mapping[str, bytes]) -> tuple[str, str]:
 
 
 def _parts(facts: Facts, figures: Mapping[str, bytes]) -> Iterator[Part]:
-  """From the question to the single runs."""
+  """The parts of the summary, from the question to the single runs."""
   metric = facts["metric"]
   title = wording.title(metric, facts["described"]) if metric else ""
   for text in facts["hypothesis"].split("\n\n"):

@@ -121,7 +121,7 @@ def _panel(
   classical: Sequence[str],
   tuned: bool,
 ) -> None:
-  """One panel; a line looks as its name's place in `names` has it look."""
+  """Draws one panel; colours follow the places in `names` and `classical`."""
   every = [arm for line in lines.values() for arm in line]
   for name, line in list(lines.items())[:_MOST_LINES]:
     i = names.index(name)
@@ -155,7 +155,7 @@ def _panel(
 
 
 def _scale(axes: Any, xs: Sequence[float], ratio: float) -> None:
-  """Logarithms, where positive numbers differ by so large a factor."""
+  """Makes x logarithmic if positive numbers span at least this ratio."""
   if min(xs) > 0 and max(xs) / min(xs) >= ratio:
     axes.set_xscale("log")
 

@@ -65,7 +65,7 @@ def records(every: Sequence[Cell], metric: str) -> list[Record]:
 def _judge(
   asked: str, config: Mapping[str, Any], stage: reading.Stage
 ) -> tuple[str, str | float]:
-  """What a stage is judged by, and what is better of that.
+  """The metric that a stage is judged by, and what is better of it.
 
   The metric says so itself, else a minus before its name.
   """

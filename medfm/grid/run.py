@@ -23,7 +23,7 @@ AGAIN = {
 
 
 def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
-  """Runs the grid that flags ask for; launch: the path of launch.py."""
+  """Runs the grid that the flags ask for; launch: the path of launch.py."""
   if bool(given.grid) == bool(given.sweep and given.config):
     raise UserError("a grid is --grid=FILE, or --sweep with --config=FILE")
   if given.search and not given.sweep:

@@ -252,7 +252,7 @@ class Trials:
     workdir.write(self._root / "grid.json", content)
 
   def _cell(self, trial: Any) -> Cell:
-    """Of its setting in the order of the space, numbers rounded."""
+    """The cell of a trial; its numbers are rounded."""
     if trial.number not in self._planned:
       setting = {
         key: values.rounded(trial.params[key])
@@ -264,7 +264,7 @@ class Trials:
     return self._planned[trial.number]
 
   def _take(self, trial: Any) -> tuple[Cell, bool] | None:
-    """The cell of a trial, if it has to be run; else tells what it found."""
+    """The trial's cell if it must run; else tells Optuna what it found."""
     cell = self._cell(trial)
     self._taken[trial.number] = cell.name
     if trial.state.name == RUNNING:

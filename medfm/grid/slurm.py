@@ -102,7 +102,7 @@ def submit(
 
 
 def step(options: str) -> list[str]:
-  """What a cell's command is put behind to run as a job of its own."""
+  """What to put before a cell's command, so that it runs as its own job."""
   _slurm("srun", "--version")
   return ["srun", "--quiet", *shlex.split(options)]
 
@@ -172,7 +172,7 @@ def _sbatch(
 
 
 def _slurm(*command: str, refused: bool = False) -> str:
-  """What a command prints; if it is missing, or is `refused`, a UserError."""
+  """What a command prints; failing is a UserError only where `refused`."""
   try:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
   except FileNotFoundError:
