@@ -6,7 +6,7 @@ prediction. Fine-tuning has one example a row and batches by length
 (`orders.by_length`).
 """
 
-import bisect
+import heapq
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -98,15 +98,16 @@ def padding(segment: np.ndarray, batch_size: int = 32) -> dict[str, float]:
 def _placed(sizes: Sequence[int], length: int) -> list[list[int]]:
   """Rows of piece numbers: each into the fullest row that has room."""
   rows: list[list[int]] = []
-  free: list[tuple[int, int]] = []  # (room left, row), in ascending order.
+  room: list[list[int]] = [[] for _ in range(length + 1)]  # Rows by room left.
   for index in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
-    place = bisect.bisect_left(free, (sizes[index],))
-    if place == len(free):
+    size = sizes[index]
+    left = next((r for r in range(size, length + 1) if room[r]), length)
+    if not room[left]:
+      room[left].append(len(rows))
       rows.append([])
-      free.append((length, len(rows) - 1))
-    left, row = free.pop(place)
+    row = heapq.heappop(room[left])
     rows[row].append(index)
-    bisect.insort(free, (left - sizes[index], row))
+    heapq.heappush(room[max(left - size, 0)], row)
   return rows
 
 
