@@ -8,7 +8,7 @@ import csv
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from medfm.data.tables import table as tables
@@ -43,8 +43,9 @@ def lines(path: str | os.PathLike) -> list[str]:
   if not text.strip():
     raise UserError(f"{path}: is empty")
   lines = [line.removesuffix("\r") for line in text.split("\n")]
-  for row, line in enumerate(lines, 1):
-    tables.refuse_bytes(line, f"{path}, row {row}")
+  if not text.isascii() or "\0" in text:
+    for row, line in enumerate(lines, 1):
+      tables.refuse_bytes(line, f"{path}, row {row}")
   return lines
 
 
@@ -100,13 +101,12 @@ def iob(
       words, tags = [], []
       document += begins_document
       continue
-    where = f"{path}, row {row}"
     start = start if words else row
-    word, *cell = _cells(where, cells, columns, delimiter)
-    tag = [_tag(where, t, tags[-1] if tags else "O", repair) for t in cell]
-    repaired += tag != cell
+    word, *tag = _cells(path, row, cells, columns, delimiter)
     words.append(word)
-    tags += tag
+    for cell in tag:
+      tags.append(_tag(path, row, cell, tags[-1] if tags else "O", repair))
+      repaired += tags[-1] != cell
   if not sentences:
     raise UserError(f"{path}: holds no sentence")
   return sentences, repaired
@@ -142,9 +142,7 @@ def strings(table: Table, **columns: str) -> dict[str, list[str]]:
   return texts
 
 
-def _cells(
-  where: str, cells: Sequence[str], columns: Sequence[int], delimiter: str
-) -> list[str]:
+def _cells(path, row, cells, columns, delimiter) -> list[str]:
   """The word and, where it is asked for, the tag."""
   try:
     if len(cells) < len(columns):
@@ -153,31 +151,31 @@ def _cells(
   except IndexError:
     between = {"\t": "a tab", "": "blanks", " ": "a blank"}
     raise UserError(
-      f"{where}: {len(cells)} column(s), expected a word and its tag with "
-      f"{between.get(delimiter, repr(delimiter))} between them"
+      f"{path}, row {row}: {len(cells)} column(s), expected a word and its tag "
+      f"with {between.get(delimiter, repr(delimiter))} between them"
     ) from None
   if not chosen[0]:
-    raise UserError(f"{where}: the word is empty")
+    raise UserError(f"{path}, row {row}: the word is empty")
   return chosen
 
 
-def _tag(where: str, tag: str, before: str, repair: bool) -> str:
+def _tag(path, row: int, tag: str, before: str, repair: bool) -> str:
   """The tag in IOB2. before: that of the word before it in the sentence."""
   prefix, _, kind = tag.partition("-")
   if tag == "O":
     return tag
   if prefix not in ("B", "I") or not kind or len(tag.split()) > 1:
     raise UserError(
-      f"{where}: {shortened(tag)} is no IOB2 tag: expected O, B-<type> or "
-      "I-<type>"
+      f"{path}, row {row}: {shortened(tag)} is no IOB2 tag: expected O, "
+      "B-<type> or I-<type>"
     )
   if prefix == "B" or before in (f"B-{kind}", f"I-{kind}"):
     return tag
   if repair:
     return f"B-{kind}"
   raise UserError(
-    f"{where}: {shortened(tag)} after {shortened(before)} continues no "
-    f"{kind[:20]}: begin it with B-{kind[:20]}, or set repair=True for IOB1"
+    f"{path}, row {row}: {shortened(tag)} after {shortened(before)} continues "
+    f"no {kind[:20]}: begin it with B-{kind[:20]}, or set repair=True for IOB1"
   )
 
 
