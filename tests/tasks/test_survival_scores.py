@@ -47,6 +47,7 @@ def cohort(causes=1):
   return Info("toy", table, target), *parts
 
 
+@functools.cache
 def said(rival, causes=1):
   info, train, test = cohort(causes)
   told = survival.RIVALS[rival](train, {"test": test}, info, 0)
