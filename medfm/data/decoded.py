@@ -10,7 +10,7 @@ import itertools
 import json
 import logging
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ from medfm.types import Ragged, Split, UserError
 _FORMAT = 1
 _MANIFEST = "manifest.json"
 _HASHED_BELOW = 256 << 20
+_CHUNK = 512  # Examples read at once.
 _UTF8, _ENDS = "@utf8", "@ends"
 _VALUES, _SHAPES = "@values", "@shapes"
 _sound: set[pathlib.Path] = set()  # Caches this process has hashed.
 
-Sources = Mapping[str, Sequence[Mapping[str, Any]]]
+Sources = Mapping[str, Collection[Mapping[str, Any]]]
 Changes = list[dict[str, Any]]
 Made = tuple[dict[str, Split], Changes]
 
@@ -35,7 +36,7 @@ def cached(
 ) -> Made:
   """(splits, changes) of a cache folder, which is made where it is not sound.
 
-  made: gives split -> examples by index, and the card's list of changes; an
+  made: gives split -> its examples, and the card's list of changes; an
     example holds `id`, perhaps `patient` and `group_*`, and arrays. Arrays
     that a source's `ragged` names, with how many of their axes differ, become
     `Ragged` columns. Only called where the cache must be made.
@@ -129,7 +130,7 @@ def _write_manifest(
 
 
 def _write_split(
-  folder: pathlib.Path, source: Sequence[Mapping[str, Any]]
+  folder: pathlib.Path, source: Collection[Mapping[str, Any]]
 ) -> None:
   """Every column of a split as one array file."""
   folder.mkdir()
@@ -142,8 +143,8 @@ def _write_split(
     key: _RaggedFile(folder, key, axes)
     for key, axes in getattr(source, "ragged", {}).items()
   }
-  for row in range(n):
-    for key, value in source[row].items():
+  for row, example in enumerate(source):
+    for key, value in example.items():
       if key in ("id", "patient") or isinstance(value, str | bytes):
         text = value.decode() if isinstance(value, bytes) else str(value)
         strings.setdefault(key, []).append(text)
@@ -175,6 +176,13 @@ def _write_split(
     joined = np.frombuffer(b"".join(encoded), np.uint8)
     np.save(folder / f"{key}{_UTF8}.npy", joined)
     np.save(folder / f"{key}{_ENDS}.npy", np.cumsum([*map(len, encoded)]))
+
+
+def examples(source: Any) -> Iterator[Mapping[str, Any]]:
+  """All of a TFDS data source: small ones come thrice as fast many at once."""
+  for start in range(0, len(source), _CHUNK):
+    rows = range(start, min(start + _CHUNK, len(source)))
+    yield from source.__getitems__(rows)
 
 
 class _RaggedFile:

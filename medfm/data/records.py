@@ -21,7 +21,7 @@ import json
 import logging
 import pathlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -191,9 +191,9 @@ class _Records:
   def __len__(self) -> int:
     return len(self._source)
 
-  def __getitem__(self, index: int) -> dict[str, Any]:
+  def __iter__(self) -> Iterator[dict[str, Any]]:
     with self._checked():
-      return self._source[index]
+      yield from decoded.examples(self._source)
 
   @contextlib.contextmanager
   def _checked(self):

@@ -41,7 +41,14 @@ TEXTS = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+# A set is prepared once, so that its tests stay in one process.
+@pytest.fixture(
+  scope="module",
+  params=[
+    pytest.param(name, marks=pytest.mark.xdist_group(f"dataset {name}"))
+    for name in CASES
+  ],
+)
 def dataset(request, shared_folders):
   return CASES[request.param](shared_folders)
 

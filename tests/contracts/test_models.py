@@ -194,7 +194,13 @@ def _programs(name, dtype="float32"):
   return variables, run
 
 
-@pytest.fixture(params=CASES)
+# The tests of a case share its programs, so they stay in one process.
+@pytest.fixture(
+  params=[
+    pytest.param(name, marks=pytest.mark.xdist_group(f"model {name}"))
+    for name in CASES
+  ]
+)
 def name(request):
   return request.param
 

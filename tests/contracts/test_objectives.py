@@ -130,25 +130,39 @@ CASES["lora"] = (adapted, _MLP, toy.multiclass, True)
 
 
 @functools.cache
-def _case(name, dtype="float32"):
-  """The objective, jitted, with its batch and fresh variables."""
+def _objective(name, dtype="float32"):
+  """The objective of a case, jitted."""
   factory, model, data, _ = CASES[name]
-  info, batch = data()
-  plain = factory(info, model=functools.partial(model, dtype=dtype))
-  objective = plain._replace(
+  plain = factory(data()[0], model=functools.partial(model, dtype=dtype))
+  return plain._replace(
     init=jax.jit(plain.init),
     loss=jax.jit(plain.loss),
     predict=jax.jit(plain.predict),
   )
+
+
+@functools.cache
+def _case(name):
+  """The objective with its batch and fresh variables."""
+  objective, (_, batch) = _objective(name), CASES[name][2]()
   return objective, batch, objective.init(jax.random.key(0), batch)
 
 
-@pytest.fixture(params=CASES)
+# The tests of a case share its programs, so they stay in one process.
+_PARAMS = {
+  name: pytest.param(name, marks=pytest.mark.xdist_group(f"objective {name}"))
+  for name in CASES
+}
+
+
+@pytest.fixture(params=_PARAMS.values())
 def name(request):
   return request.param
 
 
-@pytest.fixture(params=[name for name, case in CASES.items() if case[3]])
+@pytest.fixture(
+  params=[_PARAMS[name] for name, case in CASES.items() if case[3]]
+)
 def independent(request):
   return request.param
 
@@ -263,30 +277,29 @@ def test_padding_changes_neither_loss_nor_gradient(name):
 def test_one_batch_can_be_learnt_by_heart(name):
   _, batch, variables = _case(name)
   optimizer = optax.adam(0.03)
-  slope = _slope(name)
-  rest = {key: value for key, value in variables.items() if key != "params"}
+  slope, key = _slope(name), jax.random.key(1)
 
   @jax.jit
-  def step(params, rest, state, key):
-    (loss, (weight, rest)), gradient = slope(
-      {"params": params, **rest}, batch, key
-    )
-    gradient = jax.tree.map(lambda g: g / weight, gradient)
+  def updated(params, state, gradient, weight):
+    gradient = jax.tree.map(lambda leaf: leaf / weight, gradient)
     change, state = optimizer.update(gradient, state)
-    return optax.apply_updates(params, change), rest, state, loss / weight
+    return optax.apply_updates(params, change), state
 
-  params, losses = variables["params"], []
-  state = jax.jit(optimizer.init)(params)
+  state, losses = jax.jit(optimizer.init)(variables["params"]), []
   for _ in range(40):
-    params, rest, state, loss = step(params, rest, state, jax.random.key(1))
-    losses.append(float(loss))
+    (loss, (weight, rest)), gradient = slope(variables, batch, key)
+    params, state = updated(variables["params"], state, gradient, weight)
+    variables = {"params": params, **rest}
+    losses.append(float(loss / weight))
   assert losses[-1] < 0.2 * losses[0], losses[::10]
 
 
 def test_bfloat16_gives_float32_terms_near_those_of_float32(name):
-  objective, batch, variables = _case(name, dtype="bfloat16")
-  terms, _ = objective.loss(variables, batch, jax.random.key(1))
-  expected, _ = _case(name)[0].loss(variables, batch, jax.random.key(1))
+  _, batch, variables = _case(name)
+  terms, _ = _objective(name, "bfloat16").loss(
+    variables, batch, jax.random.key(1)
+  )
+  expected, _ = _objective(name).loss(variables, batch, jax.random.key(1))
   assert terms["loss"].dtype == jnp.float32
   np.testing.assert_allclose(
     terms["loss"].mean(), expected["loss"].mean(), rtol=0.1

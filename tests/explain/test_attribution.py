@@ -163,14 +163,14 @@ def test_models_without_tokens_or_classes_are_refused():
   info, batch = toy.multiclass()
   model = functools.partial(MLP, widths=(4,))
   objective = classify.multiclass(info, model=model)
-  variables = objective.init(jax.random.key(0), batch)
+  variables = jax.jit(objective.init)(jax.random.key(0), batch)
   classes = jnp.zeros(8, int)
   setting = objective, variables, batch, info, classes
   with pytest.raises(UserError, match="no layer embed_tokens"):
     attribution.integrated_gradients(*setting)
   info, batch = toy.text()
   objective = language.causal_lm(info, model=MODELS["gpt"])
-  variables = objective.init(jax.random.key(0), batch)
+  variables = jax.jit(objective.init)(jax.random.key(0), batch)
   setting = objective, variables, batch, info, classes
   with pytest.raises(UserError, match="no layer head"):
     attribution.integrated_gradients(*setting)

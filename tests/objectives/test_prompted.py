@@ -30,7 +30,7 @@ def _asked(rotary=False, **settings):
 
 @functools.cache
 def _read(vocabulary, rotary):
-  """The plain model, compiled once for each length."""
+  """The plain model, on rows of one length."""
   return jax.jit(_GPT(outputs=0, vocabulary=vocabulary, rotary=rotary).apply)
 
 
@@ -41,7 +41,8 @@ def _naive(info, variables, text, prompt, rotary, per_token=False):
   found = []
   for answer in info.only.prompts["answers"]:
     before = [*info.only.prompts["shots"][prompt], *text]
-    row = jnp.asarray([[*before, *answer]], jnp.int32)
+    row = np.zeros((1, 32), "int32")  # A causal model does not look ahead.
+    row[0, : len(before) + len(answer)] = *before, *answer
     batch = {"tokens": row, "id": jnp.arange(1)}
     states = read({"params": params}, batch)["tokens"][0]
     logits = states @ params["embed_tokens"]["embedding"].T

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from medfm.data import decoded, disk, files, splits
@@ -157,10 +158,10 @@ class _Pairs:
   def __len__(self) -> int:
     return len(self._source)
 
-  def __getitem__(self, index: int) -> dict[str, Any]:
-    example = self._source[index]
-    arrays = {name: example[key] for name, key in self._features.items()}
-    return {"id": f"{self._split}-{index}", **arrays}
+  def __iter__(self) -> Iterator[dict[str, Any]]:
+    for row, example in enumerate(decoded.examples(self._source)):
+      arrays = {name: example[key] for name, key in self._features.items()}
+      yield {"id": f"{self._split}-{row}", **arrays}
 
 
 def _sources(builder, image: str, label: str) -> dict[str, _Pairs]:
