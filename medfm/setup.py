@@ -224,10 +224,11 @@ def predictions(
   """
   collected: dict[str, list[np.ndarray]] = {}
   size = model.run.batch_size or len(split)
-  batches = loader.by_length(split, size, model.share)
+  order = loader.length_order(split)
+  batches = loader.in_order(split, size, model.share, order)
   whole = itertools.repeat({})
   if model.share is not None:  # Condense all rows, not those of this process.
-    whole = loader.by_length(split, size)
+    whole = loader.in_order(split, size, order=order)
   for k, (batch, rows) in enumerate(zip(batches, whole, strict=False)):
     n = min(size, len(split) - k * size)
     outputs = jax.device_get(model.predict(variables, placed(model, batch)))
@@ -237,7 +238,7 @@ def predictions(
     kept |= model.task.condense(model.info, rows, outputs)
     for name, output in kept.items():
       collected.setdefault(name, []).append(output)
-  back = np.argsort(loader.length_order(split))
+  back = np.argsort(order)
   return {name: _joined(cuts)[back] for name, cuts in collected.items()}
 
 

@@ -162,17 +162,29 @@ def prefetched(
 
 
 def in_order(
-  split: Split, batch_size: int, share: np.ndarray | None = None
+  split: Split,
+  batch_size: int,
+  share: np.ndarray | None = None,
+  order: np.ndarray | None = None,
 ) -> Iterator[HostBatch]:
-  """Every example once, in the split's order; `share` is as in `batches`."""
-  return _once(split, batch_size, share, np.arange(len(split)), cut=False)
+  """Every example once, in the split's order; `share` is as in `batches`.
 
+  order: [N], the rows as `length_order` gives them; batches are then cut to
+    what their examples need.
+  """
+  places = np.arange(len(split)) if order is None else order
 
-def by_length(
-  split: Split, batch_size: int, share: np.ndarray | None = None
-) -> Iterator[HostBatch]:
-  """Every example once, in `length_order` and cut to what a batch needs."""
-  return _once(split, batch_size, share, length_order(split), cut=True)
+  def rows(k: int) -> tuple[np.ndarray, np.ndarray]:
+    chosen = places[k * batch_size : (k + 1) * batch_size]
+    return chosen, np.zeros_like(chosen)
+
+  steps = orders.per_epoch(len(split), batch_size)
+  cut = Order(rows, cut=order is not None)
+  batches = Batches(split, batch_size, steps, cut, share)
+  for k in range(steps):
+    batch = batches[k]
+    del batch["visit"]  # It is for training, and would be sent along.
+    yield batch
 
 
 def length_order(split: Split) -> np.ndarray:
@@ -181,22 +193,3 @@ def length_order(split: Split) -> np.ndarray:
   if likeness is None:
     return np.arange(len(split))
   return np.argsort(likeness, kind="stable")
-
-
-def _once(
-  split: Split,
-  size: int,
-  share: np.ndarray | None,
-  order: np.ndarray,
-  cut: bool,
-) -> Iterator[HostBatch]:
-  def rows(k: int) -> tuple[np.ndarray, np.ndarray]:
-    chosen = order[k * size : (k + 1) * size]
-    return chosen, np.zeros_like(chosen)
-
-  steps = orders.per_epoch(len(split), size)
-  batches = Batches(split, size, steps, Order(rows, cut), share)
-  for k in range(steps):
-    batch = batches[k]
-    del batch["visit"]  # It is for training, and would be sent along.
-    yield batch

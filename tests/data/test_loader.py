@@ -247,7 +247,8 @@ def test_sequences_of_like_length_are_predicted_together_and_cut():
     np.arange(6).astype(str),
     lengths=Lengths(lengths, ("tokens", "segment")),
   )
-  batches = list(loader.by_length(split, 4))
+  order = loader.length_order(split)
+  batches = list(loader.in_order(split, 4, order=order))
   assert [batch["tokens"].shape for batch in batches] == [(4, 48), (4, 64)]
   seen = np.concatenate([batch["id"] for batch in batches])
   assert sorted(seen[seen >= 0]) == list(range(6))
@@ -263,9 +264,9 @@ def test_sequences_of_like_length_are_predicted_together_and_cut():
 
 
 def test_what_has_no_sequences_is_predicted_in_order():
-  for a, b in zip(
-    loader.by_length(_split(10), 4), loader.in_order(_split(10), 4), strict=True
-  ):
+  split = _split(10)
+  by_length = loader.in_order(split, 4, order=loader.length_order(split))
+  for a, b in zip(by_length, loader.in_order(split, 4), strict=True):
     _same(a, b)
 
 
@@ -318,8 +319,8 @@ def test_signals_by_length_are_padded_little():
 
 def test_signals_are_evaluated_each_once_in_either_order():
   split = _signals()
-  for visit in (loader.in_order, loader.by_length):
-    batches = list(visit(split, 16))
+  for order in (None, loader.length_order(split)):
+    batches = list(loader.in_order(split, 16, order=order))
     assert all(_is_whole(batch, split) for batch in batches)
     ids = np.concatenate([batch["id"] for batch in batches])
     assert sorted(ids[ids >= 0]) == list(range(40))
