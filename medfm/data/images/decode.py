@@ -30,7 +30,7 @@ def decoded(
   *,
   name: str,
   frame: int | None = None,
-  window: tuple[float, float] | None = None,
+  window: dicom.Window = None,
 ) -> np.ndarray:
   """The image of a file, [H,W,1] grey or [H,W,3] RGB.
 

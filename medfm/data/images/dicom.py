@@ -12,7 +12,6 @@ import math
 import warnings
 import zlib
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from medfm.types import UserError
 
 MAX_PIXELS = 50_000_000  # Of one image, DICOM or not.
+Window = tuple[float, float] | None
 _CT_RANGE = (-1024.0, 3071.0)  # Hounsfield units of a 12-bit scanner.
 _KINDS = ("", "Float", "DoubleFloat")  # What precedes PixelData in its name.
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
@@ -63,7 +63,7 @@ def pixels(
   *,
   name: str,
   frame: int | None = None,
-  window: tuple[float, float] | None = None,
+  window: Window = None,
 ) -> np.ndarray:
   """One frame of a DICOM file as [H,W,1] or [H,W,3].
 
@@ -79,7 +79,7 @@ def pixels(
     "image cannot be read: it is damaged, or its compression needs a plug-in "
     "(pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg)"
   )
-  with _opened(data, name, _TAGS, plugins) as (pydicom, dataset):
+  with _opened(data, name, _TAGS, plugins) as dataset:
     if not any(f"{kind}PixelData" in dataset for kind in _KINDS):
       raise UserError(
         f"{name}: this DICOM file holds no image (perhaps a report, a plan, "
@@ -87,14 +87,16 @@ def pixels(
       )
     frames = int(dataset.get("NumberOfFrames") or 1)
     check(name, dataset.Rows * dataset.Columns, frame, frames)
-    stored = pydicom.pixels.pixel_array(dataset, index=frame or 0)
-    shown = _shown(pydicom, dataset, stored, name, frame or 0, window)
+    from pydicom.pixels import pixel_array
+
+    stored = pixel_array(dataset, index=frame or 0)
+    shown = _shown(dataset, stored, name, frame or 0, window)
   return shown if shown.ndim == 3 else shown[:, :, None]
 
 
 def bits(data: bytes) -> np.dtype:
   """The dtype that `pixels` will give."""
-  with _opened(data, "", _TAGS) as (_, dataset):
+  with _opened(data, "", _TAGS) as dataset:
     depth = int(dataset.get("BitsStored") or 32)
     if "PixelData" not in dataset:
       return np.dtype(np.float32)
@@ -109,7 +111,7 @@ def patient_key(data: bytes) -> str:
   One way for people, not for somebody with a list of the hospital's numbers:
   keep it out of what is published.
   """
-  with _opened(data, "", ["PatientID"]) as (_, dataset):
+  with _opened(data, "", ["PatientID"]) as dataset:
     patient = str(dataset.get("PatientID") or "").strip()
   return hashlib.sha256(patient.encode()).hexdigest()[:16] if patient else ""
 
@@ -117,11 +119,10 @@ def patient_key(data: bytes) -> str:
 @contextlib.contextmanager
 def _opened(
   data: bytes, name: str, tags: list[str], why: str = "file cannot be read"
-) -> Iterator[tuple[ModuleType, Any]]:
-  """(pydicom, the elements of these names); no error quotes the file."""
+) -> Iterator[Any]:
+  """The elements of these names; no error quotes the file."""
   try:
     import pydicom
-    import pydicom.pixels
   except ImportError:
     raise UserError(
       f"{name} is a DICOM file: pip install pydicom to read it"
@@ -140,7 +141,7 @@ def _opened(
       inflate.decompress(data[start:], limit)
       if inflate.unconsumed_tail:
         raise UserError(f"{name}: inflates to more than {limit:,} bytes")
-    yield pydicom, pydicom.dcmread(io.BytesIO(data), specific_tags=tags)
+    yield pydicom.dcmread(io.BytesIO(data), specific_tags=tags)
   except UserError:
     raise
   except Exception:
@@ -148,21 +149,18 @@ def _opened(
 
 
 def _shown(
-  pydicom: ModuleType,
-  dataset: Any,
-  stored: np.ndarray,
-  name: str,
-  frame: int,
-  window: tuple[float, float] | None,
+  dataset: Any, stored: np.ndarray, name: str, frame: int, window: Window
 ) -> np.ndarray:
   """Stored values -> what a screen would show."""
+  from pydicom.pixels import apply_color_lut
+
   kind = str(dataset.PhotometricInterpretation)
   if np.issubdtype(stored.dtype, np.floating):
     if stored.ndim != 2 or not np.isfinite(stored).all():
       raise UserError(f"{name}: pixels are not finite grey values")
     return stored.astype(np.float32)
   if kind == "PALETTE COLOR":
-    colours = pydicom.pixels.apply_color_lut(stored, dataset)[:, :, :3]
+    colours = apply_color_lut(stored, dataset)[:, :, :3]
     return _scaled(colours, np.iinfo(colours.dtype).max, colours.dtype)
   bits = int(dataset.BitsStored)
   dtype = np.dtype(np.uint8 if bits <= 8 else np.uint16)
@@ -170,19 +168,16 @@ def _shown(
     return _scaled(stored, 2**bits - 1, dtype)
   if stored.ndim != 2 or not kind.startswith("MONOCHROME"):
     raise UserError(f"{name}: this kind of DICOM colour is not supported")
-  grey = _windowed(pydicom, dataset, stored, name, frame, window)
+  grey = _windowed(dataset, stored, name, frame, window)
   return _scaled(1.0 - grey if kind == "MONOCHROME1" else grey, 1.0, dtype)
 
 
 def _windowed(
-  pydicom: ModuleType,
-  dataset: Any,
-  stored: np.ndarray,
-  name: str,
-  frame: int,
-  window: tuple[float, float] | None,
+  dataset: Any, stored: np.ndarray, name: str, frame: int, window: Window
 ) -> np.ndarray:
   """Grey values of 0..1; see `pixels` for which range counts."""
+  from pydicom.pixels import apply_modality_lut, apply_voi
+
   rescale = _setting(dataset, "PixelValueTransformationSequence", frame)
   table = bool(dataset.get("ModalityLUTSequence"))
   slope, intercept = 1.0, 0.0
@@ -192,13 +187,13 @@ def _windowed(
     if slope == 0 or not math.isfinite(slope + intercept):
       raise UserError(f"{name}: its rescale slope or intercept is unusable")
   if table:
-    values = pydicom.pixels.apply_modality_lut(stored, dataset)
+    values = apply_modality_lut(stored, dataset)
   else:
     values = stored * np.float64(slope) + intercept
   if window is not None:
     return _unit(values, *window)
   if dataset.get("VOILUTSequence"):
-    shown = pydicom.pixels.apply_voi(np.rint(values).astype(np.int64), dataset)
+    shown = apply_voi(np.rint(values).astype(np.int64), dataset)
     depth = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
     return _unit(shown, 0, 2**depth - 1)
   view = _setting(dataset, "FrameVOILUTSequence", frame)
