@@ -51,17 +51,27 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   """A TFDS builder that knows its raw files and counts what it changes.
 
   Subclasses: `class Name(records.Builder, skip_registration=True)` with
-  VERSION, `_info`, `_split_generators` and `_generate_examples`; raise
+  VERSION, `features`, `_split_generators` and `_generate_examples`; raise
   VERSION whenever the examples change. Settings of their own are keyword
   arguments that `prepared` passes on. They live in an importable module.
   """
 
   VERSION = tfds.core.Version("1.0.0")
+  shuffled = True  # False keeps the order in which examples are generated.
 
   def __init__(self, *, raw: Raw = None, **kwargs):
     self.raw = raw
     self._changes = collections.Counter()
     super().__init__(file_format="array_record", **kwargs)
+
+  def features(self) -> dict[str, tfds.features.FeatureConnector]:
+    raise NotImplementedError
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    features = tfds.features.FeaturesDict(self.features())
+    return tfds.core.DatasetInfo(
+      builder=self, features=features, disable_shuffling=not self.shuffled
+    )
 
   def changed(self, what: str, count: int = 1) -> None:
     """Counts examples dropped, repaired or relabelled, for the data card."""
@@ -82,6 +92,8 @@ class RowsBuilder(Builder, skip_registration=True):
   JSON-able, under a name of its own, which comes back among the changes.
   """
 
+  shuffled = False
+
   def rows(self) -> Any:
     raise NotImplementedError
 
@@ -98,15 +110,9 @@ class RowsBuilder(Builder, skip_registration=True):
   def changes(self) -> list[dict[str, Any]]:
     return [*self._rows.changes, self._rows.schema]
 
-  def _kinds(self) -> dict[str, tfds.features.FeatureConnector]:
-    kinds = {name: tfds.features.Text() for name in self._texts}
-    return kinds | {k: feature(a) for k, a in self._rows.arrays.items()}
-
-  def _info(self) -> tfds.core.DatasetInfo:
-    features = tfds.features.FeaturesDict(self._kinds())
-    return tfds.core.DatasetInfo(
-      builder=self, features=features, disable_shuffling=True
-    )
+  def features(self) -> dict[str, tfds.features.FeatureConnector]:
+    texts = {name: tfds.features.Text() for name in self._texts}
+    return texts | {k: feature(a) for k, a in self._rows.arrays.items()}
 
   def _split_generators(self, dl_manager):
     part = self._rows.part

@@ -28,23 +28,16 @@ _CITATION = (
 
 
 class Member(NamedTuple):
-  """One set: classes, channels, images per split, md5 per size.
-
-  source: where the images came from.
-  """
+  """One set: classes, channels, images per split, origin, md5 per size."""
 
   classes: tuple[str, ...]
   channels: int
   counts: tuple[int, int, int]
-  md5: tuple[str, str, str, str]
   source: str
+  md5: tuple[str, str, str, str]
   licence: str = "CC BY 4.0"
   notes: tuple[str, ...] = ()
   multilabel: bool = False
-
-
-def _member(classes, channels, counts, source, *md5: str, **rest) -> Member:
-  return Member(classes, channels, counts, md5, source, **rest)
 
 
 _ORGANS = (
@@ -54,81 +47,81 @@ _ORGANS = (
 _LITS = "slices of the LiTS abdominal CT scans (Bilic et al. 2019)"
 
 MEMBERS = {
-  "pathmnist": _member(
+  "pathmnist": Member(
     (
       "adipose", "background", "debris", "lymphocytes", "mucus",
       "smooth muscle", "normal colon mucosa", "cancer-associated stroma",
       "colorectal adenocarcinoma epithelium",
     ), 3, (89996, 10004, 7180),
     "colorectal histology patches (Kather et al. 2019)",
-    "a8b06965200029087d5bd730944a56c1", "55aa9c1e0525abe5a6b9d8343a507616",
-    "ac42d08fb904d92c244187169d1fd1d9", "2c51a510bcdc9cf8ddb2af93af1eadec",
+    ("a8b06965200029087d5bd730944a56c1", "55aa9c1e0525abe5a6b9d8343a507616",
+     "ac42d08fb904d92c244187169d1fd1d9", "2c51a510bcdc9cf8ddb2af93af1eadec"),
     notes=("the test images come from another clinical centre",),
   ),
-  "chestmnist": _member(
+  "chestmnist": Member(
     (
       "atelectasis", "cardiomegaly", "effusion", "infiltration", "mass",
       "nodule", "pneumonia", "pneumothorax", "consolidation", "edema",
       "emphysema", "fibrosis", "pleural", "hernia",
     ), 1, (78468, 11219, 22433),
     "NIH ChestX-ray14 (Wang et al. 2017)",
-    "02c8a6516a18b556561a56cbdd36c4a8", "9de6cd0b934ebb5b7426cfba5efbae16",
-    "db107e5590b27930b62dbaf558aebee3", "45bd33e6f06c3e8cdb481c74a89152aa",
+    ("02c8a6516a18b556561a56cbdd36c4a8", "9de6cd0b934ebb5b7426cfba5efbae16",
+     "db107e5590b27930b62dbaf558aebee3", "45bd33e6f06c3e8cdb481c74a89152aa"),
     notes=("labels were mined from report texts, not read from images",),
     multilabel=True,
   ),
-  "dermamnist": _member(
+  "dermamnist": Member(
     (
       "actinic keratoses and intraepithelial carcinoma", "basal cell carcinoma",
       "benign keratosis-like lesions", "dermatofibroma", "melanoma",
       "melanocytic nevi", "vascular lesions",
     ), 3, (7007, 1003, 2005),
     "HAM10000 dermatoscopy (Tschandl et al. 2018)",
-    "0744692d530f8e62ec473284d019b0c7", "b70a2f5635c6199aeaa28c31d7202e1f",
-    "2defd784463fa5243564e855ed717de1", "8974907d8e169bef5f5b96bc506ae45d",
+    ("0744692d530f8e62ec473284d019b0c7", "b70a2f5635c6199aeaa28c31d7202e1f",
+     "2defd784463fa5243564e855ed717de1", "8974907d8e169bef5f5b96bc506ae45d"),
     licence="CC BY-NC 4.0",
     notes=("several images of one lesion may lie in different splits",),
   ),
-  "octmnist": _member(
+  "octmnist": Member(
     (
       "choroidal neovascularization", "diabetic macular edema", "drusen",
       "normal",
     ), 1, (97477, 10832, 1000),
     "retinal optical coherence tomography (Kermany et al. 2018)",
-    "c68d92d5b585d8d81f7112f81e2d0842", "e229e9440236b774d9f0dfef9d07bdaf",
-    "0a97e76651ace45c5d943ee3f65b63ae", "abc493b6d529d5de7569faaef2773ba3",
+    ("c68d92d5b585d8d81f7112f81e2d0842", "e229e9440236b774d9f0dfef9d07bdaf",
+     "0a97e76651ace45c5d943ee3f65b63ae", "abc493b6d529d5de7569faaef2773ba3"),
   ),
-  "pneumoniamnist": _member(
+  "pneumoniamnist": Member(
     ("normal", "pneumonia"), 1, (4708, 524, 624),
     "paediatric chest X-rays (Kermany et al. 2018)",
-    "28209eda62fecd6e6a2d98b1501bb15f", "8f4eceb4ccffa70c672198ea285246c6",
-    "05b46931834c231683c68f40c47b2971", "d6a3c71de1b945ea11211b03746c1fe1",
+    ("28209eda62fecd6e6a2d98b1501bb15f", "8f4eceb4ccffa70c672198ea285246c6",
+     "05b46931834c231683c68f40c47b2971", "d6a3c71de1b945ea11211b03746c1fe1"),
   ),
-  "retinamnist": _member(
+  "retinamnist": Member(
     ("0", "1", "2", "3", "4"), 3, (1080, 120, 400),
     "DeepDRiD fundus photographs (Liu et al. 2022)",
-    "bd4c0672f1bba3e3a89f0e4e876791e4", "afda852cc34dcda56f86ad2b2457dbcc",
-    "e48e916a24454daf90583d4e6efb1a18", "eae7e3b6f3fcbda4ae613ebdcbe35348",
+    ("bd4c0672f1bba3e3a89f0e4e876791e4", "afda852cc34dcda56f86ad2b2457dbcc",
+     "e48e916a24454daf90583d4e6efb1a18", "eae7e3b6f3fcbda4ae613ebdcbe35348"),
     notes=("grades 0-4 are ordered; here they are five plain classes",),
   ),
-  "breastmnist": _member(
+  "breastmnist": Member(
     ("malignant", "normal, benign"), 1, (546, 78, 156),
     "breast ultrasound, BUSI (Al-Dhabyani et al. 2020)",
-    "750601b1f35ba3300ea97c75c52ff8f6", "742edef2a1fd1524b2efff4bd7ba9364",
-    "363e4b3f8d712e9b5de15470a2aaadf1", "b56378a6eefa9fed602bb16d192d4c8b",
+    ("750601b1f35ba3300ea97c75c52ff8f6", "742edef2a1fd1524b2efff4bd7ba9364",
+     "363e4b3f8d712e9b5de15470a2aaadf1", "b56378a6eefa9fed602bb16d192d4c8b"),
     notes=("the positive class 1 is normal or benign, not malignant",),
   ),
-  "bloodmnist": _member(
+  "bloodmnist": Member(
     (
       "basophil", "eosinophil", "erythroblast", "immature granulocytes",
       "lymphocyte", "monocyte", "neutrophil", "platelet",
     ), 3, (11959, 1712, 3421),
     "peripheral blood cells (Acevedo et al. 2020)",
-    "7053d0359d879ad8a5505303e11de1dc", "2b94928a2ae4916078ca51e05b6b800b",
-    "adace1e0ed228fccda1f39692059dd4c", "b718ff6835fcbdb22ba9eacccd7b2601",
+    ("7053d0359d879ad8a5505303e11de1dc", "2b94928a2ae4916078ca51e05b6b800b",
+     "adace1e0ed228fccda1f39692059dd4c", "b718ff6835fcbdb22ba9eacccd7b2601"),
     notes=("immature granulocytes: myelo-, metamyelo- and promyelocytes",),
   ),
-  "tissuemnist": _member(
+  "tissuemnist": Member(
     (
       "collecting duct, connecting tubule", "distal convoluted tubule",
       "glomerular endothelial cells", "interstitial endothelial cells",
@@ -136,24 +129,24 @@ MEMBERS = {
       "thick ascending limb",
     ), 1, (165466, 23640, 47280),
     "kidney cortex cells, BBBC051 (Woloshuk et al. 2021)",
-    "ebe78ee8b05294063de985d821c1c34b", "123ece2eba09d0aa5d698fda57103344",
-    "61b955355d7425a89687b06cca3ce0c2", "b077128c4a949f0a4eb01517f9037b9c",
+    ("ebe78ee8b05294063de985d821c1c34b", "123ece2eba09d0aa5d698fda57103344",
+     "61b955355d7425a89687b06cca3ce0c2", "b077128c4a949f0a4eb01517f9037b9c"),
     notes=("all cells come from three tissue specimens",),
   ),
-  "organamnist": _member(
+  "organamnist": Member(
     _ORGANS, 1, (34561, 6491, 17778), f"axial {_LITS}",
-    "68e3f8846a6bd62f0c9bf841c0d9eacc", "2dcccc29b88e6da5a01161ef20cda288",
-    "eeae80d0a227a8d099027e1b3cfd3b60", "50747347e05c87dd3aaf92c49f9f3170",
+    ("68e3f8846a6bd62f0c9bf841c0d9eacc", "2dcccc29b88e6da5a01161ef20cda288",
+     "eeae80d0a227a8d099027e1b3cfd3b60", "50747347e05c87dd3aaf92c49f9f3170"),
   ),
-  "organcmnist": _member(
+  "organcmnist": Member(
     _ORGANS, 1, (12975, 2392, 8216), f"coronal {_LITS}",
-    "b9ceb9546e10131b32923c5bbeaea2b1", "3ce34a8724ea6f548e6db4744d03b6a9",
-    "773c1f009daa3fe5d9a2a201b2a7ed94", "050f5e875dc056f6768abf94ec9995d1",
+    ("b9ceb9546e10131b32923c5bbeaea2b1", "3ce34a8724ea6f548e6db4744d03b6a9",
+     "773c1f009daa3fe5d9a2a201b2a7ed94", "050f5e875dc056f6768abf94ec9995d1"),
   ),
-  "organsmnist": _member(
+  "organsmnist": Member(
     _ORGANS, 1, (13932, 2452, 8827), f"sagittal {_LITS}",
-    "9ab87b696fb54e2a387ebe992d6ed5f1", "53a6d115339d874c25e309a994ff46d3",
-    "ded0c5fa01a95dc4978b956f613e9b8e", "b354719e553fbbb2513d5533f52a4cb1",
+    ("9ab87b696fb54e2a387ebe992d6ed5f1", "53a6d115339d874c25e309a994ff46d3",
+     "ded0c5fa01a95dc4978b956f613e9b8e", "b354719e553fbbb2513d5533f52a4cb1"),
   ),
 }  # fmt: skip
 
@@ -161,29 +154,22 @@ MEMBERS = {
 class MedMNIST(records.Builder, skip_registration=True):
   """The arrays of one npz file, read row by row, never unpickled."""
 
+  shuffled = False  # The file's order is the official one.
+
   def __init__(self, *, member: str, size: int, **kwargs):
-    self._member, self._size = MEMBERS[member], size
+    self._member = MEMBERS[member]
+    self._shape = (size, size, self._member.channels)
     super().__init__(**kwargs)
 
-  def _info(self) -> tfds.core.DatasetInfo:
-    classes = self._member.classes
-    return tfds.core.DatasetInfo(
-      builder=self,
-      features=tfds.features.FeaturesDict(
-        {
-          "id": tfds.features.Text(),
-          "image": tfds.features.Tensor(
-            shape=(self._size, self._size, self._member.channels),
-            dtype=np.uint8,
-            encoding="zlib",
-          ),
-          "label": tfds.features.ClassLabel(names=classes)
-          if not self._member.multilabel
-          else tfds.features.Tensor(shape=(len(classes),), dtype=np.float32),
-        }
-      ),
-      disable_shuffling=True,  # The file's order is the official one.
-    )
+  def features(self) -> dict[str, tfds.features.FeatureConnector]:
+    classes, tensor = self._member.classes, tfds.features.Tensor
+    return {
+      "id": tfds.features.Text(),
+      "image": tensor(shape=self._shape, dtype=np.uint8, encoding="zlib"),
+      "label": tensor(shape=(len(classes),), dtype=np.float32)
+      if self._member.multilabel
+      else tfds.features.ClassLabel(names=classes),
+    }
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
     with _archive(self.raw) as archive:
@@ -196,8 +182,7 @@ class MedMNIST(records.Builder, skip_registration=True):
   def _generate_examples(self, key: str) -> Iterator[tuple[int, dict]]:
     with _archive(self.raw) as archive:
       labels = self._labels(archive, key)
-      shape = (self._size, self._size, self._member.channels)
-      rows = _rows(archive, f"{key}_images", shape, len(labels))
+      rows = _rows(archive, f"{key}_images", self._shape, len(labels))
       for row, (image, label) in enumerate(zip(rows, labels, strict=True)):
         yield row, {"id": f"{key}/{row}", "image": image, "label": label}
 

@@ -42,20 +42,15 @@ class MedNIST(records.Builder, skip_registration=True):
     self._seed, self._fractions, self._block = seed, fractions, block
     super().__init__(**kwargs)
 
-  def _info(self) -> tfds.core.DatasetInfo:
-    return tfds.core.DatasetInfo(
-      builder=self,
-      features=tfds.features.FeaturesDict(
-        {
-          "id": tfds.features.Text(),
-          "patient": tfds.features.Text(),
-          "image": tfds.features.Image(
-            shape=(SIZE, SIZE, 1), dtype=np.uint8, encoding_format="jpeg"
-          ),
-          "label": tfds.features.ClassLabel(names=CLASSES),
-        }
+  def features(self) -> dict[str, tfds.features.FeatureConnector]:
+    return {
+      "id": tfds.features.Text(),
+      "patient": tfds.features.Text(),
+      "image": tfds.features.Image(
+        shape=(SIZE, SIZE, 1), dtype=np.uint8, encoding_format="jpeg"
       ),
-    )
+      "label": tfds.features.ClassLabel(names=CLASSES),
+    }
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
     contents = _contents(self.raw)

@@ -50,13 +50,13 @@ def listed(
   place: pathlib.Path,
   labels: Labels,
   *,
-  root: str,
-  image: str,
-  patient: str,
-  groups: Sequence[str],
-  split_column: str,
-  fractions: tuple[float, ...],
-  seed: int,
+  image: str = "",
+  root: str = "",
+  patient: str = "",
+  groups: tuple[str, ...] = (),
+  split_column: str = "",
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> Listing:
   """Images of a folder, `[<train|val|test>/]<class>/`, or of a CSV file.
 

@@ -14,6 +14,7 @@ from medfm.data import files, records
 from medfm.data.images import decode
 from medfm.data.images import files as image_files
 from medfm.data.tables.labels import Policy, names
+from medfm.spec import forwards
 from medfm.types import Dataset, Folders, UserError
 
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -28,6 +29,7 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
   """
 
   changes = records.Builder.changes  # What is skipped is known at the end.
+  shuffled = True
 
   def __init__(
     self,
@@ -58,12 +60,11 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
     self._bad, self._max_bad, self._skipped = bad, max_bad_fraction, 0
     super().__init__(raw=raw, **kwargs)
 
-  def _info(self) -> tfds.core.DatasetInfo:
+  def features(self) -> dict[str, tfds.features.FeatureConnector]:
     image = tfds.features.Tensor(
       shape=self._shape, dtype=self._dtype, encoding="zlib"
     )
-    features = tfds.features.FeaturesDict({**self._kinds(), "image": image})
-    return tfds.core.DatasetInfo(builder=self, features=features)
+    return super().features() | {"image": image}
 
   def _generate_examples(self, rows: list[int]) -> Iterator[tuple[str, dict]]:
     images = decode.in_order(self._decoded, rows, ahead=_AHEAD)
@@ -94,6 +95,7 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
       )
 
 
+@forwards(image_files.listed)
 def own_images(
   folders: Folders,
   *,
@@ -104,18 +106,12 @@ def own_images(
   label: str | tuple[str, ...] = "",
   classes: tuple[str, ...] = (),
   missing_label: Policy = "error",
-  image: str = "",
-  root: str = "",
-  patient: str = "",
-  groups: tuple[str, ...] = (),
-  split_column: str = "",
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
   resize: str = "pad",
   window: tuple[float, ...] = (),
   max_bad_fraction: float = 0.0,
   bad: str = "error",
   name: str = "own_images",
+  **listing: Any,
 ) -> Dataset:
   """Images of a folder or CSV file as image [N,size,size,channels].
 
@@ -150,59 +146,51 @@ def own_images(
       f"max_bad_fraction={max_bad_fraction}: expected 0 or more, below 1"
     )
   place = _place(folders, path)
-  columns = {
-    "image": image,
-    "root": root,
-    "patient": patient,
-    "groups": groups,
-    "split_column": split_column,
-  }
-  if place.is_dir() and any((label, *columns.values())):
-    setting = next(filter(None, (label, *columns.values())))
-    raise UserError(f"{path} is a folder: {setting!r} needs a CSV file")
+  keys = ("image", "root", "patient", "groups", "split_column")
+  columns = filter(None, [label, *map(listing.get, keys)])
+  if place.is_dir() and (column := next(columns, None)):
+    raise UserError(f"{path} is a folder: {column!r} needs a CSV file")
   labels = tasks.columns_of(
     task,
     {"separator": ";", "none_if_empty": True, "missing_label": missing_label},
     label=names(image_files.FOLDER if place.is_dir() else label),
     classes=tuple(classes),
   )
-  listing = image_files.listed(
-    place, labels, fractions=fractions, seed=seed, **columns
-  )
+  images = image_files.listed(place, labels, **listing)
   shape = {
     "size": size,
     "channels": channels,
     "resize": resize,
     "window": tuple(window),
   }
-  truth = listing.truth.items()
+  truth = images.truth.items()
   prepared = records.prepared(
     OwnImages,
     folders,
-    raw=listing.raw,
-    examples=listing.examples,
+    raw=images.raw,
+    examples=images.examples,
     truth={name: (str(a.dtype), a.tolist()) for name, a in truth},
-    groups=tuple(groups),
+    groups=tuple(listing.get("groups", ())),
     bad=bad,
     max_bad_fraction=max_bad_fraction,
     **shape,
   )
   train = prepared.splits["train"]
-  truth = {key: np.asarray(train.arrays[key]) for key in listing.truth}
+  truth = {key: np.asarray(train.arrays[key]) for key in images.truth}
   return image_files.dataset(
     prepared.splits,
     name=name,
-    target=labels.target(listing.names, truth),
+    target=labels.target(images.names, truth),
     card={
       "source": {"file": place.name, "url": None, "official": None},
       "licence": "the user's own data",
       "citation": "",
-      "notes": listing.notes,
-      "changes": [*listing.changes, *prepared.changes],
-      "split": listing.split,
+      "notes": images.notes,
+      "changes": [*images.changes, *prepared.changes],
+      "split": images.split,
       "fingerprint": prepared.fingerprint,
     },
-    image=image,
+    image=listing.get("image", ""),
     **shape,
   )
 
