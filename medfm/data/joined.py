@@ -14,15 +14,7 @@ import numpy as np
 from medfm import spec
 from medfm.data import records
 from medfm.data.splits import in_several
-from medfm.types import (
-  PRESENT,
-  Dataset,
-  Folders,
-  Info,
-  Input,
-  Split,
-  UserError,
-)
+from medfm.types import PRESENT, Dataset, Folders, Info, Input, Split, UserError
 
 _NO_ROWS = np.array([], int)
 _SUFFIX = re.compile(r"\.[A-Za-z]{2,5}$")  # Of a file's name, not of a row's.

@@ -5,11 +5,13 @@ The copy within scikit-learn is used, so that nothing is downloaded.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 
 from medfm.data import records
 from medfm.data.tables import encoding, tabular
+from medfm.spec import forwards
 from medfm.tasks import regression as columns
 from medfm.types import Dataset, Folders
 
@@ -51,20 +53,15 @@ class DiabetesProgression(tabular.Builder, skip_registration=True):
     )
 
 
-def diabetes(
-  folders: Folders,
-  *,
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
-) -> Dataset:
+@forwards(tabular.dataset, "seed", "fractions")
+def diabetes(folders: Folders, **split: Any) -> Dataset:
   """Disease progression (25 to 346) from 10 baseline variables."""
   return tabular.dataset(
     records.prepared(DiabetesProgression, folders, raw=None),
     name="diabetes",
     target=functools.partial(columns.target, units=("points of the index",)),
     card=CARD,
-    seed=seed,
-    fractions=fractions,
+    **split,
     id="id",
     patient="patient",
     groups=("age", "sex"),

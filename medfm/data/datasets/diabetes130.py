@@ -4,12 +4,16 @@
 death or a hospice are dropped, since nobody returns from there.
 """
 
+import re
+from typing import Any
+
 import numpy as np
 
 from medfm.data import files, records
-from medfm.data.tables import encoding, icd9, tabular
+from medfm.data.tables import encoding, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
+from medfm.spec import forwards
 from medfm.tasks import multiclass as columns
 from medfm.types import Dataset, Folders
 
@@ -39,6 +43,15 @@ NUMERIC = (
   "num_medications", "number_outpatient", "number_emergency",
   "number_inpatient", "number_diagnoses",
 )  # fmt: skip
+_CODE = re.compile(r"\s*(?:([EV])(\d*)|(\d{1,3}))(\.\d*)?\s*", re.ASCII)
+_CHAPTERS = (
+  (139, "infectious"), (239, "neoplasms"), (279, "endocrine"), (289, "blood"),
+  (319, "mental"), (389, "nervous"), (459, "circulatory"),
+  (519, "respiratory"), (579, "digestive"), (629, "genitourinary"),
+  (679, "pregnancy"), (709, "skin"), (739, "musculoskeletal"),
+  (759, "congenital"), (779, "perinatal"), (799, "symptoms"), (999, "injury"),
+)  # fmt: skip
+"""(the last code, its name) of each ICD-9-CM chapter."""
 
 
 class Diabetes130(tabular.Builder, skip_registration=True):
@@ -77,12 +90,8 @@ class Diabetes130(tabular.Builder, skip_registration=True):
     )
 
 
-def diabetes130(
-  folders: Folders,
-  *,
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
-) -> Dataset:
+@forwards(tabular.dataset, "seed", "fractions")
+def diabetes130(folders: Folders, **split: Any) -> Dataset:
   """Readmission within 30 days, from what is known at the discharge."""
   path = files.find(
     folders, _CSV, _ZIP, url=_URL, what="Diabetes 130-US hospitals"
@@ -93,8 +102,7 @@ def diabetes130(
     name="diabetes130",
     target=columns.target,
     card={**CARD, "file": files.origin(path, url=_URL)},
-    seed=seed,
-    fractions=fractions,
+    **split,
     id=ID,
     patient=PATIENT,
     groups=_GROUPS,
@@ -105,5 +113,22 @@ def diabetes130(
 def cleaned(table: Table) -> Table:
   """Diagnoses by chapter; a gender that is neither is missing."""
   for name in _DIAGNOSES:
-    table = table.mapped(name, icd9.chapter)
+    table = table.mapped(name, chapter)
   return table.mapped("gender", lambda cell: "" if "/" in cell else cell)
+
+
+def chapter(code: str) -> str:
+  """The chapter of an ICD-9-CM code such as `250.83` or `V57`; "" for none.
+
+  Diabetes (250) is told apart from the other endocrine diseases. E codes are
+  `external`, V codes `services`.
+  """
+  match = _CODE.fullmatch(code)
+  if match is None:
+    return ""
+  letter, _, number, _ = match.groups()
+  if letter:
+    return "external" if letter == "E" else "services"
+  if int(number) == 250:
+    return "diabetes"
+  return next(name for last, name in _CHAPTERS if int(number) <= last)

@@ -76,20 +76,17 @@ def pairs(
         middle = start + 1 + int(draw.integers(stop - start - 1))
       first = np.concatenate(sentences[start:middle])
       if middle == stop or draw.random() < 0.5:
-        second = _from_another(documents, index, draw, room)
+        # Sentences from a random place of a random other document.
+        other = int(draw.integers(len(documents) - 1))
+        others = documents[other + (other >= index)]
+        place = int(draw.integers(len(others)))
+        second = np.concatenate(others[place:])[:room]
         start, kind = middle, RANDOM
       else:
         second = np.concatenate(sentences[middle:stop])
         start, kind = stop, FOLLOWS
       made.append((*_fitted(first, second, room), kind))
   return made
-
-
-def _from_another(documents, index: int, draw, room: int) -> np.ndarray:
-  """Sentences from a random place of a random other document."""
-  other = int(draw.integers(len(documents) - 1))
-  sentences = documents[other + (other >= index)]
-  return np.concatenate(sentences[int(draw.integers(len(sentences))) :])[:room]
 
 
 def _fitted(first, second, room: int) -> tuple[np.ndarray, np.ndarray]:

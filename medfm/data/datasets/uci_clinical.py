@@ -7,6 +7,7 @@ stands for "missing" becomes missing, and labels are put into words.
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from medfm.data import files, records
 from medfm.data.tables import encoding, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table
-from medfm.spec import chosen
+from medfm.spec import chosen, forwards
 from medfm.tasks import multiclass as columns
 from medfm.types import Dataset, Folders
 
@@ -227,13 +228,9 @@ class UciClinical(tabular.Builder, skip_registration=True):
     )
 
 
+@forwards(tabular.dataset, "seed", "fractions")
 def uci_clinical(
-  folders: Folders,
-  *,
-  name: str = "cleveland",
-  label: str = "",
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
+  folders: Folders, *, name: str = "cleveland", label: str = "", **split: Any
 ) -> Dataset:
   """One of seven clinical tables.
 
@@ -260,8 +257,7 @@ def uci_clinical(
       "notes": list(study.notes),
       "file": files.origin(path, url=study.url),
     },
-    seed=seed,
-    fractions=fractions,
+    **split,
     id="" if study.patient == "id" else "id",
     patient=study.patient or "patient",
     groups=study.groups,

@@ -4,10 +4,13 @@ Fine-needle aspirates of 569 patients, one row each: 357 benign, 212 malignant.
 The copy within scikit-learn is used, so that nothing is downloaded.
 """
 
+from typing import Any
+
 import numpy as np
 
 from medfm.data import records
 from medfm.data.tables import encoding, tabular
+from medfm.spec import forwards
 from medfm.tasks import multiclass as columns
 from medfm.types import Dataset, Folders
 
@@ -50,20 +53,15 @@ class WisconsinDiagnostic(tabular.Builder, skip_registration=True):
     )
 
 
-def wisconsin(
-  folders: Folders,
-  *,
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
-) -> Dataset:
+@forwards(tabular.dataset, "seed", "fractions")
+def wisconsin(folders: Folders, **split: Any) -> Dataset:
   """Malignant or benign from 30 measured features."""
   return tabular.dataset(
     records.prepared(WisconsinDiagnostic, folders, raw=None),
     name="wisconsin",
     target=columns.target,
     card=CARD,
-    seed=seed,
-    fractions=fractions,
+    **split,
     id="id",
     patient="patient",
   )

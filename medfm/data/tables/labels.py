@@ -26,27 +26,22 @@ class Labels(Protocol):
   @property
   def columns(self) -> tuple[str, ...]:
     """The columns that are read, which are therefore no features."""
-    ...
 
   @property
   def stratify(self) -> str:
     """The array of the truth that splits keep in proportion; "" for none."""
-    ...
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
     """The rows whose truth is known, and the change for the data card."""
-    ...
 
   def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     """The truth of every row, and the names of what is predicted.
 
     training: [N] bool, the rows whose names count; None for all.
     """
-    ...
 
   def target(self, names: Sequence[str], truth: Truth) -> Target:
     """The description of the target, fitted on the truth in training."""
-    ...
 
 
 def labelled(

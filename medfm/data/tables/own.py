@@ -83,9 +83,8 @@ class OwnTable(Own, skip_registration=True):
       raise UserError(f"{read[0].path}: no feature column is left")
     columns = {*numeric, *categorical, *roles, *given.groups}
     table, rows = self.joined(parts, columns, given.patient, "patient")
-    if unknown := list(rows.patients or ()).count(""):
-      what = "rows without a patient, each taken for a patient of its own"
-      changes.append({"what": what, "count": unknown})
+    what = "rows without a patient, each taken for a patient of its own"
+    changes += records.counted({what: list(rows.patients or ()).count("")})
     return dataclasses.replace(
       rows,
       columns=encoding.parsed(table, numeric, categorical),
@@ -93,6 +92,7 @@ class OwnTable(Own, skip_registration=True):
     )
 
 
+@forwards(tabular.dataset, "seed", "fractions")
 def of_columns(
   folders: Folders,
   labels: Labels,
@@ -108,8 +108,7 @@ def of_columns(
   split_column: str = "",
   test_path: str = "",
   delimiter: str = ",",
-  seed: int = 0,
-  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
+  **split: Any,
 ) -> Dataset:
   """The dataset of a CSV file, whatever its label columns mean.
 
@@ -151,9 +150,8 @@ def of_columns(
     target=labels.target,
     stratify=labels.stratify,
     card=files.own_card("the user's own table", raw.values()),
-    seed=seed,
-    fractions=fractions,
     **in_new_files,
+    **split,
   )
 
 

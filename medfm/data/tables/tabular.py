@@ -43,7 +43,7 @@ class Rows:
   patients: Sequence[str] | np.ndarray | None = None
   groups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   part: np.ndarray | None = None
-  changes: tuple[dict[str, Any], ...] = ()
+  changes: Sequence[dict[str, Any]] = ()
 
   @property
   def strings(self) -> dict[str, Any]:
@@ -70,8 +70,8 @@ def dataset(
   name: str,
   target: Callable[[Sequence[str], Truth], Target],
   card: Mapping[str, Any],
-  seed: int,
-  fractions: tuple[float, ...],
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.6, 0.2, 0.2),
   stratify: str = "label",
   **reads: Any,
 ) -> Dataset:
@@ -109,7 +109,7 @@ def dataset(
       unseen += int(lost.sum())
     parts[part] = dataclasses.replace(split, arrays=coded | truth[part])
   what = "levels never seen in training taken for missing"
-  lost = [{"what": what, "count": unseen}] if unseen else []
+  lost = records.counted({what: unseen})
   return Dataset(
     splits=parts,
     info=info,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import files
+from medfm.data import files, records
 from medfm.data.tables import own as own_table
 from medfm.data.tables.table import shortened
 from medfm.data.text import sequences, text_files, texts
@@ -125,7 +125,6 @@ def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
     for part, s in sentences
   ]
   mended = sum(count for _, count in parts.values())
-  what = "I- tags that begin an entity made B-"
   return texts.Rows(
     texts={
       "words": [texts.SEPARATOR.join(s.words) for _, s in sentences],
@@ -135,7 +134,7 @@ def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
     names=("O", *(f"{begin}-{kind}" for kind in kinds for begin in "BI")),
     patients=documents if any(documents) else None,
     part=np.array([part for part, _ in sentences]) if len(parts) > 1 else None,
-    changes=({"what": what, "count": mended},) if mended else (),
+    changes=records.counted({"I- tags that begin an entity made B-": mended}),
   )
 
 

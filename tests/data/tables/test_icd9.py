@@ -2,7 +2,7 @@
 
 import pytest
 
-from medfm.data.tables import icd9
+from medfm.data.datasets import diabetes130
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ from medfm.data.tables import icd9
   ],
 )  # fmt: skip
 def test_a_code_belongs_to_its_chapter(code, chapter):
-  assert icd9.chapter(code) == chapter
+  assert diabetes130.chapter(code) == chapter
