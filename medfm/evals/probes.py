@@ -97,7 +97,6 @@ def nearest(
   and targets the weighted mean of the known ones is predicted, and 0.5 or the
   training mean where no neighbour knows.
   """
-  del seed  # Nothing is drawn.
   votes = task.votes(info, scores.target_of(task, train.arrays))
   if votes is None:
     raise UserError(

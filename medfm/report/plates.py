@@ -154,7 +154,7 @@ def stage_plates(stage: Stage) -> Iterator[Plate]:
     yield _learning(stage)
   split = stage.final_split
   if split is not None:
-    if stage.figures is not None:
+    if hasattr(stage.figures, "plates"):
       yield from stage.figures.plates(stage, split)
     yield from _subgroups(stage, split)
 

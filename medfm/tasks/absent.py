@@ -4,11 +4,9 @@ from typing import Any
 
 
 def nothing(*given: Any, **settings: Any) -> dict[str, Any]:
-  """No details, no decision, no column."""
-  del given, settings
+  """No details, no decision, no column, nothing to read back or to recode."""
   return {}
 
 
 def none(*given: Any, **settings: Any) -> None:
   """No single class to balance over, no answer to show, no vote."""
-  del given, settings

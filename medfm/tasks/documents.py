@@ -18,7 +18,6 @@ def assembled(
 
   A split whose rows are no windows stays as it is.
   """
-  del info
   if DOCUMENT not in split.arrays:
     return split, dict(predicted)
   _, place, times = np.unique(

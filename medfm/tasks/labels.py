@@ -17,7 +17,6 @@ def condense(
   info: Info, batch: Batch, outputs: Arrays, *, name: str = "probs"
 ) -> Arrays:
   """The output of this name [B,K] alone."""
-  del info, batch
   return {name: outputs[name]}
 
 

@@ -43,7 +43,6 @@ def panel(
   info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
   """Loss and perplexity of tokens; of pairs of texts the accuracy as well."""
-  del info, target, decided
   metrics = panels.bound(
     [perplexity.loss, perplexity.perplexity], *pretext.weighted(predicted)
   )

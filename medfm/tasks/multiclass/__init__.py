@@ -111,7 +111,6 @@ def details(
   info: Info, target: Arrays, predicted: Arrays, decisions: Mapping
 ) -> dict[str, Any]:
   """`confusion`: counts of label (row) by most probable class (column)."""
-  del decisions
   label, probs = target["label"], predicted["probs"]
   if not len(label) or not np.isfinite(probs).all():
     return {}
@@ -160,13 +159,11 @@ def table(info: Info, rows: labels.Rows) -> tuple[Arrays, Arrays]:
 
 def strata(info: Info, arrays: Arrays) -> np.ndarray | None:
   """[N] the class numbers."""
-  del info
   return np.asarray(arrays["label"]) if "label" in arrays else None
 
 
 def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers:
   """The most probable class of every labelled example."""
-  del info
   label, probs = np.asarray(target["label"]), np.asarray(predicted["probs"])
   rows = np.flatnonzero((label >= 0) & np.isfinite(probs).all(1))
   answer, true = probs[rows].argmax(1), label[rows]

@@ -110,7 +110,6 @@ def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers:
   A right set is as sure as its least sure label, a wrong one as its surest
   mistake. Examples of which no label is called or true do not count.
   """
-  del info
   label, probs = np.asarray(target["label"]), np.asarray(predicted["probs"])
   known, called = np.isfinite(label), probs > CUT
   wrong = known & (called != (label > 0.5))
@@ -136,7 +135,6 @@ def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers:
 
 def votes(info: Info, target: Arrays) -> Votes:
   """Every example votes for the labels it is known to have."""
-  del info
   label = np.asarray(target["label"])
   return Votes(np.ones(len(label), bool), label, 0.5, "probs")
 

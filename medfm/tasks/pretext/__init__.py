@@ -22,6 +22,8 @@ LINEAR = ""
 details = absent.nothing
 decide = absent.nothing
 columns = absent.nothing
+table = absent.nothing
+recoded = absent.nothing
 strata = absent.none
 answers = absent.none
 votes = absent.none
@@ -38,7 +40,6 @@ def condense(
   info: Info, batch: Batch, outputs: Arrays
 ) -> dict[str, np.ndarray]:
   """`loss` [B] and, where examples count unequally, `weight` [B]."""
-  del info, batch
   return {name: outputs[name] for name in ("loss", "weight") if name in outputs}
 
 
@@ -46,13 +47,11 @@ def assembled(
   info: Info, split: Split, predicted: Arrays
 ) -> tuple[Split, Arrays]:
   """Rows stay as the model saw them."""
-  del info
   return split, dict(predicted)
 
 
 def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
   """Every row; there is no truth that could be missing."""
-  del info, target
   arrays = {name: np.asarray(array) for name, array in predicted.items()}
   return np.ones(len(arrays["loss"]), bool), {}, arrays
 
@@ -61,7 +60,6 @@ def panel(
   info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
   """The mean loss."""
-  del info, target, decided
   return panels.panel(panels.bound([perplexity.loss], *weighted(predicted)))
 
 
@@ -72,27 +70,13 @@ def weighted(predicted: Arrays) -> tuple[np.ndarray, np.ndarray]:
   return losses, np.asarray(share, np.float64)
 
 
-def table(info: Info, rows: Any) -> tuple[None, Arrays]:
-  """No row is ever written."""
-  del info, rows
-  return None, {}
-
-
-def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
-  """Nothing is coded."""
-  del info, trained
-  return arrays
-
-
 def rivals(info: Info) -> tuple[str, ...]:
   """None: nothing classical restores what was hidden."""
-  del info
   return ()
 
 
 def headline(metrics: Iterable[str], select: str) -> list[str]:
   """The loss, and at most two more."""
-  del select
   names = [name for name in metrics if "[" not in name]
   return sorted(names, key=lambda name: name != "loss")[:3]
 
@@ -116,5 +100,4 @@ class Columns:
     return {}, ()
 
   def target(self, names: Sequence[str], truth: Truth) -> Nothing:
-    del names, truth
     return Nothing()

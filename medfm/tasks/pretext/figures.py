@@ -1,8 +1,5 @@
 """How a report words pre-training without labels."""
 
-from collections.abc import Iterator
-
-from medfm.report.plates import Plate
 from medfm.report.reading import Stage
 
 
@@ -11,9 +8,3 @@ def question(stage: Stage) -> str:
   how = str(stage.result.get("objective") or "").rpartition(".")[2]
   named = f" ({how.replace('_', ' ')})" if how else ""
   return f"learn from its inputs alone, without labels{named},"
-
-
-def plates(stage: Stage, split: str) -> Iterator[Plate]:
-  """Nothing beyond the learning curves."""
-  del stage, split
-  yield from ()

@@ -57,7 +57,6 @@ def panel(
 
   Errors of targets in different units have no mean.
   """
-  del decided
   label, value, names = target["label"], predicted["value"], info.target.names
   if len(names) == 1:
     return panels.panel(panels.bound(_METRICS, label[:, 0], value[:, 0]))
@@ -125,7 +124,6 @@ class Columns:
     return labelled(table, self.label, self.missing_label, every=True)
 
   def read(self, table: Table, training: np.ndarray | None = None) -> Read:
-    del training
     values = [tables.numbers(table, name) for name in self.label]
     return {"label": np.stack(values, 1)}, self.label
 

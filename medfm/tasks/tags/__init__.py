@@ -48,7 +48,6 @@ def fitted(names: Sequence[str], truth: Arrays) -> Tags:
 def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
   """`tags` [B,L] int, the most probable of `probs` [B,L,K], whose probability
   is `certainty` [B,L]; tags that were predicted as such stay."""
-  del info, batch
   if "tags" in outputs:
     return {"tags": outputs["tags"]}
   probs = np.asarray(outputs["probs"])
@@ -63,7 +62,6 @@ def assembled(
   predicted: `tags` and perhaps `certainty` [N,L] by token; those of a word are
   those of its first token. What is not of tokens is left out.
   """
-  del info
   word = np.asarray(split.arrays["word"])
   before = np.concatenate([np.full((len(word), 1), -1), word[:, :-1]], 1)
   starts = (word >= 0) & (word != before)
@@ -108,7 +106,6 @@ def panel(
   info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
   """Strict entity scores: of all types together, of each, and their mean."""
-  del decided
   label, tags = target["label"], predicted["tags"]
   counts = entities.counts(label, tags, info.target.names)
   metrics = panels.bound(_METRICS, counts)
@@ -128,7 +125,6 @@ def details(
 ) -> dict[str, Any]:
   """`confusion` of entities by true and predicted type, and `entities`: type
   -> outcome -> count (`metrics.entities.errors`)."""
-  del decisions
   label, tags = target["label"], predicted["tags"]
   if not len(label):
     return {}
@@ -187,7 +183,6 @@ def _numbered(
 
 def rivals(info: Info) -> tuple[str, ...]:
   """The dictionary of the training words."""
-  del info
   return ("dictionary",)
 
 
