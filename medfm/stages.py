@@ -2,14 +2,13 @@
 
 import contextlib
 import dataclasses
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from medfm import mesh as meshes
-from medfm import settings, setup, spec
+from medfm import settings, setup, spec, workdir
 from medfm import step as steps
 from medfm.checkpoint import Checkpoints
 from medfm.types import Info, Split, UserError, Variables
@@ -97,7 +96,7 @@ def opened(place: Path, stage: str | None = None) -> Trained:
   home = folder(place, name)
   devices = dataclasses.replace(run.devices, mesh=meshes.mesh)
   run = dataclasses.replace(run, devices=devices)
-  model = setup.inference(run, read_info(home))
+  model = setup.inference(run, workdir.info(home))
   return Trained(name, home, model, steps.variables(weights(home)))
 
 
@@ -114,24 +113,6 @@ def weights(place: Path) -> steps.TrainState:
       raise UserError(f"{place} has no finished checkpoint")
     best = saved.best(newest)
     return steps.TrainState(**saved.raw(newest if best is None else best))
-
-
-def read_info(place: Path) -> Info:
-  """What training knew of its data, from a stage's info.json."""
-  path = place / "info.json"
-  try:
-    info = spec.noun(json.loads(path.read_text()))
-  except (OSError, ValueError):
-    raise UserError(
-      f"{path} is missing or damaged; is {place} the folder of a run?"
-    ) from None
-  if not isinstance(info, Info):
-    raise UserError(
-      f"{path} describes no data: it was written by an earlier version of "
-      "MedFM; train again in a new --workdir, or use the version in "
-      "environment.json"
-    )
-  return info
 
 
 def read_encode(place: Path) -> Callable[[str, Info], Split]:

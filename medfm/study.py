@@ -207,7 +207,7 @@ def _same_tokenizer(source: Path, name: str, info: Info) -> None:
   text = text_input.among(info)
   if not (text and text.tokenizer and (source / "info.json").exists()):
     return
-  trained = text_input.among(stages.read_info(source))
+  trained = text_input.among(workdir.info(source))
   if trained and trained.tokenizer not in ("", text.tokenizer):
     raise UserError(
       f"start.weights={name!r} was trained with the tokenizer "
@@ -223,7 +223,7 @@ def _comparisons(
   rows = predictions.read(place / "predictions.csv")
   compared = []
   for a, b in getattr(built, "compare", ()):
-    run, info = built.stages[a], stages.read_info(stages.folder(place, a))
+    run, info = built.stages[a], workdir.info(stages.folder(place, a))
     task, split = tasks.named(results["stages"][a]["task"]), "test"
     pair = []
     for name in (a, b):

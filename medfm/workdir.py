@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from medfm import host, spec
-from medfm.types import UserError
+from medfm.types import Info, UserError
 
 MAY_CHANGE = re.compile(
   r"(^|\.)(devices\..*|(steps|epochs|\w+_every|keep|show|description)$)"
@@ -117,6 +117,20 @@ def write(path: Path, content: str | Any) -> None:
     file.flush()
     os.fsync(file.fileno())
   temporary.replace(path)
+
+
+def info(folder: Path) -> Info:
+  """What training knew of its data, from a stage's info.json."""
+  known = None
+  with contextlib.suppress(OSError, ValueError):
+    known = spec.noun(json.loads((folder / "info.json").read_text()))
+  if not isinstance(known, Info):
+    raise UserError(
+      f"{folder.resolve().name}/info.json is missing, damaged or of another "
+      "version of MedFM: give the folder of a run, train anew in another "
+      "--workdir, or use the version that environment.json names"
+    )
+  return known
 
 
 def environment(devices: list[str]) -> dict[str, Any]:

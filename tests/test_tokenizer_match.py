@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from medfm import spec, stages, study
+from medfm import spec, study, workdir
 from medfm.types import UserError
 from tests import infos
 
@@ -30,4 +30,4 @@ def test_the_same_tokenizer_and_none_at_all_are_accepted(source):
 
 
 def test_info_is_read_back_as_it_was(source):
-  assert stages.read_info(source) == INFO
+  assert workdir.info(source) == INFO

@@ -28,11 +28,7 @@ def prompts(context: Context) -> Findings:
 
 
 def table(
-  task: Task,
-  info: Info,
-  split: Split,
-  outputs: Arrays,
-  settings: Settings,
+  task: Task, info: Info, split: Split, outputs: Arrays, settings: Settings
 ) -> Block:
   """A block with the scores of O prompts on one split.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm import predictions
+from medfm import predictions, workdir
 from medfm.grid import cells
 from medfm.grid.records import Record
 from medfm.metrics import bootstrap
@@ -275,7 +275,7 @@ def _scorer(
   ]
   if task is None or not rows:
     raise Undefined("no predictions are left")
-  info = reading.info(root / run.cell / run.stage.name)
+  info = workdir.info(root / run.cell / run.stage.name)
   held = reading.table(task, info, rows)
   if not held.target:
     raise Undefined("the truth is not known")

@@ -12,14 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from medfm.metrics.described import Description, described
-from medfm.metrics.undefined import (
-  Array,
-  Value,
-  Weight,
-  ratio,
-  settled,
-  share,
-)
+from medfm.metrics.undefined import Array, Value, Weight, ratio, settled, share
 
 _NONE = "there is no entity"
 

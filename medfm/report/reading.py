@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm import log, predictions, spec
+from medfm import log, predictions, workdir
 from medfm.report import wording
 from medfm.types import Info, UserError
 
@@ -159,20 +159,6 @@ def module(name: str) -> Any | None:
     raise
 
 
-def info(folder: Path) -> Info:
-  """What training knew of its data, from a stage's info.json.
-
-  UserError where the file is missing or damaged, or of another version.
-  """
-  content = _json(folder / "info.json")
-  known = spec.noun(content) if content else None
-  if not isinstance(known, Info):
-    raise UserError(
-      f"{folder.name}/info.json is missing or of another version of MedFM"
-    )
-  return known
-
-
 def table(
   task: Any, known: Info, rows: Sequence[predictions.Row]
 ) -> Predictions:
@@ -235,7 +221,7 @@ def _attach(stage: Stage, folder: Path, tables: _Tables) -> Iterator[str]:
   if not mine or stage.task is None or not stage.supervised:
     return
   try:
-    known = info(folder)
+    known = workdir.info(folder)
   except UserError as error:
     yield f"predictions of stage {stage.name}: {error}"
     return

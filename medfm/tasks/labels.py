@@ -1,6 +1,7 @@
 """Labels as arrays: which are known, another cohort's in our codes, and both
 labels and numbers in the cells of predictions.csv."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,6 +12,18 @@ Rows = Sequence[Mapping[str, str]]
 
 Known = tuple[np.ndarray, Arrays, Arrays]
 """What `Task.known` gives."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+  """The columns of a table that hold labels, for a task's own `Columns`."""
+
+  label: tuple[str, ...] = ()
+  stratify = "label"
+
+  @property
+  def columns(self) -> tuple[str, ...]:
+    return self.label
 
 
 def condense(

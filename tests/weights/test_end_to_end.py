@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from medfm import command, export, predict, stages, study
+from medfm import command, export, predict, stages, study, workdir
 from medfm import step as steps
 from medfm.types import Folders
 from medfm.weights import images
@@ -138,7 +138,7 @@ def trained(here, place, argument, *overrides):
   config = command.config(str(ROOT / "configs" / argument), overrides)
   study.study(config, place, Folders(None, str(here / "cache")))
   (run,) = stages.chosen(place, None).values()
-  info = stages.read_info(place)
+  info = workdir.info(place)
   variables = steps.variables(stages.weights(place))
   return run, info, variables
 

@@ -207,20 +207,8 @@ RIVALS = {
 }
 
 
-def target(names: Sequence[str], truth: Truth) -> Classes:
-  """The classes, counted in training; UserError where one has no example."""
-  classes = fitted(names, truth)
-  if 0 in classes.counts:
-    name = names[classes.counts.index(0)]
-    raise UserError(
-      f"no training example has the class {name!r}: merge it with another, "
-      "drop it, or give more data"
-    )
-  return classes
-
-
 @dataclasses.dataclass(frozen=True)
-class Columns:
+class Columns(labels.Columns):
   """One column of class names: `label` int32 [N].
 
   classes: their order, where not sorted (numbers by value).
@@ -228,16 +216,20 @@ class Columns:
   missing_label: "error", or "drop" to leave out rows without a label.
   """
 
-  label: tuple[str, ...] = ()
   classes: tuple[str, ...] = ()
   positive: str = ""
   missing_label: str = "error"
-  stratify = "label"
-  target = staticmethod(target)
 
-  @property
-  def columns(self) -> tuple[str, ...]:
-    return self.label
+  def target(self, names: Sequence[str], truth: Truth) -> Classes:
+    """The classes, counted in training; UserError where one has no example."""
+    classes = fitted(names, truth)
+    if 0 in classes.counts:
+      name = names[classes.counts.index(0)]
+      raise UserError(
+        f"no training example has the class {name!r}: merge it with another, "
+        "drop it, or give more data"
+      )
+    return classes
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
     if len(self.label) > 1:

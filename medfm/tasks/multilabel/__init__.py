@@ -12,14 +12,7 @@ from medfm.data.tables.labels import Read, labelled
 from medfm.data.tables.table import Table
 from medfm.metrics import classification
 from medfm.spec import nearest
-from medfm.tasks import (
-  absent,
-  binary,
-  classical,
-  counted,
-  documents,
-  labels,
-)
+from medfm.tasks import absent, binary, classical, counted, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Answers, Votes
 from medfm.types import Arrays, Info, UserError
@@ -151,11 +144,8 @@ _BINARY = {
 }  # fmt: skip
 
 
-target = fitted
-
-
 @dataclasses.dataclass(frozen=True)
-class Columns:
+class Columns(labels.Columns):
   """Several columns of 0 and 1, or one of names: `label` float32 [N,K].
 
   classes: the order of the names, where not sorted.
@@ -165,17 +155,11 @@ class Columns:
   missing_label: "error", or "drop" to leave out rows without any label.
   """
 
-  label: tuple[str, ...] = ()
   classes: tuple[str, ...] = ()
   separator: str = ""
   none_if_empty: bool = False
   missing_label: str = "error"
-  stratify = "label"
-  target = staticmethod(target)
-
-  @property
-  def columns(self) -> tuple[str, ...]:
-    return self.label
+  target = staticmethod(fitted)
 
   @property
   def _named(self) -> bool:

@@ -82,21 +82,15 @@ def headline(metrics: Iterable[str], select: str) -> list[str]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
+class Columns(labels.Columns):
   """Nothing is read; `label` names columns that are no features."""
 
-  label: tuple[str, ...] = ()
   stratify = ""
-
-  @property
-  def columns(self) -> tuple[str, ...]:
-    return self.label
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
     return table, []
 
   def read(self, table: Table, training: np.ndarray | None = None) -> Read:
-    del table, training
     return {}, ()
 
   def target(self, names: Sequence[str], truth: Truth) -> Nothing:

@@ -100,25 +100,19 @@ RIVALS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
+class Columns(labels.Columns):
   """One column of numbers or several: `label` float32 [N,T], raw units.
 
   units: of each; missing_label: "error", or "drop" to leave out rows that
   lack one of them.
   """
 
-  label: tuple[str, ...] = ()
   units: tuple[str, ...] = ()
   missing_label: str = "error"
-  stratify = "label"
 
   def __post_init__(self) -> None:
     if self.units and len(self.units) != len(self.label):
       raise UserError(f"units={self.units}: expected one for each target")
-
-  @property
-  def columns(self) -> tuple[str, ...]:
-    return self.label
 
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
     return labelled(table, self.label, self.missing_label, every=True)
@@ -128,17 +122,8 @@ class Columns:
     return {"label": np.stack(values, 1)}, self.label
 
   def target(self, names: Sequence[str], truth: Truth) -> Numbers:
-    return target(names, truth, self.units)
-
-
-def target(
-  names: Sequence[str], truth: Truth, units: Sequence[str] = ()
-) -> Numbers:
-  """The numbers, their mean and standard deviation in training."""
-  values = np.asarray(truth["label"], np.float64)
-  return Numbers(
-    tuple(names),
-    tuple(values.mean(0).tolist()),
-    tuple(values.std(0).tolist()),
-    tuple(units) or ("",) * len(names),
-  )
+    """The numbers, their mean and standard deviation in training."""
+    values = np.asarray(truth["label"], np.float64)
+    mean, std = values.mean(0).tolist(), values.std(0).tolist()
+    units = self.units or ("",) * len(names)
+    return Numbers(tuple(names), tuple(mean), tuple(std), tuple(units))
