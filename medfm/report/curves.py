@@ -49,14 +49,11 @@ def roc(truth, scores, weight=None):
 
 
 def precision_recall(truth, scores):
-  """(recall, precision) at each distinct score, from the highest down."""
+  """(recall, precision) at each distinct score, from recall 0 upwards."""
   true, false = _cumulative(truth, scores)
-  return true / max(true[-1], 1e-12), true / (true + false)
-
-
-def average_precision(recall, precision) -> float:
-  """Sum of precision times the steps in recall."""
-  return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+  precision = true / (true + false)
+  recall = np.append(0.0, true / max(true[-1], 1e-12))
+  return recall, np.append(precision[:1], precision)
 
 
 def roc_band(question: Binary, replicates: int = 300):

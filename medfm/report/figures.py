@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.metrics import ranking
 from medfm.report import curves, style, wording
 from medfm.report.curves import Binary
 
@@ -68,12 +69,7 @@ def roc(
   if single and (band := curves.roc_band(single)):
     label = "95 % interval (bootstrap)"
     axes.fill_between(*band, color="#C9DDEC", linewidth=0, label=label)
-
-  def curve(question):
-    x, y = curves.roc(question.truth, question.scores)
-    return x, y, float(np.trapezoid(y, x))
-
-  _lines(axes, questions, baselines, curve)
+  _lines(axes, questions, baselines, curves.roc, ranking.auroc)
   if single and threshold is not None:
     called = single.scores >= threshold
     x, y = called[~single.truth].mean(), called[single.truth].mean()
@@ -96,13 +92,8 @@ def precision_recall(
   if single:
     label = f"Prevalence {wording.percent(single.prevalence)}"
     axes.axhline(single.prevalence, linewidth=1, label=label, **style.DOTTED)
-
-  def curve(question):
-    recall, precision = curves.precision_recall(question.truth, question.scores)
-    area = curves.average_precision(recall, precision)
-    return np.append(0.0, recall), np.append(precision[:1], precision), area
-
-  _lines(axes, questions, baselines, curve, drawstyle="steps-pre")
+  how = curves.precision_recall, ranking.average_precision
+  _lines(axes, questions, baselines, *how, drawstyle="steps-pre")
   called = single and threshold is not None and single.scores >= threshold
   if np.any(called):
     x, y = called[single.truth].mean(), single.truth[called].mean()
@@ -234,10 +225,14 @@ def _lines(
   axes: Any,
   questions: Sequence[Binary],
   baselines: Mapping[str, Binary],
-  curve: Callable[[Binary], tuple[np.ndarray, np.ndarray, float]],
+  curve: Callable,
+  area: Callable,
   **looks: Any,
 ) -> None:
-  """A line for each question, then for each baseline, with their areas."""
+  """A line for each question, then for each baseline, with their areas.
+
+  curve: (truth, scores) -> x, y. area: (truth, scores) -> what is below it.
+  """
   single = len(questions) == 1
   lines = [("Model", questions[0])] if single else []
   for question in [] if single else shown(questions):
@@ -245,10 +240,11 @@ def _lines(
     lines.append((f"{style.plain(question.name, 22)} ({share})", question))
   lines += [(style.plain(name), rival) for name, rival in baselines.items()]
   for index, (name, question) in enumerate(lines):
-    x, y, area = curve(question)
+    asked = question.truth, question.scores
     looks |= style.series(index)
     width = 1.8 if index == 0 or not single else 1.3
-    axes.plot(x, y, linewidth=width, label=f"{name}: {area:.3f}", **looks)
+    label = f"{name}: {area(*asked):.3f}"
+    axes.plot(*curve(*asked), linewidth=width, label=label, **looks)
 
 
 def _unit_square(axes: Any, title: str, x: str, y: str) -> None:
