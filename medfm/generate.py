@@ -59,7 +59,7 @@ def sampling(text: str) -> Sampling:
   chosen = Sampling(**values)
   positive = ("new", "samples", "batch_size", "top_p")
   for name, value in dataclasses.asdict(chosen).items():
-    good = value > 0 if name in positive else value >= 0
+    good = value > 0 if name in positive else 0 <= value < float("inf")
     if not good or (name == "top_p" and value > 1):
       raise UserError(f"--sampling={name}={value}: out of range")
   return chosen

@@ -67,6 +67,7 @@ def test_all_batches_share_one_program(place, monkeypatch):
     ("new", "expected int"),
     ("top_p=0", "top_p=0.0: out of range"),
     ("temperature=-1", "out of range"),
+    ("temperature=inf", "temperature=inf: out of range"),
   ],
 )
 def test_a_wrong_setting_is_one_line(text, message):
