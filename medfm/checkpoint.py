@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +33,11 @@ class Checkpoints:
   """The checkpoints of one run: saved in the background, verified on read.
 
   keep: how many of the newest steps stay, each with the best step so far.
-  warn: called with one line for each step that is passed over.
   """
 
-  def __init__(
-    self, folder: Path, *, keep: int = 2, warn: Callable[[str], None] = print
-  ):
+  def __init__(self, folder: Path, *, keep: int = 2):
     self.folder = folder.absolute()
     self.keep = keep
-    self.warn = warn
     self._writer = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
     self._finisher = concurrent.futures.ThreadPoolExecutor(1)
     self._pending: concurrent.futures.Future | None = None
@@ -67,7 +62,9 @@ class Checkpoints:
     place = self.folder / str(step)
     processes.by_first(_emptied, place)
     self._writer.save(place / "state", args=ocp.args.PyTreeSave(state))
-    manifest = {"step": step, "leaves": _leaves(state), "notes": notes}
+    leaves = _leaves(state)
+    manifest = {"format": FORMAT, "step": step, "leaves": leaves}
+    manifest |= {"notes": notes, "leaves_sha256": _digest(leaves)}
     self._pending = self._finisher.submit(self._finish, place, manifest)
 
   def wait(self) -> None:
@@ -119,7 +116,7 @@ class Checkpoints:
         fault = f"its best step {best} is not sound: {self.fault(best)}"
       if fault is None:
         return step
-      self.warn(f"checkpoint {step} is not used: {fault}")
+      print(f"checkpoint {step} is not used: {fault}")
     if not steps:
       return None
     raise UserError(
@@ -133,13 +130,13 @@ class Checkpoints:
     for place in self.folder.iterdir() if self.folder.is_dir() else ():
       if not (place.is_dir() and place.name.isdecimal()):
         if place.name != "README":
-          self.warn(f"{place.name} in {self.folder.name}/ is ignored")
+          print(f"{place.name} in {self.folder.name}/ is ignored")
       elif os.path.isfile(place / "manifest.json"):
         numbers.append(int(place.name))
       else:
         readable = os.access(place, os.R_OK | os.X_OK)
         why = "never finished" if readable else "it cannot be read"
-        self.warn(f"checkpoint {place.name} is ignored: {why}")
+        print(f"checkpoint {place.name} is ignored: {why}")
     return sorted(numbers)
 
   def fault(self, step: int) -> str | None:
@@ -210,13 +207,8 @@ class Checkpoints:
     files = _checksums(place)
     if not files:  # Else a manifest without data would be a sound checkpoint.
       raise FileNotFoundError(f"{place} has been taken away")
-    manifest = {
-      "format": FORMAT,
-      **manifest,
-      "leaves_sha256": _digest(manifest["leaves"]),
-      "files": files,
-    }
-    workdir.write(place / "manifest.json", json.dumps(manifest))
+    text = json.dumps({**manifest, "files": files})
+    workdir.write(place / "manifest.json", text)
     self._prune(manifest["step"])
 
   def _prune(self, newest: int) -> None:

@@ -18,9 +18,7 @@ def state(value):
 
 @pytest.fixture
 def saved(tmp_path):
-  said = []
-  checkpoints = Checkpoints(tmp_path / "checkpoints", warn=said.append)
-  checkpoints.said = said
+  checkpoints = Checkpoints(tmp_path / "checkpoints")
   yield checkpoints
   checkpoints.close()
 
@@ -109,7 +107,7 @@ def damage_flip(path):
   "damage", [damage_delete, damage_truncate, damage_zero, damage_flip]
 )
 def test_damage_to_any_file_is_named_and_the_step_before_used(
-  saved, tmp_path, damage
+  saved, tmp_path, capsys, damage
 ):
   fill(saved, 1, 2)
   place = saved.folder / "2"
@@ -121,10 +119,10 @@ def test_damage_to_any_file_is_named_and_the_step_before_used(
     target = place / path.relative_to(copy)
     if damage is damage_zero and not any(path.read_bytes()):
       continue
-    saved.said.clear()
+    capsys.readouterr()
     damage(target)
     assert value(saved) == 1, path
-    assert any("checkpoint 2" in line for line in saved.said)
+    assert "checkpoint 2" in capsys.readouterr().out
     shutil.rmtree(place)
     shutil.copytree(copy, place)
   assert value(saved) == 2
@@ -138,13 +136,13 @@ def test_a_damaged_best_step_rules_out_those_that_need_it(saved):
     saved.newest()
 
 
-def test_stray_folders_are_ignored_aloud(saved):
+def test_stray_folders_are_ignored_aloud(saved, capsys):
   fill(saved, 1)
   (saved.folder / "999").mkdir()
   (saved.folder / "7.tmp").mkdir()
   (saved.folder / "notes.txt").write_text("x")
   assert saved.newest() == 1
-  said = " ".join(saved.said)
+  said = capsys.readouterr().out
   assert all(name in said for name in ("999", "7.tmp", "notes.txt"))
 
 
@@ -166,13 +164,13 @@ def test_another_shape_is_refused_by_name(saved):
     saved.restore(1, other)
 
 
-def test_a_newer_format_is_refused_by_name(saved):
+def test_a_newer_format_is_refused_by_name(saved, capsys):
   fill(saved, 1)
   path = saved.folder / "1" / "manifest.json"
   path.write_text(path.read_text().replace('"format": 1', '"format": 9'))
   with pytest.raises(UserError):
     saved.newest()
-  assert "format 9" in saved.said[-1]
+  assert "format 9" in capsys.readouterr().out
 
 
 def test_a_failed_save_is_an_error_at_the_next(saved, monkeypatch):

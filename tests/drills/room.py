@@ -213,7 +213,7 @@ def losses(place: pathlib.Path) -> list[dict]:
 
 def arrays(place: pathlib.Path, step: int | None = None) -> dict:
   """Every array of the newest checkpoint (or of a step), by path."""
-  saved = Checkpoints(place / "checkpoints", warn=lambda line: None)
+  saved = Checkpoints(place / "checkpoints")
   try:
     raw = saved.raw(saved.newest() if step is None else step)
   finally:
