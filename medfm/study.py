@@ -198,22 +198,10 @@ def _start_weights(
       f"start.weights={run.start.weights!r} is neither a stage{near} nor a "
       "folder of a run or of public weights"
     )
-  _same_tokenizer(source, run.start.weights, info)
+  if text_input.among(info) and (source / "info.json").exists():
+    trained = text_input.among(workdir.info(source))
+    tokenizer_files.expect(source, trained and trained.tokenizer, info)
   return lambda: steps.variables(stages.weights(source))
-
-
-def _same_tokenizer(source: Path, name: str, info: Info) -> None:
-  """Refuses weights whose token numbers mean other tokens."""
-  text = text_input.among(info)
-  if not (text and text.tokenizer and (source / "info.json").exists()):
-    return
-  trained = text_input.among(workdir.info(source))
-  if trained and trained.tokenizer not in ("", text.tokenizer):
-    raise UserError(
-      f"start.weights={name!r} was trained with the tokenizer "
-      f"{trained.tokenizer[:12]}, {info.name} is cut by {text.tokenizer[:12]}: "
-      f"set data.tokenizer to tokenizers.loaded(path={str(source)!r})"
-    )
 
 
 def _comparisons(

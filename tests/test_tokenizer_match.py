@@ -4,11 +4,17 @@ import json
 
 import pytest
 
-from medfm import spec, study, workdir
+from medfm import settings, spec, study, workdir
 from medfm.types import UserError
 from tests import infos
 
 INFO = infos.info("corpus", "none", vocabulary=9, tokenizer="a" * 64)
+
+
+def weights(source, info):
+  start = settings.Start(weights=str(source))
+  run = settings.Run(data=None, objective=None, start=start)
+  return study._start_weights(source, run, {}, info)
 
 
 @pytest.fixture
@@ -21,12 +27,12 @@ def source(tmp_path):
 def test_another_tokenizer_is_refused(source):
   other = infos.info("mine", "none", vocabulary=9, tokenizer="b" * 64)
   with pytest.raises(UserError, match="aaaaaaaaaaaa, mine is cut by bbbb"):
-    study._same_tokenizer(source, "pretrain", other)
+    weights(source, other)
 
 
 def test_the_same_tokenizer_and_none_at_all_are_accepted(source):
   for info in (INFO, infos.info("corpus", "none", vocabulary=9)):
-    assert study._same_tokenizer(source, "pretrain", info) is None
+    assert weights(source, info)
 
 
 def test_info_is_read_back_as_it_was(source):

@@ -11,6 +11,7 @@ from medfm.data.text.tokenizers import Tokenizer
 from medfm.types import Folders, Info, UserError
 from medfm.weights import public
 
+_ADVICE = "set data.tokenizer to tokenizers.loaded with the path of theirs"
 _ROLES = ("pad", "unk", "cls", "sep", "mask", "bos", "eos")
 
 
@@ -25,19 +26,24 @@ def check(path: Path, info: Info) -> None:
   if text is None or not text.tokenizer or rows is None:
     return
   folder = path.parent if path.is_file() else path
-  advice = "set data.tokenizer to tokenizers.loaded with the path of theirs"
   known = any((folder / name).is_file() for name in tokenizers.FILES)
   if known:
     theirs = tokenizers.loaded((), Folders(None, ""), path=str(folder)).sha256
-    if theirs != text.tokenizer:
-      raise UserError(
-        f"the weights of {path} have the tokenizer {theirs[:12]}, "
-        f"{info.name} is cut by {text.tokenizer[:12]}: {advice}"
-      )
+    expect(path, theirs, info)
   if text.vocabulary > rows or (not known and text.vocabulary != rows):
     raise UserError(
       f"the weights of {path} know {rows} tokens, the tokenizer of {info.name} "
-      f"has {text.vocabulary}: {advice}"
+      f"has {text.vocabulary}: {_ADVICE}"
+    )
+
+
+def expect(path: Path, theirs: str | None, info: Info) -> None:
+  """Raises UserError if weights have another tokenizer, by its sha256."""
+  text = text_input.among(info)
+  if text and theirs and text.tokenizer not in ("", theirs):
+    raise UserError(
+      f"the weights of {path} have the tokenizer {theirs[:12]}, {info.name} is "
+      f"cut by {text.tokenizer[:12]}: {_ADVICE}"
     )
 
 
