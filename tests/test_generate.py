@@ -55,7 +55,7 @@ def test_all_batches_share_one_program(place, monkeypatch):
 
   monkeypatch.setattr(generate.generation, "generation", watched)
   made(place, "new=3,samples=5,batch_size=4")
-  assert found[0].compilations() == 1
+  assert found[0]._cache_size() == 1
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,14 @@ def main() -> None:
   batch = {"tokens": tokens, "id": np.arange(given.batch)}
   variables = jax.jit(model.init)(jax.random.key(0), batch)
   generate = functools.partial(
-    generation.generation(model, new=NEW), variables, tokens
+    generation.generation(model, new=NEW, end=-1),
+    variables,
+    tokens,
+    key=jax.random.key(0),
+    ids=np.arange(given.batch),
+    temperature=0.0,
+    top_k=0,
+    top_p=1.0,
   )
   done = 1 - given.batch * NEW  # The first one warms up.
   while done < given.steps:

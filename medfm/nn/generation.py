@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from medfm import rng
 from medfm.nn import text
-from medfm.types import UserError, Variables
+from medfm.types import UserError
 
 
 class Generated(NamedTuple):
@@ -20,7 +20,7 @@ class Generated(NamedTuple):
 
 
 def generation(
-  model: nn.Module, *, new: int, end: int = -1
+  model: nn.Module, *, new: int, end: int
 ) -> Callable[..., Generated]:
   """A compiled generator of `new` tokens after each prompt of a batch.
 
@@ -33,15 +33,23 @@ def generation(
   The generator is called (variables, tokens [B,P], segment [B,P], key=,
   ids=, temperature=, top_k=, top_p=); `segment` is 0 at padding. temperature
   0 is greedy, top_k 0 and top_p 1 leave everything in. `ids` [B] name the
-  rows' streams of randomness; None numbers them. UserError where the model
-  has too few positions for prompt and continuation.
+  rows' streams of randomness. UserError where the model has too few positions
+  for prompt and continuation.
   """
 
   @jax.jit
-  def generate(variables, tokens, segment, key, ids, settings):
+  def generate(
+    variables, tokens, segment, *, key, ids, temperature, top_k, top_p
+  ):
     rows, prompt = tokens.shape
-    lengths = (segment > 0).sum(1, dtype=jnp.int32)
     total = prompt + new
+    if not model.rotary and total > model.length:
+      raise UserError(
+        f"a prompt of {prompt} tokens and {new} new ones need {total} "
+        f"positions and the model has {model.length}: shorten one"
+      )
+    lengths = (segment > 0).sum(1, dtype=jnp.int32)
+    settings = jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)
     table = variables["params"]["embed_tokens"]["embedding"]
     # [B,S]: slots that hold a token once they are written.
     ready = jnp.pad(segment > 0, ((0, 0), (0, new)), constant_values=True)
@@ -89,30 +97,7 @@ def generation(
     counts = kept.sum(1) if end >= 0 else jnp.full(rows, new)
     return Generated(written, counts)
 
-  def call(
-    variables: Variables,
-    tokens: jax.Array,
-    segment: jax.Array,
-    *,
-    key: jax.Array | None = None,
-    ids: jax.Array | None = None,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-  ) -> Generated:
-    total = tokens.shape[1] + new
-    if not model.rotary and total > model.length:
-      raise UserError(
-        f"a prompt of {tokens.shape[1]} tokens and {new} new ones need "
-        f"{total} positions and the model has {model.length}: shorten one"
-      )
-    key = jax.random.key(0) if key is None else key
-    ids = jnp.arange(tokens.shape[0]) if ids is None else ids
-    settings = jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)
-    return generate(variables, tokens, segment, key, ids, settings)
-
-  call.compilations = generate._cache_size
-  return call
+  return generate
 
 
 def sampled(
