@@ -131,9 +131,9 @@ def _apply(given: flags.FlagValues, overrides: list[str]) -> None:
 
     export.export(place, given.stage, given.output, alone=given.adapters)
   elif given.mode == "predict":
-    from medfm import predict
+    from medfm import evaluate
 
-    predict.predict(place, given.stage, given.input, given.output)
+    evaluate.predict(place, given.stage, given.input, given.output)
   else:
     from medfm import generate
 

@@ -20,7 +20,7 @@ LAYERS = (
   ("scoring", "stages"),
   ("train", "report"),
   ("study",),
-  ("evaluate", "predict", "generate", "export", "grid"),
+  ("evaluate", "generate", "export", "grid"),
 )
 WITHOUT_JAX = (
   "types",
