@@ -10,11 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from medfm import tree
+from medfm import spec, tree
 from medfm.types import Batch, Split, UserError
 
 AXES = ("data", "fsdp", "tensor")
-ROWS = PartitionSpec(("data", "fsdp"))
 
 RULES = {
   "transformer": (
@@ -52,7 +51,7 @@ def mesh(*, data: int = -1, fsdp: int = 1, tensor: int = 1) -> Mesh:
 
 def rows(mesh: Mesh) -> NamedSharding:
   """The sharding of a batch: its leading axis over data and fsdp."""
-  return NamedSharding(mesh, ROWS)
+  return NamedSharding(mesh, PartitionSpec(AXES[:2]))
 
 
 def share(mesh: Mesh, count: int) -> np.ndarray:
@@ -89,9 +88,7 @@ def gather(split: Split, mesh: Mesh) -> Callable[[Batch], Batch]:
 
   def put(array):
     array = np.asarray(array)
-    return jax.make_array_from_callback(
-      array.shape, whole, lambda index: array[index]
-    )
+    return jax.make_array_from_callback(array.shape, whole, array.__getitem__)
 
   def gathered(held, batch):
     batch = dict(batch)
@@ -118,9 +115,8 @@ def shardings(
   """
   ordered = []
   for rule in rules:
-    if isinstance(rule, str) and rule not in RULES:
-      raise UserError(f"sharding {rule!r}: choose one of {', '.join(RULES)}")
-    ordered += RULES[rule] if isinstance(rule, str) else [rule]
+    named = isinstance(rule, str)
+    ordered += spec.chosen("sharding", rule, RULES) if named else [rule]
   chosen = tree.select(abstract, (*ordered, (".*", None)))
 
   def sharding(path, leaf, axes):

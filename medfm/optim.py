@@ -11,8 +11,6 @@ import optax
 from medfm import spec, tree
 from medfm.types import UserError
 
-_OTHER_NAMES = {"gradient_descent": "sgd"}
-
 
 def learning_rate(
   steps: int,
@@ -40,11 +38,7 @@ def learning_rate(
       lr, {round(drop * steps) - rising: drop_factor for drop in drops}
     ),
   }
-  if schedule not in schedules:
-    raise UserError(
-      f"unknown schedule {schedule!r}; choose one of {', '.join(schedules)}"
-    )
-  after = schedules[schedule]()
+  after = spec.chosen("optimizer.schedule", schedule, schedules)()
   if not rising:
     return after
   return optax.join_schedules(
@@ -126,7 +120,7 @@ def transformer_layers(depth: int) -> tuple[str, ...]:
 
 def _named(name, rate, weight_decay, decayed, options):
   """One of optax's optimizers, with weight decay where it belongs."""
-  factory = getattr(optax, _OTHER_NAMES.get(name, name), None)
+  factory = getattr(optax, "sgd" if name == "gradient_descent" else name, None)
   if not callable(factory):
     raise UserError(
       f"optax has no optimizer {name!r}{spec.nearest(name, dir(optax))}"

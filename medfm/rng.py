@@ -21,11 +21,3 @@ def per_example(key: jax.Array, ids: jax.Array) -> jax.Array:
   example's draws.
   """
   return jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
-
-
-def per_visit(key: jax.Array, visits: jax.Array, ids: jax.Array) -> jax.Array:
-  """One key [B] per example, from its `visit` [B] and its `id` [B] alone.
-
-  visits: how often each was seen before, so that every epoch draws anew.
-  """
-  return jax.vmap(jax.random.fold_in)(per_example(key, visits), ids)

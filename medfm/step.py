@@ -120,8 +120,9 @@ def train_step(
 
     def summed(part: Batch, collections: Variables) -> tuple[Any, Variables]:
       if augment is not None:
-        drawn = rng.stream(seed, "augment")
-        keys = rng.per_visit(drawn, part["visit"], part["id"])
+        # By visit too, so that every epoch draws anew.
+        visits = rng.per_example(rng.stream(seed, "augment"), part["visit"])
+        keys = jax.vmap(jax.random.fold_in)(visits, part["id"])
         part = augment(part, keys)
       gradient, (sums, weight, updates) = gradients(
         objective, {"params": state.params, **collections}, part, key

@@ -101,7 +101,7 @@ def test_the_rate_warms_up_and_falls_to_its_end():
 
 
 def test_an_unknown_schedule_is_refused():
-  with pytest.raises(UserError, match="unknown schedule"):
+  with pytest.raises(UserError, match="schedule='triangle': expected one of"):
     optim.learning_rate(10, lr=1.0, schedule="triangle")
 
 

@@ -163,7 +163,9 @@ def test_an_axis_that_does_not_divide_is_named():
 
 
 def test_a_name_that_no_rules_have_is_refused():
-  with pytest.raises(UserError, match="choose one of transformer"):
+  with pytest.raises(
+    UserError, match=r"sharding=.*expected one of transformer"
+  ):
     job((1, 1, 2), sharding=("transformers",))
 
 
