@@ -22,10 +22,9 @@ def find(
   folders: Folders,
   *names: str,
   url: str,
-  sha256: str | None = None,
-  md5: str | None = None,
   what: str,
   download: bool = True,
+  **sums: str,
 ) -> pathlib.Path:
   """The raw file (or folder) of a dataset, downloaded where it is absent.
 
@@ -34,6 +33,7 @@ def find(
   A file of the user's is taken as it is, since mirrors save anew; `origin`
   tells whether it is the official one. A download must match the checksums.
 
+  sums: the published `sha256` or `md5`.
   what: the dataset, for the message. download: False where `url` is a page to
     read (terms to accept) and not the file. The environment variable
     MEDFM_OFFLINE=1 forbids every download.
@@ -58,7 +58,6 @@ def find(
   if os.environ.get(OFFLINE, "0") not in ("", "0"):
     raise UserError(f"{missing} (downloads are off: {OFFLINE})")
   try:
-    sums = {"sha256": sha256, "md5": md5}
     return _downloaded(url, downloads / names[0], sums)
   except OSError as error:
     reason = " ".join(str(error).split())
@@ -87,22 +86,15 @@ def of_user(
   raise UserError(f"{path}: no such {what}{nearest(name.name, names)}")
 
 
-def origin(
-  path: pathlib.Path,
-  *,
-  url: str,
-  sha256: str | None = None,
-  md5: str | None = None,
-) -> dict[str, Any]:
+def origin(path: pathlib.Path, *, url: str, **sums: str) -> dict[str, Any]:
   """For the data card: {"file", "url", "sha256", "official"}.
 
   official: whether the file is byte for byte the published one; None where
     no checksum is published.
   """
   digest, official = disk.digest(path), None
-  if sha256 or md5:
-    algorithm = "sha256" if sha256 else "md5"
-    official = disk.digest(path, algorithm) == (sha256 or md5)
+  for algorithm, published in sums.items():
+    official = disk.digest(path, algorithm) == published
   return {"file": path.name, "url": url, "sha256": digest, "official": official}
 
 
@@ -152,9 +144,9 @@ def inside(root: pathlib.Path, cell: str) -> pathlib.Path:
 
 
 def _downloaded(
-  url: str, path: pathlib.Path, sums: dict[str, str | None]
+  url: str, path: pathlib.Path, sums: dict[str, str]
 ) -> pathlib.Path:
-  """Fetches `url` to `path`; sums: algorithm -> checksum, where known."""
+  """Fetches `url` to `path`; sums: algorithm -> checksum."""
   if not url.startswith("https://"):
     raise OSError(f"{url} is not an https address")
   with disk.locked(path):
@@ -172,6 +164,6 @@ def _downloaded(
       if length is not None and size != int(length):
         raise OSError(f"{size} bytes came of {length}")
       for algorithm, wanted in sums.items():
-        if wanted and disk.digest(part, algorithm) != wanted:
+        if disk.digest(part, algorithm) != wanted:
           raise OSError(f"its {algorithm} is not {wanted}")
   return path
