@@ -24,6 +24,7 @@ CONTENT_FREE = ("N/A", "[MASK]", "")
 """Texts that say nothing, of Zhao et al. 2021."""
 
 
+@spec.forwards(prompts.drawn, "shots", "draws", "orders", "balanced", "seed")
 def prompted(
   folders: Folders,
   *,
@@ -31,16 +32,12 @@ def prompted(
   template: str = "{text}\nAnswer:",
   answers: tuple[str, ...] = (),
   between: str = "\n\n",
-  shots: int = 0,
-  draws: int = 1,
-  orders: int = 1,
-  balanced: bool = True,
   content_free: tuple[str, ...] = CONTENT_FREE,
   tokenizer: Callable = tokenizers.byte_bpe,
   length: int = 1024,
   room: int = 256,
   too_long: TooLong = "windows",
-  seed: int = 0,
+  **drawing: Any,
 ) -> Dataset:
   """Texts of a set with one label each, as rows [N, room] of tokens.
 
@@ -74,8 +71,7 @@ def prompted(
   settings = {"template": template, "room": room, "too_long": too_long}
   asked, drawn = _prompts(
     train, token, words, template, between, content_free,
-    shots=shots, draws=draws, orders=orders, balanced=balanced,
-    length=length, room=room, seed=seed,
+    length=length, room=room, **drawing,
   )  # fmt: skip
   parts, changes = {}, list(recorded.changes)
   for part, split in recorded.splits.items():
@@ -119,7 +115,7 @@ def _rows(
 
 def _prompts(
   train, token, words, template, between, content_free,
-  *, shots, draws, orders, balanced, length, room, seed,
+  *, length, room, **drawing,
 ) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
   """`Info.prompts`, and their part of the card."""
   answers = prompts.answers(token, words)
@@ -130,16 +126,9 @@ def _prompts(
     np.concatenate([body.whole, answers[max(k, 0)], after])
     for body, k in zip(bodies, label, strict=True)
   ]
-  budget = prompts.fitting(length, room, answers, shots)
+  budget = prompts.fitting(length, room, answers, drawing.get("shots", 0))
   chosen, too_long = prompts.drawn(
-    np.array([len(ids) for ids in shot]),
-    label,
-    shots=shots,
-    draws=draws,
-    orders=orders,
-    budget=budget,
-    balanced=balanced,
-    seed=seed,
+    np.array([len(ids) for ids in shot]), label, budget=budget, **drawing
   )
   opening = sequences.ends(token)[0]
   blank = dict.fromkeys(prompts.FIELDS, content_free)

@@ -103,12 +103,12 @@ def drawn(
   sizes: np.ndarray,
   label: np.ndarray,
   *,
-  shots: int,
-  draws: int,
-  orders: int,
   budget: int,
-  balanced: bool,
-  seed: int,
+  shots: int = 0,
+  draws: int = 1,
+  orders: int = 1,
+  balanced: bool = True,
+  seed: int = 0,
 ) -> tuple[dict[str, list[int]], int]:
   """The shots of each prompt, and how many texts are too long to be one.
 
