@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medfm.data import leakage
-from medfm.data.images import near as near_images
+from medfm.data.images import input as images
 from medfm.types import Dataset, Split, UserError
 from tests import infos
 
@@ -97,7 +97,7 @@ def test_one_breastmnist_image_is_in_train_and_test(data_dir):
 def test_the_hash_finds_every_near_copy_that_all_pairs_would(data_dir):
   dataset = _medmnist(data_dir, "breastmnist.npz")
   train, test = (
-    near_images.pictures(dataset.splits[name].arrays["image"])[1]
+    images.pictures(dataset.splits[name].arrays["image"])[1]
     for name in ("train", "test")
   )
   difference = np.stack([np.abs(train - row).mean(axis=1) for row in test])
