@@ -112,7 +112,7 @@ def test_the_metric_and_the_evaluator_of_the_readme_work(tmp_path):
   module = snippets(tmp_path)
   label, value = np.zeros((3, 1)), np.array([[1.0], [-4.0], [0.0]])
   assert module.mean_error(label[:, 0], value[:, 0]) == -1
-  assert described.of(module.mean_error).ideal == 0
+  assert described.of(module.mean_error).better == 0
   context = types.SimpleNamespace(
     splits={"test": Split({"label": label}, np.array(["a", "b", "c"]))},
     predicted={"test": {"value": value}},

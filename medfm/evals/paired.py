@@ -63,9 +63,9 @@ def _differences(a: Panel, b: Panel) -> tuple[dict[str, Metric], dict]:
   for name, metric in a.metrics.items():
     both = _once(metric, b.metrics[name])
     metrics[name] = partial(_apart, both, None)
-    description = a.described.get(stem(name))
-    if description is not None and description.ideal is not None:
-      metrics[_CLOSER + name] = partial(_apart, both, description.ideal)
+    ideal = getattr(a.described.get(stem(name)), "better", None)
+    if isinstance(ideal, int | float):
+      metrics[_CLOSER + name] = partial(_apart, both, ideal)
   for name, mean in a.means.items():
     columns = {label: _CLOSER + key for label, key in mean.columns.items()}
     if set(columns.values()) <= metrics.keys():

@@ -20,11 +20,6 @@ class Description(NamedTuple):
   clause: str
   better: Better
 
-  @property
-  def ideal(self) -> float | None:
-    """The value to be near; None where more or less is better."""
-    return None if isinstance(self.better, str) else float(self.better)
-
 
 def described(
   title: str, clause: str, better: Better

@@ -120,8 +120,7 @@ def calibration(questions: Sequence[Binary], title: str, x: str):
     mean, share, low, high, n = curves.reliability(truth, scores)
     marker = style.MARKERS[index % len(style.MARKERS)]
     look = style.series(index) | {"marker": marker, "markersize": 5}
-    bars = {"histtype": "step", "color": look["color"]}
-    bars["edgecolor"] = look["color"]
+    bars = {"histtype": "step", "edgecolor": look["color"]}
     if single:
       bars = {"histtype": "stepfilled", "color": "#9BB8CC"}
       bars["edgecolor"] = style.BLUE

@@ -122,15 +122,6 @@ def _unfinished(run: Run) -> Iterator[str]:
       yield f"Stage {stage.name} is not finished ({step})."
 
 
-def _length(stage: Stage) -> str:
-  """` for 50 steps`, and which of them was the best, where one was chosen."""
-  total, best = stage.result.get("steps"), stage.result.get("best")
-  if not total:
-    return ""
-  chosen = f" (step {best['step']:,} was best by validation)" if best else ""
-  return f" for {total:,} steps{chosen}"
-
-
 def _trained(stage: Stage) -> str:
   model = target(stage.config, "objective.model").rpartition(".")[2]
   params = stage.result.get("params")
@@ -142,7 +133,8 @@ def _trained(stage: Stage) -> str:
   data = f"the {kind} {stage.data.get('name') or 'its data'}"
   asked = f"to {question} in {data}" if question else f"on {data}"
   prompts = stage.card.get("prompts")
-  if prompts and not stage.result.get("steps"):
+  total, best = stage.result.get("steps"), stage.result.get("best")
+  if prompts and not total:
     shots = len(next(iter(prompts["shots"].values())))
     count = wording.count(len(prompts["shots"]), "prompts")
     each = f"of {wording.count(shots, 'labelled examples')} each"
@@ -150,17 +142,15 @@ def _trained(stage: Stage) -> str:
       f"{subject} was not trained further{origin} and was asked by {count} "
       f"{each if shots else 'without examples'} {asked}."
     )
-  how = f"{_length(stage)}{origin}"
-  return f"{subject} was trained{how} {asked}{_used(stage)}."
-
-
-def _used(stage: Stage) -> str:
-  """`, on 10.0 % of 80 training examples of 40 patients`."""
-  train = stage.data.get("splits", {}).get("train") or {}
-  if not train.get("n"):
-    return ""
-  cut = "" if stage.share == 1 else f"{wording.percent(stage.share)} of "
-  return f", on {cut}{train['n']:,} training examples{_of_whom(stage, train)}"
+  how = f" for {total:,} steps" if total else ""
+  if total and best:
+    how += f" (step {best['step']:,} was best by validation)"
+  train, used = stage.data.get("splits", {}).get("train") or {}, ""
+  if train.get("n"):
+    cut = "" if stage.share == 1 else f"{wording.percent(stage.share)} of "
+    used = f", on {cut}{train['n']:,} training examples"
+    used += _of_whom(stage, train)
+  return f"{subject} was trained{how}{origin} {asked}{used}."
 
 
 def _reached(stage: Stage) -> Iterator[str]:

@@ -100,9 +100,8 @@ def thresholds(
   chosen = {}
   for name, label, prob in columns:
     with contextlib.suppress(Undefined):
-      chosen[threshold_name(specificity, name)] = (
-        classification.threshold_at_specificity(
-          label, prob, specificity=specificity
-        )
+      key = threshold_name(specificity, name)
+      chosen[key] = classification.threshold_at_specificity(
+        label, prob, specificity=specificity
       )
   return chosen

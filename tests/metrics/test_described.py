@@ -78,11 +78,11 @@ def test_a_bound_metric_keeps_its_description():
 
 
 @pytest.mark.parametrize(
-  ("metric", "ideal"),
-  [("calibration_slope", 1), ("calibration_intercept", 0), ("auroc", None)],
+  ("metric", "better"),
+  [("calibration_slope", 1), ("calibration_intercept", 0), ("auroc", "more")],
 )
-def test_calibration_is_better_the_nearer_it_is(metric, ideal):
-  assert panel("two classes").described[metric].ideal == ideal
+def test_calibration_is_better_the_nearer_it_is(metric, better):
+  assert panel("two classes").described[metric].better == better
 
 
 def test_micro_f1_of_labels_and_of_relations_are_told_apart():
@@ -109,5 +109,5 @@ def test_a_sensitivity_is_at_the_threshold_that_validation_chose():
 def test_a_horizon_is_named_with_its_unit_and_risks_should_be_as_observed():
   said = survival_panel(("a",)).described
   assert said["auroc_at_2"].title == "AUROC at 2 months"
-  assert said["observed_expected_at_2"].ideal == 1
+  assert said["observed_expected_at_2"].better == 1
   assert said["brier_at_2"].better == "less"

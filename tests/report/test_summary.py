@@ -1,5 +1,4 @@
 import json
-import types
 
 from medfm.report import reading, summary
 
@@ -60,11 +59,14 @@ def test_a_regression_error_is_told_in_its_unit(regression):
   assert "its RMSE in mmol/L was 0.234 (95 % interval 0.184 to 0.284)" in text
 
 
-def test_the_best_step_is_told_apart_from_the_length_of_the_run():
-  results = {"steps": 50, "best": {"metric": "auroc", "value": 1, "step": 40}}
-  stage = types.SimpleNamespace(result=results)
-  told = summary._length(stage)
-  assert told == " for 50 steps (step 40 was best by validation)"
+def test_the_best_step_is_told_apart_from_the_length_of_the_run(study):
+  def best(results):
+    for stage in results["stages"].values():
+      stage["best"] = {"metric": "auroc", "value": 1, "step": 40}
+      stage["steps"] = 50
+
+  text = " ".join(summary.sentences(change(study, best)))
+  assert "trained for 50 steps (step 40 was best by validation)" in text
 
 
 def test_examples_are_of_what_the_data_card_groups_them_by(study):
