@@ -67,7 +67,7 @@ chemprot, source = texts.public(
     "published": "micro-F1 over 13 relations, which is accuracy: BERT-base "
     ".791, SciBERT .836 (pre-trained on 1.14 million papers)",
   },
-  target=columns.target,
+  target=columns.Columns().target,
   length=256,
   around_markers=True,
 )

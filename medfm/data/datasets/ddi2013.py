@@ -66,7 +66,7 @@ ddi2013, source = texts.public(
     "published": "micro-F1 of four kinds: BioBERT .809, PubMedBERT .824 "
     "(BLURB; pre-trained on 14 million abstracts)",
   },
-  target=columns.target,
+  target=columns.Columns().target,
   length=256,
   fractions=(0.85, 0.15),
   around_markers=True,

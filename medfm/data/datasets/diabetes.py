@@ -4,7 +4,6 @@
 The copy within scikit-learn is used, so that nothing is downloaded.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -56,10 +55,11 @@ class DiabetesProgression(tabular.Builder, skip_registration=True):
 @forwards(tabular.dataset, "seed", "fractions")
 def diabetes(folders: Folders, **split: Any) -> Dataset:
   """Disease progression (25 to 346) from 10 baseline variables."""
+  labels = columns.Columns(("progression",), ("points of the index",))
   return tabular.dataset(
     records.prepared(DiabetesProgression, folders, raw=None),
     name="diabetes",
-    target=functools.partial(columns.target, units=("points of the index",)),
+    target=labels.target,
     card=CARD,
     **split,
     id="id",

@@ -100,7 +100,7 @@ def diabetes130(folders: Folders, **split: Any) -> Dataset:
   return tabular.dataset(
     records.prepared(Diabetes130, folders, raw=member),
     name="diabetes130",
-    target=columns.target,
+    target=columns.Columns().target,
     card={**CARD, "file": files.origin(path, url=_URL)},
     **split,
     id=ID,

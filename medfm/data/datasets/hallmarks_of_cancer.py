@@ -64,7 +64,7 @@ hallmarks_of_cancer, source = texts.public(
     "published": "micro-F1 on BLURB's split: BioBERT .815, PubMedBERT .823 "
     "(pre-trained on 14 million abstracts)",
   },
-  target=columns.target,
+  target=columns.Columns().target,
   length=384,
   fractions=(0.7, 0.1, 0.2),
 )

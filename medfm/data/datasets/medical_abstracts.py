@@ -58,7 +58,7 @@ medical_abstracts, source = texts.public(
     "application": "patient text triage: which speciality a text belongs to",
     "published": "none that compares: the split is ours",
   },
-  target=columns.target,
+  target=columns.Columns().target,
   length=384,
   fractions=(0.7, 0.1, 0.2),
   text=_TEXT,

@@ -78,7 +78,7 @@ def pubmed_rct(
     source(folders, context=context),
     folders,
     name="pubmed_rct",
-    target=columns.target,
+    target=columns.Columns().target,
     pair="context" if context else "",
     **cutting,
   )

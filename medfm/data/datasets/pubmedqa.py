@@ -69,7 +69,7 @@ pubmedqa, source = texts.public(
     "(BLURB; pre-trained on 14 million abstracts), BioBERT with PQA-A and "
     "PQA-U .681, one human .780 (Jin et al. 2019)",
   },
-  target=columns.target,
+  target=columns.Columns().target,
   length=512,
   fractions=(0.9, 0.1),
   parent=True,

@@ -249,7 +249,7 @@ def uci_clinical(
   return tabular.dataset(
     records.prepared(UciClinical, folders, raw=path, study=name, label=label),
     name=name,
-    target=columns.target,
+    target=columns.Columns().target,
     card={
       "source": study.url,
       "licence": "CC BY 4.0 (the repository's statement for all its sets)",

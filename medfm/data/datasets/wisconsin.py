@@ -59,7 +59,7 @@ def wisconsin(folders: Folders, **split: Any) -> Dataset:
   return tabular.dataset(
     records.prepared(WisconsinDiagnostic, folders, raw=None),
     name="wisconsin",
-    target=columns.target,
+    target=columns.Columns().target,
     card=CARD,
     **split,
     id="id",
