@@ -111,8 +111,13 @@ class RowsBuilder(Builder, skip_registration=True):
     return [*self._rows.changes, self._rows.schema]
 
   def features(self) -> dict[str, tfds.features.FeatureConnector]:
-    texts = {name: tfds.features.Text() for name in self._texts}
-    return texts | {k: feature(a) for k, a in self._rows.arrays.items()}
+    features = {name: tfds.features.Text() for name in self._texts}
+    for name, array in self._rows.arrays.items():
+      shape, kind = array.shape[1:], array.dtype.type
+      features[name] = tfds.features.Scalar(kind)
+      if shape:
+        features[name] = tfds.features.Tensor(shape=shape, dtype=kind)
+    return features
 
   def _split_generators(self, dl_manager):
     part = self._rows.part
@@ -135,13 +140,6 @@ def read(array: np.ndarray) -> np.ndarray:
   """A recorded column as it was written: TFDS reads a float32 as float64."""
   array = np.asarray(array)
   return array.astype(np.float32) if array.dtype == np.float64 else array
-
-
-def feature(array: np.ndarray) -> tfds.features.FeatureConnector:
-  """The feature that holds one row of an array [N, ...]."""
-  if array.ndim == 1:
-    return tfds.features.Scalar(array.dtype.type)
-  return tfds.features.Tensor(shape=array.shape[1:], dtype=array.dtype.type)
 
 
 def prepared(

@@ -32,7 +32,7 @@ from medfm.data.datasets import (
 from medfm.data.text import packing, sequences, text_files, texts, tokenizers
 from medfm.data.text.packing import Piece
 from medfm.data.text.tokenizers import Tokenizer
-from medfm.spec import chosen
+from medfm.spec import chosen, forwards
 from medfm.tasks.pretext import Nothing
 from medfm.types import Dataset, Folders, Split, UserError
 
@@ -162,22 +162,21 @@ def corpus(
   )
 
 
+@forwards(corpus, "sets", "path", "text")
 def tokenizer(
   texts: Iterable[str],
   folders: Folders,
   *,
-  sets: tuple[str, ...] = SETS,
-  path: str = "",
-  text: str = "text",
   seed: int = 0,
   fractions: tuple[float, ...] = (0.96, 0.02, 0.02),
   learnt: Callable = tokenizers.wordpiece,
+  **read: Any,
 ) -> Tokenizer:
   """The corpus' own tokenizer, for fine-tuning what was trained on it.
 
   texts: not read. learnt: the tokenizer given to `corpus`.
   """
-  documents = gathered(folders, sets, path, text, seed)
+  documents = gathered(folders, seed=seed, **read)
   return learnt(documents.parts(seed, fractions)["train"], folders)
 
 

@@ -62,9 +62,7 @@ class Table:
     rows = indices.tolist()
     return dataclasses.replace(
       self,
-      columns={
-        n: [cells[i] for i in rows] for n, cells in self.columns.items()
-      },
+      columns={n: [c[i] for i in rows] for n, c in self.columns.items()},
       rows=self.rows[indices],
       files=self.files[indices],
     )
@@ -75,9 +73,7 @@ class Table:
 
   def mapped(self, name: str, change: Callable[[str], str]) -> "Table":
     """The table with one column's observed cells changed."""
-    return self.replace(
-      **{name: [cell and change(cell) for cell in self[name]]}
-    )
+    return self.replace(**{name: [c and change(c) for c in self[name]]})
 
   def error(self, index: int, column: str, what: str) -> UserError:
     """A mistake in one cell, to be raised."""

@@ -123,7 +123,7 @@ def byte_bpe(place: pathlib.Path, text: str) -> str:
 
 
 def _config(place: pathlib.Path) -> dict[str, Any]:
-  """What is set in the tokenizer_config.json beside a vocabulary.
+  """What is true or false in the tokenizer_config.json beside a vocabulary.
 
   Raises:
     UserError: tokens added to the vocabulary, which its own file lacks.
@@ -132,12 +132,8 @@ def _config(place: pathlib.Path) -> dict[str, Any]:
     raise UserError(
       f"{place}: has {len(added)} tokens more in added_tokens.json; {_AGAIN}"
     )
-  keys = (
-    "do_lower_case", "strip_accents", "tokenize_chinese_chars",
-    "add_prefix_space",
-  )  # fmt: skip
   config = _json(place.with_name("tokenizer_config.json"))
-  return {key: config[key] for key in keys if isinstance(config.get(key), bool)}
+  return {k: value for k, value in config.items() if isinstance(value, bool)}
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
