@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from medfm.nn import text
 from medfm.nn.dropout import Dropout
-from medfm.nn.head import with_logits
+from medfm.nn.forward import with_logits
 from medfm.nn.transformer import normal, normalisation, run_blocks, same_segment
 from medfm.spec import chosen
 from medfm.types import Batch
@@ -21,12 +21,9 @@ class Bert(nn.Module):
   attention. With `pre_norm` (Xiong et al. 2020) the embeddings' norm moves
   behind the last block, and deep models need no warm-up.
 
-  Reads `tokens`; `segment` (0 = padding; no position sees another segment),
-  `positions` and `token_type`, where absent those of one text; and `id`.
+  Reads what `nn.text.text` does, `token_type` (0 where absent), and `id`.
   Returns `tokens` [B,L,E], the states; `embedding` [B,E]; and `logits`.
 
-  vocabulary: number of token ids; an objective takes it from the data.
-  length: positions there are; a longer row is refused.
   pooling: of the embedding: "cls" is tanh(dense) of the first state, as
     published; "mean" the mean over the tokens.
   hidden, scan_layers, remat: see `transformer.run_blocks`.

@@ -4,10 +4,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from medfm.nn.activation import MONOTONE, activation
-from medfm.nn.conv import Conv, glorot
+from medfm.nn.conv import Conv, glorot, max_pool
 from medfm.nn.dropout import Dropout
-from medfm.nn.head import with_logits
-from medfm.nn.pool import max_pool
+from medfm.nn.forward import with_logits
 from medfm.types import Batch, UserError
 
 

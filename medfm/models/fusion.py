@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from medfm.nn import dropout
 from medfm.nn.activation import activation
-from medfm.nn.head import with_logits
+from medfm.nn.forward import with_logits
 from medfm.nn.transformer import normal
 from medfm.types import PRESENT, Batch, UserError, view
 

@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from medfm.nn import text
 from medfm.nn.dropout import Dropout
-from medfm.nn.head import with_logits
+from medfm.nn.forward import with_logits
 from medfm.nn.transformer import normal, normalisation, run_blocks, same_segment
 from medfm.types import Batch
 
@@ -19,14 +19,12 @@ class GPT(nn.Module):
   `norm="rms"` and `gated` make it the modern variant (Llama's). Deviation:
   dropout does not reach into attention.
 
-  Reads `tokens`; `segment` (0 = padding; no position sees another segment)
-  and `positions`, where absent those of one text; `id`; and to generate
-  (`nn.generation`) `slot` and `mask`, as `nn.transformer.Attention` has them.
+  Reads what `nn.text.text` does; `id`; and to generate (`nn.generation`) `slot`
+  and `mask`, as `nn.transformer.Attention` has them.
   Returns `tokens` [B,L,E], the states, whose products with `embed_tokens` are
   the vocabulary's logits; `embedding` [B,E], the last state; and `logits`.
 
-  vocabulary: number of token ids; an objective takes it from the data.
-  length: positions there are; a longer row is refused, unless `rotary`.
+  length: positions there are; of any number with `rotary`.
   hidden, scan_layers, remat: see `transformer.run_blocks`.
   """
 

@@ -6,7 +6,7 @@ from flax import linen as nn
 from medfm.nn import columns
 from medfm.nn.activation import activation
 from medfm.nn.dropout import Dropout
-from medfm.nn.head import with_logits
+from medfm.nn.forward import with_logits
 from medfm.types import Batch
 
 

@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from medfm.nn.conv import Conv
-from medfm.nn.head import with_logits
+from medfm.nn.conv import Conv, max_pool
+from medfm.nn.forward import with_logits
 from medfm.nn.norm import BatchNorm, GroupNorm
-from medfm.nn.pool import max_pool
 from medfm.spec import chosen
 from medfm.types import Batch
 

@@ -5,7 +5,7 @@ from flax import linen as nn
 
 from medfm.nn import text
 from medfm.nn.dropout import Dropout
-from medfm.nn.head import with_logits
+from medfm.nn.forward import with_logits
 from medfm.nn.recurrent import CELLS, Recurrent
 from medfm.spec import chosen
 from medfm.types import Batch
@@ -14,12 +14,10 @@ from medfm.types import Batch
 class RNN(nn.Module):
   """LSTM or GRU, in both directions or one: tokens [B,L] -> logits [B,K].
 
-  Reads `tokens`; `segment` (0 = padding; the state starts anew with each
-  segment), where absent that of one text; and `id`.
+  Reads what `nn.text.text` does, and `id`; each segment starts anew.
   Returns `tokens` [B,L,E], the last layer's states with E = width, twice
   that if bidirectional; `embedding` [B,E]; and `logits`.
 
-  vocabulary: number of token ids; an objective takes it from the data.
   embed: width of the token embedding; 0 means `width`.
   width: of the state in each direction.
   pooling: of the embedding: "last" is the last state of each direction,

@@ -8,7 +8,7 @@ import numpy as np
 from flax import linen as nn
 
 from medfm.nn import columns
-from medfm.nn.head import with_logits
+from medfm.nn.forward import with_logits
 from medfm.nn.transformer import Block, normalisation
 from medfm.types import Batch, UserError
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from medfm.nn.dropout import Dropout
-from medfm.nn.head import with_logits
+from medfm.nn.forward import with_logits
 from medfm.nn.transformer import normal, normalisation, run_blocks
 from medfm.types import Batch, UserError
 

@@ -52,16 +52,9 @@ class Block(nn.Module):
 
   @nn.compact
   def __call__(
-    self,
-    x: jax.Array,
-    ids: jax.Array,
-    mask: jax.Array | None = None,
-    positions: jax.Array | None = None,
-    slot: jax.Array | None = None,
-    *,
-    train: bool = False,
+    self, x: jax.Array, ids: jax.Array, *inputs: Any, train: bool = False
   ) -> jax.Array:
-    """ids: [B]. The rest is as `Attention` has it."""
+    """ids: [B]. inputs: what `Attention` gets after x."""
     norm1, norm2 = (
       normalisation(self.norm, name, self.epsilon, self.dtype)
       for name in ("norm1", "norm2")
@@ -76,10 +69,10 @@ class Block(nn.Module):
     )
     drop1, drop2 = Dropout(self.dropout), Dropout(self.dropout)
     if self.post_norm:
-      y = attention(x, mask, positions, slot)
+      y = attention(x, *inputs)
       x = norm1(x + drop1(y, ids, train=train))
       return norm2(x + drop2(mlp(x, ids, train=train), ids, train=train))
-    y = attention(norm1(x), mask, positions, slot)
+    y = attention(norm1(x), *inputs)
     x = x + drop1(y, ids, train=train)
     return x + drop2(mlp(norm2(x), ids, train=train), ids, train=train)
 

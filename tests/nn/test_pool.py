@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from medfm.nn.pool import max_pool
+from medfm.nn.conv import max_pool
 
 # Size, window, stride, padding.
 SHAPES = [
