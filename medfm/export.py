@@ -11,7 +11,7 @@ from medfm import spec, stages, tasks
 from medfm.data.text import input as text_input
 from medfm.objectives import lora
 from medfm.tasks.regression import Numbers
-from medfm.types import Info, UserError
+from medfm.types import UserError
 from medfm.weights import adapters, images, public, tokenizer_files
 
 
@@ -66,7 +66,11 @@ def _write(part: Path, trained: stages.Trained) -> None:
   if isinstance(info.target, Numbers):
     params, units = _raw_units(params, info.target)
     notes |= units
-  notes |= _ends(info)
+  text = text_input.among(info)
+  if text is not None:  # The special tokens' ids, as config.json names them.
+    ids = {"pad": tokenizer_files.padding(text.special)}
+    ids |= {role: text.special.get(role) for role in ("bos", "eos")}
+    notes |= {f"{k}_token_id": v for k, v in ids.items() if v is not None}
   tensors = public.write(
     part,
     {**trained.variables, "params": params},
@@ -76,9 +80,10 @@ def _write(part: Path, trained: stages.Trained) -> None:
   )
   print(f"{type(model).__name__}: {len(tensors)} tensors")
   if (folder / "tokenizer.json").exists():
-    text = (folder / "tokenizer.json").read_text(encoding="utf-8")
-    tokenizer_files.write(part, text, info, length=getattr(model, "length", 0))
-  elif text_input.among(info) is None:
+    saved = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    length = getattr(model, "length", 0)
+    tokenizer_files.write(part, saved, info, length=length)
+  elif text is None:
     _describe_images(part, trained, model, params)
 
 
@@ -96,16 +101,6 @@ def _raw_units(params: Any, target: Numbers) -> tuple[Any, dict[str, Any]]:
   head["kernel"] = np.asarray(head["kernel"]) * std[None]
   head["bias"] = np.asarray(head["bias"]) * std + mean
   return {**params, "model": {**params["model"], "head": head}}, {}
-
-
-def _ends(info: Info) -> dict[str, Any]:
-  """The special tokens' ids, as config.json names them."""
-  text = text_input.among(info)
-  if text is None:
-    return {}
-  ids = {"pad": tokenizer_files.padding(text.special)}
-  ids |= {role: text.special.get(role) for role in ("bos", "eos")}
-  return {f"{k}_token_id": v for k, v in ids.items() if v is not None}
 
 
 def _describe_images(

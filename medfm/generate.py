@@ -173,10 +173,9 @@ def _tokenizer(folder: Path) -> Tokenizer:
 def _check_lengths(
   net: GPT, tokens: list[np.ndarray], names: list[str], new: int
 ) -> None:
-  longest = max(range(len(tokens)), key=lambda i: len(tokens[i]))
-  size = len(tokens[longest])
+  size, name = max(zip(map(len, tokens), names, strict=True))
   if not net.rotary and size + new > net.length:
     raise UserError(
-      f"{names[longest]}: {size} tokens and {new} new ones are more than the "
+      f"{name}: {size} tokens and {new} new ones are more than the "
       f"{net.length} positions of the model: shorten the text or lower new"
     )

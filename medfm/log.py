@@ -106,13 +106,9 @@ class Progress:
 
 
 def _line(scalars: dict[str, Any]) -> str:
-  plain = {
-    name: str(value)
-    if isinstance(value, float) and not math.isfinite(value)
-    else value
-    for name, value in scalars.items()
-  }
-  return json.dumps(plain) + "\n"
+  floats = {k: v for k, v in scalars.items() if isinstance(v, float)}
+  odd = {k: str(v) for k, v in floats.items() if not math.isfinite(v)}
+  return json.dumps(scalars | odd) + "\n"
 
 
 def _clock(seconds: float) -> str:

@@ -74,10 +74,7 @@ def intervals(run: settings.Run) -> Settings:
 def quick(
   model: setup.Inference, variables: Any, data: Dataset
 ) -> dict[str, float]:
-  """`validation/metric` values without intervals, for the learning curve.
-
-  Where there are several processes, all predict and the first scores.
-  """
+  """`validation/metric` values without intervals, for the learning curve."""
   if "validation" not in data.splits:
     return {}
   task, split = model.task, data.splits["validation"]

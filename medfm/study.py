@@ -27,7 +27,7 @@ from medfm.data import leakage, splits
 from medfm.data.text import input as text_input
 from medfm.evals import context
 from medfm.report import html, reading, tables
-from medfm.types import Dataset, Folders, Info, UserError
+from medfm.types import Dataset, Folders, Info, UserError, Variables
 from medfm.weights import public, tokenizer_files
 
 
@@ -80,9 +80,7 @@ def _conclude(
   print(f"report: {path}", flush=True)
 
 
-Stage = tuple[
-  str, setup.Job, dict[str, Any], Callable[[], train.Weights] | None
-]
+Stage = tuple[str, setup.Job, dict[str, Any], Callable[[], Variables] | None]
 """(name, job, leakage report, what loads its start weights), all checked."""
 
 
@@ -182,7 +180,7 @@ def _trained(
 
 def _start_weights(
   place: Path, run: settings.Run, todo: Mapping[str, settings.Run], info: Info
-) -> Callable[[], train.Weights] | None:
+) -> Callable[[], Variables] | None:
   """Loads the variables that `start.weights` names, when they are needed."""
   if not run.start.weights:
     return None

@@ -17,10 +17,8 @@ from medfm.checkpoint import Checkpoints
 from medfm.data import loader
 from medfm.interrupt import Interrupted
 from medfm.setup import Job
-from medfm.types import UserError
+from medfm.types import UserError, Variables
 from medfm.weights import transfer
-
-Weights = Mapping[str, Any]
 
 
 class Diverged(UserError):
@@ -30,7 +28,7 @@ class Diverged(UserError):
 
 
 def train(
-  job: Job, folder: Path, name: str, weights: Callable[[], Weights] | None
+  job: Job, folder: Path, name: str, weights: Callable[[], Variables] | None
 ) -> tuple[steps.TrainState, dict[str, Any]]:
   """Trains one stage from wherever it stands to its last step.
 
@@ -61,7 +59,7 @@ def train(
 
 
 def _start(
-  job: Job, saved: Checkpoints, weights: Callable[[], Weights] | None
+  job: Job, saved: Checkpoints, weights: Callable[[], Variables] | None
 ) -> tuple[steps.TrainState, dict[str, Any]]:
   """This run's newest checkpoint, else start weights, else fresh ones."""
   fingerprint = job.data.card["fingerprint"]
@@ -87,7 +85,7 @@ def _start(
 
 
 def begun(
-  run: settings.Run, state: steps.TrainState, start: Weights
+  run: settings.Run, state: steps.TrainState, start: Variables
 ) -> tuple[steps.TrainState, transfer.Account]:
   """The state with the leaves of start weights, and what became of each.
 

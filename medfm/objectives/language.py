@@ -5,6 +5,7 @@ the weighted mean over rows is the mean over tokens, however texts are padded,
 packed, or divided into batches. Perplexity is exp of that mean.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -117,9 +118,6 @@ def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
   text_input.only(info)
   net = backbone(info, model, outputs=0)
 
-  def init(key, batch):
-    return forward.init(net, key, batch)
-
   def scored(variables, batch, **training):
     """Outputs, updates, and each next token's loss, [B,L]; which are known."""
     outputs, updates = forward.apply(net, variables, batch, **training)
@@ -143,6 +141,7 @@ def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
       "log_probs": jnp.pad(log_probs[:, :-1], ((0, 0), (1, 0))),
     }
 
+  init = functools.partial(forward.init, net)
   return Objective(init, loss, predict, task=language, net=net)
 
 

@@ -11,7 +11,7 @@ from medfm import rng
 from medfm.data.tables import input as table_input
 from medfm.nn import columns, forward
 from medfm.nn import inputs as device_inputs
-from medfm.objectives.backbone import backbone
+from medfm.objectives.backbone import backbone, known_mean
 from medfm.tasks import pretext
 from medfm.types import Info, Objective, UserError
 
@@ -84,10 +84,9 @@ def masked_features(
       )
       losses.append(loss[:, None])
     mask = batch["mask_features"]
-    count = mask.sum(-1, dtype=jnp.float32)
-    losses = jnp.where(mask, jnp.concatenate(losses, 1), 0)
-    loss = losses.sum(-1) / jnp.maximum(count, 1)
-    return {"loss": loss, "weight": count / mask.shape[1]}, values, logits
+    loss = known_mean(jnp.concatenate(losses, 1), mask)
+    share = mask.sum(-1, dtype=jnp.float32) / mask.shape[1]
+    return {"loss": loss, "weight": share}, values, logits
 
   def loss(variables, batch, key):
     mask_key, key = jax.random.split(key)

@@ -32,8 +32,8 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
   hidden = mapping.size(config, "n_inner") if config.get("n_inner") else 0
   activation = ("activation_function", "gelu_new")
   epsilon = ("layer_norm_epsilon", 1e-5)
-  found = mapping.settings(config, _SIZES, activation, epsilon)
-  return {**found, "hidden": hidden, **_VARIANT}
+  shared = mapping.settings(config, _SIZES, activation, epsilon)
+  return shared | {"hidden": hidden} | _VARIANT
 
 
 def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:

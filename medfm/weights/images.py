@@ -82,10 +82,8 @@ def _processor(config: Mapping[str, Any]) -> dict[str, Any]:
     values = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
   elif "image_mean" in config:
     values = {"mean": config["image_mean"], "std": config["image_std"]}
-  if config.get("do_rescale", True):
-    top = 255 * config.get("rescale_factor", 1 / 255)
-  else:
-    top = 255
+  rescaled = config.get("do_rescale", True)
+  top = 255 * (config.get("rescale_factor", 1 / 255) if rescaled else 1)
   values = {key: [x / top for x in each] for key, each in values.items()}
   size = config.get("crop_size") or config.get("size")
   if isinstance(size, Mapping):

@@ -44,10 +44,9 @@ def transferred(
   fresh, loaded: trees of arrays, their blocks stacked or not.
   may_be_fresh: regexes of paths that may keep their fresh values.
   may_be_unused: regexes of loaded paths that may go unused.
-  source: where they are from, for messages.
   prefix: of the paths in the account.
 
-  Raises: UserError for a leaf of another shape, or an undeclared one.
+  UserError, naming the source, for a leaf of another shape or an undeclared.
   """
   new, old = tree.paths(fresh), tree.paths(loaded)
   if any(map(_ALL.search, new)):
