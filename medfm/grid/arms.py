@@ -19,7 +19,7 @@ from medfm.grid import cells
 from medfm.grid.records import Record
 from medfm.metrics import bootstrap
 from medfm.metrics.undefined import Undefined
-from medfm.report import reading, wording
+from medfm.report import wording
 
 _DRAWS = (1000, 10_000)
 _WORK = 20_000_000
@@ -268,23 +268,20 @@ def _scorer(
 ) -> tuple[bootstrap.Metric, np.ndarray | None, int]:
   """A metric of a run's test predictions, their patients, how many they are."""
   task, stage = run.stage.task, run.stage.name or "train"
-  rows = [
-    row
-    for row in predictions.read(root / run.cell / "predictions.csv")
-    if (row["stage"], row["split"]) == (stage, "test")
-  ]
+  rows = predictions.read(root / run.cell / "predictions.csv")
   if task is None or not rows:
     raise Undefined("no predictions are left")
   info = workdir.info(root / run.cell / run.stage.name)
-  held = reading.table(task, info, rows)
-  if not held.target:
-    raise Undefined("the truth is not known")
-  kept, target, predicted = task.known(info, held.target, held.predicted)
+  held = predictions.held(rows, stage, "test", task, info)
+  if held is None or not held[0].arrays:
+    raise Undefined("there are no predictions beside a known truth")
+  units, predicted = held
+  kept, target, predicted = task.known(info, units.arrays, predicted)
   decisions = run.stage.part("test", "thresholds")
   scored = task.panel(
     info, target, predicted, decisions=decisions, specificity=0.9
   )
-  patients = None if held.patients is None else held.patients[kept]
+  patients = None if units.patients is None else units.patients[kept]
   return _metric(scored, metric), patients, int(np.sum(kept))
 
 

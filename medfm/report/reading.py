@@ -11,7 +11,7 @@ import numpy as np
 
 from medfm import log, predictions, workdir
 from medfm.report import wording
-from medfm.types import Info, UserError
+from medfm.types import UserError
 
 EXAMPLES = "examples.json"
 """In a stage's folder: split -> a few texts of it, where any may be shown."""
@@ -159,19 +159,6 @@ def module(name: str) -> Any | None:
     raise
 
 
-def table(
-  task: Any, known: Info, rows: Sequence[predictions.Row]
-) -> Predictions:
-  """The predictions that rows of one stage, model and split hold.
-
-  KeyError where a column is missing, ValueError where a cell is no number.
-  """
-  truth, predicted = task.table(known, rows)
-  patients = np.array([row.get("patient") or "" for row in rows])
-  named = patients if all(patients) else None
-  return Predictions(known.target.names, named, truth or {}, predicted)
-
-
 def target(config: Any, path: str = "") -> str:
   """The function a config entry names, without `medfm.`; "" if none."""
   for key in filter(None, path.split(".")):
@@ -226,14 +213,18 @@ def _attach(stage: Stage, folder: Path, tables: _Tables) -> Iterator[str]:
     yield f"predictions of stage {stage.name}: {error}"
     return
   for name, split in mine:
+    rows = tables[name, split]
     try:
-      held = table(stage.task, known, tables[name, split])
+      truth, predicted = stage.task.table(known, rows)
     except (KeyError, ValueError) as error:
       missing = "no column " if isinstance(error, KeyError) else ""
       yield f"predictions.csv, {name}, {split}: {missing}{error.args[0]}"
       continue
-    if not held.target:
+    if not truth:
       continue  # Without the truth there is nothing to draw.
+    patients = np.array([row.get("patient") or "" for row in rows])
+    named = patients if all(patients) else None
+    held = Predictions(known.target.names, named, truth, predicted)
     if baseline := name.partition(":")[2]:
       stage.baselines.setdefault(split, {})[baseline] = held
     else:
