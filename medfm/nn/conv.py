@@ -44,10 +44,7 @@ class Conv(nn.Module):
   def __call__(
     self, x: jax.Array, *, before_bias: Callable | None = None
   ) -> jax.Array:
-    """before_bias: applied to the product before the bias is added.
-
-    Such as `max_pool`, which leaves the bias a quarter of the places.
-    """
+    """before_bias: such as `max_pool`, which leaves it a quarter to add to."""
     shape = (*self.kernel_size, x.shape[-1], self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
     x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)

@@ -16,8 +16,6 @@ class Dropout(nn.Module):
   An element's fate depends on the `dropout` key, this layer's path and the
   example's id alone: padding, batch order, accumulation and devices change
   nothing. A draw costs 8 bits, so the rate is rounded to the nearest 1/256.
-
-  rate: in [0, 1); 0 draws nothing.
   """
 
   rate: float

@@ -19,7 +19,7 @@ class Recurrent(nn.Module):
   LSTM of Hochreiter and Schmidhuber 1997 with gates i, f, g, o and a forget
   bias of 1 at the start; GRU of Cho et al. 2014 with gates r, z, n as in
   cuDNN and torch: n = tanh(x W + r * (h U + b)). The state begins at zero
-  wherever a new segment does, so neither padding nor the texts packed into
+  wherever `segment` [B,L] changes, so neither padding nor the texts packed into
   one row reach each other.
 
   Parameters `in/kernel` [E,gates*width], `in/bias`, `hidden` [width,
@@ -33,7 +33,6 @@ class Recurrent(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, segment: jax.Array) -> jax.Array:
-    """segment: [B,L] int; the state is reset where it changes."""
     gates = CELLS[self.cell]
     x, segment = x.swapaxes(0, 1), segment.swapaxes(0, 1)  # Places first.
     given = nn.Dense(gates * self.width, dtype=self.dtype, name="in")(x)
