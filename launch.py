@@ -131,9 +131,9 @@ def _apply(given: flags.FlagValues, overrides: list[str]) -> None:
 
     export.export(place, given.stage, given.output, alone=given.adapters)
   elif given.mode == "predict":
-    from medfm import evaluate
+    from medfm import predict
 
-    evaluate.predict(place, given.stage, given.input, given.output)
+    predict.predict(place, given.stage, given.input, given.output)
   else:
     from medfm import generate
 

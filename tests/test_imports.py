@@ -20,7 +20,7 @@ LAYERS = (
   ("scoring", "stages"),
   ("train", "report"),
   ("study",),
-  ("evaluate", "generate", "export", "grid"),
+  ("evaluate", "predict", "generate", "export", "grid"),
 )
 WITHOUT_JAX = (
   "types",

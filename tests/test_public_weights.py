@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from medfm import command, evaluate, export, stages, study, tree
+from medfm import command, export, predict, stages, study, tree
 from medfm.data.text.input import Tokens
 from medfm.tasks.regression import Numbers
 from medfm.types import Folders, UserError
@@ -151,7 +151,7 @@ def check_predictions(place, here, data, tmp_path):
   if data == "train.iob":
     new = tmp_path / "new.txt"
     new.write_text("she takes aspirin daily\nno asthma\n")
-  written = evaluate.predict(place, None, str(new), str(tmp_path / "new.csv"))
+  written = predict.predict(place, None, str(new), str(tmp_path / "new.csv"))
   rows = list(csv.DictReader(written.open()))
   assert len(rows) > 1
   if data == "train.iob":

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from medfm import command, evaluate, settings, spec, stages, study
+from medfm import command, evaluate, predict, settings, spec, stages, study
 from medfm.evals import baselines
 from medfm.types import Folders, UserError
 
@@ -182,7 +182,7 @@ def test_an_own_table_is_learnt_and_new_rows_predicted(tmp_path, shared_cache):
   assert set(results["stages"]["train"]["splits"]["test"]["groups"]) == {"sex"}
   new = tmp_path / "new.csv"
   new.write_text("pid,age,sex,smoker\nq1,33,f,no\nq2,80,m,\n")
-  written = evaluate.predict(place, None, str(new), None)
+  written = predict.predict(place, None, str(new), None)
   rows = list(csv.DictReader(written.open()))
   assert [row["id"] for row in rows] == ["2", "3"] or len(rows) == 2
   for row in rows:
@@ -225,7 +225,7 @@ def test_own_follow_up_is_learnt_predicted_and_judged_elsewhere(
   there = evaluate.evaluate(place, None, command.data(other), folders)
   assert there["name"] == "there"
   (tmp_path / "new.csv").write_text("pid,age\nq1,33\nq2,80\n")
-  written = evaluate.predict(place, None, str(tmp_path / "new.csv"), None)
+  written = predict.predict(place, None, str(tmp_path / "new.csv"), None)
   rows = list(csv.DictReader(written.open()))
   assert len(rows) == 2 and "time" not in rows[0]
   assert 0 < float(rows[0]["risk_by_90"]) < float(rows[0]["risk_by_365"]) < 1
@@ -246,7 +246,7 @@ def test_own_images_are_learnt_and_new_ones_predicted(tmp_path, shared_cache):
     "own_images.py:tiny", place, folders, f"data.path={tmp_path / 'scans'}"
   )
   check_workdir(place, results)
-  written = evaluate.predict(
+  written = predict.predict(
     place, None, str(tmp_path / "scans" / "dark"), str(tmp_path / "out.csv")
   )
   assert len(list(csv.DictReader(written.open()))) == 20

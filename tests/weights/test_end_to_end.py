@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from medfm import command, evaluate, export, stages, study, workdir
+from medfm import command, export, predict, stages, study, workdir
 from medfm import step as steps
 from medfm.types import Folders
 from medfm.weights import images
@@ -200,7 +200,7 @@ def test_a_text_model_goes_there_and_back(kind, here, tmp_path):
 def check_predictions(place, tmp_path, found, info):
   """What --mode=predict writes of the new texts are those probabilities."""
   new, written = tmp_path / "new.txt", tmp_path / "new.csv"
-  evaluate.predict(place, None, str(new), str(written))
+  predict.predict(place, None, str(new), str(written))
   probs = np.asarray(jax.nn.softmax(found))
   for row, cells in enumerate(csv.DictReader(written.open())):
     said = [float(cells[f"prob_{name}"]) for name in info.target.names]

@@ -1,0 +1,26 @@
+"""A trained run on new files; its workdir alone is enough."""
+
+from pathlib import Path
+
+from medfm import predictions, setup, stages, workdir
+
+
+def predict(
+  place: Path, stage: str | None, source: str, output: str | None
+) -> Path:
+  """Writes probabilities (or values) for new files; returns the CSV's path.
+
+  place, stage: as `stages.opened` takes them.
+  source: what the run's kind of data takes: an image, a folder, a CSV.
+  output: the CSV to write; predictions-<source>.csv in the workdir by default.
+  """
+  name, folder, model, variables = stages.opened(place, stage)
+  info, task = model.info, model.task
+  split = stages.read_encode(folder)(source, info)
+  predicted = setup.predictions(model, variables, split)
+  units, predicted = task.assembled(info, split, predicted)
+  rows = predictions.rows(name, "new", units, task, info, predicted)
+  path = Path(output or place / f"predictions-{Path(source).stem}.csv")
+  workdir.write(path, predictions.text(rows))
+  print(f"{len(rows):,} predictions: {path}", flush=True)
+  return path
