@@ -21,6 +21,7 @@ SLOW = (
   "bert_pretrain.py:next_sentence,tiny",
   "bert_finetune.py:medical_abstracts,frozen,tiny",
   "gpt_pretrain.py:tiny",
+  "text_rnn.py:bc5cdr_disease,gru,tiny",
   "gpt_prompt.py:pubmedqa,tiny",
   "quickstart.py:tiny",
   "bert_finetune.py:hallmarks_of_cancer,compare,lora,tiny",
@@ -32,7 +33,6 @@ CASES = (
   "table.py:wisconsin_original,mlp,tiny",
   "survival.py:veteran,linear,tiny",
   "bert_pretrain.py:tiny",
-  "text_rnn.py:bc5cdr_disease,gru,tiny",
 )
 OWN = ("own_images.py", "own_iob.py", "own_table.py", "own_text.py")
 
