@@ -23,7 +23,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from medfm import host, processes, tree, workdir
+from medfm import host, processes, tree
 from medfm.types import UserError
 
 FORMAT = 1
@@ -207,8 +207,13 @@ class Checkpoints:
     files = _checksums(place)
     if not files:  # Else a manifest without data would be a sound checkpoint.
       raise FileNotFoundError(f"{place} has been taken away")
-    text = json.dumps({**manifest, "files": files})
-    workdir.write(place / "manifest.json", text)
+    # Makes no folder, as `workdir.write` would where this one was taken away.
+    temporary = place / "manifest.json.partial"
+    with temporary.open("w") as file:
+      json.dump({**manifest, "files": files}, file)
+      file.flush()
+      os.fsync(file.fileno())
+    temporary.rename(place / "manifest.json")
     self._prune(manifest["step"])
 
   def _prune(self, newest: int) -> None:

@@ -80,7 +80,7 @@ def at_random_moments(room: Room, seed: int):
 @drill("SIGTERM and Ctrl-C")
 def while_the_last_step_is_being_saved(room: Room):
   """The loop has no step more to notice it after."""
-  last = f"{STEPS}/.manifest.json.partial"
+  last = f"{STEPS}/manifest.json.partial"
   run = room.start(fault={"event": "open", "path": last, "act": "term"})
   run.refused(f"stopped at step {STEPS};", code=75)
   assert "examples/s" not in room.finish(), "it trained again"
