@@ -309,3 +309,16 @@ def test_an_example_of_another_kind_is_refused(tmp_path):
   )
   with pytest.raises(ValueError, match="signal of an example"):
     decoded.cached(tmp_path / "cache", lambda: ({"train": source}, []))
+
+
+def test_records_are_read_many_at_once(monkeypatch):
+  asked = []
+
+  class Source(list):
+    def __getitems__(self, rows):
+      asked.append(list(rows))
+      return [self[row] for row in rows]
+
+  monkeypatch.setattr(decoded, "_CHUNK", 4)
+  assert list(decoded.examples(Source("abcdef"))) == list("abcdef")
+  assert asked == [[0, 1, 2, 3], [4, 5]]

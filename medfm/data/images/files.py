@@ -254,6 +254,8 @@ def encoded(
   """
   del info  # Classes and scaling are the model's business, not the file's.
   place = pathlib.Path(path).expanduser()
+  if not place.exists():
+    raise UserError(f"{path}: no such file or folder")
   names, paths = [place.name], [place]
   if place.is_dir():
     names, _ = under(place)
