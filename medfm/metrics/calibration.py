@@ -16,6 +16,7 @@ from medfm.metrics.undefined import (
   average,
   checked,
   checked_binary,
+  ratio,
   settled,
   share,
 )
@@ -140,6 +141,28 @@ def calibration_intercept(
   level = level.reshape(weight.shape[:-1])
   return settled(
     level, *_missing_side(label, weight), (np.isnan(level), _NOT_CONVERGED)
+  )
+
+
+@described(
+  "Observed / expected",
+  "positives observed over the sum of the probabilities; above 1 the risk is "
+  "underestimated, below 1 overestimated",
+  1.0,
+)
+def observed_expected(
+  label: Array, prob: Array, weight: Weight = None
+) -> Value:
+  """Calibration in the large as a ratio of counts; ideal 1.
+
+  Undefined without a positive, of which a ratio of 0 would say nothing.
+  """
+  label, prob, weight = _probabilities(label, prob, weight)
+  observed, expected = weight @ label.astype(float), weight @ prob
+  return settled(
+    ratio(observed, expected),
+    (weight[..., label].sum(-1) == 0, NO_POSITIVE),
+    (expected == 0, "every probability is 0"),
   )
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from medfm.metrics import calibration, classification, ranking
+from medfm.metrics import calibration, classification, diagnosis, ranking
 from medfm.metrics.bootstrap import Metric
 from medfm.metrics.described import Description
 from medfm.metrics.undefined import Undefined
@@ -25,7 +25,17 @@ OF_PROBS = (
   calibration.calibration_error,
   calibration.calibration_slope,
   calibration.calibration_intercept,
+  calibration.observed_expected,
 )
+AT_THRESHOLD = {
+  "specificity": classification.specificity,
+  "precision": classification.precision,
+  "npv": diagnosis.negative_predictive_value,
+  "positive_likelihood_ratio": diagnosis.positive_likelihood_ratio,
+  "negative_likelihood_ratio": diagnosis.negative_likelihood_ratio,
+}
+"""Of what is called positive at the threshold, `<name>_at_threshold`; the
+sensitivity stands beside them under a name of its own."""
 RANKING = (ranking.auroc, ranking.average_precision)
 
 
@@ -50,14 +60,23 @@ def metrics(
   at = partial(classification.at_threshold, label, prob, threshold=threshold)
   return metrics | {
     sensitivity_name(specificity): partial(at, metric=classification.recall),
-    "specificity_at_threshold": partial(at, metric=classification.specificity),
-    "precision_at_threshold": partial(at, metric=classification.precision),
+    **{
+      f"{name}_at_threshold": partial(at, metric=metric)
+      for name, metric in AT_THRESHOLD.items()
+    },
   }
+
+
+def averaged(names: Iterable[str]) -> list[str]:
+  """Those of the metrics' names of which a mean over labels says something:
+  a likelihood ratio has no upper bound."""
+  return [name for name in names if "likelihood_ratio" not in name]
 
 
 def described(specificity: float) -> dict[str, Description]:
   """The descriptions of the metrics at the threshold."""
   percent = f"{100 * specificity:g}"
+  where = "at the threshold chosen on validation"
   return {
     sensitivity_name(specificity): Description(
       f"Sensitivity at specificity {percent}",
@@ -68,14 +87,32 @@ def described(specificity: float) -> dict[str, Description]:
     ),
     "specificity_at_threshold": Description(
       "Specificity at threshold",
-      "share of the negatives cleared at the threshold chosen on validation",
+      f"share of the negatives cleared {where}",
       "more",
     ),
     "precision_at_threshold": Description(
-      "Precision at threshold",
+      "PPV at threshold",
       "share of those at or above the threshold chosen on validation that are "
-      "positive",
+      "positive (precision)",
       "more",
+    ),
+    "npv_at_threshold": Description(
+      "NPV at threshold",
+      "share of those below the threshold chosen on validation that are "
+      "negative",
+      "more",
+    ),
+    "positive_likelihood_ratio_at_threshold": Description(
+      "Positive likelihood ratio at threshold",
+      f"sensitivity / (1 - specificity) {where}: the odds of disease are "
+      "multiplied by it after a positive call; 1 tells nothing",
+      "more",
+    ),
+    "negative_likelihood_ratio_at_threshold": Description(
+      "Negative likelihood ratio at threshold",
+      f"(1 - sensitivity) / specificity {where}: the odds of disease are "
+      "multiplied by it after a negative call; 1 tells nothing",
+      "less",
     ),
   }
 

@@ -87,9 +87,13 @@ def test_two_classes_have_the_metrics_of_the_design():
     "calibration_error",
     "calibration_slope",
     "calibration_intercept",
+    "observed_expected",
     "sensitivity_at_specificity_90",
     "specificity_at_threshold",
     "precision_at_threshold",
+    "npv_at_threshold",
+    "positive_likelihood_ratio_at_threshold",
+    "negative_likelihood_ratio_at_threshold",
   }
 
 

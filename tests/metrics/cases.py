@@ -1,5 +1,6 @@
 """One row per public metric: data, a naive reference, scikit-learn's."""
 
+import functools
 import itertools
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from medfm.metrics import (
   calibration,
   classification,
+  diagnosis,
   ranking,
   regression,
 )
@@ -205,7 +207,56 @@ def _weighted(function, **config):
   )
 
 
+def _predictive(y, c):
+  """Of the negative calls, the share that is right."""
+  return np.mean(y[c == 0] == 0)
+
+
+def _library_predictive(y, c, weight):
+  return reference.precision_score(1 - y, 1 - c, sample_weight=weight)
+
+
+def _after_bayes(y, c, prevalence, positive):
+  """The predictive value of calls, from a population of a million."""
+  sick, well = 1e6 * prevalence, 1e6 * (1 - prevalence)
+  true, false = np.mean(c[y == 1]), np.mean(c[y == 0])
+  if positive:
+    return sick * true / (sick * true + well * false)
+  return well * (1 - false) / (well * (1 - false) + sick * (1 - true))
+
+
+def _library_ratio(which):
+  return lambda y, c, weight: reference.class_likelihood_ratios(
+    y, c, sample_weight=weight
+  )[which]
+
+
+def _library_bayes(positive):
+  """Post-test odds are the pre-test odds times a likelihood ratio."""
+
+  def value(y, c, weight, prevalence=0.05):
+    ratios = reference.class_likelihood_ratios(y, c, sample_weight=weight)
+    odds = prevalence / (1 - prevalence) * ratios[0 if positive else 1]
+    return odds / (1 + odds) if positive else 1 / (1 + odds)
+
+  return value
+
+
+def _net_benefit(y, p, threshold):
+  """Vickers & Elkin's formula, from counts by hand."""
+  right = sum((p >= threshold) & (y == 1))
+  wrong = sum((p >= threshold) & (y == 0))
+  return right / len(y) - wrong / len(y) * threshold / (1 - threshold)
+
+
+def _library_net_benefit(y, p, weight, threshold):
+  table = reference.confusion_matrix(y, p >= threshold, sample_weight=weight)
+  (_, wrong), (_, right) = table / table.sum()
+  return right - wrong * threshold / (1 - threshold)
+
+
 _CUT = {"threshold": 0.6}
+_RARE = {"prevalence": 0.05}
 CASES = [
   Case(
     classification.confusion,
@@ -271,6 +322,52 @@ CASES = [
   Case(calibration.calibration_slope, "prob", _slope, _library_slope),
   Case(
     calibration.calibration_intercept, "prob", _intercept, _library_intercept
+  ),
+  Case(
+    calibration.observed_expected,
+    "prob",
+    lambda y, p: sum(y) / sum(p),
+    lambda y, p, weight: (
+      np.average(y, weights=weight) / np.average(p, weights=weight)
+    ),
+  ),
+  Case(
+    diagnosis.negative_predictive_value,
+    "binary",
+    _predictive,
+    _library_predictive,
+  ),
+  Case(
+    diagnosis.positive_likelihood_ratio,
+    "binary",
+    lambda y, c: _recall(y, c) / (1 - _specificity(y, c)),
+    _library_ratio(0),
+  ),
+  Case(
+    diagnosis.negative_likelihood_ratio,
+    "binary",
+    lambda y, c: (1 - _recall(y, c)) / _specificity(y, c),
+    _library_ratio(1),
+  ),
+  *(
+    Case(
+      metric,
+      "binary",
+      functools.partial(_after_bayes, positive=positive),
+      _library_bayes(positive),
+      _RARE,
+    )
+    for metric, positive in (
+      (diagnosis.positive_value_at, True),
+      (diagnosis.negative_value_at, False),
+    )
+  ),
+  Case(
+    diagnosis.net_benefit,
+    "prob",
+    _net_benefit,
+    _library_net_benefit,
+    {"threshold": 0.3},
   ),
   Case(
     regression.rmse,

@@ -79,7 +79,7 @@ def panel(
     for key in ("precision", "precision_at_threshold"):
       metrics[f"_{key}[{name}]"] = partial(column[key], empty=0.0)
   metrics["micro_f1"] = partial(classification.pooled_f1, label, called)
-  means = {key: panels.mean(names, key) for key in column}
+  means = {key: panels.mean(names, key) for key in binary.averaged(column)}
   return panels.panel(metrics, means, binary.described(specificity))
 
 

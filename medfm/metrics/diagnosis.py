@@ -1,0 +1,163 @@
+"""What calling somebody positive or negative is worth to patients.
+
+label [N] in {0, 1, NaN = missing}, predicted [N] in {0, 1}; weight: [N] or
+[R,N], giving one value or R.
+"""
+
+import numpy as np
+
+from medfm.metrics.classification import NO_NEGATIVE, NO_POSITIVE, confusion
+from medfm.metrics.described import described
+from medfm.metrics.undefined import (
+  Array,
+  Value,
+  Weight,
+  checked_binary,
+  ratio,
+  settled,
+  share,
+)
+
+
+@described(
+  "Negative predictive value",
+  "share of those called negative that are negative",
+  "more",
+)
+def negative_predictive_value(
+  label: Array, predicted: Array, weight: Weight = None
+) -> Value:
+  """True among predicted negatives."""
+  tn, _, fn, _ = _counts(label, predicted, weight)
+  return share(tn, tn + fn, "no example is predicted negative")
+
+
+@described(
+  "Positive likelihood ratio",
+  "the odds of disease after a positive call over those before it: "
+  "sensitivity / (1 - specificity); 1 tells nothing",
+  "more",
+)
+def positive_likelihood_ratio(
+  label: Array, predicted: Array, weight: Weight = None
+) -> Value:
+  """sensitivity / (1 - specificity), 0 and more.
+
+  Undefined, for being infinite, where no negative is called positive.
+  """
+  tn, fp, fn, tp = _counts(label, predicted, weight)
+  return settled(
+    ratio(tp * (fp + tn), fp * (tp + fn)),
+    *_missing_side(tn + fp, tp + fn),
+    (fp == 0, "infinite: no negative is called positive"),
+  )
+
+
+@described(
+  "Negative likelihood ratio",
+  "the odds of disease after a negative call over those before it: "
+  "(1 - sensitivity) / specificity; 1 tells nothing",
+  "less",
+)
+def negative_likelihood_ratio(
+  label: Array, predicted: Array, weight: Weight = None
+) -> Value:
+  """(1 - sensitivity) / specificity, 0 and more.
+
+  Undefined, for being infinite, where no negative is called negative.
+  """
+  tn, fp, fn, tp = _counts(label, predicted, weight)
+  return settled(
+    ratio(fn * (fp + tn), tn * (tp + fn)),
+    *_missing_side(tn + fp, tp + fn),
+    (tn == 0, "infinite: no negative is called negative"),
+  )
+
+
+@described(
+  "Positive predictive value at a prevalence",
+  "share of those called positive that would be, were positives as frequent "
+  "as stated",
+  "more",
+)
+def positive_value_at(
+  label: Array, predicted: Array, weight: Weight = None, *, prevalence: float
+) -> Value:
+  """Bayes' rule from sensitivity and specificity, 0 to 1."""
+  true, false = _rates(label, predicted, weight)
+  right = true * prevalence
+  return share(
+    right,
+    right + false * (1 - prevalence),
+    "no example is predicted positive",
+  )
+
+
+@described(
+  "Negative predictive value at a prevalence",
+  "share of those called negative that would be, were positives as frequent "
+  "as stated",
+  "more",
+)
+def negative_value_at(
+  label: Array, predicted: Array, weight: Weight = None, *, prevalence: float
+) -> Value:
+  """Bayes' rule from sensitivity and specificity, 0 to 1."""
+  true, false = _rates(label, predicted, weight)
+  right = (1 - false) * (1 - prevalence)
+  return share(
+    right,
+    right + (1 - true) * prevalence,
+    "no example is predicted negative",
+  )
+
+
+@described(
+  "Net benefit",
+  "true positives less false positives, these weighed by the odds of the "
+  "threshold, as a share of everybody; to treat nobody has 0",
+  "more",
+)
+def net_benefit(
+  label: Array, prob: Array, weight: Weight = None, *, threshold: float
+) -> Value:
+  """TP / n - FP / n * t / (1 - t), for treating where prob >= t, 0 < t < 1.
+
+  Vickers & Elkin 2006, Medical Decision Making. Treating everybody has the
+  net benefit of prob = 1. Undefined without a positive or a negative.
+  """
+  label, prob, weight = checked_binary(label, prob, weight)
+  treated = prob >= threshold
+  worth = np.where(label, 1.0, -threshold / (1 - threshold)) * treated
+  total = weight.sum(-1)
+  return settled(
+    ratio(weight @ worth, total),
+    *_missing_side(weight[..., ~label].sum(-1), weight[..., label].sum(-1)),
+  )
+
+
+def _counts(label: Array, predicted: Array, weight: Weight) -> Array:
+  """Weighted (tn, fp, fn, tp), each [...]."""
+  table = confusion(label, predicted, weight, classes=2)
+  return np.moveaxis(table.reshape(*table.shape[:-2], 4), -1, 0)
+
+
+def _rates(
+  label: Array, predicted: Array, weight: Weight
+) -> tuple[Value, Value]:
+  """Sensitivity, and 1 - specificity."""
+  tn, fp, fn, tp = _counts(label, predicted, weight)
+  missing = _missing_side(tn + fp, tp + fn)
+  return (
+    settled(ratio(tp, tp + fn), *missing),
+    settled(ratio(fp, fp + tn), *missing),
+  )
+
+
+def _missing_side(
+  negatives: Value, positives: Value
+) -> tuple[tuple[Value, str], ...]:
+  return (
+    (np.equal(positives, 0), NO_POSITIVE),
+    (np.equal(negatives, 0), NO_NEGATIVE),
+  )
