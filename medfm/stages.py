@@ -11,7 +11,7 @@ from medfm import mesh as meshes
 from medfm import settings, setup, spec, workdir
 from medfm import step as steps
 from medfm.checkpoint import Checkpoints
-from medfm.types import Info, Split, UserError, Variables
+from medfm.types import Info, Reading, Split, UserError, Variables
 
 SINGLE = "train"
 """The name of the one stage of a config that is a run by itself."""
@@ -124,3 +124,11 @@ def read_encode(place: Path) -> Callable[[str, Info], Split]:
       "evaluate it on another one with --mode=evaluate --on=CONFIG"
     )
   return spec.build(spec.from_json(path.read_text(), path))
+
+
+def reading(trained: Trained) -> Reading:
+  """How a finished stage reads another cohort."""
+  info, encode = trained.model.info, None
+  if (trained.folder / "encode.json").exists():
+    encode = read_encode(trained.folder)
+  return Reading(info.inputs, info.target, spec.settings(encode))

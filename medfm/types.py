@@ -60,7 +60,7 @@ class Ragged:
 
   def __getitem__(self, index: Any) -> Any:
     """The array of one row; of several rows, or a slice, a `Ragged`."""
-    start, end = self._starts()[index], self.ends[index]
+    start, end = self.begins[index], self.ends[index]
     shape = None if self.shapes is None else self.shapes[index]
     if not isinstance(index, int | np.integer):
       return Ragged(self.values, end, shape, start)
@@ -70,10 +70,12 @@ class Ragged:
   @property
   def extents(self) -> np.ndarray:
     """[N,R] int, how large each example is along the axes that differ."""
-    lengths = self.ends - self._starts()
+    lengths = self.ends - self.begins
     return lengths[:, None] if self.shapes is None else self.shapes
 
-  def _starts(self) -> np.ndarray:
+  @property
+  def begins(self) -> np.ndarray:
+    """[N] int, where each example begins in `values`."""
     if self.starts is not None:
       return self.starts
     return np.concatenate([np.zeros(1, self.ends.dtype), self.ends[:-1]])
@@ -224,11 +226,32 @@ def view(batch: Batch, inputs: Iterable[str], name: str) -> dict[str, Any]:
   }
 
 
+class Reading(NamedTuple):
+  """How a trained model reads data, for another cohort that it is to judge.
+
+  inputs, target: as training described them; no target where the labels are
+    not what the model predicts.
+  settings: of its reader of new files (`Dataset.encode`), such as the size of
+    images or the tokenizer; {} where it has none.
+  """
+
+  inputs: Mapping[str, Input]
+  target: Target | None = None
+  settings: Mapping[str, Any] = {}
+
+
 class Folders(NamedTuple):
-  """The user's original files, and the cache of all that is made or fetched."""
+  """Where data come from, and for whom they are read.
+
+  raw, cache: the user's original files, and all that is made or fetched.
+  reading: of a trained model. A dataset factory then fits nothing, splits
+    nothing and leaves no row out: every row is read as training read its own.
+    None where the data are to be learnt from.
+  """
 
   raw: str | None
   cache: str
+  reading: Reading | None = None
 
 
 @dataclasses.dataclass(frozen=True)

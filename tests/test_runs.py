@@ -268,7 +268,8 @@ def test_another_cohort_of_the_same_task_is_evaluated(tmp_path, shared_folders):
     str(ROOT / "configs/table.py:cleveland,tiny"), ["data.seed=5"]
   )
   results = evaluate.evaluate(place, None, command.data(other), shared_folders)
-  assert results["stages"]["train"]["splits"]["test"]["metrics"]["auroc"]
+  (scored,) = results["stages"]["train"]["splits"].values()
+  assert scored["metrics"]["auroc"] and scored["n"] == 303
   wrong = command.config(str(ROOT / "configs/table.py:pima,tiny"), [])
   with pytest.raises(UserError, match="the model was trained on"):
     evaluate.evaluate(place, None, command.data(wrong), shared_folders)

@@ -9,13 +9,14 @@ import collections
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from medfm.data.tables.table import Table, shortened
 from medfm.spec import nearest
-from medfm.types import Dataset, Split, UserError
+from medfm.types import Dataset, Lengths, Ragged, Split, UserError
 
 NAMES = ("train", "validation", "test")
 WORDS = {
@@ -123,6 +124,58 @@ def completed(
   if whole:
     return parts, how
   return {**parts, "test": given["test"]}, f"test given; validation {how}"
+
+
+def together(parts: Mapping[str, Split]) -> Split:
+  """All rows of all splits as one, in their order.
+
+  An id that occurs in several of them is told apart by the split's name.
+  """
+  if len(parts) == 1:
+    return next(iter(parts.values()))
+  held = list(parts.values())
+  ids = [np.asarray(split.ids) for split in held]
+  if len(np.unique(np.concatenate(ids))) < sum(map(len, ids)):
+    ids = [
+      np.array([f"{name}:{each}" for each in split.ids])
+      for name, split in parts.items()
+    ]
+  patients = [split.patients for split in held]
+  known = [names for names in patients if names is not None]
+  lengths = [split.lengths for split in held if split.lengths is not None]
+  return Split(
+    arrays={
+      name: _end_to_end([split.arrays[name] for split in held])
+      for name in held[0].arrays
+    },
+    ids=np.concatenate(ids),
+    patients=np.concatenate(known) if len(known) == len(held) else None,
+    groups={
+      name: np.concatenate([split.groups[name] for split in held])
+      for name in held[0].groups
+    },
+    lengths=Lengths(
+      np.concatenate([each.sizes for each in lengths]), lengths[0].columns
+    )
+    if lengths
+    else None,
+  )
+
+
+def _end_to_end(columns: Sequence[Any]) -> Any:
+  """[N,...] arrays one after another, or `Ragged` columns."""
+  if not isinstance(columns[0], Ragged):
+    return np.concatenate(columns)
+  sizes = [0, *(len(column.values) for column in columns[:-1])]
+  shifts = np.cumsum(sizes)
+  shapes = [column.shapes for column in columns if column.shapes is not None]
+  pairs = list(zip(columns, shifts, strict=True))
+  return Ragged(
+    np.concatenate([column.values for column in columns]),
+    np.concatenate([column.ends + shift for column, shift in pairs]),
+    np.concatenate(shapes) if shapes else None,
+    np.concatenate([column.begins + shift for column, shift in pairs]),
+  )
 
 
 def fraction(

@@ -1,9 +1,52 @@
 """Another cohort, as a model was trained to read it."""
 
 import dataclasses
+from collections.abc import Callable, Iterator
 
 from medfm import tasks
-from medfm.types import Dataset, Info, Split, UserError, key
+from medfm.data import splits
+from medfm.types import (
+  Dataset,
+  Folders,
+  Info,
+  Reading,
+  Split,
+  UserError,
+  key,
+)
+
+SPLIT = "test"
+"""The one split of another cohort, which holds all of its rows."""
+
+
+def read(
+  factory: Callable[[Folders], Dataset], folders: Folders, reading: Reading
+) -> Dataset:
+  """A cohort as a trained model reads it: one split, `SPLIT`, of every row.
+
+  factory: the cohort's own, as its config names it. What depends on training
+    (sizes, levels, the tokenizer) is the model's, whatever the config says;
+    the card's `changes` tell what was other.
+
+  The info has the cohort's name, and the inputs and target of training.
+  UserError where the model cannot read the cohort, or predicts other things.
+  """
+  data = factory(folders._replace(reading=reading))
+  info = Info(data.info.name, reading.inputs, reading.target)
+  whole = splits.together(data.splits)
+  card = {**data.card, "split": "not split: every row is scored"}
+  data = dataclasses.replace(data, splits={SPLIT: whole}, card=card)
+  return as_trained(data, info)
+
+
+def lines(data: Dataset) -> Iterator[str]:
+  """What the terminal tells of a cohort: its rows, and what was changed."""
+  counts = splits.manifest(data)[SPLIT]
+  patients = counts["patients"]
+  owners = "patients unknown" if patients is None else f"{patients:,} patients"
+  yield f"{data.info.name}: all {counts['n']:,} rows ({owners})"
+  for change in data.card.get("changes", ()):
+    yield f"{data.info.name}: {change['what']}: {change['count']:,}"
 
 
 def as_trained(data: Dataset, trained: Info) -> Dataset:
@@ -23,8 +66,7 @@ def as_trained(data: Dataset, trained: Info) -> Dataset:
   ):
     if new != old:
       raise UserError(
-        f"{info.name} has {what} {new}; the model was trained on "
-        f"{trained.name} with {old}"
+        f"{info.name} has {what} {new}; the model was trained on {old}"
       )
   moved = {
     name: _recoded(split, info, trained) for name, split in data.splits.items()
@@ -46,7 +88,7 @@ def _recoded(split: Split, info: Info, trained: Info) -> Split:
       part = each.recoded(part, trained.inputs[name])
     except ValueError as error:
       raise UserError(
-        f"{info.name} has {error}, on which {trained.name} trained the model"
+        f"{info.name} has {error}, which the model was trained on"
       ) from None
     arrays |= {names[array]: values for array, values in part.items()}
   if task.TARGETS and set(task.TARGETS) <= arrays.keys():
