@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from medfm import spec
-from medfm.data import records
+from medfm.data import records, spelling
 from medfm.data.splits import in_several
 from medfm.types import PRESENT, Dataset, Folders, Info, Input, Split, UserError
 
@@ -140,7 +140,10 @@ def encoded(
 
 
 def _keys(parts: Mapping[str, Split], by: str) -> dict[str, list[str]]:
-  """part -> the patient or id of each of its rows; "" where it is unknown."""
+  """part -> the patient or id of each of its rows; "" where it is unknown.
+
+  In one spelling: the parts are files of different hands.
+  """
   keys = {}
   for part, split in parts.items():
     if by == "patient" and split.patients is None:
@@ -148,7 +151,8 @@ def _keys(parts: Mapping[str, Split], by: str) -> dict[str, list[str]]:
         f"{part} names no patients; set its patient column, or by=id"
       )
     names = map(str, split.ids if by == "id" else split.patients)
-    keys[part] = [_SUFFIX.sub("", n) if by == "id" else n for n in names]
+    names = (_SUFFIX.sub("", n) if by == "id" else n for n in names)
+    keys[part] = [*map(spelling.folded, names)]
   return keys
 
 

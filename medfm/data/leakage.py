@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data import spelling
 from medfm.types import PRESENT, Arrays, Dataset, Info, Split, UserError, view
 
 Pairs = tuple[np.ndarray, np.ndarray]
@@ -96,9 +97,16 @@ def _entry(a: Split, b: Split, twins: Pairs) -> dict[str, Any]:
 def _patients(a: Split, b: Split) -> dict[str, Any] | None:
   if a.patients is None or b.patients is None:
     return None
-  i, j = _twins(a.patients, b.patients)
-  known = np.asarray(b.patients)[j] != ""
+  keys = [_folded(split.patients) for split in (a, b)]
+  i, j = _twins(*keys)
+  known = keys[1][j] != ""
   return _entry(a, b, (i[known], j[known]))
+
+
+def _folded(patients: np.ndarray) -> np.ndarray:
+  """[N] str, equal for one patient whatever the spelling."""
+  names, place = np.unique(np.asarray(patients, str), return_inverse=True)
+  return np.array([*map(spelling.folded, names)], str)[place]
 
 
 def _twins(a: np.ndarray, b: np.ndarray) -> Pairs:

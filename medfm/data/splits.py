@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data import spelling
 from medfm.data.tables.table import Table, shortened
 from medfm.spec import nearest
 from medfm.types import Dataset, Lengths, Ragged, Split, UserError
@@ -284,7 +285,10 @@ def _strata(
 
 
 def in_several(places: Iterable[tuple[str, str]]) -> int:
-  """How many owners, "" being none, are in several splits: (owner, split)."""
+  """How many owners, "" being none, are in several splits: (owner, split).
+
+  They are compared as they are spelt here.
+  """
   counts = collections.Counter(owner for owner, _ in set(places) if owner)
   return sum(count > 1 for count in counts.values())
 
@@ -314,7 +318,7 @@ def given(
       raise UserError(
         f"{table.place(seen)} ({part[seen]}) and {table.place(index)} "
         f"({part[index]}) are of one {what}: move all rows of a {what} into "
-        "one split"
+        f"one split ({spelling.ALIKE} do not tell {what}s apart)"
       )
   return part
 
@@ -322,7 +326,7 @@ def given(
 def of_words(table: Table, column: str) -> np.ndarray:
   """[N] the splits that a column names, in any of their usual spellings."""
   cells = table[column]
-  words = [WORDS.get(cell.lower(), "") for cell in cells]
+  words = [WORDS.get(spelling.folded(cell), "") for cell in cells]
   if "" in words:
     index = words.index("")
     raise table.error(

@@ -282,3 +282,13 @@ def test_new_examples_are_read_from_a_folder_even_without_an_input(
 def test_a_model_of_one_input_is_refused_in_one_line(data):
   with pytest.raises(UserError, match=r"table \(1 numbers and 1 categories\)"):
     classify.multiclass(data.info, model=mlp.MLP)
+
+
+def test_the_parts_may_spell_a_patient_in_two_ways(place, tmp_path):
+  for path in place.iterdir():
+    if path.is_file():
+      (tmp_path / path.name).write_bytes(path.read_bytes())
+  header, rest = (tmp_path / "scans.csv").read_text().split("\n", 1)
+  rest = rest.replace(",p", ",P")
+  (tmp_path / "scans.csv").write_text(f"{header}\n{rest}")
+  assert sum(map(len, load(tmp_path, keep="complete").splits.values())) == 25

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data import spelling
 from medfm.types import UserError
 
 MAX_PIXELS = 50_000_000  # Of one image, DICOM or not.
@@ -112,7 +113,7 @@ def patient_key(data: bytes) -> str:
   keep it out of what is published.
   """
   with _opened(data, "", ["PatientID"]) as dataset:
-    patient = str(dataset.get("PatientID") or "").strip()
+    patient = spelling.folded(str(dataset.get("PatientID") or ""))
   return hashlib.sha256(patient.encode()).hexdigest()[:16] if patient else ""
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm.data import files, records, splits
+from medfm.data import files, records, spelling, splits
 from medfm.data.images import decode
 from medfm.data.images import input as image_input
 from medfm.data.tables import table as tables
@@ -77,6 +77,12 @@ def listed(
     table = tables.read(place)
   top = top.resolve()
   table, changes = labels.labelled(table)
+  if patient:
+    table, spelt = spelling.owners(table, patient, "patient")
+    changes += spelt
+  named = [n for n in (*labels.columns, *groups) if n in table.columns]
+  table, spelt = spelling.names(table, dict.fromkeys(named))
+  changes += spelt
   column, paths = _column(table, top, image)
   truth, predicted = labels.read(table)
   keys = (

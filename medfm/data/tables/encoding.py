@@ -8,11 +8,12 @@ import dataclasses
 import logging
 import os
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from medfm.data import spelling
 from medfm.data.tables import design
 from medfm.data.tables import input as table_input
 from medfm.data.tables import table as tables
@@ -141,6 +142,23 @@ def arrays(columns: Columns, described: Described) -> dict[str, np.ndarray]:
   return dataclasses.replace(columns, categories=codes).arrays
 
 
+def respelt(
+  columns: Columns, coded: Mapping[str, np.ndarray], described: Described
+) -> int:
+  """How many cells training spells in another way than the table does."""
+  count = 0
+  for old, new, (name, levels) in zip(
+    columns.categories.T,
+    coded["categories"].T,
+    columns.levels.items(),
+    strict=True,
+  ):
+    known = np.array([*described.levels[name], ""], object)
+    shown = np.array([*levels, ""], object)
+    count += int(((new >= 0) & (known[new] != shown[old])).sum())
+  return count
+
+
 def encoded(
   path: str,
   info: Info,
@@ -169,8 +187,17 @@ def encoded(
   extra = [name for name in table.columns if name not in used]
   if extra:
     logging.info("%s: columns ignored: %s", table.path, ", ".join(extra))
+  if has(patient):
+    table, changes = spelling.owners(table, patient, "patient")
+    for change in changes:
+      logging.warning("%s: %d %s", path, change["count"], change["what"])
   columns = _coded(table, described.numeric, described.levels)
   for name, code in zip(columns.levels, columns.categories.T, strict=True):
+    known = {"", *columns.levels[name]}
+    cells = zip(table[name], code.tolist(), strict=True)
+    if respelt := sum(c not in known for c, level in cells if level >= 0):
+      what = "cells are another spelling of a level in training, taken for it"
+      logging.info("%s: %d %s, in %r", table.path, respelt, what, name)
     if unseen := int((code < 0).sum()) - table[name].count(""):
       what = "hold levels never seen in training; treated as missing"
       logging.warning("%s: %d cells of %r %s", table.path, unseen, name, what)
@@ -204,7 +231,7 @@ def ids(table: Table, column: str = "") -> np.ndarray:
 def group(table: Table, column: str) -> np.ndarray:
   """A column as subgroup levels [N] str, "" where missing; ages in bands."""
   cells = table[column]
-  if _AGE.search(column.lower()) and tables.is_numeric(table, column):
+  if is_age(table, column):
     return age_bands(tables.numbers(table, column))
   count = len(set(cells))
   if count > _MOST_GROUPS:
@@ -214,6 +241,12 @@ def group(table: Table, column: str) -> np.ndarray:
       f"column is named age)"
     )
   return np.array(cells, str)
+
+
+def is_age(table: Table, column: str) -> bool:
+  """Whether a column holds ages in years, as its name and its cells say."""
+  named = _AGE.search(column.lower()) is not None
+  return named and tables.is_numeric(table, column)
 
 
 def age_bands(years: np.ndarray) -> np.ndarray:
@@ -226,12 +259,13 @@ def age_bands(years: np.ndarray) -> np.ndarray:
 def _coded(
   table: Table, numeric: Sequence[str], levels: dict[str, tuple[str, ...]]
 ) -> Columns:
-  """The columns as arrays; a cell that is none of its levels is -1."""
+  """The columns as arrays; a cell that spells none of its levels is -1."""
   numbers = [tables.numbers(table, name) for name in numeric]
   codes = []
   for name, known in levels.items():
-    code = {level: i for i, level in enumerate(known)}
-    codes.append(np.array([code.get(c, -1) for c in table[name]], np.int32))
+    place = spelling.matcher(known)
+    code = {cell: place(cell) for cell in {*table[name]}}
+    codes.append(np.array([code[cell] for cell in table[name]], np.int32))
   none = np.zeros((len(table), 0), np.int32)
   return Columns(
     np.column_stack([none.astype(np.float32), *numbers]),

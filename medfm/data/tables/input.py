@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data import spelling
 from medfm.data.tables import design
 from medfm.types import Arrays, Batch, Design, Info, Near, Split, UserError
 
@@ -112,12 +113,15 @@ def renumbered(
   old: Mapping[str, Sequence[str]],
   new: Mapping[str, Sequence[str]],
 ) -> np.ndarray:
-  """Codes [N,M] into the old levels as codes into the new ones, or -1."""
+  """Codes [N,M] into the old levels as codes into the new ones, or -1.
+
+  Levels are matched by name, whatever its spelling (`spelling.matcher`).
+  """
   codes = np.array(codes)
   for column, (name, levels) in zip(codes.T, old.items(), strict=True):
-    number = {level: code for code, level in enumerate(new[name])}
+    place = spelling.matcher(new[name])
     # One entry more for -1, which means "missing" before and after.
-    column[:] = np.array([*(number.get(n, -1) for n in levels), -1])[column]
+    column[:] = np.array([*map(place, levels), -1])[column]
   return codes
 
 

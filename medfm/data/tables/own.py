@@ -13,8 +13,10 @@ import types
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import tensorflow_datasets as tfds
+
 from medfm import tasks
-from medfm.data import files, records, splits
+from medfm.data import files, records, spelling, splits
 from medfm.data.tables import encoding, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Labels, Policy, names
@@ -25,6 +27,8 @@ from medfm.types import Dataset, Folders, UserError
 
 class Own(records.RowsBuilder, skip_registration=True):
   """Reads the user's files, `raw`, as `given` says; subclasses give `rows`."""
+
+  VERSION = tfds.core.Version("1.1.0")  # 1.1: one spelling a name.
 
   def __init__(
     self, *, settings: dict[str, Any], labels: Labels | None = None, **kwargs
@@ -44,7 +48,7 @@ class Own(records.RowsBuilder, skip_registration=True):
 
     owner: the column, `what` for short, whose rows are in one split, or "".
     """
-    table = tables.joined(parts, columns)
+    table, changes = self._spelt(tables.joined(parts, columns), owner, what)
     part = splits.given(table, self.given.split_column, owner, what)
     # A class that only other splits have is an error there, by its row.
     training = None if part is None else part == "train"
@@ -56,7 +60,24 @@ class Own(records.RowsBuilder, skip_registration=True):
       patients=table[owner] if owner else None,
       groups={n: encoding.group(table, n) for n in self.given.groups},
       part=part,
+      changes=changes,
     )
+
+  def _spelt(
+    self, table: Table, owner: str, what: str
+  ) -> tuple[Table, list[dict[str, Any]]]:
+    """The table with one spelling of each owner, class and group."""
+    changes = []
+    if owner:
+      table, changes = spelling.owners(table, owner, what)
+    labels = (n for n in self.labels.columns if not _all_numbers(table[n]))
+    groups = (n for n in self.given.groups if not encoding.is_age(table, n))
+    table, others = spelling.names(table, dict.fromkeys((*labels, *groups)))
+    return table, changes + others
+
+
+def _all_numbers(cells: Iterable[str]) -> bool:
+  return all(tables.is_number(cell) for cell in {*cells} if cell)
 
 
 class OwnTable(Own, skip_registration=True):
@@ -83,12 +104,13 @@ class OwnTable(Own, skip_registration=True):
       raise UserError(f"{read[0].path}: no feature column is left")
     columns = {*numeric, *categorical, *roles, *given.groups}
     table, rows = self.joined(parts, columns, given.patient, "patient")
+    table, spelt = spelling.names(table, categorical)
     what = "rows without a patient, each taken for a patient of its own"
     changes += records.counted({what: list(rows.patients or ()).count("")})
     return dataclasses.replace(
       rows,
       columns=encoding.parsed(table, numeric, categorical),
-      changes=(*changes, *dropped),
+      changes=(*changes, *rows.changes, *spelt, *dropped),
     )
 
 

@@ -101,15 +101,17 @@ def dataset(
     inputs={"table": described},
     target=target(tuple(schema["classes"]), truth["train"]),
   )
-  unseen = 0
+  unseen = respelt = 0
   for part, split in parts.items():
     coded = encoding.arrays(columns[part], described)
     if levels:
       lost = (coded["categories"] < 0) & (columns[part].categories >= 0)
       unseen += int(lost.sum())
+      respelt += encoding.respelt(columns[part], coded, described)
     parts[part] = dataclasses.replace(split, arrays=coded | truth[part])
   what = "levels never seen in training taken for missing"
-  lost = records.counted({what: unseen})
+  cased = "levels that differ from one in training by case, taken for it"
+  lost = records.counted({what: unseen, cased: respelt})
   return Dataset(
     splits=parts,
     info=info,

@@ -34,7 +34,7 @@ class OwnText(own_table.Own, skip_registration=True):
       pairs = zip(strings["text"], second, strict=True)
       documents = [texts.content(*pair) for pair in pairs]
     return dataclasses.replace(
-      rows, texts=strings, patients=documents, changes=tuple(changes)
+      rows, texts=strings, patients=documents, changes=(*changes, *rows.changes)
     )
 
 

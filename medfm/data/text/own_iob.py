@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import files, records
+from medfm.data import files, records, spelling
 from medfm.data.tables import own as own_table
 from medfm.data.tables.table import shortened
 from medfm.data.text import sequences, text_files, texts
@@ -111,6 +111,7 @@ def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
   kinds = sorted({_kind(tag) for s in training for tag in s.tags} - {""})
   if not kinds:
     raise UserError("the training file marks no entity: all its tags are O")
+  spelling.refuse_cases("the types of entities", kinds)
   sentences = [(part, s) for part, (held, _) in parts.items() for s in held]
   for part, sentence in sentences:
     for kind in map(_kind, sentence.tags):

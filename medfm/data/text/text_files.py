@@ -11,6 +11,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from medfm.data import spelling
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table, shortened
 from medfm.types import UserError
@@ -164,6 +165,11 @@ def _tag(path, row: int, tag: str, before: str, repair: bool) -> str:
   prefix, _, kind = tag.partition("-")
   if tag == "O":
     return tag
+  if not tag.isascii() and tag != spelling.plain(tag):
+    raise UserError(
+      f"{path}, row {row}: the tag {tag[:20]!a} holds characters that are not "
+      f"seen, or composed otherwise: write {spelling.plain(tag)[:20]!r}"
+    )
   if prefix not in ("B", "I") or not kind or len(tag.split()) > 1:
     raise UserError(
       f"{path}, row {row}: {shortened(tag)} is no IOB2 tag: expected O, "

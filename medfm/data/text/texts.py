@@ -10,6 +10,7 @@ import functools
 import hashlib
 import itertools
 import json
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -305,9 +306,12 @@ def of_rows(split: Split, cut: sequences.Rows) -> Split:
 
 
 def content(*strings: str) -> str:
-  """A name for what texts say, whatever their case, spaces and punctuation."""
+  """A name for what texts say, whatever their case, spaces and punctuation.
+
+  Nor does it matter whether accents are composed."""
   letters = [
-    "".join(filter(str.isalnum, text.casefold())) or text for text in strings
+    "".join(filter(str.isalnum, composed.casefold())) or composed
+    for composed in (unicodedata.normalize("NFC", text) for text in strings)
   ]
   return hashlib.sha256("\n".join(letters).encode()).hexdigest()[:24]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data import spelling
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Read, Truth, labelled
 from medfm.data.tables.table import Table
@@ -244,15 +245,17 @@ class Columns(labels.Columns):
     rows = slice(None) if training is None else training
     seen = [_class(cell) for cell in np.array(table[column], object)[rows]]
     where = f"{table.path}: the label {column!r}"
+    if not self.classes:
+      spelling.refuse_cases(where, table[column], spelling.IN_CLASSES)
     order = self._ordered(where, set(seen))
     if len(order) > max(20, len(seen) // 5):
       raise UserError(
         f"{where} has {len(order)} classes in {len(seen)} rows; for numbers "
         "set task='regression'"
       )
-    number = {name: code for code, name in enumerate(order)}
+    number = {spelling.plain(name): code for code, name in enumerate(order)}
     expected = f"none of the classes {', '.join(order[:8])}"
-    codes = tables.coded(table, column, number, expected, _class)
+    codes = tables.coded(table, column, number, expected, _spelt)
     return {"label": np.array(codes, np.int32)}, order
 
   def _ordered(self, where: str, seen: set[str]) -> tuple[str, ...]:
@@ -267,6 +270,8 @@ class Columns(labels.Columns):
     elif len(order) < 2:
       only = ", ".join(map(tables.shortened, order))
       raise UserError(f"{where} has one class only ({only})")
+    match = spelling.matcher(order)(positive) if positive else -1
+    positive = order[match] if match >= 0 else positive
     if positive and positive not in order:
       raise UserError(
         f"positive={self.positive!r} is no class of {where}; they are: "
@@ -281,3 +286,7 @@ def _class(cell: str) -> str:
   if not tables.is_number(cell):
     return cell
   return np.format_float_positional(float(cell), trim="-")
+
+
+def _spelt(cell: str) -> str:
+  return spelling.plain(_class(cell))

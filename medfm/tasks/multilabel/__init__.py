@@ -1,12 +1,14 @@
 """Several labels at once, each true or not."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from medfm.data import spelling
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Read, labelled
 from medfm.data.tables.table import Table
@@ -139,8 +141,8 @@ RIVALS = {
 
 
 _BINARY = {
-  "0": 0, "0.0": 0, "no": 0, "false": 0,
-  "1": 1, "1.0": 1, "yes": 1, "true": 1, "": np.nan,
+  "0": 0, "no": 0, "false": 0,
+  "1": 1, "yes": 1, "true": 1, "": np.nan,
 }  # fmt: skip
 
 
@@ -179,7 +181,7 @@ class Columns(labels.Columns):
       "no label: expected 0, 1, no, yes, false, true or a missing marker"
     )
     columns = [
-      tables.coded(table, column, _BINARY, expected, str.lower)
+      tables.coded(table, column, _BINARY, expected, spelling.folded)
       for column in self.label
     ]
     return {"label": np.array(columns, np.float32).T.copy()}, self.label
@@ -191,17 +193,24 @@ class Columns(labels.Columns):
       [name.strip() for name in cell.split(self.separator) if name.strip()]
       for cell in table[column]
     ]
+    every = spelling.unified(list(itertools.chain(*cells)), spelling.plain)
+    cells = [[every.merged.get(name, name) for name in row] for row in cells]
+    if not self.classes:
+      where = f"{table.path}: the label {column!r}"
+      every_name = itertools.chain(*cells)
+      spelling.refuse_cases(where, every_name, spelling.IN_CLASSES)
     rows = range(len(cells)) if training is None else np.flatnonzero(training)
     order = self.classes or tuple(
       sorted({name for row in rows for name in cells[row]})
     )
     if not order:
       raise UserError(f"{table.path}: the column {column!r} names no label")
-    number = {name: code for code, name in enumerate(order)}
+    place = spelling.matcher(order)
+    number = {name: place(name) for row in cells for name in row}
     label = np.zeros((len(table), len(order)), np.float32)
     for row, names in enumerate(cells):
       for name in names:
-        if name not in number:
+        if number[name] < 0:
           raise table.error(
             row,
             column,

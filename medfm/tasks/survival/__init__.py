@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data import spelling
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Read, Truth, labelled
 from medfm.data.tables.table import Table
@@ -348,8 +349,8 @@ def _of(info: Info) -> Survival:
   return info.target
 
 
-_CENSORED = ("0", "0.0", "no", "false")
-_FAILED = ("1", "1.0", "yes", "true")
+_CENSORED = ("0", "no", "false")
+_FAILED = ("1", "yes", "true")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -420,7 +421,10 @@ def _events(table: Table, column: str, causes: dict[str, str]) -> np.ndarray:
   codes: dict[str, int] = dict.fromkeys(_CENSORED, 0)
   if causes:
     names = list(dict.fromkeys(causes.values()))
-    codes |= {c.lower(): 1 + names.index(name) for c, name in causes.items()}
+    codes |= {
+      spelling.folded(cell): 1 + names.index(name)
+      for cell, name in causes.items()
+    }
     expected = f"0, no, false or one of {', '.join(causes)}"
   else:
     codes |= dict.fromkeys(_FAILED, 1)
@@ -430,7 +434,7 @@ def _events(table: Table, column: str, causes: dict[str, str]) -> np.ndarray:
     )
   expected = f"no event: expected {expected}"
   return np.array(
-    tables.coded(table, column, codes, expected, str.lower), np.int32
+    tables.coded(table, column, codes, expected, spelling.folded), np.int32
   )
 
 

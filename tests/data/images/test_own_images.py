@@ -493,3 +493,16 @@ def test_what_cannot_be_encoded_is_one_clear_line(
   (tmp_path / "odd.csv").write_text("a,b\n1,2\n")
   with pytest.raises(UserError, match=message):
     trained.encode(str(tmp_path / name))
+
+
+def test_a_patient_or_class_of_images_in_two_spellings_is_one(root):
+  rows = _rows(40, patients=10)
+  for i, row in enumerate(rows):
+    row["patient"] = ("{:03d}", "{}.0")[i // 10 % 2].format(i % 10)
+    row["label"] += "\u200b" * (i == 0)
+  dataset = _read(root, _table(root, rows), label="label", patient="patient")
+  patients = [set(split.patients) for split in dataset.splits.values()]
+  assert sum(map(len, patients)) == len(set.union(*patients)) == 10
+  assert dataset.info.target.names == ("no", "yes")
+  counts = [change["count"] for change in dataset.card["changes"]]
+  assert counts == [10, 1]

@@ -289,3 +289,27 @@ def test_a_bad_annotation_is_named(iob, given, said):
   with pytest.raises(UserError) as caught:
     iob(**given)
   assert said in str(caught.value)
+
+
+def test_a_document_in_two_spellings_is_in_one_split(texts):
+  forms = ("D{}", "d{}\u200b", "D{} ")
+  change = {f"row{i}": {"who": forms[i % 3].format(i // 3)} for i in range(30)}
+  dataset = texts(lines(**change), document="who")
+  documents = [set(split.patients) for split in dataset.splits.values()]
+  assert sum(map(len, documents)) == len(set.union(*documents)) == 10
+  assert any("document" in c["what"] for c in dataset.card["changes"])
+
+
+def test_equal_texts_stay_together_whether_accents_are_composed_or_not(texts):
+  forms = ("caf\u00e9 {}", "cafe\u0301 {}")
+  change = {f"row{i}": {"text": forms[i % 2].format(i // 2)} for i in range(30)}
+  dataset = texts(lines(**change))
+  documents = [set(split.patients) for split in dataset.splits.values()]
+  assert sum(map(len, documents)) == len(set.union(*documents)) == 15
+
+
+def test_a_tag_in_another_spelling_or_case_is_refused(iob):
+  with pytest.raises(UserError, match=r"row 4: the tag 'B-Drug.u200b' holds"):
+    iob(IOB.replace("B-Drug", "B-Drug\u200b", 2))
+  with pytest.raises(UserError, match="'DRUG' and 'Drug' differ in case"):
+    iob(IOB + "\n\nx\tB-DRUG\n")
