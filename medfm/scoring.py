@@ -35,6 +35,17 @@ class Contender(NamedTuple):
     return scores.target_of(self.task, self.units.arrays)
 
 
+class Brought(NamedTuple):
+  """What a trained model brings to a cohort that it was not trained on.
+
+  decisions: thresholds, fixed on the run's own validation split.
+  trained: a summary of the training split (`shifts.summary`), if it was kept.
+  """
+
+  decisions: Mapping[str, float] = {}
+  trained: Mapping[str, Any] | None = None
+
+
 class Evaluated(NamedTuple):
   """A trained model on the splits that it was not trained on.
 
@@ -100,6 +111,7 @@ def evaluation(
   fitted: dict[tuple, Any] | None = None,
   *,
   show: bool = True,
+  brought: Brought | None = None,
 ) -> Evaluated:
   """Scores of the model and its rivals on the splits not trained on.
 
@@ -108,10 +120,12 @@ def evaluation(
   fitted: what rivals have predicted so far, to which this adds; stages of the
     same data and training examples need each only once.
   show: whether evaluators that show examples of the data are called.
+  brought: where these are the data of another cohort; the evaluators of
+    `settings.ELSEWHERE` are called as well.
 
   Where there are several processes, all predict and the first scores.
   """
-  evaluators = settings.evaluators(model.run)
+  evaluators = settings.evaluators(model.run, elsewhere=brought is not None)
   if not show:
     hidden = context.showing(evaluators)
     evaluators = {k: e for k, e in evaluators.items() if k not in hidden}
@@ -128,7 +142,7 @@ def evaluation(
   units = of_task = assembled(task)
   if asked is not task:
     units = assembled(asked)
-  contenders = _contenders("", task, of_task, info, chosen)
+  contenders = _contenders("", task, of_task, info, chosen, brought)
   about = Context(
     data=data,
     train=train,
@@ -143,6 +157,7 @@ def evaluation(
     fitted={} if fitted is None else fitted,
     objective=model.objective,
     variables=variables,
+    trained=brought and brought.trained,
   )
   findings = [evaluator(about) for evaluator in evaluators.values()]
   if host.index:
@@ -166,11 +181,18 @@ def evaluation(
 
 
 def _contenders(
-  model: str, task: Task, units: Units, info: Info, chosen: Settings
+  model: str,
+  task: Task,
+  units: Units,
+  info: Info,
+  chosen: Settings,
+  brought: Brought | None = None,
 ) -> list[Contender]:
-  """A model on every split, with what is decided on validation, if any."""
+  """A model on every split, with what was decided on validation, if any."""
   decisions = {}
-  if "validation" in units:
+  if brought is not None:
+    decisions = brought.decisions
+  elif "validation" in units:
     split, outputs = units["validation"]
     target = scores.target_of(task, split.arrays)
     decisions = task.decide(

@@ -7,7 +7,7 @@ from medfm import mesh as meshes
 from medfm import optim
 from medfm import step as steps_
 from medfm.data import orders
-from medfm.evals import baselines
+from medfm.evals import baselines, recalibration, shifts
 from medfm.explain import examples
 
 EVALUATORS: Mapping[str, Callable] = {
@@ -15,6 +15,12 @@ EVALUATORS: Mapping[str, Callable] = {
   "examples": examples.examples,
 }
 """For a run that names none: its task's rivals, examples of public texts."""
+
+ELSEWHERE: Mapping[str, Callable] = {
+  "recalibration": recalibration.recalibration,
+  "shift": shifts.shift,
+}
+"""On a cohort that the run was not trained on, beside those of the run."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,6 +151,7 @@ class Study:
   description: str = ""
 
 
-def evaluators(run: Run) -> Mapping[str, Callable]:
-  """Those that the run names, else `EVALUATORS`."""
-  return EVALUATORS if run.evaluators is None else run.evaluators
+def evaluators(run: Run, *, elsewhere: bool = False) -> Mapping[str, Callable]:
+  """Those that the run names, else `EVALUATORS`; `ELSEWHERE` those as well."""
+  named = EVALUATORS if run.evaluators is None else run.evaluators
+  return {**ELSEWHERE, **named} if elsewhere else named

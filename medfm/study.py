@@ -25,7 +25,7 @@ from medfm import step as steps
 from medfm import tree as trees
 from medfm.data import leakage, splits
 from medfm.data.text import input as text_input
-from medfm.evals import context
+from medfm.evals import context, shifts
 from medfm.report import html, reading, tables
 from medfm.types import Dataset, Folders, Info, UserError, Variables
 from medfm.weights import public, tokenizer_files
@@ -137,8 +137,14 @@ def _run_stage(
 
 
 def _write_data(folder: Path, data: Dataset) -> None:
-  """What `predict` must know of the data, in the stage's folder."""
+  """What `predict` and `evaluate` must know of the data, in the stage's folder.
+
+  Of the training split a summary alone is kept (`shifts.summary`).
+  """
   workdir.write(folder / "info.json", spec.plain(data.info))
+  if not host.index:
+    kept = shifts.summary(data.splits["train"], data.info)
+    workdir.write(folder / shifts.KEPT, kept)
   if data.encode is None:
     return
   reading = dict(spec.settings(data.encode))

@@ -140,6 +140,18 @@ class Design(NamedTuple):
   levels: tuple[int, ...] = ()
 
 
+class Profile(NamedTuple):
+  """Examples in numbers and words that a reader knows, to compare cohorts by.
+
+  names, values: of the numbers [N,D], not finite where missing.
+  levels: name -> (its levels, codes [N] of them, below 0 where missing).
+  """
+
+  names: tuple[str, ...] = ()
+  values: np.ndarray = np.zeros((0, 0))
+  levels: Mapping[str, tuple[tuple[str, ...], np.ndarray]] = {}
+
+
 class Input(Protocol):
   """What a model must know of one kind of input; JSON-able, frozen.
 
@@ -152,6 +164,8 @@ class Input(Protocol):
   design: columns for linear models, fitted on the training split: no NaN.
   native: those for trees, which take NaN for missing and levels as they are.
   recoded: arrays in the codes of `trained`; ValueError says what differs.
+  profile: its arrays in numbers and words, by which cohorts are compared; of
+    many examples some may stand for all.
   describe: a few words for reports and errors.
   """
 
@@ -167,6 +181,7 @@ class Input(Protocol):
   def design(self, train: Split, seed: int) -> Design | None: ...
   def native(self, train: Split, seed: int) -> Design | None: ...
   def recoded(self, arrays: Arrays, trained: Any) -> Arrays: ...
+  def profile(self, arrays: Arrays) -> Profile: ...
   def describe(self) -> str: ...
 
 
@@ -321,6 +336,10 @@ class Task(Protocol):
   """Right and wrong answers (`tasks.answers.Answers`) of all rows, or None."""
   votes: Callable[[Info, Arrays], Any]
   """What each example votes for (`tasks.answers.Votes`), or None."""
+  profile: Callable[[Info, Arrays], Profile]
+  """The truth in numbers and words, by which cohorts are compared."""
+  recalibration: Callable[[Info], Any]
+  """How predictions are recalibrated (`tasks.recalibration`), or None."""
 
 
 class Objective(NamedTuple):

@@ -60,7 +60,9 @@ class Context:
 
   data: whose splits but "train" are evaluated; in the codes of training.
   train: the examples that the model was trained on; None where they are not
-    at hand, as on another cohort.
+    at hand, as perhaps on another cohort.
+  trained: a summary of the training split (`shifts.summary`), where the run
+    has kept one.
   task: of the model. asked: of the data's target, by which rivals are scored;
     it differs from `task` for a model that was pre-trained on labelled data.
   splits: split -> its units as `asked` has them, one row each.
@@ -88,6 +90,7 @@ class Context:
   fitted: dict[tuple, Any] = dataclasses.field(default_factory=dict)
   objective: Any = None
   variables: Any = None
+  trained: Mapping[str, Any] | None = None
 
   @property
   def info(self) -> Info:

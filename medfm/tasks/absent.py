@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from medfm.types import Profile
+
 
 def nothing(*given: Any, **settings: Any) -> dict[str, Any]:
   """No details, no decision, no column, nothing to read back or to recode."""
@@ -10,3 +12,8 @@ def nothing(*given: Any, **settings: Any) -> dict[str, Any]:
 
 def none(*given: Any, **settings: Any) -> None:
   """No single class to balance over, no answer to show, no vote."""
+
+
+def unseen(*given: Any) -> Profile:
+  """Nothing by which cohorts could be compared."""
+  return Profile()

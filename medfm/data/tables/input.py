@@ -8,7 +8,16 @@ import numpy as np
 
 from medfm.data import spelling
 from medfm.data.tables import design
-from medfm.types import Arrays, Batch, Design, Info, Near, Split, UserError
+from medfm.types import (
+  Arrays,
+  Batch,
+  Design,
+  Info,
+  Near,
+  Profile,
+  Split,
+  UserError,
+)
 
 _CELLS = 1 << 20
 _PAIRS = 1 << 16  # Compared at a time.
@@ -99,6 +108,15 @@ class Table:
       return dict(arrays)
     codes = renumbered(arrays["categories"], self.levels, trained.levels)
     return {**arrays, "categories": codes}
+
+  def profile(self, arrays: Arrays) -> Profile:
+    """Its columns as they are."""
+    values = arrays.get("features", np.zeros((0, 0)))
+    codes = np.asarray(arrays.get("categories", np.zeros((0, 0)))).T
+    levels = zip(self.levels.items(), codes, strict=True) if len(codes) else ()
+    return Profile(
+      self.numeric, values, {name: (named, c) for (name, named), c in levels}
+    )
 
   def describe(self) -> str:
     """The number of its columns, in words."""

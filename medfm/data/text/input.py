@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from medfm.data.text.packing import SEQUENCES
-from medfm.types import Batch, Info, Split, UserError
+from medfm.types import Arrays, Batch, Info, Profile, Split, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +69,19 @@ class Tokens:
         f"tokenizer {self.tokenizer[:12]}, not {trained.tokenizer[:12]}"
       )
     return dict(arrays)
+
+  def profile(self, arrays: Arrays) -> Profile:
+    """The length of each text, as the model reads it, and what of it is
+    unknown."""
+    real = np.asarray(arrays["segment"]) > 0
+    count = real.sum(1).astype(np.float64)
+    names, measures = ["tokens in a text, as read"], [count]
+    if "unk" in self.special:
+      tokens = np.asarray(arrays["tokens"])
+      unknown = real & (tokens == self.special["unk"])
+      names.append("share of unknown tokens")
+      measures.append(unknown.sum(1) / np.maximum(count, 1))
+    return Profile(tuple(names), np.stack(measures, 1))
 
   def describe(self) -> str:
     """The size of the vocabulary, in words."""

@@ -27,6 +27,8 @@ rivals = pretext.rivals
 headline = pretext.headline
 answers = pretext.answers
 votes = pretext.votes
+recalibration = pretext.recalibration
+profile = pretext.profile
 _PAIRS = "next_sentence_accuracy"
 
 

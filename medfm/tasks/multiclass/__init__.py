@@ -15,8 +15,9 @@ from medfm.metrics import calibration, classification, described
 from medfm.spec import nearest
 from medfm.tasks import binary, classical, counted, documents, labels
 from medfm.tasks import panel as panels
+from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.answers import Answers, Votes
-from medfm.types import Arrays, Info, Split, UserError
+from medfm.types import Arrays, Info, Profile, Split, UserError
 
 TARGETS = ("label",)
 STRATIFY = "label"
@@ -28,6 +29,7 @@ assembled = documents.assembled
 recoded = labels.renumbered
 rivals = classical.default_classifiers
 headline = partial(panels.chosen, main="auroc")
+recalibration = recalibrations.of_classes
 NEGATIVE = ("none", "negative", "no relation")
 """Names of a first class that means: none of the others."""
 
@@ -161,6 +163,12 @@ def table(info: Info, rows: labels.Rows) -> tuple[Arrays, Arrays]:
 def strata(info: Info, arrays: Arrays) -> np.ndarray | None:
   """[N] the class numbers."""
   return np.asarray(arrays["label"]) if "label" in arrays else None
+
+
+def profile(info: Info, target: Arrays) -> Profile:
+  """How often each class occurs."""
+  codes = np.asarray(target["label"])
+  return Profile(levels={"class": (tuple(info.target.names), codes)})
 
 
 def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers:

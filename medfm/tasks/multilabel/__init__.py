@@ -16,8 +16,9 @@ from medfm.metrics import classification
 from medfm.spec import nearest
 from medfm.tasks import absent, binary, classical, counted, documents, labels
 from medfm.tasks import panel as panels
+from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.answers import Answers, Votes
-from medfm.types import Arrays, Info, UserError
+from medfm.types import Arrays, Info, Profile, UserError
 
 TARGETS = ("label",)
 STRATIFY = "label"
@@ -34,6 +35,7 @@ strata = absent.none
 recoded = labels.reordered
 rivals = classical.default_classifiers
 headline = partial(panels.chosen, main="auroc")
+recalibration = recalibrations.of_labels
 CUT = 0.5
 """A label is predicted where its probability is above it."""
 
@@ -97,6 +99,14 @@ def decide(
     info.target.names, target["label"].T, predicted["probs"].T, strict=True
   )
   return binary.thresholds(questions, specificity)
+
+
+def profile(info: Info, target: Arrays) -> Profile:
+  """How often each label is set."""
+  label = np.asarray(target["label"], np.float64)
+  codes = np.where(np.isnan(label), -1, label).astype(int)
+  columns = zip(info.target.names, codes.T, strict=True)
+  return Profile(levels={name: (("no", "yes"), c) for name, c in columns})
 
 
 def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers:

@@ -27,6 +27,8 @@ recoded = absent.nothing
 strata = absent.none
 answers = absent.none
 votes = absent.none
+recalibration = absent.none
+profile = absent.unseen
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,8 +13,9 @@ from medfm.data.tables.table import Table
 from medfm.metrics import regression
 from medfm.tasks import absent, classical, documents, labels
 from medfm.tasks import panel as panels
+from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.answers import Votes
-from medfm.types import Arrays, Info, UserError
+from medfm.types import Arrays, Info, Profile, UserError
 
 TARGETS = ("label",)
 STRATIFY = "label"
@@ -32,6 +33,7 @@ strata = absent.none
 recoded = labels.reordered
 answers = absent.none
 headline = partial(panels.listed, wanted=("rmse", "r2"))
+recalibration = recalibrations.of_numbers
 _METRICS = (regression.rmse, regression.mae, regression.r2, regression.pearson)
 
 
@@ -74,6 +76,11 @@ def panel(
     for key in ("rmse", "mae"):
       means[key] = means[key]._replace(reason=why)
   return panels.panel(metrics, means)
+
+
+def profile(info: Info, target: Arrays) -> Profile:
+  """The targets as they are."""
+  return Profile(tuple(info.target.names), target["label"])
 
 
 def votes(info: Info, target: Arrays) -> Votes:

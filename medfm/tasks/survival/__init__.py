@@ -15,11 +15,13 @@ from medfm.metrics import survival as scored
 from medfm.metrics.bootstrap import Metric
 from medfm.metrics.described import Description, of
 from medfm.metrics.survival import Curve, aalen_johansen, censoring
+from medfm.metrics.undefined import Undefined
 from medfm.tasks import absent, documents, labels
 from medfm.tasks import panel as panels
+from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.survival import observed
 from medfm.tasks.survival import rivals as _rivals
-from medfm.types import Arrays, Batch, Info, UserError
+from medfm.types import Arrays, Batch, Info, Profile, UserError
 
 TARGETS = ("time", "event")
 STRATIFY = "event"
@@ -322,6 +324,65 @@ def rivals(info: Info) -> tuple[str, ...]:
   """Nothing but time, proportional hazards, and trees."""
   del info
   return tuple(RIVALS)
+
+
+def profile(info: Info, target: Arrays) -> Profile:
+  """How long examples were followed, and how often each event ended it."""
+  levels = (CENSORED, *info.target.names)
+  return Profile(
+    ("follow-up",),
+    np.asarray(target["time"])[:, None],
+    {"event": (levels, np.asarray(target["event"]))},
+  )
+
+
+def recalibration(info: Info) -> recalibrations.Recalibration:
+  """Of one cause, a factor on every cumulative hazard; of several, none."""
+  metrics = ("integrated_brier",)
+  metrics += tuple(f"observed_expected_at_{h:g}" for h in _of(info).horizons)
+  if len(info.target.names) > 1:
+    how = (
+      "Not recalibrated: of several causes, the risk of one cannot be moved "
+      "without those of the others."
+    )
+    return recalibrations.Recalibration({}, metrics, how)
+  how = (
+    "Recalibration in the large: every cumulative hazard is multiplied by "
+    "observed / expected events (Crowson et al. 2016, Statistical Methods in "
+    "Medical Research). A slope is not fitted: the risks of hazard models by "
+    "interval have no linear predictor to multiply."
+  )
+  return recalibrations.Recalibration({"Level": _level}, metrics, how)
+
+
+def _level(
+  info: Info, target: Arrays, predicted: Arrays
+) -> recalibrations.Fitted:
+  """Events until the end of the grid over those expected until then."""
+  times = np.array([0.0, *_of(info).times])
+  hazard = _hazard(predicted["incidence"])
+  hazard = np.concatenate([np.zeros((len(hazard), 1)), hazard], axis=1)
+  followed = np.minimum(target["time"], times[-1])
+  seen = (np.asarray(target["event"]) == 1) & (target["time"] <= times[-1])
+  recalibrations.require(int(seen.sum()), "events")
+  expected = sum(
+    np.interp(time, times, row)
+    for time, row in zip(followed, hazard, strict=True)
+  )
+  if not np.isfinite(expected) or expected <= 0:
+    raise Undefined("the expected number of events is not above 0")
+  factor = float(seen.sum() / expected)
+
+  def applied(predicted: Arrays) -> Arrays:
+    moved = -np.expm1(-factor * _hazard(predicted["incidence"]))
+    return {**predicted, "incidence": moved}
+
+  return recalibrations.Fitted({"factor": factor}, applied)
+
+
+def _hazard(incidence: np.ndarray) -> np.ndarray:
+  """The cumulative hazards [N,T] of one cause's risks [N,T]."""
+  return -np.log1p(-np.clip(incidence, 0, 1 - 1e-7))
 
 
 def by_cause(info: Info, predicted: Arrays) -> np.ndarray:

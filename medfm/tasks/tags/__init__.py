@@ -24,6 +24,8 @@ decide = absent.nothing
 strata = absent.none
 recoded = labels.renumbered
 votes = absent.none
+recalibration = absent.none
+profile = absent.unseen
 headline = partial(panels.chosen, main="f1")
 _METRICS = (entities.f1, entities.precision, entities.recall)
 

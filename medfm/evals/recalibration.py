@@ -1,0 +1,197 @@
+"""Calibration on a cohort as it is, and after recalibration on a part of it."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from medfm.evals import scores
+from medfm.evals.context import Block, Context, Findings
+from medfm.metrics.undefined import Undefined
+from medfm.tasks.panel import stem
+from medfm.tasks.recalibration import Fitted, Recalibration
+from medfm.types import Arrays, Split
+
+AS_IT_IS = "As it is"
+
+
+def recalibration(context: Context, *, folds: int = 5) -> Findings:
+  """Each split's calibration as it is, and with parameters fitted on the rest.
+
+  The split's patients are divided into `folds` parts, in the order of a hash
+  of their names; each part is recalibrated with parameters fitted on the
+  others, so that no row is scored with parameters that have seen its patient.
+  """
+  about = context.task.recalibration(context.info)
+  if about is None or not context.first:
+    return Findings()
+  blocks = {}
+  for name, split in context.splits.items():
+    truth = scores.target_of(context.task, split.arrays)
+    rows, truth, predicted = context.task.known(
+      context.info, truth, context.predicted[name]
+    )
+    if rows.any():
+      units = split.take(np.flatnonzero(rows))
+      shown = _split(context, about, units, truth, predicted, folds)
+      blocks[name] = shown
+  return Findings(blocks=blocks)
+
+
+def parts(split: Split, folds: int) -> np.ndarray:
+  """[N] int: each row's part; all rows of a patient are in one."""
+  owners = split.ids if split.patients is None else split.patients
+  owners = np.where(np.asarray(owners) == "", split.ids, owners).astype(str)
+  names, owner = np.unique(owners, return_inverse=True)
+  hashes = [hashlib.sha256(n.encode(errors="replace")).digest() for n in names]
+  place = np.empty(len(names), int)
+  place[sorted(range(len(names)), key=hashes.__getitem__)] = np.arange(
+    len(names)
+  )
+  return (place % folds)[owner]
+
+
+def cross_fitted(
+  fit: Callable[[Arrays, Arrays], Fitted],
+  part: np.ndarray,
+  target: Arrays,
+  predicted: Arrays,
+) -> tuple[Arrays, list[Fitted]]:
+  """Predictions for all rows, each with parameters fitted on other parts.
+
+  Gives the fits as well. `Undefined` where one of them cannot be made.
+  """
+  moved: dict[str, Any] = {}
+  fits = []
+  for held in np.unique(part):
+    rows = part == held
+    fits.append(fit(_take(target, ~rows), _take(predicted, ~rows)))
+    for name, values in fits[-1].applied(_take(predicted, rows)).items():
+      whole = moved.setdefault(name, np.array(predicted[name], values.dtype))
+      whole[rows] = values
+  return moved, fits
+
+
+def _split(
+  context: Context,
+  about: Recalibration,
+  split: Split,
+  target: Arrays,
+  predicted: Arrays,
+  folds: int,
+) -> list[Block]:
+  """The blocks of a split's rows of known truth."""
+  part = parts(split, folds)
+  measured = {AS_IT_IS: _metrics(context, about, split, target, predicted)}
+  fits, left, listed = {}, [], []
+  for way, fit in about.ways.items():
+
+    def bound(target: Arrays, predicted: Arrays, fit: Callable = fit) -> Fitted:
+      return fit(context.info, target, predicted)
+
+    try:
+      whole = bound(target, predicted)
+      moved, fits[way] = cross_fitted(bound, part, target, predicted)
+    except Undefined as error:
+      measured[way] = str(error)
+      continue
+    measured[way] = _metrics(context, about, split, target, moved)
+    listed += _parameters(way, whole, fits[way])
+    left += [n for each in (whole, *fits[way]) for n in each.left]
+  note = about.how
+  if about.ways:
+    whom = "examples" if split.patients is None else "patients"
+    note += (
+      f" Cross-fitted: the {whom} are in {folds} parts, in the order of a hash "
+      "of their names, and each part is recalibrated with parameters fitted "
+      "on the others; no row has seen its own. The intervals do not count "
+      "how far the parameters themselves waver."
+    )
+  if left:
+    names = ", ".join(dict.fromkeys(left))
+    note += f" Too few examples, so left as it is in some parts: {names}."
+  shown: list[Block] = [_table(context, target, predicted, measured, note)]
+  if listed:
+    columns = ("Parameter", "Fitted on all rows", "Over the parts")
+    shown.append(
+      {
+        "kind": "table",
+        "title": "Recalibration parameters",
+        "columns": columns,
+        "rows": listed,
+      }
+    )
+  return shown
+
+
+def _table(
+  context: Context,
+  target: Arrays,
+  predicted: Arrays,
+  measured: Mapping[str, Any],
+  note: str,
+) -> Block:
+  """A row a metric, a column a way; a way that failed says why in each."""
+  described = scores.described(
+    context.task, context.info, target, predicted, context.settings.specificity
+  )
+  rows = []
+  for metric in measured[AS_IT_IS]:
+    name, _, inside = metric.partition("[")
+    title = described[name].title if name in described else name
+    title += f", {inside.removesuffix(']')}" if inside else ""
+    cells = [
+      {"value": None, "low": None, "high": None, "reason": each}
+      if isinstance(each, str)
+      else each.get(metric)
+      for each in measured.values()
+    ]
+    rows.append([title, *cells])
+  return {
+    "kind": "table",
+    "title": "Calibration, as it is and recalibrated",
+    "columns": ["Metric", *measured],
+    "rows": rows,
+    "note": note,
+    "terminal": True,
+  }
+
+
+def _metrics(
+  context: Context,
+  about: Recalibration,
+  split: Split,
+  target: Arrays,
+  predicted: Arrays,
+) -> dict[str, Any]:
+  """The metrics that recalibration is about, with their intervals."""
+  whole = scores.scores(
+    context.task,
+    context.info,
+    target,
+    predicted,
+    patients=split.patients,
+    replicates=context.settings.replicates,
+    seed=context.settings.seed,
+    specificity=context.settings.specificity,
+  )
+  return {k: e for k, e in whole["metrics"].items() if stem(k) in about.metrics}
+
+
+def _parameters(
+  way: str, whole: Fitted, fits: Sequence[Fitted]
+) -> list[list[Any]]:
+  """A row a parameter: of all rows, and from lowest to highest of the parts."""
+  rows = []
+  for name, value in whole.parameters.items():
+    values = [f.parameters[name] for f in fits if name in f.parameters]
+    word, _, inside = name.partition("[")
+    title = f"{way}: {word}" + (f", {inside[:-1]}" if inside else "")
+    spread = f"{min(values):.3f} to {max(values):.3f}" if values else ""
+    rows.append([title, value, spread])
+  return rows
+
+
+def _take(arrays: Arrays, rows: Any) -> dict[str, np.ndarray]:
+  return {name: np.asarray(array)[rows] for name, array in arrays.items()}

@@ -1,0 +1,309 @@
+"""How the examples of a cohort differ from those that a model learnt from.
+
+Of the training split only a summary is needed, which a run keeps beside its
+weights, so that a cohort can be compared where the training data are not.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from medfm import tasks
+from medfm.data import designs
+from medfm.evals.context import Block, Context, Findings
+from medfm.metrics import bootstrap, ranking
+from medfm.types import (
+  PRESENT,
+  Arrays,
+  Info,
+  Profile,
+  Split,
+  UserError,
+  view,
+)
+
+KEPT = "training.json"
+"""In a stage's folder: the summary of its training split."""
+NOTICEABLE = 0.1
+"""Standardised mean difference of cohorts that differ (Austin 2009)."""
+SHOWN, BRIEF = 100, 5
+_CELLS = 1 << 22
+_SOURCE_ROWS = 5000
+_SOURCE_FOLDS = 5
+Summary = dict[str, Any]
+
+
+def summary(split: Split, info: Info) -> Summary:
+  """Each input's numbers and levels, and the target's, JSON-able."""
+  return {
+    "inputs": {
+      name: _summed(profile) for name, profile in _inputs(split.arrays, info)
+    },
+    "target": _summed(_target(split.arrays, info)),
+  }
+
+
+def shift(context: Context) -> Findings:
+  """Blocks of how each input, and how often each answer, differs.
+
+  With the training examples at hand, also how well a linear model tells the
+  two cohorts apart.
+  """
+  if not context.first:
+    return Findings()
+  trained, info = context.trained, context.info
+  if trained is None and context.train is not None:
+    trained = summary(context.train, info)
+  if trained is None:
+    return Findings()
+  blocks = {}
+  for name, split in context.held_out.items():
+    shown: list[Block] = []
+    for part, profile in _inputs(split.arrays, info):
+      if part in trained["inputs"]:
+        shown += _blocks(part, trained["inputs"][part], profile)
+    truth = _target(split.arrays, info)
+    shown += _blocks("what is predicted", trained["target"], truth)
+    blocks[name] = [*shown, *_told_apart(context, split)]
+  return Findings(blocks=blocks)
+
+
+def _inputs(arrays: Arrays, info: Info) -> Iterator[tuple[str, Profile]]:
+  """The profile of each input, of the examples that have it."""
+  for name, each in info.inputs.items():
+    part = view(arrays, info.inputs, name)
+    if (present := part.get(PRESENT)) is not None:
+      rows = np.flatnonzero(present)
+      part = {k: part[k][rows] for k in each.arrays if k in part}
+    yield name, each.profile(part)
+
+
+def _target(arrays: Arrays, info: Info) -> Profile:
+  task = tasks.of(info.target)
+  if not task.TARGETS or not set(task.TARGETS) <= arrays.keys():
+    return Profile()
+  return task.profile(info, {name: arrays[name] for name in task.TARGETS})
+
+
+def _summed(profile: Profile) -> Summary:
+  """numbers: name -> n, mean, std, low, high (None without any), missing.
+  levels: name -> level -> count, and `missing`."""
+  numbers = {}
+  width = max(1, _CELLS // max(1, len(profile.values)))
+  for start in range(0, len(profile.names), width):
+    names = profile.names[start : start + width]
+    values = np.asarray(profile.values[:, start : start + width], np.float64)
+    numbers |= dict(zip(names, _moments(values), strict=True))
+  levels = {}
+  for name, (named, codes) in profile.levels.items():
+    codes = np.asarray(codes)
+    counts = np.bincount(codes[codes >= 0], minlength=len(named)).tolist()
+    levels[name] = {
+      "counts": dict(zip(named, counts, strict=True)),
+      "missing": int((codes < 0).sum()),
+    }
+  return {"numbers": numbers, "levels": levels}
+
+
+def _moments(values: np.ndarray) -> Iterator[dict[str, Any]]:
+  known = np.isfinite(values)
+  count = known.sum(0)
+  filled = np.where(known, values, 0)
+  mean = filled.sum(0) / np.maximum(count, 1)
+  spread = np.where(known, values - mean, 0)
+  std = np.sqrt((spread**2).sum(0) / np.maximum(count - 1, 1))
+  low = np.where(known, values, np.inf).min(0, initial=np.inf)
+  high = np.where(known, values, -np.inf).max(0, initial=-np.inf)
+  for k, n in enumerate(count.tolist()):
+    of = dict(mean=mean[k], std=std[k], low=low[k], high=high[k])
+    shown = {name: float(value) if n else None for name, value in of.items()}
+    yield {"n": n, "missing": len(values) - n, **shown}
+
+
+def _blocks(part: str, there: Summary, here: Profile) -> Iterator[Block]:
+  """A table of the numbers and one of the levels that an input has."""
+  cohort = _summed(here)
+  rows = [
+    _number(name, there["numbers"][name], entry, here.values[:, k])
+    for k, (name, entry) in enumerate(cohort["numbers"].items())
+    if name in there["numbers"]
+  ]
+  if rows:
+    columns = ("Number", "Training mean", "Cohort mean", _DIFFERENCE)
+    columns += ("Outside training range", "Missing in cohort")
+    columns += ("Missing in training", "Training SD", "Cohort SD")
+    yield _table(f"Shift of {part}: numbers", columns, rows)
+  rows = [
+    row
+    for name, entry in cohort["levels"].items()
+    if name in there["levels"]
+    for row in _shares(name, there["levels"][name], entry)
+  ]
+  if rows:
+    columns = ("Level", "Training share", "Cohort share", _DIFFERENCE)
+    columns += ("Training n", "Cohort n")
+    yield _table(f"Shift of {part}: levels", columns, rows)
+
+
+_DIFFERENCE = "Standardised difference"
+
+
+def _table(title: str, columns: Sequence[str], rows: list[list]) -> Block:
+  """The rows that differ most come first; those beyond `SHOWN` are counted."""
+  sizes = [abs(r[3]) if isinstance(r[3], float) else math.inf for r in rows]
+  order = sorted(range(len(rows)), key=lambda k: -sizes[k])
+  beyond = sum(size > NOTICEABLE for size in sizes)
+  note = (
+    f"{beyond} of {len(rows)} differ by more than {NOTICEABLE:g}, or could not "
+    "be compared. The standardised difference is (cohort - training) / root "
+    "mean square of both SDs; beyond 0.1 cohorts are taken to differ (Austin "
+    "2009), and in few examples chance alone goes farther. Those that differ "
+    "most come first."
+  )
+  if len(rows) > SHOWN:
+    note += f" {len(rows) - SHOWN} more rows are not shown."
+  return {
+    "kind": "table",
+    "title": title,
+    "columns": list(columns),
+    "rows": [rows[k] for k in order[:SHOWN]],
+    "brief": list(range(min(BRIEF, len(rows)))),
+    "note": note,
+    "terminal": True,
+  }
+
+
+def _number(
+  name: str, there: Mapping, here: Mapping, values: np.ndarray
+) -> list[Any]:
+  """A row of the table of numbers."""
+  outside = None
+  if there["n"] and here["n"]:
+    values = np.asarray(values, np.float64)
+    known = values[np.isfinite(values)]
+    beyond = (known < there["low"]) | (known > there["high"])
+    outside = _percent(beyond.mean())
+  return [
+    name,
+    there["mean"],
+    here["mean"],
+    _standardised(there, here),
+    outside,
+    _percent(here["missing"] / max(1, here["missing"] + here["n"])),
+    _percent(there["missing"] / max(1, there["missing"] + there["n"])),
+    there["std"],
+    here["std"],
+  ]
+
+
+def _standardised(there: Mapping, here: Mapping) -> float | str:
+  """(here - there) / root mean square of both SDs; a word where it is none."""
+  if not there["n"] or not here["n"]:
+    return "all missing"
+  apart = here["mean"] - there["mean"]
+  spread = math.sqrt((there["std"] ** 2 + here["std"] ** 2) / 2)
+  if spread > 1e-7 * max(abs(here["mean"]), abs(there["mean"])):
+    return apart / spread
+  return "constant, another" if abs(apart) > spread else 0.0
+
+
+def _shares(name: str, there: Mapping, here: Mapping) -> Iterator[list[Any]]:
+  """The rows of one name's levels, and of what is missing or unknown."""
+  sides = [
+    {**entry["counts"], "missing or unknown": entry["missing"]}
+    for entry in (there, here)
+  ]
+  totals = [max(1, sum(side.values())) for side in sides]
+  for level in dict.fromkeys((*sides[0], *sides[1])):
+    counts = [side.get(level, 0) for side in sides]
+    if not any(counts):
+      continue
+    shares = [c / n for c, n in zip(counts, totals, strict=True)]
+    entries = [
+      {"n": n, "mean": share, "std": math.sqrt(share * (1 - share))}
+      for share, n in zip(shares, totals, strict=True)
+    ]
+    difference = _standardised(*entries)
+    yield [f"{name}: {level}", *map(_percent, shares), difference, *counts]
+
+
+def _percent(share: float) -> str:
+  return f"{100 * share:.1f} %"
+
+
+def _told_apart(context: Context, split: Split) -> list[Block]:
+  """How well a linear model tells the cohort from the training examples."""
+  if context.train is None or not len(split):
+    return []
+  sides = [_spaced(context.train), _spaced(split)]
+  try:
+    design = designs.linear(context.train, context.info, context.settings.seed)
+  except UserError:  # Some inputs have no columns for a linear model.
+    return []
+  columns = np.concatenate([design.of(side) for side in sides])
+  label = np.repeat([0.0, 1.0], [len(side) for side in sides])
+  owner = np.concatenate(
+    [np.char.add(f"{k} ", _owners(side)) for k, side in enumerate(sides)]
+  )
+  cluster = bootstrap.clusters(owner, len(owner))
+  if min(len(set(cluster[label == side])) for side in (0, 1)) < _SOURCE_FOLDS:
+    return []
+  score = _cross_validated(columns, label, cluster, context.settings.seed)
+  entry = bootstrap.intervals(
+    {"auroc": partial(ranking.auroc, label, score)},
+    cluster,
+    replicates=context.settings.replicates,
+    seed=context.settings.seed,
+  )["auroc"]
+  return [
+    {
+      "kind": "table",
+      "title": "Are the cohorts told apart?",
+      "columns": ["Measure", "AUROC"],
+      "rows": [["Training against cohort", entry]],
+      "note": "A logistic regression on the columns of all inputs, "
+      f"cross-validated by patient over at most {_SOURCE_ROWS:,} examples a "
+      "side: near 0.5 the cohorts look alike to a linear model, at 1 no "
+      "example could be of the other.",
+      "terminal": True,
+    }
+  ]
+
+
+def _owners(split: Split) -> np.ndarray:
+  """[N] the patient of each row; the row itself where none is named."""
+  if split.patients is None:
+    return np.asarray(split.ids, str)
+  return np.where(split.patients == "", split.ids, split.patients).astype(str)
+
+
+def _spaced(split: Split) -> Split:
+  """At most `_SOURCE_ROWS` of its rows, evenly spaced."""
+  count = min(len(split), _SOURCE_ROWS)
+  return split.take(np.arange(count) * len(split) // count)
+
+
+def _cross_validated(
+  columns: np.ndarray, label: np.ndarray, cluster: np.ndarray, seed: int
+) -> np.ndarray:
+  """The log odds [N] of label 1, by models fitted without the row's cluster."""
+  from sklearn import linear_model, model_selection, pipeline, preprocessing
+
+  model = pipeline.make_pipeline(
+    preprocessing.StandardScaler(),
+    linear_model.LogisticRegression(C=0.1, max_iter=1000),
+  )
+  folds = model_selection.StratifiedGroupKFold(
+    _SOURCE_FOLDS, shuffle=True, random_state=seed
+  )
+  return model_selection.cross_val_predict(
+    model,
+    columns,
+    label,
+    groups=cluster,
+    cv=folds,
+    method="decision_function",
+  )
