@@ -23,7 +23,7 @@ from medfm import (
 )
 from medfm import step as steps
 from medfm import tree as trees
-from medfm.data import leakage, splits
+from medfm.data import cards, leakage, splits
 from medfm.data.text import input as text_input
 from medfm.evals import context, shifts
 from medfm.report import html, reading, tables
@@ -95,7 +95,9 @@ def _stages(
   for name, run in remaining.items():
     if (key := repr(run.data)) not in known:
       known[key] = setup.dataset(run, folders)
-      print(f"{known[key][0].info.name}: {leakage.line(known[key][1])}")
+      data, report = known[key]
+      for line in (*cards.lines(data.card), leakage.line(report)):
+        print(f"{data.info.name}: {line}", flush=True)
     data, report = known[key]
     weights = _start_weights(place, run, todo, data.info)
     job = setup.job(run, data)

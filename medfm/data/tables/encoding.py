@@ -27,6 +27,7 @@ _AGE_BANDS = ("0-17", "18-39", "40-64", "65+")
 _AGE = re.compile(r"(?<![a-z])age(?![a-z])")
 _MOST_GROUPS = 12
 _FEW, _SHARE = 50, 0.1  # More levels than both: free text or identifiers.
+_SOME, _ALMOST = 10, 0.9  # As are more texts than both, if few repeat.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +86,10 @@ def kinds(
     elif name in numeric:
       numbers.append(name)
     elif not tables.is_numeric(table, name):
-      count = len({*table[name]} - {""})
-      if count <= max(_FEW, _SHARE * len(table)):
+      observed = [cell for cell in table[name] if cell]
+      count = len({*observed})
+      repeated = count <= max(_SOME, _ALMOST * len(observed))
+      if repeated and count <= max(_FEW, _SHARE * len(table)):
         texts.append(name)
       else:
         dropped[name] = (

@@ -16,8 +16,8 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from medfm import tasks
-from medfm.data import files, records, spelling, splits
-from medfm.data.tables import encoding, tabular
+from medfm.data import cards, files, records, spelling, splits
+from medfm.data.tables import encoding, identities, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Labels, Policy, names
 from medfm.data.tables.table import Table
@@ -83,6 +83,8 @@ def _all_numbers(cells: Iterable[str]) -> bool:
 class OwnTable(Own, skip_registration=True):
   """The user's table; `raw` holds `table` and perhaps `test`."""
 
+  VERSION = tfds.core.Version("1.2.0")  # 1.2: texts that hardly repeat.
+
   def rows(self) -> tabular.Rows:
     given = self.given
     roles = [given.patient, given.id, given.split_column]
@@ -91,7 +93,7 @@ class OwnTable(Own, skip_registration=True):
       tables.read(path, missing=given.missing, delimiter=given.delimiter)
       for path in self.raw.values()
     ]
-    for name in (*roles, *given.groups, *given.drop):
+    for name in (*roles, *given.groups, *given.drop, *given.allow):
       _ = read[0][name]  # An unknown column is an error, with the nearest one.
       if roles.count(name) > 1:
         raise UserError(f"the column {name!r} is given two roles")
@@ -100,6 +102,9 @@ class OwnTable(Own, skip_registration=True):
     numeric, categorical, dropped = encoding.kinds(
       parts[0], features, numeric=given.numeric, categorical=given.categorical
     )
+    sure = {*given.numeric, *given.categorical, *given.allow}
+    guessed = [n for n in (*numeric, *categorical) if n not in sure]
+    identities.refuse(parts[0], guessed)
     if not numeric and not categorical:
       raise UserError(f"{read[0].path}: no feature column is left")
     columns = {*numeric, *categorical, *roles, *given.groups}
@@ -107,6 +112,8 @@ class OwnTable(Own, skip_registration=True):
     table, spelt = spelling.names(table, categorical)
     what = "rows without a patient, each taken for a patient of its own"
     changes += records.counted({what: list(rows.patients or ()).count("")})
+    what = f"dropped as asked: the columns {cards.listed(given.drop)}"
+    changes += records.counted({what: len(given.drop)})
     return dataclasses.replace(
       rows,
       columns=encoding.parsed(table, numeric, categorical),
@@ -126,6 +133,7 @@ def of_columns(
   numeric: tuple[str, ...] = (),
   categorical: tuple[str, ...] = (),
   drop: tuple[str, ...] = (),
+  allow: tuple[str, ...] = (),
   missing: tuple[str, ...] = tables.MISSING,
   split_column: str = "",
   test_path: str = "",
@@ -143,6 +151,8 @@ def of_columns(
     Ages in years (a column named so) are put into bands.
   numeric, categorical: columns whose kind the cells do not tell.
   drop: columns that are no features.
+  allow: columns that are features although they look like names, record
+    numbers, addresses or dates of patients; others like that are refused.
   missing: cells that stand for a missing value, beside the empty one.
   split_column: holds train, validation (or val, dev) or test by row. Without
     validation rows, validation is taken out of train.
@@ -162,6 +172,7 @@ def of_columns(
     "numeric": names(numeric),
     "categorical": names(categorical),
     "drop": names(drop),
+    "allow": names(allow),
     "split_column": split_column,
   }
   return tabular.dataset(

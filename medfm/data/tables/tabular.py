@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import records, splits
+from medfm.data import cards, records, splits
 from medfm.data.tables import encoding
 from medfm.data.tables.encoding import Columns
 from medfm.data.tables.labels import Truth
@@ -117,9 +117,24 @@ def dataset(
     info=info,
     card={
       **card,
+      cards.READ: _read(described.numeric, described.levels),
       "changes": [*changes, *constant, *lost],
       "split": how,
       "fingerprint": prepared.fingerprint,
     },
     encode=functools.partial(encoding.encoded, info=info, **reads),
   )
+
+
+def _read(numeric: Sequence[str], levels: Mapping[str, Any]) -> str:
+  """The columns that are features, by kind."""
+  kinds = {"numbers": [*numeric], "categories": [*levels]}
+  shown = [
+    f"{len(names)} {kind if len(names) > 1 else singular} "
+    f"({cards.listed(names)})"
+    for (kind, names), singular in zip(
+      kinds.items(), ("number", "category"), strict=True
+    )
+    if names
+  ]
+  return f"features: {', '.join(shown)}"

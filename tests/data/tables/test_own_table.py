@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medfm import spec
-from medfm.data import splits
+from medfm.data import cards, splits
 from medfm.data.tables import encoding, labels, own
 from medfm.data.tables import table as tables
 from medfm.spec import bind, build, from_json, to_json
@@ -232,6 +232,48 @@ def test_free_text_is_dropped_and_stands_on_the_card(table):
   dataset = table(content)
   assert dataset.info.only.levels == {}
   assert "'report'" in dataset.card["changes"][0]["what"]
+
+
+NAMED = "age,patient_name,outcome\n" + "".join(
+  f"{i % 7},{('Ada', 'Bo', 'Cy', 'Di')[i % 4]} {i % 24},{i % 2}\n"
+  for i in range(96)
+)
+
+
+def test_names_of_patients_are_refused_as_features(fault):
+  message = fault(NAMED)
+  assert "'patient_name' (a name)" in message
+  assert "drop=patient_name" in message
+  assert "allow=patient_name" in message
+  assert "Ada" not in message
+
+
+@pytest.mark.parametrize("allowed", ["allow", "categorical"])
+def test_names_that_are_allowed_are_features(table, allowed):
+  dataset = table(NAMED, **{allowed: ("patient_name",)})
+  assert list(dataset.info.only.levels) == ["patient_name"]
+
+
+def test_names_of_patients_may_be_dropped_or_tell_them_apart(table):
+  for role in ({"drop": "patient_name"}, {"patient": "patient_name"}):
+    assert table(NAMED, **role).info.only.numeric == ("age",)
+
+
+def test_texts_of_which_almost_none_is_repeated_are_dropped(table):
+  content = "x,word,outcome\n" + "".join(
+    f"{i % 7},w{i},{i % 2}\n" for i in range(24)
+  )
+  dataset = table(content)
+  assert dataset.info.only.levels == {}
+  assert "'word': 24 different texts" in dataset.card["changes"][0]["what"]
+
+
+def test_what_is_a_feature_and_what_was_dropped_are_two_lines(table):
+  dataset = table(drop=("pid",))
+  assert [*cards.lines(dataset.card)] == [
+    "features: 2 numbers (age, dose), 2 categories (sex, note)",
+    "changed: dropped as asked: the columns pid",
+  ]
 
 
 PATIENT_TWICE = "pid,x,part,outcome\n" + "".join(
