@@ -87,7 +87,9 @@ def get_config(arg: str = ""):
     evaluators={
       "baselines": bind(
         baselines.baselines,
-        names=() if regression else ("majority", "tfidf_logistic_regression"),
+        names=("mean", "tfidf_ridge")
+        if regression
+        else ("majority", "tfidf_logistic_regression"),
       ),
       "examples": bind(examples.examples),
     },

@@ -185,6 +185,18 @@ class Input(Protocol):
   def describe(self) -> str: ...
 
 
+class Rival(NamedTuple):
+  """What a classical model of a task predicts, and how it was tuned.
+
+  predicted: split -> predicted arrays, as the task's own model gives them.
+  chosen: target ("" where there is one only) -> the settings that
+    cross-validation within training chose, in words.
+  """
+
+  predicted: dict[str, dict[str, np.ndarray]]
+  chosen: Mapping[str, str] = {}
+
+
 class Target(Protocol):
   """What is predicted: `names` of classes, labels, numbers or tags, or ()."""
 
@@ -304,8 +316,8 @@ class Task(Protocol):
   """What learns it, in `medfm.objectives`, for messages."""
   PROBLEM_TYPE: str
   """Its `problem_type` in Hugging Face's config.json, or ""."""
-  RIVALS: Mapping[str, Callable[..., dict[str, dict[str, np.ndarray]]]]
-  """name -> fit(train, others, info, seed) -> split -> predicted."""
+  RIVALS: Mapping[str, Callable[..., Rival]]
+  """name -> fit(train, others, info, seed)."""
   LINEAR: str
   """The rival that is fitted to a frozen embedding; "" for none."""
   rivals: Callable[[Info], tuple[str, ...]]

@@ -103,13 +103,13 @@ def check_evaluation(place, results, folders):
 def test_stages_of_the_same_examples_fit_their_baselines_once(
   tmp_path, shared_folders, monkeypatch
 ):
-  fit, asked = baselines.predictions, []
+  fit, asked = baselines.rival, []
 
   def counted(task, name, train, *rest):
     asked.append((name, len(train)))
     return fit(task, name, train, *rest)
 
-  monkeypatch.setattr(baselines, "predictions", counted)
+  monkeypatch.setattr(baselines, "rival", counted)
   path = str(ROOT / "configs/table.py:cleveland,tiny")
   names = ("all", "all_again", "few")
   parts = {name: command.config(path, []) for name in names}

@@ -1,6 +1,6 @@
 """What a classical model sees of a dataset: the columns of all its inputs.
 
-Each input makes its own columns; here they are put side by side.
+Each input makes its part columns; here they are put side by side.
 """
 
 import dataclasses
@@ -24,21 +24,28 @@ def native(train: Split, info: Info, seed: int) -> Design:
   return _side_by_side(train, info, seed, trees=True)
 
 
+def of_input(
+  train: Split, info: Info, name: str, seed: int, trees: bool = False
+) -> Design:
+  """The columns of one input, as `linear` and `native` have them."""
+  each, part = info.inputs[name], alone(train, info, name)
+  present = part.arrays.get(PRESENT)
+  rows = part if present is None else part.take(np.flatnonzero(present))
+  design = each.native(rows, seed) if trees else each.design(rows, seed)
+  if design is None:
+    raise UserError(
+      f"{info.name}: this baseline has no columns for {name} "
+      f"({each.describe()}); set its baselines to ()"
+    )
+  if present is not None:
+    return _filled(design, rows, info, name, trees)
+  if len(info.inputs) == 1:
+    return design
+  return design._replace(of=lambda split: design.of(alone(split, info, name)))
+
+
 def _side_by_side(train: Split, info: Info, seed: int, trees: bool) -> Design:
-  designs: list[Design] = []
-  for name, each in info.inputs.items():
-    part = _part(train, info, name)
-    present = part.arrays.get(PRESENT)
-    rows = part if present is None else part.take(np.flatnonzero(present))
-    design = each.native(rows, seed) if trees else each.design(rows, seed)
-    if design is None:
-      raise UserError(
-        f"{info.name}: this baseline has no columns for {name} "
-        f"({each.describe()}); set its baselines to ()"
-      )
-    if present is not None:
-      design = _filled(design, rows, info, name, trees)
-    designs.append(design)
+  designs = [of_input(train, info, name, seed, trees) for name in info.inputs]
   if len(designs) == 1:
     return designs[0]
   starts = np.cumsum([0, *(len(design.names) for design in designs)]).tolist()
@@ -53,7 +60,8 @@ def _side_by_side(train: Split, info: Info, seed: int, trees: bool) -> Design:
   )
 
 
-def _part(split: Split, info: Info, name: str) -> Split:
+def alone(split: Split, info: Info, name: str) -> Split:
+  """The split with one input's arrays, under their own names."""
   return dataclasses.replace(
     split, arrays=view(split.arrays, info.inputs, name)
   )
@@ -66,7 +74,7 @@ def _filled(
   fill = np.nan if trees else design.of(rows).mean(0)
 
   def of(split: Split) -> np.ndarray:
-    part = _part(split, info, name)
+    part = alone(split, info, name)
     present = np.asarray(part.arrays[PRESENT])[:, None]
     columns = np.where(present, design.of(part), fill)
     return columns if trees else np.concatenate([columns, ~present], axis=1)

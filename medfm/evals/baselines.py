@@ -2,13 +2,9 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from medfm.data import splits
-from medfm.evals.context import Context, Findings
-from medfm.types import Info, Split, Task, UserError
-
-Predictions = dict[str, dict[str, np.ndarray]]
+from medfm.evals.context import Block, Context, Findings
+from medfm.types import Info, Rival, Split, Task, UserError
 
 
 def baselines(
@@ -16,7 +12,8 @@ def baselines(
 ) -> Findings:
   """The rivals of a task (`Task.RIVALS`), fitted on the training split alone.
 
-  Stages of the same data and training examples fit each only once.
+  Stages of the same data and training examples fit each only once. What was
+  tuned within training is told in a block.
 
   names: of rivals of the data's task; by default those that its own task puts
     beside a model.
@@ -28,27 +25,28 @@ def baselines(
     return Findings()
   others, seed = context.held_out, context.settings.seed
   learnt = splits.sha256(train) if names else ""
-  rivals = {}
+  fitted, assembled = {}, {}
   for name in names:
     key = (name, id(context.data), learnt, seed)
     if key not in context.fitted:
-      context.fitted[key] = predictions(task, name, train, others, info, seed)
-    rivals[f"baseline_{name}"] = {
+      context.fitted[key] = rival(task, name, train, others, info, seed)
+    fitted[name] = context.fitted[key]
+    assembled[f"baseline_{name}"] = {
       split: task.assembled(info, others[split], predicted)[1]
-      for split, predicted in context.fitted[key].items()
+      for split, predicted in fitted[name].predicted.items()
     }
-  return Findings(rivals)
+  return Findings(assembled, {"": told(fitted)})
 
 
-def predictions(
+def rival(
   task: Task,
   name: str,
   train: Split,
   others: Mapping[str, Split],
   info: Info,
   seed: int,
-) -> Predictions:
-  """The predictions of a rival, fitted on `train`, for the other splits.
+) -> Rival:
+  """A rival fitted on `train`, with its predictions for the other splits.
 
   UserError where the task has no rival of this name, or it cannot be fitted.
   """
@@ -59,3 +57,27 @@ def predictions(
       f"{known}"
     )
   return task.RIVALS[name](train, others, info, seed)
+
+
+def told(fitted: Mapping[str, Rival]) -> list[Block]:
+  """A table of what cross-validation chose, if it chose anything."""
+  rows = [
+    [name, target, words]
+    for name, rival in fitted.items()
+    for target, words in rival.chosen.items()
+  ]
+  if not rows:
+    return []
+  columns = ["Baseline", "Target", "Settings"]
+  if not any(target for _, target, _ in rows):
+    columns, rows = ["Baseline", "Settings"], [[a, c] for a, _, c in rows]
+  return [
+    {
+      "kind": "table",
+      "title": "Settings of the baselines",
+      "columns": columns,
+      "rows": rows,
+      "note": "Chosen by cross-validation within the training examples, by "
+      "log-loss for classes and squared error for numbers.",
+    }
+  ]

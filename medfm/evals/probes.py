@@ -16,6 +16,9 @@ from medfm.evals import baselines, scores
 from medfm.evals.context import Context, Findings, keeps
 from medfm.types import Arrays, Info, Split, Task, UserError
 
+Predictions = dict[str, dict[str, np.ndarray]]
+"""split -> predicted arrays."""
+
 CHUNK = 1024
 """Queries compared with all training examples at once."""
 
@@ -67,7 +70,7 @@ def embedded(task: Task, name: str, split: Split, outputs: Arrays) -> Split:
 
 def linear(
   task: Task, train: Split, others: Mapping[str, Split], info: Info, seed: int
-) -> baselines.Predictions:
+) -> Predictions:
   """A linear model on frozen features, fitted on the training split alone.
 
   Logistic regression for classes and labels, ridge for numbers: those of the
@@ -78,7 +81,8 @@ def linear(
   width = train.arrays["embedding"].shape[1]
   table = table_input.Table(tuple(f"feature{i}" for i in range(width)))
   info = dataclasses.replace(info, inputs={"embedding": table})
-  return baselines.predictions(task, task.LINEAR, train, others, info, seed)
+  fitted = baselines.rival(task, task.LINEAR, train, others, info, seed)
+  return fitted.predicted
 
 
 def nearest(
@@ -90,7 +94,7 @@ def nearest(
   *,
   neighbours: int = 20,
   temperature: float = 0.07,
-) -> baselines.Predictions:
+) -> Predictions:
   """The k nearest training examples by cosine vote, each exp(cosine / t).
 
   As in Wu et al. 2018 and DINO. Unlabelled examples have no vote; for labels

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import roc_auc_score
 
 from medfm import tasks
 from medfm.evals import baselines, coefficients
 from medfm.evals.scores import scores
-from medfm.tasks import multiclass, multilabel, regression
-from medfm.types import Split, UserError
+from medfm.tasks import multiclass, multilabel, regression, tuning
+from medfm.types import Rival, Split, UserError
 from tests import infos
 
 BINARY = infos.info("toy", "multiclass", ("no", "yes"), numeric=("a", "b", "c"))
 LABELS = infos.info("toy", "multilabel", ("x", "y"), numeric=("a", "b", "c"))
+LINES = infos.info("toy", "regression", ("s", "t"), numeric=("a", "b", "c"))
 LINE = infos.info("toy", "regression", ("t",), numeric=("a", "b", "c"))
 MIXED = infos.info(
   "toy",
@@ -28,7 +30,7 @@ IMAGES = infos.info("toy", "multiclass", ("no", "yes"))
 
 def predictions(name, train, others, info, seed):
   task = tasks.of(info.target)
-  return baselines.predictions(task, name, train, others, info, seed)
+  return baselines.rival(task, name, train, others, info, seed).predicted
 
 
 def _split(count=60, seed=0, **arrays):
@@ -79,7 +81,8 @@ def test_every_baseline_has_a_case():
     for task in (multiclass, multilabel, regression)
     for name in task.RIVALS
   }
-  assert names - {"tfidf_logistic_regression"} == set(CASES)
+  counted = {"tfidf_logistic_regression", "tfidf_ridge"}
+  assert names - counted == set(CASES)
 
 
 @pytest.mark.parametrize("info", [BINARY, LABELS, LINE, MIXED, IMAGES])
@@ -266,20 +269,9 @@ def test_images_are_learnt_from(size):
   assert np.mean(probs["t"]["probs"].argmax(1) == label) > 0.8
 
 
-def test_logistic_regression_knows_the_wisconsin_tumours():
-  data = load_breast_cancer()
-  info = infos.info(
-    "wisconsin",
-    "multiclass",
-    ("benign", "malignant"),
-    numeric=tuple(data.feature_names),
-  )
-  whole = Split(
-    {"features": data.data.astype(np.float32), "label": 1 - data.target},
-    np.arange(569).astype(str),
-  )
-  order = np.random.default_rng(0).permutation(569)
-  train, test = whole.take(order[:400]), whole.take(order[400:])
+def test_logistic_regression_knows_the_wisconsin_tumours(wisconsin):
+  info, whole = wisconsin
+  train, test = whole.take(np.arange(400)), whole.take(np.arange(400, 569))
   prediction = predictions(
     "logistic_regression", train, {"test": test}, info, 0
   )["test"]
@@ -288,3 +280,95 @@ def test_logistic_regression_knows_the_wisconsin_tumours():
   assert metrics["auroc"]["low"] > 0.97
   assert metrics["auroc"]["value"] > 0.98
   assert metrics["accuracy"]["value"] > 0.95
+
+
+@pytest.fixture(scope="module")
+def wisconsin():
+  data = load_breast_cancer()
+  info = infos.info(
+    "wisconsin",
+    "multiclass",
+    ("benign", "malignant"),
+    numeric=tuple(data.feature_names),
+  )
+  order = np.random.default_rng(0).permutation(569)
+  whole = Split(
+    {"features": data.data.astype(np.float32), "label": 1 - data.target},
+    np.arange(569).astype(str),
+  )
+  return info, whole.take(order)
+
+
+@pytest.mark.parametrize("count", [17, 34])
+def test_trees_are_rivals_of_a_linear_model_on_few_rows(wisconsin, count):
+  """With 20 rows a leaf no tree grows on so few, and all are called alike."""
+  info, whole = wisconsin
+  train, test = whole.take(np.arange(count)), whole.take(np.arange(400, 569))
+  label = test.arrays["label"]
+  auroc = {
+    name: roc_auc_score(
+      label, predictions(name, train, {"t": test}, info, 0)["t"]["probs"][:, 1]
+    )
+    for name in ("logistic_regression", "gradient_boosting")
+  }
+  assert auroc["logistic_regression"] > 0.97
+  assert auroc["gradient_boosting"] > auroc["logistic_regression"] - 0.04
+
+
+def _told(name, train, info):
+  return baselines.rival(tasks.of(info.target), name, train, {}, info, 0).chosen
+
+
+def test_a_baseline_says_what_cross_validation_chose():
+  words = _told("gradient_boosting", _split(), BINARY)[""]
+  assert "learning rate 0." in words and "min samples leaf" in words
+  # A leaf of 20 rows is nothing for 60.
+  assert "the best of 4 in 3 folds of patients, 60 rows" in words
+  assert set(_told("ridge", _line(_split(), 2), LINES)) == {"s", "t"}
+
+
+def test_a_baseline_of_too_few_patients_has_the_default_and_says_so():
+  train = _split(20)
+  label = np.zeros(20, int)
+  label[:6] = 1
+  patients = np.array(["a", "b"] * 3 + [f"p{i}" for i in range(14)])
+  train = dataclasses.replace(_with(train, label=label), patients=patients)
+  words = _told("logistic_regression", train, BINARY)[""]
+  assert words == (
+    "C 1 (the default: a class has fewer than 3 patients to choose by)"
+  )
+
+
+def test_settings_are_chosen_on_a_part_of_many_rows(monkeypatch):
+  cut = tuning.cuts
+  monkeypatch.setattr(
+    tuning, "cuts", lambda *asked: cut(*asked[:-1], min(30, asked[-1]))
+  )
+  words = _told("logistic_regression", _split(), BINARY)[""]
+  assert words.endswith("in 5 folds of patients, 30 rows)")
+
+
+def test_folds_never_divide_a_patient_and_keep_every_class():
+  strata, cluster = np.arange(60) % 3 == 0, np.arange(60) // 4
+  parts = tuning.cuts(strata, cluster, 0, 5, 1000)
+  assert sorted(np.concatenate([held for _, held in parts])) == list(range(60))
+  for fitted, held in parts:
+    assert not set(cluster[fitted]) & set(cluster[held])
+    assert len(np.unique(strata[fitted])) == 2
+  few = tuning.cuts(strata, cluster, 0, 5, 30)
+  rows = np.unique(np.concatenate(few[0]))
+  assert 20 <= len(rows) <= 40
+
+
+def test_a_block_tells_the_settings_of_all_baselines():
+  fitted = {
+    "ridge": Rival({}, {"s": "alpha 1", "t": "alpha 10"}),
+    "mean": Rival({}),
+  }
+  (block,) = baselines.told(fitted)
+  assert block["columns"] == ["Baseline", "Target", "Settings"]
+  assert block["rows"] == [
+    ["ridge", "s", "alpha 1"],
+    ["ridge", "t", "alpha 10"],
+  ]
+  assert baselines.told({"mean": Rival({})}) == []

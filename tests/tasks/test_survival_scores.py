@@ -51,7 +51,7 @@ def cohort(causes=1):
 def said(rival, causes=1):
   info, train, test = cohort(causes)
   told = survival.RIVALS[rival](train, {"test": test}, info, 0)
-  return info, test, told["test"]
+  return info, test, told.predicted["test"]
 
 
 def truth(split):
@@ -102,7 +102,7 @@ def test_a_library_that_is_missing_is_one_line_and_no_rival(
 
   monkeypatch.setattr(importlib, "import_module", without)
   info, train, test = cohort()
-  assert rivals.cox(train, {"test": test}, info, 0) == {}
+  assert rivals.cox(train, {"test": test}, info, 0).predicted == {}
   line = capsys.readouterr().out
   assert line.count("\n") == 1
   assert "lifelines: pip install 'medfm[survival]'" in line

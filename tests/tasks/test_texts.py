@@ -17,7 +17,7 @@ from medfm.tasks import (
   regression,
   tags,
 )
-from medfm.types import Folders, Split
+from medfm.types import Folders, Info, Split
 from tests import infos
 
 CLASSES = ("O", "B-Drug", "I-Drug")
@@ -191,9 +191,9 @@ def test_relations_have_a_micro_f1_of_the_positive_classes():
 
 def test_a_dictionary_knows_the_words_of_training(split):
   found = tags.RIVALS["dictionary"](split, {"t": split}, INFO, 0)
-  assert scored(split, found["t"]["tags"], replicates=0)["metrics"]["f1"][
-    "value"
-  ] == pytest.approx(1)
+  assert scored(split, found.predicted["t"]["tags"], replicates=0)["metrics"][
+    "f1"
+  ]["value"] == pytest.approx(1)
 
 
 def test_a_dictionary_begins_entities_with_b(split):
@@ -202,7 +202,7 @@ def test_a_dictionary_begins_entities_with_b(split):
   label = only.arrays["label"]
   label[label == 1] = 0
   found = tags.RIVALS["dictionary"](only, {"t": only}, INFO, 0)
-  numbers = tags.assembled(INFO, only, found["t"])[1]["tags"]
+  numbers = tags.assembled(INFO, only, found.predicted["t"])[1]["tags"]
   assert numbers.tolist() == [[0, 0, 1, 0]]
 
 
@@ -225,7 +225,7 @@ def topics(tokenizer):
 def test_counted_words_tell_topics_apart(topics):
   info = infos.info("toy", "multiclass", ("a", "b"), vocabulary=300)
   name = "tfidf_logistic_regression"
-  probs = multiclass.RIVALS[name](topics, {"t": topics}, info, 0)["t"]
+  probs = multiclass.RIVALS[name](topics, {"t": topics}, info, 0).predicted["t"]
   said = multiclass.assembled(info, topics, probs)[1]["probs"]
   assert (said.argmax(1) == np.arange(40) % 2).all()
   np.testing.assert_allclose(said.sum(1), 1, atol=1e-9)
@@ -236,7 +236,9 @@ def test_counted_words_give_several_labels(topics):
   label = np.stack([topics.arrays["label"], np.zeros(len(topics))], 1)
   own = Split({**topics.arrays, "label": label}, topics.ids, topics.patients)
   name = "tfidf_logistic_regression"
-  probs = multilabel.RIVALS[name](own, {"t": own}, info, 0)["t"]["probs"]
+  probs = multilabel.RIVALS[name](own, {"t": own}, info, 0).predicted["t"][
+    "probs"
+  ]
   assert ((probs[:, 0] > 0.5) == (label[:, 0] == 1)).all()
   assert (probs[:, 1] == 0).all()
 
@@ -250,3 +252,49 @@ def test_texts_have_baselines_of_their_own(task):
 
 def test_labelled_words_have_a_baseline_of_their_own():
   assert tags.rivals(INFO) == ("dictionary",)
+
+
+TFIDF = "tfidf_logistic_regression"
+
+
+def test_texts_of_unnamed_patients_are_not_one_patients(topics):
+  """Whose folds were refused, so that no strength was chosen."""
+  info = infos.info("toy", "multiclass", ("a", "b"), vocabulary=300)
+  unnamed = np.full(len(topics), "")
+  own = Split(topics.arrays, topics.ids, unnamed)
+  words = multiclass.RIVALS[TFIDF](own, {}, info, 0).chosen[""]
+  assert "the best of 3 in 3 folds" in words
+
+
+def test_counted_words_give_numbers(topics):
+  info = infos.info("toy", "regression", ("n",), vocabulary=300)
+  label = np.asarray(topics.arrays["label"], np.float32)[:, None] * 10
+  own = Split({**topics.arrays, "label": label}, topics.ids, topics.patients)
+  assert regression.rivals(info) == ("mean", "tfidf_ridge")
+  rival = regression.RIVALS["tfidf_ridge"](own, {"t": own}, info, 0)
+  assert "alpha" in rival.chosen["n"]
+  said = regression.assembled(info, own, rival.predicted["t"])[1]["value"]
+  assert ((said[:, 0] > 5) == (np.arange(40) % 2 == 1)).all()
+
+
+def test_counted_words_stand_beside_the_columns_of_other_inputs(topics):
+  """The text tells nothing here; the table, where there is one, all."""
+  rows = np.unique(topics.arrays["document"], return_index=True)[1]
+  text = topics.take(rows).arrays
+  label = np.arange(40) // 2 % 2
+  present = np.arange(40) % 10 != 0
+  arrays = {f"text/{k}": text[k] for k in ("tokens", "segment")} | {
+    "text/present": np.ones(40, bool),
+    "table/features": np.where(present, label * 3.0, np.nan)[:, None],
+    "table/present": present,
+    "label": label,
+  }
+  own = Split(arrays, np.arange(40).astype(str))
+  both = infos.info("toy", "multiclass", ("a", "b"), vocabulary=300).inputs
+  both = both | infos.info("toy", "none", numeric=("x",)).inputs
+  target = infos.info("toy", "multiclass", ("a", "b")).target
+  info = Info("toy", both, target)
+  assert TFIDF in multiclass.rivals(info)
+  probs = multiclass.RIVALS[TFIDF](own, {"t": own}, info, 0).predicted["t"]
+  right = probs["probs"].argmax(1) == label
+  assert right[present].all()

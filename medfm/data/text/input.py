@@ -55,7 +55,7 @@ class Tokens:
     }
 
   def design(self, train: Split, seed: int) -> None:
-    """None: classical models of text count words (`evals.text_baselines`)."""
+    """None: classical models of text count words (`tasks.counted`)."""
     return None
 
   native = design

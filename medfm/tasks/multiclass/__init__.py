@@ -17,7 +17,7 @@ from medfm.tasks import binary, classical, counted, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.answers import Answers, Votes
-from medfm.types import Arrays, Info, Profile, Split, UserError
+from medfm.types import Arrays, Info, Profile, Rival, Split, UserError
 
 TARGETS = ("label",)
 STRATIFY = "label"
@@ -194,9 +194,9 @@ def _rival(
   info: Info,
   seed: int,
   *,
-  fit: Callable[..., dict[str, np.ndarray]],
-) -> dict[str, dict[str, np.ndarray]]:
-  """split -> {"probs": [N,K]}."""
+  fit: Callable[..., classical.Fitted],
+) -> Rival:
+  """Predicts {"probs": [N,K]}."""
   label, names = np.array(train.arrays["label"], float), info.target.names
   label[label < 0] = np.nan
   classical.require_labels(info, [label], [""])
@@ -207,8 +207,11 @@ def _rival(
       "baseline needs two classes, so change the split or take the baselines "
       "out of `evaluators`"
     )
-  by_split = fit([label], train, others, info, seed, len(names))
-  return {name: {"probs": probs[:, 0]} for name, probs in by_split.items()}
+  learnt = fit([label], train, others, info, seed, len(names))
+  return Rival(
+    {name: {"probs": probs[:, 0]} for name, probs in learnt.values.items()},
+    {"": words} if (words := learnt.chosen[0]) else {},
+  )
 
 
 RIVALS = {

@@ -11,7 +11,7 @@ from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Read, Truth, labelled
 from medfm.data.tables.table import Table
 from medfm.metrics import regression
-from medfm.tasks import absent, classical, documents, labels
+from medfm.tasks import absent, classical, counted, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.answers import Votes
@@ -94,7 +94,7 @@ def rivals(info: Info) -> tuple[str, ...]:
   """Names of the models that stand beside a network by default."""
   kinds = classical.suited(info)
   if "words" in kinds:
-    return ("mean",)  # No classical model of texts gives numbers.
+    return ("mean", "tfidf_ridge")
   if "trees" in kinds:
     return ("mean", "least_squares", "gradient_boosting")
   return ("mean", "ridge")
@@ -102,7 +102,7 @@ def rivals(info: Info) -> tuple[str, ...]:
 
 RIVALS = {
   key: partial(classical.of_columns, fit=fit, name="value")
-  for key, fit in classical.REGRESSORS.items()
+  for key, fit in counted.REGRESSORS.items()
 }
 
 

@@ -7,19 +7,21 @@ installed the run says so in one line and goes on without that rival;
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from medfm.data import designs
 from medfm.metrics.bootstrap import clusters
-from medfm.types import Info, Split, UserError
+from medfm.tasks import tuning
+from medfm.types import Info, Rival, Split, UserError
 
 Predictions = dict[str, dict[str, np.ndarray]]
 """split -> {"risk": [N], "incidence": [N,K*T]}."""
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
-FOLDS, SEARCH_ROWS = 5, 5000
+FOLDS, FOREST_FOLDS, SEARCH_ROWS = 5, 3, 5000
 TREES, LEAVES = 200, (5, 15, 50)
 STEPS = 100
 """Times that a forest tells apart."""
@@ -27,66 +29,73 @@ STEPS = 100
 
 def kaplan_meier(
   train: Split, others: Mapping[str, Split], info: Info, seed: int
-) -> Predictions:
+) -> Rival:
   """The curve of the training split for everyone: what covariates must beat."""
   del train, seed
   target: Any = info.target
   flat = np.ravel(target.incidence)
-  return {
-    name: {
-      "risk": np.zeros(len(split)),
-      "incidence": np.tile(flat, (len(split), 1)),
+  return Rival(
+    {
+      name: {
+        "risk": np.zeros(len(split)),
+        "incidence": np.tile(flat, (len(split), 1)),
+      }
+      for name, split in others.items()
     }
-    for name, split in others.items()
-  }
+  )
 
 
 def cox(
   train: Split, others: Mapping[str, Split], info: Info, seed: int
-) -> Predictions:
+) -> Rival:
   """Proportional hazards by lifelines (Efron's ties, Breslow's baseline).
 
   Standardised columns with a small ridge, its strength from 0.001, 0.01, 0.1,
-  1 by the partial likelihood of 5 folds of whole patients up to 5,000 rows,
-  0.001 beyond, which changes little. Of several causes one model each.
+  1 by the partial likelihood of 5 folds of whole patients, of about 5,000
+  rows where there are more. Of several causes one model each.
   """
   if not _installed("lifelines", "cox"):
-    return {}
+    return Rival({})
   import pandas as pd
 
   x, *asked = _standardised(train, others, info, seed)
   rows, time, event = _follow_up(train)
   cluster = clusters(train.patients, len(train))[rows]
-  times, models = np.unique(time[event > 0]), []
-  for cause in range(1, len(info.target.names) + 1):
+  times, models, chosen = np.unique(time[event > 0]), [], {}
+  for cause, name in enumerate(info.target.names, 1):
     frame = pd.DataFrame(x[rows]).assign(time=time, failed=event == cause)
-    models.append(_cox(frame, _strength(frame, cluster, seed)))
+    strength, chosen[name] = _strength(frame, cluster, seed)
+    models.append(_cox(frame, strength))
 
   def hazards(model: Any, x: np.ndarray) -> np.ndarray:
     return model.predict_cumulative_hazard(x, times=times).to_numpy().T
 
-  return _predictions(others, asked, times, models, hazards, info)
+  predicted = _predictions(others, asked, times, models, hazards, info)
+  return Rival(predicted, chosen)
 
 
 def random_survival_forest(
   train: Split, others: Mapping[str, Split], info: Info, seed: int
-) -> Predictions:
+) -> Rival:
   """Ishwaran's forest by scikit-survival: 200 trees, log-rank splits.
 
-  The fewest examples of a leaf from 5, 15, 50 by the out-of-bag C. Times are
+  The fewest examples of a leaf from 5, 15, 50 by the out-of-bag C, or where
+  patients have several rows by that of 3 folds of whole patients. Times are
   rounded up to 100 quantiles of the event times and the target's times, which
   bounds its memory. Of several causes one forest each.
   """
   if not _installed("sksurv", "random_survival_forest"):
-    return {}
+    return Rival({})
   target: Any = info.target
   x, *asked = _standardised(train, others, info, seed)
   rows, time, event = _follow_up(train)
   time = _rounded_up(time, event, target.times)
-  forests = [
-    _forest(x[rows], time, event == cause, seed)
-    for cause in range(1, len(target.names) + 1)
-  ]
+  cluster = clusters(train.patients, len(train))[rows]
+  forests, chosen = [], {}
+  for cause, name in enumerate(target.names, 1):
+    failed = event == cause
+    forest, chosen[name] = _forest(x[rows], time, failed, cluster, seed)
+    forests.append(forest)
   times = np.unique(np.concatenate([f.unique_times_ for f in forests]))
 
   def hazards(forest: Any, x: np.ndarray) -> np.ndarray:
@@ -94,7 +103,8 @@ def random_survival_forest(
     place = np.searchsorted(forest.unique_times_, times, "right")
     return np.pad(steps, ((0, 0), (1, 0)))[:, place]
 
-  return _predictions(others, asked, times, forests, hazards, info)
+  predicted = _predictions(others, asked, times, forests, hazards, info)
+  return Rival(predicted, chosen)
 
 
 def incidence(hazards: np.ndarray) -> np.ndarray:
@@ -180,19 +190,12 @@ def _cox(frame: Any, strength: float) -> Any:
   return CoxPHFitter(penalizer=strength).fit(frame, "time", "failed")
 
 
-def _strength(frame: Any, cluster: np.ndarray, seed: int) -> float:
-  """The ridge of the greatest partial likelihood over folds of patients."""
-  from sklearn.model_selection import StratifiedGroupKFold
-
+def _strength(frame: Any, cluster: np.ndarray, seed: int) -> tuple[float, str]:
+  """The ridge of the greatest partial likelihood over folds, and in words."""
   failed = frame["failed"].to_numpy()
-  patients = min(len(np.unique(cluster[failed == k])) for k in (0, 1))
-  if len(frame) > SEARCH_ROWS or patients < FOLDS:
-    return STRENGTHS[0]
+  parts = tuning.cuts(failed, cluster, seed, FOLDS, SEARCH_ROWS)
   likelihood = np.zeros(len(STRENGTHS))
-  folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-  for inside, outside in folds.split(failed, failed, cluster):
-    if not failed[inside].any() or not failed[outside].any():
-      return STRENGTHS[0]
+  for inside, outside in parts:
     fitted, held = (
       frame.iloc[rows].reset_index(drop=True) for rows in (inside, outside)
     )
@@ -200,25 +203,44 @@ def _strength(frame: Any, cluster: np.ndarray, seed: int) -> float:
       model = _cox(fitted, strength)
       score = model.score(held, scoring_method="log_likelihood")
       likelihood[i] += score * len(outside)
-  return STRENGTHS[int(np.argmax(likelihood))]
+  best = STRENGTHS[int(np.argmax(likelihood))]
+  return best, tuning.told({"penalizer": best}, len(STRENGTHS), parts)
 
 
 def _forest(
-  x: np.ndarray, time: np.ndarray, failed: np.ndarray, seed: int
-) -> Any:
+  x: np.ndarray,
+  time: np.ndarray,
+  failed: np.ndarray,
+  cluster: np.ndarray,
+  seed: int,
+) -> tuple[Any, str]:
+  """A forest, and how large its leaves are, in words."""
   from sksurv.ensemble import RandomSurvivalForest
 
   outcome = np.array(
     list(zip(failed, time, strict=True)), [("failed", "?"), ("time", "<f8")]
   )
-  forests = [
-    RandomSurvivalForest(
-      TREES, min_samples_leaf=leaf, oob_score=True, random_state=seed
-    ).fit(x, outcome)
-    for leaf in LEAVES
-    if leaf == LEAVES[0] or 2 * leaf <= len(x)
-  ]
-  return max(forests, key=lambda forest: forest.oob_score_)
+  grow = partial(RandomSurvivalForest, random_state=seed)
+  leaves = [k for k in LEAVES if k == LEAVES[0] or 2 * k <= len(x)]
+  if len(np.unique(cluster)) == len(x):
+    forests = [
+      grow(TREES, min_samples_leaf=k, oob_score=True).fit(x, outcome)
+      for k in leaves
+    ]
+    best = max(forests, key=lambda forest: forest.oob_score_)
+    words = tuning.spoken({"min_samples_leaf": best.min_samples_leaf})
+    return best, f"{words} (the best of {len(leaves)} by the out-of-bag C)"
+  # A tree leaves rows out of its bag, not patients, whose other rows it saw.
+  parts = tuning.cuts(failed, cluster, seed, FOREST_FOLDS, SEARCH_ROWS)
+  scores = np.zeros(len(leaves))
+  for inside, outside in parts:
+    for i, leaf in enumerate(leaves):
+      forest = grow(TREES // 4, min_samples_leaf=leaf)
+      forest.fit(x[inside], outcome[inside])
+      scores[i] += forest.score(x[outside], outcome[outside])
+  leaf = leaves[int(np.argmax(scores))]
+  words = tuning.told({"min_samples_leaf": leaf}, len(leaves), parts)
+  return grow(TREES, min_samples_leaf=leaf).fit(x, outcome), words
 
 
 def _rounded_up(

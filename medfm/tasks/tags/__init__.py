@@ -13,7 +13,7 @@ from medfm.metrics.bootstrap import Mean
 from medfm.tasks import absent, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Answers
-from medfm.types import Arrays, Batch, Info, Split
+from medfm.types import Arrays, Batch, Info, Rival, Split
 
 TARGETS = ("label",)
 STRATIFY = ""
@@ -208,7 +208,7 @@ def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:
 
 def dictionary(
   train: Split, others: Mapping[str, Split], info: Info, seed: int
-) -> dict[str, dict[str, np.ndarray]]:
+) -> Rival:
   """Each word has the tag it has most often in training, O where unseen; an I-
   that would continue nothing becomes B-.
 
@@ -223,10 +223,12 @@ def dictionary(
       counts = votes.setdefault(word, np.zeros(len(info.target.names), int))
       counts[tag] += 1
   best = {word: int(counts.argmax()) for word, counts in votes.items()}
-  return {
-    name: {"tags": _looked_up(split, best, info)}
-    for name, split in others.items()
-  }
+  return Rival(
+    {
+      name: {"tags": _looked_up(split, best, info)}
+      for name, split in others.items()
+    }
+  )
 
 
 def _looked_up(split: Split, best: dict, info: Info) -> np.ndarray:
