@@ -23,7 +23,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from medfm import host, processes, tree
+from medfm import host, jsons, processes, tree
 from medfm.types import UserError
 
 FORMAT = 1
@@ -143,7 +143,7 @@ class Checkpoints:
     """What is wrong with a step's files, or None."""
     place = self.folder / str(step)
     try:
-      manifest = json.loads((place / "manifest.json").read_text())
+      manifest = jsons.parsed((place / "manifest.json").read_text())
       expected = dict(manifest["files"])
       if manifest["format"] != FORMAT:
         return f"format {manifest['format']}, this version reads {FORMAT}"
@@ -198,7 +198,7 @@ class Checkpoints:
     )
 
   def _manifest(self, step: int) -> dict[str, Any]:
-    return json.loads((self.folder / str(step) / "manifest.json").read_text())
+    return jsons.parsed((self.folder / str(step) / "manifest.json").read_text())
 
   def _finish(self, place: Path, manifest: dict[str, Any]) -> None:
     self._writer.wait_until_finished()

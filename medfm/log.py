@@ -12,7 +12,7 @@ from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto import event_pb2 as _event_pb2
 
-from medfm import host
+from medfm import host, jsons
 from medfm.types import UserError
 
 event_pb2: Any = _event_pb2  # Its messages are made when it is imported.
@@ -68,7 +68,7 @@ def read(path: Path) -> list[dict[str, Any]]:
   lines, text = [], path.read_text() if path.exists() else ""
   with contextlib.suppress(ValueError):
     for line in text.splitlines():
-      lines.append(json.loads(line))
+      lines.append(jsons.parsed(line))
   return lines
 
 

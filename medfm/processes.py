@@ -18,7 +18,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from medfm import host, interrupt
+from medfm import host, interrupt, jsons
 from medfm.types import UserError
 
 LOST_S = 10
@@ -156,4 +156,4 @@ def _of_first(value: Any) -> Any:
   room = np.zeros(1 << size.bit_length(), np.uint8)  # Few sizes to compile.
   room[: len(content)] = np.frombuffer(content, np.uint8)
   room = multihost_utils.broadcast_one_to_all(room)
-  return json.loads(room[:size].tobytes())
+  return jsons.parsed(room[:size].tobytes())

@@ -22,6 +22,7 @@ from typing import Any
 import ml_collections
 from ml_collections import config_dict
 
+from medfm import jsons
 from medfm.types import UserError
 
 CALL, BIND, NOUN = "_call_", "_bind_", "_noun_"
@@ -87,9 +88,11 @@ def from_json(
   """The config of a JSON text, checked against today's signatures.
 
   source: its path, for the UserError about what does not exist (any more).
-  ValueError where it is not JSON.
+  ValueError where it is no object in JSON.
   """
-  content = json.loads(text)
+  content = jsons.parsed(text)
+  if not isinstance(content, dict):
+    raise ValueError("it holds no object")
   try:
     return _respec(content)
   except _Unknown as error:

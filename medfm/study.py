@@ -1,7 +1,6 @@
 """A study from its first stage to its report; a single run is one stage."""
 
 import contextlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import jax
 
 from medfm import (
   host,
+  jsons,
   predictions,
   processes,
   scoring,
@@ -249,7 +249,7 @@ def _read(path: Path, built: Any) -> dict[str, Any]:
       "comparisons": [],
     }
   try:
-    return json.loads(path.read_text())
+    return jsons.parsed(path.read_text())
   except ValueError:
     raise UserError(f"{path} is damaged; remove it to evaluate again") from None
 

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from medfm import host, spec
+from medfm import host, jsons, spec
 from medfm.types import Info, UserError
 
 MAY_CHANGE = re.compile(
@@ -123,7 +123,7 @@ def info(folder: Path) -> Info:
   """What training knew of its data, from a stage's info.json."""
   known = None
   with contextlib.suppress(OSError, ValueError):
-    known = spec.noun(json.loads((folder / "info.json").read_text()))
+    known = spec.noun(jsons.parsed((folder / "info.json").read_text()))
   if not isinstance(known, Info):
     raise UserError(
       f"{folder.resolve().name}/info.json is missing, damaged or of another "

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LAYERS = (
-  ("types", "host", "interrupt"),
+  ("types", "host", "interrupt", "jsons"),
   ("spec", "tree", "rng", "processes"),
   ("nn", "variants", "predictions"),
   ("models", "metrics", "data", "optim", "mesh", "log", "workdir"),

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
+from medfm import jsons
 from medfm.data import disk
 from medfm.types import UserError
 
@@ -55,7 +56,7 @@ def unpacked(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
   mark = {"archive": archive.name, "sha256": disk.digest(archive)}
   with disk.locked(into):
     with contextlib.suppress(OSError, ValueError):
-      if json.loads((into / _MARK).read_text()) == mark:
+      if jsons.parsed((into / _MARK).read_text()) == mark:
         return into
     try:
       _check(archive)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm import jsons
 from medfm.data import disk
 from medfm.types import Ragged, Split, UserError
 
@@ -59,7 +60,7 @@ def cached(
 def _unsound(folder: pathlib.Path) -> str | None:
   """Why a cache cannot be read, or None."""
   try:
-    manifest = json.loads((folder / _MANIFEST).read_text())
+    manifest = jsons.parsed((folder / _MANIFEST).read_text())
     if manifest["format"] != _FORMAT:
       return "written by another version"
     for name, entry in manifest["files"].items():
@@ -76,7 +77,7 @@ def _unsound(folder: pathlib.Path) -> str | None:
 
 
 def _read(folder: pathlib.Path) -> Made:
-  manifest = json.loads((folder / _MANIFEST).read_text())
+  manifest = jsons.parsed((folder / _MANIFEST).read_text())
   columns = {name: {} for name in manifest["splits"]}
   for name in manifest["files"]:
     split, _, key = name.removesuffix(".npy").partition("/")

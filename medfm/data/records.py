@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
+from medfm import jsons
 from medfm.data import decoded, disk, splits
 from medfm.types import Folders, Split, UserError
 
@@ -219,7 +220,7 @@ def _written(
   place = root / _MANIFEST
   why = _unsound(root)
   if why is None:
-    changes = json.loads(place.read_text())["changes"]
+    changes = jsons.parsed(place.read_text())["changes"]
     return builder_class(**arguments), changes
   if root.exists():
     logging.warning("%s: %s: writing the records again", root, why)
@@ -239,7 +240,7 @@ def _written(
 def _unsound(root: pathlib.Path) -> str | None:
   """Why records cannot be used, or None."""
   try:
-    content = json.loads((root / _MANIFEST).read_text())
+    content = jsons.parsed((root / _MANIFEST).read_text())
     if content.pop("sha256") != _digest(content):
       return f"{_MANIFEST} is damaged"
     for name, digest in content["files"].items():

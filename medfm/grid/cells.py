@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medfm import workdir
+from medfm import jsons, workdir
 from medfm.grid import combine
 
 DONE, FAILED, MISSING = "done", "failed", "missing"
@@ -279,7 +279,7 @@ def last_lines(log: Path) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
   """A JSON object, or {} where the file is missing or damaged."""
   try:
-    content = json.loads(path.read_text())
+    content = jsons.parsed(path.read_text())
   except (OSError, ValueError):
     return {}
   return content if isinstance(content, dict) else {}

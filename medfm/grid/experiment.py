@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medfm import command, spec
+from medfm import command, jsons, spec
 from medfm.grid import combine
 from medfm.grid.cells import Cell, digest, readable, stage_config, varied
 from medfm.grid.combine import ends
@@ -149,7 +149,7 @@ class Experiment:
     changes = [f"{key}={v}" for key, v in setting.items() if key != "config"]
     source = str(setting.get("config", self.config))
     config = command.config(source, [*self.overrides, *changes])
-    return json.loads(spec.to_json(config))
+    return jsons.parsed(spec.to_json(config))
 
 
 def load(argument: str) -> Experiment:

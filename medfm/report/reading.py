@@ -2,14 +2,13 @@
 
 import contextlib
 import importlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm import log, predictions, workdir
+from medfm import jsons, log, predictions, workdir
 from medfm.report import wording
 from medfm.types import UserError
 
@@ -174,7 +173,7 @@ def _json(path: Path) -> dict[str, Any]:
     return {}
   content = None
   with contextlib.suppress(ValueError):
-    content = json.loads(path.read_text())
+    content = jsons.parsed(path.read_text())
   if not isinstance(content, dict):
     raise UserError(f"{path} is damaged; restore it or run again")
   return content

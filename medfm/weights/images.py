@@ -1,11 +1,11 @@
 """How public image models want their images, and ours as others read it."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medfm import jsons
 from medfm.types import UserError
 from medfm.weights import public, vit
 
@@ -28,7 +28,7 @@ def wanted(path: str) -> dict[str, Any]:
   values = {"size": 224, **(HALF if layout is vit else IMAGENET)}
   try:
     if file.is_file():
-      values |= _processor(json.loads(file.read_text()))
+      values |= _processor(jsons.parsed(file.read_text()))
     elif "pretrained_cfg" in config:
       timm = config["pretrained_cfg"]
       values |= {key: timm[key] for key in ("mean", "std") if key in timm}

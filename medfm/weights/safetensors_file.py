@@ -12,6 +12,7 @@ import numpy as np
 import safetensors
 from safetensors import numpy as safetensors_numpy
 
+from medfm import jsons
 from medfm.types import UserError
 
 Tensors = dict[str, np.ndarray]
@@ -88,7 +89,7 @@ def read_config(folder: Path) -> dict[str, Any]:
   """The folder's config.json."""
   path = folder / "config.json"
   try:
-    config = json.loads(path.read_text())
+    config = jsons.parsed(path.read_text())
   except (OSError, ValueError):
     raise UserError(f"{path} is missing or no JSON text") from None
   if not isinstance(config, dict):
@@ -102,7 +103,7 @@ def placed(index: Path) -> dict[str, str]:
   UserError for a damaged index, a missing file or one outside the folder.
   """
   try:
-    places = dict(json.loads(index.read_text())["weight_map"])
+    places = dict(jsons.parsed(index.read_text())["weight_map"])
   except (OSError, ValueError, KeyError, TypeError):
     raise UserError(f"{index} is damaged: it has no weight_map") from None
   names = set(map(str, places.values()))
@@ -138,7 +139,7 @@ def _check_header(path: Path) -> None:
           f"{path} is truncated or no safetensors file: its header claims "
           f"{length} bytes of {size}; get the file again"
         )
-      header = json.loads(file.read(length), object_pairs_hook=_without_twins)
+      header = jsons.parsed(file.read(length), pairs=_without_twins)
     header.pop("__metadata__", None)
     spans = sorted(_span(name, entry) for name, entry in header.items())
   except OSError:

@@ -1,10 +1,10 @@
 """The tokenizers of public weights, and a run's as `transformers` loads it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medfm import jsons
 from medfm.data.text import input as text_input
 from medfm.data.text import sequences, tokenizers
 from medfm.data.text.tokenizers import Tokenizer
@@ -71,7 +71,7 @@ def write(folder: Path, text: str, info: Info, *, length: int) -> None:
   }
   if length:
     settings["model_max_length"] = length
-  content = json.loads(text)
+  content = jsons.parsed(text)
   normalizer = content.get("normalizer") or {}
   if "lowercase" in normalizer:
     settings["do_lower_case"] = normalizer["lowercase"]

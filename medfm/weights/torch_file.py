@@ -9,6 +9,7 @@ called, and whatever a file of weights does not need is refused.
 import collections
 import math
 import pickletools
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,13 @@ import numpy as np
 
 from medfm.types import UserError
 
-PICKLE_BYTES = 64 * 2**20
+PICKLE_BYTES = 8 * 2**20
+"""Some 80,000 tensors' worth; read, a hostile one takes 50 times as much."""
 SHARING = 4
 """How many times over tensors may share the bytes of a file."""
+AXES = 16
+LARGEST = 2**48
+"""Of a tensor's axes, and of its sizes, strides and offset."""
 
 _STORAGES = {
   "torch FloatStorage": np.float32,
@@ -69,9 +74,14 @@ def read(path: Path) -> dict[str, np.ndarray]:
       "cannot be read safely; save it again as safetensors"
     ) from None
   except Refused as reason:
-    raise UserError(f"{path} is refused: {reason}") from None
+    line = "".join(c if c.isprintable() else "?" for c in str(reason)[:300])
+    raise UserError(f"{path} is refused: {line}") from None
+  except MemoryError:
+    raise UserError(f"{path} is larger than the memory") from None
   except (ValueError, LookupError, TypeError, EOFError) as error:
-    raise UserError(f"{path} is damaged: {error!r}") from None
+    raise UserError(f"{path} is damaged: {error!r:.300}") from None
+  except (ArithmeticError, RuntimeError, struct.error) as error:
+    raise UserError(f"{path} is damaged: {error!r:.300}") from None
 
 
 def _read(archive: zipfile.ZipFile, size: int) -> dict[str, np.ndarray]:
@@ -142,11 +152,15 @@ def _check(name: str, view: _View, entries) -> None:
   width = np.dtype(storage.kind).itemsize
   if entry is None or entry.file_size != storage.size * width:
     raise Refused(f"the storage of {name} is missing or of another size")
+  if len(view.shape) != len(view.strides):
+    raise Refused(f"{name} has not one stride per dimension")
+  if len(view.shape) > AXES:
+    raise Refused(f"{name} has {len(view.shape)} axes, more than {AXES}")
   numbers = (view.offset, *view.shape, *view.strides)
   if not all(type(number) is int and number >= 0 for number in numbers):
     raise Refused(f"{name} has a negative size, stride or offset")
-  if len(view.shape) != len(view.strides):
-    raise Refused(f"{name} has not one stride per dimension")
+  if max(numbers) >= LARGEST:
+    raise Refused(f"{name} has a size, stride or offset beyond any file's")
   if math.prod(view.shape) > storage.size:
     raise Refused(f"{name} is larger than its storage")
   steps = zip(view.shape, view.strides, strict=True)
@@ -209,7 +223,7 @@ def _combine(name: str, argument: Any, stack: list[Any]) -> None:
   if name == "GLOBAL":
     stack.append(_admitted(argument))
   elif name == "STACK_GLOBAL":
-    attribute, module = stack.pop(), stack.pop()
+    attribute, module = _expect(stack.pop(), str), _expect(stack.pop(), str)
     stack.append(_admitted(f"{module} {attribute}"))
   elif name == "BINPERSID":
     stack.append(_storage(stack.pop()))
@@ -223,6 +237,9 @@ def _combine(name: str, argument: Any, stack: list[Any]) -> None:
     _expect(stack[-1], list).extend(values)
   elif name in ("SETITEM", "SETITEMS"):
     values = _taken(name, stack)
+    # Hashing any other key may take for ever: tuples of one tuple, twice.
+    if any(type(key) not in (str, int) for key in values[::2]):
+      raise Refused("its pickle has a key that is neither text nor a number")
     _expect(stack[-1], dict).update(zip(values[::2], values[1::2], strict=True))
   elif name == "BUILD":
     # The state of an OrderedDict: torch's version notes, which nobody needs.

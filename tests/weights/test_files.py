@@ -184,6 +184,14 @@ def test_a_storage_of_two_kinds_is_read_as_each_tensor_has_it(tmp_path):
   np.testing.assert_array_equal(found["x"], numbers.view(np.float64))
 
 
+def _laughs(count):
+  """A pickle's tuple of one tuple, twice: 2^count leaves from few bytes."""
+  content = b"X\x01\x00\x00\x00aq\x00"
+  for i in range(count):
+    content += b"h" + bytes([i]) + b"\x86q" + bytes([i + 1])
+  return content
+
+
 PAYLOADS = {
   "a command": (_Call("os.system", "touch hacked"), r"asks for os\.system"),
   "eval": (_Call("builtins.eval", "1"), r"asks for builtins\.eval"),
@@ -216,6 +224,29 @@ PAYLOADS = {
   "garbage": (b"\x80\x02garbage", "damaged"),
   "too short": (b"\x80\x02R.", "damaged"),
   "without an end": (b"\x80\x02}", "damaged|no end"),
+  "strides of 2^70": (
+    {"w": _tensor(_Storage(), 0, (1, 3), (2**70, 1))},
+    "beyond any file",
+  ),
+  "sizes of 2^70": (
+    {"w": _tensor(_Storage(), 0, (0, 2**70), (1, 1))},
+    "beyond any file",
+  ),
+  "a thousand axes": (
+    {"w": _tensor(_Storage(), 0, (1,) * 1000, (1,) * 1000)},
+    "1000 axes",
+  ),
+  "a name of a megabyte": ({"w" * 2**20: _tensor(_Storage(), -1)}, "refused"),
+  "a key of 2^40 leaves": (b"\x80\x02}" + _laughs(40) + b"Ns.", "neither text"),
+  "a module of 2^40 leaves": (
+    b"\x80\x04" + _laughs(40) + b"\x8c\x01a\x93.",
+    "does not describe",
+  ),
+  "a deep key": (b"\x80\x02}N" + b"\x85" * 200_000 + b"Ns.", "neither text"),
+  "a deep module": (
+    b"\x80\x04N" + b"\x85" * 100_000 + b"\x8c\x01a\x93.",
+    "does not describe",
+  ),
 }
 
 
@@ -225,8 +256,9 @@ def test_a_hostile_pickle_is_refused_and_nothing_runs(
 ):
   monkeypatch.chdir(tmp_path)
   content, message = PAYLOADS[fault]
-  with pytest.raises(UserError, match=message):
+  with pytest.raises(UserError, match=message) as caught:
     torch_file.read(_torch(tmp_path / "x.pt", content))
+  assert len(str(caught.value)) < 500 + len(str(tmp_path))
   assert [file.name for file in tmp_path.iterdir()] == ["x.pt"]
 
 
@@ -236,6 +268,12 @@ def test_tensors_that_share_a_storage_many_times_over_are_refused(tmp_path):
   path = _torch(tmp_path / "x.pt", content, storage=bytes(20000))
   with pytest.raises(UserError, match="many times larger"):
     torch_file.read(path)
+
+
+def test_a_stride_along_an_axis_of_one_does_not_matter(tmp_path):
+  content = {"w": _tensor(_Storage(), 0, (1, 6), (2**47, 1))}
+  found = torch_file.read(_torch(tmp_path / "x.pt", content))
+  np.testing.assert_array_equal(found["w"], [np.arange(6)])
 
 
 def test_a_compressed_archive_is_refused(tmp_path):

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm import jsons
 from medfm.data import disk, files, splits
 from medfm.data.datasets import (
   chemprot,
@@ -199,7 +200,7 @@ def gathered(
   return disk.remembered(
     cache,
     lambda: json.dumps(_gathered(sources, file, text, key)),
-    lambda content: Documents(**json.loads(content)),
+    lambda content: Documents(**jsons.parsed(content)),
   )
 
 

@@ -5,12 +5,12 @@ question is read with the abstract without its conclusion (the paper's
 reasoning-required setting).
 """
 
-import json
 import pathlib
 from typing import Any
 
 import numpy as np
 
+from medfm import jsons
 from medfm.data.text import texts
 from medfm.tasks import multiclass as columns
 from medfm.types import UserError
@@ -85,7 +85,7 @@ fractions: of the 500 questions that are not the test, for training and
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
   try:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return jsons.parsed(path.read_text(encoding="utf-8"))
   except (OSError, ValueError) as error:
     raise UserError(
       f"{path}: cannot be read as JSON ({str(error)[:80]}): fetch it again"

@@ -96,7 +96,7 @@ def kinds(
           f"{count} different texts, free text or identifiers (keep it by "
           "naming it categorical)"
         )
-    elif _counts_rows(tables.numbers(table, name)):
+    elif _counts_rows(table, name):
       dropped[name] = "a row counter"
     else:
       numbers.append(name)
@@ -278,10 +278,8 @@ def _coded(
   )
 
 
-def _counts_rows(values: np.ndarray) -> bool:
+def _counts_rows(table: Table, name: str) -> bool:
   """Whether a column is 0, 1, 2, ... or 1, 2, 3, ... in the file's order."""
-  return (
-    len(values) > 20
-    and values[0] in (0, 1)
-    and bool(np.all(np.diff(values) == 1))
-  )
+  if len(table) <= 20 or float(table[name][0] or "nan") not in (0, 1):
+    return False  # Most tables have no counter, and some 450,000 columns.
+  return bool(np.all(np.diff(tables.numbers(table, name)) == 1))

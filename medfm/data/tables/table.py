@@ -23,7 +23,9 @@ from medfm.types import UserError
 MISSING = ("", "?", "NA", "N/A", "nan", "NaN", "null", "NULL")
 """Cells that stand for a missing value, unless the caller names others."""
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_PLAIN = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+_NUMBER = re.compile(_PLAIN, re.ASCII)
+_COLUMN = re.compile(rf"(({_PLAIN})?\n)*", re.ASCII)
 _NO_TEXT = re.compile("[\0\udc80-\udcff]")  # As surrogateescape reads it.
 _SPREADSHEET = b"PK\x03\x04"
 _CHUNK = 4096
@@ -187,16 +189,16 @@ def numbers(table: Table, name: str) -> np.ndarray:
   Text, `inf`, `1_000` and values beyond float32 are errors.
   """
   cells = table[name]
-  for index, cell in enumerate(cells):
+  for index, cell in enumerate(() if _all_numbers(cells) else cells):
     if cell and not is_number(cell):
       what = (
         f"{shortened(cell)} is not a finite number; mend it, list it as a "
         "missing marker, or name the column as categorical"
       )
       raise table.error(index, name, what)
+  plain = [cell or "nan" for cell in cells] if "" in cells else cells
   with np.errstate(over="ignore"):
-    values = np.array([cell or "nan" for cell in cells], float)
-    values = values.astype(np.float32)
+    values = np.array([*map(float, plain)]).astype(np.float32)
   for index in np.flatnonzero(np.isinf(values)):
     what = f"{shortened(cells[index])} is too large for a float32"
     raise table.error(index, name, what)
@@ -208,6 +210,8 @@ def is_numeric(table: Table, name: str) -> bool:
 
   One without any observed cell counts as numeric.
   """
+  if _all_numbers(table[name]):
+    return True
   observed = [cell for cell in table[name] if cell]
   levels = {cell: is_number(cell) for cell in set(observed)}
   if all(levels.values()):
@@ -215,6 +219,13 @@ def is_numeric(table: Table, name: str) -> bool:
   if 2 * sum(levels[cell] for cell in observed) > len(observed):
     numbers(table, name)
   return False
+
+
+def _all_numbers(cells: list[str]) -> bool:
+  """Whether every cell is empty or a number; one look at a whole column."""
+  text = "\n".join(cells) + "\n"
+  whole = _COLUMN.fullmatch(text) is not None
+  return whole and text.count("\n") == len(cells)
 
 
 def coded(
@@ -264,15 +275,17 @@ def _records(
 def _check_header(path: str, header: list[str], delimiter: str) -> None:
   if not header:
     raise UserError(f"{path}: is empty, expected a header row")
+  seen: set[str] = set()
   for index, name in enumerate(header):
     if not name:
       raise UserError(
         f"{path}, row 1: column {index + 1} has no name; name or remove it"
       )
-    if name in header[:index]:
+    if name in seen:
       raise UserError(
         f"{path}, row 1: the column {name!r} occurs twice; rename one"
       )
+    seen.add(name)
   for other in (",", ";", "\t", "|"):
     if len(header) == 1 and other != delimiter and other in header[0]:
       raise UserError(

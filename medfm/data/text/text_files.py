@@ -11,6 +11,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from medfm import jsons
 from medfm.data import spelling
 from medfm.data.tables import table as tables
 from medfm.data.tables.table import Table, shortened
@@ -56,9 +57,9 @@ def json_lines(path: str | os.PathLike) -> Iterator[tuple[int, dict[str, Any]]]:
     if not line.strip():
       continue
     try:
-      content = json.loads(line)
-    except (ValueError, RecursionError) as error:
-      what = getattr(error, "msg", "nested too deeply")
+      content = jsons.parsed(line)
+    except ValueError as error:
+      what = getattr(error, "msg", error)  # Without places, which are ours.
       raise UserError(
         f"{path}, row {row}: is no JSON ({what}); expected one object a line"
       ) from None

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from medfm import jsons
 from medfm.data import disk, files
-from medfm.data.text import vocabularies
+from medfm.data.text import trial, vocabularies
 from medfm.types import Folders, UserError
 
 MARKERS = ("<<", ">>", "[[", "]]")
@@ -38,6 +39,8 @@ FILES = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 _MAX_BYTES = 1 << 27
 _BATCH = 1000
+_HOLES = 10_000
+"""Ids without a token; each would be a row of the model's embedding."""
 _ALPHABET = 1000  # Rarer characters are unknown, as in BERT.
 
 
@@ -53,13 +56,11 @@ class Tokenizer:
     import tokenizers
 
     try:
-      self._inner = tokenizers.Tokenizer.from_str(text)
-    except Exception as error:  # The library raises plain Exceptions.
-      reason = " ".join(str(error).split())[:120]
-      raise UserError(
-        f"{where}: is no tokenizer.json ({reason}); save it again with "
-        "save_pretrained of a fast tokenizer"
-      ) from None
+      content = jsons.parsed(text)
+    except ValueError as error:
+      raise UserError(trial.refusal(where, str(error))) from None
+    trial.refuse(text, where)
+    self._inner = tokenizers.Tokenizer.from_str(text)
     # Cutting and padding are ours to count, never the file's to do.
     self._inner.no_truncation()
     self._inner.no_padding()
@@ -71,13 +72,18 @@ class Tokenizer:
     if not known:
       raise UserError(f"{where}: the tokenizer has no vocabulary")
     self.vocabulary = max(known.values()) + 1
+    if self.vocabulary > 2 * len(known) + _HOLES:
+      raise UserError(
+        f"{where}: the ids of {len(known)} tokens go up to "
+        f"{self.vocabulary - 1}; number them without such holes"
+      )
     self.special = {  # The first name of a role is taken, so it comes last.
       role: known[name]
       for role, names in _ROLES.items()
       for name in reversed(names)
       if name in known
     }
-    cutting = json.dumps(json.loads(text).get("pre_tokenizer"))
+    cutting = json.dumps(content.get("pre_tokenizer"))
     self._spaced = "ByteLevel" in cutting
     self._word = functools.lru_cache(maxsize=1 << 17)(self._word_ids)
 
@@ -130,7 +136,7 @@ class Tokenizer:
   def card(self) -> dict:
     """For the data card."""
     return {
-      "kind": json.loads(self.text)["model"].get("type", ""),
+      "kind": jsons.parsed(self.text)["model"].get("type", ""),
       "vocabulary": self.vocabulary,
       "sha256": self.sha256,
       "special": dict(self.special),

@@ -5,11 +5,11 @@ the tokenizer_config.json of their folder says of case, accents, Chinese and
 leading spaces holds.
 """
 
-import json
 import logging
 import pathlib
 from typing import Any
 
+from medfm import jsons
 from medfm.data.text import text_files
 from medfm.types import UserError
 
@@ -85,7 +85,7 @@ def byte_bpe(place: pathlib.Path, text: str) -> str:
   import tokenizers
 
   try:
-    ids = json.loads(text)
+    ids = jsons.parsed(text)
     numbers = {*ids.values()}
   except (ValueError, AttributeError, TypeError):
     ids, numbers = {}, {None}
@@ -140,7 +140,7 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
   if not path.exists():
     return {}
   try:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = jsons.parsed(path.read_text(encoding="utf-8"))
   except (OSError, ValueError):
     content = None
   if isinstance(content, dict):

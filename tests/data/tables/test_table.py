@@ -148,3 +148,46 @@ def test_one_word_among_numbers_is_an_error_not_a_text_column(tmp_path):
 def test_an_unknown_column_names_the_nearest(tmp_path):
   with pytest.raises(UserError, match=r"'agee' \(nearest: age\)"):
     read(tmp_path, "age\n1\n")["agee"]
+
+
+class _Counted(str):
+  """A column's name that counts how often it is compared."""
+
+  compared = 0
+  __hash__ = str.__hash__
+
+  def __eq__(self, other):
+    _Counted.compared += 1
+    return str.__eq__(self, other)
+
+
+def test_the_names_of_many_columns_are_not_compared_with_each_other():
+  names = [_Counted(f"cg{i}") for i in range(2000)]
+  tables._check_header("x.csv", names, ",")
+  assert _Counted.compared < 10 * len(names)
+
+
+def test_a_long_cell_that_is_no_number_is_seen_at_once():
+  assert not tables.is_number("1" * 500_000 + "x")
+  assert tables.is_number("1" * 500_000 + ".5e3")
+
+
+@pytest.mark.parametrize(
+  ("cells", "numeric"),
+  [
+    (["1", "", "-.5", "2.", "+3e-4"], True),
+    (["", ""], True),
+    (["a\n1", "b"], False),
+    (["1 2", "x", "y"], False),
+    (["١", "x", "y"], False),
+  ],
+)
+def test_a_column_of_numbers_is_known_as_a_whole(cells, numeric):
+  table = tables.of_cells("x.csv", {"a": cells}, range(len(cells)))
+  assert tables.is_numeric(table, "a") is numeric
+
+
+def test_a_line_break_within_a_cell_does_not_make_two_numbers():
+  table = tables.of_cells("x.csv", {"a": ["1\n2", "3"]}, [2, 3])
+  with pytest.raises(UserError, match="row 2, column 'a'"):
+    tables.numbers(table, "a")

@@ -242,3 +242,82 @@ def test_marks_of_an_entity_within_another_lie_inside():
 
 def test_unmarked_takes_the_marks_away():
   assert tokenizers.unmarked("<< a >> b [[ c ]]") == "a b c"
+
+
+def _spoiled(text, part, value):
+  content = json.loads(text)
+  content[part] = value
+  return content
+
+
+PANICS = {
+  "a damaged table of characters": (
+    "normalizer",
+    {"type": "Precompiled", "precompiled_charsmap": "AAAA"},
+    "Cannot parse precompiled_charsmap",
+  ),
+  "a table of eight gigabytes": (
+    "normalizer",
+    {"type": "Precompiled", "precompiled_charsmap": "/////w=="},
+    "memory allocation of 8589934584 bytes failed",
+  ),
+  "an a that becomes a billion": (
+    "normalizer",
+    {
+      "type": "Sequence",
+      "normalizers": 4
+      * [{"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 999}],
+    },
+    "memory|takes more than",
+  ),
+  "an a that becomes a thousand": (
+    "normalizer",
+    {"type": "Replace", "pattern": {"String": "a"}, "content": "a " * 999},
+    "makes .* tokens of 1 letters",
+  ),
+  "pieces of no length": (
+    "pre_tokenizer",
+    {"type": "FixedLength", "length": 0},
+    "non-zero",
+  ),
+  "a pattern without an end": (
+    "pre_tokenizer",
+    {
+      "type": "Split",
+      "pattern": {"Regex": "(a|a|aa)+$"},
+      "behavior": "Isolated",
+      "invert": False,
+    },
+    "retry-limit",
+  ),
+  "a prefix longer than its words": (
+    "model",
+    {
+      "type": "BPE",
+      "vocab": {"a": 0, "b": 1, "ab": 2},
+      "merges": [["a", "b"]],
+      "continuing_subword_prefix": "xxxxxxxx",
+    },
+    "out of range",
+  ),
+  "an id of four billions": (
+    "model",
+    {"type": "BPE", "vocab": {"a": 0, "b": 4 * 10**9}, "merges": []},
+    "go up to 4000000000",
+  ),
+}
+
+
+@pytest.mark.parametrize("fault", PANICS)
+def test_a_tokenizer_that_panics_or_never_ends_is_one_line(
+  fault, place, tmp_path, capfd
+):
+  part, value, message = PANICS[fault]
+  content = _spoiled(tokenizers.wordpiece(TEXTS, place).text, part, value)
+  path = tmp_path / "tokenizer.json"
+  path.write_text(json.dumps(content))
+  with pytest.raises(UserError, match=message) as caught:
+    tokenizers.loaded((), place, path=str(path))
+  assert str(caught.value).startswith(str(path))
+  assert "\n" not in str(caught.value)
+  assert capfd.readouterr().err == ""

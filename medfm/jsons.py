@@ -1,0 +1,45 @@
+"""JSON as others wrote it: what no file of ours needs is no JSON here."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+DEEPEST = 64
+"""How many objects and lists may lie within each other."""
+
+
+def parsed(
+  text: str | bytes, pairs: Callable[[list], Any] | None = None
+) -> Any:
+  """The content of a JSON text.
+
+  pairs: makes an object of its (key, value) pairs, as in `json.loads`.
+
+  Raises: ValueError for what is no JSON, what is nested more deeply than
+    `DEEPEST`, and text with half a character, which no file can hold.
+  """
+  try:
+    content = json.loads(text, object_pairs_hook=pairs)
+  except RecursionError:
+    raise ValueError("it is nested too deeply") from None
+  level = [content]
+  for _ in range(DEEPEST + 1):
+    level = [box for box in level if isinstance(box, dict | list)]
+    if not level:
+      break
+    level = [
+      value
+      for box in level
+      for value in (box.values() if isinstance(box, dict) else box)
+    ]
+  else:
+    raise ValueError("it is nested too deeply")
+  # A lone surrogate can be written in JSON as an escape alone.
+  if (b"\\ud" if isinstance(text, bytes) else "\\ud") in text.lower():
+    try:
+      json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+      raise ValueError(
+        "it holds half a character (\\ud800 to \\udfff)"
+      ) from None
+  return content
