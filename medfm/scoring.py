@@ -169,7 +169,10 @@ def evaluation(
   results = {
     "task": task.__name__,
     "described": _described(info, contenders, chosen),
-    "splits": {k: _entry(info, k, contenders, chosen) for k in held_out},
+    "splits": {
+      k: _entry(info, split, k, contenders, chosen)
+      for k, split in held_out.items()
+    },
     "blocks": [
       block | {"split": split}
       for split, blocks in _by_split(each.blocks for each in findings).items()
@@ -205,13 +208,22 @@ def _contenders(
 
 
 def _entry(
-  info: Info, name: str, contenders: list[Contender], chosen: Settings
+  info: Info,
+  split: Split,
+  name: str,
+  contenders: list[Contender],
+  chosen: Settings,
 ) -> dict[str, Any]:
-  """One split in results.json: the model's scores, and its rivals'."""
+  """One split in results.json: the model's scores, and its rivals'.
+
+  `sha256` is of all that the split holds, `asked` of its examples and their
+  truth: equal for models of one question, though each reads other inputs.
+  """
   model, *rivals = [each for each in contenders if each.split == name]
   return {
     **_scored(info, model, chosen, model.units.groups),
-    "sha256": splits.sha256(model.units),
+    "sha256": splits.sha256(split),
+    "asked": splits.sha256(model.units, model.task.TARGETS),
     "baselines": {
       rival.model.removeprefix("baseline_"): {
         "metrics": _scored(info, rival, chosen)["metrics"],

@@ -87,7 +87,7 @@ def check_workdir(place, results):
     assert list(own.glob("tensorboard/events*"))
     for split, entry in stage["splits"].items():
       assert entry["n"] > 0, split
-      assert len(entry["sha256"]) == 64
+      assert len(entry["sha256"]) == len(entry["asked"]) == 64
       for metric in entry["metrics"].values():
         assert metric["value"] is not None or metric["reason"]
         if metric["low"] is not None:

@@ -4,21 +4,19 @@ Every count of a pair "a/b" is the number of examples of b that have a twin in
 a: for "train/test", of test examples that training has seen.
 """
 
-import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from medfm.data import spelling
-from medfm.types import PRESENT, Arrays, Dataset, Info, Split, UserError, view
+from medfm.data import hashes, spelling
+from medfm.types import PRESENT, Dataset, Info, Split, UserError, view
 
 Pairs = tuple[np.ndarray, np.ndarray]
 """Rows i[n] of one split and their twins j[n] of another."""
 
 _LISTED = 20
-_ROWS = 1024
 
 
 def leakage(dataset: Dataset) -> dict[str, Any]:
@@ -133,7 +131,9 @@ class _Compared:
         rows = self._rows[part] = np.flatnonzero(arrays[PRESENT])
         content = {k: array[rows] for k, array in content.items()}
       contents[part] = content
-    self._hashes = {part: _hashes(arrays) for part, arrays in contents.items()}
+    self._hashes = {
+      part: hashes.of_rows(arrays) for part, arrays in contents.items()
+    }
     self.near = described.near and described.near.search(contents)
 
   def equal(self, a: str, b: str) -> Pairs:
@@ -158,24 +158,3 @@ def _union(pairs: Sequence[Pairs]) -> Pairs:
   together = np.concatenate([np.zeros((2, 0), int), *map(np.stack, pairs)], 1)
   i, j = np.unique(together, axis=1)
   return i, j
-
-
-def _hashes(arrays: Arrays) -> np.ndarray:
-  """[N] of 16 bytes: the content of each example."""
-  count = len(next(iter(arrays.values()))) if arrays else 0
-  hashes = []
-  for start in range(0, count, _ROWS):
-    chunk = [_canonical(a[start : start + _ROWS]) for a in arrays.values()]
-    hashes += [
-      hashlib.blake2b(b"".join(row), digest_size=16).hexdigest()
-      for row in zip(*chunk, strict=True)
-    ]
-  return np.array(hashes, "U32")
-
-
-def _canonical(array: np.ndarray) -> np.ndarray:
-  """[n, ...] with one NaN and one zero, so that equal means equal bytes."""
-  array = np.ascontiguousarray(array)
-  if array.dtype.kind == "f":
-    array = np.where(np.isnan(array), np.nan, array + 0.0).astype(array.dtype)
-  return array.reshape(len(array), -1)

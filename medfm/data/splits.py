@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import spelling
+from medfm.data import hashes, spelling
 from medfm.data.tables.table import Table, shortened
 from medfm.spec import nearest
 from medfm.types import Dataset, Lengths, Ragged, Split, UserError
@@ -211,10 +211,15 @@ def fraction(
   return split.take(np.array(sorted(kept), np.int64))
 
 
-def sha256(split: Split) -> str:
-  """The hash of a split: of its examples' names, in any order."""
-  names = "\n".join(sorted(str(name) for name in split.ids))
-  return hashlib.sha256(names.encode()).hexdigest()
+def sha256(split: Split, arrays: Sequence[str] | None = None) -> str:
+  """The hash of a split: of ids, labels and inputs, in any order of the rows.
+
+  arrays: the names of those that it covers beside the ids; None for all. With
+  those of the truth alone it says what was asked, whatever a model was shown.
+  """
+  chosen = split.arrays if arrays is None else arrays
+  columns = {k: split.arrays[k] for k in chosen if k in split.arrays}
+  return hashes.of_all({"id": np.asarray(split.ids, str), **columns})
 
 
 def manifest(dataset: Dataset) -> dict[str, dict]:

@@ -117,8 +117,11 @@ def arms(records: Sequence[Record]) -> list[Arm]:
     asked.setdefault(setting, set()).add(record.cell)
     stage, judge = record.stage, (record.metric, record.ideal)
     if stage.entry("test", record.metric).get("value") is not None:
-      # Its hash identifies the examples that it was tested on.
-      place = (setting, stage.name, stage.splits["test"].get("sha256"), *judge)
+      # The examples that it was tested on and their truth; arms may differ
+      # in what they read of them.
+      test = stage.splits["test"]
+      asked_of = test.get("asked", test.get("sha256"))
+      place = (setting, stage.name, asked_of, *judge)
       groups.setdefault(place, []).append(record)
   return [
     Arm(dict(setting), stage, runs[0].data, *judged, len(asked[setting]), runs)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medfm.data import splits
-from medfm.types import Dataset, Split, UserError
+from medfm.types import Dataset, Ragged, Split, UserError
 from tests import infos
 
 
@@ -172,6 +172,52 @@ def test_the_hash_of_a_split_is_of_its_examples_in_any_order():
   turned = split.take(np.arange(400)[::-1])
   assert splits.sha256(split) == splits.sha256(turned)
   assert splits.sha256(split) != splits.sha256(split.take(np.arange(399)))
+
+
+def _held(**changed):
+  values = {"features": np.arange(12.0).reshape(4, 3), "label": np.arange(4)}
+  names = np.array(["a", "b", "c", "d"])
+  ids = changed.pop("ids", names)
+  return Split(values | changed, ids)
+
+
+@pytest.mark.parametrize(
+  "changed",
+  [
+    {"ids": np.array(["a", "b", "c", "e"])},
+    {"label": np.array([0, 1, 2, 2])},
+    {"features": np.arange(12.0).reshape(4, 3) + 1e-12},
+    {"other": np.zeros(4)},
+    {"ids": np.array(["b", "a", "c", "d"])},
+  ],
+)
+def test_the_hash_of_a_split_covers_ids_labels_and_inputs(changed):
+  assert splits.sha256(_held()) != splits.sha256(_held(**changed))
+
+
+def test_the_hash_of_what_was_asked_leaves_out_the_inputs():
+  same = _held(features=np.zeros((4, 9)))
+  other = _held(label=np.zeros(4))
+  asked = [splits.sha256(s, ("label",)) for s in (_held(), same, other)]
+  assert asked[0] == asked[1] != asked[2]
+
+
+def test_equal_numbers_have_one_hash_whatever_their_bits():
+  values = np.zeros((4, 3))
+  values[1] = np.nan
+  other = np.where(np.isnan(values), -np.nan, -0.0)
+  assert splits.sha256(_held(features=values)) == splits.sha256(
+    _held(features=other)
+  )
+
+
+def test_the_hash_of_rows_that_differ_in_length_knows_where_they_end():
+  def held(ends, order=(0, 1, 2)):
+    column = Ragged(np.arange(6), np.array(ends))
+    split = Split({"signal": column}, np.array(["a", "b", "c"]))
+    return splits.sha256(split.take(np.array(order)))
+
+  assert held((1, 3, 6)) == held((1, 3, 6), (2, 0, 1)) != held((2, 3, 6))
 
 
 def test_the_manifest_counts_examples_and_patients():

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from medfm.grid import arms, summary
+from medfm.grid import arms, records, summary
 from medfm.report import style
 from medfm.types import UserError
 from tests.grid import toy
@@ -288,3 +288,22 @@ def test_a_grid_in_which_nothing_has_run_sums_up_too(tmp_path):
   summed(tmp_path, [toy.cell(tmp_path, "a")], metric="")
   facts = json.loads((tmp_path / "summary.json").read_text())
   assert facts["counts"] == {"missing": 1}
+
+
+def test_arms_of_one_question_are_rivals_though_they_read_other_inputs(
+  tmp_path,
+):
+  """Pictures of 28 and 64 pixels, and the same ones with mended labels."""
+  every = []
+  for size, asked in (("28", "a"), ("64", "a"), ("32", "b")):
+    one = toy.cell(tmp_path, f"size{size}")
+    every.append(with_setting(one, size=size))
+    toy.run([one])
+    path = one.folder / "results.json"
+    results = json.loads(path.read_text())
+    splits = results["stages"]["train"]["splits"]
+    splits["test"] |= {"sha256": size, "asked": asked}
+    path.write_text(json.dumps(results))
+  listed = arms.arms(records.records(every, "auroc"))
+  groups = [[arm.setting["size"] for arm in g] for g in arms.rivals(listed)]
+  assert groups == [["28", "64"], ["32"]]
