@@ -158,6 +158,7 @@ def evaluation(
     objective=model.objective,
     variables=variables,
     trained=brought and brought.trained,
+    prevalence=model.run.evaluation.prevalence,
   )
   findings = [evaluator(about) for evaluator in evaluators.values()]
   if host.index:

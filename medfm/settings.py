@@ -7,14 +7,20 @@ from medfm import mesh as meshes
 from medfm import optim
 from medfm import step as steps_
 from medfm.data import orders
-from medfm.evals import baselines, recalibration, shifts
+from medfm.evals import baselines, decisions, recalibration, shifts
 from medfm.explain import examples
+from medfm.types import UserError
 
 EVALUATORS: Mapping[str, Callable] = {
   "baselines": baselines.baselines,
   "examples": examples.examples,
 }
 """For a run that names none: its task's rivals, examples of public texts."""
+
+STANDARD: Mapping[str, Callable] = {
+  "decisions": decisions.decisions,
+}
+"""For every run, beside those that it names: what a clinical reviewer asks."""
 
 ELSEWHERE: Mapping[str, Callable] = {
   "recalibration": recalibration.recalibration,
@@ -84,10 +90,21 @@ class Evaluation:
 
   replicates: of the bootstrap behind every interval.
   specificity: at which sensitivity is reported.
+  prevalence: at which PPV and NPV are stated beside those of the data, above
+    0 and below 1: of who would be tested, where the data have more positives.
+    0 states none.
   """
 
   replicates: int = 1000
   specificity: float = 0.9
+  prevalence: float = 0.0
+
+  def __post_init__(self) -> None:
+    if not 0 <= self.prevalence < 1:
+      raise UserError(
+        f"evaluation.prevalence={self.prevalence}: expected a share above 0 "
+        "and below 1, or 0 for none"
+      )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,7 +129,8 @@ class Run:
   ema_decay: of averaged parameters for evaluation; 0 keeps none.
   evaluators: what is measured of the trained model beside its own scores,
     name -> bound function (`evals.context`), such as those of `medfm.evals`
-    and `explain.examples`. None takes `EVALUATORS`.
+    and `explain.examples`. None takes `EVALUATORS`. Those of `STANDARD` are
+    called too, unless the entry of one's name is None.
   """
 
   data: Callable
@@ -152,6 +170,12 @@ class Study:
 
 
 def evaluators(run: Run, *, elsewhere: bool = False) -> Mapping[str, Callable]:
-  """Those that the run names, else `EVALUATORS`; `ELSEWHERE` those as well."""
+  """Those that the run names, else `EVALUATORS`, and those of `STANDARD`.
+
+  elsewhere: those of `ELSEWHERE` as well.
+  """
   named = EVALUATORS if run.evaluators is None else run.evaluators
-  return {**ELSEWHERE, **named} if elsewhere else named
+  first = ELSEWHERE if elsewhere else {}
+  every = {**first, **named}
+  every |= {name: e for name, e in STANDARD.items() if name not in every}
+  return {name: each for name, each in every.items() if each is not None}

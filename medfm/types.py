@@ -336,6 +336,8 @@ class Task(Protocol):
   """Thresholds by name, fixed on the validation split at a `specificity`."""
   headline: Callable[[Iterable[str], str], list[str]]
   """(metrics, the one that chose the best step) -> what to show first."""
+  questions: Callable[[Info, Arrays, Arrays], Sequence[Any]]
+  """Of known rows, the questions of two answers (`tasks.binary.Question`)."""
   columns: Callable[[Info, Arrays | None, Arrays], dict[str, list[str]]]
   """Columns of predictions.csv; {} where no row is written."""
   table: Callable[[Info, Sequence[Mapping]], tuple[Arrays | None, Arrays]]

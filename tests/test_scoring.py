@@ -20,7 +20,7 @@ from medfm import (
 from medfm import step as steps
 from medfm.data.datasets import wisconsin
 from medfm.evals import baselines, probes
-from medfm.evals.context import Findings
+from medfm.evals.context import REVIEW, Findings
 from medfm.models import linear, tabular_transformer
 from medfm.objectives import classify, masked_features
 from medfm.spec import bind
@@ -89,9 +89,24 @@ def test_evaluators_are_called_with_what_they_keep_and_give_blocks():
     toy(), classify.multiclass, linear.Linear, evaluators={"look": look}
   )
   assert set(seen) == {"probs", "embedding", "decisions"}
-  assert found.results["blocks"] == [{"kind": "table", "split": "test"}]
+  first, *standard = found.results["blocks"]
+  assert first == {"kind": "table", "split": "test"}
+  assert {block["section"] for block in standard} == {REVIEW}
   assert list(seen["decisions"]) == ["specificity_90[yes]"]
   assert found.results["splits"]["test"]["baselines"] == {}
+
+
+def test_a_standard_evaluator_is_left_out_where_its_entry_is_none():
+  without = dict.fromkeys(settings.STANDARD)
+  run = spec.build(
+    spec.spec(
+      settings.Run,
+      data=bind(wisconsin.wisconsin),
+      objective=bind(classify.multiclass, model=bind(linear.Linear)),
+      evaluators=without,
+    )
+  )
+  assert settings.evaluators(run) == {}
 
 
 def test_what_no_evaluator_keeps_is_not_held():

@@ -19,8 +19,9 @@ Block = dict[str, Any]
 """What pages and terminals can show, JSON-able.
 
 Every block has `kind` and `title`; it may have `split` ("" for the whole
-run), `note` (a sentence below it) and `terminal` (whether a terminal shows it
-too). By kind it has
+run), `note` (a sentence below it), `terminal` (whether a terminal shows it
+too), `section` (a part of the report that is folded, such as `REVIEW`) and
+`headline` (a sentence above that part). By kind it has
 
 table: `columns` [C], `rows` [R][C] of cells, and perhaps `brief`, the numbers
   of the rows a terminal has room for. A cell is a text, a number, None, or an
@@ -29,6 +30,10 @@ pairs: `names` of numbers found in two ways, `x` and `y`, each with a `title`
   and its `values`: drawn, and listed.
 texts: `how` they are to be read, and `examples` (`explain.examples`).
 """
+
+
+REVIEW = "For a clinical reviewer"
+"""The section of what TRIPOD+AI and STARD ask for."""
 
 
 class Findings(NamedTuple):
@@ -75,6 +80,7 @@ class Context:
     need `predict`.
   fitted: predictions of rivals so far, shared by the stages of a study.
   objective, variables: the model itself, for what looks inside.
+  prevalence: at which predictive values are stated too; 0 states none.
   """
 
   data: Dataset
@@ -91,6 +97,7 @@ class Context:
   objective: Any = None
   variables: Any = None
   trained: Mapping[str, Any] | None = None
+  prevalence: float = 0.0
 
   @property
   def info(self) -> Info:

@@ -7,7 +7,7 @@ r) alone.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +67,15 @@ def weights(
   return drawn
 
 
+def resamples(
+  cluster: np.ndarray, replicates: int, seed: int
+) -> Iterator[np.ndarray]:
+  """`weights` of all replicates, some megabytes at a time."""
+  size = max(1, _BLOCK // max(1, len(cluster)))
+  for start in range(0, replicates, size):
+    yield weights(cluster, min(size, replicates - start), seed, start)
+
+
 def intervals(
   metrics: dict[str, Metric],
   cluster: np.ndarray,
@@ -90,12 +99,12 @@ def intervals(
     except Undefined as error:
       reasons[name] = str(error)
   drawn = {name: np.full(replicates, np.nan) for name in values}
-  size = max(1, _BLOCK // max(1, len(cluster)))
-  for start in range(0, replicates if values else 0, size):
-    weight = weights(cluster, min(size, replicates - start), seed, start)
+  start = 0
+  for weight in resamples(cluster, replicates if values else 0, seed):
     for name, draws in drawn.items():
       with contextlib.suppress(Undefined):
         draws[start : start + len(weight)] = metrics[name](weight)
+    start += len(weight)
   single = not len(cluster) or cluster.max() == 0
   entries = {}
   for name, mean in (means or {}).items():

@@ -165,25 +165,27 @@ def pooled_f1(label: Array, called: Array, weight: Weight = None) -> Value:
 
 def threshold_at_specificity(
   label: Array, score: Array, weight: Weight = None, *, specificity: float = 0.9
-) -> float:
+) -> Value:
   """The lowest threshold whose specificity here is at least `specificity`.
 
   Predict positive where score >= threshold.
 
   It is a score of the split, or just above its highest one where even that
   calls too many negatives positive. Undefined without a negative example.
-  weight: [N] only.
   """
   label, score, weight = checked_binary(label, score, weight)
-  negatives = weight[~label].sum()
-  if negatives == 0:
-    raise Undefined(NO_NEGATIVE)
   candidates, where = np.unique(score, return_inverse=True)
-  mass = np.bincount(where, weight * ~label, len(candidates))
-  below = np.concatenate([[0.0], np.cumsum(mass)]) / negatives
+  order = np.argsort(where, kind="stable")
+  starts = np.searchsorted(where[order], np.arange(len(candidates)))
+  negative = (weight * ~label)[..., order]
+  mass = np.add.reduceat(negative, starts, axis=-1)
+  total = mass.sum(-1)
+  below = ratio(np.cumsum(mass, -1), total[..., None])
+  below = np.concatenate([np.zeros_like(below[..., :1]), below], -1)
   candidates = np.append(candidates, np.nextafter(candidates[-1], np.inf))
   # Sums of weights carry rounding: 0.9 reached as 0.8999... is reached.
-  return float(candidates[np.argmax(below >= specificity - 1e-12)])
+  first = np.argmax(below >= specificity - 1e-12, axis=-1)
+  return settled(candidates[first], (total == 0, NO_NEGATIVE))
 
 
 def at_threshold(

@@ -12,7 +12,6 @@ from medfm.metrics.undefined import (
   Array,
   Value,
   Weight,
-  checked_binary,
   ratio,
   settled,
   share,
@@ -109,30 +108,6 @@ def negative_value_at(
     right,
     right + (1 - true) * prevalence,
     "no example is predicted negative",
-  )
-
-
-@described(
-  "Net benefit",
-  "true positives less false positives, these weighed by the odds of the "
-  "threshold, as a share of everybody; to treat nobody has 0",
-  "more",
-)
-def net_benefit(
-  label: Array, prob: Array, weight: Weight = None, *, threshold: float
-) -> Value:
-  """TP / n - FP / n * t / (1 - t), for treating where prob >= t, 0 < t < 1.
-
-  Vickers & Elkin 2006, Medical Decision Making. Treating everybody has the
-  net benefit of prob = 1. Undefined without a positive or a negative.
-  """
-  label, prob, weight = checked_binary(label, prob, weight)
-  treated = prob >= threshold
-  worth = np.where(label, 1.0, -threshold / (1 - threshold)) * treated
-  total = weight.sum(-1)
-  return settled(
-    ratio(weight @ worth, total),
-    *_missing_side(weight[..., ~label].sum(-1), weight[..., label].sum(-1)),
   )
 
 

@@ -145,7 +145,7 @@ def auroc_at(
   total = weight[..., failed].sum(-1)
   settled(total, (total == 0, "nobody fails by the horizon"))
   _followed_past(total, time, weight, horizon)
-  inverse = _inverse(time, event, horizon, censoring)
+  inverse = ipcw(time, event, horizon, censoring)
   label = np.where(inverse > 0, failed, np.nan)
   return ranking.auroc(label, risk, weight * inverse)
 
@@ -292,14 +292,12 @@ def _squares(
   losses = np.empty(risks.shape)
   for column, horizon in enumerate(times):
     failed = (time <= horizon) & (event == cause)
-    inverse = _inverse(time, event, horizon, censoring)
+    inverse = ipcw(time, event, horizon, censoring)
     losses[:, column] = inverse * (failed - risks[:, column]) ** 2
   return losses
 
 
-def _inverse(
-  time: Array, event: Array, horizon: float, censoring: Curve
-) -> Array:
+def ipcw(time: Array, event: Array, horizon: float, censoring: Curve) -> Array:
   """1 / P(an outcome by the horizon is known), 0 where it is not: [N]."""
   if horizon > censoring[0][-1]:
     raise Undefined("no training example is followed to the horizon")

@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-_Z = 1.959963984540054  # 97.5 % quantile of the standard normal.
-
 
 class Binary(NamedTuple):
   """One yes-or-no question: scores against the truth.
@@ -80,27 +78,15 @@ def roc_band(question: Binary, replicates: int = 300):
 
 
 def reliability(truth, scores, bins: int = 10):
-  """(mean score, observed share, low, high, count) per filled bin of [0, 1].
-
-  Bins have equal width; low and high are Wilson's 95 % interval, which takes
-  rows for independent.
-  """
+  """(mean score, observed share, count) per filled bin of [0, 1], of equal
+  width."""
   which = np.clip((np.asarray(scores) * bins).astype(int), 0, bins - 1)
   n, total, positives = (
     np.bincount(which, weights, bins) for weights in (None, scores, truth)
   )
   filled = n > 0
   n, mean, share = n[filled], total[filled], positives[filled]
-  mean, share = mean / n, share / n
-  return mean, share, *wilson(share, n), n
-
-
-def wilson(share, n):
-  """Wilson's 95 % interval of a share among n (1927)."""
-  centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-  half = np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-  half = half * _Z / (1 + _Z**2 / n)
-  return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+  return mean / n, share / n, n
 
 
 def _cumulative(truth, scores, weight=None):

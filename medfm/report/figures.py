@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from medfm.metrics import ranking
-from medfm.report import curves, style, wording
+from medfm.report import curves, risks, style, wording
 from medfm.report.curves import Binary
 
 SHOWN = 10
@@ -104,46 +104,6 @@ def precision_recall(
   return figure
 
 
-def calibration(questions: Sequence[Binary], title: str, x: str):
-  """Reliability diagram over a histogram of the probabilities.
-
-  One question gets Wilson bars and the count of each bin; several get a line
-  each.
-  """
-  figure, (top, bottom) = style.panels(
-    5.4, 5.8, rows=2, sharex=True, height_ratios=(3.4, 1)
-  )
-  top.plot([0, 1], [0, 1], linewidth=0.8, **style.DOTTED)
-  single = len(questions) == 1
-  for index, question in enumerate(shown(questions)):
-    truth, scores = question.truth, question.scores
-    mean, share, low, high, n = curves.reliability(truth, scores)
-    marker = style.MARKERS[index % len(style.MARKERS)]
-    look = style.series(index) | {"marker": marker, "markersize": 5}
-    bars = {"histtype": "step", "edgecolor": look["color"]}
-    if single:
-      bars = {"histtype": "stepfilled", "color": "#9BB8CC"}
-      bars["edgecolor"] = style.BLUE
-      look |= {"linewidth": 1.4, "capsize": 3, "label": "Model, 95 % interval"}
-      reach = np.clip([share - low, high - share], 0, None)
-      top.errorbar(mean, share, yerr=reach, **look)
-      look = {"ha": "center", "fontsize": 7.5, "color": "#444444"}
-      look |= {"xytext": (0, 5), "textcoords": "offset points"}
-      for *point, count in zip(mean, high, n, strict=True):
-        top.annotate(f"{count:,}", point, **look)
-    else:
-      name = style.plain(question.name)
-      top.plot(mean, share, **look, linewidth=1.2, label=name)
-    bottom.hist(scores, bins=np.linspace(0, 1, 21), linewidth=0.8, **bars)
-  top.set_xlim(-0.02, 1.02)
-  top.set_ylim(-0.02, 1.09)
-  top.plot([], [], label="Ideal", **style.DOTTED)
-  style.describe(top, title, "", "Observed share")
-  style.describe(bottom, "", x, "Examples")
-  style.legend(top, loc="upper left")
-  return figure
-
-
 def confusion(classes: Sequence[str], counts: np.ndarray, title: str):
   """Counts, and the share of each true class (row), coloured by share."""
   size = len(classes)
@@ -169,12 +129,6 @@ def confusion(classes: Sequence[str], counts: np.ndarray, title: str):
   axes.set_yticks(range(size), names)
   style.describe(axes, title, "Predicted", "True")
   return figure
-
-
-def shown(questions: Sequence[Binary]) -> list[Binary]:
-  """At most `SHOWN` questions: those with most positives, in their order."""
-  order = sorted(range(len(questions)), key=lambda k: -questions[k].truth.sum())
-  return [questions[k] for k in sorted(order[:SHOWN])]
 
 
 def _loss_panel(axes: Any, history: Sequence[Mapping[str, Any]]) -> None:
@@ -234,7 +188,7 @@ def _lines(
   """
   single = len(questions) == 1
   lines = [("Model", questions[0])] if single else []
-  for question in [] if single else shown(questions):
+  for question in [] if single else risks.shown(questions, SHOWN):
     share = wording.percent(question.prevalence)
     lines.append((f"{style.plain(question.name, 22)} ({share})", question))
   lines += [(style.plain(name), rival) for name, rival in baselines.items()]

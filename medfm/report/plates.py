@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm.report import contrasts, figures, style, wording
+from medfm.report import contrasts, figures, risks, style, wording
 from medfm.report.contrasts import Row, Series
 from medfm.report.curves import Binary
 from medfm.report.reading import Run, Stage
@@ -43,7 +43,7 @@ def file_name(*parts: str) -> str:
 def one_question(
   stage: Stage, split: str, question: Binary, rivals: Mapping[str, Binary]
 ) -> Iterator[Plate]:
-  """ROC, precision-recall and calibration of one yes-or-no question.
+  """ROC, precision-recall, calibration and net benefit of one question.
 
   rivals: the same question put to others, by name; the first few are drawn.
   """
@@ -67,12 +67,13 @@ def one_question(
   yield from _curves(stage, split, title, [question], roc, other, cut, rivals)
   axis = f"P({wording.short(question.name)})"
   yield calibration(stage, split, [question], title, axis)
+  yield decision(stage, split, [question], title, rivals)
 
 
 def several_questions(
   stage: Stage, split: str, asked: Sequence[Binary], total: str, how: str
 ) -> Iterator[Plate]:
-  """ROC and precision-recall curves of one question for each class or label.
+  """ROC, precision-recall and decision curves, for each class or label.
 
   asked: those with positives and negatives.
   total: what a title counts: `5 labels`.
@@ -82,6 +83,7 @@ def several_questions(
   roc = f"curves, {how}, each with its prevalence and AUROC."
   other = "curves; guessing stays at the shown prevalence."
   yield from _curves(stage, split, title, asked, roc, other)
+  yield decision(stage, split, asked, title)
 
 
 def title_of(split: str, asked: Sequence[Binary], total: str) -> str:
@@ -100,15 +102,38 @@ def calibration(
   axis: str = "Probability",
   how: str = "observed share against predicted probability",
 ) -> Plate:
-  """A reliability diagram; of one question with its intervals and counts."""
-  caption = f"Calibration: {how}, in ten bins of equal width"
+  """Flexible calibration curves; of one question with its band."""
+  caption = f"Calibration: {how}, as a smooth curve (loess)"
   if len(asked) == 1:
-    caption += "; bars are Wilson intervals (rows taken as independent), "
-    caption += "figures the examples in a bin"
+    whom = stage.whom if asked[0].patients is not None else "examples"
+    caption += f" with its pointwise bootstrap over {whom}; hollow points are "
+    caption += "ten bins of equal width, and below is how the predictions lie"
+  asked = risks.shown(asked, figures.SHOWN)
   name = file_name(stage.name, split, "calibration")
-  alt = f"Reliability diagram of {stage.name} on {split}."
-  figure = figures.calibration(asked, f"Calibration, {title}", axis)
+  alt = f"Calibration curve of {stage.name} on {split}."
+  figure = risks.calibration(asked, f"Calibration, {title}", axis)
   return Plate(name, f"{caption}.", alt, style.png(figure))
+
+
+def decision(
+  stage: Stage,
+  split: str,
+  asked: Sequence[Binary],
+  title: str,
+  rivals: Mapping[str, Binary] = {},
+) -> Plate:
+  """Decision curves, of the answers with most positives."""
+  asked = risks.shown(asked, risks.PANELS)
+  whom = stage.whom if asked[0].patients is not None else "examples"
+  caption = (
+    "Decision curve: net benefit of treating whoever has at least the "
+    "threshold's risk, against treating all and none (Vickers & Elkin 2006); "
+    f"the band is a pointwise bootstrap over {whom}."
+  )
+  name = file_name(stage.name, split, "decision")
+  alt = f"Decision curves of {stage.name} on {split}."
+  figure = risks.decision(asked, f"Net benefit, {title}", rivals)
+  return Plate(name, caption, alt, style.png(figure), wide=len(asked) > 1)
 
 
 def confusion(stage: Stage, split: str, caption: str) -> Iterator[Plate]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from medfm.report import blocks, summary, wording
 from medfm.report.blocks import Block, value
-from medfm.report.markup import Markup, join, table, tag
+from medfm.report.markup import Markup, folded, join, table, tag
 from medfm.report.plates import Plate
 from medfm.report.reading import Run, Stage
 
@@ -55,7 +55,12 @@ def stage_results(
     return
   final, splits = stage.final_split, stage.splits
   first = [block for block in stage.blocks if block.get("terminal")]
-  rest = [block for block in stage.blocks if not block.get("terminal")]
+  apart = [block for block in stage.blocks if block.get("section")]
+  rest = [
+    block
+    for block in stage.blocks
+    if not block.get("terminal") and block not in apart
+  ]
   before = [*first, _metrics(stage), *(_by_class(stage, s) for s in splits)]
   if hasattr(stage.figures, "tables"):
     before += stage.figures.tables(stage)
@@ -64,6 +69,24 @@ def stage_results(
   yield blocks.section(before, final, drawn)
   yield blocks.figures(plates)
   yield blocks.section(after, final, drawn)
+  for name in dict.fromkeys(block["section"] for block in apart):
+    of_section = [block for block in apart if block["section"] == name]
+    yield _apart(name, of_section, final, drawn)
+
+
+def _apart(
+  name: str,
+  shown: Sequence[Block],
+  final: str | None,
+  drawn: Mapping[str, Plate],
+) -> Markup:
+  """A part of the page that is folded, with its main findings above it."""
+  here = [block for block in shown if block.get("split") in (None, "", final)]
+  lines = [tag("li", b["headline"]) for b in here if b.get("headline")]
+  titles = list(dict.fromkeys(block["title"] for block in here))
+  listed = tag("ul", *lines) if lines else None
+  tables = folded("; ".join(titles), blocks.section(shown, final, drawn))
+  return join(tag("h3", name), listed, tables)
 
 
 def _metrics(stage: Stage) -> Block:

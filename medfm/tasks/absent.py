@@ -10,6 +10,11 @@ def nothing(*given: Any, **settings: Any) -> dict[str, Any]:
   return {}
 
 
+def unasked(*given: Any, **settings: Any) -> tuple[()]:
+  """No question of two answers."""
+  return ()
+
+
 def none(*given: Any, **settings: Any) -> None:
   """No single class to balance over, no answer to show, no vote."""
 

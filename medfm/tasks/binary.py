@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterable
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,21 @@ AT_THRESHOLD = {
 """Of what is called positive at the threshold, `<name>_at_threshold`; the
 sensitivity stands beside them under a name of its own."""
 RANKING = (ranking.auroc, ranking.average_precision)
+
+
+class Question(NamedTuple):
+  """One question of two answers, of N examples.
+
+  name: of the answer that is asked for, as decisions name it.
+  label: [N] in {0, 1, NaN = not known}; prob: [N].
+  weight: [N], by which each example stands for others whose answer is not
+    known (survival); None where every one stands for itself.
+  """
+
+  name: str
+  label: np.ndarray
+  prob: np.ndarray
+  weight: np.ndarray | None = None
 
 
 def metrics(
@@ -138,7 +154,9 @@ def thresholds(
   for name, label, prob in columns:
     with contextlib.suppress(Undefined):
       key = threshold_name(specificity, name)
-      chosen[key] = classification.threshold_at_specificity(
-        label, prob, specificity=specificity
+      chosen[key] = float(
+        classification.threshold_at_specificity(
+          label, prob, specificity=specificity
+        )
       )
   return chosen

@@ -242,19 +242,6 @@ def _library_bayes(positive):
   return value
 
 
-def _net_benefit(y, p, threshold):
-  """Vickers & Elkin's formula, from counts by hand."""
-  right = sum((p >= threshold) & (y == 1))
-  wrong = sum((p >= threshold) & (y == 0))
-  return right / len(y) - wrong / len(y) * threshold / (1 - threshold)
-
-
-def _library_net_benefit(y, p, weight, threshold):
-  table = reference.confusion_matrix(y, p >= threshold, sample_weight=weight)
-  (_, wrong), (_, right) = table / table.sum()
-  return right - wrong * threshold / (1 - threshold)
-
-
 _CUT = {"threshold": 0.6}
 _RARE = {"prevalence": 0.05}
 CASES = [
@@ -361,13 +348,6 @@ CASES = [
       (diagnosis.positive_value_at, True),
       (diagnosis.negative_value_at, False),
     )
-  ),
-  Case(
-    diagnosis.net_benefit,
-    "prob",
-    _net_benefit,
-    _library_net_benefit,
-    {"threshold": 0.3},
   ),
   Case(
     regression.rmse,

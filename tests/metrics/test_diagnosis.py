@@ -59,16 +59,6 @@ def test_what_cannot_be_divided_has_a_reason(metric, label, called, reason):
     getattr(diagnosis, metric)(label, called)
 
 
-def test_treating_everybody_is_worth_the_prevalence_less_the_others_harm():
-  label, cut = LABEL, 0.2
-  share = label.mean()
-  expected = share - (1 - share) * cut / (1 - cut)
-  everybody = diagnosis.net_benefit(label, np.ones(len(label)), threshold=cut)
-  assert everybody == pytest.approx(expected)
-  nobody = diagnosis.net_benefit(label, np.zeros(len(label)), threshold=cut)
-  assert nobody == 0
-
-
 def test_without_a_positive_observed_over_expected_has_no_value():
   with pytest.raises(Undefined, match="no positive"):
     calibration.observed_expected([0, 0], [0.2, 0.1])

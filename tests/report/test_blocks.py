@@ -37,6 +37,15 @@ def test_a_table_of_a_split_that_is_not_final_is_folded(page):
   assert not re.search(r"<summary>Prompts: test</summary>", page)
 
 
+def test_a_section_is_folded_below_what_it_found(page):
+  part = page[page.index("<h3>For a clinical reviewer</h3>") :]
+  above, _, below = part.partition("<summary>Net benefit</summary>")
+  assert "A gain is shown on test." in above
+  assert "A gain is shown on validation." not in part
+  assert "<summary>Net benefit: validation</summary>" in below
+  assert page.count("+0.031") == 2  # Once for each split, and in no other part.
+
+
 def test_pairs_are_drawn_and_all_of_them_listed(page, drawn):
   assert re.search(r"height\s+1,235\s+1,23[45]", visible(page))
   assert re.search(r"age\s+0\.515\s+0\.500", visible(page))
@@ -62,7 +71,7 @@ def test_the_terminal_shows_what_is_marked_for_it(study):
 
 def test_no_line_of_a_wide_block_is_wider_than_100_columns(study):
   results = json.loads((study / "results.json").read_text())
-  (block,) = [b for b in BLOCKS if b.get("split") == "test" and "rows" in b]
+  (block,) = [b for b in BLOCKS if b.get("terminal") and b["split"] == "test"]
   wide = dict(block)
   wide["columns"] = [*block["columns"], *["another column of it"] * 9]
   wide["rows"] = [[*row, *[entry(0.5)] * 9] for row in block["rows"]]

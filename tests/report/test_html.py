@@ -127,6 +127,7 @@ def test_every_kind_of_figure_of_a_study_is_written(drawn):
     "roc",
     "precision_recall",
     "calibration",
+    "decision",
     "confusion",
     "subgroups",
     "label_efficiency",

@@ -19,6 +19,7 @@ assembled = pretext.assembled
 known = pretext.known
 details = pretext.details
 decide = pretext.decide
+questions = pretext.questions
 columns = pretext.columns
 table = pretext.table
 strata = pretext.strata

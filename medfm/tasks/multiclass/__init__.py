@@ -139,6 +139,19 @@ def decide(
   return binary.thresholds([question], specificity)
 
 
+def questions(
+  info: Info, target: Arrays, predicted: Arrays
+) -> list[binary.Question]:
+  """Of two classes the second is asked for; else each against the rest."""
+  label, probs = np.asarray(target["label"]), predicted["probs"]
+  names = info.target.names
+  asked = [1] if len(names) == 2 else range(len(names))
+  return [
+    binary.Question(names[k], (label == k).astype(float), probs[:, k])
+    for k in asked
+  ]
+
+
 def columns(
   info: Info, target: Arrays | None, predicted: Arrays
 ) -> dict[str, list[str]]:

@@ -95,10 +95,19 @@ def decide(
   Keys are `specificity_90[label]`.
   """
   _, target, predicted = known(info, target, predicted)
-  questions = zip(
+  asked = questions(info, target, predicted)
+  columns = [(each.name, each.label, each.prob) for each in asked]
+  return binary.thresholds(columns, specificity)
+
+
+def questions(
+  info: Info, target: Arrays, predicted: Arrays
+) -> list[binary.Question]:
+  """One for each label."""
+  columns = zip(
     info.target.names, target["label"].T, predicted["probs"].T, strict=True
   )
-  return binary.thresholds(questions, specificity)
+  return [binary.Question(*column) for column in columns]
 
 
 def profile(info: Info, target: Arrays) -> Profile:

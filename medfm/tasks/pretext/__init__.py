@@ -21,6 +21,7 @@ RIVALS: Mapping[str, Callable] = {}
 LINEAR = ""
 details = absent.nothing
 decide = absent.nothing
+questions = absent.unasked
 columns = absent.nothing
 table = absent.nothing
 recoded = absent.nothing

@@ -27,6 +27,7 @@ assembled = documents.assembled
 known = partial(labels.known_columns, name="value")
 details = absent.nothing
 decide = absent.nothing
+questions = absent.unasked
 columns = partial(labels.columns, name="value", prefix="value")
 table = partial(labels.table, name="value", prefix="value")
 strata = absent.none

@@ -16,7 +16,7 @@ from medfm.metrics.bootstrap import Metric
 from medfm.metrics.described import Description, of
 from medfm.metrics.survival import Curve, aalen_johansen, censoring
 from medfm.metrics.undefined import Undefined
-from medfm.tasks import absent, documents, labels
+from medfm.tasks import absent, binary, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.survival import observed
@@ -264,6 +264,30 @@ def decide(
   del specificity
   _, _, predicted = known(info, target, predicted)
   return observed.cuts(predicted["risk"])
+
+
+def questions(
+  info: Info, target: Arrays, predicted: Arrays
+) -> list[binary.Question]:
+  """Of each cause and horizon: who fails of it by then?
+
+  Who is lost before has no answer; the others stand for them by the inverse
+  of the probability that they would be followed as long (IPCW).
+  """
+  learnt, risks = _of(info), by_cause(info, predicted)
+  time, event = target["time"], target["event"]
+  asked = []
+  for k, name in enumerate(info.target.names):
+    for horizon, risk in observed.at_horizons(risks[:, k], learnt):
+      by = f"{name} by {horizon:g} {learnt.unit}".rstrip()
+      try:
+        inverse = scored.ipcw(time, event, horizon, learnt.censoring)
+      except Undefined:
+        continue  # Nobody in training was followed as long.
+      failed = (time <= horizon) & (event == k + 1)
+      label = np.where(inverse > 0, failed, np.nan)
+      asked.append(binary.Question(by, label, risk, inverse))
+  return asked
 
 
 def columns(

@@ -21,6 +21,7 @@ OBJECTIVE = "language.token_labels"
 PROBLEM_TYPE = ""
 LINEAR = ""
 decide = absent.nothing
+questions = absent.unasked
 strata = absent.none
 recoded = labels.renumbered
 votes = absent.none

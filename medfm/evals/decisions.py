@@ -1,0 +1,328 @@
+"""What a decision by the model is worth to patients, of binary answers.
+
+Counts at the threshold, predictive values and likelihood ratios, how much the
+threshold itself wavers, net benefit, and observed against predicted risk.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from medfm.evals import scores
+from medfm.evals.context import REVIEW, Block, Context, Findings, Settings
+from medfm.metrics import (
+  bootstrap,
+  classification,
+  diagnosis,
+  risk_curves,
+)
+from medfm.metrics.bootstrap import Entry, Metric
+from medfm.metrics.undefined import Array
+from medfm.tasks.binary import Question, threshold_name
+
+THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5)
+RISKS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+BEYOND = 0.02
+"""The share of the predictions at either end about which a curve is silent."""
+_RATES = {
+  "Sensitivity": classification.recall,
+  "Specificity": classification.specificity,
+  "PPV": classification.precision,
+  "NPV": diagnosis.negative_predictive_value,
+  "Positive likelihood ratio": diagnosis.positive_likelihood_ratio,
+  "Negative likelihood ratio": diagnosis.negative_likelihood_ratio,
+}
+
+
+class _Asked(NamedTuple):
+  """A question of a split's N examples, as the panel's metrics see them.
+
+  cluster: [N] whom each is of. threshold: chosen on validation, or None.
+  drawn: [R] those that other validation patients would have chosen.
+  """
+
+  question: Question
+  cluster: np.ndarray
+  threshold: float | None
+  drawn: np.ndarray = np.zeros(0)
+
+  @property
+  def known(self) -> tuple[Array, Array]:
+    """(label [n], prob [n]) where the answer is known."""
+    rows = np.isfinite(self.question.label)
+    return self.question.label[rows], self.question.prob[rows]
+
+  def curve(
+    self,
+    function: Callable[..., Array],
+    prob: Array,
+    at: Array,
+    settings: Settings,
+  ) -> list[Entry]:
+    """A curve of `metrics.risk_curves` at [G] risks, with its band."""
+    rows = np.isfinite(self.question.label)
+    label, stands_for = self.question.label[rows], self.question.weight
+    stands_for = 1.0 if stands_for is None else stands_for[rows]
+
+    def of(weight: Array) -> Array:
+      return function(label, prob[rows], at, weight[..., rows] * stands_for)
+
+    values = of(np.ones(len(rows)))
+    how = {"replicates": settings.replicates, "seed": settings.seed}
+    edges = risk_curves.band(of, self.cluster, **how)
+    low, high = edges or (np.full(len(values), np.nan),) * 2
+    return [_entry(*point) for point in zip(values, low, high, strict=True)]
+
+
+def decisions(
+  context: Context,
+  *,
+  thresholds: tuple[float, ...] = THRESHOLDS,
+  risks: tuple[float, ...] = RISKS,
+) -> Findings:
+  """Blocks of each split, about every binary question that the task asks.
+
+  thresholds: risks at which net benefit is given, each above 0 and below 1.
+  risks: predicted ones, at which the observed one is given.
+  """
+  if not context.first or context.asked is not context.task:
+    return Findings()
+  settings = context.settings
+  asked = {name: _asked(context, name) for name in context.splits}
+  drawn = {
+    each.question.name: _drawn(each, settings)
+    for each in asked.get("validation", ())
+    if each.threshold is not None
+  }
+  blocks = {}
+  for name, each in asked.items():
+    moved = [
+      a._replace(drawn=drawn.get(a.question.name, a.drawn)) for a in each
+    ]
+    made = (
+      _at_threshold(moved, context, others=name != "validation"),
+      _net_benefit(moved, thresholds, settings),
+      _calibration(moved, risks, settings),
+    )
+    blocks[name] = [block for block in made if block["rows"]]
+  return Findings(blocks=blocks)
+
+
+def _asked(context: Context, name: str) -> list[_Asked]:
+  """The questions of a split that has both answers to them."""
+  split, task = context.splits[name], context.task
+  target = scores.target_of(task, split.arrays)
+  if not task.TARGETS:
+    return []
+  rows, target, predicted = task.known(
+    context.info, target, context.predicted[name]
+  )
+  patients = None if split.patients is None else split.patients[rows]
+  cluster = bootstrap.clusters(patients, int(rows.sum()))
+  asked = []
+  for each in task.questions(context.info, target, predicted):
+    key = threshold_name(context.settings.specificity, each.name)
+    answers = np.unique(each.label[np.isfinite(each.label)])
+    if len(answers) == 2 and np.isfinite(each.prob).all():
+      asked.append(_Asked(each, cluster, context.decisions.get(key)))
+  return asked
+
+
+def _drawn(asked: _Asked, settings: Settings) -> np.ndarray:
+  """[R] the thresholds that other validation patients would have chosen."""
+  label, prob = asked.question.label, asked.question.prob
+  replicates = min(settings.replicates, risk_curves.REPLICATES)
+  pieces = [np.zeros(0)]
+  for weight in bootstrap.resamples(asked.cluster, replicates, settings.seed):
+    chosen = classification.threshold_at_specificity(
+      label, prob, weight, specificity=settings.specificity
+    )
+    pieces.append(np.atleast_1d(chosen))
+  drawn = np.concatenate(pieces)
+  return drawn[np.isfinite(drawn)]
+
+
+def _at_threshold(
+  asked: Sequence[_Asked], context: Context, *, others: bool
+) -> Block:
+  """Counts and rates of what is called positive; a column a question.
+
+  others: whether the split is another than that of the threshold.
+  """
+  asked = [each for each in asked if each.threshold is not None]
+  rates: dict[str, Metric] = {}
+  if len(asked) == 1:  # Of several, each label has them in its own table.
+    rates |= _RATES
+  if share := context.prevalence:
+    at = f"at a prevalence of {100 * share:g} %"
+    rates[f"PPV {at}"] = partial(diagnosis.positive_value_at, prevalence=share)
+    rates[f"NPV {at}"] = partial(diagnosis.negative_value_at, prevalence=share)
+  settings = context.settings
+  columns = [dict(_rates(each, rates, settings, others)) for each in asked]
+  names = list(dict.fromkeys(name for column in columns for name in column))
+  wavers = (
+    "In brackets beside the threshold: what other validation patients would "
+    "have chosen (bootstrap)."
+    if any(len(each.drawn) for each in asked)
+    else "How much the threshold wavers cannot be told without the validation "
+    "split."
+  )
+  return {
+    "kind": "table",
+    "title": "At the threshold chosen on validation",
+    "columns": ["", *(each.question.name for each in asked)],
+    "rows": [[n, *(column.get(n, {}) for column in columns)] for n in names],
+    "note": "Called positive at or above the threshold, the lowest with a "
+    f"specificity of {100 * settings.specificity:g} % on validation. {wavers}",
+    "section": REVIEW,
+    "headline": _in_words(asked[0], columns[0]) if len(asked) == 1 else "",
+  }
+
+
+def _rates(
+  asked: _Asked,
+  rates: Mapping[str, Metric],
+  settings: Settings,
+  others: bool,
+) -> Iterator[tuple[str, Any]]:
+  """What is known of a threshold, by its name in the table."""
+  threshold, (label, prob) = asked.threshold, asked.known
+  yield "Threshold", _spread(threshold, asked.drawn)
+  (tn, fp), (fn, tp) = classification.confusion(
+    label, prob >= threshold, classes=2
+  )
+  counts = {"True positives": tp, "False positives": fp}
+  counts |= {"False negatives": fn, "True negatives": tn}
+  yield from ((name, int(count)) for name, count in counts.items())
+  every, called = asked.question.label, asked.question.prob >= threshold
+  bound = {name: partial(m, every, called) for name, m in rates.items()}
+  how = {"replicates": settings.replicates, "seed": settings.seed}
+  yield from bootstrap.intervals(bound, asked.cluster, **how).items()
+  if others and len(asked.drawn):
+    for name, side in (("Sensitivity", 1), ("Specificity", 0)):
+      scored = np.sort(prob[label == side])
+      cuts = np.append(threshold, asked.drawn)
+      share = np.searchsorted(scored, cuts, "left") / len(scored)
+      share = share if side == 0 else 1 - share
+      moved = _spread(float(share[0]), share[1:])
+      yield f"{name}, were only the threshold drawn anew", moved
+
+
+def _spread(value: float | None, drawn: np.ndarray) -> Entry:
+  """A value with the middle 95 % of what was drawn, if anything was."""
+  if not len(drawn):
+    return {"value": value, "low": None, "high": None}
+  low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
+  return {"value": value, "low": low, "high": high}
+
+
+def _in_words(asked: _Asked, rates: Mapping[str, Any]) -> str:
+  """The counts of one question as a sentence."""
+  tp, fp = rates["True positives"], rates["False positives"]
+  fn, tn = rates["False negatives"], rates["True negatives"]
+  name = asked.question.name
+  return (
+    f"At the threshold {asked.threshold:.3g}, chosen on validation, "
+    f"{tp:,} of {tp + fn:,} {name} are found (TP {tp:,}, FN {fn:,}), and "
+    f"{fp:,} of {fp + tn:,} others are called {name} too (FP {fp:,}, TN "
+    f"{tn:,})."
+  )
+
+
+def _net_benefit(
+  asked: Sequence[_Asked], thresholds: Sequence[float], settings: Settings
+) -> Block:
+  """The model against treating all and none; a row a question and threshold."""
+  rows, gained, cuts = [], [], np.array(thresholds)
+  for each in asked:
+    prob = each.question.prob
+    everybody = np.ones_like(prob)
+    worth = risk_curves.net_benefit
+    model = each.curve(worth, prob, cuts, settings)
+    treat_all = each.curve(worth, everybody, cuts, settings)
+    gains = each.curve(_gain, prob, cuts, settings)
+    name = [each.question.name] if len(asked) > 1 else []
+    for cut, *cells in zip(thresholds, model, treat_all, gains, strict=True):
+      rows.append([*name, f"{cut:g}", *cells[:2], cells[2] | {"signed": True}])
+      gained += [cut] if (cells[2]["low"] or 0) > 0 else []
+  name = ["Answer"] if len(asked) > 1 else []
+  return {
+    "kind": "table",
+    "title": "Net benefit",
+    "columns": [*name, "Threshold", "Model", "Treat all", "Gain"],
+    "rows": rows,
+    "note": "True positives less false positives, these weighed by the odds "
+    "of the threshold, per example (Vickers & Elkin 2006); to treat nobody "
+    "has 0. The threshold is the risk from which on somebody would be "
+    "treated. Gain: the model less the better of treating all and none.",
+    "section": REVIEW,
+    "headline": _gained(thresholds, gained) if len(asked) == 1 else "",
+  }
+
+
+def _gain(label: Array, prob: Array, at: Array, weight: Array) -> Array:
+  """Net benefit less that of the better of treating all and none.
+
+  Which is better is told by all examples, not by each resample.
+  """
+  everybody = np.ones_like(prob)
+  better = risk_curves.net_benefit(label, everybody, at) > 0
+  model, other = (
+    risk_curves.net_benefit(label, scored, at, weight)
+    for scored in (prob, everybody)
+  )
+  return model - np.where(better, other, 0)
+
+
+def _gained(thresholds: Sequence[float], gained: Sequence[float]) -> str:
+  every = ", ".join(f"{cut:g}" for cut in thresholds)
+  where = ", ".join(f"{cut:g}" for cut in gained)
+  if not gained:
+    return f"Of the thresholds {every}, at none is a gain in net benefit shown."
+  if len(gained) == len(thresholds):
+    where = f"every one of {every}"
+  return (
+    "Deciding by the model is shown to have more net benefit than treating "
+    f"all and than treating none at the thresholds {where}."
+  )
+
+
+def _calibration(
+  asked: Sequence[_Asked], risks: Sequence[float], settings: Settings
+) -> Block:
+  """The observed share at predicted risks, a column for each question."""
+  columns = [_observed(each, risks, settings) for each in asked]
+  kept = [risk for risk in risks if any(risk in c for c in columns)]
+  names = [each.question.name for each in asked]
+  return {
+    "kind": "table",
+    "title": "Observed against predicted risk",
+    "columns": ["Predicted", *(names if len(asked) > 1 else ["Observed"])],
+    "rows": [[f"{r:g}", *(c.get(r, {}) for c in columns)] for r in kept],
+    "note": "By the flexible calibration curve (loess; Van Calster et al. "
+    f"2016). Risks beyond the middle {100 - 200 * BEYOND:g} % of the "
+    "predictions are left out.",
+    "section": REVIEW,
+    "headline": "",
+  }
+
+
+def _observed(
+  asked: _Asked, risks: Sequence[float], settings: Settings
+) -> dict[float, Entry]:
+  """The flexible calibration curve at the risks that were predicted."""
+  low, high = np.quantile(asked.known[1], [BEYOND, 1 - BEYOND])
+  inside = [risk for risk in risks if low <= risk <= high]
+  if not inside:
+    return {}
+  prob, at = asked.question.prob, np.array(inside)
+  curve = asked.curve(risk_curves.observed, prob, at, settings)
+  return dict(zip(inside, curve, strict=True))
+
+
+def _entry(value: float, low: float, high: float) -> Entry:
+  """A point of a curve; None where it is not finite."""
+  numbers = {"value": value, "low": low, "high": high}
+  return {k: float(x) if np.isfinite(x) else None for k, x in numbers.items()}
