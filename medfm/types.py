@@ -266,6 +266,17 @@ class Reading(NamedTuple):
   target: Target | None = None
   settings: Mapping[str, Any] = {}
 
+  def only(self, kind: type, cohort: str) -> Any:
+    """The sole input, of this kind; UserError where the model reads another."""
+    inputs = list(self.inputs.values())
+    if len(inputs) == 1 and isinstance(inputs[0], kind):
+      return inputs[0]
+    read = ", ".join(f"{k} ({v.describe()})" for k, v in self.inputs.items())
+    raise UserError(
+      f"{cohort} has inputs of the kind {kind.__name__.lower()}; the model was "
+      f"trained on {read}"
+    )
+
 
 class Folders(NamedTuple):
   """Where data come from, and for whom they are read.

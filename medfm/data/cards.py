@@ -34,6 +34,12 @@ def listed(names: list[str] | tuple[str, ...]) -> str:
   return ", ".join(names[:_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
+def line(change: Mapping[str, Any]) -> str:
+  """A change as a line of its own, its count before it."""
+  what, count = change["what"], change["count"]
+  return what if "column" in what else f"{count:,} {what}"
+
+
 def _shown(change: Mapping[str, Any]) -> str:
   """A change; of columns, which are named, how many there are goes unsaid."""
   what, count = change["what"], change["count"]

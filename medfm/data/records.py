@@ -29,18 +29,22 @@ import tensorflow_datasets as tfds
 
 from medfm import jsons
 from medfm.data import decoded, disk, splits
-from medfm.types import Folders, Split, UserError
+from medfm.types import Folders, Reading, Split, UserError
 
 Raw = pathlib.Path | Mapping[str, pathlib.Path] | None
 _MANIFEST = "manifest.json"
 
 
 class Prepared(NamedTuple):
-  """splits by name; changes: [{"what", "count"}]; fingerprint: sha256."""
+  """splits by name; changes: [{"what", "count"}]; fingerprint: sha256.
+
+  reading: of the model that they are read for, as `Folders` has it.
+  """
 
   splits: dict[str, Split]
   changes: list[dict[str, Any]]
   fingerprint: str
+  reading: Reading | None = None
 
 
 def counted(changes: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -173,7 +177,7 @@ def prepared(
       return {name: _Records(builder, name) for name in names}, changes
 
   folder = cache / "decoded" / fingerprint
-  return Prepared(*decoded.cached(folder, made), fingerprint)
+  return Prepared(*decoded.cached(folder, made), fingerprint, folders.reading)
 
 
 class _Records:

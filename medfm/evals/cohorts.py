@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 from medfm import tasks
-from medfm.data import splits
+from medfm.data import cards, records, splits
+from medfm.data.tables import labels
 from medfm.types import (
   Dataset,
   Folders,
@@ -45,33 +46,41 @@ def lines(data: Dataset) -> Iterator[str]:
   patients = counts["patients"]
   owners = "patients unknown" if patients is None else f"{patients:,} patients"
   yield f"{data.info.name}: all {counts['n']:,} rows ({owners})"
+  if cards.READ in data.card:
+    yield f"{data.info.name}: {data.card[cards.READ]}"
   for change in data.card.get("changes", ()):
-    yield f"{data.info.name}: {change['what']}: {change['count']:,}"
+    yield f"{data.info.name}: {cards.line(change)}"
 
 
 def as_trained(data: Dataset, trained: Info) -> Dataset:
   """Another dataset of the same task, in the codes the model was trained on.
 
   Classes and category levels are matched by name; a level that training did
-  not know is missing (-1).
+  not know is missing (-1), and so is a class, which the card tells.
 
-  UserError where inputs, names of what is predicted, or the task are others.
+  UserError where inputs or task are others, or names of what is predicted may
+  be spelled differently.
   """
   info = data.info
   kinds = [tasks.of(each.target).__name__ for each in (info, trained)]
   for what, new, old in (
     ("task", *(kind.rpartition(".")[2] for kind in kinds)),
     ("inputs", sorted(info.inputs), sorted(trained.inputs)),
-    ("classes", sorted(info.target.names), sorted(trained.target.names)),
   ):
     if new != old:
       raise UserError(
         f"{info.name} has {what} {new}; the model was trained on {old}"
       )
+  names, known = info.target.names, trained.target.names
+  labels.refuse_strangers(info.name, names, known)
+  others = [name for name in names if name not in known]
+  what = f"classes unknown to training, not scored ({', '.join(others[:8])})"
+  changes = records.counted({what: len(others)})
   moved = {
     name: _recoded(split, info, trained) for name, split in data.splits.items()
   }
-  return dataclasses.replace(data, splits=moved, info=trained)
+  card = {**data.card, "changes": [*data.card.get("changes", ()), *changes]}
+  return dataclasses.replace(data, splits=moved, info=trained, card=card)
 
 
 def _recoded(split: Split, info: Info, trained: Info) -> Split:

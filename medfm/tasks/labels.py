@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from medfm.data import spelling
 from medfm.types import Arrays, Batch, Info
 
 Rows = Sequence[Mapping[str, str]]
@@ -71,9 +72,15 @@ def counts(label: np.ndarray, classes: int) -> tuple[int, ...]:
 
 
 def reordered(arrays: Arrays, info: Info, trained: Info) -> Arrays:
-  """Another cohort's `label` [N,K] in the order of the trained names."""
-  order = [info.target.names.index(name) for name in trained.target.names]
-  return {"label": arrays["label"][:, order]}
+  """Another cohort's `label` [N,K] in the order of the trained names.
+
+  NaN, not known, where the cohort has no such name.
+  """
+  label = np.asarray(arrays["label"])
+  unknown = np.full((len(label), 1), np.nan, label.dtype)
+  places = map(spelling.matcher(info.target.names), trained.target.names)
+  columns = [np.hstack([label, unknown])[:, place] for place in places]
+  return {"label": np.stack(columns, axis=1)}
 
 
 def renumbered(arrays: Arrays, info: Info, trained: Info) -> Arrays:
@@ -81,8 +88,8 @@ def renumbered(arrays: Arrays, info: Info, trained: Info) -> Arrays:
 
   -1, not known, stays -1.
   """
-  position = {name: i for i, name in enumerate(trained.target.names)}
-  codes = [*(position.get(name, -1) for name in info.target.names), -1]
+  place = spelling.matcher(trained.target.names)
+  codes = [*map(place, info.target.names), -1]
   return {"label": np.array(codes, np.int32)[arrays["label"]]}
 
 

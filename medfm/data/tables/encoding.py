@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import spelling
+from medfm.data import cards, records, spelling
 from medfm.data.tables import design
 from medfm.data.tables import input as table_input
 from medfm.data.tables import table as tables
@@ -162,6 +162,38 @@ def respelt(
   return count
 
 
+def recoded(
+  columns: Columns, described: Described, name: str
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+  """Recorded columns as `as_trained` codes those of a file, of `name`."""
+  numeric, levels = described.numeric, described.levels
+  lacks = [n for n in numeric if n not in columns.numeric]
+  lacks += [n for n in levels if n not in columns.levels]
+  if lacks:
+    raise UserError(
+      f"{name}: no column{'s' * (len(lacks) > 1)} "
+      f"{', '.join(map(repr, lacks))}, which the model was trained on"
+    )
+  held = [*columns.levels]
+  codes = columns.categories[:, [held.index(n) for n in levels]]
+  old = {n: columns.levels[n] for n in levels}
+  new = table_input.renumbered(codes, old, levels)
+  changes = {}
+  for n, before, after in zip(levels, codes.T, new.T, strict=True):
+    strange = before[(before >= 0) & (after < 0)]
+    shown = ", ".join(
+      tables.shortened(old[n][code]) for code in np.unique(strange)[:5]
+    )
+    what = f"cells of {n!r} hold levels never seen in training ({shown})"
+    changes[f"{what}, treated as missing"] = len(strange)
+  others = [n for n in (*columns.numeric, *held) if n not in {*numeric, *old}]
+  what = f"columns that training did not have, ignored: {cards.listed(others)}"
+  changes[what] = len(others)
+  features = columns.features[:, [columns.numeric.index(n) for n in numeric]]
+  coded = Columns(features, new, numeric, dict(levels))
+  return coded.arrays, records.counted(changes)
+
+
 def encoded(
   path: str,
   info: Info,
@@ -186,30 +218,63 @@ def encoded(
     table = clean(table)
   has = table.columns.__contains__
   described = table_input.only(info)
-  used = {*described.numeric, *described.levels, id, patient, *groups}
-  extra = [name for name in table.columns if name not in used]
-  if extra:
-    logging.info("%s: columns ignored: %s", table.path, ", ".join(extra))
   if has(patient):
     table, changes = spelling.owners(table, patient, "patient")
-    for change in changes:
-      logging.warning("%s: %d %s", path, change["count"], change["what"])
-  columns = _coded(table, described.numeric, described.levels)
-  for name, code in zip(columns.levels, columns.categories.T, strict=True):
-    known = {"", *columns.levels[name]}
-    cells = zip(table[name], code.tolist(), strict=True)
-    if respelt := sum(c not in known for c, level in cells if level >= 0):
-      what = "cells are another spelling of a level in training, taken for it"
-      logging.info("%s: %d %s, in %r", table.path, respelt, what, name)
-    if unseen := int((code < 0).sum()) - table[name].count(""):
-      what = "hold levels never seen in training; treated as missing"
-      logging.warning("%s: %d cells of %r %s", table.path, unseen, name, what)
+    _tell(table, changes)
+  columns, changes = as_trained(table, described, {id, patient, *groups})
+  _tell(table, changes)
   return Split(
     arrays=columns.arrays,
     ids=ids(table, id if has(id) else ""),
     patients=np.array(table[patient], str) if has(patient) else None,
     groups={name: group(table, name) for name in groups if has(name)},
   )
+
+
+def _tell(table: Table, changes: Sequence[Mapping[str, Any]]) -> None:
+  """Logs what was changed in a new file."""
+  for change in changes:
+    logging.warning("%s: %s", table.path, cards.line(change))
+
+
+def as_trained(
+  table: Table, described: Described, roles: Collection[str] = ()
+) -> tuple[Columns, list[dict[str, Any]]]:
+  """A new table's columns as training coded its own, by name in any order.
+
+  roles: columns that are no features. A level that training did not know is
+  missing, and a column that it did not know is left out: changes tell both.
+
+  Raises: UserError where columns are missing.
+  """
+  require(table, described)
+  columns = _coded(table, described.numeric, described.levels)
+  changes = {}
+  for name, codes in zip(columns.levels, columns.categories.T, strict=True):
+    known = {"", *columns.levels[name]}
+    cells = list(zip(table[name], codes.tolist(), strict=True))
+    what = f"cells of {name!r} spelled otherwise than in training, taken for it"
+    changes[what] = sum(c not in known for c, code in cells if code >= 0)
+    strange = [cell for cell, code in cells if cell and code < 0]
+    shown = ", ".join(map(tables.shortened, sorted({*strange})[:5]))
+    what = f"cells of {name!r} hold levels never seen in training ({shown})"
+    changes[f"{what}, treated as missing"] = len(strange)
+  used = {*described.numeric, *described.levels, *roles}
+  others = [name for name in table.columns if name not in used]
+  what = f"columns that training did not have, ignored: {cards.listed(others)}"
+  changes[what] = len(others)
+  return columns, records.counted(changes)
+
+
+def require(table: Table, described: Described) -> None:
+  """UserError, with the nearest name, where the model reads other columns."""
+  used = (*described.numeric, *described.levels)
+  if lacks := [name for name in used if name not in table.columns]:
+    near = nearest(lacks[0], [n for n in table.columns if n not in used])
+    raise UserError(
+      f"{table.path}: no column{'s' * (len(lacks) > 1)} "
+      f"{', '.join(map(repr, lacks))}{near}, which the model was trained on"
+    )
 
 
 def ids(table: Table, column: str = "") -> np.ndarray:

@@ -1,14 +1,20 @@
 """Label columns of a table, as far as every task reads them alike."""
 
-from collections.abc import Sequence
+import collections
+import difflib
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from medfm.data.tables.table import Table
-from medfm.types import Target, UserError
+from medfm.data import spelling
+from medfm.data.tables.table import Table, shortened
+from medfm.types import Reading, Target, UserError
 
 Policy = Literal["error", "drop"]
+KEEP = "keep"
+"""Instead of a `Policy`: rows without a label stay, not to be scored."""
+
 Truth = dict[str, np.ndarray]
 """What is true of each row, by the names of a split's arrays."""
 
@@ -20,7 +26,9 @@ class Labels(Protocol):
   """How columns of a table tell what is to be predicted.
 
   Each task has its own, a frozen dataclass `medfm.tasks.<task>.Columns`
-  with the user's settings as fields.
+  with the user's settings as fields. One that has `adopted(trained)` gives
+  with it the labels of another cohort for a model with that target: what they
+  mean goes by the trained names, and no row is left out (`KEEP`).
   """
 
   @property
@@ -44,6 +52,14 @@ class Labels(Protocol):
     """The description of the target, fitted on the truth in training."""
 
 
+def adopted(labels: Labels, reading: Reading | None) -> Labels:
+  """The labels as the model that they are read for names them, if any."""
+  target = reading and reading.target
+  if target is None or not hasattr(labels, "adopted"):
+    return labels
+  return labels.adopted(target)
+
+
 def labelled(
   table: Table,
   columns: Sequence[str],
@@ -55,7 +71,7 @@ def labelled(
   """The rows with a label, and the change for the card.
 
   every: whether all of the columns must be observed, or one of them.
-  missing: what happens to the others, a `Policy`.
+  missing: what happens to the others, a `Policy` or `KEEP`.
   """
   noun = what.removeprefix("a ")
   setting = f"missing_{noun.replace('-', '_')}"
@@ -64,7 +80,7 @@ def labelled(
       f"{table.path}: which column is the label? set label= to one of "
       f"{', '.join(table.columns)}"
     )
-  if missing not in ("error", "drop"):
+  if missing not in ("error", "drop", KEEP):
     raise UserError(f"{setting}={missing!r}: expected 'error' or 'drop'")
   observed = np.array([[cell != "" for cell in table[n]] for n in columns])
   known = observed.all(0) if every else observed.any(0)
@@ -82,8 +98,69 @@ def labelled(
   where = ", ".join(columns)
   if not known.any():
     raise UserError(f"{table.path}: no row has {what} in {where}")
+  if missing == KEEP:
+    kept = f"rows without {what} ({where}), predicted and not scored"
+    return table, [{"what": kept, "count": lost}]
   change = {"what": f"dropped rows without {what} ({where})", "count": lost}
   return table.take(np.flatnonzero(known)), [change]
+
+
+def by_trained_names(
+  table: Table,
+  column: str,
+  trained: Sequence[str],
+  read: Callable[[str], str] = str,
+) -> tuple[Table, list[dict[str, Any]]]:
+  """The table with a column's labels as training named them, and the changes.
+
+  A label that training did not know is missing. read: cell -> its name.
+
+  UserError of `refuse_strangers`.
+  """
+  place = spelling.matcher(trained)
+  cells = {cell: read(cell) for cell in dict.fromkeys(table[column]) if cell}
+  places = {cell: place(name) for cell, name in cells.items()}
+  refuse_strangers(f"{table.path}: {column!r}", cells.values(), trained)
+  others = [cell for cell, at in places.items() if at < 0]
+  shown = ", ".join(map(shortened, others[:8]))
+  counts = collections.Counter(table[column])
+  respelt = [
+    c for c, at in places.items() if cells[c] != trained[at] and at >= 0
+  ]
+  what = {
+    f"labels of {column!r} spelled otherwise than in training, taken for one": (
+      sum(counts[cell] for cell in respelt)
+    ),
+    f"rows with a label unknown to training ({column}: {shown}), predicted and "
+    "not scored": sum(counts[cell] for cell in others),
+  }
+  names = {cell: trained[at] if at >= 0 else "" for cell, at in places.items()}
+  changes = [{"what": w, "count": n} for w, n in what.items() if n]
+  return table.mapped(column, names.__getitem__), changes
+
+
+def refuse_strangers(
+  where: str, names: Iterable[str], trained: Sequence[str]
+) -> None:
+  """UserError where names that training did not know may be those it knew.
+
+  They may where fewer than two are known, or one is like a trained one that
+  is not among them.
+  """
+  place = spelling.matcher(trained)
+  places = {name: place(name) for name in names}
+  others = [name for name, at in places.items() if at < 0]
+  held = {*places.values()} - {-1}
+  lacks = [name for at, name in enumerate(trained) if at not in held]
+  alike = [n for n in others if difflib.get_close_matches(n, lacks, 1, 0.8)]
+  if others and lacks and (alike or len(held) < 2):
+    shown, missed = (
+      ", ".join(map(shortened, each[:8])) for each in (alike or others, lacks)
+    )
+    raise UserError(
+      f"{where} has {shown}, which the model was not trained on, and not "
+      f"{missed}: spell alike what is meant alike, and leave other labels empty"
+    )
 
 
 def names(value: str | Sequence[str]) -> tuple[str, ...]:

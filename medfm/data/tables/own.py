@@ -15,25 +15,35 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from medfm import tasks
+from medfm import spec, tasks
 from medfm.data import cards, files, records, spelling, splits
 from medfm.data.tables import encoding, identities, tabular
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Labels, Policy, names
+from medfm.data.tables.input import Table as Described
+from medfm.data.tables.labels import Labels, Policy, adopted, names
 from medfm.data.tables.table import Table
 from medfm.spec import forwards
 from medfm.types import Dataset, Folders, UserError
 
 
 class Own(records.RowsBuilder, skip_registration=True):
-  """Reads the user's files, `raw`, as `given` says; subclasses give `rows`."""
+  """Reads the user's files, `raw`, as `given` says; subclasses give `rows`.
+
+  whole: whether they are read for a trained model, and so not split.
+  """
 
   VERSION = tfds.core.Version("1.1.0")  # 1.1: one spelling a name.
 
   def __init__(
-    self, *, settings: dict[str, Any], labels: Labels | None = None, **kwargs
+    self,
+    *,
+    settings: dict[str, Any],
+    labels: Labels | None = None,
+    whole: bool = False,
+    **kwargs,
   ):
     self.given, self.labels = types.SimpleNamespace(**settings), labels
+    self.whole = whole
     super().__init__(**kwargs)
 
   def labelled(self, files: Iterable[Table]) -> tuple[Sequence[Table], list]:
@@ -49,7 +59,9 @@ class Own(records.RowsBuilder, skip_registration=True):
     owner: the column, `what` for short, whose rows are in one split, or "".
     """
     table, changes = self._spelt(tables.joined(parts, columns), owner, what)
-    part = splits.given(table, self.given.split_column, owner, what)
+    part = None
+    if not self.whole:
+      part = splits.given(table, self.given.split_column, owner, what)
     # A class that only other splits have is an error there, by its row.
     training = None if part is None else part == "train"
     truth, predicted = self.labels.read(table, training)
@@ -121,6 +133,74 @@ class OwnTable(Own, skip_registration=True):
     )
 
 
+class OtherTable(Own, skip_registration=True):
+  """Another cohort's table, with the columns that a trained model reads.
+
+  numeric, levels: as its `Table` names them. clean: how training cleaned its
+  own files, as `spec.to_json` writes it; "" where it did not.
+  """
+
+  def __init__(
+    self,
+    *,
+    numeric: tuple[str, ...],
+    levels: dict[str, tuple[str, ...]],
+    clean: str = "",
+    **kwargs,
+  ):
+    self._described = Described(numeric=numeric, levels=levels)
+    self._clean = spec.build(spec.from_json(clean)) if clean else None
+    super().__init__(**kwargs)
+
+  def rows(self) -> tabular.Rows:
+    given, described = self.given, self._described
+    read = [
+      tables.read(path, missing=given.missing, delimiter=given.delimiter)
+      for path in self.raw.values()
+    ]
+    if self._clean:
+      read = list(map(self._clean, read))
+    roles = [*self.labels.columns, given.patient, given.id, given.split_column]
+    for name in self.labels.columns:
+      if name in (*described.numeric, *described.levels):
+        raise UserError(
+          f"{read[0].path}: the label {name!r} is a feature of the model"
+        )
+    parts, changes = self.labelled(read)
+    for part in parts:
+      encoding.require(part, described)
+    columns = [
+      n for n in parts[0].columns if all(n in p.columns for p in parts)
+    ]
+    table, rows = self.joined(parts, columns, given.patient, "patient")
+    columns, coded = encoding.as_trained(
+      table, described, {*roles, *given.groups}
+    )
+    return dataclasses.replace(
+      rows,
+      columns=columns,
+      changes=(*changes, *rows.changes, *self._unused(), *coded),
+    )
+
+  def _unused(self) -> list[dict[str, Any]]:
+    """What the cohort's config says of its table that training overrules."""
+    given, described = self.given, self._described
+    levels = set(described.levels)
+    kept = [n for n in given.drop if n in {*described.numeric, *levels}]
+    kinds = {n for n in given.numeric if n in levels}
+    kinds |= {n for n in given.categorical if n in described.numeric}
+    what = {
+      f"columns dropped here and read by the model ({', '.join(kept)})": len(
+        kept
+      ),
+      "columns whose kind is that of training, not of this config "
+      f"({', '.join(sorted(kinds))})": len(kinds),
+      f"cells taken for missing that training did not know "
+      f"({', '.join(map(repr, given.added))})": len(given.added),
+    }
+    return records.counted(what)
+
+
 @forwards(tabular.dataset, "seed", "fractions")
 def of_columns(
   folders: Folders,
@@ -175,16 +255,48 @@ def of_columns(
     "allow": names(allow),
     "split_column": split_column,
   }
+  labels = adopted(labels, folders.reading)
   return tabular.dataset(
-    records.prepared(
-      OwnTable, folders, raw=raw, labels=labels, settings=settings
-    ),
+    _recorded(folders, raw, labels, settings),
     name=pathlib.Path(path).stem,
     target=labels.target,
     stratify=labels.stratify,
     card=files.own_card("the user's own table", raw.values()),
     **in_new_files,
     **split,
+  )
+
+
+def _recorded(
+  folders: Folders,
+  raw: dict[str, pathlib.Path],
+  labels: Labels,
+  settings: dict[str, Any],
+) -> records.Prepared:
+  """The table to learn from, or what a trained model reads of it."""
+  reading, given = folders.reading, {"labels": labels, "settings": settings}
+  if reading is None:
+    return records.prepared(OwnTable, folders, raw=raw, **given)
+  described = reading.only(Described, next(iter(raw.values())).name)
+  # Its usual markers are not the cohort's word; what it adds to them is.
+  known = reading.settings.get("missing", settings["missing"])
+  usual = {*known, *tables.MISSING}
+  added = tuple(cell for cell in settings["missing"] if cell not in usual)
+  settings |= {"missing": (*known, *added), "added": added}
+  clean = reading.settings.get("clean")
+  if clean is not None:
+    clean = spec.to_json(
+      spec.bind(spec.function(clean), **spec.settings(clean))
+    )
+  return records.prepared(
+    OtherTable,
+    folders,
+    raw=raw,
+    numeric=described.numeric,
+    levels=described.levels,
+    clean=clean or "",
+    whole=True,
+    **given,
   )
 
 

@@ -15,8 +15,9 @@ import numpy as np
 from medfm.data import cards, records, splits
 from medfm.data.tables import encoding
 from medfm.data.tables.encoding import Columns
+from medfm.data.tables.input import Table as Described
 from medfm.data.tables.labels import Truth
-from medfm.types import Dataset, Info, Target
+from medfm.types import Dataset, Info, Split, Target
 
 Builder = records.RowsBuilder
 """Writes `Rows` in their order; subclasses give `rows`."""
@@ -82,19 +83,12 @@ def dataset(
   stratify: the array that splits keep in proportion.
   reads: settings of `encoding.encoded`, which reads a user's new file.
   """
+  if prepared.reading:
+    return _as_trained(prepared, name, target, card)
   *changes, last = prepared.changes
   schema = last["schema"]
   parts, how = splits.completed(prepared.splits, seed, fractions, stratify)
-  levels = {key: tuple(levels) for key, levels in schema["levels"].items()}
-  columns, truth = {}, {}
-  for part, split in parts.items():
-    arrays = {key: records.read(array) for key, array in split.arrays.items()}
-    none = np.zeros((len(split), 0), np.int32)
-    features = arrays.pop("features", none.astype(np.float32))
-    categories = arrays.pop("categories", none)
-    numeric = tuple(schema["numeric"])
-    columns[part] = Columns(features, categories, numeric, levels)
-    truth[part] = arrays
+  columns, truth = _columns(parts, schema)
   described, constant = encoding.fit(columns["train"])
   info = Info(
     name=name,
@@ -104,7 +98,7 @@ def dataset(
   unseen = respelt = 0
   for part, split in parts.items():
     coded = encoding.arrays(columns[part], described)
-    if levels:
+    if columns[part].levels:
       lost = (coded["categories"] < 0) & (columns[part].categories >= 0)
       unseen += int(lost.sum())
       respelt += encoding.respelt(columns[part], coded, described)
@@ -138,3 +132,47 @@ def _read(numeric: Sequence[str], levels: Mapping[str, Any]) -> str:
     if names
   ]
   return f"features: {', '.join(shown)}"
+
+
+def _columns(
+  parts: Mapping[str, Split], schema: Mapping[str, Any]
+) -> tuple[dict[str, Columns], dict[str, Truth]]:
+  """The columns of each split as they were recorded, and what is true."""
+  levels = {key: tuple(levels) for key, levels in schema["levels"].items()}
+  columns, truth = {}, {}
+  for part, split in parts.items():
+    arrays = {key: records.read(array) for key, array in split.arrays.items()}
+    none = np.zeros((len(split), 0), np.int32)
+    features = arrays.pop("features", none.astype(np.float32))
+    categories = arrays.pop("categories", none)
+    numeric = tuple(schema["numeric"])
+    columns[part] = Columns(features, categories, numeric, levels)
+    truth[part] = arrays
+  return columns, truth
+
+
+def _as_trained(
+  prepared: records.Prepared,
+  name: str,
+  target: Callable[[Sequence[str], Truth], Target],
+  card: Mapping[str, Any],
+) -> Dataset:
+  """All rows of a recorded table in the columns and codes of training."""
+  *changes, last = prepared.changes
+  described = prepared.reading.only(Described, name)
+  whole = splits.together(prepared.splits)
+  columns, truth = _columns({name: whole}, last["schema"])
+  arrays, recoded = encoding.recoded(columns[name], described, name)
+  whole = dataclasses.replace(whole, arrays=arrays | truth[name])
+  names = tuple(last["schema"]["classes"])
+  info = Info(name, {"table": described}, target(names, truth[name]))
+  return Dataset(
+    splits={splits.WHOLE: whole},
+    info=info,
+    card={
+      **card,
+      cards.READ: _read(described.numeric, described.levels),
+      "changes": [*changes, *recoded],
+      "fingerprint": prepared.fingerprint,
+    },
+  )

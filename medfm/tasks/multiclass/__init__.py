@@ -9,7 +9,13 @@ import numpy as np
 
 from medfm.data import spelling
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Read, Truth, labelled
+from medfm.data.tables.labels import (
+  KEEP,
+  Read,
+  Truth,
+  by_trained_names,
+  labelled,
+)
 from medfm.data.tables.table import Table
 from medfm.metrics import calibration, classification, described
 from medfm.spec import nearest
@@ -17,7 +23,15 @@ from medfm.tasks import binary, classical, counted, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.answers import Answers, Votes
-from medfm.types import Arrays, Info, Profile, Rival, Split, UserError
+from medfm.types import (
+  Arrays,
+  Info,
+  Profile,
+  Rival,
+  Split,
+  Target,
+  UserError,
+)
 
 TARGETS = ("label",)
 STRATIFY = "label"
@@ -245,10 +259,18 @@ class Columns(labels.Columns):
   positive: str = ""
   missing_label: str = "error"
 
+  def adopted(self, trained: Target) -> "Columns":
+    """The column as a model with this target names its classes."""
+    if not isinstance(trained, Classes):
+      return self
+    return dataclasses.replace(
+      self, classes=trained.names, positive="", missing_label=KEEP
+    )
+
   def target(self, names: Sequence[str], truth: Truth) -> Classes:
     """The classes, counted in training; UserError where one has no example."""
     classes = fitted(names, truth)
-    if 0 in classes.counts:
+    if self.missing_label != KEEP and 0 in classes.counts:
       name = names[classes.counts.index(0)]
       raise UserError(
         f"no training example has the class {name!r}: merge it with another, "
@@ -262,10 +284,20 @@ class Columns(labels.Columns):
         f"label={','.join(self.label)!r}: multiclass needs one column; for "
         f"several 0/1 columns set task='multilabel'"
       )
-    return labelled(table, self.label, self.missing_label, every=True)
+    table, changes = labelled(table, self.label, self.missing_label, every=True)
+    if self.missing_label != KEEP:
+      return table, changes
+    (column,) = self.label
+    table, unknown = by_trained_names(table, column, self.classes, _class)
+    return table, changes + unknown
 
   def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     (column,) = self.label
+    if self.missing_label == KEEP:
+      codes = {name: code for code, name in enumerate(self.classes)}
+      codes |= {"": -1}
+      label = tables.coded(table, column, codes, read=_class)
+      return {"label": np.array(label, np.int32)}, self.classes
     rows = slice(None) if training is None else training
     seen = [_class(cell) for cell in np.array(table[column], object)[rows]]
     where = f"{table.path}: the label {column!r}"

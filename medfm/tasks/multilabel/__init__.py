@@ -10,7 +10,7 @@ import numpy as np
 
 from medfm.data import spelling
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Read, labelled
+from medfm.data.tables.labels import KEEP, Read, labelled, refuse_strangers
 from medfm.data.tables.table import Table
 from medfm.metrics import classification
 from medfm.spec import nearest
@@ -18,7 +18,7 @@ from medfm.tasks import absent, binary, classical, counted, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.answers import Answers, Votes
-from medfm.types import Arrays, Info, Profile, UserError
+from medfm.types import Arrays, Info, Profile, Target, UserError
 
 TARGETS = ("label",)
 STRATIFY = "label"
@@ -186,32 +186,65 @@ class Columns(labels.Columns):
   def _named(self) -> bool:
     return bool(self.separator) and len(self.label) == 1
 
+  def adopted(self, trained: Target) -> "Columns":
+    """The columns as a model with this target names its labels."""
+    if not isinstance(trained, Labels):
+      return self
+    return dataclasses.replace(self, classes=trained.names, missing_label=KEEP)
+
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
+    changes, columns = [], self.label
+    if self.missing_label == KEEP:
+      what, columns = self._other_than_training(table)
+      changes = [{"what": w, "count": n} for w, n in what.items() if n]
     if self._named and self.none_if_empty:
-      return table, []
-    return labelled(table, self.label, self.missing_label, every=False)
+      return table, changes
+    table, lost = labelled(table, columns, self.missing_label, every=False)
+    return table, lost + changes
+
+  def _other_than_training(
+    self, table: Table
+  ) -> tuple[dict[str, int], tuple[str, ...]]:
+    """What differs from training and how often, and the columns to read."""
+    names = self.label
+    if self._named:
+      cells = [self._names(cell) for cell in table[self.label[0]]]
+      names = tuple(sorted({name for held in cells for name in held}))
+    refuse_strangers(f"{table.path}: label", names, self.classes)
+    others = [n for n in names if spelling.matcher(self.classes)(n) < 0]
+    what = f"labels unknown to training, not read ({', '.join(others[:8])})"
+    if self._named:  # That no row has a label is an answer.
+      return {what: len(others)}, self.label
+    known = tuple(name for name in self.classes if name in names)
+    lacks = [name for name in self.classes if name not in known]
+    without = f"labels of training without a column, not scored: {lacks[:8]}"
+    return {what: len(others), without: len(lacks)}, known
+
+  def _names(self, cell: str) -> list[str]:
+    parts = map(str.strip, cell.split(self.separator))
+    return list(filter(None, parts))
 
   def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     if self._named:
       return self._of_names(table, self.label[0], training)
-    if self.classes:
+    if self.classes and self.missing_label != KEEP:
       raise UserError("classes are for one column of names, not for several")
     expected = (
       "no label: expected 0, 1, no, yes, false, true or a missing marker"
     )
+    names = self.classes or self.label
     columns = [
       tables.coded(table, column, _BINARY, expected, spelling.folded)
-      for column in self.label
+      if column in self.label
+      else [np.nan] * len(table)
+      for column in names
     ]
-    return {"label": np.array(columns, np.float32).T.copy()}, self.label
+    return {"label": np.array(columns, np.float32).T.copy()}, names
 
   def _of_names(
     self, table: Table, column: str, training: np.ndarray | None
   ) -> Read:
-    cells = [
-      [name.strip() for name in cell.split(self.separator) if name.strip()]
-      for cell in table[column]
-    ]
+    cells = [self._names(cell) for cell in table[column]]
     every = spelling.unified(list(itertools.chain(*cells)), spelling.plain)
     cells = [[every.merged.get(name, name) for name in row] for row in cells]
     if not self.classes:
@@ -227,8 +260,13 @@ class Columns(labels.Columns):
     place = spelling.matcher(order)
     number = {name: place(name) for row in cells for name in row}
     label = np.zeros((len(table), len(order)), np.float32)
+    keeps = self.missing_label == KEEP
     for row, names in enumerate(cells):
+      if keeps and not self.none_if_empty and not names:
+        label[row] = np.nan
       for name in names:
+        if number[name] < 0 and keeps:
+          continue
         if number[name] < 0:
           raise table.error(
             row,

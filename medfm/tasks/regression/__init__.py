@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Read, Truth, labelled
+from medfm.data.tables.labels import KEEP, Read, Truth, labelled
 from medfm.data.tables.table import Table
 from medfm.metrics import regression
 from medfm.tasks import absent, classical, counted, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.answers import Votes
-from medfm.types import Arrays, Info, Profile, UserError
+from medfm.types import Arrays, Info, Profile, Target, UserError
 
 TARGETS = ("label",)
 STRATIFY = "label"
@@ -113,21 +113,60 @@ class Columns(labels.Columns):
 
   units: of each; missing_label: "error", or "drop" to leave out rows that
   lack one of them.
+  trained: what a model that they are read for calls them.
   """
 
   units: tuple[str, ...] = ()
   missing_label: str = "error"
+  trained: tuple[str, ...] = ()
 
   def __post_init__(self) -> None:
     if self.units and len(self.units) != len(self.label):
       raise UserError(f"units={self.units}: expected one for each target")
 
+  def adopted(self, trained: Target) -> "Columns":
+    """The columns of a model's targets, by name; a sole one has any name.
+
+    UserError where one is missing, or has another unit.
+    """
+    if not isinstance(trained, Numbers) or not self.label:
+      return self
+    label, units = trained.names, self.units
+    if len(label) == len(self.label) == 1:
+      label = self.label
+    elif lacks := [name for name in label if name not in self.label]:
+      raise UserError(
+        f"label={','.join(self.label)!r} lacks {', '.join(lacks)}, which the "
+        "model was trained to predict"
+      )
+    if units:
+      here = dict(zip(self.label, units, strict=True))
+      units = tuple(here[name] for name in label)
+      for name, unit, other in zip(label, units, trained.units, strict=True):
+        if unit and other and unit != other:
+          raise UserError(
+            f"{name} is in {unit}; the model was trained on {other}"
+          )
+    return dataclasses.replace(
+      self,
+      label=label,
+      units=units,
+      trained=trained.names,
+      missing_label=KEEP,
+    )
+
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
-    return labelled(table, self.label, self.missing_label, every=True)
+    table, changes = labelled(table, self.label, self.missing_label, every=True)
+    if self.trained and self.trained != self.label:
+      what = f"label {self.label[0]!r} taken for {self.trained[0]!r}"
+      changes = [*changes, {"what": what, "count": 1}]
+    return table, changes
 
   def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     values = [tables.numbers(table, name) for name in self.label]
-    return {"label": np.stack(values, 1)}, self.label
+    label = np.stack(values, 1)
+    label[np.isnan(label).any(1)] = np.nan
+    return {"label": label}, self.trained or self.label
 
   def target(self, names: Sequence[str], truth: Truth) -> Numbers:
     """The numbers, their mean and standard deviation in training."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from medfm.data import spelling
 from medfm.data.tables import table as tables
-from medfm.data.tables.labels import Read, Truth, labelled
+from medfm.data.tables.labels import KEEP, Read, Truth, labelled
 from medfm.data.tables.table import Table
 from medfm.metrics import survival as scored
 from medfm.metrics.bootstrap import Metric
@@ -21,7 +21,7 @@ from medfm.tasks import panel as panels
 from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.survival import observed
 from medfm.tasks.survival import rivals as _rivals
-from medfm.types import Arrays, Batch, Info, Profile, UserError
+from medfm.types import Arrays, Batch, Info, Profile, Target, UserError
 
 TARGETS = ("time", "event")
 STRATIFY = "event"
@@ -339,7 +339,7 @@ def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
       f"{info.name} has times in {here}; the model was trained on {there}"
     )
   number = {name: k for k, name in enumerate(trained.target.names, 1)}
-  codes = [0, *(number[name] for name in info.target.names), -1]
+  codes = [0, *(number.get(name, -1) for name in info.target.names), -1]
   event = np.array(codes, np.int32)[np.asarray(arrays["event"])]
   return {"time": arrays["time"], "event": event}
 
@@ -449,6 +449,7 @@ class Columns:
     `1=relapse`; several cells may have one name.
   horizons, intervals: see `fitted`.
   missing: "error", or "drop" to leave out rows without a time or an event.
+  trained: what a model predicts that they are read for.
   """
 
   time: str = ""
@@ -458,6 +459,7 @@ class Columns:
   horizons: tuple[float, ...] = ()
   intervals: int = 20
   missing: str = "error"
+  trained: Survival | None = None
   stratify = "event"
 
   def __post_init__(self) -> None:
@@ -469,6 +471,19 @@ class Columns:
   def columns(self) -> tuple[str, ...]:
     return (self.time, self.event)
 
+  def adopted(self, trained: Target) -> "Columns":
+    """The columns as a model names its causes; a sole one has any name."""
+    if not isinstance(trained, Survival):
+      return self
+    names = self._names(dict(map(_named, self.causes)))
+    others = [name for name in names if name not in trained.names]
+    if others and not len(names) == len(trained.names) == 1:
+      raise UserError(
+        f"causes {', '.join(others)}: the model was trained on "
+        f"{', '.join(trained.names)}; name them alike"
+      )
+    return dataclasses.replace(self, missing=KEEP, trained=trained)
+
   def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
     return labelled(
       table, self.columns, self.missing, every=True, what="follow-up"
@@ -477,9 +492,9 @@ class Columns:
   def read(self, table: Table, training: np.ndarray | None = None) -> Read:
     del training
     causes = dict(map(_named, self.causes))
-    names = tuple(dict.fromkeys(causes.values())) or (self.event,)
-    event = _events(table, self.event, causes)
-    if not event.any():
+    names = self._names(causes)
+    event = _events(table, self.event, causes, self.missing == KEEP)
+    if self.missing != KEEP and not event.any():
       raise UserError(
         f"{table.path}: every row of {self.event!r} is censored; survival is "
         "learnt from events"
@@ -492,8 +507,17 @@ class Columns:
     return {"time": time, "event": event}, names
 
   def target(self, names: Sequence[str], truth: Truth) -> Survival:
+    if self.trained is not None:
+      sole = self.trained.names if len(self.trained.names) == 1 else names
+      return dataclasses.replace(
+        self.trained, names=tuple(sole), unit=self.unit
+      )
     settings = {"horizons": self.horizons, "intervals": self.intervals}
     return target(names, truth, unit=self.unit, **settings)
+
+  def _names(self, causes: Mapping[str, str]) -> tuple[str, ...]:
+    """Of the causes, in the order of their numbers."""
+    return tuple(dict.fromkeys(causes.values())) or (self.event,)
 
 
 def target(names: Sequence[str], truth: Truth, **settings: Any) -> Survival:
@@ -501,9 +525,12 @@ def target(names: Sequence[str], truth: Truth, **settings: Any) -> Survival:
   return fitted(names, truth["time"], truth["event"], **settings)
 
 
-def _events(table: Table, column: str, causes: dict[str, str]) -> np.ndarray:
-  """[N] int: 0 censored, else the number of the cause."""
+def _events(
+  table: Table, column: str, causes: dict[str, str], any_missing: bool
+) -> np.ndarray:
+  """[N] int: 0 censored, else the number of the cause; -1 where missing."""
   codes: dict[str, int] = dict.fromkeys(_CENSORED, 0)
+  codes |= {"": -1} if any_missing else {}
   if causes:
     names = list(dict.fromkeys(causes.values()))
     codes |= {
