@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,11 @@ import optax
 
 from medfm import spec, tree
 from medfm.types import UserError
+
+_SPARED = re.compile(
+  r"(^|/)(\w*bias|scale|embedding|positions|cls|mask|missing\w*|level|column)$"
+)
+"""Parameters that add, scale or are looked up, by the last word of a path."""
 
 
 def learning_rate(
@@ -69,12 +75,15 @@ def optimizer(
   lr_rules: (regex, multiplier) on the paths of the parameters, the first
     match wins, the rest keep 1; a multiplier of 0 freezes them.
   decay_rules: the same for weight decay; any multiplier but 0 means decay.
+    What they do not name decays if it is a matrix that multiplies: norms,
+    biases, embeddings, positions and class tokens do not, as with BERT (Devlin
+    et al. 2019), GPT-2 and DeiT. `((".*", 1.0),)` lets everything decay.
   curve: the settings of `learning_rate`.
   """
   rate = learning_rate(steps, **curve)
   rest = ((".*", 1.0),)
   factors = tree.select(params, (*lr_rules, *rest))
-  decayed = jax.tree.map(bool, tree.select(params, (*decay_rules, *rest)))
+  decayed = _decayed(params, decay_rules)
   parts = [_named(name, rate, weight_decay, decayed, options)]
   if clip_norm:
     parts.insert(0, optax.clip_by_global_norm(clip_norm))
@@ -116,6 +125,19 @@ def transformer_layers(depth: int) -> tuple[str, ...]:
   """
   embedding = r"(^|/)(embed_\w+|cls|positions|tokens)(/|$)"
   return (embedding, *(rf"(^|/)block{index}/" for index in range(depth)))
+
+
+def _decayed(params: Any, rules: Sequence[tuple[str, float]]) -> Any:
+  """Whether weight decay falls on each leaf."""
+  unnamed = -1.0
+  named = tree.select(params, (*rules, (".*", unnamed)))
+
+  def falls(path, leaf, factor):
+    if factor != unnamed:
+      return bool(factor)
+    return leaf.ndim > 1 and not _SPARED.search(tree.name(path))
+
+  return jax.tree_util.tree_map_with_path(falls, params, named)
 
 
 def _named(name, rate, weight_decay, decayed, options):

@@ -126,7 +126,8 @@ class Run:
   gradients: the gradient of a batch's summed loss (`step.Gradients`).
   accumulate: micro-batches per step; refused with batch normalisation, the
     one thing whose numbers it would change.
-  ema_decay: of averaged parameters for evaluation; 0 keeps none.
+  ema_decay: of the averages of parameters and batch statistics that are
+    evaluated, at most (1 + k) / (10 + k) at step k; 0 keeps none.
   evaluators: what is measured of the trained model beside its own scores,
     name -> bound function (`evals.context`), such as those of `medfm.evals`
     and `explain.examples`. None takes `EVALUATORS`. Those of `STANDARD` are

@@ -34,8 +34,8 @@ class TrainState(NamedTuple):
 
   step: int32, the number of steps taken (skipped ones too).
   params: what is trained.
-  extra: other collections (`batch_stats`), `ema`, and the counts of
-    non-finite steps: `skipped` in all, `skipped_in_row`.
+  extra: other collections (`batch_stats`), `ema` of them and `params`, and the
+    counts of non-finite steps: `skipped` in all, `skipped_in_row`.
   opt_state: optax's.
   """
 
@@ -59,13 +59,19 @@ def initial(
   zero = jnp.zeros((), jnp.int32)
   extra = {**variables, "skipped": zero, "skipped_in_row": zero}
   if ema_decay:
-    extra["ema"] = jax.tree.map(jnp.copy, params)
+    averaged = {"params": params, **variables}
+    extra["ema"] = jax.tree.map(jnp.copy, averaged)
   return TrainState(zero, params, extra, optimizer.init(params))
 
 
 def variables(state: TrainState) -> Variables:
-  """What `predict` reads: averaged parameters where the run keeps them."""
-  return {"params": state.extra.get("ema", state.params), **_collections(state)}
+  """What `predict` reads: averages where the run keeps them.
+
+  Batch statistics are averaged too: those of the last steps belong to other
+  activations than averaged parameters give.
+  """
+  live = {"params": state.params, **_collections(state)}
+  return state.extra.get("ema", live)
 
 
 def gradients(
@@ -161,10 +167,15 @@ def _updated(
   params = optax.apply_updates(state.params, updates)
   collections = dict(collections)
   if ema_decay:
+    taken = state.step - state.extra["skipped"]
+    # Else the random start would keep decay^steps of the average.
+    decay = jnp.minimum(ema_decay, (1.0 + taken) / (10.0 + taken))
     collections["ema"] = jax.tree.map(
-      lambda mean, new: ema_decay * mean + (1 - ema_decay) * new,
+      lambda mean, new: (
+        decay.astype(mean.dtype) * mean + (1 - decay).astype(mean.dtype) * new
+      ),
       state.extra["ema"],
-      params,
+      {"params": params, **collections},
     )
   old = {name: state.extra[name] for name in collections}
   params, opt_state, collections = jax.tree.map(

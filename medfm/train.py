@@ -106,7 +106,8 @@ def begun(
   params = new.pop("params")
   extra = {**state.extra, **new}
   if "ema" in extra:
-    extra["ema"] = params
+    started = {name: extra.get(name, params) for name in extra["ema"]}
+    extra["ema"] = {**started, "params": params}
   groups = (itertools.chain(*paths) for paths in zip(*accounts, strict=True))
   account = transfer.Account(*map(tuple, groups))
   return state._replace(params=params, extra=extra), account

@@ -1,3 +1,6 @@
+import ast
+import pathlib
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -7,6 +10,7 @@ from medfm import optim, tree
 from medfm.types import UserError
 
 PARAMS = {"a": {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}}
+GOLDEN = pathlib.Path(__file__).parent / "golden"
 GRADS = jax.tree.map(jnp.ones_like, PARAMS)
 
 
@@ -125,3 +129,57 @@ def test_layers_nearer_the_input_learn_more_slowly():
     "model/head/bias": 1.0,
     "model/norm/scale": 1.0,
   }
+
+
+SPARED = {
+  "model": {
+    "embed_tokens": {"embedding": 0.0},
+    "positions": 0.0,
+    "cls": 0.0,
+    "table": {"scale": 0.0, "level": 0.0, "missing": 0.0, "missing_x": 0.0},
+    "blocks": {"norm": {"scale": 0.0, "bias": 0.0}, "kernel": 0.5},
+    "cell": {"hidden": 0.5, "hidden_bias": 0.0},
+    "head": {"kernel": 0.5, "bias": 0.0},
+    "own": 0.5,
+    "own_scaling": 0.0,
+  }
+}
+"""What decay of 0.5 takes from each leaf: those of `own` names have no rule."""
+
+
+def _pulled(params, **settings):
+  tx, _ = optim.optimizer(
+    params, 10, name="adamw", lr=1.0, weight_decay=0.5, **settings
+  )
+  zero = jax.tree.map(jnp.zeros_like, params)
+  updates, _ = tx.update(zero, tx.init(params), params)
+  return jax.tree.map(lambda leaf: -float(leaf.min()), updates)
+
+
+def test_decay_spares_norms_biases_and_embeddings_unless_told():
+  # Stacked blocks give their norms a second axis.
+  params = jax.tree.map(lambda _: jnp.ones((2, 3)), SPARED)
+  params["model"]["own_scaling"] = jnp.ones(3)
+  assert _pulled(params) == SPARED
+  everything = _pulled(params, decay_rules=((".*", 1.0),))
+  assert set(jax.tree.leaves(everything)) == {0.5}
+  cell = _pulled(params, decay_rules=(("cell/", 1.0),))["model"].pop("cell")
+  assert cell == {"hidden": 0.5, "hidden_bias": 0.5}
+
+
+@pytest.mark.parametrize(
+  "path", sorted(GOLDEN.glob("*.params.txt")), ids=lambda path: path.stem
+)
+def test_what_decays_of_each_config_is_a_matrix_that_multiplies(path):
+  words = [line.split(None, 1) for line in path.read_text().splitlines()]
+  shapes = {
+    name: ast.literal_eval(shape[: shape.index(")") + 1])
+    for name, shape in words
+    if shape.startswith("(")
+  }
+  params = {n: jax.ShapeDtypeStruct(s, jnp.float32) for n, s in shapes.items()}
+  decayed = optim._decayed(params, ())
+  last = {name.rpartition("/")[2] for name, falls in decayed.items() if falls}
+  assert "kernel" in last
+  assert last <= {"kernel", "hidden", "a", "b"}
+  assert all(falls for name, falls in decayed.items() if "kernel" in name)

@@ -202,11 +202,29 @@ def test_a_finite_step_ends_the_row_of_skipped_ones():
 
 
 def test_averaged_parameters_are_what_predict_reads():
-  state, _ = run(linear(), [batch()], devices=1, ema_decay=0.75)
+  broken = batch(x=np.full((16, 3), np.nan, np.float32))
+  batches = [batch(), broken, batch(), batch()]
   fresh, _ = run(linear(), [batch()], optimizer=optax.set_to_zero(), devices=1)
-  expected = 0.75 * fresh.params["w"] + 0.25 * state.params["w"]
-  read = steps.variables(state)["params"]["w"]
-  np.testing.assert_allclose(read, expected, rtol=1e-6)
+  mean = fresh.params["w"]
+  # The average of few steps forgets its start; a skipped step is none.
+  for last, decay in ((1, 1 / 10), (3, 2 / 11), (4, 0.2)):
+    state, _ = run(linear(), batches[:last], devices=1, ema_decay=0.2)
+    mean = decay * mean + (1 - decay) * state.params["w"]
+    read = steps.variables(state)["params"]["w"]
+    np.testing.assert_allclose(read, mean, rtol=1e-6)
+
+
+def test_batch_statistics_are_averaged_with_the_parameters():
+  batches = [batch(x=X + shift) for shift in (0, 5)]
+  seen = []
+  for count in (1, 2):
+    state, _ = run(normed(), batches[:count], devices=1, ema_decay=0.9)
+    seen.append(np.asarray(state.extra["batch_stats"]["mean"]))
+  # From zero, by 1/10 and 2/11.
+  expected = 2 / 11 * (0.9 * seen[0]) + 9 / 11 * seen[1]
+  read = steps.variables(state)["batch_stats"]["mean"]
+  np.testing.assert_allclose(read, expected, rtol=1e-5)
+  assert np.abs(read - seen[1]).max() > 0.01
 
 
 def test_an_unknown_way_to_run_in_parallel_is_refused():

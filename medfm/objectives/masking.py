@@ -9,6 +9,9 @@ from medfm import rng
 from medfm.data.text import input as text_input
 from medfm.types import Batch, Info, UserError
 
+_PASSES = 8
+"""Each leaves out all words longer than what is left of a row's budget. What
+is left after one is less than a word, and shrinks with every word that fits."""
 STRUCTURAL = ("pad", "cls", "sep", "mask", "bos", "eos")
 
 
@@ -22,17 +25,17 @@ def masked(
   become [MASK], 10 % a random token and 10 % stay (Devlin et al. 2019). Draws
   belong to the example (`id`), anew each step.
 
-  whole_word: words are hidden as a whole or not at all, in random order until
-    the share is reached; `word_start` [B,L] says where words begin. A word
-    that would end beyond the places there are ends the row's draw.
+  whole_word: words are hidden as a whole or not at all, in random order; one
+    that would exceed the number is left, as in BERT's own code, and so a row
+    without a word short enough hides nothing. `word_start` [B,L] says where
+    words begin.
   """
   text, tokens = text_input.only(info), jnp.asarray(batch["tokens"])
   length = tokens.shape[1]
   plain = ordinary(batch, info)
   count = plain.sum(1, keepdims=True)
   budget = jnp.maximum(jnp.round(rate * count), 1)
-  slack = 8 if whole_word else 0  # For the last whole word.
-  room = min(math.ceil(rate * length) + slack, length)
+  room = max(math.ceil(rate * length), 1)
   draws = jax.vmap(lambda k: jax.random.uniform(k, (3, length), minval=1e-6))(
     rng.per_example(key, batch["id"])
   )
@@ -45,7 +48,10 @@ def masked(
   chosen = (rank < budget) & (rank < count)
   if whole_word:
     sorted_score = jnp.take_along_axis(score, order, 1)
-    chosen = _whole(sorted_score, budget, room) & (rank < count)
+    chosen = _whole(sorted_score, rank < count, budget)
+    front = jnp.argsort(~chosen, 1, stable=True)
+    order = jnp.take_along_axis(order, front, 1)
+    chosen = jnp.take_along_axis(chosen, front, 1)
   places, known = order[:, :room], chosen[:, :room]
   kind = jnp.take_along_axis(draws[:, 1], places, 1)
   drawn = jnp.take_along_axis(draws[:, 2], places, 1) * text.vocabulary
@@ -82,8 +88,11 @@ def _of_word(score, batch, ordinary):
   return jnp.take_along_axis(score, first, 1)
 
 
-def _whole(score, budget, room):
-  """[B,L]: whether the word at each rank begins in the budget and fits."""
+def _whole(score, plain, budget):
+  """[B,L]: which ranks are hidden, whole words (equal scores) that fit.
+
+  plain: [B,L], ranks that may be hidden. budget: [B,1], never exceeded.
+  """
   length = score.shape[1]
   rank = jnp.broadcast_to(jnp.arange(length)[None], score.shape)
   change = score[:, 1:] != score[:, :-1]
@@ -92,4 +101,16 @@ def _whole(score, budget, room):
   ends = jnp.concatenate([change, edge], 1)
   begin = jax.lax.cummax(jnp.where(begins, rank, 0), axis=1)
   end = jax.lax.cummin(jnp.where(ends, rank, length - 1), axis=1, reverse=True)
-  return (begin < budget) & (end < room)
+  size = end - begin + 1
+
+  def taken(fitting):
+    """Of the words in their order, all up to the first that exceeds."""
+    total = jnp.cumsum(fitting, 1)
+    return fitting & (jnp.take_along_axis(total, end, 1) <= budget)
+
+  def without_too_long(_, fitting):
+    chosen = taken(fitting)
+    left = budget - chosen.sum(1, keepdims=True)
+    return chosen | (fitting & (size <= left))
+
+  return taken(jax.lax.fori_loop(0, _PASSES, without_too_long, plain))

@@ -99,7 +99,50 @@ def test_whole_words_are_hidden_as_a_whole():
   for row, word in zip(flags, words, strict=True):
     shares = np.bincount(word, row) / np.maximum(np.bincount(word), 1)
     assert set(shares) <= {0.0, 1.0}
-  assert flags.sum(1).min() >= 6
+  assert set(flags.sum(1)) == {6}
+
+
+def _worded(length, rows=512):
+  """Rows of so many tokens, in words of one to six pieces, most of one."""
+  generator = np.random.default_rng(1)
+  start = np.zeros((rows, length), np.int32)
+  for row in start:
+    pieces = generator.choice(6, length, p=[0.7, 0.15, 0.08, 0.04, 0.02, 0.01])
+    places = np.cumsum([0, *(1 + pieces)])
+    row[places[places < length]] = 1
+  tokens = generator.integers(4, toy.VOCABULARY, (rows, length))
+  return {
+    "tokens": jnp.asarray(tokens, jnp.int32),
+    "id": jnp.arange(rows),
+    "word_start": jnp.asarray(start),
+  }
+
+
+@pytest.mark.parametrize("length", [5, 12, 20, 40, 128])
+def test_whole_words_keep_to_the_share_of_every_row(length):
+  counts = _hidden(_masked(_worded(length), whole_word=True), length).sum(1)
+  budget = max(round(0.15 * length), 1)
+  assert counts.max() == budget
+  # Left is what no word fits into, which is a piece now and then.
+  assert budget - 0.35 < counts.mean() <= budget
+
+
+def test_whole_words_hide_fifteen_in_a_hundred_of_long_rows():
+  flags = _hidden(_masked(_worded(400), whole_word=True), 400)
+  assert abs(flags.mean() - 0.15) < 0.0005
+
+
+def test_the_words_that_are_hidden_are_drawn_alike_wherever_they_stand():
+  batch = _worded(100, rows=2000)
+  flags = _hidden(_masked(batch, whole_word=True), 100)
+  shares = flags.mean(0)
+  assert abs(shares[:50].mean() - shares[50:].mean()) < 0.005
+
+
+def test_a_row_without_a_word_that_fits_hides_nothing():
+  start = jnp.asarray(np.tile([1, 0, 0, 0, 0, 0, 0, 0], (ROWS, 5)))
+  found = _masked(_long(word_start=start), whole_word=True)
+  assert not found.known.any()
 
 
 def test_whole_words_without_their_starts_are_refused():
