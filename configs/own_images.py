@@ -11,8 +11,10 @@ label, and perhaps a patient and groups (sex, site, ...):
         --config.data.groups=sex,site
 Then:  python launch.py --mode=predict --workdir=runs/own_images --input=new/
 
-PNG, JPEG and DICOM, 8 and 16 bit. With several CSV columns or `;` between
-labels choose the variant multilabel, with a number to predict regression.
+PNG, JPEG and DICOM, 8 and 16 bit, grey or in colour as the files are
+(--config.data.channels=1 makes them grey). With several CSV columns or `;`
+between labels choose the variant multilabel, with a number to predict
+regression.
 Models: resnet, vit. From public weights of either, in the layout of Hugging
 Face, timm or torchvision, whose settings, image size and scaling are taken
 with them:

@@ -79,6 +79,8 @@ def of_user(
     if place.is_dir() and not folder:
       raise UserError(f"{place}: is a folder, expected {expected}")
     if path and place.exists():
+      if not (place.is_file() or place.is_dir()):
+        raise UserError(f"{place}: is a pipe or a device, expected {expected}")
       return place
   beside = places[-1].parent
   names = os.listdir(beside) if beside.is_dir() else []

@@ -8,30 +8,64 @@ import collections
 import io
 import math
 import os
+import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin
 
-from medfm.data.images import dicom
+from medfm.data.images import dicom, jpeg
+from medfm.data.images.dicom import Frame
 from medfm.types import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
 # The only decoders a file may choose. Pillow knows TIFF once it is imported.
 _FORMATS = ("PNG", "JPEG", "BMP", TiffImagePlugin.TiffImageFile.format)
+_WHITE_IS_ZERO, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0, 258, 262  # Of TIFF.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
+
+class Picture(NamedTuple):
+  """An image [H,W,1] grey or [H,W,3] RGB, and what was changed to read it."""
+
+  pixels: np.ndarray
+  changes: tuple[str, ...] = ()
+
+
+class Head(NamedTuple):
+  """What a file's head says of it.
+
+  dtype: of the pixels. colour: whether there are three channels, which may be
+  equal. word: whether it has 16 bits a pixel and says not how many count.
+  """
+
+  dtype: np.dtype
+  colour: bool = False
+  word: bool = False
 
 
 def decoded(
   source: str | os.PathLike | bytes,
   *,
   name: str,
-  frame: int | None = None,
+  frame: Frame = None,
   window: dicom.Window = None,
 ) -> np.ndarray:
+  """The pixels of `picture`."""
+  return picture(source, name=name, frame=frame, window=window).pixels
+
+
+def picture(
+  source: str | os.PathLike | bytes,
+  *,
+  name: str,
+  frame: Frame = None,
+  window: dicom.Window = None,
+  bits: int = 16,
+) -> Picture:
   """The image of a file, [H,W,1] grey or [H,W,3] RGB.
 
   uint8 or uint16 over the type's whole range; float32 for floating point
@@ -41,14 +75,15 @@ def decoded(
   name: what an error calls the file; nothing else of it is ever quoted.
   frame: of a multi-frame DICOM or TIFF, which is otherwise refused.
   window: (low, high) of grey DICOM; see `dicom.pixels`.
+  bits: how many of a 16-bit file count, where it does not say itself.
   """
   data = source if isinstance(source, bytes) else content(source)
   if not data:
     raise UserError(f"{name}: the file is empty")
   if dicom.is_dicom(data[:132]):
-    return dicom.pixels(data, name=name, frame=frame, window=window)
+    return Picture(dicom.pixels(data, name=name, frame=frame, window=window))
   try:
-    return _pillow(data, name, frame)
+    return _pillow(data, name, frame, bits)
   except UserError:
     raise
   except Exception:  # Each decoder has its own types for damage.
@@ -62,12 +97,15 @@ def content(path: str | os.PathLike) -> bytes:
   """The bytes of an image file, unless they are too many for an image."""
   name, limit = os.path.basename(path), 8 * dicom.MAX_PIXELS
   try:
-    if os.path.getsize(path) > limit:
-      raise UserError(f"{name}: larger than {limit:,} bytes")
+    if not stat.S_ISREG(os.stat(path).st_mode):  # A pipe would never end.
+      raise UserError(f"{name}: is no file, but a pipe, a device or a folder")
     with open(path, "rb") as file:
-      return file.read()
+      data = file.read(limit + 1)
   except OSError as error:
     raise UserError(f"{name}: cannot be opened ({error.strerror})") from None
+  if len(data) > limit:
+    raise UserError(f"{name}: larger than {limit:,} bytes")
+  return data
 
 
 def resized(image: np.ndarray, size: int, how: str = "pad") -> np.ndarray:
@@ -126,26 +164,51 @@ def with_dtype(
   )
 
 
-def bits(path: str | os.PathLike) -> np.dtype | None:
-  """The dtype that `decoded` will give, from a file's head; None if damaged."""
+def head(path: str | os.PathLike) -> Head | None:
+  """What a file's head says of the image; None if it is damaged."""
   try:
     data = content(path)
     if dicom.is_dicom(data[:132]):
-      return dicom.bits(data)
-    mode = Image.open(io.BytesIO(data), formats=_FORMATS).mode
-  except Exception:  # As in `decoded`: any type for damage.
+      return Head(*dicom.head(data))
+    image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    mode = image.mode
+    if mode == "F":
+      return Head(np.dtype(np.float32))
+    if mode.startswith("I"):
+      return Head(np.dtype(np.uint16), word=_stored_bits(image) == 16)
+    grey = mode in ("1", "L", "LA", "La")
+    return Head(np.dtype(np.uint8), colour=not grey)
+  except Exception:  # As in `picture`: any type for damage.
     return None
-  if mode == "F":
-    return np.dtype(np.float32)
-  return np.dtype(np.uint16 if mode.startswith("I") else np.uint8)
+
+
+def bits(path: str | os.PathLike) -> np.dtype | None:
+  """The dtype that `decoded` will give, from a file's head; None if damaged."""
+  told = head(path)
+  return told and told.dtype
+
+
+def is_colour(path: str | os.PathLike, frame: Frame = None) -> bool:
+  """Whether the channels of an image differ anywhere; False if damaged."""
+  try:
+    pixels = decoded(path, name="", frame=frame)
+  except UserError:
+    return False
+  return bool((pixels[..., :1] != pixels).any())
+
+
+def top(path: str | os.PathLike, frame: Frame = None) -> int:
+  """The largest value of an image; 0 if it is damaged."""
+  try:
+    return int(decoded(path, name="", frame=frame).max())
+  except UserError:
+    return 0
 
 
 def patient_key(path: str | os.PathLike) -> str:
   """A hash of the patient a DICOM file names; "" for any other, or damaged."""
   try:
-    with open(path, "rb") as file:
-      scan = dicom.is_dicom(file.read(132))
-    return dicom.patient_key(content(path)) if scan else ""
+    return dicom.patient_key(content(path)) if _is_scan(path) else ""
   except (OSError, UserError):
     return ""
 
@@ -177,30 +240,106 @@ def offered(path: str) -> bool:
     return suffix in SUFFIXES and not os.path.basename(path).startswith(".")
   if os.path.basename(path).upper() == "DICOMDIR":
     return False
+  return _is_scan(path)
+
+
+def _is_scan(path: str | os.PathLike) -> bool:
+  """Whether it is a DICOM file; pipes and devices, which never end, are not."""
+  if not os.path.isfile(path):
+    return False
   with open(path, "rb") as file:
     return dicom.is_dicom(file.read(132))
 
 
-def _pillow(data: bytes, name: str, frame: int | None) -> np.ndarray:
+def _pillow(data: bytes, name: str, frame: Frame, bits: int) -> Picture:
   image = Image.open(io.BytesIO(data), formats=_FORMATS)
-  whole = {"PNG": _whole_png, "JPEG": _whole_jpeg, "MPO": _whole_jpeg}
+  whole = {"PNG": _whole_png, "JPEG": jpeg.whole, "MPO": jpeg.whole}
   if image.format in whole and not whole[image.format](data):
     raise ValueError("truncated")
   frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-  dicom.check(name, image.width * image.height, frame, frames)
-  image.seek(frame or 0)
+  place = dicom.chosen(name, image.width * image.height, frame, frames)
+  image.seek(place)
+  stored, mode = _stored_bits(image), image.mode
+  inverted = _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO
   image.load()
+  if image.format == "JPEG" and not jpeg.agrees(data, np.asarray(image)):
+    raise UserError(
+      f"{name}: the JPEG's header and data disagree on the size of the image; "
+      "save it anew from its source"
+    )
   image = ImageOps.exif_transpose(image)
-  mode = image.mode
-  if mode in ("1", "L", "LA", "La"):
-    return np.array(image.convert("L"))[:, :, None]
-  if mode != "F" and not mode.startswith("I"):
-    return np.array(image.convert("RGB"))
-  values = np.array(image)[:, :, None]
-  low, high = (-np.inf, np.inf) if mode == "F" else (0, 65535)
-  if not (np.isfinite(values) & (low <= values) & (values <= high)).all():
+  if mode == "F" or mode.startswith("I"):
+    values = np.array(image)[:, :, None]
+    if mode == "F":
+      return Picture(_floats(values, inverted, name))
+    return _integers(values, bits if stored == 16 else stored, inverted, name)
+  changes = ["of 16 bits read as 8"] if stored > 8 else []
+  if mode in ("RGBA", "LA", "La", "PA", "RGBa") and _shows_through(image):
+    changes.append("partly transparent, made opaque")
+  grey = mode in ("1", "L", "LA", "La")
+  pixels = np.array(image.convert("L" if grey else "RGB"))
+  return Picture(pixels[:, :, None] if grey else pixels, tuple(changes))
+
+
+def _integers(
+  values: np.ndarray, bits: int, inverted: bool, name: str
+) -> Picture:
+  """Grey values of so many bits over the whole of uint16."""
+  highest = 2**bits - 1
+  if bits > 16 and not inverted:
+    highest, bits = 65535, 16
+  if bits > 16:
+    raise UserError(
+      f"{name}: a TIFF of {bits} bits says that white is zero, which is read "
+      "up to 16 bits; save it with black as zero"
+    )
+  if not ((values >= 0) & (values <= highest)).all():
+    raise UserError(
+      f"{name}: pixels are outside 0..{highest}"
+      + ("" if bits == 16 else f", which the {bits} bits of the others hold")
+    )
+  values = highest - values if inverted else values
+  if bits == 16:
+    return Picture(values.astype(np.uint16))
+  scaled = np.rint(values.astype(np.float64) * (65535 / highest))
+  changes = (f"of {bits} bits stored in 16, brought to the whole range",)
+  return Picture(scaled.astype(np.uint16), changes)
+
+
+def _floats(values: np.ndarray, inverted: bool, name: str) -> np.ndarray:
+  if not np.isfinite(values).all():
     raise UserError(f"{name}: pixels are not finite, or outside 0..65535")
-  return values.astype(np.float32 if mode == "F" else np.uint16)
+  if inverted and not ((values >= 0) & (values <= 1)).all():
+    raise UserError(
+      f"{name}: a floating point TIFF says that white is zero, but its pixels "
+      "are outside 0..1, so that black is unknown; save it with black as zero"
+    )
+  return (1 - values if inverted else values).astype(np.float32)
+
+
+def _stored_bits(image: Image.Image) -> int:
+  """How many bits a channel of a pixel has in the file, as far as it says."""
+  if image.format == "PNG":
+    # Pillow reads the depth and forgets it, but for the name of its raw mode.
+    raw = image.tile[0][3] if image.tile else ""
+    raw = raw if isinstance(raw, str) else raw[0]
+    return 16 if "16" in raw else 8
+  depth = _tag(image, _BITS_PER_SAMPLE)
+  depth = max(depth) if isinstance(depth, tuple) else depth
+  wide = image.mode.startswith("I")
+  return int(depth or (16 if wide else 8))
+
+
+def _tag(image: Image.Image, number: int) -> Any:
+  """A tag of a TIFF; None of any other file."""
+  tags = getattr(image, "tag_v2", None)
+  return (
+    tags.get(number) if tags is not None and image.format == "TIFF" else None
+  )
+
+
+def _shows_through(image: Image.Image) -> bool:
+  return np.asarray(image.getchannel(image.getbands()[-1])).min() < 255
 
 
 def _whole_png(data: bytes) -> bool:
@@ -215,15 +354,6 @@ def _whole_png(data: bytes) -> bool:
       return True
     position = end + 4
   return False
-
-
-def _whole_jpeg(data: bytes) -> bool:
-  """libjpeg fills up missing scans with grey; the end marker must be there.
-
-  The scan marker cannot occur inside a scan, so the last one opens the last
-  scan, behind any embedded thumbnail.
-  """
-  return data.find(b"\xff\xd9", data.rfind(b"\xff\xda") + 2) >= 0
 
 
 def _resampled(image: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -21,6 +21,10 @@ from medfm.types import UserError
 
 MAX_PIXELS = 50_000_000  # Of one image, DICOM or not.
 Window = tuple[float, float] | None
+Frame = int | str | None
+"""Of several: its number from 0, or first, middle or last; None refuses."""
+
+_PLACES = {"first": 0.0, "middle": 0.5, "last": 1.0}
 _CT_RANGE = (-1024.0, 3071.0)  # Hounsfield units of a 12-bit scanner.
 _KINDS = ("", "Float", "DoubleFloat")  # What precedes PixelData in its name.
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
@@ -34,7 +38,8 @@ _TAGS = [
   "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated",
   "BitsStored", "HighBit", "PixelRepresentation", "WindowCenter",
   "WindowWidth", "VOILUTFunction", "VOILUTSequence", "ModalityLUTSequence",
-  "RescaleSlope", "RescaleIntercept", *_PALETTE,
+  "RescaleSlope", "RescaleIntercept", "PixelPaddingValue",
+  "PixelPaddingRangeLimit", *_PALETTE,
   *(f"Segmented{name}" for name in _PALETTE if name.endswith("Data")),
   "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
   "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
@@ -47,23 +52,36 @@ def is_dicom(data: bytes) -> bool:
   return data[128:132] == b"DICM"
 
 
-def check(name: str, pixels: int, frame: int | None, frames: int) -> None:
-  """Refuses what is too large, or of several frames while none is chosen."""
+def chosen(name: str, pixels: int, frame: Frame, frames: int) -> int:
+  """The number of the frame to read.
+
+  Refuses what is too large, or of several frames while none is chosen.
+  """
   if pixels > MAX_PIXELS:
     raise UserError(f"{name}: more than {MAX_PIXELS:,} pixels")
-  if frames > 1 and frame is None:
+  if frame is None or frame == "":
+    if frames > 1:
+      raise UserError(
+        f"{name}: holds {frames} frames or pages: set frame to first, middle, "
+        "last or a number from 0 on, or export them as single images"
+      )
+    return 0
+  if frame in _PLACES:
+    return math.floor(_PLACES[frame] * (frames - 1))
+  if not str(frame).isdecimal():
     raise UserError(
-      f"{name}: holds {frames} frames or pages; export them as single images"
+      f"frame={frame!r}: expected first, middle, last or a number from 0 on"
     )
-  if frame is not None and not 0 <= frame < frames:
-    raise UserError(f"{name}: there is no frame {frame}")
+  if int(frame) >= frames:
+    raise UserError(f"{name}: there is no frame {frame}, it has {frames}")
+  return int(frame)
 
 
 def pixels(
   data: bytes,
   *,
   name: str,
-  frame: int | None = None,
+  frame: Frame = None,
   window: Window = None,
 ) -> np.ndarray:
   """One frame of a DICOM file as [H,W,1] or [H,W,3].
@@ -87,23 +105,26 @@ def pixels(
         "a waveform or a directory)"
       )
     frames = int(dataset.get("NumberOfFrames") or 1)
-    check(name, dataset.Rows * dataset.Columns, frame, frames)
+    place = chosen(name, dataset.Rows * dataset.Columns, frame, frames)
     from pydicom.pixels import pixel_array
 
-    stored = pixel_array(dataset, index=frame or 0)
-    shown = _shown(dataset, stored, name, frame or 0, window)
+    stored = pixel_array(dataset, index=place)
+    shown = _shown(dataset, stored, name, place, window)
   return shown if shown.ndim == 3 else shown[:, :, None]
 
 
-def bits(data: bytes) -> np.dtype:
-  """The dtype that `pixels` will give."""
+def head(data: bytes) -> tuple[np.dtype, bool]:
+  """(the dtype that `pixels` will give, whether it is a colour image)."""
   with _opened(data, "", _TAGS) as dataset:
+    kind = str(dataset.get("PhotometricInterpretation") or "")
+    colour = int(dataset.get("SamplesPerPixel") or 1) > 1
     depth = int(dataset.get("BitsStored") or 32)
     if "PixelData" not in dataset:
-      return np.dtype(np.float32)
-    if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+      return np.dtype(np.float32), False
+    if kind == "PALETTE COLOR":
+      colour = True
       depth = int(dataset.RedPaletteColorLookupTableDescriptor[2])
-  return np.dtype(np.uint8 if depth <= 8 else np.uint16)
+  return np.dtype(np.uint8 if depth <= 8 else np.uint16), colour
 
 
 def patient_key(data: bytes) -> str:
@@ -169,14 +190,43 @@ def _shown(
     return _scaled(stored, 2**bits - 1, dtype)
   if stored.ndim != 2 or not kind.startswith("MONOCHROME"):
     raise UserError(f"{name}: this kind of DICOM colour is not supported")
-  grey = _windowed(dataset, stored, name, frame, window)
-  return _scaled(1.0 - grey if kind == "MONOCHROME1" else grey, 1.0, dtype)
+  padding = _padding(dataset, stored)
+  grey = _windowed(dataset, stored, ~padding, name, frame, window)
+  grey = 1.0 - grey if kind == "MONOCHROME1" else grey
+  return _scaled(np.where(padding, 0.0, grey), 1.0, dtype)
+
+
+def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray:
+  """[H,W] bool: the pixels that the file declares to be padding."""
+  ends = []
+  for key in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
+    value = dataset.get(key)
+    if value is None or value == b"":
+      continue
+    if isinstance(value, bytes):  # Its type depends on another element.
+      value = int.from_bytes(value[:2], "little")
+    bits = int(dataset.BitsAllocated)
+    value = int(value) % 2**bits
+    if dataset.PixelRepresentation and value >= 2 ** (bits - 1):
+      value -= 2**bits
+    ends.append(value)
+  if dataset.get("PixelPaddingValue") is None or not ends:
+    return np.zeros(stored.shape, bool)
+  return (stored >= min(ends)) & (stored <= max(ends))
 
 
 def _windowed(
-  dataset: Any, stored: np.ndarray, name: str, frame: int, window: Window
+  dataset: Any,
+  stored: np.ndarray,
+  real: np.ndarray,
+  name: str,
+  frame: int,
+  window: Window,
 ) -> np.ndarray:
-  """Grey values of 0..1; see `pixels` for which range counts."""
+  """Grey values of 0..1; see `pixels` for which range counts.
+
+  real: [H,W] bool, the pixels that are no padding.
+  """
   from pydicom.pixels import apply_modality_lut, apply_voi
 
   rescale = _setting(dataset, "PixelValueTransformationSequence", frame)
@@ -204,7 +254,8 @@ def _windowed(
     return _unit(values, *_CT_RANGE)
   bits, word = int(dataset.BitsStored), int(dataset.BitsAllocated)
   if table or (bits == word and bits > 8):
-    return _unit(values, values.min(), values.max())
+    inside = values[real] if real.any() else values
+    return _unit(values, inside.min(), inside.max())
   low = -(2 ** (bits - 1)) if dataset.PixelRepresentation else 0
   ends = np.array([low, low + 2**bits - 1]) * slope + intercept
   return _unit(values, ends.min(), ends.max())

@@ -4,10 +4,13 @@ A folder of classes and a table become the same list: name, file, truth,
 patient, groups and split of each image. Only `encoded` decodes anything.
 """
 
+import collections
 import functools
+import logging
+import math
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -210,19 +213,59 @@ def _split(
   return how
 
 
-def read(
-  item: tuple[str, pathlib.Path],
-  size: int,
-  channels: int,
-  resize: str,
-  window: Sequence[float],
-  dtype: Any,
-) -> np.ndarray:
-  """The image of (name, path) as [size,size,channels] of this dtype."""
+class Shape(NamedTuple):
+  """What all images of a data set are made.
+
+  bits: how many count of files of 16 bits that do not say so themselves.
+  """
+
+  size: int
+  channels: int
+  resize: str
+  window: tuple[float, ...]
+  dtype: Any
+  frame: str = ""
+  bits: int = 16
+
+
+class Read(NamedTuple):
+  """An image [size,size,channels], what it was [H,W], and what was changed."""
+
+  pixels: np.ndarray
+  size: tuple[int, int]
+  changes: tuple[str, ...]
+
+
+def read(item: tuple[str, pathlib.Path], shape: Shape) -> Read:
+  """The image of (name, path) in the shape that is wanted."""
   name, path = item
-  image = decode.decoded(path, name=name, window=tuple(window) or None)
-  image = decode.resized(decode.with_channels(image, channels), size, resize)
-  return decode.with_dtype(image, dtype, name)
+  stored, changes = decode.picture(
+    path,
+    name=name,
+    frame=shape.frame,
+    window=shape.window or None,
+    bits=shape.bits,
+  )
+  made = decode.with_channels(stored, shape.channels)
+  if made.shape[-1] > stored.shape[-1]:
+    changes += ("grey copied to three channels",)
+  elif made is not stored and (stored != stored[..., :1]).any():
+    changes += ("colour made grey",)
+  made = decode.resized(made, shape.size, shape.resize)
+  typed = decode.with_dtype(made, shape.dtype, name)
+  if typed.dtype != made.dtype:
+    before, after = 8 * made.dtype.itemsize, 8 * typed.dtype.itemsize
+    changes += (f"of {before} bits made {after}",)
+  return Read(typed, stored.shape[:2], changes)
+
+
+def sizes(shapes: Collection[tuple[int, int]]) -> str:
+  """The smallest and the largest of some heights and widths, in words."""
+  ends = sorted(shapes, key=math.prod)
+  return " to ".join(
+    f"{height} x {width}"
+    for height, width in dict.fromkeys((ends[0], ends[-1]))
+  )
 
 
 def dataset(
@@ -249,13 +292,17 @@ def encoded(
   resize: str = "pad",
   window: tuple[float, ...] = (),
   dtype: str = "uint8",
+  frame: str = "",
+  bits: int = 16,
   image: str = "",
 ) -> Split:
   """A user's new images as a label-free split, treated as training's were.
 
   path: one image, a folder (with all below it), or a CSV file with a column
     of image files relative to its own folder.
-  dtype: of the training images, which these become.
+  dtype, bits: of the training images, which these become. What that changes
+    in which images, but for their size, is logged.
+  frame: of files of several.
   image: the CSV's column; found by its name where it is "".
   """
   del info  # Classes and scaling are the model's business, not the file's.
@@ -270,11 +317,17 @@ def encoded(
     table = tables.read(place)
     column, paths = _column(table, place.parent, image)
     names = table[column]
-  images = decode.in_order(
-    lambda item: read(item, size, channels, resize, window, dtype),
-    zip(names, paths, strict=True),
-  )
-  return Split({"image": np.stack(list(images))}, np.array(names))
+  shape = Shape(size, channels, resize, tuple(window), dtype, frame, bits)
+  images, changes = [], collections.Counter()
+  for each in decode.in_order(
+    lambda item: read(item, shape), zip(names, paths, strict=True)
+  ):
+    images.append(each.pixels)
+    changes.update(each.changes)
+  if changes:
+    told = [f"{count:,} {what}" for what, count in changes.items()]
+    logging.warning("%s: images as in training: %s", path, ", ".join(told))
+  return Split({"image": np.stack(images)}, np.array(names))
 
 
 def under(root: pathlib.Path) -> tuple[list[str], int]:
@@ -299,6 +352,8 @@ def under(root: pathlib.Path) -> tuple[list[str], int]:
       if path.is_symlink() and not path.resolve().is_relative_to(top):
         raise UserError(f"{path.name}: is a link out of {root.name}")
       if decode.offered(path):
+        if not path.is_file():  # A pipe or a device would never end.
+          raise UserError(f"{path.name}: is no file, but a pipe or a device")
         names.append(path.relative_to(top).as_posix())
       else:
         others += 1

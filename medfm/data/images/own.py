@@ -1,5 +1,7 @@
 """A user's own images: a folder of classes, or a CSV file that names them."""
 
+import collections
+import functools
 import logging
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,9 +12,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from medfm import tasks
-from medfm.data import files, records
+from medfm.data import cards, files, records
 from medfm.data.images import decode
 from medfm.data.images import files as image_files
+from medfm.data.images import input as image_input
 from medfm.data.tables.labels import Policy, names
 from medfm.spec import forwards
 from medfm.types import Dataset, Folders, UserError
@@ -21,14 +24,20 @@ _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _AHEAD = 256  # Images decoded before the writer asks for them.
 
 
+_AUTO = "auto"
+_DEPTHS = (8, 10, 12, 14)
+_SURE = 8  # Files that tell how many bits of 16 count; 12 are common enough.
+
+
 class OwnImages(records.RowsBuilder, skip_registration=True):
   """Images of any size and kind, all made one size, depth and colour.
 
   raw: name -> file; examples: (name, patient, groups, split) of each.
   truth: array's name -> (dtype, its values of each example).
+  channels: 1, 3 or "auto", for those of the files.
   """
 
-  changes = records.Builder.changes  # What is skipped is known at the end.
+  VERSION = tfds.core.Version("2.0.0")  # 2: padding, white is zero, 12 bits.
   shuffled = True
 
   def __init__(
@@ -41,9 +50,10 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
     bad: str,
     max_bad_fraction: float,
     size: int,
-    channels: int,
+    channels: int | str,
     resize: str,
     window: tuple[float, ...],
+    frame: str,
     **kwargs,
   ):
     self._paths = [(name, raw[name]) for name, *_ in examples]
@@ -55,14 +65,42 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
       arrays={k: np.array(v, dtype) for k, (dtype, v) in truth.items()},
       part=np.array(part),
     )
-    self._shape, self._dtype = (size, size, channels), _widest(raw.values())
-    self._reading = (size, channels, resize, window, self._dtype)
+    heads = [*decode.in_order(decode.head, raw.values())]
+    heads = {p: h for p, h in zip(raw.values(), heads, strict=True) if h}
+    if channels == _AUTO:
+      channels = _channels(heads, frame)
+    dtype, bits = _widest(heads.values()), _bits(heads, frame)
+    self._shape = image_files.Shape(
+      size, channels, resize, window, dtype, frame, bits
+    )
     self._bad, self._max_bad, self._skipped = bad, max_bad_fraction, 0
+    self._sizes, self._made = collections.Counter(), collections.Counter()
     super().__init__(raw=raw, **kwargs)
 
+  @property
+  def changes(self) -> list[dict[str, Any]]:
+    """What was skipped, and last what the images were and what became of them.
+
+    It is known when all are written.
+    """
+    counts, size = self._sizes, self._shape.size
+    other = {shape: n for shape, n in counts.items() if shape != (size, size)}
+    made = dict(self._made)
+    if other:
+      made = {
+        f"of {image_files.sizes(other)} made {size} x {size} "
+        f"({self._shape.resize})": sum(other.values()),
+        **made,
+      }
+    told = {"images": sum(counts.values()), "bits": self._shape.bits}
+    return [*records.counted(self._changes), told | {"made": made}]
+
   def features(self) -> dict[str, tfds.features.FeatureConnector]:
+    shape = self._shape
     image = tfds.features.Tensor(
-      shape=self._shape, dtype=self._dtype, encoding="zlib"
+      shape=(shape.size, shape.size, shape.channels),
+      dtype=shape.dtype,
+      encoding="zlib",
     )
     return super().features() | {"image": image}
 
@@ -72,12 +110,14 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
     for (_, example), image in zip(examples, images, strict=True):
       if isinstance(image, UserError):
         self._skip(image)
-      else:
-        yield example["id"], {**example, "image": image}
+        continue
+      self._sizes[image.size] += 1
+      self._made.update(image.changes)
+      yield example["id"], {**example, "image": image.pixels}
 
-  def _decoded(self, row: int) -> np.ndarray | UserError:
+  def _decoded(self, row: int) -> image_files.Read | UserError:
     try:
-      return image_files.read(self._paths[row], *self._reading)
+      return image_files.read(self._paths[row], self._shape)
     except UserError as error:
       return error
 
@@ -101,13 +141,14 @@ def own_images(
   *,
   path: str,
   size: int = 64,
-  channels: int = 1,
+  channels: int | str = _AUTO,
   task: str = "multiclass",
   label: str | tuple[str, ...] = "",
   classes: tuple[str, ...] = (),
   missing_label: Policy = "error",
   resize: str = "pad",
   window: tuple[float, ...] = (),
+  frame: str = "",
   max_bad_fraction: float = 0.0,
   bad: str = "error",
   name: str = "own_images",
@@ -121,6 +162,7 @@ def own_images(
   path: a folder (or a zip or tar of one) with a folder per class, perhaps
     below train, validation (or val) and test; or a CSV file. Relative paths
     start at the folder of raw data.
+  channels: 3 (colour), 1 (grey), or "auto": 3 where any file shows colour.
   label: the CSV's label column. For multilabel one column of names joined by
     ";", or a tuple of columns of 0, 1 and empty; for regression one or more
     columns of numbers.
@@ -129,6 +171,8 @@ def own_images(
   image, patient, groups, split_column: columns of the CSV file.
   root: the folder the image paths start at; the CSV file's own where "".
   resize: pad, crop or stretch. window: (low, high) for grey DICOM.
+  frame: which one of a DICOM or TIFF file of several is the image: first,
+    middle, last or a number from 0 on; "" refuses such a file.
   bad: "error", or "skip" up to `max_bad_fraction` of the images.
 
   Without a patient column, DICOM files are split by a hash of their
@@ -136,10 +180,11 @@ def own_images(
   """
   if bad not in ("error", "skip"):
     raise UserError(f"bad={bad!r}: expected error or skip")
-  if size < 1 or channels not in (1, 3) or len(window) not in (0, 2):
+  asked = int(channels) if str(channels) in ("1", "3") else channels
+  if size < 1 or asked not in (1, 3, _AUTO) or len(window) not in (0, 2):
     raise UserError(
       f"size={size}, channels={channels}, window={window}: expected a size of "
-      "1 or more, 1 or 3 channels, and (low, high) or nothing"
+      "1 or more, 1 or 3 channels or auto, and (low, high) or nothing"
     )
   if not 0 <= max_bad_fraction < 1:
     raise UserError(
@@ -159,9 +204,10 @@ def own_images(
   images = image_files.listed(place, labels, **listing)
   shape = {
     "size": size,
-    "channels": channels,
+    "channels": asked,
     "resize": resize,
     "window": tuple(window),
+    "frame": frame,
   }
   truth = images.truth.items()
   prepared = records.prepared(
@@ -175,7 +221,9 @@ def own_images(
     max_bad_fraction=max_bad_fraction,
     **shape,
   )
+  *changes, told = prepared.changes
   train = prepared.splits["train"]
+  described = image_input.of(train)
   truth = {key: np.asarray(train.arrays[key]) for key in images.truth}
   return image_files.dataset(
     prepared.splits,
@@ -186,12 +234,26 @@ def own_images(
       "licence": "the user's own data",
       "citation": "",
       "notes": images.notes,
-      "changes": [*images.changes, *prepared.changes],
+      cards.READ: _read(described, asked, told),
+      "changes": [*images.changes, *changes],
       "split": images.split,
       "fingerprint": prepared.fingerprint,
     },
     image=listing.get("image", ""),
-    **shape,
+    **shape | {"channels": described.channels, "bits": told["bits"]},
+  )
+
+
+def _read(
+  described: image_input.Image, asked: int | str, told: Mapping[str, Any]
+) -> str:
+  """What the images became, and of how many what was changed."""
+  why = "as the files have" if asked == _AUTO else f"as channels={asked} says"
+  depth = 8 * np.dtype(described.dtype).itemsize
+  made = [f"{count:,} {what}" for what, count in told["made"].items()]
+  return (
+    f"images: {told['images']:,}, read as {described.describe()} ({why}) and "
+    f"{depth} bits: {', '.join(made) or 'none was changed'}"
   )
 
 
@@ -211,9 +273,31 @@ def _place(folders: Folders, path: str) -> pathlib.Path:
   return place
 
 
-def _widest(paths: Iterable[pathlib.Path]) -> np.dtype:
-  """The dtype all images become, from their heads; bad files have no say."""
-  kinds = set(decode.in_order(decode.bits, paths)) - {None}
+def _widest(heads: Iterable[decode.Head]) -> np.dtype:
+  """The dtype all images become; bad files have no say."""
+  kinds = {head.dtype for head in heads}
   if kinds == {np.dtype(np.float32)}:
     return np.dtype(np.float32)
   return np.dtype(np.uint16 if np.dtype(np.uint16) in kinds else np.uint8)
+
+
+def _channels(heads: Mapping[pathlib.Path, decode.Head], frame: str) -> int:
+  """3 where any image shows colour; three equal channels are grey."""
+  perhaps = [path for path, head in heads.items() if head.colour]
+  read = functools.partial(decode.is_colour, frame=frame)
+  return 3 if any(decode.in_order(read, perhaps, ahead=_AHEAD)) else 1
+
+
+def _bits(heads: Mapping[pathlib.Path, decode.Head], frame: str) -> int:
+  """How many bits count of the files of 16 bits that do not say it.
+
+  Scanners of 10 or 12 bits are often saved so, and are nearly black then. A
+  few dark images could be chance, so that 14 are only believed of several.
+  """
+  words = [path for path, head in heads.items() if head.word]
+  read = functools.partial(decode.top, frame=frame)
+  highest = max(decode.in_order(read, words), default=0)
+  enough = [d for d in _DEPTHS if 0 < highest < 2**d]
+  if not enough or (enough[0] > 12 and len(words) < _SURE):
+    return 16
+  return enough[0]

@@ -104,6 +104,8 @@ def opened(
   """
   if os.path.isdir(path):
     raise UserError(f"{path}: is a folder, expected {expected}")
+  if os.path.exists(path) and not os.path.isfile(path):  # It may never end.
+    raise UserError(f"{path}: is a pipe or a device, expected {expected}")
   try:
     with open(path, "rb") as file:
       yield file

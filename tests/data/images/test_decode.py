@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 import zlib
 
 import numpy as np
@@ -260,3 +261,91 @@ def test_images_are_decoded_ahead_but_not_without_bound():
   assert next(squares) == 0
   assert asked == [0, 1, 2, 3]
   assert list(squares) == [i * i for i in range(1, 50)]
+
+
+def _tiff(array, photometric, kind=1, bits=0):
+  """A TIFF of one strip: photometric 0 is white, 1 black where it is zero."""
+  height, width = array.shape
+  tags = [
+    (256, width), (257, height), (258, bits or 8 * array.dtype.itemsize),
+    (259, 1), (262, photometric), (273, 0), (277, 1), (278, height),
+    (279, array.nbytes), (339, kind),
+  ]  # fmt: skip
+  start = 8 + 2 + 12 * len(tags) + 4
+  head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+  for tag, value in tags:
+    value = start if tag == 273 else value
+    head += struct.pack("<HHII", tag, 4, 1, value)
+  return head + bytes(4) + array.tobytes()
+
+
+@pytest.mark.parametrize(
+  ("array", "kind"),
+  [
+    (np.array([[0, 64], [128, 255]], np.uint8), 1),
+    (np.array([[0, 64], [128, 255]], np.uint16) * 257, 1),
+    (np.array([[0, 0.25], [0.5, 1]], np.float32), 3),
+  ],
+)
+def test_a_tiff_whose_white_is_zero_is_inverted(array, kind):
+  black = decode.decoded(_tiff(array, 1, kind), name="a")[:, :, 0]
+  white = decode.decoded(_tiff(array, 0, kind), name="a")[:, :, 0]
+  np.testing.assert_array_equal(black, array)
+  top = 1 if kind == 3 else np.iinfo(array.dtype).max
+  np.testing.assert_array_equal(white, top - array)
+
+
+def test_a_float_tiff_of_unknown_black_is_refused_where_white_is_zero():
+  data = _tiff(np.array([[-100, 3000]], np.float32), 0, 3)
+  with pytest.raises(UserError, match=r"a: .* black is unknown"):
+    decode.decoded(data, name="a")
+
+
+def test_twelve_bits_stored_in_sixteen_fill_the_range_where_they_are_known():
+  data = _file(np.array([[0, 2048, 4095]], np.uint16))
+  found = decode.picture(data, name="a", bits=12)
+  assert found.pixels[..., 0].tolist() == [[0, 32776, 65535]]
+  assert found.changes == (
+    "of 12 bits stored in 16, brought to the whole range",
+  )
+  with pytest.raises(UserError, match=r"outside 0\.\.4095"):
+    decode.picture(_file(np.array([[5000]], np.uint16)), name="a", bits=12)
+
+
+def test_colour_of_sixteen_bits_is_told_to_lose_some():
+  data = _sixteen_bit_colour()
+  assert decode.picture(data, name="a").changes == ("of 16 bits read as 8",)
+
+
+def _sixteen_bit_colour():
+  """A PNG of two pixels, of which Pillow writes none of 16 bits in colour."""
+
+  def chunk(kind, content):
+    size, checksum = len(content), zlib.crc32(kind + content)
+    return (
+      struct.pack(">I", size) + kind + content + struct.pack(">I", checksum)
+    )
+
+  row = b"\0" + struct.pack(">6H", 0, 257, 514, 65535, 0, 256)
+  head = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
+  parts = ((b"IHDR", head), (b"IDAT", zlib.compress(row)), (b"IEND", b""))
+  return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def test_transparent_parts_are_told_to_become_opaque():
+  array = _noise(4, 4, 4)
+  array[..., 3] = 255
+  assert decode.picture(_file(array), name="a").changes == ()
+  array[0, 0, 3] = 0
+  told = decode.picture(_file(array), name="a").changes
+  assert told == ("partly transparent, made opaque",)
+
+
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path):
+  os.mkfifo(tmp_path / "x.png")
+  for path in (tmp_path / "x.png", "/dev/zero"):
+    with pytest.raises(UserError, match="is no file, but"):
+      decode.decoded(path, name="x.png")
+  os.mkfifo(tmp_path / "scan")
+  assert not decode.offered(str(tmp_path / "scan"))
+  assert decode.patient_key(tmp_path / "x.png") == ""

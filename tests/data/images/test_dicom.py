@@ -263,3 +263,55 @@ def test_the_bits_are_known_before_decoding(data_dir, tmp_path):
       except UserError:
         continue
       assert decode.bits(tmp_path / "a") == image.dtype
+
+
+@pytest.mark.parametrize(
+  ("value", "others"),
+  [
+    (65535, {"PixelPaddingValue": 65535}),
+    (60000, {"PixelPaddingValue": 59000, "PixelPaddingRangeLimit": 65535}),
+  ],
+)
+def test_declared_padding_is_black_and_counts_in_no_range(value, others):
+  tissue = np.array([[1000, 1100, 1200], [1300, 1400, 1500]], np.uint16)
+  tissue[0, 0] = value
+  shown = decode.decoded(synthetic(tissue, **others), name="a")[:, :, 0]
+  assert shown.tolist() == [[0, 0, 16384], [32768, 49151, 65535]]
+
+
+def test_padding_of_signed_pixels_is_known_by_its_value():
+  tissue = np.array([[-32768, -100], [0, 100]], np.int16)
+  data = synthetic(tissue, PixelRepresentation=1, PixelPaddingValue=-32768)
+  shown = decode.decoded(data, name="a")[:, :, 0]
+  assert shown.tolist() == [[0, 0], [32768, 65535]]
+
+
+def test_padding_stays_black_where_the_image_is_inverted():
+  tissue = np.array([[0, 0], [100, 200]], np.uint8)
+  kind = {"PhotometricInterpretation": "MONOCHROME1", "PixelPaddingValue": 0}
+  shown = decode.decoded(synthetic(tissue, **kind), name="a")[:, :, 0]
+  assert shown.tolist() == [[0, 0], [155, 55]]
+
+
+def test_an_image_of_padding_alone_is_black():
+  data = synthetic(np.full((2, 2), 7, np.uint16), PixelPaddingValue=7)
+  assert not decode.decoded(data, name="a").any()
+
+
+@pytest.mark.parametrize(
+  ("frame", "place"), [("first", 0), ("middle", 1), ("last", 3), ("2", 2)]
+)
+def test_a_frame_is_chosen_by_place_or_number(frame, place):
+  frames = np.arange(64, dtype=np.uint8).reshape(4, 4, 4)
+  data = synthetic(frames[0], NumberOfFrames=4, PixelData=frames.tobytes())
+  found = decode.decoded(data, name="a", frame=frame)[:, :, 0]
+  np.testing.assert_array_equal(found, frames[place])
+
+
+def test_several_frames_name_the_setting_that_chooses_one():
+  frames = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
+  data = synthetic(frames[0], NumberOfFrames=2, PixelData=frames.tobytes())
+  with pytest.raises(UserError, match="set frame to first, middle, last or a"):
+    decode.decoded(data, name="a")
+  with pytest.raises(UserError, match="frame='centre': expected first, middle"):
+    decode.decoded(data, name="a", frame="centre")

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from medfm import tasks
+from medfm.data import cards
 from medfm.data.images import files as image_files
 from medfm.data.images import own as own_images
 from medfm.types import Folders, UserError
@@ -506,3 +507,97 @@ def test_a_patient_or_class_of_images_in_two_spellings_is_one(root):
   assert dataset.info.target.names == ("no", "yes")
   counts = [change["count"] for change in dataset.card["changes"]]
   assert counts == [10, 1]
+
+
+def _colour(path, shape=(8, 8), colour=(200, 30, 60)):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  Image.fromarray(np.full((*shape, 3), colour, np.uint8)).save(path)
+
+
+def test_colour_files_stay_colour_and_the_card_says_so(classes):
+  _colour(classes / "benign" / "0.png", (16, 12))
+  dataset = _read(classes)
+  assert dataset.info.only.channels == 3
+  assert _together(dataset, "image")["benign/0.png"][4, 4].tolist() == [
+    200, 30, 60,
+  ]  # fmt: skip
+  assert [*cards.lines(dataset.card)] == [
+    "images: 20, read as colour images of 8 x 8 (as the files have) and 8 "
+    "bits: 1 of 16 x 12 made 8 x 8 (pad), 19 grey copied to three channels"
+  ]
+
+
+def test_three_equal_channels_are_grey(classes):
+  _colour(classes / "benign" / "0.png", colour=(9, 9, 9))
+  dataset = _read(classes)
+  assert dataset.info.only.channels == 1
+  assert dataset.card["read"] == (
+    "images: 20, read as grey images of 8 x 8 (as the files have) and 8 bits: "
+    "none was changed"
+  )
+
+
+def test_colour_made_grey_on_request_is_counted(classes):
+  _colour(classes / "benign" / "0.png")
+  dataset = _read(classes, channels=1)
+  assert dataset.info.only.channels == 1
+  assert "(as channels=1 says)" in dataset.card["read"]
+  assert dataset.card["read"].endswith("1 colour made grey")
+
+
+def test_what_was_changed_is_known_again_from_the_cache(classes):
+  _colour(classes / "benign" / "0.png")
+  assert _read(classes).card == _read(classes).card
+
+
+def test_new_images_take_the_channels_of_training_and_that_is_told(
+  classes, tmp_path, caplog
+):
+  dataset = _read(classes)
+  _colour(tmp_path / "new.png", (16, 16))
+  with caplog.at_level("WARNING"):
+    split = dataset.encode(str(tmp_path / "new.png"))
+  assert split.arrays["image"].shape == (1, 8, 8, 1)
+  assert "images as in training: 1 colour made grey" in caplog.text
+
+
+def test_twelve_bits_beside_eight_are_brought_to_one_range(classes, tmp_path):
+  _save(classes / "benign" / "0.png", 4095, np.uint16)
+  _save(classes / "benign" / "1.png", 2048, np.uint16)
+  dataset = _read(classes)
+  images = _together(dataset, "image")
+  assert (images["benign/0.png"] == 65535).all()
+  assert (images["benign/1.png"] == 32776).all()
+  assert (images["benign/5.png"] == 5 * 257).all()
+  told = "2 of 12 bits stored in 16, brought to the whole range"
+  assert told in dataset.card["read"]
+  assert "18 of 8 bits made 16" in dataset.card["read"]
+  _save(tmp_path / "new.png", 4095, np.uint16)
+  assert (
+    dataset.encode(str(tmp_path / "new.png")).arrays["image"] == 65535
+  ).all()
+
+
+def test_a_page_of_several_is_chosen_and_for_new_files_too(classes, tmp_path):
+  pages = [Image.fromarray(np.full((8, 8), v, np.uint8)) for v in (3, 5, 7)]
+  for path in (classes / "benign" / "0.tif", tmp_path / "new.tif"):
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+  with pytest.raises(
+    UserError, match=r"benign/0\.tif: holds 3 frames .* frame"
+  ):
+    _read(classes)
+  dataset = _read(classes, frame="middle")
+  assert (_together(dataset, "image")["benign/0.tif"] == 5).all()
+  new = dataset.encode(str(tmp_path / "new.tif"))
+  assert (new.arrays["image"] == 5).all()
+
+
+def test_a_pipe_among_the_images_is_refused(classes):
+  os.mkfifo(classes / "benign" / "x.png")
+  with pytest.raises(UserError, match=r"x\.png: is no file, but a pipe"):
+    _read(classes)
+
+
+def test_a_device_is_no_table_of_images():
+  with pytest.raises(UserError, match=r"/dev/zero: is a pipe or a device"):
+    own_images.own_images(Folders(None, "cache"), path="/dev/zero")

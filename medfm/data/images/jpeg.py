@@ -1,0 +1,172 @@
+"""Whether a JPEG's header and its data agree, which libjpeg does not say.
+
+A header that promises more than the data hold gives a flat rest of the image,
+one that promises less a part of it, and one of another width a scramble; all
+of them decode without an error. What the last bytes of the data change is
+what tells: in a sound file they are the last blocks of the image.
+"""
+
+import io
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+_LEAST, _SHARE = 16, 64
+
+
+class _Scan(NamedTuple):
+  """The only scan of a file.
+
+  unit: height and width of what is coded together, in pixels.
+  flat: bits of a unit that is as the one before it and flat.
+  restarts: whether marks stand in it.
+  """
+
+  start: int
+  end: int
+  unit: tuple[int, int]
+  flat: int
+  restarts: bool
+
+
+def whole(data: bytes) -> bool:
+  """Whether the end marker is there: libjpeg fills up what is missing.
+
+  The scan marker cannot occur inside a scan, so the last one opens the last
+  scan, behind any embedded thumbnail.
+  """
+  return data.find(b"\xff\xd9", data.rfind(b"\xff\xda") + 2) >= 0
+
+
+def agrees(data: bytes, pixels: np.ndarray) -> bool:
+  """Whether the data are as long as an image of the header's size needs.
+
+  pixels: the image [H,W] or [H,W,C] that libjpeg made of them. True where it
+  cannot be told: progressive files, and images that end in one colour.
+  """
+  scan = _scan(data)
+  if scan is None:
+    return True
+  size = scan.end - scan.start
+  if _tail(pixels[-scan.unit[0] :, -scan.unit[1] :], scan.unit):
+    return scan.restarts or not _filled_up(data, scan, size)
+  cut = max(_LEAST, size // _SHARE)
+  shorter = _without(data, scan, cut) if cut < size else None
+  return shorter is None or not np.array_equal(shorter, pixels)
+
+
+def _filled_up(data: bytes, scan: _Scan, size: int) -> bool:
+  """Whether the image's flat end is not in the data.
+
+  libjpeg gives blocks that are missing the last value that there was. Where
+  the flat blocks at the end are in the data, nearly all that they take can be
+  cut off without a change to any block before them.
+  """
+  light = _without(data, scan, 0, "L")
+  if light is None:
+    return False
+  count = _tail(light, scan.unit)
+  cut = (count - 1) * scan.flat // 8 - 1  # The first of them may take more.
+  if not 0 < cut < size:
+    return False
+  shorter = _without(data, scan, cut, "L")
+  if shorter is None or shorter.shape != light.shape:
+    return False
+  return not _flat(light == shorter, scan.unit, True)[:-count].all()
+
+
+def _tail(pixels: np.ndarray, unit: tuple[int, int]) -> int:
+  """How many units at the end have the last pixel's value throughout."""
+  flat = _flat(pixels, unit, pixels[-1, -1])
+  return len(flat) if flat.all() else int(flat[::-1].argmin())
+
+
+def _without(
+  data: bytes, scan: _Scan, cut: int, mode: str | None = None
+) -> np.ndarray | None:
+  """The image without the last bytes of its data; None where there is none.
+
+  mode: "L" for the brightness alone, in which blocks do not touch.
+  """
+  shorter = data[: scan.end - cut] + b"\xff\xd9"
+  try:
+    with Image.open(io.BytesIO(shorter), formats=("JPEG",)) as image:
+      if mode:
+        image.draft(mode, image.size)
+      return np.asarray(image)
+  except OSError:
+    return None
+
+
+def _flat(pixels: np.ndarray, unit: tuple[int, int], value: Any) -> np.ndarray:
+  """[units] bool, row by row: which have this value throughout."""
+  same = pixels == value
+  same = same if same.ndim == 2 else same.all(-1)
+  for axis, side in enumerate(unit):
+    starts = np.arange(0, same.shape[axis], side)
+    same = np.logical_and.reduceat(same, starts, axis=axis)
+  return same.ravel()
+
+
+def _scan(data: bytes) -> _Scan | None:
+  """The scan of a sequential JPEG that has one, else None."""
+  position, restarts = 2, False
+  sides: dict[int, tuple[int, int]] = {}
+  lengths: dict[int, int] = {}
+  while position + 4 <= len(data) and data[position] == 0xFF:
+    kind = data[position + 1]
+    if kind == 0xFF:
+      position += 1
+      continue
+    length = int.from_bytes(data[position + 2 : position + 4])
+    content = data[position + 4 : position + 2 + length]
+    position += 2 + length
+    if kind in (0xC0, 0xC1):
+      parts = [content[i : i + 2] for i in range(6, 6 + 3 * content[5], 3)]
+      sides = {name: divmod(side, 16) for name, side in parts}
+      if len(sides) == 1:
+        sides = dict.fromkeys(sides, (1, 1))
+    elif kind == 0xC4:
+      lengths |= _first_codes(content)
+    elif 0xC2 <= kind <= 0xCF and kind not in (0xC8, 0xCC):
+      return None
+    elif kind == 0xDD:
+      restarts = content[:2] != b"\0\0"
+    elif kind == 0xDA:
+      chosen = [content[i : i + 2] for i in range(1, 1 + 2 * content[0], 2)]
+      if not sides or len(chosen) != len(sides):
+        return None
+      flat = 0
+      for name, table in chosen:
+        dc, ac = lengths.get(table >> 4, 0), lengths.get(16 + table % 16, 0)
+        flat += math.prod(sides[name]) * (dc + ac)
+      unit = tuple(8 * max(side) for side in zip(*sides.values(), strict=True))
+      end = _end(data, position)
+      return _Scan(position, end, unit[::-1], flat, restarts)
+  return None
+
+
+def _first_codes(content: bytes) -> dict[int, int]:
+  """Number of a code table -> bits of its symbol 0: no change, or the end."""
+  lengths, position = {}, 0
+  while position + 17 <= len(content):
+    counts = content[position + 1 : position + 17]
+    sizes = [size for size, n in enumerate(counts, 1) for _ in range(n)]
+    start = position + 17
+    symbols = content[start : start + len(sizes)]
+    if 0 in symbols:
+      lengths[content[position]] = sizes[symbols.index(0)]
+    position = start + len(sizes)
+  return lengths
+
+
+def _end(data: bytes, position: int) -> int:
+  """Where the data of a scan end: before the next marker that is no restart."""
+  while (position := data.find(b"\xff", position)) >= 0:
+    after = data[position + 1 : position + 2]
+    if after and after != b"\0" and not 0xD0 <= after[0] <= 0xD7:
+      return position
+    position += 2
+  return len(data)
