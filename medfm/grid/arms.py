@@ -1,28 +1,34 @@
 """Arms: the runs that differ in their seed alone, and how arms compare.
 
-What varies is kept apart: the spread over seeds (a standard deviation of
-runs), and the uncertainty from having tested on so many patients (a bootstrap
-interval). An arm's tuned settings are those of best mean validation score;
-the test split chooses nothing.
+Of a single arm what varies is kept apart: the spread over seeds (a standard
+deviation of runs), and the uncertainty from having tested on so many patients
+(a bootstrap interval). A difference between arms counts both (`metrics.seeds`);
+where they have one run each, it is of one trained model and another. An arm's
+tuned settings are those of best mean validation score; the test split chooses
+nothing.
 """
 
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from medfm import predictions, workdir
 from medfm.grid import cells
 from medfm.grid.records import Record
-from medfm.metrics import bootstrap
+from medfm.metrics import bootstrap, seeds
 from medfm.metrics.undefined import Undefined
 from medfm.report import wording
 
 _DRAWS = (1000, 10_000)
-_WORK = 20_000_000
+_PER_COMPARISON = 400
+"""Draws of patients: 1,000, and for each comparison 400 more, so that the least
+p is far below 0.05 when adjusted for their number; 10,000 at most."""
+_WORK = 1_000_000
+"""Weights of examples drawn at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,15 +196,20 @@ def comparisons(
 ) -> list[dict[str, Any]]:
   """The paired difference of each pair on its test split, with p values.
 
-  The difference is the mean over seeds that both have; interval and p come
-  from a bootstrap of test patients, the same draws for both arms and all
-  seeds. p counts the draws on the other side of zero, in both tails; `p_holm`
-  is adjusted for the number of comparisons (Holm 1979).
+  The difference is the mean over seeds that both have. Of several seeds,
+  interval and p count the patients and the seeds (`metrics.seeds`). Of one they
+  are of two trained models, from a bootstrap of test patients, the same draws
+  for both; p counts the draws on the other side of zero, in both tails, and is
+  `at_most` what it says where there were none. `p_holm` is adjusted for the
+  number of comparisons (Holm 1979).
   """
-  draws = {id(arm): _draws(root, arm) for pair in compared for arm in pair}
+  count = min(_DRAWS[0] + _PER_COMPARISON * len(compared), _DRAWS[1])
+  draws = {
+    id(arm): _draws(root, arm, count) for pair in compared for arm in pair
+  }
   rows = [
     {"a": a.name, "b": b.name, "data": a.data, "metric": a.metric}
-    | _difference(draws[id(a)], draws[id(b)])
+    | difference(draws[id(a)], draws[id(b)])
     for a, b in compared
   ]
   adjusted = holm([row["p"] for row in rows])
@@ -220,50 +231,66 @@ def _rest(arm: Arm, keys: Sequence[str]) -> tuple[tuple[str, str], ...]:
   return tuple((k, v) for k, v in arm.setting.items() if k not in keys)
 
 
-def _difference(a: dict, b: dict) -> dict[str, Any]:
-  """The difference of two arms; seed -> (value, draws [R]) of each."""
-  seeds = [seed for seed in a if seed in b]
-  unknown = dict.fromkeys(("value", "low", "high", "sd"))
-  result: dict[str, Any] = {**unknown, "n": len(seeds), "p": None}
-  if not seeds:
+class Scored(NamedTuple):
+  """A score, that of each bootstrap draw, and how many patients it is of."""
+
+  value: float
+  draws: np.ndarray
+  patients: int
+
+
+def difference(
+  a: Mapping[Any, Scored], b: Mapping[Any, Scored]
+) -> dict[str, Any]:
+  """The difference of two arms; each by seed."""
+  paired = [seed for seed in a if seed in b]
+  unknown = dict.fromkeys(("value", "low", "high", "sd", "p"))
+  result: dict[str, Any] = {**unknown, "n": len(paired), "at_most": False}
+  if not paired:
     return result
-  values = [a[seed][0] - b[seed][0] for seed in seeds]
+  values = np.array([a[seed].value - b[seed].value for seed in paired])
   result["value"] = float(np.mean(values))
-  if len(seeds) > 1:
+  if len(paired) > 1:
     result["sd"] = float(np.std(values, ddof=1))
-  drawn = np.mean([a[seed][1] - b[seed][1] for seed in seeds], axis=0)
-  drawn = drawn[np.isfinite(drawn)]
-  if len(drawn) < _DRAWS[0] // 2:
+  drawn = np.stack([a[seed].draws - b[seed].draws for seed in paired])
+  drawn = drawn[:, np.isfinite(drawn).all(0)]
+  if drawn.shape[1] < _DRAWS[0] // 2:
     return result
+  if len(paired) > 1:
+    patients = min(a[seed].patients for seed in paired)
+    return result | seeds.difference(values, drawn, patients)
   low, high = map(float, np.quantile(drawn, [0.025, 0.975]))
-  tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
-  p = min(1.0, 2 * (1 + tail) / (1 + len(drawn)))
-  return result | {"low": low, "high": high, "p": float(p)}
+  tail = int(min((drawn <= 0).sum(), (drawn >= 0).sum()))
+  p = min(1.0, 2 * (1 + tail) / (1 + drawn.size))
+  return result | {"low": low, "high": high, "p": p, "at_most": not tail}
 
 
-def _draws(root: Path, arm: Arm) -> dict:
+def _draws(root: Path, arm: Arm, count: int) -> dict[tuple, Scored]:
   """Seeds of a run -> its test score, and those of bootstrap draws."""
   by_seed = {}
   for run in arm.runs:
-    seeds = tuple(v for k, v in run.setting.items() if is_seed(k))
+    numbers = tuple(v for k, v in run.setting.items() if is_seed(k))
     with contextlib.suppress(Undefined):
-      by_seed[seeds] = _scores(*_scorer(root, run, arm.metric))
+      by_seed[numbers] = _scores(*_scorer(root, run, arm.metric), count)
   return by_seed
 
 
 def _scores(
-  score: bootstrap.Metric, patients: np.ndarray | None, count: int
-) -> tuple[float, np.ndarray]:
+  score: bootstrap.Metric,
+  patients: np.ndarray | None,
+  examples: int,
+  count: int,
+) -> Scored:
   """A score, and that of bootstrap draws of the test patients."""
   value = float(score(None))
-  cluster = bootstrap.clusters(patients, count)
-  drawn = np.full(int(np.clip(_WORK // max(1, count), *_DRAWS)), np.nan)
-  size = max(1, _WORK // 20 // max(1, count))
+  cluster = bootstrap.clusters(patients, examples)
+  drawn = np.full(count, np.nan)
+  size = max(1, _WORK // max(1, examples))
   for first in range(0, len(drawn), size):
     block = drawn[first : first + size]
     with contextlib.suppress(Undefined):
       block[:] = score(bootstrap.weights(cluster, len(block), 0, first))
-  return value, drawn
+  return Scored(value, drawn, len(np.unique(cluster)))
 
 
 def _scorer(

@@ -220,11 +220,6 @@ def _trials(facts: Facts, title: str) -> Iterator[Part]:
 def _comparisons(facts: Facts) -> Iterator[Part]:
   compared = facts["comparisons"]
 
-  def p(value: float | None) -> str:
-    if value is None:
-      return "n/a"
-    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
-
   rows = [
     [
       f"{pair['a']} − {pair['b']}",
@@ -232,23 +227,44 @@ def _comparisons(facts: Facts) -> Iterator[Part]:
       wording.interval(pair, signed=True),
       "" if pair["sd"] is None else f"{pair['sd']:.3f}",
       str(pair["n"]),
-      p(pair["p"]),
-      p(pair["p_holm"]),
+      _p(pair["p"], pair["at_most"]),
+      _p(pair["p_holm"], pair["at_most"]),
     ]
     for pair in compared
   ]
   header = ["pair", "metric", "difference [95 % interval]", "SD over seeds"]
+  text = (
+    "Test score of the first minus the second, on the same patients and "
+    "averaged over the seeds that both have. Interval and p value count both "
+    "what other patients and what other seeds would change (Student's t with "
+    "one degree of freedom less than there are seeds); the standard deviation "
+    "is that of the paired differences over seeds. "
+  )
+  if any(pair["n"] == 1 for pair in compared):
+    text += (
+      "Where there is one seed, one trained model is compared with another: "
+      "interval and p value count the patients alone (a bootstrap) and say "
+      "nothing of what the two methods would give with another seed. "
+    )
+  text += (
+    f"{len(compared)} comparisons were made; p (Holm) is adjusted for that "
+    "number, and is the one to read."
+  )
   return _section(
     "Differences between arms",
-    "Test score of the first minus the second, on the same patients and "
-    "averaged over the seeds that both have; interval and p value from a "
-    "bootstrap of patients, which leaves out what another set of seeds would "
-    "change: for that see the standard deviation over seeds. "
-    f"{len(compared)} comparisons were made; p (Holm) is adjusted for that "
-    "number, and is the one to read.",
+    text,
     [*header, "seeds", "p", "p (Holm)"],
     rows,
   )
+
+
+def _p(value: float | None, at_most: bool) -> str:
+  """`0.031`, or `≤ 0.002` where no draw of a bootstrap was beyond zero."""
+  if value is None:
+    return "n/a"
+  if at_most and value < 1:
+    return f"≤\xa0{max(value, 0.001):.3f}"
+  return f"{value:.3f}" if value >= 0.001 else "<\xa00.001"
 
 
 def _evaluators(facts: Facts) -> Iterator[Part]:

@@ -147,8 +147,9 @@ def comparisons(run: Run) -> Block:
       rows.append((names, pair["split"], title, signed, badge))
   header = ("Stages", "Split", "Metric", "Difference", "Shown by the interval")
   title = (
-    "Paired differences on the same examples, 95 % bootstrap intervals, not "
-    "corrected for the number of comparisons"
+    "Paired differences on the same examples, one trained model against "
+    "another: 95 % bootstrap intervals of the patients, which leave out what "
+    "another seed would change, not corrected for the number of comparisons"
   )
   return blocks.table(title, header, rows)
 

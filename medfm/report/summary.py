@@ -13,10 +13,10 @@ _BESIDE_A_BASELINE = {
   "not assessed": "the difference was not assessed",
 }
 _PRETRAINING = {
-  "better": "helped",
-  "worse": "did harm",
-  "no difference shown": "showed no difference",
-  "not assessed": "was not assessed",
+  "better": "the pre-trained model is better",
+  "worse": "the pre-trained model is worse",
+  "no difference shown": "no difference is shown",
+  "not assessed": "the difference was not assessed",
 }
 
 
@@ -54,7 +54,7 @@ def findings(run: Run) -> list[str]:
     if not which and word in ("better", "worse"):
       verdict = f"{pair['a' if word == 'better' else 'b']} is better"
     elif which and word in ("better", "worse"):
-      verdict = f"pre-training {_PRETRAINING[_turned(word, which)]}"
+      verdict = _PRETRAINING[_turned(word, which)]
     elif which and word == "no difference shown":
       verdict += ", so no benefit of pre-training is established"
     difference = _difference(run.stages[pair["a"]], metric, pair["difference"])
@@ -64,7 +64,10 @@ def findings(run: Run) -> list[str]:
 
 
 def pretraining_verdict(run: Run) -> str:
-  """Whether pre-training helped, over all comparisons; "" without any."""
+  """Which model was better, over all comparisons; "" without any.
+
+  Of models, not of pre-training: each stage is one model of one seed.
+  """
   words = [_turned(word, which) for *_, which, word in _compared(run) if which]
   if not words:
     return ""
@@ -75,8 +78,10 @@ def pretraining_verdict(run: Run) -> str:
   ]
   total = wording.count(len(words), "comparisons")
   return (
-    f"Against fresh weights, pre-training {', '.join(counts)} of {total} "
-    "(it helps or harms only where the interval excludes 0)."
+    f"Against fresh weights, {', '.join(counts)} of {total} (a difference is "
+    "shown only where the interval excludes 0). Each is one trained model "
+    "against another: whether pre-training itself helps is seen over several "
+    "seeds, in a grid."
   )
 
 

@@ -5,9 +5,10 @@ import itertools
 import json
 import statistics
 
+import numpy as np
 import pytest
 
-from medfm.grid import arms, records, summary
+from medfm.grid import arms, pages, records, summary
 from medfm.report import style
 from medfm.types import UserError
 from tests.grid import toy
@@ -72,6 +73,43 @@ def test_arms_are_compared_on_the_same_patients_with_an_adjusted_p(facts):
   assert found["value"] < 0
   assert found["low"] <= found["value"] <= found["high"]
   assert 0 < found["p"] <= found["p_holm"] <= 1
+
+
+def test_a_difference_counts_the_seeds(grid, facts):
+  """Whose paired standard deviation stands beside it."""
+  (found,) = facts["comparisons"]
+  assert found["sd"] > 0
+  half = 4.303 * found["sd"] / 3**0.5  # Student's t with two degrees.
+  assert found["high"] - found["value"] >= half - 1e-4
+  text = (grid / "summary.md").read_text()
+  assert "count both what other patients and what other seeds" in text
+  assert "one trained model is compared with another" not in text
+
+
+def test_runs_of_one_seed_are_one_trained_model_against_another(tmp_path):
+  every = []
+  for name, score in (("adam", 0.99), ("sgd", 0.2)):
+    one = toy.cell(tmp_path, name, score=score)
+    every.append(with_setting(one, name=name))
+  toy.run(every)
+  summed(tmp_path, every)
+  (found,) = json.loads((tmp_path / "summary.json").read_text())["comparisons"]
+  text = (tmp_path / "summary.md").read_text()
+  assert "one trained model is compared with another" in text
+  shown = f"≤\xa0{found['p']:.3f}" if found["at_most"] else f"{found['p']:.3f}"
+  assert f"| 1 | {shown} |" in text
+
+
+def test_a_p_at_the_resolution_of_its_draws_is_at_most_that():
+  draws = np.linspace(0.1, 0.2, 1000)
+  scored = [
+    {("0",): arms.Scored(value, moved, 50)}
+    for value, moved in ((0.65, 0.5 + draws), (0.5, np.full(1000, 0.5)))
+  ]
+  found = arms.difference(*scored)
+  assert found["at_most"] and found["p"] == pytest.approx(2 / 1001)
+  assert pages._p(found["p"], True) == "≤\xa00.002"
+  assert pages._p(0.0004, False) == "<\xa00.001"
 
 
 def test_a_failed_cell_is_shown_with_its_last_error_line(grid, facts):

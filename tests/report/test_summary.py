@@ -11,9 +11,9 @@ def change(workdir, edit):
   return reading.Run(workdir)
 
 
-def test_pretraining_helped_where_the_interval_excludes_0(study):
+def test_the_pretrained_model_is_better_where_the_interval_excludes_0(study):
   (sentence,) = summary.findings(reading.Run(study))
-  assert "pre-training helped" in sentence
+  assert "the pre-trained model is better" in sentence
 
 
 def test_no_benefit_is_claimed_where_the_interval_includes_0(study):
@@ -22,7 +22,8 @@ def test_no_benefit_is_claimed_where_the_interval_includes_0(study):
 
   run = change(study, widen)
   assert "no difference shown" in summary.findings(run)[0]
-  assert "showed no difference in 1" in summary.pretraining_verdict(run)
+  assert "no difference is shown in 1" in summary.pretraining_verdict(run)
+  assert "one trained model against another" in summary.pretraining_verdict(run)
 
 
 def test_a_comparison_told_backwards_counts_for_the_pretrained_side(study):
@@ -31,8 +32,10 @@ def test_a_comparison_told_backwards_counts_for_the_pretrained_side(study):
     found["a"], found["b"] = found["b"], found["a"]
 
   run = change(study, swap)
-  assert "pre-training did harm" in summary.findings(run)[0]
-  assert "did harm in 1 of 1 comparison" in summary.pretraining_verdict(run)
+  assert "the pre-trained model is worse" in summary.findings(run)[0]
+  assert "model is worse in 1 of 1 comparison" in summary.pretraining_verdict(
+    run
+  )
 
 
 def test_the_headline_is_the_pretrained_stage_with_the_most_labels(study):
