@@ -60,8 +60,7 @@ def main(overrides: list[str]) -> None:
   except UserError as error:
     _fail(str(error), getattr(error, "exit_code", 2))
   except interrupt.Interrupted as stop:
-    again = " ".join(map(shlex.quote, ["python", *sys.argv]))
-    _fail(f"{stop}; go on with: {again}", stop.exit_code)
+    _stop(stop)
   except BrokenPipeError:  # Whoever read the output, such as head, has left.
     os._exit(141)
   except OSError as error:
@@ -77,6 +76,8 @@ def main(overrides: list[str]) -> None:
     )
     os._exit(2)  # Handlers at exit would only fail on the same disk.
   except Exception:
+    if (number := interrupt.raised()) is not None:  # XLA made it an error.
+      _stop(interrupt.Interrupted(number))
     if host.count == 1:
       raise
     traceback.print_exc()
@@ -162,6 +163,14 @@ def _check_processes(given: flags.FlagValues) -> None:
     _fail(f"--process_id={given.process_id} is not below --num_processes")
   if given.coordinator and not re.fullmatch(r"\S+:\d+", given.coordinator):
     _fail(f"--coordinator={given.coordinator}: expected HOST:PORT")
+
+
+def _stop(stop: interrupt.Interrupted) -> NoReturn:
+  again = " ".join(map(shlex.quote, ["python", *sys.argv]))
+  line = f"{stop}; go on with: {again}"
+  if host.count > 1:
+    _fail(line, stop.exit_code)
+  interrupt.end(f"error: {line}", stop.exit_code)
 
 
 def _fail(line: str, code: int = 2) -> NoReturn:

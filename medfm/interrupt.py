@@ -1,7 +1,10 @@
 """SIGTERM, SIGUSR1 and Ctrl-C: finish the step, save, and say how to go on."""
 
+import contextlib
+import os
 import signal
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 EXIT = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
 """Exit codes; a cluster requeues on 75 (EX_TEMPFAIL).
@@ -19,18 +22,48 @@ class Interrupted(BaseException):
     self.exit_code = EXIT[signal.Signals(number)]
 
 
+_raised: list[int] = []
+"""The signal that `Interrupted` was raised for, if any."""
+
+
 def raise_on_signals() -> None:
   """The next signal raises `Interrupted` wherever the program is.
 
   Those after it change nothing: how the program ends has been decided.
   """
+  _raised.clear()
 
   def handler(number: int, frame: Any) -> None:
     ignore_signals()
+    _raised.append(number)
     raise Interrupted(number)
 
   for number in EXIT:
     signal.signal(number, handler)
+
+
+def raised() -> int | None:
+  """The signal that was raised, or None.
+
+  Raised within a callback of the garbage collector or of XLA, the exception is
+  lost or becomes another; whoever asks here still hears of it.
+  """
+  return _raised[0] if _raised else None
+
+
+def end(line: str, code: int) -> NoReturn:
+  """Says a last line and ends the process at once, without shutting down.
+
+  Threads of XLA may be compiling; freed under them, its memory ends the
+  process in a segmentation fault. Contexts have been left by now, and what
+  they held is on the disk.
+  """
+  ignore_signals()
+  with contextlib.suppress(OSError, ValueError):
+    sys.stdout.flush()
+  with contextlib.suppress(OSError, ValueError):
+    print(line, file=sys.stderr, flush=True)
+  os._exit(code)
 
 
 def ignore_signals() -> None:
@@ -53,7 +86,7 @@ class Watch:
   numbers = tuple(EXIT)
 
   def __init__(self):
-    self.signal: int | None = None
+    self.signal = raised()
 
   def __enter__(self) -> "Watch":
     self._previous = {n: signal.signal(n, self._note) for n in self.numbers}

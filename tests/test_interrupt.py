@@ -1,19 +1,24 @@
 """Signals: the first one decides how the program ends, the next nothing."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from medfm import interrupt
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
 def handlers():
   before = {number: signal.getsignal(number) for number in interrupt.EXIT}
   yield
+  interrupt._raised.clear()
   for number, handler in before.items():
     signal.signal(number, handler)
 
@@ -73,3 +78,93 @@ def test_python_does_not_die_of_a_signal_while_it_shuts_down(number):
 
   assert code("raised") == -number  # What would happen without.
   assert code("ignored") == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_whose_exception_was_lost_is_noted_by_the_next_watch():
+  class Collected:
+    def __del__(self):
+      send(signal.SIGTERM)
+
+  interrupt.raise_on_signals()
+  assert interrupt.raised() is None
+  Collected()
+  assert interrupt.raised() == signal.SIGTERM
+  with interrupt.Watch() as watch:
+    assert watch.noted() == signal.SIGTERM
+
+
+AT_THE_END = """
+import os, sys, threading
+from medfm import interrupt
+
+class Late:
+  def __del__(self):
+    os._exit(1)
+
+sys.late = Late()
+sys.stdout.write("told")
+interrupt.end("the last line", 75)
+"""
+
+
+def test_the_process_ends_at_once_with_all_it_said():
+  done = subprocess.run(
+    [sys.executable, "-c", AT_THE_END], capture_output=True, text=True
+  )
+  assert done.returncode == 75
+  assert (done.stdout, done.stderr) == ("told", "the last line\n")
+
+
+def struck(workdir, data_dir, cache, number, seconds):
+  """A ResNet's run that gets a signal while XLA compiles, and its end."""
+  log = workdir.with_suffix(".log")
+  with log.open("w") as out:
+    run = subprocess.Popen(
+      [
+        sys.executable,
+        "launch.py",
+        "--config=configs/resnet.py:breastmnist,tiny",
+        f"--workdir={workdir}",
+      ],
+      cwd=ROOT,
+      env={
+        **os.environ,
+        "XLA_FLAGS": "",
+        "JAX_LOG_COMPILES": "1",
+        "JAX_ENABLE_COMPILATION_CACHE": "0",
+        "MEDFM_CACHE_DIR": cache,
+        "MEDFM_DATA_DIR": str(data_dir),
+      },
+      stdout=out,
+      stderr=out,
+    )
+  begun = "Finished jaxpr to MLIR module conversion jit(initial)"
+  limit = time.monotonic() + 240
+  while begun not in log.read_text():
+    assert run.poll() is None and time.monotonic() < limit, log.read_text()
+    time.sleep(0.01)
+  time.sleep(seconds)
+  assert run.poll() is None
+  assert "Finished XLA compilation of jit(initial)" not in log.read_text()
+  run.send_signal(number)
+  run.wait(240)
+  return run.returncode, log.read_text().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+  ("number", "seconds"),
+  [
+    (signal.SIGTERM, 0.3),
+    pytest.param(signal.SIGINT, 0.05, marks=pytest.mark.slow),
+    pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow),
+    pytest.param(signal.SIGUSR1, 2, marks=pytest.mark.slow),
+  ],
+)
+def test_a_signal_while_xla_compiles_is_a_clean_end(
+  number, seconds, tmp_path, data_dir, shared_cache
+):
+  run = tmp_path / "run"
+  code, line = struck(run, data_dir, shared_cache, number, seconds)
+  assert code == interrupt.EXIT[number]
+  assert line.startswith("error: stopped; everything up to here is saved; go")
