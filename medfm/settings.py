@@ -7,7 +7,7 @@ from medfm import mesh as meshes
 from medfm import optim
 from medfm import step as steps_
 from medfm.data import orders
-from medfm.evals import baselines, decisions, recalibration, shifts
+from medfm.evals import baselines, decisions, recalibration, shifts, subgroups
 from medfm.explain import examples
 from medfm.types import UserError
 
@@ -19,6 +19,7 @@ EVALUATORS: Mapping[str, Callable] = {
 
 STANDARD: Mapping[str, Callable] = {
   "decisions": decisions.decisions,
+  "subgroups": subgroups.subgroups,
 }
 """For every run, beside those that it names: what a clinical reviewer asks."""
 

@@ -347,6 +347,9 @@ class Task(Protocol):
   """Thresholds by name, fixed on the validation split at a `specificity`."""
   headline: Callable[[Iterable[str], str], list[str]]
   """(metrics, the one that chose the best step) -> what to show first."""
+  events: Callable[[Info, Arrays], np.ndarray | None]
+  """[N] bool, of known rows: who had what is predicted; None where that is
+  no matter of having or not."""
   questions: Callable[[Info, Arrays, Arrays], Sequence[Any]]
   """Of known rows, the questions of two answers (`tasks.binary.Question`)."""
   columns: Callable[[Info, Arrays | None, Arrays], dict[str, list[str]]]

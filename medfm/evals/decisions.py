@@ -207,7 +207,7 @@ def _rates(
       share = np.searchsorted(scored, cuts, "left") / len(scored)
       share = share if side == 0 else 1 - share
       moved = _spread(float(share[0]), share[1:])
-      yield f"{name}, were only the threshold drawn anew", moved
+      yield f"{name}, as the threshold wavers", moved
 
 
 def _spread(value: float | None, drawn: np.ndarray) -> Entry:
@@ -224,10 +224,9 @@ def _in_words(asked: _Asked, rates: Mapping[str, Any]) -> str:
   fn, tn = rates["False negatives"], rates["True negatives"]
   name = asked.question.name
   return (
-    f"At the threshold {asked.threshold:.3g}, chosen on validation, "
-    f"{tp:,} of {tp + fn:,} {name} are found (TP {tp:,}, FN {fn:,}), and "
-    f"{fp:,} of {fp + tn:,} others are called {name} too (FP {fp:,}, TN "
-    f"{tn:,})."
+    f"At the threshold {asked.threshold:.3g}, chosen on validation, the model "
+    f"finds {tp:,} of {tp + fn:,} “{name}” (TP {tp:,}, FN {fn:,}) and calls "
+    f"{fp:,} of {fp + tn:,} others “{name}” too (FP {fp:,}, TN {tn:,})."
   )
 
 

@@ -150,7 +150,9 @@ def _table(block: Block) -> Markup | None:
 def _cell(cell: Any) -> str:
   if isinstance(cell, Mapping):
     return value(cell)
-  return cell if isinstance(cell, str) else text(cell)
+  if isinstance(cell, str):
+    return cell
+  return tag("span", text(cell), class_="value")
 
 
 def _texts(block: Block) -> Markup | None:

@@ -85,8 +85,9 @@ def _apart(
   lines = [tag("li", b["headline"]) for b in here if b.get("headline")]
   titles = list(dict.fromkeys(block["title"] for block in here))
   listed = tag("ul", *lines) if lines else None
-  tables = folded("; ".join(titles), blocks.section(shown, final, drawn))
-  return join(tag("h3", name), listed, tables)
+  others = [block for block in shown if block not in here]
+  tables = blocks.section([*here, *others], final, drawn)
+  return join(tag("h3", name), listed, folded("; ".join(titles), tables))
 
 
 def _metrics(stage: Stage) -> Block:

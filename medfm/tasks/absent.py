@@ -16,7 +16,7 @@ def unasked(*given: Any, **settings: Any) -> tuple[()]:
 
 
 def none(*given: Any, **settings: Any) -> None:
-  """No single class to balance over, no answer to show, no vote."""
+  """No single class to balance over, no event, no answer to show, no vote."""
 
 
 def unseen(*given: Any) -> Profile:

@@ -137,6 +137,12 @@ def sensitivity_name(specificity: float) -> str:
   return f"sensitivity_at_specificity_{100 * specificity:g}"
 
 
+def of_groups(specificity: float) -> tuple[str, ...]:
+  """By which groups are compared, beside what ranks."""
+  at = sensitivity_name(specificity), "specificity_at_threshold"
+  return (*at, "observed_expected")
+
+
 def threshold_name(specificity: float, label: str) -> str:
   """Where the threshold of one class stands: `specificity_90[malignant]`."""
   return f"specificity_{100 * specificity:g}[{label}]"

@@ -118,7 +118,7 @@ def test_the_headline_tells_the_counts(made):
   block = by_split["test"]["At the threshold chosen on validation"]
   cells = _column(block)
   tp, fn = cells["True positives"], cells["False negatives"]
-  assert f"{tp} of {tp + fn} malignant are found (TP {tp}" in block["headline"]
+  assert f"finds {tp} of {tp + fn} “malignant” (TP {tp}" in block["headline"]
 
 
 def test_the_threshold_wavers_with_the_validation_patients(made):
@@ -129,7 +129,7 @@ def test_the_threshold_wavers_with_the_validation_patients(made):
   split, predicted = held["test"]
   prob = predicted["probs"][:, 1]
   # A higher threshold finds fewer: the ends of one imply those of the other.
-  moved = cells["Sensitivity, were only the threshold drawn anew"]
+  moved = cells["Sensitivity, as the threshold wavers"]
   sick = prob[split.arrays["label"] == 1]
   assert moved["low"] == pytest.approx((sick >= cut["high"]).mean(), abs=0.02)
   assert moved["high"] == pytest.approx((sick >= cut["low"]).mean(), abs=0.02)
@@ -137,7 +137,7 @@ def test_the_threshold_wavers_with_the_validation_patients(made):
   assert not [
     name
     for name in _column(on_validation["At the threshold chosen on validation"])
-    if "drawn anew" in name
+    if "wavers" in name
   ]
 
 

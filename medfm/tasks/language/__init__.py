@@ -23,6 +23,7 @@ questions = pretext.questions
 columns = pretext.columns
 table = pretext.table
 strata = pretext.strata
+events = pretext.events
 recoded = pretext.recoded
 rivals = pretext.rivals
 headline = pretext.headline

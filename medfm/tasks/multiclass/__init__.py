@@ -153,6 +153,13 @@ def decide(
   return binary.thresholds([question], specificity)
 
 
+def events(info: Info, target: Arrays) -> np.ndarray | None:
+  """Who has the second of two classes."""
+  if len(info.target.names) != 2:
+    return None
+  return np.asarray(target["label"]) == 1
+
+
 def questions(
   info: Info, target: Arrays, predicted: Arrays
 ) -> list[binary.Question]:

@@ -32,6 +32,7 @@ details = absent.nothing
 columns = partial(labels.columns, name="probs", prefix="prob")
 table = partial(labels.table, name="probs", prefix="prob")
 strata = absent.none
+events = absent.none
 recoded = labels.reordered
 rivals = classical.default_classifiers
 headline = partial(panels.chosen, main="auroc")

@@ -26,6 +26,7 @@ columns = absent.nothing
 table = absent.nothing
 recoded = absent.nothing
 strata = absent.none
+events = absent.none
 answers = absent.none
 votes = absent.none
 recalibration = absent.none

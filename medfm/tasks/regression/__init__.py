@@ -31,6 +31,7 @@ questions = absent.unasked
 columns = partial(labels.columns, name="value", prefix="value")
 table = partial(labels.table, name="value", prefix="value")
 strata = absent.none
+events = absent.none
 recoded = labels.reordered
 answers = absent.none
 headline = partial(panels.listed, wanted=("rmse", "r2"))

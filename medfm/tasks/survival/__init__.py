@@ -266,6 +266,11 @@ def decide(
   return observed.cuts(predicted["risk"])
 
 
+def events(info: Info, target: Arrays) -> np.ndarray:
+  """Who was seen to fail, of any cause."""
+  return np.asarray(target["event"]) > 0
+
+
 def questions(
   info: Info, target: Arrays, predicted: Arrays
 ) -> list[binary.Question]:

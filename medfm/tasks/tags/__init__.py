@@ -23,6 +23,7 @@ LINEAR = ""
 decide = absent.nothing
 questions = absent.unasked
 strata = absent.none
+events = absent.none
 recoded = labels.renumbered
 votes = absent.none
 recalibration = absent.none

@@ -1,0 +1,176 @@
+"""Whether subgroups differ: a metric in a group minus that in the others.
+
+Two intervals that overlap do not say that groups are alike, nor do two that
+do not that they differ by much; the interval of the difference does.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from medfm.evals import scores
+from medfm.evals.context import REVIEW, Block, Context, Findings
+from medfm.metrics import bootstrap, risk_curves
+from medfm.metrics.bootstrap import Entry, Metric
+from medfm.metrics.undefined import Undefined, Value, Weight
+from medfm.tasks import binary
+from medfm.tasks.panel import Panel, stem
+
+
+def subgroups(
+  context: Context, *, metrics: tuple[str, ...] | None = None
+) -> Findings:
+  """A block of differences for each split whose examples have groups.
+
+  metrics: by name; by default those that answer the task's question, and of
+    two answers sensitivity, specificity and observed / expected.
+  """
+  if not context.first or context.asked is not context.task:
+    return Findings()
+  blocks = {}
+  for name, split in context.splits.items():
+    if split.groups and context.task.TARGETS:
+      block = _block(context, name, metrics)
+      blocks[name] = [block] if block["rows"] else []
+  return Findings(blocks=blocks)
+
+
+def _block(
+  context: Context, name: str, metrics: tuple[str, ...] | None
+) -> Block:
+  """Every group of a split: how many, how many events, and differences."""
+  task, info, split = context.task, context.info, context.splits[name]
+  target = scores.target_of(task, split.arrays)
+  rows, target, predicted = task.known(info, target, context.predicted[name])
+  specificity = context.settings.specificity
+  how: dict[str, Any] = {"decisions": context.decisions}
+  panel = task.panel(info, target, predicted, specificity=specificity, **how)
+  wanted = metrics
+  if wanted is None:
+    wanted = (
+      *task.headline(panel.described, ""),
+      *binary.of_groups(specificity),
+    )
+  wanted = tuple(w for w in dict.fromkeys(wanted) if w in panel.described)
+  patients = None if split.patients is None else split.patients[rows]
+  cluster = bootstrap.clusters(patients, int(rows.sum()))
+  known = patients is not None
+  events = task.events(info, target)
+  compared = []
+  for group, levels in split.groups.items():
+    for title, inside, others in _sides(group, np.asarray(levels, str)[rows]):
+      sides = inside, others
+      entries = _differences(panel, wanted, sides, cluster, context)
+      cells = [_pair(sides, np.ones(len(inside), bool))]
+      cells += [_owners(sides, cluster)] if known else []
+      cells += [] if events is None else [_pair(sides, events)]
+      compared.append([title, *cells, *(entries[w] for w in wanted)])
+  counts = ["n", *(["Patients"] if known else [])]
+  counts += [] if events is None else ["Events"]
+  titles = [panel.described[stem(w)].title for w in wanted]
+  return {
+    "kind": "table",
+    "title": "Differences between subgroups",
+    "columns": ["Subgroups", *counts, *titles],
+    "rows": compared,
+    "note": "The first minus the second, with 95 % intervals by a bootstrap "
+    "of patients; counts stand for the first / the second. Intervals are not "
+    "corrected for the number of comparisons.",
+    "section": REVIEW,
+    "headline": _in_words(compared, titles),
+  }
+
+
+def _sides(
+  group: str, levels: np.ndarray
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+  """(title, the first [N], the second [N]) of what is compared.
+
+  Two levels are compared with each other, each of more with the others.
+  Examples whose level is not known are in neither.
+  """
+  names = [name for name in np.unique(levels) if name]
+  if len(names) == 2:
+    first, second = names
+    yield f"{group}: {first} − {second}", levels == first, levels == second
+  elif len(names) > 2:
+    for name in names:
+      others = (levels != name) & (levels != "")
+      yield f"{group}: {name} − the others", levels == name, others
+
+
+def _differences(
+  panel: Panel,
+  wanted: tuple[str, ...],
+  sides: tuple[np.ndarray, np.ndarray],
+  cluster: np.ndarray,
+  context: Context,
+) -> dict[str, Entry]:
+  """The difference in each metric, by name."""
+  fewest = min(len(np.unique(cluster[side])) for side in sides)
+  if fewest < scores.MIN_GROUP:
+    reason = f"fewer than {scores.MIN_GROUP} patients or examples"
+    none: Entry = dict.fromkeys(("value", "low", "high"))
+    return {name: {**none, "reason": reason} for name in wanted}
+  means = {w: panel.means[w] for w in wanted if w in panel.means}
+  needed = {c for mean in means.values() for c in mean.columns.values()}
+  needed |= {w for w in wanted if w not in means}
+  metrics: dict[str, Metric] = {
+    name: partial(_apart, panel.metrics[name], sides) for name in needed
+  }
+  settings = context.settings
+  entries = bootstrap.intervals(
+    metrics,
+    cluster,
+    means=means,
+    replicates=min(settings.replicates, risk_curves.REPLICATES),
+    seed=settings.seed,
+  )
+  return {w: entries[w] | {"signed": True} for w in wanted}
+
+
+def _apart(
+  metric: Metric, sides: tuple[np.ndarray, np.ndarray], weight: Weight
+) -> Value:
+  """The metric of the first side minus that of the second."""
+  values = []
+  for place, side in zip(("first", "second"), sides, strict=True):
+    try:
+      values.append(metric(side * (1.0 if weight is None else weight)))
+    except Undefined as error:
+      raise Undefined(f"in the {place}: {error}") from None
+  return values[0] - values[1]
+
+
+def _pair(sides: tuple[np.ndarray, ...], counted: np.ndarray) -> str:
+  return " / ".join(f"{int((side & counted).sum()):,}" for side in sides)
+
+
+def _owners(sides: tuple[np.ndarray, ...], cluster: np.ndarray) -> str:
+  return " / ".join(f"{len(np.unique(cluster[side])):,}" for side in sides)
+
+
+def _in_words(compared: list[list[Any]], titles: list[str]) -> str:
+  """Which differences have intervals that exclude 0."""
+  differing, count = [], 0
+  for title, *cells in compared:
+    for metric, entry in zip(titles, cells[-len(titles) :], strict=True):
+      low, high = entry.get("low"), entry.get("high")
+      if low is not None and high is not None:
+        count += 1
+        differing += [f"{title} in {metric}"] if low > 0 or high < 0 else []
+  if not count:
+    return ""
+  if not differing:
+    return (
+      f"Of {count} differences between subgroups, none has an interval that "
+      "excludes 0."
+    )
+  shown = "; ".join(differing[:3]) + ("; …" if len(differing) > 3 else "")
+  return (
+    f"Of {count} differences between subgroups, {len(differing)} "
+    f"{'has' if len(differing) == 1 else 'have'} an interval that excludes 0 "
+    f"(about {0.05 * count:.2g} would by chance): {shown}."
+  )
