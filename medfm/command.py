@@ -63,7 +63,10 @@ def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
   if word in (spec.CALL, spec.BIND):
     raise UserError(f"--config.{key} is chosen in the config file only")
   if not isinstance(current, ml_collections.ConfigDict):
-    node[word] = _parsed(key, text, node.get_type(word), current)
+    if spec.holds_words(node, word):
+      node[word] = _words(text)
+    else:
+      node[word] = _parsed(key, text, node.get_type(word), current)
     return
   try:
     values = ast.literal_eval(text)
@@ -136,6 +139,21 @@ def _parsed(key: str, text: str, kind: type, current: Any) -> Any:
       f"--config.{key}={text}: expected {kind.__name__}, such as {current!r}"
     ) from None
   raise UserError(f"--config.{key} cannot be set on the command line")
+
+
+def _words(text: str) -> tuple[str, ...]:
+  """`('a', 'b')` as Python writes it, or `a,b`: each word as it is spelt."""
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    value = None
+  inside = value if isinstance(value, list | tuple) else (value,)
+  if all(isinstance(word, str) for word in inside):
+    return tuple(inside)
+  if isinstance(value, list | tuple):
+    text = text.strip()[1:-1] if text.strip()[0] in "([" else text
+  words = (word.strip() for word in text.split(","))
+  return tuple(filter(None, words))
 
 
 def _tuple(text: str, current: tuple) -> tuple:

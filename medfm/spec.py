@@ -182,6 +182,20 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
   return leaves
 
 
+def holds_words(config: Mapping[str, Any], name: str) -> bool:
+  """Whether a setting of a config is a tuple of words, as its target says."""
+  target = config.get(CALL) or config.get(BIND)
+  knob = _knobs(resolve(target)).get(name) if target else None
+  if knob is None:
+    return False
+  kinds = typing.get_args(knob.annotation)
+  several = (knob.annotation, *kinds) if kinds else (knob.annotation,)
+  words = [k for k in several if typing.get_origin(k) is tuple]
+  return any(typing.get_args(k)[:1] == (str,) for k in words) and isinstance(
+    config[name], tuple
+  )
+
+
 def settings(bound: Any) -> Mapping[str, Any]:
   """The settings that `bind` gave a built function; {} for any other."""
   return bound.keywords if isinstance(bound, functools.partial) else {}

@@ -103,3 +103,23 @@ def test_a_shrunk_study_trains_for_four_steps_where_it_trains_at_all():
   assert (train.steps, ask.steps) == (4, 0)
   assert (train.schedule.checkpoint_every, ask.schedule.log_every) == (2, 10)
   assert train.evaluation.replicates == ask.evaluation.replicates == 50
+
+
+@pytest.mark.parametrize(
+  ("key", "text", "value"),
+  [
+    ("classes", "1,0", ("1", "0")),
+    ("classes", "(1, 0)", ("1", "0")),
+    ("classes", "('1', '0')", ("1", "0")),
+    ("missing", "-9.00", ("-9.00",)),
+    ("missing", "('', '-9.00')", ("", "-9.00")),
+    ("drop", "2019,2020-01-01", ("2019", "2020-01-01")),
+    ("groups", "1e3", ("1e3",)),
+    ("positive", "1", "1"),
+    ("label", "1,0", "1,0"),
+    ("fractions", "0.5,0.25,0.25", (0.5, 0.25, 0.25)),
+  ],
+)
+def test_words_stay_words_whatever_they_look_like(key, text, value):
+  made = command.config("configs/own_table.py", [f"data.{key}={text}"])
+  assert made.data[key] == value

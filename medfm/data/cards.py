@@ -1,17 +1,20 @@
 """What a run says at its start of the data it has read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 READ = "read"
 """Of a card: what became of the columns or files, in one line."""
+
+WARNINGS = "warnings"
+"""Of a card: lines about what is probably not what the user wants."""
 
 _MOST = 8
 _NAMES = 12
 
 
 def lines(card: Mapping[str, Any]) -> Iterator[str]:
-  """What was read, and what was changed or dropped: two lines at most.
+  """What was read, and what was changed or dropped: a line each, and warnings.
 
   Those of several inputs stand one after another.
   """
@@ -26,6 +29,18 @@ def lines(card: Mapping[str, Any]) -> Iterator[str]:
     more = f"; and {len(changes) - _MOST} more, see the report's data card"
     rest = more if len(changes) > _MOST else ""
     yield f"changed: {'; '.join(changes[:_MOST])}{rest}"
+  yield from (f"note: {text}" for text in card.get(WARNINGS, ()))
+
+
+def doubts(names: Collection[str]) -> dict[str, list[str]]:
+  """The part of a card that warns of a class of -1, which often is none."""
+  if "-1" not in names:
+    return {}
+  text = (
+    "the label -1 is read as a class of its own; where it means unknown, empty "
+    "those cells and set missing_label=drop"
+  )
+  return {WARNINGS: [text]}
 
 
 def listed(names: list[str] | tuple[str, ...]) -> str:

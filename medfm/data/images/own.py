@@ -236,6 +236,7 @@ def own_images(
       "notes": images.notes,
       cards.READ: _read(described, asked, told),
       "changes": [*images.changes, *changes],
+      **cards.doubts(images.names),
       "split": images.split,
       "fingerprint": prepared.fingerprint,
     },

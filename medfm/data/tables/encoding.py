@@ -92,9 +92,11 @@ def kinds(
       if repeated and count <= max(_FEW, _SHARE * len(table)):
         texts.append(name)
       else:
+        mixed = tables.share_numeric(table, name)
         dropped[name] = (
-          f"{count} different texts, free text or identifiers (keep it by "
-          "naming it categorical)"
+          f"{count} different texts, free text or identifiers"
+          f"{mixed and f'; {mixed}'} (keep it by naming it categorical"
+          f"{mixed and ', or mend it and name it numeric'})"
         )
     elif _counts_rows(table, name):
       dropped[name] = "a row counter"
@@ -203,6 +205,7 @@ def encoded(
   groups: Sequence[str] = (),
   missing: Collection[str] = tables.MISSING,
   delimiter: str = ",",
+  decimal: str = ".",
   clean: Callable[[Table], Table] | None = None,
 ) -> Split:
   """A user's new CSV as a `Split` without labels, as training treated it.
@@ -213,7 +216,9 @@ def encoded(
 
   Raises: UserError where a column that the model reads is missing.
   """
-  table = tables.read(path, missing=missing, delimiter=delimiter)
+  table = tables.read(
+    path, missing=missing, delimiter=delimiter, decimal=decimal
+  )
   if clean is not None:
     table = clean(table)
   has = table.columns.__contains__

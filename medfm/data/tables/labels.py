@@ -167,4 +167,5 @@ def names(value: str | Sequence[str]) -> tuple[str, ...]:
   """Column names given as a tuple or separated by commas."""
   if isinstance(value, str):
     value = value.split(",")
-  return tuple(name.strip() for name in value if name.strip())
+  words = (str(name).strip() for name in value)
+  return tuple(word for word in words if word)

@@ -88,6 +88,20 @@ class Own(records.RowsBuilder, skip_registration=True):
     return table, changes + others
 
 
+def _row_names(
+  features: list[str], kept: Sequence[str]
+) -> list[dict[str, Any]]:
+  """Takes the names that R gives rows out of the features, and says so."""
+  if tables.ROW_NAMES not in features or tables.ROW_NAMES in kept:
+    return []
+  features.remove(tables.ROW_NAMES)
+  what = (
+    f"dropped the column {tables.ROW_NAMES!r}: the names of rows, which have "
+    f"no header (id={tables.ROW_NAMES} makes them the ids)"
+  )
+  return [{"what": what, "count": 1}]
+
+
 def _all_numbers(cells: Iterable[str]) -> bool:
   return all(tables.is_number(cell) for cell in {*cells} if cell)
 
@@ -95,14 +109,19 @@ def _all_numbers(cells: Iterable[str]) -> bool:
 class OwnTable(Own, skip_registration=True):
   """The user's table; `raw` holds `table` and perhaps `test`."""
 
-  VERSION = tfds.core.Version("1.2.0")  # 1.2: texts that hardly repeat.
+  VERSION = tfds.core.Version("1.3.0")  # 1.3: names of rows.
 
   def rows(self) -> tabular.Rows:
     given = self.given
     roles = [given.patient, given.id, given.split_column]
     roles = [*self.labels.columns, *filter(None, roles)]
     read = [
-      tables.read(path, missing=given.missing, delimiter=given.delimiter)
+      tables.read(
+        path,
+        missing=given.missing,
+        delimiter=given.delimiter,
+        decimal=given.decimal,
+      )
       for path in self.raw.values()
     ]
     for name in (*roles, *given.groups, *given.drop, *given.allow):
@@ -111,6 +130,7 @@ class OwnTable(Own, skip_registration=True):
         raise UserError(f"the column {name!r} is given two roles")
     parts, changes = self.labelled(read)
     features = [n for n in read[0].columns if n not in (*roles, *given.drop)]
+    changes += _row_names(features, (*given.numeric, *given.categorical))
     numeric, categorical, dropped = encoding.kinds(
       parts[0], features, numeric=given.numeric, categorical=given.categorical
     )
@@ -155,7 +175,12 @@ class OtherTable(Own, skip_registration=True):
   def rows(self) -> tabular.Rows:
     given, described = self.given, self._described
     read = [
-      tables.read(path, missing=given.missing, delimiter=given.delimiter)
+      tables.read(
+        path,
+        missing=given.missing,
+        delimiter=given.delimiter,
+        decimal=given.decimal,
+      )
       for path in self.raw.values()
     ]
     if self._clean:
@@ -218,6 +243,7 @@ def of_columns(
   split_column: str = "",
   test_path: str = "",
   delimiter: str = ",",
+  decimal: str = ".",
   **split: Any,
 ) -> Dataset:
   """The dataset of a CSV file, whatever its label columns mean.
@@ -236,6 +262,8 @@ def of_columns(
   missing: cells that stand for a missing value, beside the empty one.
   split_column: holds train, validation (or val, dev) or test by row. Without
     validation rows, validation is taken out of train.
+  delimiter, decimal: what stands between cells, and before a number's decimals
+    (`delimiter=; decimal=,` for a German or French spreadsheet).
   """
   raw = {"table": files.of_user(folders, path, "a CSV file")}
   if test_path:
@@ -246,6 +274,7 @@ def of_columns(
     "groups": names(groups),
     "missing": ("", *missing),
     "delimiter": delimiter,
+    "decimal": decimal,
   }
   settings = {
     **in_new_files,

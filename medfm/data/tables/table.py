@@ -24,6 +24,14 @@ MISSING = ("", "?", "NA", "N/A", "nan", "NaN", "null", "NULL")
 """Cells that stand for a missing value, unless the caller names others."""
 
 _PLAIN = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+ROW_NAMES = "row.names"
+"""The column of the names that R and pandas give rows, which has no header."""
+
+DECIMALS = (".", ",")
+_COMMA = re.compile(
+  r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?", re.ASCII
+)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+", re.ASCII)
 _NUMBER = re.compile(_PLAIN, re.ASCII)
 _COLUMN = re.compile(rf"(({_PLAIN})?\n)*", re.ASCII)
 _NO_TEXT = re.compile("[\0\udc80-\udcff]")  # As surrogateescape reads it.
@@ -121,29 +129,39 @@ def read(
   names: Sequence[str] = (),
   missing: Collection[str] = MISSING,
   delimiter: str = ",",
+  decimal: str = ".",
   quote: str = '"',
 ) -> Table:
   """The table of a CSV file in UTF-8, with or without a byte order mark.
 
   names: the columns of a file that has no header row.
   missing: cells that mean "missing"; they become "".
+  decimal: what stands before a number's decimals. With "," a cell such as
+    12,5 or 1.234,5 is read as 12.5 or 1234.5.
+
+  A first column without a name, or a header of one name fewer than the rows
+  have cells, as R writes them, is the column `ROW_NAMES`.
 
   Raises: UserError for no such file, not UTF-8, no rows, a nameless or repeated
     column, a row with too few or too many cells, an unclosed quote.
   """
   path = os.fspath(path)
+  if decimal not in DECIMALS:
+    raise UserError(f"decimal={decimal!r}: expected '.' or ','")
   with opened(path, "a CSV file") as file:
     if file.peek(4).startswith(_SPREADSHEET):
       raise UserError(f"{path}: is a zip or Excel file; save it as CSV (UTF-8)")
     lines = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
     records = _records(path, lines, delimiter, quote)
     header = [*names] or [c.strip() for c in next(records, (0, []))[1]]
+    chunk = list(itertools.islice(records, _CHUNK))
+    header = _with_row_names(header, [cells for _, cells in chunk])
     _check_header(path, header, delimiter)
     columns: list[list[str]] = [[] for _ in header]
     rows: list[int] = []
     seen = {marker: "" for marker in missing}
     intern = seen.setdefault  # One string object per distinct cell.
-    while chunk := list(itertools.islice(records, _CHUNK)):
+    while chunk:
       for row, cells in chunk:
         if len(cells) != len(header):
           raise UserError(
@@ -155,9 +173,11 @@ def read(
       for column, cells in zip(columns, cells_of, strict=True):
         cells = list(map(str.strip, cells))
         column.extend(map(intern, cells, cells))
+      chunk = list(itertools.islice(records, _CHUNK))
   if not rows:
     raise UserError(f"{path}: holds a header but no rows")
-  return of_cells(path, dict(zip(header, columns, strict=True)), rows)
+  table = of_cells(path, dict(zip(header, columns, strict=True)), rows)
+  return table if decimal == "." else _with_points(table)
 
 
 def refuse_bytes(text: str, where: str) -> None:
@@ -219,8 +239,39 @@ def is_numeric(table: Table, name: str) -> bool:
   if all(levels.values()):
     return True
   if 2 * sum(levels[cell] for cell in observed) > len(observed):
-    numbers(table, name)
+    raise _not_numeric(table, name, "")
+  commas = {cell for cell in levels if levels[cell] or _COMMA.fullmatch(cell)}
+  if 2 * sum(cell in commas for cell in observed) > len(observed):
+    raise _not_numeric(table, name, "set decimal=',', ")
   return False
+
+
+def share_numeric(table: Table, name: str) -> str:
+  """How much of a text column is numbers, and the first cell that is none.
+
+  "" where nothing is. Patients' words are not repeated.
+  """
+  observed = [cell for cell in table[name] if cell]
+  count = sum(map(is_number, observed))
+  if not count:
+    return ""
+  odd = next(i for i, c in enumerate(table[name]) if c and not is_number(c))
+  share = f"{count / len(observed):.0%}"
+  return (
+    f"{share} of its cells are numbers, the first other in {table.place(odd)}"
+  )
+
+
+def _not_numeric(table: Table, name: str, fix: str) -> UserError:
+  """What to do about a column of which most but not all is numbers."""
+  cells = table[name]
+  observed = [cell for cell in cells if cell]
+  odd = next(i for i, c in enumerate(cells) if c and not is_number(c))
+  share = sum(map(is_number, observed)) / len(observed)
+  some = f" ({share:.0%} of the column are)" if share else ""
+  what = f"{shortened(cells[odd])} is not a finite number{some}"
+  fix += "mend it, list it as a missing marker, or name the column categorical"
+  return table.error(odd, name, f"{what}: {fix}")
 
 
 def _all_numbers(cells: list[str]) -> bool:
@@ -272,6 +323,48 @@ def _records(
     refuse_bytes("".join(cells), f"{path}, row {row}")
     if cells:
       yield row, cells
+
+
+def _with_row_names(
+  header: list[str], rows: Sequence[Sequence[str]]
+) -> list[str]:
+  """The header, with a name for the names of rows where they have none.
+
+  One name fewer than cells is R's way only where the first cells tell rows
+  apart; else a comma stands in a cell, or at the end of each row.
+  """
+  if len(header) > 1 and not header[0] and ROW_NAMES not in header:
+    return [ROW_NAMES, *header[1:]]
+  several = len(header) > 1 and len(rows) > 1 and ROW_NAMES not in header
+  if not several or {len(cells) for cells in rows} != {len(header) + 1}:
+    return header
+  named = {cells[0].strip() for cells in rows}
+  apart = len(named) == len(rows) and "" not in named
+  ended = all(not cells[-1].strip() for cells in rows)
+  return [ROW_NAMES, *header] if apart and not ended else header
+
+
+def _with_points(table: Table) -> Table:
+  """A table of decimal commas with points in their place.
+
+  Raises: UserError where a number has points that may part thousands.
+  """
+  columns = {}
+  for name, cells in table.columns.items():
+    made = {
+      cell: cell.replace(".", "").replace(",", ".")
+      for cell in set(cells)
+      if _COMMA.fullmatch(cell)
+    }
+    for index, cell in enumerate(cells):
+      odd = "." in cell and (
+        _THOUSANDS.fullmatch(cell) or (made and is_number(cell))
+      )
+      if odd:
+        what = f"{shortened(cell)} has a point where decimal=',' is set"
+        raise table.error(index, name, f"{what}; write it without")
+    columns[name] = [made.get(cell, cell) for cell in cells] if made else cells
+  return table.replace(**columns)
 
 
 def _check_header(path: str, header: list[str], delimiter: str) -> None:

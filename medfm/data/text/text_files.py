@@ -6,6 +6,7 @@ line, and shows at most one shortened word of it.
 
 import csv
 import json
+import math
 import os
 import pathlib
 from collections.abc import Iterator
@@ -204,6 +205,10 @@ def _json(path: str) -> Table:
 
 
 def _cell(where: str, value: Any) -> str:
+  if isinstance(value, float) and not math.isfinite(value):
+    if math.isnan(value):
+      return ""  # So Python writes what is missing.
+    raise UserError(f"{where} is not finite")
   if isinstance(value, bool | int | float):
     return json.dumps(value)
   value = "" if value is None else value

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm.data import files, records, splits
+from medfm.data import cards, files, records, splits
 from medfm.data.tables import encoding, tabular
 from medfm.data.tables.labels import Truth
 from medfm.data.text import packing, sequences, text_files
@@ -167,7 +167,7 @@ def dataset(
     token,
     name=name,
     target=target(recorded.names, truth),
-    card={**card, **made},
+    card={**card, **made, **cards.doubts(recorded.names)},
     content=[recorded.fingerprint, token.sha256, settings],
     encode=functools.partial(encode or encoded, **cutting, **columns),
   )

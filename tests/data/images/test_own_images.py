@@ -601,3 +601,11 @@ def test_a_pipe_among_the_images_is_refused(classes):
 def test_a_device_is_no_table_of_images():
   with pytest.raises(UserError, match=r"/dev/zero: is a pipe or a device"):
     own_images.own_images(Folders(None, "cache"), path="/dev/zero")
+
+
+def test_a_class_of_minus_one_in_a_table_is_named(root):
+  rows = _rows(30, label=lambda i: i // 2 % 3 - 1)
+  dataset = _read(root, _table(root, rows), label="label", patient="patient")
+  assert dataset.info.target.names == ("-1", "0", "1")
+  *_, line = cards.lines(dataset.card)
+  assert line.startswith("note: the label -1 is read as a class of its own")

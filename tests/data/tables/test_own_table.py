@@ -486,3 +486,52 @@ def test_classes_that_look_equal_are_one_and_those_of_two_cases_refused(
     "y",
     "Y",
   )
+
+
+def test_names_of_rows_are_dropped_and_may_be_the_ids(table):
+  lines = text().splitlines()
+  rows = [f"r{i},{line}" for i, line in enumerate(lines[1:])]
+  content = "\n".join([lines[0], *rows])
+  dataset = table(content, patient="pid")
+  assert dataset.info.only.numeric == ("age", "dose")
+  assert "dropped the column 'row.names'" in dataset.card["changes"][0]["what"]
+  assert dataset.splits["train"].ids[0].startswith("cohort.csv:")
+  named = table(content, patient="pid", id="row.names")
+  assert named.splits["train"].ids[0].startswith("r")
+  assert named.card["changes"] == []
+
+
+def test_decimal_commas_are_numbers_in_training_and_in_new_files(
+  table, tmp_path
+):
+  content = "crp;hb;outcome\n" + "".join(
+    f"{i % 9},{i % 10};{i};{i % 2}\n" for i in range(5, 45)
+  )
+  dataset = table(content, delimiter=";", decimal=",")
+  assert dataset.info.only.numeric == ("crp", "hb")
+  (tmp_path / "new.csv").write_text("crp;hb\n12,5;1\n")
+  new = dataset.encode(str(tmp_path / "new.csv"))
+  assert new.arrays["features"].tolist() == [[12.5, 1]]
+
+
+def test_numbers_in_a_column_of_free_text_are_told_with_the_first_other(table):
+  content = "x,note,outcome\n" + "".join(
+    f"{i % 7},{i if i % 5 < 2 else f't{i}'},{i % 2}\n" for i in range(80)
+  )
+  (change,) = table(content).card["changes"]
+  assert "40% of its cells are numbers" in change["what"]
+  assert "first other in" in change["what"]
+  assert "cohort.csv, row 4" in change["what"]
+
+
+def test_numbers_may_be_names_of_classes(table):
+  content = "x,outcome\n" + "".join(f"{i % 7},{i % 2}\n" for i in range(40))
+  assert table(content, classes=("1", "0")).info.target.names == ("1", "0")
+
+
+def test_a_class_of_minus_one_is_named(table):
+  content = "x,outcome\n" + "".join(f"{i % 7},{i % 3 - 1}\n" for i in range(60))
+  dataset = table(content)
+  assert dataset.info.target.names == ("-1", "0", "1")
+  *_, line = cards.lines(dataset.card)
+  assert line.startswith("note: the label -1 is read as a class of its own")

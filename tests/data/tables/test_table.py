@@ -191,3 +191,67 @@ def test_a_line_break_within_a_cell_does_not_make_two_numbers():
   table = tables.of_cells("x.csv", {"a": ["1\n2", "3"]}, [2, 3])
   with pytest.raises(UserError, match="row 2, column 'a'"):
     tables.numbers(table, "a")
+
+
+def written(tmp_path, text, **settings):
+  (tmp_path / "r.csv").write_text(text)
+  return tables.read(tmp_path / "r.csv", **settings)
+
+
+@pytest.mark.parametrize(
+  "text",
+  [
+    'age,sex,y\n"1",40,f,1\n"2",50,m,0\n',  # R's write.table.
+    '"","age","sex","y"\n"1",40,"f",1\n"2",50,"m",0\n',  # R's write.csv.
+    ",age,sex,y\n0,40,f,1\n1,50,m,0\n",  # pandas with its index.
+  ],
+)
+def test_names_of_rows_without_a_header_are_a_column_of_their_own(
+  tmp_path, text
+):
+  table = written(tmp_path, text)
+  assert list(table.columns) == [tables.ROW_NAMES, "age", "sex", "y"]
+  assert table["age"] == ["40", "50"]
+
+
+@pytest.mark.parametrize(
+  "text",
+  [
+    "a,b\n1,2,\n2,3,\n",  # A comma at the end of each row.
+    "a,b\n7,1,5\n7,2,5\n",  # A decimal comma, and no name of a row.
+    "a,b\n1,2,3\n2,3\n",
+    "a\n1,5\n2,5\n",
+  ],
+)
+def test_rows_that_are_too_long_for_another_reason_stay_an_error(
+  tmp_path, text
+):
+  with pytest.raises(UserError, match=r"row 2: \d columns, expected"):
+    written(tmp_path, text)
+
+
+def test_decimal_commas_are_read_where_they_are_set(tmp_path):
+  text = "age;crp;stage;note\n40;12,5;I;a,b\n50;1.234,25;II;c\n60;-3;I;\n"
+  table = written(tmp_path, text, delimiter=";", decimal=",")
+  assert tables.numbers(table, "crp").tolist() == [12.5, 1234.25, -3]
+  assert table["note"] == ["a,b", "c", ""]
+
+
+@pytest.mark.parametrize("cells", [("1.234", "5"), ("1,5", "2.5")])
+def test_a_point_beside_decimal_commas_is_refused(tmp_path, cells):
+  with pytest.raises(UserError, match=r"row \d, column 'x': .* has a point"):
+    written(tmp_path, "x\n" + "\n".join(cells), delimiter=";", decimal=",")
+
+
+def test_another_decimal_mark_is_an_error(tmp_path):
+  with pytest.raises(UserError, match=r"decimal=';': expected '\.' or ','"):
+    written(tmp_path, "a\n1\n", decimal=";")
+
+
+def test_a_column_of_decimal_commas_names_the_setting(tmp_path):
+  table = written(tmp_path, "x;y\n12,5;1\n13,5;2\n14;3\n", delimiter=";")
+  with pytest.raises(UserError) as caught:
+    tables.is_numeric(table, "x")
+  assert "row 2, column 'x': '12,5' is not a finite number" in str(caught.value)
+  assert "33% of the column are" in str(caught.value)
+  assert "set decimal=','" in str(caught.value)

@@ -132,3 +132,11 @@ def test_json_values_become_cells(file):
 def test_a_txt_holds_a_text_a_line(file):
   table = text_files.read(file("a b\n\nc\n", "x.txt"))
   assert table["text"] == ["a b", "c"] and table.rows.tolist() == [1, 3]
+
+
+def test_nan_in_json_lines_is_missing_and_infinity_an_error(file, fault):
+  path = file('{"text": "a", "n": NaN}\n{"text": NaN, "n": 2.5}\n', "x.jsonl")
+  table = text_files.read(path)
+  assert (table["n"], table["text"]) == (["", "2.5"], ["a", ""])
+  message = fault(text_files.read, '{"text": "a", "n": Infinity}\n', "x.jsonl")
+  assert "row 1: 'n'" in message and "is not finite" in message
