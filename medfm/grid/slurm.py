@@ -29,6 +29,8 @@ GRACE_S = 90
 """How long before its time limit a task is told to save."""
 
 _PERIOD_S = 0.2
+_PAUSES_S = (1, 2, 4, 8, 15)
+"""Between tries of a scheduler that does not answer; within `GRACE_S`."""
 
 _SCRIPT = """#!/bin/bash
 # SIGTERM is passed on. Python that dies of it, since it was still starting,
@@ -64,10 +66,11 @@ def submit(
   stale: names of cells whose old runs are moved aside.
 
   Raises:
-    UserError: sbatch is missing or refuses.
+    UserError: sbatch is missing or refuses, or squeue keeps failing: what is
+      in the queue is not known then, and nothing is queued a second time.
   """
   folder = root / "slurm"
-  listed = _slurm("squeue", "--noheader", "--array", "--format=%i", "--me")
+  listed = _asked("squeue", "--noheader", "--array", "--format=%i", "--me")
   live = set(listed.split())
   known = cells.read(folder / "jobs.json")
   known = {name: job for name, job in known.items() if job in live}
@@ -103,7 +106,7 @@ def submit(
 
 def step(options: str) -> list[str]:
   """What to put before a cell's command, so that it runs as its own job."""
-  _slurm("srun", "--version")
+  _asked("srun", "--version")
   return ["srun", "--quiet", *shlex.split(options)]
 
 
@@ -138,10 +141,27 @@ def task(tasks: Path, index: int) -> int:
 def _requeue() -> int:
   """Has this job queued again, unless it is being cancelled."""
   number = os.environ.get("SLURM_JOB_ID", "")
-  shown = _slurm("scontrol", "show", "job", "-o", number)
-  if "JobState=RUNNING" in shown:
-    _slurm("scontrol", "requeue", number)
+  try:
+    if not _cancelled(number):
+      _asked("scontrol", "requeue", number)
+  except UserError as error:
+    print(
+      f"error: {error}; job {number} is not in the queue again: submit the "
+      "grid once more",
+      file=sys.stderr,
+      flush=True,
+    )
   return attempt.AGAIN
+
+
+def _cancelled(number: str) -> bool:
+  """Whether a job is on its way out; not where the scheduler cannot tell."""
+  try:
+    shown = _asked("scontrol", "show", "job", "-o", number)
+  except UserError as error:
+    print(f"{error}; taken for preempted", file=sys.stderr, flush=True)
+    return False
+  return "JobState=RUNNING" not in shown
 
 
 def _sbatch(
@@ -156,7 +176,7 @@ def _sbatch(
     script,
     _SCRIPT.format(home=shlex.quote(str(home)), asked=asked, program=program),
   )
-  return _slurm(
+  done = _run(
     "sbatch",
     "--parsable",
     f"--job-name=medfm-{what}-{folder.parent.name}",
@@ -167,22 +187,44 @@ def _sbatch(
     *([f"--dependency=afterany:{':'.join(after)}"] if after else []),
     *shlex.split(options),
     str(script),
-    refused=True,
-  ).partition(";")[0]
+  )
+  if done.returncode:  # Not tried again: it may have been queued all the same.
+    raise UserError(f"sbatch refuses: {_reason(done)}")
+  return done.stdout.strip().partition(";")[0]
 
 
-def _slurm(*command: str, refused: bool = False) -> str:
-  """What a command prints; failing is a UserError only where `refused`."""
+def _asked(*command: str) -> str:
+  """What a command prints; one that fails is told, and tried again.
+
+  A scheduler that is busy fails now and then, which says nothing about jobs.
+
+  Raises:
+    UserError: it fails every time, or does not exist.
+  """
+  for pause in (*_PAUSES_S, None):
+    done = _run(*command)
+    if done.returncode == 0:
+      return done.stdout.strip()
+    line = f"{' '.join(command[:2])} fails: {_reason(done)}"
+    if pause is None or "Invalid job id" in line:  # That is an answer.
+      break
+    print(f"{line}; again in {pause} s", file=sys.stderr, flush=True)
+    time.sleep(pause)
+  raise UserError(f"{line}; try again later")
+
+
+def _reason(done: subprocess.CompletedProcess) -> str:
+  lines = done.stderr.strip().splitlines() or ["it said nothing"]
+  return lines[-1]
+
+
+def _run(*command: str) -> subprocess.CompletedProcess:
   try:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
   except FileNotFoundError:
     raise UserError(
       f"--executor=slurm: there is no {command[0]} on this machine"
     ) from None
-  if done.returncode and refused:
-    lines = done.stderr.strip().splitlines() or ["it said nothing"]
-    raise UserError(f"{command[0]} refuses: {lines[-1]}")
-  return done.stdout.strip()
 
 
 def main(arguments: Sequence[str]) -> int:

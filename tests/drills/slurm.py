@@ -74,7 +74,7 @@ def queued(room: Room, options: str = "") -> Iterator[Job]:
 
 
 def slurm(*words: str) -> str:
-  return executor._slurm(*words, refused=words[0] != "scancel")
+  return queues.told(*words, refused=words[0] != "scancel")
 
 
 def saved(job: Job) -> None:

@@ -5,8 +5,6 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from medfm.grid import slurm
-
 _REST_S = 3
 """Slurm does not start a job again in the second that it was queued again."""
 
@@ -19,10 +17,17 @@ def answers() -> bool:
   )
 
 
+def told(*command: str, refused: bool = False) -> str:
+  """What a command of Slurm's prints; it may fail unless `refused`."""
+  done = subprocess.run(command, capture_output=True, text=True)
+  assert not (refused and done.returncode), done.stderr
+  return done.stdout.strip()
+
+
 def queue() -> list[str]:
   """Lines of job, state, partition, reason and name."""
-  told = slurm._slurm("squeue", "-h", "-r", "-o", "%i %t %P %r %j")
-  return told.splitlines()
+  listed = told("squeue", "-h", "-r", "-o", "%i %t %P %r %j")
+  return listed.splitlines()
 
 
 def until(true: Callable[[], bool], seconds: float = 300) -> None:
@@ -37,5 +42,5 @@ def until(true: Callable[[], bool], seconds: float = 300) -> None:
     resting = {job: resting.get(job, now) for job in rests}
     for job, since in resting.items():
       if now - since > _REST_S:
-        slurm._slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
+        told("scontrol", "update", f"JobId={job}", "StartTime=now")
     time.sleep(0.5)

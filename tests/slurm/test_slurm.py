@@ -78,7 +78,7 @@ def test_a_preempted_cell_saves_and_goes_on(tmp_path):
   every = [toy.cell(tmp_path, "a", steps=30, sleep=0.3)]
   submit(tmp_path, every)
   until((every[0].folder / "metrics.jsonl").exists)
-  slurm._slurm(
+  queues.told(
     "sbatch",
     "--partition=high",
     "--exclusive",
@@ -126,7 +126,7 @@ def test_a_cell_stopped_while_it_starts_is_queued_again(
     command = ["env", f"PYTHONPATH={tmp_path}", sys.executable, toy.STUB]
   job, _ = submit(tmp_path, every, command=command)
   until((tmp_path / "begun").exists, 60)
-  slurm._slurm("scancel", "--signal=TERM", options, f"{job}_0", refused=True)
+  queues.told("scancel", "--signal=TERM", options, f"{job}_0", refused=True)
   until(lambda: not queue(), 120)
   assert toy.states(every) == {"a": "done"}
   (log,) = (tmp_path / "slurm").glob("medfm-task-*.log")
@@ -149,8 +149,8 @@ def test_a_cancelled_cell_does_not_come_back(tmp_path):
   every = [toy.cell(tmp_path, "a", steps=1000, sleep=0.1)]
   job, last = submit(tmp_path, every)
   until((every[0].folder / "metrics.jsonl").exists)
-  slurm._slurm("scancel", last)
-  slurm._slurm("scancel", job)
+  queues.told("scancel", last)
+  queues.told("scancel", job)
   until(lambda: not queue())
   time.sleep(6)
   assert not queue()
