@@ -3,15 +3,20 @@
 Decoding is far slower than training a small model, so that it is done once.
 The files of a cache are listed with their sizes and hashes in its manifest: a
 cache that a killed run left half written, or that was damaged later, is made
-anew and never read.
+anew and never read. Every process hashes all of it once, which takes about
+0.6 s a GiB and also reads into memory what training would read next. Files are
+written as files: a memory map of one that the disk has no room for ends the
+process (SIGBUS) where a write raises an error.
 """
 
 import itertools
 import json
 import logging
+import os
 import pathlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from concurrent import futures
+from typing import IO, Any
 
 import numpy as np
 
@@ -21,7 +26,7 @@ from medfm.types import Ragged, Split, UserError
 
 _FORMAT = 1
 _MANIFEST = "manifest.json"
-_HASHED_BELOW = 256 << 20
+_TOLD_ABOVE = 4 << 30  # Bytes whose hashing takes seconds.
 _CHUNK = 512  # Examples read at once.
 _UTF8, _ENDS = "@utf8", "@ends"
 _VALUES, _SHAPES = "@values", "@shapes"
@@ -48,7 +53,7 @@ def cached(
       if folder.exists():
         logging.warning("%s: %s: decoding again", folder, why)
       sources, changes = made()
-      with disk.replaced(folder) as part:
+      with disk.errors(folder), disk.replaced(folder) as part:
         part.mkdir()
         for name, source in sources.items():
           _write_split(part / name, source)
@@ -63,13 +68,21 @@ def _unsound(folder: pathlib.Path) -> str | None:
     manifest = jsons.parsed((folder / _MANIFEST).read_text())
     if manifest["format"] != _FORMAT:
       return "written by another version"
-    for name, entry in manifest["files"].items():
+    files = manifest["files"]
+    for name, entry in files.items():
       path = folder / name
       if not path.is_file() or path.stat().st_size != entry["size"]:
         return f"{name} is incomplete"
-      hashed = folder not in _sound and entry["size"] < _HASHED_BELOW
-      if hashed and disk.digest(path) != entry["sha256"]:
-        return f"{name} is damaged"
+    if folder in _sound:
+      return None
+    total = sum(entry["size"] for entry in files.values())
+    if total > _TOLD_ABOVE:
+      print(f"checking {total / 2**30:.0f} GiB of prepared data", flush=True)
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+      digests = pool.map(disk.digest, [folder / name for name in files])
+      for (name, entry), digest in zip(files.items(), digests, strict=True):
+        if digest != entry["sha256"]:
+          return f"{name} is damaged"
   except (OSError, ValueError, KeyError, TypeError, AttributeError):
     return f"{_MANIFEST} is missing or damaged"
   _sound.add(folder)
@@ -138,7 +151,7 @@ def _write_split(
   n = len(source)
   if not n:
     raise UserError(f"split {folder.name!r} has no examples")
-  arrays: dict[str, np.ndarray] = {}
+  arrays: dict[str, _ArrayFile] = {}
   strings: dict[str, list[str]] = {}
   ragged = {
     key: _RaggedFile(folder, key, axes)
@@ -155,17 +168,10 @@ def _write_split(
         ragged[key].append(value)
         continue
       if key not in arrays:
-        arrays[key] = np.lib.format.open_memmap(
-          folder / f"{key}.npy", "w+", value.dtype, (n, *value.shape)
-        )
-      if value.shape != arrays[key].shape[1:]:
-        raise ValueError(
-          f"{key} of example {row} has the shape {value.shape}, the ones "
-          f"before {arrays[key].shape[1:]}: the builder must make them equal"
-        )
-      arrays[key][row] = value
+        arrays[key] = _ArrayFile(folder / f"{key}.npy", n, value)
+      arrays[key].append(value, row)
   for array in arrays.values():
-    array.flush()
+    array.close()
   for column in ragged.values():
     column.close()
   for key, values in strings.items():
@@ -184,6 +190,33 @@ def examples(source: Any) -> Iterator[Mapping[str, Any]]:
   for start in range(0, len(source), _CHUNK):
     rows = range(start, min(start + _CHUNK, len(source)))
     yield from source.__getitems__(rows)
+
+
+class _ArrayFile:
+  """An array [n, ...] on its way to the disk, row by row.
+
+  like: an example of its rows.
+  """
+
+  def __init__(self, path: pathlib.Path, n: int, like: np.ndarray):
+    self._path, self._missing = path, n
+    self._dtype, self._shape = like.dtype, like.shape
+    self._file = path.open("wb")
+    _write_header(self._file, like.dtype, (n, *like.shape))
+
+  def append(self, value: np.ndarray, row: int) -> None:
+    if value.shape != self._shape:
+      raise ValueError(
+        f"{self._path.stem} of example {row} has the shape {value.shape}, the "
+        f"ones before {self._shape}: the builder must make them equal"
+      )
+    self._missing -= 1
+    self._file.write(value.astype(self._dtype, copy=False).tobytes())
+
+  def close(self) -> None:
+    self._file.close()
+    if self._missing:
+      raise ValueError(f"{self._path.stem} is not in every example")
 
 
 class _RaggedFile:
@@ -219,14 +252,17 @@ class _RaggedFile:
       np.save(f"{self._place}{_SHAPES}.npy", shapes)
 
   def _write_header(self, total: int) -> None:
-    """Numpy leaves room in it for a longer first axis."""
     dtype, rest = self._kind
-    descr = np.lib.format.dtype_to_descr(dtype)
-    shape = (total, *rest)
     self._file.seek(0)
-    np.lib.format.write_array_header_1_0(
-      self._file, {"descr": descr, "fortran_order": False, "shape": shape}
-    )
+    _write_header(self._file, dtype, (total, *rest))
+
+
+def _write_header(file: IO, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+  """Numpy leaves room in it for a longer first axis."""
+  descr = np.lib.format.dtype_to_descr(dtype)
+  np.lib.format.write_array_header_1_0(
+    file, {"descr": descr, "fortran_order": False, "shape": shape}
+  )
 
 
 def _narrow(value: np.ndarray, key: str) -> np.ndarray:

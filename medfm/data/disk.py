@@ -90,9 +90,13 @@ def replaced(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def errors(path: pathlib.Path) -> Iterator[None]:
-  """What a library says of a full or failing disk becomes an OSError."""
+  """What is said of a full or failing disk becomes an OSError of this path."""
   try:
     yield
+  except OSError as error:
+    if error.filename is None and error.errno in host.NOT_WRITABLE:
+      raise OSError(error.errno, error.strerror, str(path)) from error
+    raise
   except RuntimeError as error:
     if number := host.refusal(str(error)):
       raise OSError(number, os.strerror(number), str(path)) from error

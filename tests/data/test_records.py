@@ -2,6 +2,8 @@
 
 import json
 import pathlib
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -322,3 +324,82 @@ def test_records_are_read_many_at_once(monkeypatch):
   monkeypatch.setattr(decoded, "_CHUNK", 4)
   assert list(decoded.examples(Source("abcdef"))) == list("abcdef")
   assert asked == [[0, 1, 2, 3], [4, 5]]
+
+
+class Squares:
+  """Examples of one square each."""
+
+  def __init__(self, n=8, side=300):
+    self.n, self.side = n, side
+
+  def __len__(self):
+    return self.n
+
+  def __getitem__(self, i):
+    if i >= self.n:
+      raise IndexError(i)
+    image = np.full((self.side, self.side), i, np.uint8)
+    return {"id": f"x{i}", "image": image, "label": i % 2}
+
+
+def test_a_flipped_bit_is_seen_however_large_the_array(tmp_path, monkeypatch):
+  monkeypatch.setattr(decoded, "_HASHED_BELOW", 1, raising=False)
+  times = []
+
+  def made():
+    times.append(1)
+    return {"train": Squares()}, []
+
+  decoded.cached(tmp_path / "c", made)
+  path = tmp_path / "c/train/image.npy"
+  content = bytearray(path.read_bytes())
+  content[123_456] ^= 16
+  path.write_bytes(content)
+  decoded._sound.clear()
+  splits, _ = decoded.cached(tmp_path / "c", made)
+  assert len(times) == 2
+  image = splits["train"].arrays["image"]
+  assert all((image[i] == i).all() for i in range(8))
+
+
+def test_an_array_that_an_example_lacks_is_an_error(tmp_path):
+  class Lacking(Squares):
+    def __getitem__(self, i):
+      example = super().__getitem__(i)
+      if i == 3:
+        del example["image"]
+      return example
+
+  with pytest.raises(ValueError, match="image is not in every example"):
+    decoded.cached(tmp_path / "c", lambda: ({"train": Lacking()}, []))
+
+
+FULL = """
+import errno, pathlib, sys
+from medfm.data import decoded
+from tests.data.test_records import Squares
+place = pathlib.Path(sys.argv[1])
+try:
+  decoded.cached(place / "c", lambda: ({"train": Squares(32)}, []))
+except OSError as error:
+  print(errno.errorcode[error.errno], error.filename)
+print(sorted(path.name for path in place.iterdir()))
+"""
+
+
+def test_a_disk_that_fills_while_decoding_is_an_error_with_its_place(tmp_path):
+  """A tmpfs of 1 MiB, in a namespace of its own, for 2.9 MB of squares."""
+  inside = (
+    'mount -t tmpfs -o size=1m none "$1" || exit 77; exec "$2" -c "$3" "$1"'
+  )
+  namespace = ["unshare", "--map-root-user", "--mount", "sh", "-c", inside, ""]
+  done = subprocess.run(
+    [*namespace, str(tmp_path), sys.executable, FULL],
+    capture_output=True,
+    text=True,
+    cwd=pathlib.Path(__file__).resolve().parents[2],
+  )
+  if done.returncode in (1, 77, 127) and "Traceback" not in done.stderr:
+    pytest.skip(f"no disk of its own can be made here: {done.stderr}")
+  assert done.returncode == 0, done
+  assert done.stdout.splitlines() == [f"ENOSPC {tmp_path}/c", "['c.lock']"]
