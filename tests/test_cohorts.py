@@ -1,15 +1,22 @@
 """A trained run on another cohort: every row, read exactly as predict does."""
 
 import csv
+import dataclasses
+import functools
 import pathlib
 
 import numpy as np
 import pytest
 
 from medfm import command, evaluate, predict, study
+from medfm.data.datasets import corpus, medmnist, pubmedqa, survival
+from medfm.data.text import tokenizers
+from medfm.evals import cohorts
 from medfm.types import Folders, UserError
+from tests import readings
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+SMALL = functools.partial(tokenizers.wordpiece, vocabulary=400)
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +189,124 @@ def test_all_missing_columns_are_named_by_both(of_table, folders, tmp_path):
     judged(of_table, folders, "own_table.py", *TABLE, f"data.path={path}")
   with pytest.raises(UserError, match=lacks):
     predict.predict(of_table, None, str(path), None)
+
+
+WORDS = ("no", "acute", "chest", "pain", "fever", "cough", "since", "two")
+
+
+def notes(path, n, seed, words=WORDS, suffix=1):
+  """Synthetic texts; every third is longer than a row of 16 tokens."""
+  draw = np.random.default_rng(seed)
+  lines = ["text,diagnosis,who"]
+  for i in range(n):
+    text = " ".join(draw.choice(words, 40 if i % 3 == 0 else 6))
+    lines.append(
+      f"{text} {i % suffix},{'ill' if 'pain' in text else 'well'},{i}"
+    )
+  path.write_text("\n".join(lines) + "\n")
+  return path
+
+
+def test_texts_are_read_with_the_tokenizer_and_length_of_training(
+  here, folders, tmp_path, capsys
+):
+  place, settings = here / "text", ("data.label=diagnosis",)
+  given = config(
+    "own_text.py:rnn,tiny",
+    *settings,
+    f"data.path={notes(here / 'notes.csv', 90, 0, suffix=90)}",
+    "data.length=16",
+    "batch_size=16",
+    "evaluators.baselines.names=majority,",
+  )
+  study.study(given, place, folders)
+  path = notes(tmp_path / "others.csv", 41, 5, [*WORDS, "dyspnoea"], suffix=41)
+  capsys.readouterr()
+  stage, rows = judged(
+    place, folders, "own_text.py", *settings, f"data.path={path}"
+  )
+  assert [entry["n"] for entry in stage["splits"].values()] == [41]
+  assert "length=16" in capsys.readouterr().out
+  equal(rows, place, path, tmp_path)
+  with pytest.raises(UserError, match="trained on single texts"):
+    judged(
+      place, folders, "own_text.py", *settings, f"data.path={path}",
+      "data.pair=who",
+    )  # fmt: skip
+
+
+def tagged(path, n, seed, kinds):
+  """Synthetic sentences in which a word of each kind is an entity."""
+  draw = np.random.default_rng(seed)
+  lines = []
+  for _ in range(n):
+    for word in (*draw.choice(WORDS, 5), *kinds):
+      lines.append(f"{word}\t{f'B-{kinds[word]}' if word in kinds else 'O'}")
+    lines.append("")
+  path.write_text("\n".join(lines) + "\n")
+  return path
+
+
+def test_tags_are_matched_by_name_and_other_entities_are_none(
+  here, folders, tmp_path
+):
+  place = here / "tags"
+  kinds = {"aspirin": "Drug", "asthma": "Disease"}
+  path = tagged(here / "here.iob", 40, 0, kinds)
+  given = config(
+    "own_iob.py:tiny", f"data.path={path}", "evaluators.baselines.names=()"
+  )
+  study.study(given, place, folders)
+  other = {"asthma": "Disease", "femur": "Anatomy", "aspirin": "Drug"}
+  path = tagged(tmp_path / "there.iob", 11, 4, other)
+  stage, rows = judged(place, folders, "own_iob.py", f"data.path={path}")
+  assert [entry["n"] for entry in stage["splits"].values()] == [11]
+  assert all(r["label"].count("O") == 6 for r in rows)
+  written = predict.predict(place, None, str(path), str(tmp_path / "p.csv"))
+  new = {r["id"]: r["predicted"] for r in csv.DictReader(written.open())}
+  assert new == {row["id"]: row["predicted"] for row in rows}
+  what = "labels that training did not have, not scored (B-Anatomy, I-Anatomy)"
+  changes = [change["what"] for change in stage["data"]["card"]["changes"]]
+  assert what in changes
+
+
+@pytest.mark.parametrize(
+  "factory",
+  [
+    functools.partial(survival.survival, name="veteran"),
+    functools.partial(pubmedqa.pubmedqa, length=160, tokenizer=SMALL),
+  ],
+  ids=["veteran", "pubmedqa"],
+)
+def test_every_row_of_a_public_set_is_read_as_training_read_it(
+  factory, shared_folders
+):
+  readings.assert_every_row_is_read_as_training_read_it(factory, shared_folders)
+
+
+def test_a_corpus_is_read_whole_with_the_tokenizer_of_training(shared_folders):
+  factory = functools.partial(
+    corpus.corpus, sets=("chemprot",), length=64, tokenizer=SMALL
+  )
+  data = factory(shared_folders)
+  again = cohorts.read(factory, shared_folders, readings.of(data))
+  (whole,) = again.splits.values()
+  counts = [
+    sum(int((split.arrays["segment"] > 0).sum()) for split in each)
+    for each in (data.splits.values(), [whole])
+  ]
+  assert counts[0] == counts[1]
+
+
+def test_public_images_are_made_those_of_training(shared_folders):
+  small = functools.partial(medmnist.medmnist, name="breastmnist")
+  data = small(shared_folders)
+  described = dataclasses.replace(data.info.only, size=(20, 20), channels=3)
+  reading = readings.of(data)._replace(
+    inputs={"image": described}, settings={"resize": "stretch"}
+  )
+  read = cohorts.read(small, shared_folders, reading)
+  assert read.splits["test"].arrays["image"].shape == (780, 20, 20, 3)
+  changes = {c["what"]: c["count"] for c in read.card["changes"]}
+  assert changes["images of 28 x 28 made 20 x 20 (stretch)"] == 780
+  assert changes["grey copied to three channels"] == 780

@@ -74,7 +74,9 @@ def as_trained(data: Dataset, trained: Info) -> Dataset:
   names, known = info.target.names, trained.target.names
   labels.refuse_strangers(info.name, names, known)
   others = [name for name in names if name not in known]
-  what = f"classes unknown to training, not scored ({', '.join(others[:8])})"
+  what = (
+    f"labels that training did not have, not scored ({cards.listed(others)})"
+  )
   changes = records.counted({what: len(others)})
   moved = {
     name: _recoded(split, info, trained) for name, split in data.splits.items()

@@ -16,6 +16,7 @@ from medfm.data.datasets import (
   wisconsin,
 )
 from medfm.tasks.multiclass import Classes
+from tests import readings
 
 CASES = {
   "wisconsin": wisconsin.wisconsin,
@@ -116,6 +117,13 @@ def test_the_reader_of_new_files_can_be_written_down(dataset):
   reader = spec.bind(spec.function(dataset.encode), **reading)
   again = spec.build(spec.from_json(spec.to_json(reader)))
   assert spec.function(again) is spec.function(dataset.encode)
+
+
+def test_a_trained_model_reads_every_row_as_training_read_it(
+  request, dataset, shared_folders
+):
+  factory = CASES[request.node.callspec.params["dataset"]]
+  readings.assert_every_row_is_read_as_training_read_it(factory, shared_folders)
 
 
 def test_fitted_numbers_come_from_the_training_split(dataset):

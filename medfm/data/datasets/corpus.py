@@ -129,9 +129,18 @@ def corpus(
 
   `word_start` is 1 where a word begins, for whole-word masking.
   """
+  reading, folders = folders.reading, folders._replace(reading=None)
   documents = gathered(folders, sets, path, text, seed)
-  strings = documents.parts(seed, fractions)
-  token = tokenizer(strings["train"], folders)
+  strings, token = {splits.WHOLE: documents.text}, None
+  if reading:
+    token, cutting = texts.of_training(
+      reading, "the corpus", {"length": length}
+    )
+    length = cutting["length"]
+  if token is None:
+    parts = documents.parts(seed, fractions)
+    token = tokenizer(parts["train"], folders)
+    strings = strings if reading else parts
   parts, changes = {}, list(documents.account["removed"])
   for part in strings:
     arrays, new = cut(token, strings[part], part, length, seed)

@@ -242,6 +242,7 @@ def medmnist(
       "split": "official train, validation and test",
       "fingerprint": prepared.fingerprint,
     },
+    reading=folders.reading,
     size=size,
     channels=member.channels,
     resize="crop",

@@ -143,6 +143,7 @@ def mednist(
       "split": f"by synthetic patient, {fractions}, seed {seed}",
       "fingerprint": prepared.fingerprint,
     },
+    reading=folders.reading,
     size=SIZE,
     channels=1,
   )

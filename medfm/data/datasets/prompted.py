@@ -6,15 +6,17 @@ Shots are drawn from the training split alone.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from medfm import spec
+from medfm.data import splits
 from medfm.data.datasets import pubmedqa
 from medfm.data.tables import encoding
 from medfm.data.text import prompts, sequences, text_files, texts, tokenizers
+from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.tasks import multiclass
@@ -57,10 +59,12 @@ def prompted(
   """
   recorded, card = source(folders)
   name = spec.function(source).__module__.rpartition(".")[2]
-  train = recorded.splits["train"]
+  train = next(iter(recorded.splits.values()))
   label = np.asarray(train.arrays.get("label"))
   if label.ndim != 1:
     raise UserError(f"{name} has no single label a text to ask for")
+  if recorded.reading:
+    return _as_trained(recorded, card, name)
   token = tokenizer(texts.plain(train), folders)
   words = tuple(answers) or tuple(f" {each}" for each in recorded.names)
   if len(words) != len(recorded.names):
@@ -84,6 +88,33 @@ def prompted(
     name=name,
     target=multiclass.fitted(recorded.names, {"label": label}),
     card={**card, **notes},
+    content=[recorded.fingerprint, token.sha256, settings, asked],
+    encode=functools.partial(encoded, **settings),
+    prompts=asked,
+  )
+
+
+def _as_trained(
+  recorded: texts.Raw, card: Mapping[str, Any], name: str
+) -> Dataset:
+  """All texts, asked as a trained model was: by its prompts and tokenizer."""
+  reading, (split,) = recorded.reading, recorded.splits.values()
+  asked = reading.only(Tokens, name).prompts
+  if not asked or "tokenizer" not in reading.settings:
+    raise UserError(
+      f"{name} is asked by prompts; the model was trained to none"
+    )
+  keys = ("template", "room", "too_long")
+  settings = {key: reading.settings[key] for key in keys}
+  token = Tokenizer(reading.settings["tokenizer"])
+  whole, changes = _rows(split, token, **settings)
+  label = np.asarray(split.arrays["label"])
+  return texts.of_tokens(
+    {splits.WHOLE: whole},
+    token,
+    name=name,
+    target=multiclass.fitted(recorded.names, {"label": label}),
+    card={**card, "changes": [*recorded.changes, *changes]},
     content=[recorded.fingerprint, token.sha256, settings, asked],
     encode=functools.partial(encoded, **settings),
     prompts=asked,

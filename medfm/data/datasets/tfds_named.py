@@ -9,6 +9,7 @@ from typing import Any
 
 from medfm.data import decoded, disk, files, splits
 from medfm.data.images import input as image_input
+from medfm.data.images import trained
 from medfm.tasks import multiclass
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
@@ -53,7 +54,11 @@ def named(
     ) from error
   except ValueError as error:
     raise UserError(f"tfds {name}: {error}") from error
-  parts, how = _completed(parts, split_seed)
+  changes, how = [], "official"
+  if folders.reading:
+    parts, changes = trained.refitted(parts, folders.reading, name, "pad")
+  else:
+    parts, how = _completed(parts, split_seed)
   train = parts["train"]
   classes = tuple(builder.info.features[label].names)
   return Dataset(
@@ -68,7 +73,7 @@ def named(
       "licence": builder.info.redistribution_info.license or "not stated",
       "citation": builder.info.citation,
       "notes": "no patients are named: near copies of one may be in two splits",
-      "changes": [],
+      "changes": changes,
       "split": how,
       "fingerprint": fingerprint,
     },

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from medfm.data import files, records, spelling, splits
-from medfm.data.images import decode
+from medfm.data.images import decode, trained
 from medfm.data.images import input as image_input
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Labels, Truth
 from medfm.data.tables.table import Table
-from medfm.types import Dataset, Info, Split, Target, UserError
+from medfm.types import Dataset, Info, Reading, Split, Target, UserError
 
 COLUMNS = ("image", "image_path", "path", "file", "filename", "file_name")
 """Names under which a table's image column is found when none is given."""
@@ -274,10 +274,18 @@ def dataset(
   name: str,
   target: Target,
   card: dict[str, Any],
+  reading: Reading | None = None,
   **reads: Any,
 ) -> Dataset:
-  """The dataset of images; reads: settings of `encoded`, for new files."""
-  described = image_input.of(splits["train"])
+  """The dataset of images; reads: settings of `encoded`, for new files.
+
+  reading: of the model that they are read for, as `Folders` has it.
+  """
+  if reading:
+    how = reads.get("resize", "pad")
+    splits, changes = trained.refitted(splits, reading, name, how)
+    card = {**card, "changes": [*card["changes"], *changes]}
+  described = image_input.of(next(iter(splits.values())))
   info = Info(name=name, inputs={"image": described}, target=target)
   encode = functools.partial(encoded, info=info, dtype=described.dtype, **reads)
   return Dataset(splits=splits, info=info, card=card, encode=encode)

@@ -115,7 +115,10 @@ class Image:
   def recoded(
     self, arrays: Mapping[str, np.ndarray], trained: "Image"
   ) -> dict[str, np.ndarray]:
-    """Pictures as they are."""
+    """Pictures as they are, which must be of the trained size and kind."""
+    held = Image(self.size, self.channels, self.dtype)
+    if held != Image(trained.size, trained.channels, trained.dtype):
+      raise ValueError(f"{self.describe()}, not {trained.describe()}")
     return dict(arrays)
 
   def profile(self, arrays: Arrays) -> Profile:

@@ -7,7 +7,7 @@ from typing import Any
 from medfm import tasks
 from medfm.data import files
 from medfm.data.tables import own as own_table
-from medfm.data.tables.labels import Policy
+from medfm.data.tables.labels import Policy, adopted
 from medfm.data.text import text_files, texts
 from medfm.spec import forwards
 from medfm.types import Dataset, Folders
@@ -77,6 +77,7 @@ def own_text(
 
   Raises: UserError naming the file, and the row and column where there is one.
   """
+  reading = folders.reading
   labels = tasks.columns_of(
     task,
     {"separator": text_files.SEPARATOR},
@@ -85,6 +86,7 @@ def own_text(
     positive=positive,
     missing_label=missing_label,
   )
+  labels = adopted(labels, reading)
   raw = {"train": files.of_user(folders, path)}
   if test_path:
     raw["test"] = files.of_user(folders, test_path)
@@ -93,7 +95,7 @@ def own_text(
     **in_new_files,
     "document": document,
     "groups": tuple(groups),
-    "split_column": split_column,
+    "split_column": "" if reading else split_column,
     "delimiter": delimiter,
   }
   recorded = texts.raw(
@@ -105,6 +107,7 @@ def own_text(
     stratify=labels.stratify,
     labels=labels,
     settings=settings,
+    **({"whole": True} if reading else {}),
   )
   return texts.dataset(
     (recorded, files.own_card("the user's own texts", raw.values())),

@@ -26,7 +26,11 @@ class OwnIOB(own_table.Own, skip_registration=True):
 
   def rows(self) -> texts.Rows:
     settings = vars(self.given)
-    return rows({n: text_files.iob(p, **settings) for n, p in self.raw.items()})
+    parts = {n: text_files.iob(p, **settings) for n, p in self.raw.items()}
+    files = [path.name for path in self.raw.values()]
+    if self.whole and len({*files}) == len(files):
+      parts = dict(zip(files, parts.values(), strict=True))
+    return rows(parts, whole=self.whole)
 
 
 @forwards(texts.dataset, "tokenizer", "length", "too_long")
@@ -60,7 +64,13 @@ def own_iob(
   in_new_files = {"delimiter": delimiter, "word_column": word_column}
   settings = {**in_new_files, "tag_column": tag_column, "repair": repair}
   recorded = texts.raw(
-    OwnIOB, folders, raw=raw, seed=seed, fractions=fractions, settings=settings
+    OwnIOB,
+    folders,
+    raw=raw,
+    seed=seed,
+    fractions=fractions,
+    settings=settings,
+    **({"whole": True} if folders.reading else {}),
   )
   return texts.dataset(
     (recorded, files.own_card("the user's own annotated text", raw.values())),
@@ -102,17 +112,21 @@ def encoded(
   return texts.tokenised(split, Tokenizer(tokenizer), **cutting)[0]
 
 
-def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
+def rows(
+  parts: Mapping[str, tuple[Sequence[Sentence], int]], *, whole: bool = False
+) -> texts.Rows:
   """Sentences by split, "train" first, as recorded; alone it is all there is.
+
+  whole: the parts are no splits, and no type of entity need occur.
 
   Raises: UserError where a type of entity does not occur in training.
   """
-  training, _ = parts["train"]
+  sentences = [(part, s) for part, (held, _) in parts.items() for s in held]
+  training = [s for part, s in sentences if whole or part == "train"]
   kinds = sorted({_kind(tag) for s in training for tag in s.tags} - {""})
-  if not kinds:
+  if not kinds and not whole:
     raise UserError("the training file marks no entity: all its tags are O")
   spelling.refuse_cases("the types of entities", kinds)
-  sentences = [(part, s) for part, (held, _) in parts.items() for s in held]
   for part, sentence in sentences:
     for kind in map(_kind, sentence.tags):
       if kind not in ("", *kinds):
@@ -126,6 +140,7 @@ def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
     for part, s in sentences
   ]
   mended = sum(count for _, count in parts.values())
+  given = len(parts) > 1 and not whole
   return texts.Rows(
     texts={
       "words": [texts.SEPARATOR.join(s.words) for _, s in sentences],
@@ -134,7 +149,7 @@ def rows(parts: Mapping[str, tuple[Sequence[Sentence], int]]) -> texts.Rows:
     ids=[f"{part}:{s.row}" for part, s in sentences],
     names=("O", *(f"{begin}-{kind}" for kind in kinds for begin in "BI")),
     patients=documents if any(documents) else None,
-    part=np.array([part for part, _ in sentences]) if len(parts) > 1 else None,
+    part=np.array([part for part, _ in sentences]) if given else None,
     changes=records.counted({"I- tags that begin an entity made B-": mended}),
   )
 

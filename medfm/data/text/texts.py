@@ -24,7 +24,15 @@ from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer, wordpiece
 from medfm.spec import forwards
-from medfm.types import Dataset, Folders, Info, Split, Target
+from medfm.types import (
+  Dataset,
+  Folders,
+  Info,
+  Reading,
+  Split,
+  Target,
+  UserError,
+)
 
 STRINGS = ("text", "pair", "words", "tags")
 SEPARATOR = "\t"
@@ -39,6 +47,7 @@ class Raw(NamedTuple):
   """Recorded texts: splits with the columns of `Rows`, and how they came about.
 
   names: of the classes, labels, numbers or tags.
+  reading: of the model that they are read for, as `Folders` has it.
   """
 
   splits: dict[str, Split]
@@ -46,6 +55,7 @@ class Raw(NamedTuple):
   changes: list[dict[str, Any]]
   how: str
   fingerprint: str
+  reading: Reading | None = None
 
 
 Source = tuple[Raw, dict[str, Any]]
@@ -65,12 +75,15 @@ def raw(
   """The texts of a builder; splits that it does not give are made."""
   prepared = records.prepared(builder, folders, raw=raw, **settings)
   *changes, schema = prepared.changes
-  parts, how = splits.completed(
-    prepared.splits, seed, tuple(fractions), stratify
-  )
+  names, reading = tuple(schema["classes"]), prepared.reading
+  if reading:
+    parts, how = {splits.WHOLE: splits.together(prepared.splits)}, ""
+  else:
+    parts, how = splits.completed(
+      prepared.splits, seed, tuple(fractions), stratify
+    )
   how = how.replace("patient", "document").replace("row", "text")
-  names = tuple(schema["classes"])
-  return Raw(parts, names, changes, how, prepared.fingerprint)
+  return Raw(parts, names, changes, how, prepared.fingerprint, reading)
 
 
 def public(
@@ -150,17 +163,25 @@ def dataset(
     too_long=, **columns)`; None takes `encoded`, for text.
   """
   recorded, card = source
-  train = recorded.splits["train"]
-  token = tokenizer(plain(train), folders)
+  reading, train = recorded.reading, next(iter(recorded.splits.values()))
   settings = {"length": length, "too_long": too_long}
   cutting = {**settings, **({"around_markers": True} if around_markers else {})}
+  token = None
+  if reading:
+    _refuse_pairs(reading, train, name)
+    marked = {} if "words" in train.arrays else {"around_markers": False}
+    token, cutting = of_training(reading, name, {**marked, **cutting})
+    settings = {key: cutting[key] for key in settings}
+    card = {**card, cards.READ: _read(settings)}
+  token = token or tokenizer(plain(train), folders._replace(reading=None))
   parts, changes = {}, list(recorded.changes)
   for part, split in recorded.splits.items():
     parts[part], new = tokenised(split, token, recorded.names, **cutting)
-    changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
+    of_part = "" if reading else f"{part}: "
+    changes += [{**e, "what": f"{of_part}{e['what']}"} for e in new]
   truth = _truth(train)
   if "tags" in train.arrays:
-    truth["label"] = parts["train"].arrays["label"]
+    truth["label"] = next(iter(parts.values())).arrays["label"]
   made = {"changes": changes, "grouped_by": "document", "split": recorded.how}
   whole = of_tokens(
     parts,
@@ -172,6 +193,39 @@ def dataset(
     encode=functools.partial(encode or encoded, **cutting, **columns),
   )
   return dataclasses.replace(whole, private=private)
+
+
+def of_training(
+  reading: Reading, name: str, cutting: Mapping[str, Any]
+) -> tuple[Tokenizer | None, dict[str, Any]]:
+  """The tokenizer of a trained model, if it is kept, and how it cuts texts.
+
+  name: of the cohort, for errors; cutting: what its config says.
+  """
+  reading.only(Tokens, name)
+  known = reading.settings
+  cutting = {key: known.get(key, value) for key, value in cutting.items()}
+  if "tokenizer" not in known:
+    return None, cutting
+  return Tokenizer(known["tokenizer"]), cutting
+
+
+def _refuse_pairs(reading: Reading, split: Split, name: str) -> None:
+  """UserError where a model of pairs is to read single texts, or reversed."""
+  known, arrays = reading.settings, split.arrays
+  pairs = bool(known.get("pair"))
+  if "text" in arrays and "text" in known and pairs != ("pair" in arrays):
+    raise UserError(
+      f"{name} has {'single texts' if pairs else 'pairs of texts'}; the model "
+      f"was trained on {'pairs: set' if pairs else 'single texts: leave out'} "
+      "pair="
+    )
+
+
+def _read(settings: Mapping[str, Any]) -> str:
+  """How the texts of another cohort are read."""
+  told = ", ".join(f"{key}={value}" for key, value in settings.items())
+  return f"texts: read with the tokenizer of training and {told}, as there"
 
 
 def of_tokens(

@@ -24,7 +24,6 @@ decide = absent.nothing
 questions = absent.unasked
 strata = absent.none
 events = absent.none
-recoded = labels.renumbered
 votes = absent.none
 recalibration = absent.none
 profile = absent.unseen
@@ -47,6 +46,17 @@ class Tags:
 def fitted(names: Sequence[str], truth: Arrays) -> Tags:
   """The tags, counted over the training labels [N,L] (-1 is no word)."""
   return Tags(tuple(names), labels.counts(truth["label"], len(names)))
+
+
+def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
+  """Another cohort's tags as training numbered them.
+
+  A type of entity that training did not know is none that is asked for: O.
+  """
+  label = labels.renumbered(arrays, info, trained)["label"]
+  is_word = np.asarray(arrays["label"]) >= 0
+  outside = trained.target.names.index("O")
+  return {"label": np.where(is_word & (label < 0), outside, label)}
 
 
 def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:

@@ -14,6 +14,7 @@ from medfm.data.text import texts, tokenizers
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.spec import bind, build, from_json, to_json
 from medfm.types import Folders, UserError
+from tests import readings
 
 WORDS = ["pain", "fever", "rash", "cough", "ache"]
 SETTINGS = {
@@ -135,3 +136,10 @@ def test_new_texts_are_written_as_the_old_ones(source, folders, tmp_path):
 def test_another_number_of_answers_is_refused(source, folders):
   with pytest.raises(UserError, match="answers has 1 words, test_prompted"):
     made(source, folders, answers=(" x",))
+
+
+def test_another_cohort_is_asked_as_the_trained_model_was(source, folders):
+  factory = functools.partial(
+    prompted.prompted, source=source, **(SETTINGS | {"shots": 2})
+  )
+  readings.assert_every_row_is_read_as_training_read_it(factory, folders)
