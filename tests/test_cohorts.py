@@ -6,6 +6,7 @@ import functools
 import pathlib
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from medfm import command, evaluate, predict, study
@@ -310,3 +311,74 @@ def test_public_images_are_made_those_of_training(shared_folders):
   changes = {c["what"]: c["count"] for c in read.card["changes"]}
   assert changes["images of 28 x 28 made 20 x 20 (stretch)"] == 780
   assert changes["grey copied to three channels"] == 780
+
+
+def pictures(root, n, seed, draw):
+  """Synthetic images of two classes, and files of other kinds."""
+  generator = np.random.default_rng(seed)
+  for label, shade in (("dark", 60), ("light", 180)):
+    (root / label).mkdir(parents=True)
+    for i in range(n):
+      draw(root / label / f"{i}", i, shade, generator)
+  return root
+
+
+def small_and_grey(path, i, shade, generator):
+  pixels = generator.normal(shade, 20, (20, 24)).clip(0, 255)
+  PIL.Image.fromarray(pixels.astype(np.uint8)).save(f"{path}.png")
+
+
+def of_many_kinds(path, i, shade, generator):
+  """In colour, of 16 bits, and grey, all larger."""
+  if i % 3 == 0:
+    pixels = generator.normal(shade, 40, (64, 64, 3)).clip(0, 255)
+    PIL.Image.fromarray(pixels.astype(np.uint8)).save(f"{path}.png")
+  elif i % 3 == 1:
+    pixels = generator.normal(shade * 257, 5000, (50, 64)).clip(0, 65535)
+    PIL.Image.fromarray(pixels.astype(np.uint16)).save(f"{path}.tif")
+  else:
+    small_and_grey(path, i, shade, generator)
+
+
+@pytest.fixture(scope="module")
+def of_images(here, folders):
+  place, root = here / "images", pictures(here / "scans", 20, 0, small_and_grey)
+  given = config(
+    "own_images.py:tiny",
+    f"data.path={root}",
+    "data.resize=crop",
+    "batch_size=16",
+    "evaluators.baselines.names=majority,",
+  )
+  study.study(given, place, folders)
+  return place
+
+
+def test_images_of_any_kind_are_made_those_of_training(
+  of_images, folders, tmp_path, capsys
+):
+  root = pictures(tmp_path / "elsewhere", 11, 3, of_many_kinds)
+  capsys.readouterr()
+  settings = (f"data.path={root}", "data.size=64", "data.name=elsewhere")
+  stage, rows = judged(of_images, folders, "own_images.py", *settings)
+  assert [entry["n"] for entry in stage["splits"].values()] == [22]
+  said = capsys.readouterr().out
+  equal(rows, of_images, root, tmp_path)
+  (line,) = [line for line in said.splitlines() if "read as" in line]
+  assert "8 colour made grey" in line and "8 of 16 bits made 8" in line
+  assert "(as in training)" in line and "resize='crop' of training" in said
+
+
+@pytest.mark.parametrize("part", ["", "test"])
+def test_a_folder_of_few_images_of_one_class_is_scored(
+  of_images, folders, tmp_path, part
+):
+  root = pictures(tmp_path / "few", 2, 3, small_and_grey)
+  for path in (root / "light").iterdir():
+    path.unlink()
+  (root / "light").rmdir()
+  if part:
+    (root / part).mkdir()
+    (root / "dark").rename(root / part / "dark")
+  _, rows = judged(of_images, folders, "own_images.py", f"data.path={root}")
+  assert [row["label"] for row in rows] == ["dark", "dark"]

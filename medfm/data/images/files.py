@@ -52,6 +52,7 @@ class Listing(NamedTuple):
 def listed(
   place: pathlib.Path,
   labels: Labels,
+  whole: bool = False,
   *,
   image: str = "",
   root: str = "",
@@ -65,6 +66,7 @@ def listed(
 
   labels: of a folder they read the column `FOLDER`; where they read none, the
     folders have no meaning but for the splits.
+  whole: they are read for a trained model, and so not split.
   root: what the CSV's names are relative to, and never outside of; its own
     folder for "". The other settings are its columns, "" or () in a folder.
 
@@ -74,7 +76,7 @@ def listed(
   """
   others, top = 0, place.parent / pathlib.Path(root).expanduser()
   if place.is_dir():
-    table, others = _of_folders(place, bool(labels.columns))
+    table, others = _of_folders(place, bool(labels.columns), whole)
     split_column, top = _SPLIT if _SPLIT in table.columns else "", place
   else:
     table = tables.read(place)
@@ -92,7 +94,9 @@ def listed(
     table[patient] if patient else decode.in_order(decode.patient_key, paths)
   )
   patients, parts = np.array([*keys], object), np.full(len(table), "", object)
-  if split_column:
+  if whole:
+    parts[:] = splits.WHOLE
+  elif split_column:
     parts[:] = splits.of_words(table, split_column)
   facts = [
     *zip(patients, parts, *(table[group] for group in groups), strict=True)
@@ -111,7 +115,9 @@ def listed(
   truth = {name: array[rows] for name, array in truth.items()}
   ids, patients, parts = ids[rows], patients[rows], parts[rows]
   strata = truth.get(labels.stratify)
-  how = _split(ids, patients, parts, strata, fractions, seed)
+  how = ""
+  if not whole:
+    how = _split(ids, patients, parts, strata, fractions, seed)
   repeats = len(table) - len(rows)
   changes += records.counted(
     {"other files, ignored": others, "repeated rows, dropped": repeats}
@@ -128,13 +134,19 @@ def listed(
   )
 
 
-def _of_folders(root: pathlib.Path, classes: bool) -> tuple[Table, int]:
-  """(a folder's images as a table, how many other files there are)."""
+def _of_folders(
+  root: pathlib.Path, classes: bool, whole: bool
+) -> tuple[Table, int]:
+  """(a folder's images as a table, how many other files there are).
+
+  whole: split folders need no `train` among them.
+  """
   names, others = under(root)
   tops = [path.name for path in sorted(root.iterdir()) if path.is_dir()]
   words = {top: splits.WORDS.get(top.lower(), "") for top in tops}
   words = {top: word for top, word in words.items() if not is_clutter(top)}
   by_split = "train" in words.values()
+  by_split |= whole and bool(words) and all(words.values())
   if by_split and "" in words.values():
     odd = next(top for top, word in words.items() if not word)
     raise UserError(

@@ -13,10 +13,10 @@ import tensorflow_datasets as tfds
 
 from medfm import tasks
 from medfm.data import cards, files, records
-from medfm.data.images import decode
+from medfm.data.images import decode, trained
 from medfm.data.images import files as image_files
 from medfm.data.images import input as image_input
-from medfm.data.tables.labels import Policy, names
+from medfm.data.tables.labels import Policy, adopted, names
 from medfm.spec import forwards
 from medfm.types import Dataset, Folders, UserError
 
@@ -35,6 +35,8 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
   raw: name -> file; examples: (name, patient, groups, split) of each.
   truth: array's name -> (dtype, its values of each example).
   channels: 1, 3 or "auto", for those of the files.
+  dtype, bits: of a trained model that they are read for, in the order in which
+    they are listed; "" and 0 for those of the files.
   """
 
   VERSION = tfds.core.Version("2.0.0")  # 2: padding, white is zero, 12 bits.
@@ -54,6 +56,8 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
     resize: str,
     window: tuple[float, ...],
     frame: str,
+    dtype: str = "",
+    bits: int = 0,
     **kwargs,
   ):
     self._paths = [(name, raw[name]) for name, *_ in examples]
@@ -69,10 +73,16 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
     heads = {p: h for p, h in zip(raw.values(), heads, strict=True) if h}
     if channels == _AUTO:
       channels = _channels(heads, frame)
-    dtype, bits = _widest(heads.values()), _bits(heads, frame)
     self._shape = image_files.Shape(
-      size, channels, resize, window, dtype, frame, bits
+      size,
+      channels,
+      resize,
+      window,
+      np.dtype(dtype) if dtype else _widest(heads.values()),
+      frame,
+      bits or _bits(heads, frame),
     )
+    self.shuffled = not dtype
     self._bad, self._max_bad, self._skipped = bad, max_bad_fraction, 0
     self._sizes, self._made = collections.Counter(), collections.Counter()
     super().__init__(raw=raw, **kwargs)
@@ -107,13 +117,14 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
   def _generate_examples(self, rows: list[int]) -> Iterator[tuple[str, dict]]:
     images = decode.in_order(self._decoded, rows, ahead=_AHEAD)
     examples = super()._generate_examples(rows)
-    for (_, example), image in zip(examples, images, strict=True):
+    for (row, example), image in zip(examples, images, strict=True):
       if isinstance(image, UserError):
         self._skip(image)
         continue
       self._sizes[image.size] += 1
       self._made.update(image.changes)
-      yield example["id"], {**example, "image": image.pixels}
+      name = example["id"] if self.shuffled else row
+      yield name, {**example, "image": image.pixels}
 
   def _decoded(self, row: int) -> image_files.Read | UserError:
     try:
@@ -201,7 +212,9 @@ def own_images(
     label=names(image_files.FOLDER if place.is_dir() else label),
     classes=tuple(classes),
   )
-  images = image_files.listed(place, labels, **listing)
+  reading = folders.reading
+  labels = adopted(labels, reading)
+  images = image_files.listed(place, labels, bool(reading), **listing)
   shape = {
     "size": size,
     "channels": asked,
@@ -209,6 +222,11 @@ def own_images(
     "window": tuple(window),
     "frame": frame,
   }
+  of_training = {}
+  if reading:
+    given = {**shape, "bits": 16}
+    of_training = trained.shape(reading, place.name, given)
+    images.changes.extend(trained.overruled(given, of_training))
   truth = images.truth.items()
   prepared = records.prepared(
     OwnImages,
@@ -219,10 +237,10 @@ def own_images(
     groups=tuple(listing.get("groups", ())),
     bad=bad,
     max_bad_fraction=max_bad_fraction,
-    **shape,
+    **shape | of_training,
   )
   *changes, told = prepared.changes
-  train = prepared.splits["train"]
+  train = next(iter(prepared.splits.values()))
   described = image_input.of(train)
   truth = {key: np.asarray(train.arrays[key]) for key in images.truth}
   return image_files.dataset(
@@ -234,7 +252,7 @@ def own_images(
       "licence": "the user's own data",
       "citation": "",
       "notes": images.notes,
-      cards.READ: _read(described, asked, told),
+      cards.READ: _read(described, "" if reading else asked, told),
       "changes": [*images.changes, *changes],
       **cards.doubts(images.names),
       "split": images.split,
@@ -248,8 +266,12 @@ def own_images(
 def _read(
   described: image_input.Image, asked: int | str, told: Mapping[str, Any]
 ) -> str:
-  """What the images became, and of how many what was changed."""
+  """What the images became, and of how many what was changed.
+
+  asked: the channels; "" where training says.
+  """
   why = "as the files have" if asked == _AUTO else f"as channels={asked} says"
+  why = why if asked else "as in training"
   depth = 8 * np.dtype(described.dtype).itemsize
   made = [f"{count:,} {what}" for what, count in told["made"].items()]
   return (

@@ -26,13 +26,25 @@ def shape(
       f"{cohort}: the model was trained on images of {height} x {width}; new "
       "files are made square"
     )
-  sides = {"size": height, "channels": described.channels}
-  return {**given, **sides, **_known(reading, given), "dtype": described.dtype}
-
-
-def _known(reading: Reading, given: Mapping[str, Any]) -> dict[str, Any]:
   settings = reading.settings
-  return {name: settings[name] for name in given if name in settings}
+  known = {name: settings[name] for name in given if settings.get(name)}
+  sides = {"size": height, "channels": described.channels}
+  return {**given, **known, **sides, "dtype": described.dtype}
+
+
+def overruled(
+  given: Mapping[str, Any], of_training: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+  """Settings of a cohort's config that those of training replace, as changes.
+
+  Size and channels are told with the images.
+  """
+  what = {
+    f"{name}={of_training[name]!r} of training used, not {given[name]!r}": 1
+    for name in ("resize", "window")
+    if of_training[name] != given[name]
+  }
+  return records.counted(what)
 
 
 def refitted(
