@@ -55,6 +55,8 @@ def main(overrides: list[str]) -> None:
   interrupt.raise_on_signals()
   try:
     _check_processes(flags.FLAGS)
+    if flags.FLAGS.on and flags.FLAGS.mode != "evaluate":
+      _fail("--on is for --mode=evaluate")
     MODES[flags.FLAGS.mode](flags.FLAGS, overrides)
     interrupt.ignore_signals()
   except UserError as error:
@@ -107,15 +109,13 @@ def _train(given: flags.FlagValues, overrides: list[str]) -> None:
 
 def _evaluate(given: flags.FlagValues, overrides: list[str]) -> None:
   place = _workdir(given)
-  data = None
-  if given.on or overrides:
-    source = given.on or str(place / "config.json")
-    data = command.data(command.config(source, overrides))
+  asked = command.elsewhere(given.on, overrides, str(place / "config.json"))
   from medfm import evaluate, setup
 
   folders = setup.folders(given.data_dir)
   setup.jax_settings(folders)
-  evaluate.evaluate(place, given.stage, data, folders)
+  cohorts = [evaluate.Asked(*each) for each in asked]
+  evaluate.several(place, given.stage, cohorts, folders)
 
 
 def _apply(given: flags.FlagValues, overrides: list[str]) -> None:
@@ -203,7 +203,14 @@ flags.DEFINE_string("output", None, "predict, generate, export: what to write.")
 flags.DEFINE_bool("adapters", False, "export: LoRA's adapters alone.")
 flags.DEFINE_string("stage", None, "All modes but train: a study's stage.")
 flags.DEFINE_string("sampling", "", "generate: new=64,temperature=0.8,seed=0.")
-flags.DEFINE_string("on", None, "evaluate: a config whose data to use.")
+flags.DEFINE_multi_string(
+  "on",
+  [],
+  "evaluate: a config whose data to use, FILE[:variant]. Once for each cohort; "
+  "settings of one stand behind its FILE, as in "
+  "--on='configs/own_table.py --config.data.path=b.csv', or alone, as in "
+  "--on=--config.data.path=b.csv, for the run's own config.",
+)
 flags.DEFINE_string("grid", None, "FILE[:words]: an experiment to run.")
 flags.DEFINE_bool("sweep", False, "Settings may be lists: --config.a=1,2.")
 flags.DEFINE_integer("search", 0, "sweep: trials of a search; a=1..9.", 0)

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,61 @@ def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
     )
   for name, value in values.items():
     override(config, f"{key}.{name}", str(value))
+
+
+def elsewhere(
+  given: Sequence[str], overrides: Sequence[str], own: str
+) -> list[tuple[str, Any]]:
+  """The cohorts that `--on` names: (what was written, its `data` entry).
+
+  Each is `FILE[:variant]`, perhaps with settings of its own behind it, as in
+  `configs/a.py --config.data.path=b.csv`; without a FILE they are settings of
+  the run's own config. FILEs without settings may stand in one list, with
+  commas between them.
+
+  overrides: settings for all of them. own: the run's config.json. Without
+  anything given there is one cohort: the run's own data, or those of its
+  config with the overrides.
+  """
+  if not given:
+    return [("", data(config(own, overrides)) if overrides else None)]
+  return [
+    (text, _cohort(text, overrides, own))
+    for word in given
+    for text in _listed(word)
+  ]
+
+
+def _listed(text: str) -> list[str]:
+  """`a.py,b.py` as two; a comma within a variant or a setting is its own."""
+  parts = [part.strip() for part in text.split(",")]
+  files = [Path(part.partition(":")[0]).is_file() for part in parts]
+  return parts if all(files) else [text]
+
+
+def _cohort(text: str, overrides: Sequence[str], own: str) -> Any:
+  try:
+    words = shlex.split(text)
+  except ValueError as error:
+    raise UserError(f"--on={text}: {error}".lower()) from None
+  flag = "--config."
+  if flag not in text and Path(text.partition(":")[0]).is_file():
+    words = [text]  # Its name may hold blanks.
+  settings = [w.removeprefix(flag) for w in words if w.startswith(flag)]
+  files = [word for word in words if not word.startswith(flag)]
+  if len(files) > 1:
+    raise UserError(
+      f"--on={text}: {files[1]!r} is neither a setting (--config.name=value) "
+      "nor a cohort of its own: give --on once for each cohort"
+    )
+  (source,) = files or [own]
+  path = Path(source.partition(":")[0])
+  if path.is_dir() or (path.is_file() and path.suffix not in (".py", ".json")):
+    raise UserError(
+      f"--on={text} is no config; for data of the kind the run was trained on "
+      f'give --on="--config.data.path={source}"'
+    )
+  return data(config(source, [*overrides, *settings]))
 
 
 def data(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:

@@ -1,14 +1,79 @@
-"""A trained run on its own data again, or on another cohort."""
+"""A trained run on its own data again, or on other cohorts.
 
+Each evaluation has a folder of its own, `evaluations/<cohort>` in the workdir,
+and is never written over another: of two cohorts of one name the second's
+folder ends in a hash of what it is.
+"""
+
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from medfm import predictions, scoring, setup, spec, stages, workdir
-from medfm.evals import cohorts
-from medfm.report import tables
+import jax
+
+from medfm import (
+  elsewhere,
+  jsons,
+  predictions,
+  scoring,
+  setup,
+  spec,
+  stages,
+  study,
+  workdir,
+)
+from medfm.data import splits
+from medfm.report import evaluations, html, tables
 from medfm.types import Dataset, Folders, UserError
+
+FOLDER = "evaluations"
+
+
+class Asked(NamedTuple):
+  """A cohort to evaluate on.
+
+  label: what the user called it. data: the `data` entry of a config; None
+  for the run's own data.
+  """
+
+  label: str
+  data: Any | None
+
+
+def several(
+  place: Path, stage: str | None, asked: Sequence[Asked], folders: Folders
+) -> None:
+  """Evaluates on one cohort after another, and puts them into one table.
+
+  One that cannot be evaluated is told and left out; UserError at the end.
+  """
+  failed = 0
+  for label, data in asked:
+    try:
+      evaluate(place, stage, data, folders)
+    except UserError as error:
+      if len(asked) == 1:
+        raise
+      failed += 1
+      print(f"not evaluated: {label}: {error}", flush=True)
+  if any(each.data for each in asked):
+    table = evaluations.rows(place / FOLDER)
+    if len(asked) > 1:
+      print(evaluations.text(table), flush=True)
+    print(
+      f"all cohorts: {evaluations.write(place / FOLDER, table)}", flush=True
+    )
+  if failed:
+    raise UserError(
+      f"{failed} of {len(asked)} cohorts could not be evaluated (told above); "
+      "the others are done"
+    )
 
 
 def evaluate(
@@ -18,66 +83,126 @@ def evaluate(
 
   stage: one of them; all by default.
   data: the `data` entry of another config, to evaluate on every row of that
-    cohort (without baselines, which would need the training data); None for
-    the run's own data, which gives the numbers of the training run again.
+    cohort; None for the run's own data, which gives the numbers of the
+    training run again.
 
-  A stage that cannot read the cohort is left out, with the reason; UserError
-  where none can.
+  Rivals are fitted where the run's training data are at hand. A stage that
+  cannot read the cohort is left out, with the reason; UserError where none
+  can, or the folder cannot be written.
   """
-  results = {"name": "", "finished": True, "stages": {}, "comparisons": []}
-  rows, left = [], {}
-  elsewhere = _cohort(spec.build(data), folders) if data else None
-  for name in stages.chosen(place, stage):
-    opened = stages.opened(place, name)
-    model, train = opened.model, None
-    if elsewhere:
-      try:
-        cohort = elsewhere(opened)
-      except UserError as error:
-        left[name] = str(error)
-        continue
-    else:
-      cohort = model.run.data(folders)
-      train = setup.training_split(model.run, cohort)
-      run = setup.sized(model.run, train)
-      model = dataclasses.replace(model, run=run)
-    results["name"] = results["name"] or cohort.info.name
-    evaluated = scoring.evaluation(
-      model, opened.variables, cohort, train, show=False
-    )
-    about = {"data": {"name": cohort.info.name, "card": cohort.card}}
-    results["stages"][name] = (about if data else {}) | evaluated.results
-    rows += evaluated.rows(name)
-  _tell(left, bool(results["stages"]))
-  out = place / "evaluations" / results["name"]
+  runs, past = stages.chosen(place, stage), _results(place)
+  _require_writable(place / FOLDER)
+  if data is None:
+    done = [_again(place, name, past, folders) for name in runs]
+  else:
+    done = elsewhere.evaluated(place, runs, past, spec.build(data), folders)
+  name = done[0].cohort.info.name
+  results = {
+    "name": name,
+    "finished": True,
+    "stages": {each.stage: each.results for each in done},
+    "comparisons": [],
+    "evaluation": {
+      "run": past.get("name") or place.resolve().name,
+      "elsewhere": data is not None,
+      "key": _key(done[0].cohort, data, stage),
+      "notes": list(dict.fromkeys(note for d in done for note in d.notes)),
+    },
+  }
+  rows = [row for each in done for row in each.rows]
+  results["comparisons"] = _compared(place, rows, results)
+  out = _folder(place, name, stage, results["evaluation"]["key"])
+  kinds = [device.device_kind for device in jax.devices()]
   workdir.write(out / "predictions.csv", predictions.text(rows))
+  workdir.write(out / "environment.json", workdir.environment(kinds))
   workdir.write(out / "results.json", results)
   print(tables.text(results))
   print(f"results: {out / 'results.json'}", flush=True)
+  print(f"report: {html.write(out, place)}", flush=True)
   return results
 
 
-def _cohort(
-  factory: Callable[[Folders], Dataset], folders: Folders
-) -> Callable[[stages.Trained], Dataset]:
-  """(a stage) -> the cohort as it reads it; stages that read alike share it."""
-  known: dict[str, Dataset] = {}
+def _again(
+  place: Path, name: str, past: Mapping[str, Any], folders: Folders
+) -> elsewhere.Done:
+  """A stage on its own data."""
+  opened = stages.opened(place, name)
+  cohort = opened.model.run.data(folders)
+  train = setup.training_split(opened.model.run, cohort)
+  run = setup.sized(opened.model.run, train)
+  model = dataclasses.replace(opened.model, run=run)
+  evaluated = scoring.evaluation(
+    model, opened.variables, cohort, train, show=False
+  )
+  about = elsewhere.about(past, name) | {"data": elsewhere.of_data(cohort)}
+  rows = evaluated.rows(name)
+  return elsewhere.Done(name, cohort, about | evaluated.results, rows, [])
 
-  def read(trained: stages.Trained) -> Dataset:
-    reading = stages.reading(trained)
-    if (key := repr(reading)) not in known:
-      known[key] = cohorts.read(factory, folders, reading)
-      print(*cohorts.lines(known[key]), sep="\n", flush=True)
-    return known[key]
 
-  return read
+def _compared(
+  place: Path, rows: list[predictions.Row], results: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+  """The study's comparisons between stages that were evaluated here."""
+  path = place / "config.json"
+  built = spec.build(spec.from_json(path.read_text(), path))
+  pairs = [
+    pair
+    for pair in getattr(built, "compare", ())
+    if {*pair} <= results["stages"].keys()
+  ]
+  return study.comparisons(place, rows, built, results, pairs)
 
 
-def _tell(left: dict[str, str], any_fits: bool) -> None:
-  """Says which stages were left out; UserError where no stage fits."""
-  reasons = [f"{name}: left out: {reason}" for name, reason in left.items()]
-  if not any_fits:
-    alike = set(left.values())
-    raise UserError(alike.pop() if len(alike) == 1 else "; ".join(reasons))
-  for reason in reasons:
-    print(reason, flush=True)
+def _results(place: Path) -> dict[str, Any]:
+  """The run's results.json; {} where it has not finished."""
+  path = place / "results.json"
+  if not path.exists():
+    return {}
+  with contextlib.suppress(ValueError):
+    if isinstance(read := jsons.parsed(path.read_text()), dict):
+      return read
+  raise UserError(
+    f"{path} is damaged, and it holds the run's thresholds: remove it and give "
+    "the training command again, which evaluates without training anew"
+  )
+
+
+def _key(cohort: Dataset, data: Any | None, stage: str | None) -> str:
+  """A hash of what is evaluated: the data, how they are read, the stage."""
+  content = [stage, None if data is None else spec.plain(data)]
+  if data is not None:
+    content.append(cohort.card.get("fingerprint") or splits.manifest(cohort))
+  text = json.dumps(content, sort_keys=True, default=str)
+  return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _folder(place: Path, name: str, stage: str | None, key: str) -> Path:
+  """Where this evaluation lives: its own folder, or a new one."""
+  words = f"{name}-{stage}" if stage else name
+  plain = re.sub(r"[^\w.-]+", "_", words).strip("._-")[:80] or "cohort"
+  out = place / FOLDER / plain
+  try:
+    kept = jsons.parsed((out / "results.json").read_text())
+    if kept["evaluation"]["key"] == key:
+      return out
+    why = "holds another evaluation"
+  except FileNotFoundError:
+    return out
+  except (ValueError, KeyError, TypeError):
+    why = "holds a damaged evaluation, or one of an earlier version"
+  out = out.with_name(f"{plain}-{key[:8]}")
+  print(f"{place / FOLDER / plain} {why}, which is kept", flush=True)
+  return out
+
+
+def _require_writable(folder: Path) -> None:
+  """UserError where no file can be written there; before anything is done."""
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+      pass
+  except OSError as error:
+    raise UserError(
+      f"{folder} cannot be written ({error.strerror}): the evaluation would be "
+      "lost; mend it or copy the run elsewhere"
+    ) from None

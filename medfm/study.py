@@ -1,7 +1,7 @@
 """A study from its first stage to its report; a single run is one stage."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,9 @@ def _conclude(
 ) -> None:
   """Compares the stages, unless that is done already, and reports."""
   if not results["finished"]:
-    results["comparisons"] = _comparisons(place, built, results)
+    rows = predictions.read(place / "predictions.csv")
+    pairs = getattr(built, "compare", ())
+    results["comparisons"] = comparisons(place, rows, built, results, pairs)
     results["finished"] = True
     workdir.write(place / "results.json", results)
   for name, run in todo.items():
@@ -210,13 +212,19 @@ def _start_weights(
   return lambda: steps.variables(stages.weights(source))
 
 
-def _comparisons(
-  place: Path, built: Any, results: Mapping[str, Any]
+def comparisons(
+  place: Path,
+  rows: list[predictions.Row],
+  built: Any,
+  results: Mapping[str, Any],
+  pairs: Sequence[tuple[str, str]],
 ) -> list[dict[str, Any]]:
-  """Paired differences on the test split between the pairs of a study."""
-  rows = predictions.read(place / "predictions.csv")
+  """Paired differences on the test split between pairs of a study's stages.
+
+  rows: of predictions.csv, beside the `results`, which may be of a cohort.
+  """
   compared = []
-  for a, b in getattr(built, "compare", ()):
+  for a, b in pairs:
     run, info = built.stages[a], workdir.info(stages.folder(place, a))
     task, split = tasks.named(results["stages"][a]["task"]), "test"
     pair = []

@@ -86,6 +86,56 @@ def test_an_error_inside_a_config_file_is_one_line(tmp_path):
     command.config(str(path), [])
 
 
+@pytest.fixture
+def own(path):
+  """A config with data, and a run's config.json beside it."""
+  text = SOURCE.replace('"model"', '"data": {"path": "a", "seed": 0}, "model"')
+  with open(path, "w") as file:
+    file.write(text)
+  return path
+
+
+def test_each_cohort_has_settings_of_its_own_and_those_of_all(own):
+  given = [f"{own}:tiny --config.data.path=b", "--config.data.path='c d'", own]
+  cohorts = command.elsewhere(given, ["data.seed=5"], own)
+  assert [label for label, _ in cohorts] == given
+  paths = [(data.path, data.seed) for _, data in cohorts]
+  assert paths == [("b", 5), ("c d", 5), ("a", 5)]
+
+
+def test_configs_may_stand_in_one_list_but_variants_are_no_configs(own):
+  both = command.elsewhere([f"{own},{own}:tiny"], [], own)
+  assert len(both) == 2
+  (one,) = command.elsewhere([f"{own}:tiny --config.data.path=a,b"], [], own)
+  assert one[1].path == "a,b"
+  with pytest.raises(UserError, match="exclude each other"):
+    command.elsewhere([f"{own}:tiny,full"], [], own)
+
+
+def test_without_a_cohort_it_is_the_runs_own_data_or_its_config_changed(own):
+  assert command.elsewhere([], [], own) == [("", None)]
+  ((_, data),) = command.elsewhere([], ["data.path=b"], own)
+  assert data.path == "b"
+
+
+@pytest.mark.parametrize(
+  ("given", "message"),
+  [
+    ("{own} other", "give --on once for each cohort"),
+    ("{own} --data.path=b", "'--data.path=b' is neither a setting"),
+    ("{own} --config.data.pth=b", r"nearest: data.path"),
+    ("{folder}", 'give --on="--config.data.path=.*"'),
+    ("{folder}/b.csv", 'is no config; .* give --on="--config.data.path='),
+    ("{folder}/c.py", "there is no such file"),
+    ("'{own}", "no closing quotation"),
+  ],
+)
+def test_a_wrong_cohort_is_one_line(own, tmp_path, given, message):
+  (tmp_path / "b.csv").write_text("x\n")
+  with pytest.raises(UserError, match=message):
+    command.elsewhere([given.format(own=own, folder=tmp_path)], [], own)
+
+
 def test_the_default_workdir_carries_the_variants():
   name = command.default_workdir("configs/resnet.py:breastmnist,tiny")
   assert name == "runs/resnet-breastmnist-tiny"

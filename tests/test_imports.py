@@ -19,7 +19,7 @@ LAYERS = (
   ("setup",),
   ("scoring", "stages"),
   ("train", "report"),
-  ("study",),
+  ("study", "elsewhere"),
   ("evaluate", "predict", "generate", "export", "grid"),
 )
 WITHOUT_JAX = (

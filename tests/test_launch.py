@@ -53,6 +53,7 @@ def launch(*arguments, **environment):
       "several processes are for --mode=train",
     ),
     (["--mode=predict"], "predict takes --workdir and --input"),
+    ([CONFIG, "--on=configs/cnn.py"], "--on is for --mode=evaluate"),
     ([CONFIG, "--config.optimizer.name=adma"], "nearest: adam"),
     ([CONFIG, "--config.data.fractions=0.5,0.9"], "sum 1"),
     ([CONFIG, "--config.batch_size=1000"], "larger than the"),

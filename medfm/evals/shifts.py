@@ -46,6 +46,12 @@ def summary(split: Split, info: Info) -> Summary:
   }
 
 
+def answers(split: Split, info: Info) -> dict[str, dict[str, int]]:
+  """How often each answer occurs: {"class": {"well": 90, "ill": 10}}."""
+  levels = _summed(_target(split.arrays, info))["levels"]
+  return {name: entry["counts"] for name, entry in levels.items()}
+
+
 def shift(context: Context) -> Findings:
   """Blocks of how each input, and how often each answer, differs.
 
@@ -126,16 +132,22 @@ def _moments(values: np.ndarray) -> Iterator[dict[str, Any]]:
 def _blocks(part: str, there: Summary, here: Profile) -> Iterator[Block]:
   """A table of the numbers and one of the levels that an input has."""
   cohort = _summed(here)
-  rows = [
-    _number(name, there["numbers"][name], entry, here.values[:, k])
+  pairs = [
+    (name, there["numbers"][name], entry, here.values[:, k])
     for k, (name, entry) in enumerate(cohort["numbers"].items())
     if name in there["numbers"]
   ]
-  if rows:
+  if pairs:
+    rows = [_number(*pair) for pair in pairs]
+    gaps = [_gaps(e) for pair in pairs for e in pair[1:3]]
+    missing = [
+      _standardised(*both) for both in zip(gaps[::2], gaps[1::2], strict=True)
+    ]
     columns = ("Number", "Training mean", "Cohort mean", _DIFFERENCE)
     columns += ("Outside training range", "Missing in cohort")
     columns += ("Missing in training", "Training SD", "Cohort SD")
-    yield _table(f"Shift of {part}: numbers", columns, rows)
+    known = [d if isinstance(d, float) else math.inf for d in missing]
+    yield _table(f"Shift of {part}: numbers", columns, rows, known)
   rows = [
     row
     for name, entry in cohort["levels"].items()
@@ -151,17 +163,27 @@ def _blocks(part: str, there: Summary, here: Profile) -> Iterator[Block]:
 _DIFFERENCE = "Standardised difference"
 
 
-def _table(title: str, columns: Sequence[str], rows: list[list]) -> Block:
-  """The rows that differ most come first; those beyond `SHOWN` are counted."""
+def _table(
+  title: str,
+  columns: Sequence[str],
+  rows: list[list[Any]],
+  missing: Sequence[float] = (),
+) -> Block:
+  """The rows that differ most come first; those beyond `SHOWN` are counted.
+
+  missing: the standardised difference in how often each is missing.
+  """
   sizes = [abs(r[3]) if isinstance(r[3], float) else math.inf for r in rows]
+  if missing:
+    sizes = [max(pair) for pair in zip(sizes, map(abs, missing), strict=True)]
   order = sorted(range(len(rows)), key=lambda k: -sizes[k])
   beyond = sum(size > NOTICEABLE for size in sizes)
   note = (
-    f"{beyond} of {len(rows)} differ by more than {NOTICEABLE:g}, or could not "
-    "be compared. The standardised difference is (cohort - training) / root "
-    "mean square of both SDs; beyond 0.1 cohorts are taken to differ (Austin "
-    "2009), and in few examples chance alone goes farther. Those that differ "
-    "most come first."
+    f"{beyond} of {len(rows)} differ by more than {NOTICEABLE:g}, in value or "
+    "in how often they are missing, or could not be compared. The standardised "
+    "difference is (cohort - training) / root mean square of both SDs; beyond "
+    "0.1 cohorts are taken to differ (Austin 2009), and in few examples chance "
+    "alone goes farther. Those that differ most come first."
   )
   if len(rows) > SHOWN:
     note += f" {len(rows) - SHOWN} more rows are not shown."
@@ -222,12 +244,19 @@ def _shares(name: str, there: Mapping, here: Mapping) -> Iterator[list[Any]]:
     if not any(counts):
       continue
     shares = [c / n for c, n in zip(counts, totals, strict=True)]
-    entries = [
-      {"n": n, "mean": share, "std": math.sqrt(share * (1 - share))}
-      for share, n in zip(shares, totals, strict=True)
-    ]
+    entries = [_part(share, n) for share, n in zip(shares, totals, strict=True)]
     difference = _standardised(*entries)
     yield [f"{name}: {level}", *map(_percent, shares), difference, *counts]
+
+
+def _gaps(entry: Mapping) -> dict[str, Any]:
+  """How often a number is missing, as moments."""
+  total = max(1, entry["n"] + entry["missing"])
+  return _part(entry["missing"] / total, total)
+
+
+def _part(share: float, n: int) -> dict[str, Any]:
+  return {"n": n, "mean": share, "std": math.sqrt(share * (1 - share))}
 
 
 def _percent(share: float) -> str:
@@ -266,9 +295,9 @@ def _told_apart(context: Context, split: Split) -> list[Block]:
       "rows": [["Training against cohort", entry]],
       "note": "A logistic regression on the columns of all inputs, "
       f"cross-validated by patient over at most {_SOURCE_ROWS:,} examples a "
-      "side: near 0.5 the cohorts look alike to a linear model, at 1 no "
-      "example could be of the other.",
-      "terminal": True,
+      "side: near or below 0.5 the cohorts look alike to a linear model, at 1 "
+      "no example could be of the other. The interval does not count how far "
+      "another such model would differ.",
     }
   ]
 

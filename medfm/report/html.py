@@ -16,14 +16,16 @@ NOTICE = (
 )
 
 
-def write(workdir: Path | str) -> Path:
+def write(workdir: Path | str, home: Path | str | None = None) -> Path:
   """Writes `workdir`/figures/*.png and `workdir`/report.html.
+
+  home: of an evaluation, the workdir of the run (`reading.Run`).
 
   The page holds its figures and its style and loads nothing from anywhere.
   A run that has not finished is reported as far as it has come. Returns the
   page's path. Errors are those of `reading.Run`.
   """
-  run = Run(workdir)
+  run = Run(workdir, home)
   folder = run.workdir / "figures"
   folder.mkdir(exist_ok=True)
   stages = run.stages.values()
@@ -69,14 +71,16 @@ def _body(
   """
   stages = run.stages.values()
   yield tag("h1", run.name)
-  if run.description:
-    yield tag("p", run.description, class_="question")
+  if question := summary.question(run):
+    yield tag("p", question, class_="question")
   notices = [NOTICE]
   if any(stage.finished and summary.synthetic(stage) for stage in stages):
     notices.append("This run used synthetic data.")
   yield from (tag("p", notice, class_="notice") for notice in notices)
   yield papers.facts(run)
   yield sections.summary_box(run)
+  for note in run.evaluation.get("notes", ()):
+    yield tag("p", f"{note[:1].upper()}{note[1:]}.", class_="notice")
   for problem in run.problems:
     yield tag("p", f"Not read: {problem}.", class_="notice")
   if len(stages) > 1:

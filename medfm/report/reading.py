@@ -45,6 +45,7 @@ class Stage:
   final_split: the one that answers the question: test where there is one.
   origin: where its start weights came from; "" for fresh ones.
   share: of the labels that it learnt from.
+  learnt: of another cohort's evaluation, the data it was trained on.
   predictions: split -> its own predictions.
   baselines: split -> baseline -> predictions.
   """
@@ -63,6 +64,7 @@ class Stage:
     task = result.get("task") or ""
     self.task, self.figures = module(task), module(f"{task}.figures")
     self.data = result.get("data") or {}
+    self.learnt = result.get("trained_on") or self.data
     self.card = self.data.get("card") or {}
     self.classes = tuple(map(str, self.data.get("classes") or ()))
     self.whom = f"{self.card.get('grouped_by', 'patient')}s"
@@ -111,14 +113,19 @@ class Stage:
 class Run:
   """A workdir, read as far as the run has come.
 
+  home: the workdir itself; of an evaluation, which has a folder of its own,
+    that of the run.
+  evaluation: what an evaluation says of itself; {} for a run.
   problems: what could not be read, one line each. UserError where there is no
   run, or one of its JSON files is damaged.
   """
 
-  def __init__(self, workdir: Path | str):
+  def __init__(self, workdir: Path | str, home: Path | str | None = None):
     self.workdir = workdir = Path(workdir)
+    home = Path(home or workdir)
     results = _json(workdir / "results.json")
-    self.config = config = _json(workdir / "config.json")
+    self.evaluation = results.get("evaluation") or {}
+    self.config = config = _json(home / "config.json")
     if not results and not config:
       raise UserError(
         f"{workdir} holds neither results.json nor config.json; give "
@@ -131,17 +138,19 @@ class Run:
     self.environment = _json(workdir / "environment.json")
     done, planned = results.get("stages") or {}, config.get("stages")
     planned = planned if isinstance(planned, Mapping) else {}
-    names = list(dict.fromkeys([*done, *planned])) or ["train"]
+    wanted = done if self.evaluation else [*done, *planned]
+    names = list(dict.fromkeys(wanted)) or ["train"]
     tables, self.problems = _tables(workdir / "predictions.csv")
     self.stages: dict[str, Stage] = {}
     for name in names:
-      folder = workdir / name if planned or len(names) > 1 else workdir
+      folder = home / name if planned or len(names) > 1 else home
       result, part = done.get(name) or {}, planned.get(name, config)
-      examples = _json(folder / EXAMPLES) if result else {}
+      trained_here = result and not self.evaluation
+      examples = _json(folder / EXAMPLES) if trained_here else {}
       blocks = list(result.get("blocks") or ())
       for split, shown in examples.items():
         blocks += [block | {"split": split} for block in shown]
-      history = log.read(folder / "metrics.jsonl")
+      history = () if self.evaluation else log.read(folder / "metrics.jsonl")
       self.stages[name] = Stage(name, result, part, history, blocks)
       self.problems += _attach(self.stages[name], folder, tables)
 

@@ -125,13 +125,17 @@ def _by_class(stage: Stage, split: str) -> Block:
 def _baselines(stage: Stage, split: str) -> Block:
   """Rivals on the same examples, and the paired differences."""
   rivals = stage.part(split, "baselines")
-  rows = []
+  rows, note = [], None
   for metric in _names(rival["metrics"] for rival in rivals.values()):
+    entries = [rival["metrics"].get(metric) or {} for rival in rivals.values()]
+    if all(entry.get("value") is None for entry in entries):
+      note = "Metrics that no baseline has a value of are left out."
+      continue
     cells = (_rival(rival, metric) for rival in rivals.values())
     rows.append((stage.title(metric), stage.entry(split, metric), *cells))
   columns = ("Metric", "Model", *(f"Baseline {name}" for name in rivals))
   title = "Baselines; Δ is model − baseline on the same examples"
-  return blocks.table(title, columns, rows, split=split)
+  return blocks.table(title, columns, rows, split=split, note=note)
 
 
 def comparisons(run: Run) -> Block:

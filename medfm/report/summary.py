@@ -35,15 +35,51 @@ def headline(run: Run) -> Stage | None:
   return predicting[max(order)[2]] if order else None
 
 
+def question(run: Run) -> str:
+  """What the page is about, below its title."""
+  if not run.evaluation:
+    return run.description
+  kind = "External evaluation" if run.evaluation["elsewhere"] else "Evaluation"
+  whose = "this cohort" if run.evaluation["elsewhere"] else "its own data again"
+  return f"{kind} of the run {run.evaluation['run']} on {whose}."
+
+
 def sentences(run: Run) -> list[str]:
   """The summary's paragraph, sentence by sentence."""
   lines = list(_unfinished(run))
   stage = headline(run)
   if stage is None:
     return [*lines, "No stage has been evaluated yet."]
-  lines += [_trained(stage), *_reached(stage), *_baselines(stage)]
+  lines.append(_trained(stage))
+  if run.evaluation.get("elsewhere"):
+    lines += _elsewhere(run)
+  lines += [*_reached(stage), *_against_test(stage), *_baselines(stage)]
   verdict = pretraining_verdict(run)
   return [*lines, verdict] if verdict else lines
+
+
+def _elsewhere(run: Run) -> Iterator[str]:
+  """What was fitted on another cohort: next to nothing."""
+  yield (
+    f"Here it is judged on all rows of {run.name}, read as training read its "
+    "own data."
+  )
+  yield (
+    "Nothing was fitted on this cohort but the recalibration that is shown as "
+    "such; thresholds are those that the run chose on its validation split."
+  )
+
+
+def _against_test(stage: Stage) -> Iterator[str]:
+  """A cohort's main metrics beside those of the run's own test split."""
+  apart = stage.result.get("apart") or {}
+  for metric in stage.main(apart)[:1]:
+    own = stage.result["own_test"]["metrics"][metric]
+    yield (
+      f"On the run's own test split its {_name(stage, metric)} was "
+      f"{wording.spoken(own)}; the difference, this cohort minus that split, "
+      f"is {wording.spoken(apart[metric], signed=True)}, of different patients."
+    )
 
 
 def findings(run: Run) -> list[str]:
@@ -135,7 +171,7 @@ def _trained(stage: Stage) -> str:
   origin = stage.origin and f", starting from the weights of {stage.origin},"
   question = "" if stage.figures is None else stage.figures.question(stage)
   kind = "synthetic data set" if synthetic(stage) else "data set"
-  data = f"the {kind} {stage.data.get('name') or 'its data'}"
+  data = f"the {kind} {stage.learnt.get('name') or 'its data'}"
   asked = f"to {question} in {data}" if question else f"on {data}"
   prompts = stage.card.get("prompts")
   total, best = stage.result.get("steps"), stage.result.get("best")
@@ -150,7 +186,7 @@ def _trained(stage: Stage) -> str:
   how = f" for {total:,} steps" if total else ""
   if total and best:
     how += f" (step {best['step']:,} was best by validation)"
-  train, used = stage.data.get("splits", {}).get("train") or {}, ""
+  train, used = stage.learnt.get("splits", {}).get("train") or {}, ""
   if train.get("n"):
     cut = "" if stage.share == 1 else f"{wording.percent(stage.share)} of "
     used = f", on {cut}{train['n']:,} training examples"
@@ -163,7 +199,10 @@ def _reached(stage: Stage) -> Iterator[str]:
   result, metrics = stage.splits[split], stage.part(split, "metrics")
   n = wording.count(result.get("n"), "examples")
   if readings := [_reading(stage, m, metrics[m]) for m in stage.main(metrics)]:
-    where = f"On the {split} split ({n}{_of_whom(stage, result)})"
+    there = (
+      f"the {split} split" if stage.learnt is stage.data else "this cohort"
+    )
+    where = f"On {there} ({n}{_of_whom(stage, result)})"
     yield f"{where} {'; '.join(readings)}."
   if split != "test":
     yield (

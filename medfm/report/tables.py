@@ -35,7 +35,7 @@ def text(results: Mapping[str, Any]) -> str:
       names = f"{pair['a']} − {pair['b']}"
       rows.append((names, pair["split"], "", stage.title(metric), "", value))
   columns = 6 if not rows or any(row[5] for row in rows) else 5
-  lines = _aligned([row[:columns] for row in (_HEAD, *rows)], right=2)
+  lines = aligned([row[:columns] for row in (_HEAD, *rows)], right=2)
   for stage in stages.values():
     for block in stage.result.get("blocks") or ():
       final = block.get("split") in (None, "", stage.final_split)
@@ -71,11 +71,11 @@ def _block(name: str, block: Block) -> list[str]:
     cells = [[*row, "…"] for row in cells]
   title = wording.short(f"{name}: {blocks.caption(block)}", _WIDTH)
   note = block.get("note")
-  lines = [title, *_aligned(cells)]
+  lines = [title, *aligned(cells)]
   return [*lines, wording.short(note, _WIDTH)] if note else lines
 
 
-def _aligned(
+def aligned(
   rows: Sequence[Sequence[str]], right: int | None = None
 ) -> list[str]:
   """Rows as lines of at most 100 columns; the widest cells are cut.

@@ -75,6 +75,10 @@ def test_a_number_that_moved_is_told_by_its_standardised_difference():
   assert age["Training SD"] == pytest.approx(10)
   assert _row(block, "dose")["Standardised difference"] == 0
   assert [row[0] for row in block["rows"]] == ["age", "dose"]
+  gaps = _rows([40, np.nan, 60, 50], [0, 1, 1, 1], [0, 0, 1, 1])
+  gaps.arrays["features"][:, 1] = np.nan
+  again = _shown(gaps, trained)["Shift of table: numbers"]
+  assert [row[0] for row in again["rows"]] == ["dose", "age"]
   assert block["note"].startswith("1 of 2 differ")
 
 

@@ -1,0 +1,230 @@
+"""The stages of a trained run on a cohort that they were not trained on.
+
+Nothing is fitted on the cohort but the recalibration that is shown as such:
+how it is read, the weights and the thresholds are the run's own.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from medfm import jsons, predictions, scoring, settings, setup, stages, tasks
+from medfm.data import leakage, splits
+from medfm.evals import cohorts, shifts, unpaired
+from medfm.types import Dataset, Folders, UserError
+
+_OF_TRAINING = ("step", "steps", "params", "select", "label_fraction")
+_OF_TRAINING += ("objective", "best", "init")
+
+
+class Done(NamedTuple):
+  """A stage, evaluated. notes: what a reader must know, one sentence each."""
+
+  stage: str
+  cohort: Dataset
+  results: dict[str, Any]
+  rows: list[predictions.Row]
+  notes: list[str]
+
+
+def evaluated(
+  place: Path,
+  runs: Mapping[str, settings.Run],
+  past: Mapping[str, Any],
+  factory: Callable[[Folders], Dataset],
+  folders: Folders,
+) -> list[Done]:
+  """The stages on another cohort; those that cannot read it are left out."""
+  done: list[Done] = []
+  left: dict[str, str] = {}
+  read, learnt = _cohort(factory, folders), _Learnt(folders)
+  fitted: dict[tuple, Any] = {}
+  for name in runs:
+    opened = stages.opened(place, name)
+    try:
+      cohort = read(opened)
+    except UserError as error:
+      left[name] = str(error)
+      continue
+    done.append(_there(opened, cohort, past, learnt, fitted))
+  _tell(left, bool(done))
+  return done
+
+
+def _there(
+  opened: stages.Trained,
+  cohort: Dataset,
+  past: Mapping[str, Any],
+  learnt: "_Learnt",
+  fitted: dict[tuple, Any],
+) -> Done:
+  """A stage on a cohort that it reads as it read its own data."""
+  before = past.get("stages", {}).get(opened.name) or {}
+  trained, notes = _kept(opened.folder)
+  data, note = learnt.data(opened, before)
+  train = shared = None
+  if not before:
+    notes.append(
+      "the run has not finished: there are no thresholds, and no test split "
+      "to stand beside"
+    )
+  if data is None:
+    notes.append(note)
+  else:
+    train = setup.training_split(opened.model.run, data)
+    sides = {**cohort.splits, "train": data.splits["train"]}
+    sides = {name: sides[name] for name in ("train", cohorts.SPLIT)}
+    shared = leakage.leakage(dataclasses.replace(cohort, splits=sides))
+    print(f"{cohort.info.name}: {leakage.line(shared)}", flush=True)
+    notes += _seen(shared)
+  for each in dict.fromkeys([*notes, note]):
+    print(f"{opened.name}: {each}", flush=True)
+  scored = scoring.evaluation(
+    opened.model,
+    opened.variables,
+    cohort,
+    train,
+    fitted,
+    show=False,
+    brought=scoring.Brought(_decisions(before), trained),
+  )
+  told = {
+    "data": of_data(cohort) | {"leakage": shared},
+    "trained_on": before.get("data") or {},
+    "answers": shifts.answers(cohort.splits[cohorts.SPLIT], cohort.info),
+  }
+  results = about(past, opened.name) | told | _beside(scored.results, before)
+  return Done(opened.name, cohort, results, scored.rows(opened.name), notes)
+
+
+def _beside(
+  results: dict[str, Any], before: Mapping[str, Any]
+) -> dict[str, Any]:
+  """The results with those of the run's own test split beside them."""
+  here = results["splits"][cohorts.SPLIT]["metrics"]
+  blocks, own = results["blocks"], before.get("splits", {}).get("test")
+  if own:
+    task = tasks.named(results["task"])
+    main = task.headline(here, before.get("select", ""))
+    own = {name: own.get(name) for name in ("n", "patients", "metrics")}
+    results["own_test"] = own
+    results["apart"] = unpaired.differences(here, own["metrics"])
+    blocks = [unpaired.block(results, here, main), *blocks]
+  # There is one split, so that no title needs to name it.
+  return results | {"blocks": [block | {"split": ""} for block in blocks]}
+
+
+class _Learnt:
+  """The training data of stages, where they are still as they were."""
+
+  def __init__(self, folders: Folders):
+    self.folders = folders
+    self.known: dict[str, Dataset | str] = {}
+
+  def data(
+    self, opened: stages.Trained, before: Mapping[str, Any]
+  ) -> tuple[Dataset | None, str]:
+    """What the stage was trained on, or None; and a sentence that says so."""
+    run = opened.model.run
+    if (key := repr(run.data)) not in self.known:
+      try:
+        self.known[key] = run.data(self.folders)
+      except (UserError, OSError) as error:
+        self.known[key] = str(error)
+    data = self.known[key]
+    if isinstance(data, Dataset):
+      card = before.get("data", {}).get("card", {})
+      if before and card.get("fingerprint") != data.card.get("fingerprint"):
+        data = "they are no longer what they were"
+      elif data.info != opened.model.info:
+        data = "they are read otherwise than they were"
+    if isinstance(data, str):
+      return None, (
+        f"the training data are not at hand ({data}), so that no baseline is "
+        "fitted, and neither shared patients nor copies are looked for"
+      )
+    return data, "baselines are fitted on the run's training data, at hand"
+
+
+def _cohort(
+  factory: Callable[[Folders], Dataset], folders: Folders
+) -> Callable[[stages.Trained], Dataset]:
+  """(a stage) -> the cohort as it reads it; stages that read alike share it."""
+  known: dict[str, Dataset] = {}
+
+  def read(trained: stages.Trained) -> Dataset:
+    reading = stages.reading(trained)
+    if (key := repr(reading)) not in known:
+      known[key] = cohorts.read(factory, folders, reading)
+      print(*cohorts.lines(known[key]), sep="\n", flush=True)
+    return known[key]
+
+  return read
+
+
+def _tell(left: Mapping[str, str], any_fits: bool) -> None:
+  """Says which stages were left out; UserError where no stage fits."""
+  reasons = [f"{name}: left out: {reason}" for name, reason in left.items()]
+  if not any_fits:
+    alike = set(left.values())
+    raise UserError(alike.pop() if len(alike) == 1 else "; ".join(reasons))
+  for reason in reasons:
+    print(reason, flush=True)
+
+
+def _kept(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
+  """The summary of the training split, or None and a sentence that says so."""
+  path = folder / shifts.KEPT
+  what = "is damaged"
+  try:
+    return jsons.parsed(path.read_text()), []
+  except FileNotFoundError:
+    what = "is missing (an earlier version trained this run)"
+  except ValueError:
+    pass
+  return None, [
+    f"{path.name} {what}: how the cohort's inputs differ is told only where "
+    "the training data are at hand"
+  ]
+
+
+def _seen(shared: Mapping[str, Any]) -> list[str]:
+  """A sentence where the cohort has what the model was trained on."""
+  (pair,) = shared["pairs"].values()
+  counts = [
+    (pair[kind] or {}).get("count", 0) for kind in ("exact", "near", "patients")
+  ]
+  if not any(counts):
+    return []
+  return [
+    f"of this cohort's examples {counts[0]:,} equal a training example, "
+    f"{counts[1]:,} are nearly alike and {counts[2]:,} are of patients named "
+    "in training: where they are the same people, the scores flatter the model"
+  ]
+
+
+def _decisions(before: Mapping[str, Any]) -> dict[str, float]:
+  """The thresholds that the run fixed on its validation split."""
+  for split in ("test", "validation"):
+    if entry := before.get("splits", {}).get(split):
+      return dict(entry["thresholds"])
+  return {}
+
+
+def about(past: Mapping[str, Any], name: str) -> dict[str, Any]:
+  """What the run's results say of the training of a stage."""
+  before = past.get("stages", {}).get(name) or {}
+  return {key: before[key] for key in _OF_TRAINING if key in before}
+
+
+def of_data(cohort: Dataset) -> dict[str, Any]:
+  """What a report says of the data."""
+  target = cohort.info.target
+  return {
+    "name": cohort.info.name,
+    "classes": target.names,
+    "units": getattr(target, "units", ()),
+    "card": cohort.card,
+    "splits": splits.manifest(cohort),
+  }

@@ -1,0 +1,77 @@
+"""How one model does on two cohorts of different patients."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from medfm.evals.context import Block
+from medfm.metrics.bootstrap import Entry
+from medfm.tasks.panel import stem
+
+_NOTE = (
+  "The patients are others, so the differences are unpaired; their intervals "
+  "are made of both intervals (Zou & Donner 2008, Statistics in Medicine: "
+  "MOVER). A cohort with another case mix can be harder without the model "
+  "being worse."
+)
+
+
+def differences(
+  here: Mapping[str, Entry], there: Mapping[str, Entry]
+) -> dict[str, Entry]:
+  """Metrics of two independent cohorts -> here - there, with intervals.
+
+  From value, low and high of each (method of variance estimates recovery):
+  below the difference lies the root of the squares of how far the first
+  reaches down and the second up, above it the other way round.
+  """
+  return {
+    name: _difference(entry, there[name])
+    for name, entry in here.items()
+    if name in there
+  }
+
+
+def _difference(a: Entry, b: Entry) -> Entry:
+  for entry, where in ((a, "this cohort"), (b, "the run's test split")):
+    if entry["value"] is None:
+      reason = f"{where}: {entry.get('reason') or 'no value'}"
+      return {"value": None, "low": None, "high": None, "reason": reason}
+  value = a["value"] - b["value"]
+  if None in (a["low"], a["high"], b["low"], b["high"]):
+    reason = "no interval: one of the two has none"
+    return {"value": value, "low": None, "high": None, "reason": reason}
+  down = math.hypot(a["value"] - a["low"], b["high"] - b["value"])
+  up = math.hypot(a["high"] - a["value"], b["value"] - b["low"])
+  return {"value": value, "low": value - down, "high": value + up}
+
+
+def block(
+  results: Mapping[str, Any], here: Mapping[str, Entry], main: list[str]
+) -> Block:
+  """A row a metric of the whole, the main ones first and on a terminal.
+
+  results: with `described`, and of the run's test split `own_test` and
+    `apart`, the differences. here: the metrics on this cohort.
+  """
+  described, apart = results["described"], results["apart"]
+  main = [name for name in main if name in apart]
+  rows = [
+    [
+      (described.get(stem(name)) or {}).get("title") or name,
+      here[name],
+      results["own_test"]["metrics"][name],
+      apart[name] | {"signed": True},
+    ]
+    for name in dict.fromkeys([*main, *apart])
+    if "[" not in name
+  ]
+  return {
+    "kind": "table",
+    "title": "This cohort against the run's own test split",
+    "columns": ["Metric", "This cohort", "Run's test split", "Difference"],
+    "rows": rows,
+    "brief": list(range(len(main) or 1)),
+    "note": _NOTE,
+    "terminal": True,
+  }

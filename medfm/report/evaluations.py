@@ -1,0 +1,142 @@
+"""A run's evaluations on other cohorts: in words, and all in one table."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from medfm import jsons, workdir
+from medfm.report import html, tables, wording
+from medfm.report.markup import table, tag
+from medfm.report.reading import Stage
+
+_HEAD = ("Cohort", "Stage", "n (patients)", "Events", "Metric")
+_HEAD += ("Value [95 % interval]", "Minus own test split")
+_OWN = "(own test split)"
+_ENDS = ("value", "low", "high")
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+  """A row a cohort, stage and main metric, of every evaluation in a folder.
+
+  What is no evaluation of another cohort, or damaged, is passed over; the
+  latter is told.
+  """
+  return [
+    row for path in sorted(folder.glob("*/results.json")) for row in _rows(path)
+  ]
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+  try:
+    results = jsons.parsed(path.read_text())
+    if not results.get("evaluation", {}).get("elsewhere"):
+      return
+    stages = [Stage(k, entry) for k, entry in results["stages"].items()]
+  except (ValueError, AttributeError, KeyError):
+    print(f"{path} is damaged: it is left out of the table", flush=True)
+    return
+  for stage in stages:
+    yield from _of_stage(path.parent.name, stage)
+
+
+def _of_stage(cohort: str, stage: Stage) -> Iterator[dict[str, Any]]:
+  split = stage.final_split
+  counted, metrics = stage.splits[split], stage.part(split, "metrics")
+  own = stage.result.get("own_test") or {}
+  for metric in stage.main(metrics):
+    yield {
+      "cohort": cohort,
+      "stage": stage.name,
+      "n": counted.get("n"),
+      "patients": counted.get("patients"),
+      "events": events(stage.result),
+      "metric": stage.title(metric),
+      "value": metrics[metric],
+      "own": own,
+      "own_value": (own.get("metrics") or {}).get(metric) or {},
+      "difference": (stage.result.get("apart") or {}).get(metric) or {},
+    }
+
+
+def events(result: Mapping[str, Any]) -> str:
+  """How often each answer occurs; of two, the second alone: `12`."""
+  shown = []
+  for name, counts in (result.get("answers") or {}).items():
+    prefix = "" if len(result["answers"]) == 1 else f"{name} "
+    if len(counts) == 2:
+      shown.append(f"{prefix}{list(counts.values())[1]:,}")
+    else:
+      shown += [f"{prefix}{level} {n:,}" for level, n in counts.items()]
+  return wording.listed(shown) if shown else ""
+
+
+def text(listed: list[dict[str, Any]]) -> str:
+  """The table for a terminal; a sole stage is not named."""
+  lines = [_HEAD, *_all_cells(listed)]
+  if len({row["stage"] for row in listed}) == 1:
+    lines = [(line[0], *line[2:]) for line in lines]
+  return "\n".join(tables.aligned(lines))
+
+
+def write(folder: Path, listed: list[dict[str, Any]]) -> Path:
+  """Writes `summary.csv` and `summary.html`; gives the page's path."""
+  workdir.write(folder / "summary.csv", _csv(listed))
+  shown = table(_HEAD, map(_linked, _all_cells(listed)), numbers_from=9)
+  title = f"{folder.resolve().parent.name} on other cohorts"
+  note = (
+    "A line for each cohort, stage and main metric, with 95 % intervals; the "
+    "differences are unpaired. Each cohort's folder has its report."
+  )
+  notice = tag("p", html.NOTICE, class_="notice")
+  main = tag("main", tag("h1", title), notice, tag("p", note), shown)
+  path = folder / "summary.html"
+  workdir.write(path, html.document(title, tag("body", main)))
+  return path
+
+
+def _all_cells(listed: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+  """The lines: each metric on the run's own test split, then on cohorts."""
+  order = {}
+  for row in listed:
+    order.setdefault((row["stage"], row["metric"]), []).append(row)
+  for (stage, metric), rows in order.items():
+    if own := rows[0]["own_value"]:
+      size, value = _size(rows[0]["own"]), wording.interval(own)
+      yield _OWN, stage, size, "", metric, value, ""
+    for row in rows:
+      value = wording.interval(row["value"])
+      apart = wording.interval(row["difference"], signed=True)
+      apart = apart if row["difference"] else ""
+      cohort, events = row["cohort"], row["events"]
+      yield cohort, stage, _size(row), events, metric, value, apart
+
+
+def _size(counted: Mapping[str, Any]) -> str:
+  patients = counted["patients"]
+  owners = "unknown" if patients is None else f"{patients:,}"
+  return f"{wording.count(counted['n'])} ({owners})"
+
+
+def _linked(cells: tuple[str, ...]) -> tuple[Any, ...]:
+  if cells[0] == _OWN:
+    return cells
+  link = tag("a", cells[0], href=f"{cells[0]}/report.html")
+  return (link, *cells[1:])
+
+
+def _csv(listed: list[dict[str, Any]]) -> str:
+  """All numbers in full, and the reason where there is none."""
+  plain = ("cohort", "stage", "n", "patients", "events", "metric")
+  out = io.StringIO()
+  writer = csv.writer(out, lineterminator="\n")
+  parts = {"value": "", "own_value": "own_test_", "difference": "difference_"}
+  numbers = [f"{p}{end}" for p in parts.values() for end in _ENDS]
+  writer.writerow([*plain, *numbers, "reason"])
+  for row in listed:
+    ends = [row[part].get(end) for part in parts for end in _ENDS]
+    writer.writerow(
+      [*(row[k] for k in plain), *ends, row["value"].get("reason") or ""]
+    )
+  return out.getvalue()
