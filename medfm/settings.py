@@ -89,7 +89,8 @@ class Devices:
 class Evaluation:
   """How a trained model is scored.
 
-  replicates: of the bootstrap behind every interval.
+  replicates: of the bootstrap, where an interval is made by one; 0 leaves
+    all intervals out.
   specificity: at which sensitivity is reported.
   prevalence: at which PPV and NPV are stated beside those of the data, above
     0 and below 1: of who would be tested, where the data have more positives.

@@ -19,6 +19,8 @@ from medfm.metrics import (
   risk_curves,
 )
 from medfm.metrics.bootstrap import Entry, Metric
+from medfm.metrics.intervals.bounds import Sample
+from medfm.metrics.intervals.entries import entries
 from medfm.metrics.undefined import Array
 from medfm.tasks.binary import Question, threshold_name
 
@@ -47,6 +49,7 @@ class _Asked(NamedTuple):
   cluster: np.ndarray
   threshold: float | None
   drawn: np.ndarray = np.zeros(0)
+  whom: str = "examples"
 
   @property
   def known(self) -> tuple[Array, Array]:
@@ -126,7 +129,9 @@ def _asked(context: Context, name: str) -> list[_Asked]:
     key = threshold_name(context.settings.specificity, each.name)
     answers = np.unique(each.label[np.isfinite(each.label)])
     if len(answers) == 2 and np.isfinite(each.prob).all():
-      asked.append(_Asked(each, cluster, context.decisions.get(key)))
+      whom = "examples" if patients is None else "patients"
+      chosen = context.decisions.get(key)
+      asked.append(_Asked(each, cluster, chosen, whom=whom))
   return asked
 
 
@@ -199,7 +204,7 @@ def _rates(
   every, called = asked.question.label, asked.question.prob >= threshold
   bound = {name: partial(m, every, called) for name, m in rates.items()}
   how = {"replicates": settings.replicates, "seed": settings.seed}
-  yield from bootstrap.intervals(bound, asked.cluster, **how).items()
+  yield from entries(bound, Sample(asked.cluster, asked.whom, **how)).items()
   if others and len(asked.drawn):
     for name, side in (("Sensitivity", 1), ("Specificity", 0)):
       scored = np.sort(prob[label == side])

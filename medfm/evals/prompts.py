@@ -66,7 +66,7 @@ def table(
   titles = scores.described(task, info, target, means[0])
   return {
     "kind": "table",
-    "title": "Prompts, with 95 % bootstrap intervals",
+    "title": "Prompts, with 95 % intervals",
     "columns": ["Prompts", *(titles[name].title for name in METRICS)],
     "rows": [[title, *(cells[m] for m in METRICS)] for title, cells, _ in rows],
     "brief": [place for place, (*_, brief) in enumerate(rows) if brief],

@@ -7,12 +7,14 @@ import numpy as np
 
 from medfm.metrics import bootstrap
 from medfm.metrics.described import Description
+from medfm.metrics.intervals.bounds import Sample
+from medfm.metrics.intervals.entries import entries
 from medfm.types import Arrays, Info, Task
 
-MIN_GROUP = 10
 UNKNOWN = "unknown"
-_FEW = {"value": None, "low": None, "high": None}
-_FEW["reason"] = f"fewer than {MIN_GROUP} examples"
+MIN_GROUP = 10
+"""Patients, or examples where patients are not known, that a part of a split
+has at least for its intervals."""
 
 
 def scores(
@@ -40,7 +42,7 @@ def scores(
 
   Gives n (rows of known truth), unlabelled (those left out, where the task
   has a truth), patients (None where unknown), metrics, thresholds, groups and
-  the task's `details`. Entries are those of `bootstrap.intervals`.
+  the task's `details`. Entries are those of `intervals.entries`.
   """
   rows, target, predicted = task.known(info, target, predicted)
   patients = None if patients is None else np.asarray(patients)[rows]
@@ -58,10 +60,9 @@ def scores(
     )
     count = len(next(iter(part[1].values())))
     cluster = bootstrap.clusters(named, count)
-    drawn = {"replicates": replicates, "seed": seed}
-    metrics = bootstrap.intervals(
-      panel.metrics, cluster, means=panel.means, **drawn
-    )
+    whom = "examples" if named is None else "patients"
+    sample = Sample(cluster, whom, replicates, seed)
+    metrics = entries(panel.metrics, sample, means=panel.means)
     known = None if named is None else len(np.unique(cluster))
     return {"n": count, "patients": known, "metrics": metrics}
 
@@ -79,15 +80,23 @@ def scores(
     levels = np.where(levels == "", UNKNOWN, levels)
     result["groups"][group] = {}
     for level in np.unique(levels):
-      few = (levels == level).sum() < MIN_GROUP
-      part = measured(levels == level, 0 if few else replicates)
+      part = measured(levels == level, replicates)
+      few = _few(part)
       part["metrics"] = {
-        name: dict(_FEW) if few else entry
+        name: bootstrap.without(few, entry["value"]) if few else entry
         for name, entry in part["metrics"].items()
         if not name.endswith("]")
       }
       result["groups"][group][str(level)] = part
   return result
+
+
+def _few(part: Mapping[str, Any]) -> str:
+  """Why a part of a split has no intervals; "" where it has."""
+  known = part["patients"] is not None
+  if part["patients" if known else "n"] >= MIN_GROUP:
+    return ""
+  return f"fewer than {MIN_GROUP} {'patients' if known else 'examples'}"
 
 
 def target_of(task: Task, arrays: Arrays) -> dict[str, np.ndarray]:

@@ -15,6 +15,8 @@ from medfm import tasks
 from medfm.data import designs
 from medfm.evals.context import Block, Context, Findings
 from medfm.metrics import bootstrap, ranking
+from medfm.metrics.intervals.bounds import Sample
+from medfm.metrics.intervals.entries import entries
 from medfm.types import (
   PRESENT,
   Arrays,
@@ -281,11 +283,11 @@ def _told_apart(context: Context, split: Split) -> list[Block]:
   if min(len(set(cluster[label == side])) for side in (0, 1)) < _SOURCE_FOLDS:
     return []
   score = _cross_validated(columns, label, cluster, context.settings.seed)
-  entry = bootstrap.intervals(
+  entry = entries(
     {"auroc": partial(ranking.auroc, label, score)},
-    cluster,
-    replicates=context.settings.replicates,
-    seed=context.settings.seed,
+    Sample(
+      cluster, "patients", context.settings.replicates, context.settings.seed
+    ),
   )["auroc"]
   return [
     {

@@ -12,17 +12,25 @@ from typing import NamedTuple
 
 import numpy as np
 
+from medfm.metrics.intervals.bounds import (
+  FEW_FOR_MEANS,
+  LEVEL,
+  Bounds,
+  NoBounds,
+  Sample,
+)
 from medfm.metrics.undefined import Undefined, Value, Weight
 
 Metric = Callable[[Weight], Value]
 """Weight [N] or [R,N] (None = all ones) -> one value, or R."""
 
 Entry = dict
-"""{"value", "low", "high"}; None where undefined, and then a "reason"."""
+"""{"value", "low", "high", "method"}; where something is None, a "reason"."""
 
+METHOD = "bootstrap"
+SINGLE = "no interval: only one patient or example"
 MAX_UNDEFINED = 0.1
-LEVEL = 0.95
-_BLOCK = 1 << 20
+BLOCK = 1 << 20
 """Weights drawn at a time: about eight megabytes."""
 
 
@@ -71,7 +79,7 @@ def resamples(
   cluster: np.ndarray, replicates: int, seed: int
 ) -> Iterator[np.ndarray]:
   """`weights` of all replicates, some megabytes at a time."""
-  size = max(1, _BLOCK // max(1, len(cluster)))
+  size = max(1, BLOCK // max(1, len(cluster)))
   for start in range(0, replicates, size):
     yield weights(cluster, min(size, replicates - start), seed, start)
 
@@ -105,41 +113,63 @@ def intervals(
       with contextlib.suppress(Undefined):
         draws[start : start + len(weight)] = metrics[name](weight)
     start += len(weight)
-  single = not len(cluster) or cluster.max() == 0
+  few = _few(cluster)
   entries = {}
   for name, mean in (means or {}).items():
     kept = [column for column in mean.columns.values() if column in values]
     lost = [k for k, column in mean.columns.items() if column in reasons]
     if mean.reason or not kept:
       why = [f"{label}: {reasons[mean.columns[label]]}" for label in lost]
-      entries[name] = _without(mean.reason or "".join(why[:1]))
+      entries[name] = without(mean.reason or "".join(why[:1]))
       continue
     value = float(np.mean([values[column] for column in kept]))
     draws = np.mean([drawn[column] for column in kept], axis=0)
     left_out = {"left_out": lost} if lost else {}
-    entries[name] = _entry(value, draws, single) | left_out
+    entries[name] = _entry(value, draws, few) | left_out
   for name in metrics:
     if name in reasons:
-      entries[name] = _without(reasons[name])
+      entries[name] = without(reasons[name])
     else:
-      entries[name] = _entry(values[name], drawn[name], single)
+      entries[name] = _entry(values[name], drawn[name], few)
   return {k: entry for k, entry in entries.items() if not k.startswith("_")}
 
 
-def _without(reason: str, value: float | None = None) -> Entry:
+def without(reason: str, value: float | None = None) -> Entry:
+  """The entry of what has no interval, or no value either."""
   return {"value": value, "low": None, "high": None, "reason": reason}
 
 
-def _entry(value: float, draws: np.ndarray, single: bool) -> Entry:
+def percentile(metric: Metric, sample: Sample) -> Bounds:
+  """The percentile interval of one metric; `NoBounds` where `intervals` gives
+  a reason."""
+  drawn = {"replicates": sample.replicates, "seed": sample.seed}
+  entry = intervals({"metric": metric}, sample.cluster, **drawn)["metric"]
+  if entry["low"] is None:
+    raise NoBounds(entry["reason"])
+  clusters = int(sample.cluster.max()) + 1
+  return Bounds(entry["low"], entry["high"], METHOD, np.ones(clusters))
+
+
+def _few(cluster: np.ndarray) -> str:
+  """Why so few clusters have no interval; "" where they are enough."""
+  if not len(cluster) or cluster.max() == 0:
+    return SINGLE
+  if cluster.max() + 1 < FEW_FOR_MEANS:
+    return f"no interval: fewer than {FEW_FOR_MEANS} patients or examples"
+  return ""
+
+
+def _entry(value: float, draws: np.ndarray, few: str) -> Entry:
   if not len(draws):
     return {"value": value, "low": None, "high": None}
-  if single:
-    return _without("no interval: only one patient or example", value)
+  if few:
+    return without(few, value)
   lost = float(np.isnan(draws).mean())
   if lost > MAX_UNDEFINED:
-    return _without(
+    return without(
       f"no interval: undefined in {lost:.0%} of the resamples", value
     )
   tail = (1 - LEVEL) / 2
   low, high = np.nanquantile(draws, [tail, 1 - tail])
-  return {"value": value, "low": float(low), "high": float(high)}
+  ends = {"low": float(low), "high": float(high)}
+  return {"value": value, **ends, "method": METHOD}

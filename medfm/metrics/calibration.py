@@ -8,6 +8,8 @@ import numpy as np
 
 from medfm.metrics.classification import NO_NEGATIVE, NO_POSITIVE
 from medfm.metrics.described import described
+from medfm.metrics.intervals import gaps, jackknife, losses
+from medfm.metrics.intervals.bounds import bounded
 from medfm.metrics.undefined import (
   Array,
   Undefined,
@@ -25,6 +27,37 @@ _EDGE = float(np.finfo(np.float32).eps)
 _NOT_CONVERGED = "the recalibration did not converge"
 
 
+def _squares(label: Array, prob: Array) -> tuple[Array, Array, float]:
+  label, prob = np.asarray(label, float), np.asarray(prob, float)
+  known = ~np.isnan(label)
+  risk = prob[known]
+  expected = _variance(
+    np.stack([1 - risk, risk], 1), np.stack([risk**2, (1 - risk) ** 2], 1)
+  )
+  return np.nan_to_num((prob - label) ** 2), known.astype(float), expected
+
+
+def _squares_of_classes(
+  label: Array, probs: Array
+) -> tuple[Array, Array, float]:
+  label, probs = np.asarray(label, float), np.asarray(probs, float)
+  known = ~np.isnan(label)
+  total = (probs**2).sum(1, keepdims=True)
+  outcomes = total - 2 * probs + 1
+  place = np.where(known, label, 0).astype(int)
+  losses = outcomes[np.arange(len(label)), place] * known
+  expected = _variance(probs[known], outcomes[known])
+  return losses, known.astype(float), expected
+
+
+def _variance(probs: Array, losses: Array) -> float:
+  """Of a random example's loss, were the probabilities [N,K] right: losses
+  [N,K] are those if each class is true."""
+  mean = (probs * losses).sum(1)
+  return float((probs * losses**2).sum(1).mean() - mean.mean() ** 2)
+
+
+@bounded(losses.bounded_interval, _squares)
 @described(
   "Brier score",
   "mean squared error of the probabilities; less is better",
@@ -36,6 +69,7 @@ def brier(label: Array, prob: Array, weight: Weight = None) -> Value:
   return average((prob - label) ** 2, weight)
 
 
+@bounded(losses.bounded_interval, _squares_of_classes, most=2.0)
 @described(
   "Brier score",
   "squared error of the probabilities, summed over the classes (0 to 2); "
@@ -53,9 +87,18 @@ def brier_multiclass(
   return average(((probs - truth) ** 2).sum(1), weight)
 
 
+def _binned(
+  label: Array, prob: Array, *, bins: int = 15
+) -> tuple[Array, Array, Array, Array]:
+  label, prob = np.asarray(label, float), np.asarray(prob, float)
+  return label, prob, _bins(prob, bins), ~np.isnan(label)
+
+
+@bounded(gaps.interval, _binned)
 @described(
   "Calibration error",
-  "mean gap between predicted and observed frequency; less is better",
+  "mean gap between predicted and observed frequency, of which chance alone "
+  "makes some; less is better",
   "less",
 )
 def calibration_error(
@@ -66,16 +109,22 @@ def calibration_error(
   The mean over examples of |observed - predicted| frequency of their bin;
   bins are (low, high], the first one with 0. For several classes give the
   top label: label = (prediction is right), prob = its probability (Guo et
-  al. 2017, On calibration of modern neural networks).
+  al. 2017, On calibration of modern neural networks). It is larger than the
+  true error, the more so the fewer the examples: see `intervals.gaps`.
   """
   label, prob, weight = _probabilities(label, prob, weight)
-  place = np.clip(np.ceil(prob * bins).astype(int) - 1, 0, bins - 1)
-  gaps = np.zeros((len(prob), bins))
-  gaps[np.arange(len(prob)), place] = prob - label
-  gap = abs(weight @ gaps).sum(-1)
+  apart = np.zeros((len(prob), bins))
+  apart[np.arange(len(prob)), _bins(prob, bins)] = prob - label
+  gap = abs(weight @ apart).sum(-1)
   return share(gap, weight.sum(-1), "no example has any weight")
 
 
+def _bins(prob: Array, bins: int) -> Array:
+  """The bin of each probability: [N]."""
+  return np.clip(np.ceil(prob * bins).astype(int) - 1, 0, bins - 1)
+
+
+@jackknife.on(jackknife.PLAIN)
 @described(
   "Calibration slope",
   "1 is ideal; below 1 the probabilities are too extreme, above 1 too timid",
@@ -118,6 +167,7 @@ def calibration_slope(
   )
 
 
+@jackknife.on(jackknife.PLAIN)
 @described(
   "Calibration intercept",
   "0 is ideal; below 0 the risk is overestimated, above 0 underestimated",
@@ -144,6 +194,7 @@ def calibration_intercept(
   )
 
 
+@jackknife.on(jackknife.LOG)
 @described(
   "Observed / expected",
   "positives observed over the sum of the probabilities; above 1 the risk is "

@@ -5,11 +5,23 @@ label, predicted: [N]; weight: [N] or [R,N], giving one value or R. See
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from medfm.metrics import shares
 from medfm.metrics.described import described
+from medfm.metrics.intervals import jackknife, proportions
+from medfm.metrics.intervals.bounds import (
+  Bounds,
+  NoBounds,
+  Sample,
+  bounded,
+  measured_by,
+  of,
+)
+from medfm.metrics.intervals.means import mover
 from medfm.metrics.undefined import (
   Array,
   Undefined,
@@ -25,6 +37,8 @@ from medfm.metrics.undefined import (
 
 NO_POSITIVE = "no positive example"
 NO_NEGATIVE = "no negative example"
+POSITIVE = "a positive example"
+NEGATIVE = "a negative example"
 
 
 def confusion(
@@ -40,6 +54,22 @@ def confusion(
   return counts.reshape(*counts.shape[:-1], classes, classes)
 
 
+def _each_class(
+  label: Array, predicted: Array, *, classes: int = 2
+) -> tuple[list[tuple[Array, Array]]]:
+  label, predicted = np.asarray(label), np.asarray(predicted)
+  return ([shares.found(label == k, predicted == k) for k in range(classes)],)
+
+
+def _mean_share(sample: Sample, parts: list[tuple[Array, Array]]) -> Bounds:
+  each = [
+    proportions.interval(sample, *part, of="an example of each class")
+    for part in parts
+  ]
+  return mover([float(hits.sum() / n.sum()) for hits, n in parts], each)
+
+
+@bounded(proportions.interval, shares.right)
 @described("Accuracy", "share of predictions that are right", "more")
 def accuracy(label: Array, predicted: Array, weight: Weight = None) -> Value:
   """Fraction of examples whose predicted class is their label."""
@@ -47,6 +77,7 @@ def accuracy(label: Array, predicted: Array, weight: Weight = None) -> Value:
   return average((label == predicted).astype(float), weight)
 
 
+@bounded(_mean_share, _each_class)
 @described("Balanced accuracy", "mean recall over the classes", "more")
 def balanced_accuracy(
   label: Array, predicted: Array, weight: Weight = None, *, classes: int = 2
@@ -62,6 +93,7 @@ def balanced_accuracy(
   return settled(recalls.mean(-1), (absent, "a class has no example"))
 
 
+@bounded(proportions.interval, shares.called, of="a positive call")
 @described(
   "Precision",
   "share of those called positive that are (positive predictive value)",
@@ -88,6 +120,7 @@ def precision(
   return settled(value, (tp + fn == 0, NO_POSITIVE))
 
 
+@bounded(proportions.interval, shares.found, of=POSITIVE)
 @described(
   "Recall",
   "share of the positives that are called positive (sensitivity)",
@@ -99,6 +132,7 @@ def recall(label: Array, predicted: Array, weight: Weight = None) -> Value:
   return share(tp, tp + fn, NO_POSITIVE)
 
 
+@bounded(proportions.interval, shares.cleared, of=NEGATIVE)
 @described(
   "Specificity", "share of the negatives that are called negative", "more"
 )
@@ -108,6 +142,12 @@ def specificity(label: Array, predicted: Array, weight: Weight = None) -> Value:
   return share(tn, tn + fp, NO_NEGATIVE)
 
 
+@bounded(
+  proportions.interval,
+  shares.agreed,
+  of="a positive example or call",
+  value=proportions.f1_of,
+)
 @described("F1", "harmonic mean of precision and recall", "more")
 def f1(label: Array, predicted: Array, weight: Weight = None) -> Value:
   """2 tp / (2 tp + fp + fn) (binary); undefined without a positive example."""
@@ -115,6 +155,7 @@ def f1(label: Array, predicted: Array, weight: Weight = None) -> Value:
   return settled(ratio(2 * tp, 2 * tp + fp + fn), (tp + fn == 0, NO_POSITIVE))
 
 
+@jackknife.on(jackknife.LOGIT)
 @described(
   "Weighted F1",
   "mean of the classes' F1, each weighted by the share of examples of it",
@@ -132,6 +173,12 @@ def weighted_f1(label: Array, predicted: Array, weight: Weight = None) -> Value:
   return share(score, weight @ np.ones(len(label)), "no example")
 
 
+@bounded(
+  proportions.interval,
+  shares.agreed_classes,
+  of="one of these classes",
+  value=proportions.f1_of,
+)
 @described(
   "Micro F1",
   "F1 over the examples of all classes but the first, the negative one",
@@ -145,6 +192,12 @@ def positive_f1(label: Array, predicted: Array, weight: Weight = None) -> Value:
   return share(2 * right, total, "no example of these classes")
 
 
+@bounded(
+  proportions.interval,
+  shares.agreed_pairs,
+  of="a true or called label",
+  value=proportions.f1_of,
+)
 @described(
   "Micro F1", "F1 over all pairs of an example and a label together", "more"
 )
@@ -188,6 +241,24 @@ def threshold_at_specificity(
   return settled(candidates[first], (total == 0, NO_NEGATIVE))
 
 
+def _at_threshold(
+  sample: Sample,
+  label: Array,
+  score: Array,
+  *,
+  metric: Callable[..., Value],
+  threshold: float | None,
+  **settings: Any,
+) -> Bounds:
+  """The interval of `at_threshold`: that of the metric."""
+  called = _called_from(score, threshold)
+  measured = of(partial(metric, label, called, **settings))
+  if measured is None:
+    raise NoBounds(f"no interval is known of {metric.__name__}")
+  return measured(sample)
+
+
+@measured_by(_at_threshold)
 def at_threshold(
   label: Array,
   score: Array,
@@ -198,11 +269,16 @@ def at_threshold(
   **settings: Any,
 ) -> Value:
   """The metric of what is called positive, where score >= threshold."""
+  called = _called_from(score, threshold)
+  return metric(label, called, weight, **settings)
+
+
+def _called_from(score: Array, threshold: float | None) -> Array:
+  """[N] in {0, 1}, NaN where the score is not finite."""
   if threshold is None:
     raise Undefined("no threshold could be chosen on validation")
   score = np.asarray(score, np.float64)
-  called = np.where(np.isfinite(score), score >= threshold, np.nan)
-  return metric(label, called, weight, **settings)
+  return np.where(np.isfinite(score), score >= threshold, np.nan)
 
 
 def _cells(label: Array, predicted: Array, weight: Weight) -> Array:

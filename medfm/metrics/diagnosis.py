@@ -6,8 +6,11 @@ label [N] in {0, 1, NaN = missing}, predicted [N] in {0, 1}; weight: [N] or
 
 import numpy as np
 
+from medfm.metrics import shares
 from medfm.metrics.classification import NO_NEGATIVE, NO_POSITIVE, confusion
 from medfm.metrics.described import described
+from medfm.metrics.intervals import jackknife, proportions
+from medfm.metrics.intervals.bounds import bounded
 from medfm.metrics.undefined import (
   Array,
   Value,
@@ -18,6 +21,7 @@ from medfm.metrics.undefined import (
 )
 
 
+@bounded(proportions.interval, shares.ruled_out, of="a negative call")
 @described(
   "Negative predictive value",
   "share of those called negative that are negative",
@@ -31,6 +35,7 @@ def negative_predictive_value(
   return share(tn, tn + fn, "no example is predicted negative")
 
 
+@jackknife.on(jackknife.LOG)
 @described(
   "Positive likelihood ratio",
   "the odds of disease after a positive call over those before it: "
@@ -52,6 +57,7 @@ def positive_likelihood_ratio(
   )
 
 
+@jackknife.on(jackknife.LOG)
 @described(
   "Negative likelihood ratio",
   "the odds of disease after a negative call over those before it: "
@@ -73,6 +79,7 @@ def negative_likelihood_ratio(
   )
 
 
+@jackknife.on(jackknife.LOGIT)
 @described(
   "Positive predictive value at a prevalence",
   "share of those called positive that would be, were positives as frequent "
@@ -92,6 +99,7 @@ def positive_value_at(
   )
 
 
+@jackknife.on(jackknife.LOGIT)
 @described(
   "Negative predictive value at a prevalence",
   "share of those called negative that would be, were positives as frequent "

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from medfm.metrics.described import Description, described
+from medfm.metrics.intervals import proportions
+from medfm.metrics.intervals.bounds import bounded
 from medfm.metrics.undefined import Array, Value, Weight, ratio, settled, share
 
 _NONE = "there is no entity"
@@ -100,6 +102,27 @@ def errors(label: Array, tags: Array, classes: Sequence[str]) -> Array:
   return table
 
 
+def _called(table: Array) -> tuple[Array, Array]:
+  right, called, _ = _by_row(table)
+  return right, called
+
+
+def _true(table: Array) -> tuple[Array, Array]:
+  right, _, true = _by_row(table)
+  return right, true
+
+
+def _agreed(table: Array) -> tuple[Array, Array]:
+  right, called, true = _by_row(table)
+  return right, called + true - right
+
+
+def _by_row(table: Array) -> Array:
+  """Found, predicted, true: [3,N]."""
+  return np.asarray(table, float).sum(axis=1).T
+
+
+@bounded(proportions.interval, _called, of="a predicted entity")
 @described(
   "Precision",
   "share of the predicted entities that are right in their first word, last"
@@ -116,6 +139,7 @@ def precision(table: Array, weight: Weight = None) -> Value:
   return share(right, called, "no entity is predicted")
 
 
+@bounded(proportions.interval, _true, of="an entity")
 @described(
   "Recall",
   "share of the true entities that are found with the right first word, "
@@ -128,6 +152,12 @@ def recall(table: Array, weight: Weight = None) -> Value:
   return share(right, true, _NONE)
 
 
+@bounded(
+  proportions.interval,
+  _agreed,
+  of="a true or predicted entity",
+  value=proportions.f1_of,
+)
 @described("F1", "harmonic mean of the entities' precision and recall", "more")
 def f1(table: Array, weight: Weight = None) -> Value:
   """2 found / (predicted + true): 0 where none is predicted."""
@@ -135,6 +165,13 @@ def f1(table: Array, weight: Weight = None) -> Value:
   return settled(ratio(2 * right, called + true), (true == 0, _NONE))
 
 
+def _words(label: Array, tags: Array) -> tuple[Array, Array]:
+  words = label >= 0
+  right = (tags == label) & words
+  return right.sum(1).astype(float), words.sum(1).astype(float)
+
+
+@bounded(proportions.interval, _words)
 @described("Token accuracy", "share of words with the right tag", "more")
 def token_accuracy(label: Array, tags: Array, weight: Weight = None) -> Value:
   """Share of the labelled words [N,W] whose tag is right; weight per row."""

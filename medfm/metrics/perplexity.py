@@ -1,11 +1,27 @@
 """How surprised a language model is: the exponential of its mean loss."""
 
+import math
+
 import numpy as np
 
 from medfm.metrics.described import described
+from medfm.metrics.intervals import losses as means
+from medfm.metrics.intervals import proportions
+from medfm.metrics.intervals.bounds import bounded
 from medfm.metrics.undefined import Array, Undefined, Value, Weight, share
 
 
+def _counted(losses: Array, tokens: Array) -> tuple[Array, Array]:
+  losses, tokens = np.asarray(losses, float), np.asarray(tokens, float)
+  return np.where(tokens > 0, losses, 0), tokens
+
+
+def _right(right: Array) -> tuple[Array, Array]:
+  right = np.asarray(right, float)
+  return right, np.ones(len(right))
+
+
+@bounded(means.interval, _counted)
 @described("Loss", "what training minimised; less is better", "less")
 def loss(losses: Array, tokens: Array, weight: Weight = None) -> Value:
   """Mean loss a token, in nats.
@@ -21,6 +37,7 @@ def loss(losses: Array, tokens: Array, weight: Weight = None) -> Value:
   return share(summed, counted.sum(-1), "no token counts")
 
 
+@bounded(means.interval, _counted, value=math.exp)
 @described(
   "Perplexity",
   "of how many equally likely tokens the model chooses; less is better, and"
@@ -33,6 +50,7 @@ def perplexity(losses: Array, tokens: Array, weight: Weight = None) -> Value:
   return float(value) if np.ndim(value) == 0 else value
 
 
+@bounded(proportions.interval, _right)
 @described(
   "Next-sentence accuracy",
   "share of the pairs of texts of which it is rightly told whether the second "

@@ -9,6 +9,8 @@ import numpy as np
 
 from medfm.metrics.classification import NO_NEGATIVE, NO_POSITIVE
 from medfm.metrics.described import described
+from medfm.metrics.intervals import areas, jackknife
+from medfm.metrics.intervals.bounds import bounded
 from medfm.metrics.undefined import (
   Array,
   Value,
@@ -19,6 +21,11 @@ from medfm.metrics.undefined import (
 )
 
 
+def _ranked(label: Array, score: Array) -> tuple[Array, Array]:
+  return label, score
+
+
+@bounded(areas.interval, _ranked)
 @described(
   "AUROC",
   "chance that a random positive is ranked above a random negative; 0.5 is "
@@ -42,6 +49,7 @@ def auroc(label: Array, score: Array, weight: Weight = None) -> Value:
   )
 
 
+@jackknife.on(jackknife.LOGIT)
 @described(
   "Average precision",
   "area under the precision-recall curve; guessing scores the prevalence",

@@ -3,9 +3,13 @@
 NaN labels are missing; weight: [N] or [R,N], giving one value or R.
 """
 
+import math
+
 import numpy as np
 
 from medfm.metrics.described import described
+from medfm.metrics.intervals import jackknife, losses
+from medfm.metrics.intervals.bounds import bounded
 from medfm.metrics.undefined import (
   Array,
   Value,
@@ -19,6 +23,18 @@ from medfm.metrics.undefined import (
 CONSTANT = "the labels are constant"
 
 
+def _squares(label: Array, value: Array) -> tuple[Array, Array]:
+  errors, known = _errors(label, value)
+  return errors**2, known
+
+
+def _errors(label: Array, value: Array) -> tuple[Array, Array]:
+  label = np.asarray(label, float)
+  known = ~np.isnan(label)
+  return np.where(known, abs(np.asarray(value, float) - label), 0), known * 1.0
+
+
+@bounded(losses.interval, _squares, value=math.sqrt)
 @described(
   "RMSE",
   "root mean squared error, in the target's unit; less is better",
@@ -30,6 +46,7 @@ def rmse(label: Array, value: Array, weight: Weight = None) -> Value:
   return average((value - label) ** 2, weight) ** 0.5
 
 
+@bounded(losses.interval, _errors)
 @described(
   "MAE", "mean absolute error, in the target's unit; less is better", "less"
 )
@@ -39,6 +56,7 @@ def mae(label: Array, value: Array, weight: Weight = None) -> Value:
   return average(abs(value - label), weight)
 
 
+@jackknife.on(jackknife.UNEXPLAINED)
 @described(
   "R²", "share of the target's variance explained; 0 is the mean", "more"
 )
@@ -50,6 +68,7 @@ def r2(label: Array, value: Array, weight: Weight = None) -> Value:
   return settled(1 - unexplained, (constant, CONSTANT))
 
 
+@jackknife.on(jackknife.FISHER)
 @described("Pearson r", "linear correlation of predicted and observed", "more")
 def pearson(label: Array, value: Array, weight: Weight = None) -> Value:
   """Pearson's correlation of label and value."""

@@ -16,6 +16,16 @@ import numpy as np
 
 from medfm.metrics import ranking
 from medfm.metrics.described import described
+from medfm.metrics.followed import by_row, followed
+from medfm.metrics.intervals import jackknife
+from medfm.metrics.intervals.areas import Sides, ranked
+from medfm.metrics.intervals.bounds import (
+  FEW,
+  Bounds,
+  Sample,
+  enough,
+  measured_by,
+)
 from medfm.metrics.undefined import (
   Array,
   Undefined,
@@ -36,6 +46,32 @@ NO_PAIR = "no event is followed by a later time"
 NOT_FOLLOWED = "nobody is followed past the horizon"
 
 
+def _concordance_bounds(
+  sample: Sample, time: Array, event: Array, risk: Array, *, cause: int = 1
+) -> Bounds:
+  """The interval of `concordance`, whose derivative by each weight is known:
+  what a pair adds is counted at both."""
+  known = (np.asarray(event) >= 0) & ~np.isnan(np.asarray(time, float))
+  time, event, risk, _ = _checked(time, event, risk, None)
+  failed, key, rank = _order(time, event, risk, cause)
+  everyone = np.ones(len(time), bool)
+  first, second = by_row(np.zeros_like(rank), key, failed, everyone)
+  pairs, total = first + second, first.sum()
+  enough(0 if total == 0 else 1, 1, sample.whom, "somebody to compare with")
+  wins = 0.5 * sum(by_row(rank, key, failed, everyone))
+  for bit in range(int(rank.max()).bit_length()):
+    high = (rank >> bit) % 2 == 1
+    wins = wins + sum(by_row(rank >> bit + 1, key, failed & high, ~high))
+  value = float(wins.sum() / pairs.sum())
+  pull, above = np.zeros((2, len(known)))
+  pull[known] = (wins - value * pairs) / total
+  above[known] = first > 0
+  sides = Sides(sample.summed(above), sample.summed(known), total)
+  enough(int((sides.above > 0).sum()), FEW, sample.whom, "the event")
+  return ranked(value, sample.summed(pull), sides)
+
+
+@measured_by(_concordance_bounds)
 @described(
   "C-index",
   "how often, of two patients whose order is known, the one who fails "
@@ -58,18 +94,18 @@ def concordance(
   censored then, as in scikit-survival's `concordance_index_censored`.
   """
   time, event, risk, weight = _checked(time, event, risk, weight)
-  failed, everyone = event == cause, np.ones(len(time), bool)
-  time, rank = (np.unique(x, return_inverse=True)[1] for x in (time, risk))
-  key = 2 * time + ~failed  # Of equal times, censored ones come last.
-  pairs = _followed(weight, np.zeros_like(rank), key, failed, everyone)
-  wins = 0.5 * _followed(weight, rank, key, failed, everyone)
+  failed, key, rank = _order(time, event, risk, cause)
+  everyone = np.ones(len(time), bool)
+  pairs = followed(weight, np.zeros_like(rank), key, failed, everyone)
+  wins = 0.5 * followed(weight, rank, key, failed, everyone)
   # Two ranks differ first in one bit: there, the higher one has a 1.
   for bit in range(int(rank.max()).bit_length()):
     high = (rank >> bit) % 2 == 1
-    wins = wins + _followed(weight, rank >> bit + 1, key, failed & high, ~high)
+    wins = wins + followed(weight, rank >> bit + 1, key, failed & high, ~high)
   return share(wins, pairs, NO_PAIR)
 
 
+@jackknife.on(jackknife.LOG)
 @described(
   "Brier score at a horizon",
   "squared error of the risk by the horizon, with the censored made up "
@@ -93,6 +129,7 @@ def brier_at(
   return _followed_past(average(losses[:, 0], weight), time, weight, horizon)
 
 
+@jackknife.on(jackknife.LOG)
 @described(
   "Integrated Brier",
   "squared error of the risks, with the censored made up for by "
@@ -118,6 +155,25 @@ def integrated_brier(
   return _followed_past(average(mean, weight), time, weight, times[-1])
 
 
+def _by_horizon(
+  time: Array,
+  event: Array,
+  risk: Array,
+  *,
+  horizon: float,
+  censoring: Curve,
+  cause: int = 1,
+) -> tuple[Array, Array, float]:
+  """Who fails by the horizon, who certainly does not, and the pairs."""
+  del risk, censoring
+  time, event = np.asarray(time, np.float64), np.asarray(event)
+  known = (event >= 0) & ~np.isnan(time)
+  failed = known & (time <= horizon) & (event == cause)
+  other = known & ~failed & ((time > horizon) | (event > 0))
+  return failed * 1.0, other * 1.0, float(failed.sum() * other.sum())
+
+
+@jackknife.ranked(_by_horizon, "the event by the horizon")
 @described(
   "AUROC at a horizon",
   "how often who fails by the horizon was given a higher risk than who "
@@ -150,6 +206,7 @@ def auroc_at(
   return ranking.auroc(label, risk, weight * inverse)
 
 
+@jackknife.on(jackknife.LOG)
 @described(
   "Observed / expected risk",
   "observed risk (Kaplan-Meier, or Aalen-Johansen) over the mean "
@@ -244,6 +301,16 @@ def value_at(curve: Curve, times: Array | float) -> Array:
   return np.array([1.0, *values])[np.searchsorted(starts, times, "right")]
 
 
+def _order(
+  time: Array, event: Array, risk: Array, cause: int
+) -> tuple[Array, Array, Array]:
+  """(who failed, the order of ends, the order of risks), each [N]."""
+  failed = event == cause
+  place, rank = (np.unique(x, return_inverse=True)[1] for x in (time, risk))
+  # Of equal times, censored ones come last.
+  return failed, 2 * place + ~failed, rank
+
+
 def _checked(
   time: Array, event: Array, values: Array, weight: Weight
 ) -> tuple[Array, Array, Array, Array]:
@@ -256,26 +323,6 @@ def _checked(
   if known.min() < 0:
     raise ValueError("a time is negative")
   return known, event[~np.isnan(time)], values, weight
-
-
-def _followed(
-  weight: Array, group: Array, key: Array, first: Array, second: Array
-) -> Array:
-  """The sum of w_i w_j over pairs of one group with key_j > key_i.
-
-  i is one of `first`, j of `second`; weight [...,N] gives [...].
-  """
-  rows = np.flatnonzero(first | second)
-  rows = rows[np.lexsort((key[rows], group[rows]))]
-  group, key, first = group[rows], key[rows], np.flatnonzero(first[rows])
-  place = group * (key.max(initial=0) + 1) + key
-  after = np.searchsorted(place, place[first], "right")
-  end = np.searchsorted(group, group[first], "right")
-  weight = weight[..., rows]
-  sums = np.zeros((*weight.shape[:-1], len(rows) + 1))
-  np.cumsum(weight * second[rows], axis=-1, out=sums[..., 1:])
-  later = sums[..., end] - sums[..., after]
-  return np.einsum("...n,...n->...", weight[..., first], later)
 
 
 def _squares(

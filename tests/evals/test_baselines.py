@@ -277,7 +277,7 @@ def test_logistic_regression_knows_the_wisconsin_tumours(wisconsin):
   )["test"]
   target = {"label": test.arrays["label"]}
   metrics = scores(multiclass, info, target, prediction)["metrics"]
-  assert metrics["auroc"]["low"] > 0.97
+  assert metrics["auroc"]["low"] > 0.96
   assert metrics["auroc"]["value"] > 0.98
   assert metrics["accuracy"]["value"] > 0.95
 

@@ -43,7 +43,7 @@ def test_blocks_do_not_change_the_interval(monkeypatch):
   values = np.random.default_rng(0).normal(size=30)
   entries = []
   for block in (1, 100, 1 << 20):
-    monkeypatch.setattr(bootstrap, "_BLOCK", block)
+    monkeypatch.setattr(bootstrap, "BLOCK", block)
     entries.append(interval(_mean_of(values), np.arange(30), replicates=50))
   assert entries[0] == pytest.approx(entries[1], abs=1e-12)
   assert entries[0] == pytest.approx(entries[2], abs=1e-12)

@@ -14,13 +14,17 @@ from tests.metrics.cases import CASES, data, repeated
 NOT_METRICS = (
   "bootstrap",
   "described",
+  "followed",
+  "intervals",
+  "seeds",
+  "shares",
   "undefined",
   "entities",
   "perplexity",
   "risk_curves",
   "survival",
 )
-"""No functions of label and prediction; the last four have tests apart."""
+"""No metrics of label and prediction; the last four have tests apart."""
 APART = {"pooled_f1"}
 """Of several labels at once: it is tested with the task that shows it."""
 

@@ -1,0 +1,329 @@
+"""How often a 95 % interval holds the true value, by simulation.
+
+python -m benchmarks.coverage
+python -m benchmarks.coverage --only=auroc,brier --repeats=300 --before
+
+Samples are drawn from populations whose true metric is known: n examples in
+clusters (patients) of 1, 5, 20 or 1 to 20, with a correlation within
+clusters of the normal variable behind each answer; a share of positives, which
+belong to clusters or to single examples. Each sample goes through the code
+that evaluates a run. Coverage is counted where an interval is shown; how often
+one is shown, and the mean width, stand beside it. --before measures the
+percentile bootstrap, with 200 resamples. Writes coverage.json and coverage.md.
+"""
+
+import argparse
+import json
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import optimize, special, stats
+
+from medfm.metrics import (
+  bootstrap,
+  calibration,
+  classification,
+  ranking,
+  regression,
+  survival,
+)
+from medfm.metrics.bootstrap import Metric
+from medfm.metrics.intervals.bounds import Sample
+from medfm.metrics.intervals.entries import entries
+
+BAR = 0.93
+BEFORE = 200
+"""Resamples of the bootstrap that is measured for comparison."""
+
+
+class Cell(NamedTuple):
+  """One population.
+
+  n: examples. size: of clusters; 0 is any from 1 to 20. icc: the correlation
+  within clusters. prevalence: the share of positives, or of events. value:
+  the true metric; not used by the RMSE. whole: whether a cluster's examples
+  have one label.
+  """
+
+  n: int
+  size: int
+  icc: float
+  prevalence: float
+  value: float
+  whole: bool = False
+
+
+class Drawn(NamedTuple):
+  """A sample: the metric on it, the true value, clusters [N]."""
+
+  metric: Metric
+  truth: float
+  cluster: np.ndarray
+
+
+class Row(NamedTuple):
+  """What was counted in one cell: coverage is None where nothing is shown."""
+
+  metric: str
+  cell: Cell
+  clusters: float
+  repeats: int
+  shown: float
+  coverage: float | None
+  width: float | None
+  reason: str = ""
+
+
+def clusters(cell: Cell, generator: np.random.Generator) -> np.ndarray:
+  """The cluster of each example: [N]."""
+  sizes = np.full(cell.n, cell.size or 1)
+  if not cell.size:
+    sizes = generator.integers(1, 21, cell.n)
+  return np.repeat(np.arange(cell.n), sizes)[: cell.n]
+
+
+def labels(cell: Cell, cluster: np.ndarray, generator) -> np.ndarray:
+  """[N] bool."""
+  if cell.whole:
+    return (generator.random(cell.n) < cell.prevalence)[cluster]
+  return generator.random(cell.n) < cell.prevalence
+
+
+def noise(cell: Cell, cluster: np.ndarray, generator) -> np.ndarray:
+  """Standard normal [N] with the correlation `icc` within clusters."""
+  shared, alone = generator.normal(size=(2, cell.n))
+  return cell.icc**0.5 * shared[cluster] + (1 - cell.icc) ** 0.5 * alone
+
+
+def _happens(share: float, error: np.ndarray) -> np.ndarray:
+  return error < special.ndtri(share)
+
+
+def _accuracy(cell: Cell, generator) -> Drawn:
+  cluster = clusters(cell, generator)
+  label = labels(cell, cluster, generator)
+  right = _happens(cell.value, noise(cell, cluster, generator))
+  metric = partial(classification.accuracy, label * 1.0, (label == right) * 1)
+  return Drawn(metric, cell.value, cluster)
+
+
+def _calls(cell: Cell, generator, metric: Callable, truth: str) -> Drawn:
+  """Calls whose sensitivity is the value, and so is `truth`."""
+  cluster = clusters(cell, generator)
+  label = labels(cell, cluster, generator)
+  error = noise(cell, cluster, generator)
+  false = 1 - cell.value  # 1 - specificity.
+  if truth == "precision":
+    odds = cell.prevalence / (1 - cell.prevalence)
+    false = min(odds * (1 - cell.value), 1.0)
+  called = np.where(label, _happens(cell.value, error), _happens(false, error))
+  return Drawn(partial(metric, label * 1.0, called * 1), cell.value, cluster)
+
+
+def _scores(cell: Cell, generator) -> tuple[np.ndarray, ...]:
+  """Clusters, labels and binormal scores, and how far apart the two lie."""
+  cluster = clusters(cell, generator)
+  label = labels(cell, cluster, generator)
+  apart = float(np.sqrt(2) * special.ndtri(cell.value))
+  score = apart * label + noise(cell, cluster, generator)
+  return cluster, label, score, np.float64(apart)
+
+
+def _auroc(cell: Cell, generator) -> Drawn:
+  cluster, label, score, _ = _scores(cell, generator)
+  return Drawn(partial(ranking.auroc, label * 1.0, score), cell.value, cluster)
+
+
+def _risk(score, apart: float, prevalence: float):
+  """The probability of a positive that a binormal score tells."""
+  odds = np.log(prevalence / (1 - prevalence))
+  return 1 / (1 + np.exp(-(apart * score - apart**2 / 2 + odds)))
+
+
+@lru_cache
+def _true_brier(prevalence: float, value: float) -> float:
+  """E p (1 - p) of the calibrated risk, over a fine grid of scores."""
+  apart = np.sqrt(2) * special.ndtri(value)
+  grid = np.linspace(-10, 16, 200_001)
+  density = (1 - prevalence) * stats.norm.pdf(grid)
+  density += prevalence * stats.norm.pdf(grid - apart)
+  risk = _risk(grid, apart, prevalence)
+  return float((density * risk * (1 - risk)).sum() * (grid[1] - grid[0]))
+
+
+def _brier(cell: Cell, generator) -> Drawn:
+  cluster, label, score, apart = _scores(cell, generator)
+  risk = _risk(score, float(apart), cell.prevalence)
+  truth = _true_brier(cell.prevalence, cell.value)
+  return Drawn(partial(calibration.brier, label * 1.0, risk), truth, cluster)
+
+
+def _rmse(cell: Cell, generator) -> Drawn:
+  cluster = clusters(cell, generator)
+  error = noise(cell, cluster, generator)
+  metric = partial(regression.rmse, np.zeros(cell.n), error)
+  return Drawn(metric, 1.0, cluster)
+
+
+def _followed(slope: float, end: float, x: np.ndarray, luck: np.ndarray):
+  """Times and events: hazard exp(slope x), luck standard normal, follow-up
+  to `end`."""
+  time = -special.log_ndtr(luck) * np.exp(-slope * x)
+  return np.minimum(time, end), (time <= end).astype(int)
+
+
+@lru_cache
+def _survival(prevalence: float, value: float) -> tuple[float, float, float]:
+  """(slope, end, C) of a population with about this C; C of 200,000."""
+  x, luck = np.random.default_rng(0).normal(size=(2, 200_000))
+
+  def end_of(slope: float) -> float:
+    return float(np.quantile(_followed(slope, np.inf, x, luck)[0], prevalence))
+
+  def concordance(slope: float) -> float:
+    part = slice(None, None, 20)
+    followed = _followed(slope, end_of(slope), x[part], luck[part])
+    return float(survival.concordance(*followed, x[part]))
+
+  slope = optimize.brentq(lambda s: concordance(s) - value, 0.1, 60, xtol=0.05)
+  end = end_of(float(slope))
+  truth = survival.concordance(*_followed(float(slope), end, x, luck), x)
+  return float(slope), end, float(truth)
+
+
+def _concordance(cell: Cell, generator) -> Drawn:
+  cluster = clusters(cell, generator)
+  slope, end, truth = _survival(cell.prevalence, cell.value)
+  x, luck = (noise(cell, cluster, generator) for _ in range(2))
+  followed = _followed(slope, end, x, luck)
+  return Drawn(partial(survival.concordance, *followed, x), truth, cluster)
+
+
+METRICS: dict[str, Callable[..., Drawn]] = {
+  "auroc": _auroc,
+  "accuracy": _accuracy,
+  "sensitivity": partial(_calls, metric=classification.recall, truth=""),
+  "specificity": partial(_calls, metric=classification.specificity, truth=""),
+  "precision": partial(
+    _calls, metric=classification.precision, truth="precision"
+  ),
+  "f1": partial(_calls, metric=classification.f1, truth="precision"),
+  "brier": _brier,
+  "rmse": _rmse,
+  "c_index": _concordance,
+}
+SIZES = (60, 150, 400, 2000)
+QUICK = (
+  Cell(60, 1, 0.0, 0.3, 0.99),
+  Cell(150, 5, 0.3, 0.3, 0.95, True),
+)
+
+
+def cells(metric: str) -> Iterator[Cell]:
+  """The grid of one metric."""
+  for n in SIZES:
+    for size, icc in ((1, 0.0), (5, 0.1), (5, 0.3), (20, 0.3), (0, 0.1)):
+      if metric == "rmse":
+        yield Cell(n, size, icc, 0.5, 0.0)
+        continue
+      for prevalence in (0.1, 0.3, 0.5):
+        for value in (0.7, 0.9, 0.99):
+          yield Cell(n, size, icc, prevalence, value, size == 5)
+
+
+def measured(
+  metric: str, cell: Cell, *, repeats: int, seed: int = 0, before: bool = False
+) -> Row:
+  """Coverage, how often an interval is shown, and its mean width."""
+  widths, held, count, reasons = [], 0, 0, []
+  for repeat in range(repeats):
+    key = (seed, repeat, *(ord(letter) for letter in metric))
+    drawn = METRICS[metric](cell, np.random.default_rng(key))
+    count += int(drawn.cluster.max()) + 1
+    entry = _entry(drawn, before)
+    if entry["low"] is None:
+      reasons.append(entry["reason"])
+      continue
+    widths.append(entry["high"] - entry["low"])
+    held += entry["low"] <= drawn.truth <= entry["high"]
+  shown = len(widths)
+  return Row(
+    metric,
+    cell,
+    count / repeats,
+    repeats,
+    shown / repeats,
+    held / shown if shown else None,
+    float(np.mean(widths)) if shown else None,
+    max(set(reasons), key=reasons.count) if reasons else "",
+  )
+
+
+def _entry(drawn: Drawn, before: bool) -> dict[str, Any]:
+  metrics = {"metric": drawn.metric}
+  if before:
+    drawing = {"replicates": BEFORE, "seed": 0}
+    return bootstrap.intervals(metrics, drawn.cluster, **drawing)["metric"]
+  return entries(metrics, Sample(drawn.cluster, "patients"))["metric"]
+
+
+def _repeats(cell: Cell, repeats: int) -> int:
+  """Fewer of large samples, whose intervals differ little."""
+  return repeats if cell.n < 2000 else max(repeats // 4, 1)
+
+
+def summary(rows: Sequence[Row]) -> str:
+  """A table by metric and n: the least and the mean coverage, and widths."""
+  lines = [
+    "| metric | n | cells | coverage, least | mean | below .93 | shown "
+    "| mean width |",
+    "|---|---|---|---|---|---|---|---|",
+  ]
+  keys = dict.fromkeys((row.metric, row.cell.n) for row in rows)
+  for metric, n in keys:
+    group = [r for r in rows if (r.metric, r.cell.n) == (metric, n)]
+    # Rare intervals are of samples unlike the others: too few to be judged.
+    kept = [r for r in group if r.coverage is not None and r.shown >= 0.2]
+    if not kept:
+      lines.append(f"| {metric} | {n} | {len(group)} | | | | 0 | |")
+      continue
+    coverages = [r.coverage or 0.0 for r in kept]
+    lines.append(
+      f"| {metric} | {n} | {len(kept)} of {len(group)} | {min(coverages):.3f} "
+      f"| {np.mean(coverages):.3f} | {sum(c < BAR for c in coverages)} | "
+      f"{np.mean([r.shown for r in group]):.2f} | "
+      f"{np.mean([r.width or 0.0 for r in kept]):.3f} |"
+    )
+  return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--only", default=",".join(METRICS))
+  parser.add_argument("--repeats", type=int, default=1000)
+  parser.add_argument("--seed", type=int, default=0)
+  parser.add_argument("--before", action="store_true")
+  parser.add_argument("--quick", action="store_true")
+  parser.add_argument(
+    "--out", type=pathlib.Path, default=pathlib.Path("runs/coverage")
+  )
+  asked = parser.parse_args()
+  rows = []
+  for metric in asked.only.split(","):
+    for cell in QUICK if asked.quick else cells(metric):
+      repeats = _repeats(cell, asked.repeats)
+      settings = {"seed": asked.seed, "before": asked.before}
+      rows.append(measured(metric, cell, repeats=repeats, **settings))
+  asked.out.mkdir(parents=True, exist_ok=True)
+  name = "before" if asked.before else "coverage"
+  table = [row._asdict() | {"cell": row.cell._asdict()} for row in rows]
+  (asked.out / f"{name}.json").write_text(json.dumps(table, indent=1))
+  (asked.out / f"{name}.md").write_text(summary(rows))
+  print(summary(rows))
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,73 @@
+"""What each example adds to a share: how often it is hit, and counted.
+
+Each gives (hits [N], counted [N]), 0 where a label is missing; the share is
+that of their sums. Arguments are those of the metrics.
+"""
+
+import numpy as np
+
+from medfm.metrics.undefined import Array
+
+Share = tuple[Array, Array]
+
+
+def cells(label: Array, predicted: Array) -> Array:
+  """(tp, fp, fn, tn) of each example: [4,N]; 0 where a label is missing."""
+  label, predicted = np.asarray(label, float), np.asarray(predicted)
+  true, false, hit = label == 1, label == 0, predicted == 1
+  table = [true & hit, false & hit, true & ~hit, false & ~hit]
+  return np.array(table, float)
+
+
+def right(label: Array, predicted: Array) -> Share:
+  """Of the labelled, those whose prediction is the label."""
+  label = np.asarray(label, float)
+  return (label == predicted).astype(float), (~np.isnan(label)).astype(float)
+
+
+def called(label: Array, predicted: Array, empty: float | None = None) -> Share:
+  """Of those called positive, the positives."""
+  del empty  # Where nothing is called there is no interval.
+  tp, fp, _, _ = cells(label, predicted)
+  return tp, tp + fp
+
+
+def found(label: Array, predicted: Array) -> Share:
+  """Of the positives, those called positive."""
+  tp, _, fn, _ = cells(label, predicted)
+  return tp, tp + fn
+
+
+def cleared(label: Array, predicted: Array) -> Share:
+  """Of the negatives, those called negative."""
+  _, fp, _, tn = cells(label, predicted)
+  return tn, tn + fp
+
+
+def agreed(label: Array, predicted: Array) -> Share:
+  """Of those positive or called so, those that are both."""
+  tp, fp, fn, _ = cells(label, predicted)
+  return tp, tp + fp + fn
+
+
+def agreed_classes(label: Array, predicted: Array) -> Share:
+  """As `agreed`, of all classes but the first together."""
+  label, predicted = np.asarray(label, float), np.asarray(predicted)
+  right = (label == predicted) & (label > 0)
+  among = ~np.isnan(label) & ((label > 0) | (predicted > 0))
+  # One class taken for another is a miss and a false call.
+  wrong = among & ~right & (label > 0) & (predicted > 0)
+  return right.astype(float), among.astype(float) + wrong
+
+
+def agreed_pairs(label: Array, called: Array) -> Share:
+  """As `agreed`, of all pairs of an example and a label [N,K]."""
+  true, called = label == 1, ~np.isnan(label) & (called > 0)
+  both = (true & called).sum(1).astype(float)
+  return both, (true | called).sum(1).astype(float)
+
+
+def ruled_out(label: Array, predicted: Array) -> Share:
+  """Of those called negative, the negatives."""
+  _, _, fn, tn = cells(label, predicted)
+  return tn, tn + fn
