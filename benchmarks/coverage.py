@@ -33,6 +33,7 @@ from medfm.metrics import (
 from medfm.metrics.bootstrap import Metric
 from medfm.metrics.intervals.bounds import Sample
 from medfm.metrics.intervals.entries import entries
+from medfm.metrics.undefined import Undefined
 
 BAR = 0.93
 BEFORE = 200
@@ -265,9 +266,30 @@ def measured(
 def _entry(drawn: Drawn, before: bool) -> dict[str, Any]:
   metrics = {"metric": drawn.metric}
   if before:
-    drawing = {"replicates": BEFORE, "seed": 0}
-    return bootstrap.intervals(metrics, drawn.cluster, **drawing)["metric"]
+    return _percentiles(drawn)
   return entries(metrics, Sample(drawn.cluster, "patients"))["metric"]
+
+
+def _percentiles(drawn: Drawn) -> dict[str, Any]:
+  """The percentile bootstrap over clusters; undefined resamples are left out,
+  up to a tenth of them."""
+  weight = _weights(drawn.cluster.tobytes())
+  none = {"low": None, "high": None}
+  try:
+    float(drawn.metric(None))
+    values = np.asarray(drawn.metric(weight))
+  except Undefined as error:
+    return none | {"reason": str(error)}
+  if np.isnan(values).mean() > bootstrap.MAX_UNDEFINED:
+    return none | {"reason": "undefined in many resamples"}
+  low, high = np.nanquantile(values, [0.025, 0.975])
+  return {"low": float(low), "high": float(high)}
+
+
+@lru_cache(1)
+def _weights(cluster: bytes) -> np.ndarray:
+  """Resamples [R,N], drawn once for samples of the same clusters."""
+  return bootstrap.weights(np.frombuffer(cluster, int), BEFORE, 0)
 
 
 def _repeats(cell: Cell, repeats: int) -> int:
