@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from medfm.metrics import bootstrap
+from medfm.metrics.intervals.bounds import FEW_FOR_MEANS
 from medfm.metrics.undefined import Array, Weight
 
 SPAN = 0.75
@@ -82,11 +83,11 @@ def band(
   """Pointwise 95 % of a curve of weights [R,N], resampling whole patients.
 
   cluster: [N], as of `bootstrap.clusters`. NaN at a place where more than a
-  tenth of the resamples has no value; None of a single patient, or without
-  replicates.
+  tenth of the resamples has no value; None of fewer than ten patients, or
+  without replicates.
   """
   replicates = min(replicates, REPLICATES)
-  if not replicates or cluster.max(initial=0) == 0:
+  if not replicates or cluster.max(initial=0) + 1 < FEW_FOR_MEANS:
     return None
   drawn = bootstrap.resamples(cluster, replicates, seed)
   curves = np.concatenate([curve(weight) for weight in drawn])

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from medfm.metrics import bootstrap
+from medfm.metrics.intervals.bounds import FEW
+
 
 class Binary(NamedTuple):
   """One yes-or-no question: scores against the truth.
@@ -57,24 +60,20 @@ def precision_recall(truth, scores):
 def roc_band(question: Binary, replicates: int = 300):
   """(grid [101], low [101], high [101]): pointwise 95 % bootstrap band.
 
-  Patients are drawn with replacement, with all their rows; rows are drawn
-  where patients are not known. None where too few draws have both classes.
+  Patients are drawn with replacement, with all their rows; a row whose patient
+  is not known is drawn by itself, as everywhere. None where either class has
+  rows of fewer than 5, or where all draws agree, as of a perfect ranking.
   """
-  generator = np.random.default_rng(0)
-  cluster = np.arange(len(question.truth))
-  if question.patients is not None:
-    _, cluster = np.unique(question.patients, return_inverse=True)
-  count = int(cluster.max()) + 1
-  grid, curves = np.linspace(0, 1, 101), []
-  for _ in range(replicates):
-    drawn = np.bincount(generator.integers(count, size=count), minlength=count)
-    weight = drawn[cluster].astype(np.float64)
-    if weight[question.truth].sum() and weight[~question.truth].sum():
-      curve = roc(question.truth, question.scores, weight)
-      curves.append(np.interp(grid, *curve))
-  if len(curves) < replicates / 2:
+  truth, scores = question.truth, question.scores
+  cluster = bootstrap.clusters(question.patients, len(truth))
+  if min(len(np.unique(cluster[side])) for side in (truth, ~truth)) < FEW:
     return None
-  return grid, *np.quantile(curves, [0.025, 0.975], axis=0)
+  grid, curves = np.linspace(0, 1, 101), []
+  for weight in bootstrap.weights(cluster, replicates, 0):
+    if weight[truth].sum() and weight[~truth].sum():
+      curves.append(np.interp(grid, *roc(truth, scores, weight)))
+  low, high = np.quantile(curves, [0.025, 0.975], axis=0)
+  return (grid, low, high) if (low < high).any() else None
 
 
 def reliability(truth, scores, bins: int = 10):

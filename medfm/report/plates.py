@@ -59,7 +59,8 @@ def one_question(
   whom = stage.whom if question.patients is not None else "examples"
   cuts = [float(cut) for cut in stage.part(split, "thresholds").values()]
   roc = (
-    f"curve. The band is a pointwise bootstrap over {whom}; the circle is the "
+    f"curve. The band is a pointwise bootstrap over {whom}, where five of "
+    "them are of either class and the curve is not perfect; the circle is the "
     "decision threshold, chosen on validation."
   )
   other = "curve; guessing stays at the prevalence, dotted."

@@ -282,6 +282,29 @@ def test_small_group_gives_a_reason():
   assert table["metrics"]["auroc"]["reason"] == "fewer than 10 examples"
 
 
+def test_a_group_of_two_patients_has_values_and_no_interval():
+  label, prediction = _binary()
+  site = np.array(["rare"] * 20 + ["common"] * 60)
+  patients = np.repeat(np.arange(8), 10).astype(str)
+  patients[20:] = np.arange(60).astype(str)
+  result = _few(
+    BINARY, label, prediction, groups={"site": site}, patients=patients
+  )
+  rare, common = (result["groups"]["site"][k] for k in ("rare", "common"))
+  assert (rare["n"], rare["patients"]) == (20, 2)
+  for entry in rare["metrics"].values():
+    assert entry["low"] is None and entry["reason"] == "fewer than 10 patients"
+  assert rare["metrics"]["accuracy"]["value"] is not None
+  assert common["metrics"]["accuracy"]["low"] is not None
+
+
+def test_every_interval_says_how_it_was_made():
+  metrics = _few(BINARY, *_binary())["metrics"]
+  made = {e["method"] for e in metrics.values() if e["low"] is not None}
+  assert made >= {"wilson", "logit_delong", "score_t", "jackknife", "gaps"}
+  assert "bootstrap" not in made
+
+
 def test_patients_are_counted_among_labelled_examples():
   label, prediction = _binary()
   label[0] = -1

@@ -52,6 +52,28 @@ def test_rows_that_repeat_a_patient_do_not_narrow_the_band():
   )
 
 
+def test_rows_of_unknown_patients_are_each_their_own_in_the_band():
+  generator = np.random.default_rng(0)
+  truth = generator.random(300) < 0.3
+  scores = truth + generator.normal(size=300)
+  named = np.arange(300).astype(str)
+  half = np.where(np.arange(300) < 150, "", named)
+  widths = []
+  for patients in (named, half, None):
+    _, low, high = curves.roc_band(Binary("x", truth, scores, patients))
+    widths.append((high - low).mean())
+  assert widths[1:] == pytest.approx([widths[0]] * 2, rel=0.1)
+
+
+def test_too_few_patients_and_perfect_curves_have_no_band():
+  truth = np.repeat([True, False], [40, 160])
+  scores = np.arange(200) % 7 / 7
+  four = np.repeat(np.arange(20), 10).astype(str)  # Of positives.
+  assert curves.roc_band(Binary("x", truth, scores, four)) is None
+  assert curves.roc_band(Binary("x", truth, truth * 1.0, None)) is None
+  assert curves.roc_band(Binary("x", truth, scores, None)) is not None
+
+
 def test_every_score_falls_into_a_bin(question):
   _, _, count = curves.reliability(question.truth, question.scores)
   assert count.sum() == len(question.truth)
