@@ -72,7 +72,7 @@ def _there(
   if data is None:
     notes.append(note)
   else:
-    train = setup.training_split(opened.model.run, data)
+    train = setup.seen(opened.model.run, data).splits["train"]
     sides = {**cohort.splits, "train": data.splits["train"]}
     sides = {name: sides[name] for name in ("train", cohorts.SPLIT)}
     shared = leakage.leakage(dataclasses.replace(cohort, splits=sides))

@@ -127,8 +127,8 @@ def _again(
 ) -> elsewhere.Done:
   """A stage on its own data."""
   opened = stages.opened(place, name)
-  cohort = opened.model.run.data(folders)
-  train = setup.training_split(opened.model.run, cohort)
+  cohort = setup.seen(opened.model.run, opened.model.run.data(folders))
+  train = cohort.splits["train"]
   run = setup.sized(opened.model.run, train)
   model = dataclasses.replace(opened.model, run=run)
   evaluated = scoring.evaluation(

@@ -120,7 +120,11 @@ class Run:
   epochs, steps: the length of the run; steps, where above 0, wins. With both
     0 nothing is trained: the start weights are evaluated as they are.
   label_fraction: the share of the training patients that is used, drawn by
-    class; smaller shares are subsets of larger ones.
+    class; smaller shares are subsets of larger ones. What is known of the
+    target (class counts, means) is fitted on their labels.
+  validation_fraction: the share of the validation patients that chooses the
+    step and the thresholds, drawn alike; 0 takes `label_fraction`, for whom
+    has few labels has few to choose by, and 1 all of them.
   transforms: host augmentations, applied in turn to each training example.
   augment: (batch, info, keys [B]) -> batch, on the device within the step, in
     training alone; an example's key depends on the seed, its visit and itself.
@@ -144,6 +148,7 @@ class Run:
   steps: int = 0
   seed: int = 0
   label_fraction: float = 1.0
+  validation_fraction: float = 0.0
   transforms: tuple = ()
   augment: Callable | None = None
   order: Callable = orders.uniform

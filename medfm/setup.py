@@ -103,11 +103,44 @@ def dataset(
   return data, report
 
 
-def training_split(run: settings.Run, data: Dataset) -> Split:
-  """The training split, cut to the run's share of labels."""
-  stratify = tasks.of(data.info.target).STRATIFY
-  train = data.splits["train"]
-  return splits.fraction(train, run.label_fraction, run.seed, stratify)
+def seen(run: settings.Run, data: Dataset) -> Dataset:
+  """The data with those labels alone that the run may see.
+
+  Training and validation are cut to their shares, and the target is fitted
+  anew on the labels that are left. With all labels it is `data` itself.
+  """
+  shares = {"train": run.label_fraction}
+  shares["validation"] = run.validation_fraction or run.label_fraction
+  task, parts = tasks.of(data.info.target), dict(data.splits)
+  for name, share in shares.items():
+    if name in parts:
+      parts[name] = splits.fraction(parts[name], share, run.seed, task.STRATIFY)
+  if all(parts[name] is split for name, split in data.splits.items()):
+    return data
+  info = data.info
+  if parts["train"] is not data.splits["train"]:
+    target = task.refitted(info.target, parts["train"].arrays)
+    info = dataclasses.replace(info, target=target)
+  encode = data.encode and functools.partial(data.encode, info=info)
+  return dataclasses.replace(data, splits=parts, info=info, encode=encode)
+
+
+def used(run: settings.Run, data: Dataset, whole: Dataset) -> str:
+  """How many labels `data`, as the run has `seen` them, has of all; or ""."""
+  if data is whole:
+    return ""
+
+  def count(name: str) -> str:
+    few, all_ = len(data.splits[name]), len(whole.splits[name])
+    return f"all {few:,}" if few == all_ else f"{few:,} of {all_:,}"
+
+  words = f"{count('train')} training examples are learnt from"
+  if "validation" in whole.splits:
+    by = (
+      "the step and any threshold" if run.schedule.select else "any threshold"
+    )
+    words += f"; {count('validation')} validation examples choose {by}"
+  return words
 
 
 def inference(run: settings.Run, info: Info) -> Inference:
@@ -130,8 +163,11 @@ def sized(run: settings.Run, split: Split) -> settings.Run:
 
 
 def job(run: settings.Run, data: Dataset) -> Job:
-  """Checks a run's settings against its data; nothing is computed yet."""
-  split = training_split(run, data)
+  """Checks a run's settings against its data; nothing is computed yet.
+
+  data: as the run has `seen` them.
+  """
+  split = data.splits["train"]
   run = sized(run, split)
   model = inference(run, data.info)
   objective, mesh = model.objective, model.mesh

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -82,8 +82,17 @@ def _conclude(
   print(f"report: {path}", flush=True)
 
 
-Stage = tuple[str, setup.Job, dict[str, Any], Callable[[], Variables] | None]
-"""(name, job, leakage report, what loads its start weights), all checked."""
+class Stage(NamedTuple):
+  """A stage whose settings are checked, ready to train.
+
+  about: what results.json says of its data.
+  weights: loads its start weights.
+  """
+
+  name: str
+  job: setup.Job
+  about: dict[str, Any]
+  weights: Callable[[], Variables] | None
 
 
 def _stages(
@@ -93,20 +102,25 @@ def _stages(
   folders: Folders,
 ) -> list[Stage]:
   """The stages that are not finished; those of one data config share it."""
-  ready, known = [], {}
+  ready, known, cut = [], {}, {}
   for name, run in remaining.items():
     if (key := repr(run.data)) not in known:
-      known[key] = setup.dataset(run, folders)
-      data, report = known[key]
+      data, report = setup.dataset(run, folders)
+      known[key] = data, report, splits.manifest(data)
       for line in (*cards.lines(data.card), leakage.line(report)):
         print(f"{data.info.name}: {line}", flush=True)
-    data, report = known[key]
+    whole, *facts = known[key]
+    # Stages that see the same labels share them, and their baselines.
+    key += repr((run.label_fraction, run.validation_fraction, run.seed))
+    data = cut.setdefault(key, setup.seen(run, whole))
+    if words := setup.used(run, data, whole):
+      print(f"{name}: {words}", flush=True)
     weights = _start_weights(place, run, todo, data.info)
     job = setup.job(run, data)
     started = (stages.folder(place, name) / "checkpoints").exists()
     if weights and run.start.weights not in todo and not started:
       train.begun(run, job.abstract, weights())  # Refuse before a step.
-    ready.append((name, job, report, weights))
+    ready.append(Stage(name, job, _about(job, whole, *facts), weights))
   return ready
 
 
@@ -117,7 +131,7 @@ def _run_stage(
 
   fitted: rivals' predictions, shared by stages.
   """
-  name, job, report, weights = stage
+  name, job, about, weights = stage
   folder, data = stages.folder(place, name), job.data
   _write_data(folder, data)
   state, notes = train.train(job, folder, name, weights)
@@ -134,7 +148,7 @@ def _run_stage(
   if evaluated.shown:
     workdir.write(folder / reading.EXAMPLES, evaluated.shown)
   results["finished"] = False
-  trained = _trained(job, report, state, notes)
+  trained = _trained(job, about, state, notes)
   results["stages"][name] = trained | evaluated.results
   workdir.write(place / "results.json", results)
   processes.wait()
@@ -159,11 +173,33 @@ def _write_data(folder: Path, data: Dataset) -> None:
     workdir.write(folder / "tokenizer.json", reading["tokenizer"])
 
 
+def _about(
+  job: setup.Job,
+  whole: Dataset,
+  leaked: Mapping[str, Any],
+  manifest: Mapping[str, Any],
+) -> dict[str, Any]:
+  """What results.json says of a stage's data; its splits are the whole ones."""
+  target = whole.info.target
+  about = {
+    "name": whole.info.name,
+    "classes": target.names,
+    "units": getattr(target, "units", ()),
+    "card": whole.card,
+    "leakage": leaked,
+    "splits": manifest,
+    "train_used": len(job.split),
+  }
+  if "validation" in whole.splits:
+    about["validation_used"] = len(job.data.splits["validation"])
+  return about
+
+
 def _trained(
-  job: setup.Job, leaked: Mapping, state: Any, notes: Mapping
+  job: setup.Job, about: Mapping[str, Any], state: Any, notes: Mapping
 ) -> dict[str, Any]:
   """The part of the stage's entry in results.json that is about training."""
-  run, data = job.run, job.data
+  run = job.run
   objective = spec.function(run.objective)
   return {
     "step": int(state.step),
@@ -176,15 +212,7 @@ def _trained(
     "skipped": int(state.extra["skipped"]),
     "best": notes["best"],
     "init": notes["init"],
-    "data": {
-      "name": data.info.name,
-      "classes": data.info.target.names,
-      "units": getattr(data.info.target, "units", ()),
-      "card": data.card,
-      "leakage": leaked,
-      "splits": splits.manifest(data),
-      "train_used": len(job.split),
-    },
+    "data": about,
   }
 
 

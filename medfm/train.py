@@ -52,7 +52,13 @@ def train(
     )
     with contextlib.closing(log.Metrics(folder, first)) as metrics:
       state, notes = _loop(job, name, saved, metrics, state, notes)
-    best = notes["best"]
+    best, select = notes["best"], job.run.schedule.select
+    if select and not best:
+      print(
+        f"{name}: {select} could not be measured on validation at any step, "
+        "so that the last step is taken",
+        flush=True,
+      )
     if best and best["step"] != int(state.step):
       state = saved.restore(best["step"], job.abstract)
   return state, notes

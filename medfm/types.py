@@ -364,6 +364,8 @@ class Task(Protocol):
   """Right and wrong answers (`tasks.answers.Answers`) of all rows, or None."""
   votes: Callable[[Info, Arrays], Any]
   """What each example votes for (`tasks.answers.Votes`), or None."""
+  refitted: Callable[[Any, Arrays], Any]
+  """(target, truth) -> the target, fitted on this training truth alone."""
   profile: Callable[[Info, Arrays], Profile]
   """The truth in numbers and words, by which cohorts are compared."""
   recalibration: Callable[[Info], Any]

@@ -8,7 +8,16 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from medfm import command, evaluate, predict, settings, spec, stages, study
+from medfm import (
+  command,
+  evaluate,
+  predict,
+  settings,
+  spec,
+  stages,
+  study,
+  workdir,
+)
 from medfm.evals import baselines
 from medfm.types import Folders, UserError
 
@@ -101,7 +110,7 @@ def check_evaluation(place, results, folders):
 
 
 def test_stages_of_the_same_examples_fit_their_baselines_once(
-  tmp_path, shared_folders, monkeypatch
+  tmp_path, shared_folders, monkeypatch, capsys
 ):
   fit, asked = baselines.rival, []
 
@@ -131,6 +140,29 @@ def test_stages_of_the_same_examples_fit_their_baselines_once(
   assert len(asked) == len(set(asked)) == len(first) + len(few)
   assert first == again
   assert first != few
+  check_few_labels(tmp_path, results, capsys.readouterr().out)
+
+
+def check_few_labels(place, results, said):
+  """What a run with half of the labels was shown, and says of it."""
+  data = {name: results["stages"][name]["data"] for name in ("all", "few")}
+  for split in ("train", "validation"):
+    whole = data["few"]["splits"][split]["n"]
+    few = data["few"][f"{split}_used"]
+    assert data["all"][f"{split}_used"] == whole
+    assert abs(few - whole / 2) <= 2
+    assert f"{few:,} of {whole:,}" in said
+    assert f"{few:,} of {whole:,}" in (place / "report.html").read_text()
+  assert "few: " in said and "all: 1" not in said
+  counts = {
+    name: sum(workdir.info(stages.folder(place, name)).target.counts)
+    for name in ("all", "few")
+  }
+  assert counts["few"] == data["few"]["train_used"]
+  assert counts["all"] == data["all"]["splits"]["train"]["n"]
+  few = results["stages"]["few"]["splits"]
+  assert few["validation"]["n"] == data["few"]["validation_used"]
+  assert few["test"]["n"] == data["few"]["splits"]["test"]["n"]
 
 
 def test_another_config_in_the_same_workdir_is_refused(

@@ -160,6 +160,12 @@ def _training(stage: Stage) -> Iterator[tuple[str, str]]:
   for key, value in shown.items():
     if value not in (None, "", [], ()):
       yield key.replace("_", " ").capitalize(), _shown(value)
+  for split in ("train", "validation"):
+    whole = stage.data.get("splits", {}).get(split, {}).get("n")
+    few = stage.data.get(f"{split}_used")
+    if None not in (few, whole) and few < whole:
+      what = {"train": "learnt from", "validation": "chosen by"}[split]
+      yield f"Examples {what}", f"{few:,} of {whole:,} ({split})"
   kept, start = "the last", "all fresh"
   if best := result.get("best"):
     value = wording.number(best["value"])

@@ -19,6 +19,11 @@ def none(*given: Any, **settings: Any) -> None:
   """No single class to balance over, no event, no answer to show, no vote."""
 
 
+def kept(target: Any, *given: Any) -> Any:
+  """A target of which nothing is fitted."""
+  return target
+
+
 def unseen(*given: Any) -> Profile:
   """Nothing by which cohorts could be compared."""
   return Profile()

@@ -31,6 +31,7 @@ answers = pretext.answers
 votes = pretext.votes
 recalibration = pretext.recalibration
 profile = pretext.profile
+refitted = pretext.refitted
 _PAIRS = "next_sentence_accuracy"
 
 

@@ -65,6 +65,11 @@ def fitted(names: Sequence[str], truth: Arrays) -> Classes:
   return Classes(tuple(names), labels.counts(truth["label"], len(names)))
 
 
+def refitted(target: Classes, truth: Arrays) -> Classes:
+  """The classes, counted anew where they were counted."""
+  return fitted(target.names, truth) if target.counts else target
+
+
 def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
   """The rows whose label is not -1; probabilities in float64."""
   label = np.asarray(target["label"])

@@ -59,6 +59,11 @@ def fitted(names: Sequence[str], truth: Arrays) -> Labels:
   return Labels(tuple(names), tuple(counts.tolist()))
 
 
+def refitted(target: Labels, truth: Arrays) -> Labels:
+  """The labels, counted anew where they were counted."""
+  return fitted(target.names, truth) if target.counts else target
+
+
 def panel(
   info: Info,
   target: Arrays,

@@ -31,6 +31,7 @@ answers = absent.none
 votes = absent.none
 recalibration = absent.none
 profile = absent.unseen
+refitted = absent.kept
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,6 +54,22 @@ class Numbers:
   units: tuple[str, ...] = ()
 
 
+def refitted(target: Numbers, truth: Arrays) -> Numbers:
+  """With mean and standard deviation of this truth [N,T], NaN left out."""
+  if not target.mean:
+    return target
+  values = np.asarray(truth["label"], np.float64)
+  empty = np.isnan(values).all(0)
+  if empty.any():
+    name = target.names[int(empty.argmax())]
+    raise UserError(
+      f"no training example that the run sees has a value of {name!r}: raise "
+      "label_fraction"
+    )
+  mean, std = np.nanmean(values, 0).tolist(), np.nanstd(values, 0).tolist()
+  return dataclasses.replace(target, mean=tuple(mean), std=tuple(std))
+
+
 def panel(
   info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:

@@ -118,6 +118,30 @@ def fitted(
   )
 
 
+def refitted(target: Survival, truth: Arrays) -> Survival:
+  """With the counts and curves of this truth.
+
+  The times and horizons, which are asked about, and the weights of the scores
+  stay those of the whole training split.
+  """
+  time, event = np.asarray(truth["time"], np.float64), truth["event"]
+  rows = (np.asarray(event) >= 0) & ~np.isnan(time)
+  time, event = time[rows], np.asarray(event)[rows]
+  times, causes = np.array(target.times), range(1, len(target.names) + 1)
+  counts = tuple(int((event == cause).sum()) for cause in causes)
+  if 0 in counts:
+    name = target.names[counts.index(0)]
+    raise UserError(
+      f"no training example that the run sees has the event {name!r}: raise "
+      "label_fraction"
+    )
+  curves = (
+    aalen_johansen(time, event, times=times, cause=cause) for cause in causes
+  )
+  incidence = tuple(tuple(curve.tolist()) for curve in curves)
+  return dataclasses.replace(target, counts=counts, incidence=incidence)
+
+
 def _numbers(horizons: Sequence[float], last: float) -> list[float]:
   """The horizons in ascending order, each between 0 and the last time."""
   try:

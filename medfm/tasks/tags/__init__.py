@@ -59,6 +59,11 @@ def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
   return {"label": np.where(is_word & (label < 0), outside, label)}
 
 
+def refitted(target: Tags, truth: Arrays) -> Tags:
+  """The tags, counted anew where they were counted."""
+  return fitted(target.names, truth) if target.counts else target
+
+
 def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
   """`tags` [B,L] int, the most probable of `probs` [B,L,K], whose probability
   is `certainty` [B,L]; tags that were predicted as such stay."""
