@@ -246,6 +246,23 @@ def _owners(ids: np.ndarray, patients: np.ndarray | None) -> list[str]:
   ]
 
 
+def folds(
+  split: Split, count: int, stratify: str = "", seed: int = 0
+) -> np.ndarray:
+  """[N] int from 0: each row's part of `count`, a patient's rows in one.
+
+  Patients are dealt to the parts in the order of a hash, class by class of
+  the array `stratify`, so that each part has its share of every class.
+  """
+  levels = _levels(split.arrays.get(stratify), len(split))
+  _, strata = _strata(split.ids, split.patients, levels, seed)
+  part = np.zeros(len(split), int)
+  dealt = itertools.chain(*sorted(strata, key=len))
+  for place, rows in enumerate(dealt):
+    part[rows] = place % count
+  return part
+
+
 def _levels(label: np.ndarray | None, n: int) -> list[int]:
   """[N] the class by which each example is kept in proportion."""
   if label is None:

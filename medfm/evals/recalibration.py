@@ -1,11 +1,11 @@
 """Calibration on a cohort as it is, and after recalibration on a part of it."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from medfm.data import splits
 from medfm.evals import scores
 from medfm.evals.context import Block, Context, Findings
 from medfm.metrics.undefined import Undefined
@@ -19,9 +19,9 @@ AS_IT_IS = "As it is"
 def recalibration(context: Context, *, folds: int = 5) -> Findings:
   """Each split's calibration as it is, and with parameters fitted on the rest.
 
-  The split's patients are divided into `folds` parts, in the order of a hash
-  of their names; each part is recalibrated with parameters fitted on the
-  others, so that no row is scored with parameters that have seen its patient.
+  The split's patients are dealt to `folds` parts (`splits.folds`); each part is
+  recalibrated with parameters fitted on the others, so that no row is scored
+  with parameters that have seen its patient.
   """
   about = context.task.recalibration(context.info)
   if about is None or not context.first:
@@ -37,19 +37,6 @@ def recalibration(context: Context, *, folds: int = 5) -> Findings:
       shown = _split(context, about, units, truth, predicted, folds)
       blocks[name] = shown
   return Findings(blocks=blocks)
-
-
-def parts(split: Split, folds: int) -> np.ndarray:
-  """[N] int: each row's part; all rows of a patient are in one."""
-  owners = split.ids if split.patients is None else split.patients
-  owners = np.where(np.asarray(owners) == "", split.ids, owners).astype(str)
-  names, owner = np.unique(owners, return_inverse=True)
-  hashes = [hashlib.sha256(n.encode(errors="replace")).digest() for n in names]
-  place = np.empty(len(names), int)
-  place[sorted(range(len(names)), key=hashes.__getitem__)] = np.arange(
-    len(names)
-  )
-  return (place % folds)[owner]
 
 
 def cross_fitted(
@@ -82,7 +69,7 @@ def _split(
   folds: int,
 ) -> list[Block]:
   """The blocks of a split's rows of known truth."""
-  part = parts(split, folds)
+  part = splits.folds(split, folds, context.task.STRATIFY)
   measured = {AS_IT_IS: _metrics(context, about, split, target, predicted)}
   fits, left, listed = {}, [], []
   for way, fit in about.ways.items():
@@ -103,10 +90,10 @@ def _split(
   if about.ways:
     whom = "examples" if split.patients is None else "patients"
     note += (
-      f" Cross-fitted: the {whom} are in {folds} parts, in the order of a hash "
-      "of their names, and each part is recalibrated with parameters fitted "
-      "on the others; no row has seen its own. The intervals do not count "
-      "how far the parameters themselves waver."
+      f" Cross-fitted: the {whom} are dealt to {folds} parts, class by class "
+      "in the order of a hash of their names, and each part is recalibrated "
+      "with parameters fitted on the others, so that no row has a part in its "
+      "own. The intervals do not count how far the parameters waver."
     )
   if left:
     names = ", ".join(dict.fromkeys(left))

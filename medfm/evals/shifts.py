@@ -146,7 +146,7 @@ def _blocks(part: str, there: Summary, here: Profile) -> Iterator[Block]:
       _standardised(*both) for both in zip(gaps[::2], gaps[1::2], strict=True)
     ]
     columns = ("Number", "Training mean", "Cohort mean", _DIFFERENCE)
-    columns += ("Outside training range", "Missing in cohort")
+    columns += ("Outside range", "Missing")
     columns += ("Missing in training", "Training SD", "Cohort SD")
     known = [d if isinstance(d, float) else math.inf for d in missing]
     yield _table(f"Shift of {part}: numbers", columns, rows, known)
@@ -162,7 +162,7 @@ def _blocks(part: str, there: Summary, here: Profile) -> Iterator[Block]:
     yield _table(f"Shift of {part}: levels", columns, rows)
 
 
-_DIFFERENCE = "Standardised difference"
+_DIFFERENCE = "Std. difference"
 
 
 def _table(

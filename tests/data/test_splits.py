@@ -167,6 +167,19 @@ def test_a_label_fraction_outside_its_range_is_refused(share):
     splits.fraction(_split(), share, seed=0)
 
 
+def test_folds_keep_patients_whole_and_classes_in_proportion():
+  ids, who, label = _cohort()
+  part = splits.folds(Split({"label": label}, ids, who), 5, "label")
+  assert all(len(set(part[who == name])) == 1 for name in set(who))
+  assert np.ptp(np.bincount(part)) < 40
+  ill = {name for name in set(who) if label[who == name].any()}
+  dealt = [part[who == name][0] for name in ill]
+  assert np.ptp(np.bincount(dealt, minlength=5)) <= 1
+  turned = splits.folds(Split({"label": label[::-1]}, ids[::-1], who[::-1]), 5,
+                        "label")  # fmt: skip
+  assert part.tolist() == turned[::-1].tolist()
+
+
 def test_the_hash_of_a_split_is_of_its_examples_in_any_order():
   split = _split()
   turned = split.take(np.arange(400)[::-1])

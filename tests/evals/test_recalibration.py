@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from medfm import tasks
+from medfm.data import splits
 from medfm.evals import recalibration
 from medfm.evals.context import Context, Settings
 from medfm.metrics import calibration
@@ -74,7 +75,7 @@ def test_a_row_is_moved_by_parameters_that_have_not_seen_its_patient():
   info = infos.info("toy", "multiclass", ("well", "ill"))
   label, probs = _cohort()
   patients = np.array([f"p{i // 4}" for i in range(N)])
-  part = recalibration.parts(Split({}, patients, patients), 5)
+  part = splits.folds(Split({}, patients, patients), 5)
   assert all(len(set(part[patients == name])) == 1 for name in ("p0", "p77"))
   assert np.bincount(part).tolist() == [N // 5] * 5
   fit = ways.of_classes(info).ways["Intercept and slope"]
@@ -92,13 +93,6 @@ def test_a_row_is_moved_by_parameters_that_have_not_seen_its_patient():
   after = moved(np.where(held, 1 - label, label))
   np.testing.assert_array_equal(before[held], after[held])
   assert (before[~held] != after[~held]).any()
-
-
-def test_the_parts_do_not_depend_on_the_order_of_the_rows():
-  names = np.array([f"p{i}" for i in range(50)])
-  part = recalibration.parts(Split({}, names, None), 5)
-  turned = recalibration.parts(Split({}, names[::-1], None), 5)
-  assert part.tolist() == turned[::-1].tolist()
 
 
 def test_too_few_of_a_class_say_why_nothing_is_fitted():

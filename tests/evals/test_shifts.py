@@ -68,12 +68,12 @@ def test_a_number_that_moved_is_told_by_its_standardised_difference():
   block = _shown(cohort, trained)["Shift of table: numbers"]
   age = _row(block, "age")
   assert age["Training mean"] == 50 and age["Cohort mean"] == 70
-  assert age["Standardised difference"] == pytest.approx(2)
-  assert age["Outside training range"] == "66.7 %"
-  assert age["Missing in cohort"] == "25.0 %"
+  assert age["Std. difference"] == pytest.approx(2)
+  assert age["Outside range"] == "66.7 %"
+  assert age["Missing"] == "25.0 %"
   assert age["Missing in training"] == "0.0 %"
   assert age["Training SD"] == pytest.approx(10)
-  assert _row(block, "dose")["Standardised difference"] == 0
+  assert _row(block, "dose")["Std. difference"] == 0
   assert [row[0] for row in block["rows"]] == ["age", "dose"]
   gaps = _rows([40, np.nan, 60, 50], [0, 1, 1, 1], [0, 0, 1, 1])
   gaps.arrays["features"][:, 1] = np.nan
@@ -100,8 +100,8 @@ def test_a_column_without_any_value_or_spread_says_so():
   train = _rows([40, 50], [0, 1], [0, 1])
   cohort = _rows([np.nan, np.nan], [0, 1], [0, 1], dose=3.0)
   block = _shown(cohort, shifts.summary(train, INFO))["Shift of table: numbers"]
-  assert _row(block, "age")["Standardised difference"] == "all missing"
-  assert _row(block, "dose")["Standardised difference"] == "constant, another"
+  assert _row(block, "age")["Std. difference"] == "all missing"
+  assert _row(block, "dose")["Std. difference"] == "constant, another"
   assert block["note"].startswith("2 of 2")
 
 
