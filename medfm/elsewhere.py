@@ -9,7 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medfm import jsons, predictions, scoring, settings, setup, stages, tasks
+from medfm import (
+  jsons,
+  predictions,
+  scoring,
+  settings,
+  setup,
+  spec,
+  stages,
+  tasks,
+)
 from medfm.data import leakage, splits
 from medfm.evals import cohorts, shifts, unpaired
 from medfm.types import Dataset, Folders, UserError
@@ -77,7 +86,7 @@ def _there(
     sides = {name: sides[name] for name in ("train", cohorts.SPLIT)}
     shared = leakage.leakage(dataclasses.replace(cohort, splits=sides))
     print(f"{cohort.info.name}: {leakage.line(shared)}", flush=True)
-    notes += _seen(shared)
+    notes += _seen(shared, cohort.card.get("grouped_by", "patient"))
   for each in dict.fromkeys([*notes, note]):
     print(f"{opened.name}: {each}", flush=True)
   scored = scoring.evaluation(
@@ -156,11 +165,19 @@ def _cohort(
   def read(trained: stages.Trained) -> Dataset:
     reading = stages.reading(trained)
     if (key := repr(reading)) not in known:
-      known[key] = cohorts.read(factory, folders, reading)
+      known[key] = _named(cohorts.read(factory, folders, reading), factory)
       print(*cohorts.lines(known[key]), sep="\n", flush=True)
     return known[key]
 
   return read
+
+
+def _named(cohort: Dataset, factory: Callable[[Folders], Dataset]) -> Dataset:
+  """The cohort by the name of the user's file or folder, if it is of one."""
+  path = spec.settings(factory).get("path")
+  name = Path(path).resolve().stem if isinstance(path, str) else ""
+  info = dataclasses.replace(cohort.info, name=name or cohort.info.name)
+  return dataclasses.replace(cohort, info=info)
 
 
 def _tell(left: Mapping[str, str], any_fits: bool) -> None:
@@ -189,18 +206,22 @@ def _kept(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
   ]
 
 
-def _seen(shared: Mapping[str, Any]) -> list[str]:
+def _seen(shared: Mapping[str, Any], whom: str) -> list[str]:
   """A sentence where the cohort has what the model was trained on."""
   (pair,) = shared["pairs"].values()
-  counts = [
-    (pair[kind] or {}).get("count", 0) for kind in ("exact", "near", "patients")
-  ]
-  if not any(counts):
+  equal, alike = (
+    (pair[kind] or {}).get("count", 0) for kind in ("exact", "near")
+  )
+  owned = pair["patients"]
+  if not (equal or alike or (owned and owned["count"])):
     return []
+  of_whom = f"their {whom}s are not known"
+  if owned is not None:
+    of_whom = f"{owned['count']:,} are of {whom}s named in training"
   return [
-    f"of this cohort's examples {counts[0]:,} equal a training example, "
-    f"{counts[1]:,} are nearly alike and {counts[2]:,} are of patients named "
-    "in training: where they are the same people, the scores flatter the model"
+    f"of this cohort's examples {equal:,} equal a training example, {alike:,} "
+    f"are nearly alike, and {of_whom}: where they are the same, the scores "
+    "flatter the model"
   ]
 
 

@@ -17,6 +17,7 @@ from medfm.evals.context import Block, Context, Findings
 from medfm.metrics import bootstrap, ranking
 from medfm.metrics.intervals.bounds import Sample
 from medfm.metrics.intervals.entries import entries
+from medfm.tasks import documents
 from medfm.types import (
   PRESENT,
   Arrays,
@@ -44,13 +45,13 @@ def summary(split: Split, info: Info) -> Summary:
     "inputs": {
       name: _summed(profile) for name, profile in _inputs(split.arrays, info)
     },
-    "target": _summed(_target(split.arrays, info)),
+    "target": _summed(_target(split, info)),
   }
 
 
 def answers(split: Split, info: Info) -> dict[str, dict[str, int]]:
   """How often each answer occurs: {"class": {"well": 90, "ill": 10}}."""
-  levels = _summed(_target(split.arrays, info))["levels"]
+  levels = _summed(_target(split, info))["levels"]
   return {name: entry["counts"] for name, entry in levels.items()}
 
 
@@ -73,7 +74,7 @@ def shift(context: Context) -> Findings:
     for part, profile in _inputs(split.arrays, info):
       if part in trained["inputs"]:
         shown += _blocks(part, trained["inputs"][part], profile)
-    truth = _target(split.arrays, info)
+    truth = _target(split, info)
     shown += _blocks("what is predicted", trained["target"], truth)
     blocks[name] = [*shown, *_told_apart(context, split)]
   return Findings(blocks=blocks)
@@ -89,11 +90,15 @@ def _inputs(arrays: Arrays, info: Info) -> Iterator[tuple[str, Profile]]:
     yield name, each.profile(part)
 
 
-def _target(arrays: Arrays, info: Info) -> Profile:
-  task = tasks.of(info.target)
+def _target(split: Split, info: Info) -> Profile:
+  """The truth; a text that is read in several windows counts once."""
+  task, arrays = tasks.of(info.target), split.arrays
   if not task.TARGETS or not set(task.TARGETS) <= arrays.keys():
     return Profile()
-  return task.profile(info, {name: arrays[name] for name in task.TARGETS})
+  rows = documents.firsts(split)
+  return task.profile(
+    info, {name: np.asarray(arrays[name])[rows] for name in task.TARGETS}
+  )
 
 
 def _summed(profile: Profile) -> Summary:

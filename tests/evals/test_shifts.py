@@ -96,6 +96,12 @@ def test_levels_and_classes_are_told_by_their_shares():
   assert _row(classes, "class: ill")["Cohort share"] == "100.0 %"
 
 
+def test_a_text_of_several_windows_is_counted_once():
+  rows = _rows([1, 1, 1, 2], [0, 0, 0, 1], [1, 1, 1, 0])
+  rows.arrays["document"] = np.array([0, 0, 0, 1])
+  assert shifts.answers(rows, INFO) == {"class": {"well": 1, "ill": 1}}
+
+
 def test_a_column_without_any_value_or_spread_says_so():
   train = _rows([40, 50], [0, 1], [0, 1])
   cohort = _rows([np.nan, np.nan], [0, 1], [0, 1], dose=3.0)
