@@ -1,5 +1,6 @@
 """Two or more datasets of the same patients as one, inputs side by side."""
 
+import dataclasses
 import functools
 import hashlib
 import itertools
@@ -12,9 +13,18 @@ from typing import Any, Literal
 import numpy as np
 
 from medfm import spec
-from medfm.data import records, spelling
+from medfm.data import records, spelling, splits
 from medfm.data.splits import in_several
-from medfm.types import PRESENT, Dataset, Folders, Info, Input, Split, UserError
+from medfm.types import (
+  PRESENT,
+  Dataset,
+  Folders,
+  Info,
+  Input,
+  Reading,
+  Split,
+  UserError,
+)
 
 _NO_ROWS = np.array([], int)
 _SUFFIX = re.compile(r"\.[A-Za-z]{2,5}$")  # Of a file's name, not of a row's.
@@ -55,7 +65,12 @@ def joined(
       f"by={by!r}, keep={keep!r}: expected patient or id; all, target or "
       "complete"
     )
-  datasets = {part: factory(folders) for part, factory in parts.items()}
+  datasets = {
+    part: factory(_for_part(folders, part, parts, target))
+    for part, factory in parts.items()
+  }
+  if folders.reading:
+    datasets = {k: _whole(data) for k, data in datasets.items()}
   labelled = [k for k, data in datasets.items() if data.info.target.names]
   target = target or " and ".join(labelled)
   if len(parts) < 2 or target not in parts:
@@ -69,7 +84,8 @@ def joined(
   datasets = first | {k: v for k, v in datasets.items() if k != target}
   held = {
     split: {
-      part: data.splits.get(split) or data.splits["train"].take(_NO_ROWS)
+      part: data.splits.get(split)
+      or next(iter(data.splits.values())).take(_NO_ROWS)
       for part, data in datasets.items()
     }
     for split in dict.fromkeys(s for d in datasets.values() for s in d.splits)
@@ -85,10 +101,10 @@ def joined(
       f"{moved} patients are in different splits of the parts: give all of "
       "them a split column that agrees"
     )
-  splits, changes = {}, []
+  joint, changes = {}, []
   for split, there in held.items():
     rows = _rows(keys[split], keep)
-    splits[split] = _together(there, inputs, rows)
+    joint[split] = _together(there, inputs, rows)
     lacks = {part: (where < 0).sum() for part, where in rows.items()}
     changes += records.counted(
       {f"{split}: examples without {part}": n for part, n in lacks.items()}
@@ -99,12 +115,36 @@ def joined(
     readers = {part: _without_info(datasets[part].encode) for part in parts}
     encode = functools.partial(encoded, info=info, readers=readers, by=by)
   return Dataset(
-    splits=splits,
+    splits=joint,
     info=info,
     card=_card({k: d.card for k, d in datasets.items()}, by, keep, changes),
     encode=encode,
     private=any(data.private for data in datasets.values()),
   )
+
+
+def _for_part(
+  folders: Folders, part: str, parts: Mapping[str, Any], target: str
+) -> Folders:
+  """The folders as one part is read from them, for the same trained model."""
+  reading = folders.reading
+  if reading is None:
+    return folders
+  if parts.keys() != reading.inputs.keys():
+    raise UserError(
+      f"parts={tuple(parts)}: the model was trained on the inputs "
+      f"{', '.join(reading.inputs)}; name the parts so"
+    )
+  read = reading.settings.get("readers", {}).get(part)
+  labels = reading.target if target in ("", part) else None
+  inputs = {part: reading.inputs[part]}
+  return folders._replace(reading=Reading(inputs, labels, spec.settings(read)))
+
+
+def _whole(data: Dataset) -> Dataset:
+  """A part with all its rows in one split."""
+  whole = {splits.WHOLE: splits.together(data.splits)}
+  return dataclasses.replace(data, splits=whole)
 
 
 def encoded(

@@ -46,8 +46,9 @@ def lines(data: Dataset) -> Iterator[str]:
   patients = counts["patients"]
   owners = "patients unknown" if patients is None else f"{patients:,} patients"
   yield f"{data.info.name}: all {counts['n']:,} rows ({owners})"
-  if cards.READ in data.card:
-    yield f"{data.info.name}: {data.card[cards.READ]}"
+  for card in data.card.get("parts", {"": data.card}).values():
+    if cards.READ in card:
+      yield f"{data.info.name}: {card[cards.READ]}"
   for change in data.card.get("changes", ()):
     yield f"{data.info.name}: {cards.line(change)}"
 

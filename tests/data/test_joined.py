@@ -18,6 +18,7 @@ from medfm.models import cnn, fusion, mlp
 from medfm.objectives import classify
 from medfm.spec import bind, build
 from medfm.types import Folders, UserError
+from tests import readings
 
 PATIENTS = 30
 NO_SCAN = ("p3", "p7", "p14")
@@ -108,6 +109,12 @@ def test_every_patient_of_either_part_is_an_example(data):
   missing = ~whole["table/present"]
   assert np.isnan(whole["table/features"][missing]).all()
   assert not whole["scan/image"][~whole["scan/present"]].any()
+
+
+def test_a_trained_model_reads_every_patient_as_training_read_it(place):
+  factory = build(spec.from_json(spec.to_json(config())))
+  folders = Folders(str(place), str(place / "cache"))
+  readings.assert_every_row_is_read_as_training_read_it(factory, folders)
 
 
 def test_what_is_missing_stands_on_the_card(data):
