@@ -51,6 +51,7 @@ def evaluated(
   fitted: dict[tuple, Any] = {}
   for name in runs:
     opened = stages.opened(place, name)
+    opened = opened._replace(model=setup.for_new_rows(opened.model))
     try:
       cohort = read(opened)
     except UserError as error:

@@ -15,6 +15,7 @@ def predict(
   output: the CSV to write; predictions-<source>.csv in the workdir by default.
   """
   name, folder, model, variables = stages.opened(place, stage)
+  model = setup.for_new_rows(model)
   info, task = model.info, model.task
   split = stages.read_encode(folder)(source, info)
   predicted = setup.predictions(model, variables, split)

@@ -19,6 +19,9 @@ from medfm import step as steps_
 from medfm.data import leakage, loader, orders, splits
 from medfm.types import Batch, Dataset, Folders, Info, Objective, Split, Task
 
+ROWS = 1024
+"""New rows that are predicted at a time, for a run without a batch size."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
@@ -160,6 +163,17 @@ def sized(run: settings.Run, split: Split) -> settings.Run:
   Predictions are equal to the last digit in batches of one size.
   """
   return dataclasses.replace(run, batch_size=run.batch_size or len(split))
+
+
+def for_new_rows(model: Inference) -> Inference:
+  """The model for rows that it was not trained beside.
+
+  Without a batch size they come in batches of `ROWS`, so that what is said of
+  a row depends on no other.
+  """
+  rows = model.run.batch_size or ROWS
+  run = dataclasses.replace(model.run, batch_size=rows)
+  return dataclasses.replace(model, run=run)
 
 
 def job(run: settings.Run, data: Dataset) -> Job:

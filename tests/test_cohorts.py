@@ -117,6 +117,27 @@ def test_a_table_is_read_and_scored_as_predict_reads_it(
   assert "there: all 101 rows (51 patients)" in said
 
 
+def test_what_is_said_of_a_row_depends_on_no_other(here, folders, tmp_path):
+  place, path = here / "rows", here / "rows.csv"
+  table(path, 60, 2)
+  settings = (*TABLE, "data.id=name", f"data.path={path}")
+  lines = path.read_text().splitlines()
+  lines = ["name," + lines[0], *(f"n{i},{x}" for i, x in enumerate(lines[1:]))]
+  path.write_text("\n".join(lines) + "\n")
+  given = config(
+    "own_table.py:tiny",
+    *settings,
+    "batch_size=0",
+    "evaluators.baselines.names=majority,",
+  )
+  study.study(given, place, folders)
+  _, rows = judged(place, folders, "own_table.py", *settings)
+  few = tmp_path / "few.csv"
+  few.write_text("\n".join([lines[0], *lines[:30:-3]]) + "\n")
+  kept = [line.partition(",")[0] for line in lines[:30:-3]]
+  equal([row for row in rows if row["id"] in kept], place, few, tmp_path)
+
+
 def test_unknown_levels_and_columns_are_told_by_predict_too(
   of_table, tmp_path, caplog
 ):
