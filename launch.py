@@ -38,6 +38,9 @@ def parse(argv: list[str]) -> list[str]:
     rest = flags.FLAGS(argv, known_only=True)[1:]
   except flags.Error as error:
     _fail(str(error).splitlines()[0])
+  for word in argv:
+    if any("\ud800" <= letter <= "\udfff" for letter in word):
+      _fail(f"{word!a} is not UTF-8 text")
   for word in rest:
     if not word.startswith("-"):
       _fail(f"stray argument {word!r}; settings are --name=value")

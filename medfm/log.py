@@ -64,11 +64,22 @@ class Metrics:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-  """The lines of a metrics.jsonl; a last line cut short is left out."""
-  lines, text = [], path.read_text() if path.exists() else ""
-  with contextlib.suppress(ValueError):
-    for line in text.splitlines():
-      lines.append(jsons.parsed(line))
+  """The lines of a metrics.jsonl; a last line cut short is left out.
+
+  UserError for any other line that is damaged: those after it are not lost.
+  """
+  lines = []
+  text = path.read_bytes() if path.exists() else b""
+  for row, line in enumerate(text.split(b"\n")[:-1], 1):
+    content = None
+    with contextlib.suppress(ValueError):
+      content = jsons.parsed(line)
+    if not isinstance(content, dict) or type(content.get("step")) is not int:
+      raise UserError(
+        f"{path}, line {row}: is damaged; mend or remove the line, which only "
+        "curves are drawn of"
+      )
+    lines.append(content)
   return lines
 
 

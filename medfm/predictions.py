@@ -3,18 +3,27 @@
 Columns: stage, split, id, patient, group_<name>..., then those of the task
 (`Task.columns`). Rivals stand under the stage `<stage>:<kind>_<name>`, such
 as `train:baseline_majority`.
+
+A cell that a spreadsheet would run as a formula (=1+1, +x, -x, @x, but no
+number) has an apostrophe before it, which `read` takes away again.
 """
 
 import csv
-import io
+import itertools
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from medfm.types import Arrays, Info, Split, Task
 
 Row = dict[str, str]
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_SHIELDED = re.compile(r"'+[=+\-@\t\r]")
+_LONGEST_CELL = 2**31 - 1  # Python's own limit loses what is longer.
 
 
 def rows(
@@ -49,19 +58,48 @@ def text(rows: Iterable[Row]) -> str:
   """The rows as CSV, with the union of their columns."""
   rows = list(rows)
   columns = list(dict.fromkeys(name for row in rows for name in row))
-  out = io.StringIO()
-  writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-  writer.writeheader()
-  writer.writerows(rows)
-  return out.getvalue()
+  lines = [columns, *([row.get(name, "") for name in columns] for row in rows)]
+  return "".join(",".join(map(_written, line)) + "\n" for line in lines)
 
 
 def read(path: Path) -> list[Row]:
   """The rows of a predictions.csv; [] where there is none yet."""
   if not path.exists():
     return []
+  csv.field_size_limit(_LONGEST_CELL)
   with path.open(newline="") as file:
-    return list(csv.DictReader(file))
+    header, *lines = [*csv.reader(file)] or [[]]
+  # As csv.DictReader has it: None is the name, or content, of what is missing.
+  header = [*map(_unshielded, header)]
+  return [
+    {None: line[len(header) :]} | dict(zip(header, line, strict=False))
+    if len(line) > len(header)
+    else dict(itertools.zip_longest(header, map(_unshielded, line)))
+    for line in lines
+    if line
+  ]
+
+
+def _written(value: Any) -> str:
+  """A cell as it stands in the file, quoted where a reader needs it."""
+  cell = "" if value is None else str(value)
+  if _FORMULA.match(cell) and not _number(cell):
+    cell = f"'{cell}"
+  if any(sign in cell for sign in ',"\n\r'):
+    cell = '"' + cell.replace('"', '""') + '"'
+  return cell
+
+
+def _unshielded(cell: str) -> str:
+  return cell[1:] if _SHIELDED.match(cell) else cell
+
+
+def _number(cell: str) -> bool:
+  try:
+    float(cell)
+  except ValueError:
+    return False
+  return True
 
 
 def held(

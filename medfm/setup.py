@@ -17,7 +17,16 @@ from medfm import mesh as meshes
 from medfm import processes, rng, settings, tasks
 from medfm import step as steps_
 from medfm.data import leakage, loader, orders, splits
-from medfm.types import Batch, Dataset, Folders, Info, Objective, Split, Task
+from medfm.types import (
+  Batch,
+  Dataset,
+  Folders,
+  Info,
+  Objective,
+  Split,
+  Task,
+  UserError,
+)
 
 ROWS = 1024
 """New rows that are predicted at a time, for a run without a batch size."""
@@ -75,11 +84,18 @@ class Job:
 
 def folders(data_dir: str | None) -> Folders:
   """The machine's folders, from a flag, the environment, or their defaults."""
-  home = Path.home() / ".cache" / "medfm"
-  return Folders(
-    raw=data_dir or os.environ.get("MEDFM_DATA_DIR"),
-    cache=os.environ.get("MEDFM_CACHE_DIR") or str(home),
-  )
+  raw = data_dir or os.environ.get("MEDFM_DATA_DIR")
+  cache = os.environ.get("MEDFM_CACHE_DIR") or "~/.cache/medfm"
+  try:
+    return Folders(
+      raw=raw and str(Path(raw).expanduser()),
+      cache=str(Path(cache).expanduser()),
+    )
+  except RuntimeError:  # No HOME, and a user that the system does not know.
+    raise UserError(
+      f"the home folder in {cache} or {raw} is not known: set "
+      "MEDFM_CACHE_DIR, and MEDFM_DATA_DIR where it begins with ~"
+    ) from None
 
 
 def jax_settings(folders: Folders) -> None:

@@ -123,7 +123,10 @@ def read_encode(place: Path) -> Callable[[str, Info], Split]:
       f"{place} was trained on a fixed data set, which takes no new files; "
       "evaluate it on another one with --mode=evaluate --on=CONFIG"
     )
-  return spec.build(spec.from_json(path.read_text(), path))
+  try:
+    return spec.build(spec.from_json(path.read_text(), path))
+  except ValueError:
+    raise UserError(f"{path} is damaged; restore it or train anew") from None
 
 
 def reading(trained: Trained) -> Reading:

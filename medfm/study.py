@@ -284,10 +284,11 @@ def _read(path: Path, built: Any) -> dict[str, Any]:
       "stages": {},
       "comparisons": [],
     }
-  try:
-    return jsons.parsed(path.read_text())
-  except ValueError:
-    raise UserError(f"{path} is damaged; remove it to evaluate again") from None
+  with contextlib.suppress(ValueError):
+    results = jsons.parsed(path.read_text())
+    if reading.is_sound(results):
+      return results
+  raise UserError(f"{path} is damaged; remove it to evaluate again")
 
 
 def _finished(results: Mapping[str, Any], name: str, run: settings.Run) -> bool:

@@ -77,6 +77,12 @@ def _start(
         f"the data of {job.data.info.name} have changed since the checkpoint "
         f"in {saved.folder}; choose another --workdir"
       )
+    if newest > job.steps:
+      raise UserError(
+        f"{saved.folder} holds step {newest} already, and the run is to have "
+        f"{job.steps}: set steps or epochs for {newest} at least, or choose "
+        "another --workdir"
+      )
     return saved.restore(newest, job.abstract), notes
   state = job.initial()
   notes = {"fingerprint": fingerprint, "best": None, "init": None}

@@ -4,16 +4,18 @@ Decoding is far slower than training a small model, so that it is done once.
 The files of a cache are listed with their sizes and hashes in its manifest: a
 cache that a killed run left half written, or that was damaged later, is made
 anew and never read. Every process hashes all of it once, which takes about
-0.6 s a GiB and also reads into memory what training would read next. Files are
+0.8 s a GiB and also reads into memory what training would read next. Files are
 written as files: a memory map of one that the disk has no room for ends the
 process (SIGBUS) where a write raises an error.
 """
 
+import hashlib
 import itertools
 import json
 import logging
 import os
 import pathlib
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent import futures
 from typing import IO, Any
@@ -55,9 +57,10 @@ def cached(
       sources, changes = made()
       with disk.errors(folder), disk.replaced(folder) as part:
         part.mkdir()
+        keys: dict[str, str] = {}
         for name, source in sources.items():
-          _write_split(part / name, source)
-        _write_manifest(part, changes, tuple(sources))
+          keys |= _write_split(part / name, source)
+        _write_manifest(part, changes, tuple(sources), keys)
       _sound.add(folder)
     return _read(folder)
 
@@ -93,30 +96,34 @@ def _read(folder: pathlib.Path) -> Made:
   manifest = jsons.parsed((folder / _MANIFEST).read_text())
   columns = {name: {} for name in manifest["splits"]}
   for name in manifest["files"]:
-    split, _, key = name.removesuffix(".npy").partition("/")
+    split, _, place = name.removesuffix(".npy").partition("/")
+    place, at, part = place.partition("@")
+    key = manifest.get("keys", {}).get(place, place), at + part
     array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
     columns[split][key] = array
   splits = {name: _split(files) for name, files in columns.items()}
   return splits, manifest["changes"]
 
 
-def _split(files: Mapping[str, np.ndarray]) -> Split:
-  """Names and groups are read into memory: reports ask for all of them."""
-  arrays = {key: array for key, array in files.items() if "@" not in key}
+def _split(files: Mapping[tuple[str, str], np.ndarray]) -> Split:
+  """Names and groups are read into memory: reports ask for all of them.
+
+  files: by column, and the part of it that they hold ("" for all).
+  """
+  arrays = {key: array for (key, part), array in files.items() if not part}
   ids, patients = arrays.pop("id"), arrays.pop("patient", None)
   groups = {
     key.removeprefix("group_"): np.array(arrays.pop(key))
-    for key in files
+    for key in [*arrays]
     if key.startswith("group_")
   }
-  for key, array in files.items():
-    name = key.partition("@")[0]
-    if key.endswith(_UTF8):
-      arrays[name] = _texts(array, files[name + _ENDS])
-    elif key.endswith(_VALUES):
-      shapes = files.get(name + _SHAPES)
+  for (key, part), array in files.items():
+    if part == _UTF8:
+      arrays[key] = _texts(array, files[key, _ENDS])
+    elif part == _VALUES:
+      shapes = files.get((key, _SHAPES))
       shapes = None if shapes is None else np.array(shapes)
-      arrays[name] = Ragged(array, np.array(files[name + _ENDS]), shapes)
+      arrays[key] = Ragged(array, np.array(files[key, _ENDS]), shapes)
   patients = None if patients is None else np.array(patients)
   return Split(arrays, np.array(ids), patients, groups)
 
@@ -130,9 +137,14 @@ def _texts(joined: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
 
 def _write_manifest(
-  folder: pathlib.Path, changes: Changes, splits: Sequence[str]
+  folder: pathlib.Path,
+  changes: Changes,
+  splits: Sequence[str],
+  keys: Mapping[str, str],
 ) -> None:
+  """keys: the names of files -> those of columns, where they differ."""
   manifest = {"format": _FORMAT, "splits": splits, "changes": changes}
+  manifest["keys"] = keys
   files = manifest["files"] = {}
   for path in sorted(folder.rglob("*.npy")):
     disk.synced(path)
@@ -143,10 +155,17 @@ def _write_manifest(
   disk.synced(path)
 
 
+def _placed(key: str) -> str:
+  """The name of a column's file; any text may be the name of a column."""
+  if re.fullmatch(r"[\w. -]{1,100}", key):
+    return key
+  return f"column-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
 def _write_split(
   folder: pathlib.Path, source: Collection[Mapping[str, Any]]
-) -> None:
-  """Every column of a split as one array file."""
+) -> dict[str, str]:
+  """Every column of a split as one array file; file -> column, if not equal."""
   folder.mkdir()
   n = len(source)
   if not n:
@@ -154,10 +173,10 @@ def _write_split(
   arrays: dict[str, _ArrayFile] = {}
   strings: dict[str, list[str]] = {}
   ragged = {
-    key: _RaggedFile(folder, key, axes)
+    key: _RaggedFile(folder, _placed(key), axes)
     for key, axes in getattr(source, "ragged", {}).items()
   }
-  for row, example in enumerate(source):
+  for row, example in zip(range(n), source, strict=False):
     for key, value in example.items():
       if key in ("id", "patient") or isinstance(value, str | bytes):
         text = value.decode() if isinstance(value, bytes) else str(value)
@@ -168,7 +187,7 @@ def _write_split(
         ragged[key].append(value)
         continue
       if key not in arrays:
-        arrays[key] = _ArrayFile(folder / f"{key}.npy", n, value)
+        arrays[key] = _ArrayFile(folder / f"{_placed(key)}.npy", n, value)
       arrays[key].append(value, row)
   for array in arrays.values():
     array.close()
@@ -176,13 +195,17 @@ def _write_split(
     column.close()
   for key, values in strings.items():
     if key in ("id", "patient") or key.startswith("group_"):
-      np.save(folder / f"{key}.npy", np.array(values, np.str_))
+      np.save(folder / f"{_placed(key)}.npy", np.array(values, np.str_))
       continue
     # Texts differ in length far too much for numpy's strings of one width.
     encoded = [value.encode() for value in values]
     joined = np.frombuffer(b"".join(encoded), np.uint8)
-    np.save(folder / f"{key}{_UTF8}.npy", joined)
-    np.save(folder / f"{key}{_ENDS}.npy", np.cumsum([*map(len, encoded)]))
+    np.save(folder / f"{_placed(key)}{_UTF8}.npy", joined)
+    ends = np.cumsum([*map(len, encoded)])
+    np.save(folder / f"{_placed(key)}{_ENDS}.npy", ends)
+  return {
+    _placed(k): k for k in (*arrays, *ragged, *strings) if k != _placed(k)
+  }
 
 
 def examples(source: Any) -> Iterator[Mapping[str, Any]]:

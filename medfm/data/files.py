@@ -71,7 +71,10 @@ def of_user(
 
   expected: what it should be, for messages. folder: it may be one.
   """
-  name = pathlib.Path(path).expanduser()
+  try:
+    name = pathlib.Path(path).expanduser()
+  except RuntimeError:
+    raise UserError(f"{path}: the home folder of ~ is not known") from None
   places = [name]
   if folders.raw:
     places.append(pathlib.Path(folders.raw).expanduser() / name)

@@ -7,6 +7,13 @@ from typing import Any
 _VOID = ("img", "meta", "br", "hr")
 
 
+_TURNING = {
+  number: f"[U+{number:04X}]"
+  for number in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+"""Marks that turn the text after them around, shown instead of obeyed."""
+
+
 class Markup(str):
   """Text that is HTML already; everything else is escaped on its way in."""
 
@@ -16,7 +23,7 @@ class Markup(str):
 def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
   """`<name attribute="...">children</name>`; `class_` writes class."""
   written = "".join(
-    f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+    f' {key.rstrip("_").replace("_", "-")}="{_escaped(value)}"'
     for key, value in attributes.items()
     if value is not None
   )
@@ -27,8 +34,12 @@ def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
 def join(*children: Any) -> Markup:
   """Children one after another; None is left out."""
   shown = [child for child in children if child is not None]
-  safe = (c if isinstance(c, Markup) else html.escape(str(c)) for c in shown)
+  safe = (c if isinstance(c, Markup) else _escaped(c) for c in shown)
   return Markup("".join(safe))
+
+
+def _escaped(value: Any) -> str:
+  return html.escape(str(value).translate(_TURNING))
 
 
 def folded(title: str, *content: Any, class_: str | None = None) -> Markup:

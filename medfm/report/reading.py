@@ -136,6 +136,10 @@ class Run:
     self.finished = bool(results.get("finished"))
     self.comparisons = results.get("comparisons") or []
     self.environment = _json(workdir / "environment.json")
+    if results and not is_sound(results):
+      raise UserError(
+        f"{workdir / 'results.json'} is damaged; restore it or run again"
+      )
     done, planned = results.get("stages") or {}, config.get("stages")
     planned = planned if isinstance(planned, Mapping) else {}
     wanted = done if self.evaluation else [*done, *planned]
@@ -153,6 +157,26 @@ class Run:
       history = () if self.evaluation else log.read(folder / "metrics.jsonl")
       self.stages[name] = Stage(name, result, part, history, blocks)
       self.problems += _attach(self.stages[name], folder, tables)
+
+
+def is_sound(results: Any) -> bool:
+  """Whether a results.json has the outline of one."""
+
+  def table(value: Any, *keys: str) -> bool:
+    return isinstance(value, dict) and all(
+      isinstance(value.get(key, {}), dict) for key in keys
+    )
+
+  return (
+    table(results, "stages")
+    and isinstance(results.get("finished", False), bool)
+    and isinstance(results.get("comparisons", []), list)
+    and all(
+      table(stage, "splits", "data", "length", "described")
+      and all(map(table, stage.get("splits", {}).values()))
+      for stage in results.get("stages", {}).values()
+    )
+  )
 
 
 def module(name: str) -> Any | None:

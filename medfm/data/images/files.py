@@ -350,6 +350,18 @@ def encoded(
   return Split({"image": np.stack(images)}, np.array(names))
 
 
+def refuse_name(name: str, root: pathlib.Path) -> None:
+  """Raises UserError for a file name that is not text (in UTF-8)."""
+  try:
+    name.encode()
+  except UnicodeEncodeError:
+    shown = os.fsencode(name).decode("ascii", "backslashreplace")
+    raise UserError(
+      f"{root.name}: the file name {shown} is not UTF-8; rename it, as "
+      "convmv -f latin1 -t utf8 does"
+    ) from None
+
+
 def under(root: pathlib.Path) -> tuple[list[str], int]:
   """(names of the images below a folder, sorted; how many others it holds).
 
@@ -369,6 +381,8 @@ def under(root: pathlib.Path) -> tuple[list[str], int]:
           f"{path.name}: is a link to a folder; move the real one in"
         )
     for path in [pathlib.Path(folder, name) for name in found]:
+      if not path.name.isprintable():
+        refuse_name(path.name, root)
       if path.is_symlink() and not path.resolve().is_relative_to(top):
         raise UserError(f"{path.name}: is a link out of {root.name}")
       if decode.offered(path):
