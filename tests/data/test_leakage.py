@@ -3,10 +3,11 @@
 import json
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from medfm.data import leakage
-from medfm.data.images import input as images
+from medfm.data.images import near
 from medfm.types import Dataset, Split, UserError
 from tests import infos
 
@@ -78,11 +79,8 @@ def test_the_copies_within_and_between_pneumoniamnist_splits(data_dir):
   }
   within = {k: v["exact"]["count"] for k, v in report["within"].items()}
   assert within == {"train": 18, "validation": 0, "test": 3}
-
-
-def test_pneumoniamnist_has_no_near_copies_between_splits(data_dir):
-  dataset = _medmnist(data_dir, "pneumoniamnist.npz")
-  assert set(_counts(dataset, "near").values()) == {0}
+  near = [pair["near"]["count"] for pair in report["pairs"].values()]
+  assert max(near) <= 3  # Alike, as radiographs of one child are.
 
 
 def test_one_breastmnist_image_is_in_train_and_test(data_dir):
@@ -94,17 +92,65 @@ def test_one_breastmnist_image_is_in_train_and_test(data_dir):
   }
 
 
-def test_the_hash_finds_every_near_copy_that_all_pairs_would(data_dir):
+def test_breastmnist_has_near_copies_between_its_splits(data_dir):
   dataset = _medmnist(data_dir, "breastmnist.npz")
-  train, test = (
-    images.pictures(dataset.splits[name].arrays["image"])[1]
-    for name in ("train", "test")
-  )
-  difference = np.stack([np.abs(train - row).mean(axis=1) for row in test])
-  exact = (difference == 0).any(axis=1)
-  every = ((difference < 0.1) & (difference > 0)).any(axis=1)
-  assert exact.sum() == 1
-  assert _counts(dataset, "near")["train/test"] == every.sum() > 20
+  assert _counts(dataset, "near")["train/test"] > 20
+
+
+def _cropped(image, pixels=2):
+  side = image.shape[0]
+  box = (pixels, pixels, side - pixels, side - pixels)
+  picture = PIL.Image.fromarray(image).crop(box)
+  return np.asarray(picture.resize((side, side), PIL.Image.BILINEAR))
+
+
+CHANGED = {
+  "shifted": lambda image: np.roll(image, 2, 1),
+  "cropped": _cropped,
+  "mirrored": lambda image: image[:, ::-1],
+  "turned": np.rot90,
+  "mirrored and shifted": lambda image: np.roll(image[::-1], 2, 0),
+  "brighter in its shadows": lambda image: 255 * (image / 255) ** 0.7,
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+@pytest.mark.parametrize("name", ["pneumoniamnist", "breastmnist"])
+def test_a_copy_is_near_however_it_was_changed(data_dir, name, change):
+  """Radiographs and ultrasound of 28 pixels, 50 of each in both splits."""
+  with np.load(data_dir / "images" / f"{name}.npz") as file:
+    images = file["train_images"][:500]
+  copies = np.stack([CHANGED[change](image) for image in images[:50]])
+  splits = {
+    key: {"image": each[..., None].astype(np.uint8)}
+    for key, each in (("train", images), ("test", copies))
+  }
+  i, j = near.search(splits)("train", "test")
+  # One picture of the set is in it several times.
+  assert len(set(j[i < 50].tolist())) >= 45
+
+
+def test_pictures_that_only_look_alike_are_not_near(data_dir):
+  """Radiographs of children, of which two at most are of one."""
+  with np.load(data_dir / "images" / "pneumoniamnist.npz") as file:
+    images = file["train_images"][:1300, ..., None]
+  _, j = near.search(
+    {"a": {"image": images[:1000]}, "b": {"image": images[1000:]}}
+  )("a", "b")
+  assert len(set(j.tolist())) <= 3
+
+
+def test_the_nearest_of_many_are_found_in_cells_as_by_all_pairs():
+  generator = np.random.default_rng(0)
+  codes = generator.standard_normal((6000, 48)).astype(np.float32)
+  codes /= np.linalg.norm(codes, axis=1, keepdims=True)
+  asked = codes[:50] + 0.05 * generator.standard_normal((50, 48))
+  asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+  index = near._Index(codes)
+  assert len(index._cells) > 50
+  i, j, view = index.nearest([asked[::-1], asked.astype(np.float32)], 50)
+  hits = {(row, place) for row, place, v in zip(i, j, view, strict=True) if v}
+  assert len({(k, k) for k in range(50)} - hits) <= 2
 
 
 def test_the_twins_are_named(data_dir):
