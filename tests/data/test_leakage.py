@@ -8,6 +8,7 @@ import pytest
 
 from medfm.data import leakage
 from medfm.data.images import near
+from medfm.data.text import near as text_near
 from medfm.types import Dataset, Split, UserError
 from tests import infos
 
@@ -254,3 +255,43 @@ def test_the_line_for_the_terminal_names_what_was_found():
   other = _images(2, seed=2, prefix="t", patients=np.array(["b", "c"]))
   line = leakage.line(leakage.leakage(_dataset(train=shared, test=other)))
   assert "1 of shared patients, 0 equal" in line
+
+
+def _texts(rows, length=80):
+  tokens = np.zeros((len(rows), length), np.int32)
+  for place, row in enumerate(rows):
+    tokens[place, : len(row) + 2] = [1, *row, 2]
+  return {"tokens": tokens, "segment": (tokens > 0).astype(np.int32)}
+
+
+ALTERED = {
+  "without its last word": lambda row: row[:-1],
+  "one word changed": lambda row: [*row[:20], 9999, *row[21:]],
+  "something before it": lambda row: [9999, 9998, *row],
+  "its first half": lambda row: row[:30],
+  "its parts in another order": lambda row: [*row[30:], *row[:30]],
+}
+
+
+@pytest.mark.parametrize("change", ALTERED)
+def test_a_text_that_is_changed_a_little_or_held_by_another_is_near(change):
+  rows = np.random.default_rng(0).integers(10, 2000, (200, 60)).tolist()
+  copies = [ALTERED[change](row) for row in rows[:20]]
+  held = {"a": _texts(rows), "b": _texts([*copies, *(rows[0][::-1],)])}
+  for a, b in (("a", "b"), ("b", "a")):
+    i, j = text_near.search(held)(a, b)
+    assert sorted(i.tolist()) == sorted(j.tolist()) == list(range(20))
+
+
+def test_texts_of_common_words_or_a_few_of_them_are_not_near():
+  generator = np.random.default_rng(0)
+  rows = [
+    [*range(10, 30), *row]
+    for row in generator.integers(50, 90, (300, 40)).tolist()
+  ]
+  i, _ = text_near.search({"a": _texts(rows[:200]), "b": _texts(rows[200:])})(
+    "a", "b"
+  )
+  assert not len(i)
+  short = _texts([[5, 6, 7, 8]])
+  assert not len(text_near.search({"a": short, "b": short})("a", "b")[0])

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data.text import near
 from medfm.data.text.packing import SEQUENCES
-from medfm.types import Arrays, Batch, Info, Profile, Split, UserError
+from medfm.types import Arrays, Batch, Info, Near, Profile, Split, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +31,12 @@ class Tokens:
   prompts: dict[str, Any] = dataclasses.field(default_factory=dict)
 
   arrays = SEQUENCES
-  near = None  # No rule says yet which texts are alike without being equal.
   suits = ("words",)
+
+  @property
+  def near(self) -> Near:
+    """Texts of which one holds most of the other."""
+    return Near(near.RULE, near.search)
 
   def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
     """The number of token ids: the data's, or the model's own if larger.

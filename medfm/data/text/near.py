@@ -1,0 +1,125 @@
+"""Near copies of texts: a word changed, a stop dropped, a part of another."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from medfm.types import Arrays
+
+RULE = (
+  "texts of which the shorter has at least 12 runs of three tokens, and four "
+  "in five of these are in the longer one too"
+)
+_RUN, _FEWEST, _SHARED = 3, 12, 0.8
+_SKETCH = 16  # Runs of each text that find candidates,
+_COMMON = 200  # unless more texts than this have them.
+_PAIRS = 1 << 18
+_MOST = 1 << 26  # Runs of all texts; of more, a part stands for all.
+
+Pairs = tuple[np.ndarray, np.ndarray]
+Runs = tuple[np.ndarray, np.ndarray]
+"""Distinct runs of each text end to end (uint64, sorted within), and ends."""
+
+
+def search(splits: Mapping[str, Arrays]) -> Callable[[str, str], Pairs]:
+  """(a, b) -> rows i of split a, j of split b of which one holds the other.
+
+  Only runs that few texts have are looked up, the smallest hashes of each
+  text first (MinHash, Broder 1997; bottom-k sketches), so that the cost grows
+  with the number of texts and not with its square.
+  """
+  places = sum(np.size(held["tokens"]) for held in splits.values())
+  thinned = np.uint64(-(-places // _MOST) or 1)
+  runs = {name: _runs(held, thinned) for name, held in splits.items()}
+  return lambda a, b: _found(runs[a], runs[b])
+
+
+def _runs(arrays: Arrays, thinned: np.uint64) -> Runs:
+  """The hashes of the runs of tokens of each row.
+
+  thinned: of so many runs one is kept, of equal runs in all texts or in none.
+  """
+  tokens = np.asarray(arrays["tokens"])
+  segment = np.asarray(arrays["segment"]) > 0
+  values, counts = [np.zeros(0, np.uint64)], []
+  for row, real in zip(tokens, segment, strict=True):
+    words = row[real].astype(np.uint64)[1:-1]  # Without what opens and closes.
+    hashed = np.zeros(max(0, len(words) - _RUN + 1), np.uint64)
+    for place in range(_RUN):
+      part = words[place : place + len(hashed)]
+      hashed = _mixed(hashed + part + np.uint64(place + 1))
+    distinct = np.unique(hashed[hashed % thinned == 0])
+    values.append(distinct)
+    counts.append(len(distinct))
+  return np.concatenate(values), np.cumsum(np.array(counts, np.int64))
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+  """A bijection that scatters 64-bit numbers (splitmix64's finalizer)."""
+  values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+  values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+  return values ^ (values >> np.uint64(31))
+
+
+def _found(a: Runs, b: Runs) -> Pairs:
+  counts = [np.diff(ends, prepend=0) for _, ends in (a, b)]
+  # A part of a longer text is found by its own runs, whichever side it is on.
+  pairs = [
+    _candidates(b, a, counts[1])[::-1],
+    _candidates(a, b, counts[0]),
+  ]
+  both = np.unique(np.concatenate(pairs, axis=1), axis=1)
+  shorter = np.minimum(counts[0][both[0]], counts[1][both[1]])
+  both, shorter = both[:, shorter >= _FEWEST], shorter[shorter >= _FEWEST]
+  kept = [np.zeros((2, 0), int)]
+  for start in range(0, both.shape[1], _PAIRS):
+    part = both[:, start : start + _PAIRS]
+    shared = np.array(
+      [_shared(_of(a, i), _of(b, j)) for i, j in part.T.tolist()], int
+    )
+    near = shared >= _SHARED * shorter[start : start + _PAIRS]
+    kept.append(part[:, near])
+  i, j = np.concatenate(kept, 1)
+  return i, j
+
+
+def _of(runs: Runs, row: int) -> np.ndarray:
+  values, ends = runs
+  return values[ends[row - 1] if row else 0 : ends[row]]
+
+
+def _shared(a: np.ndarray, b: np.ndarray) -> int:
+  """How many values two sorted arrays have in common."""
+  if len(a) > len(b):
+    a, b = b, a
+  place = np.minimum(np.searchsorted(b, a), len(b) - 1)
+  return int((b[place] == a).sum())
+
+
+def _candidates(asked: Runs, held: Runs, counts: np.ndarray) -> np.ndarray:
+  """[2,n]: rows of `asked` and those of `held` that share a few of its runs.
+
+  Two of the sixteen smallest hashes must be there: a text of which four fifths
+  are in another has them with a probability of all but 1e-9.
+  """
+  values, ends = asked
+  first = np.repeat(ends - counts, counts)
+  chosen = np.arange(len(values)) - first < _SKETCH
+  row = np.repeat(np.arange(len(ends)), counts)[chosen]
+  sketch = values[chosen]
+  every, _ = held
+  sizes = np.diff(held[1], prepend=0)
+  owner = np.repeat(np.arange(len(sizes)), sizes)
+  order = np.argsort(every, kind="stable")
+  every, owner = every[order], owner[order]
+  low = np.searchsorted(every, sketch, side="left")
+  high = np.searchsorted(every, sketch, side="right")
+  times = np.where(high - low <= _COMMON, high - low, 0)
+  left = np.repeat(row, times)
+  within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+  right = owner[np.repeat(low, times) + within]
+  pairs = np.stack([left, right])
+  if not pairs.size:
+    return pairs
+  pairs, seen = np.unique(pairs, axis=1, return_counts=True)
+  return pairs[:, seen >= 2]
