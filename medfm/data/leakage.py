@@ -22,7 +22,8 @@ _LISTED = 20
 def leakage(dataset: Dataset) -> dict[str, Any]:
   """What the splits share, JSON-able.
 
-  {"pairs": {"train/test": {"patients", "exact", "near"}, ...},
+  {"whom": what "patients" are, "patients" or "documents",
+   "pairs": {"train/test": {"patients", "exact", "near"}, ...},
    "within": {"train": {"exact"}, ...}, "near_rule": str | None}; each entry
   is {"count": int, "examples": the ids of at most 20 pairs of twins}, or None
   where it cannot be known (no patients named, no rule for such an input).
@@ -39,12 +40,14 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
   }
   if len(rules) > 1:
     rules = {name: f"{name}: {rule}" for name, rule in rules.items()}
+  whom = dataset.card.get("grouped_by", "patient")
+  named = whom != "text"  # Equal texts in one split are nobody's name.
   pairs, within = {}, {}
   for a, b in itertools.combinations(splits, 2):
     exact = _union([each.equal(a, b) for each in inputs])
     near = _union([each.alike(a, b) for each in ruled])
     pairs[f"{a}/{b}"] = {
-      "patients": _patients(splits[a], splits[b]),
+      "patients": _patients(splits[a], splits[b]) if named else None,
       "exact": _entry(splits[a], splits[b], exact),
       "near": _entry(splits[a], splits[b], near) if ruled else None,
     }
@@ -52,12 +55,18 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
     repeats = _union([each.equal(name, name) for each in inputs])
     within[name] = {"exact": _entry(split, split, repeats)}
   rule = "; ".join(rules.values()) if ruled else None
-  return {"pairs": pairs, "within": within, "near_rule": rule}
+  return {
+    "whom": f"{whom}s" if named else "documents",
+    "pairs": pairs,
+    "within": within,
+    "near_rule": rule,
+  }
 
 
 def line(report: dict[str, Any]) -> str:
   """What was found between the splits, as one line for the terminal."""
-  words = {"patients": "of shared patients", "exact": "equal", "near": "alike"}
+  whom = report.get("whom", "patients")
+  words = {"patients": f"of shared {whom}", "exact": "equal", "near": "alike"}
   lines = []
   for names, pair in report["pairs"].items():
     counts = [
@@ -65,7 +74,7 @@ def line(report: dict[str, Any]) -> str:
       for kind, word in words.items()
       if pair[kind]
     ]
-    unknown = [] if pair["patients"] else ["patients unknown"]
+    unknown = [] if pair["patients"] else [f"{whom} unknown"]
     lines.append(f"{names} {', '.join(unknown + counts)}")
   return "leakage: " + "; ".join(lines)
 
@@ -93,12 +102,18 @@ def _entry(a: Split, b: Split, twins: Pairs) -> dict[str, Any]:
 
 
 def _patients(a: Split, b: Split) -> dict[str, Any] | None:
-  if a.patients is None or b.patients is None:
+  if a.patients is None or b.patients is None or _windows(a) or _windows(b):
     return None
   keys = [_folded(split.patients) for split in (a, b)]
   i, j = _twins(*keys)
   known = keys[1][j] != ""
   return _entry(a, b, (i[known], j[known]))
+
+
+def _windows(split: Split) -> bool:
+  """Whether patients are no more than the texts that rows are windows of."""
+  cut = "document" in split.arrays
+  return cut and bool(np.isin(split.patients, split.ids).all())
 
 
 def _folded(patients: np.ndarray) -> np.ndarray:

@@ -109,8 +109,10 @@ def own_text(
     settings=settings,
     **({"whole": True} if reading else {}),
   )
+  card = files.own_card("the user's own texts", raw.values())
+  card |= {} if document else {"grouped_by": "text"}
   return texts.dataset(
-    (recorded, files.own_card("the user's own texts", raw.values())),
+    (recorded, card),
     folders,
     name=pathlib.Path(path).stem,
     target=labels.target,

@@ -182,7 +182,11 @@ def dataset(
   truth = _truth(train)
   if "tags" in train.arrays:
     truth["label"] = next(iter(parts.values())).arrays["label"]
-  made = {"changes": changes, "grouped_by": "document", "split": recorded.how}
+  made = {
+    "changes": changes,
+    "grouped_by": card.get("grouped_by", "document"),
+    "split": recorded.how,
+  }
   whole = of_tokens(
     parts,
     token,

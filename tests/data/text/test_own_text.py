@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from medfm.data import splits
+from medfm.data import leakage, splits
 from medfm.data.text import own as own_text
 from medfm.data.text import own_iob, tokenizers
 from medfm.spec import bind, build, from_json, to_json
@@ -313,3 +313,14 @@ def test_a_tag_in_another_spelling_or_case_is_refused(iob):
     iob(IOB.replace("B-Drug", "B-Drug\u200b", 2))
   with pytest.raises(UserError, match="'DRUG' and 'Drug' differ in case"):
     iob(IOB + "\n\nx\tB-DRUG\n")
+
+
+@pytest.mark.parametrize("length", [16, 64])
+def test_the_meter_says_unknown_where_no_document_is_named(texts, length):
+  """Windows of a text, and equal texts, are kept together: no names for it."""
+  change = {f"row{i}": {"text": "pain " * (9 + i)} for i in range(30)}
+  line = leakage.line(leakage.leakage(texts(lines(**change), length=length)))
+  assert "documents unknown" in line and "shared" not in line
+  named = texts(lines(), document="who", length=length)
+  line = leakage.line(leakage.leakage(named))
+  assert "train/test 0 of shared documents" in line
