@@ -147,7 +147,7 @@ class _Learnt:
       card = before.get("data", {}).get("card", {})
       if before and card.get("fingerprint") != data.card.get("fingerprint"):
         data = "they, or how they are prepared, are no longer what they were"
-      elif data.info != opened.model.info:
+      elif setup.seen(run, data).info != opened.model.info:
         data = "they are read otherwise than they were"
     if isinstance(data, str):
       return None, (

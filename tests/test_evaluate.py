@@ -258,7 +258,7 @@ def test_stages_are_compared_on_the_cohort_as_the_run_compares_them(
     f"data.path={tmp_path / 'here.csv'}",
     "data.label=outcome",
     "data.patient=pid",
-    "evaluators.baselines.names=()",
+    "evaluators.baselines.names=logistic_regression,",
     "evaluation.replicates=20",
     "epochs=1",
   )
@@ -274,6 +274,8 @@ def test_stages_are_compared_on_the_cohort_as_the_run_compares_them(
   own = str(place / "config.json")
   data = command.elsewhere(given, [], own)[0][1]
   results = evaluate.evaluate(place, None, data, folders)
+  few = results["stages"]["few"]["splits"]["test"]
+  assert "logistic_regression" in few["baselines"]
   (pair,) = results["comparisons"]
   a, b = (
     results["stages"][name]["splits"]["test"]["metrics"]["auroc"]["value"]
