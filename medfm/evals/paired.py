@@ -8,6 +8,9 @@ import numpy as np
 
 from medfm.metrics import bootstrap
 from medfm.metrics.bootstrap import Mean, Metric
+from medfm.metrics.intervals import jackknife
+from medfm.metrics.intervals.bounds import Sample
+from medfm.metrics.intervals.entries import entries
 from medfm.tasks.panel import Panel, stem
 from medfm.types import Arrays, Info, Task
 
@@ -30,8 +33,8 @@ def difference(
 ) -> dict[str, dict[str, Any]]:
   """Metric of a - metric of b, with 95 % intervals, by metric.
 
-  Both are measured on the same resamples of patients, so that an easy or
-  hard resample cancels; each model at its own thresholds. Means are taken
+  Both are measured without the same patients in turn (the jackknife), so that
+  easy and hard ones cancel; each model at its own thresholds. Means are taken
   over the classes that both can be measured on. Arguments as in `scores`.
 
   Of a metric that should be near an ideal value, `closer` has value, low and
@@ -47,13 +50,13 @@ def difference(
   metrics, means = _differences(*panels)
   patients = None if patients is None else np.asarray(patients)[rows]
   cluster = bootstrap.clusters(patients, int(rows.sum()))
-  entries = bootstrap.intervals(
-    metrics, cluster, means=means, replicates=replicates, seed=seed
-  )
-  plain = {k: e for k, e in entries.items() if not k.startswith(_CLOSER)}
+  whom = "examples" if patients is None else "patients"
+  sample = Sample(cluster, whom, replicates, seed)
+  table = entries(metrics, sample, means=means)
+  plain = {k: e for k, e in table.items() if not k.startswith(_CLOSER)}
   for name, entry in plain.items():
-    if _CLOSER + name in entries:
-      entry["closer"] = entries[_CLOSER + name]
+    if _CLOSER + name in table:
+      entry["closer"] = table[_CLOSER + name]
   return plain
 
 
@@ -75,16 +78,18 @@ def _differences(a: Panel, b: Panel) -> tuple[dict[str, Metric], dict]:
 
 def _once(a: Metric, b: Metric) -> Callable[[Any], tuple[Any, Any]]:
   """Both metrics of a weight, measured once for all their differences."""
-  last: list[Any] = []
+  last: dict[bool, tuple[Any, Any]] = {}
 
   def both(weight: np.ndarray | None) -> tuple[Any, Any]:
-    if not last or last[0] is not weight:
-      last[:] = weight, (a(weight), b(weight))
-    return last[1]
+    whole = weight is None
+    if whole not in last or last[whole][0] is not weight:
+      last[whole] = weight, (a(weight), b(weight))
+    return last[whole][1]
 
   return both
 
 
+@jackknife.of_differences
 def _apart(both: Callable, ideal: float | None, weight: np.ndarray | None):
   """a - b, or the distance of a from `ideal` minus that of b."""
   a, b = both(weight)

@@ -12,8 +12,11 @@ import numpy as np
 
 from medfm.evals import scores
 from medfm.evals.context import REVIEW, Block, Context, Findings
-from medfm.metrics import bootstrap, risk_curves
+from medfm.metrics import bootstrap
 from medfm.metrics.bootstrap import Entry, Metric
+from medfm.metrics.intervals import jackknife
+from medfm.metrics.intervals.bounds import Sample
+from medfm.metrics.intervals.entries import entries
 from medfm.metrics.undefined import Undefined, Value, Weight
 from medfm.tasks import binary
 from medfm.tasks.panel import Panel, stem
@@ -75,8 +78,8 @@ def _block(
     "title": "Differences between subgroups",
     "columns": ["Subgroups", *counts, *titles],
     "rows": compared,
-    "note": "The first minus the second, with 95 % intervals by a bootstrap "
-    "of patients; counts stand for the first / the second. Intervals are not "
+    "note": "The first minus the second, with 95 % intervals over the "
+    "patients; counts stand for the first / the second. Intervals are not "
     "corrected for the number of comparisons.",
     "section": REVIEW,
     "headline": _in_words(compared, titles),
@@ -121,16 +124,12 @@ def _differences(
     name: partial(_apart, panel.metrics[name], sides) for name in needed
   }
   settings = context.settings
-  entries = bootstrap.intervals(
-    metrics,
-    cluster,
-    means=means,
-    replicates=min(settings.replicates, risk_curves.REPLICATES),
-    seed=settings.seed,
-  )
-  return {w: entries[w] | {"signed": True} for w in wanted}
+  sample = Sample(cluster, replicates=settings.replicates, seed=settings.seed)
+  table = entries(metrics, sample, means=means)
+  return {w: table[w] | {"signed": True} for w in wanted}
 
 
+@jackknife.of_differences
 def _apart(
   metric: Metric, sides: tuple[np.ndarray, np.ndarray], weight: Weight
 ) -> Value:

@@ -168,7 +168,7 @@ def comparisons(run: Run) -> Block:
   header = ("Stages", "Split", "Metric", "Difference", "Shown by the interval")
   title = (
     "Paired differences on the same examples, one trained model against "
-    "another: 95 % bootstrap intervals of the patients, which leave out what "
+    "another: 95 % intervals over the patients, which leave out what "
     "another seed would change, not corrected for the number of comparisons"
   )
   return blocks.table(title, header, rows)

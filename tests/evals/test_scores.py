@@ -11,6 +11,8 @@ from medfm import tasks
 from medfm.evals import paired
 from medfm.evals import scores as scored
 from medfm.metrics import calibration
+from medfm.metrics.intervals.bounds import Sample
+from medfm.metrics.intervals.entries import entries
 from medfm.tasks import binary
 from tests import infos
 
@@ -411,6 +413,32 @@ def test_mean_precision_differs_as_the_scores_do_if_a_class_is_ignored():
   assert entry["value"] == pytest.approx(values[0] - values[1])
 
 
+def test_few_patients_have_no_interval_of_a_difference():
+  label, a = _binary()
+  _, b = _binary(seed=3)
+  patients = np.repeat(np.arange(4), 20).astype(str)
+  table = difference(BINARY, label, a, b, patients=patients)
+  assert table["accuracy"]["value"] is not None
+  assert "fewer than 10 patients" in table["accuracy"]["reason"]
+
+
+def test_differences_of_few_patients_cover_as_often_as_they_say():
+  generator, covered = np.random.default_rng(0), 0
+  sample = Sample(np.repeat(np.arange(12), 10), "patients")
+  for _ in range(200):
+    tired = generator.normal(size=(2, 12)).repeat(10, axis=1)
+    right = tired + generator.normal(size=(2, 120)) < 1.2
+
+    def both(weight, right=right):
+      weight = np.ones(120) if weight is None else weight
+      return [weight @ each / weight.sum(-1) for each in right]
+
+    apart = functools.partial(paired._apart, both, None)
+    entry = entries({"apart": apart}, sample)["apart"]
+    covered += entry["low"] <= 0 <= entry["high"]
+  assert covered >= 0.93 * 200
+
+
 def test_pairing_narrows_the_interval_of_similar_models():
   label, a = _binary(300)
   noise = np.random.default_rng(1).normal(0, 0.02, 300)
@@ -494,4 +522,4 @@ def test_a_pair_of_a_near_metric_is_measured_once_a_resample(monkeypatch):
 
   monkeypatch.setattr(binary, "OF_PROBS", (counted,))
   difference(BINARY, label, a, a, replicates=20)
-  assert len(measured) == 4  # Two models: the point, one block of resamples.
+  assert len(measured) == 4  # Two models: the whole, one block of weights.

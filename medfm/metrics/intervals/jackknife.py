@@ -5,8 +5,8 @@ same everywhere, with Student's t (Efron & Stein 1981, Annals of Statistics).
 Of more than 200 clusters, 200 groups of them are left out in turn.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -63,6 +63,19 @@ def on(scale: Scale) -> Callable[[_Function], _Function]:
   return mark
 
 
+def of_differences(metric: _Function) -> _Function:
+  """Marks a difference, which may be 0 whoever is left out."""
+
+  def measured(sample: Sample, *given: Any, **settings: Any) -> Bounds:
+    apart = partial(metric, *given, **settings)
+    value, pull = _value(apart), influence(sample, apart)
+    variance = len(pull) / (len(pull) - 1) * (pull**2).sum()
+    reach = special.stdtrit(freedom(pull), 1 - _TAIL) * np.sqrt(variance)
+    return Bounds(value - reach, value + reach, METHOD, pull)
+
+  return measured_by(measured)(metric)
+
+
 def ranked(
   sides: Callable[..., tuple[np.ndarray, np.ndarray, float]], what: str
 ) -> Callable[[_Function], _Function]:
@@ -110,21 +123,40 @@ def influence(sample: Sample, metric: Callable[[Weight], Value]) -> np.ndarray:
   clusters = int(sample.cluster.max()) + 1
   enough(clusters, FEW_FOR_MEANS, sample.whom)
   count = min(clusters, GROUPS)
-  order = np.random.default_rng(sample.seed).permutation(clusters)
-  group = (order % count if count < clusters else order)[sample.cluster]
-  left = np.empty(count)
-  size = max(1, BLOCK // len(group))
-  for first in range(0, count, size):
-    out = np.arange(first, min(first + size, count))
-    weight = (group != out[:, None]).astype(float)
-    try:
-      left[out] = metric(weight)
-    except Undefined as error:
-      raise NoBounds(f"no interval: {error}") from error
+  try:
+    left = [np.atleast_1d(metric(weight)) for weight in _left_out(sample)]
+  except Undefined as error:
+    raise NoBounds(f"no interval: {error}") from error
+  left = np.concatenate(left)
   if np.isnan(left).any():
     one = sample.whom.removesuffix("s")
     raise NoBounds(f"no interval: without one {one} it has no value")
   return (left.mean() - left) * (count - 1) / count
+
+
+def _left_out(sample: Sample) -> Iterable[np.ndarray]:
+  """Weights [r,N], some megabytes at a time: one cluster or group is out."""
+  clusters = int(sample.cluster.max()) + 1
+  if min(clusters, GROUPS) * len(sample.cluster) > BLOCK:
+    return _blocks(sample.cluster, sample.seed)
+  return _kept(np.asarray(sample.cluster, np.int64).tobytes(), sample.seed)
+
+
+@lru_cache(1)
+def _kept(cluster: bytes, seed: int) -> list[np.ndarray]:
+  """The same weights for all metrics of a sample, whose work they may share."""
+  return list(_blocks(np.frombuffer(cluster, np.int64), seed))
+
+
+def _blocks(cluster: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+  clusters = int(cluster.max()) + 1
+  count = min(clusters, GROUPS)
+  order = np.random.default_rng(seed).permutation(clusters)
+  group = (order % count if count < clusters else order)[cluster]
+  size = max(1, BLOCK // len(group))
+  for first in range(0, count, size):
+    out = np.arange(first, min(first + size, count))
+    yield (group != out[:, None]).astype(float)
 
 
 def _value(metric: Callable[[Weight], Value]) -> float:
