@@ -128,8 +128,7 @@ def seen(run: settings.Run, data: Dataset) -> Dataset:
   Training and validation are cut to their shares, and the target is fitted
   anew on the labels that are left. With all labels it is `data` itself.
   """
-  shares = {"train": run.label_fraction}
-  shares["validation"] = run.validation_fraction or run.label_fraction
+  shares = {"train": run.label_fraction, "validation": choosing(run)}
   task, parts = tasks.of(data.info.target), dict(data.splits)
   for name, share in shares.items():
     if name in parts:
@@ -142,6 +141,11 @@ def seen(run: settings.Run, data: Dataset) -> Dataset:
     info = dataclasses.replace(info, target=target)
   encode = data.encode and functools.partial(data.encode, info=info)
   return dataclasses.replace(data, splits=parts, info=info, encode=encode)
+
+
+def choosing(run: settings.Run) -> float:
+  """The share of validation that chooses the step and the thresholds."""
+  return run.validation_fraction or run.label_fraction
 
 
 def used(run: settings.Run, data: Dataset, whole: Dataset) -> str:

@@ -140,6 +140,8 @@ def _loop(
   # Gathering a whole batch costs less than passing it between threads.
   threads = 1 if run.transforms else 0
   resident = run.devices.resident and meshes.gather(job.split, model.mesh)
+  # Few examples give many steps one score, an AUROC of 1 from the first on.
+  second = "brier" if setup.choosing(run) < 1 else ""
   waiting = None  # A step's scalars are read once the next one is running.
 
   def every(step: int, cadence: int) -> bool:
@@ -173,7 +175,9 @@ def _loop(
         scores = scoring.quick(model, steps.variables(state), job.data)
         if scores:
           metrics.write(step, scores)
-        best = processes.by_first(_better, schedule.select, best, scores, step)
+        best = processes.by_first(
+          _better, schedule.select, best, scores, step, second
+        )
       improved = best != notes["best"]
       notes = {**notes, "best": best}
       stop = watch.noted()
@@ -198,8 +202,13 @@ def _better(
   best: dict[str, Any] | None,
   scores: Mapping[str, float],
   step: int,
+  second: str = "",
 ) -> dict[str, Any] | None:
-  """The best step so far, of equal ones the earlier; its value is finite."""
+  """The best step so far, of equal ones the earlier; its value is finite.
+
+  second: a metric by which equal steps are told apart, where less of it is
+    better and there is one; "" for none.
+  """
   if not select:
     return None
   name = f"validation/{select.removeprefix('-')}"
@@ -212,9 +221,14 @@ def _better(
   if value is None or not math.isfinite(value):
     return best
   sign = -1 if select.startswith("-") else 1
-  if best is not None and sign * value <= sign * best["value"]:
-    return best
-  return {"metric": name, "value": value, "step": step}
+  apart = scores.get(f"validation/{second}", math.nan)
+  if best is not None:
+    more = sign * (value - best["value"])
+    nearer = apart < best.get(second, -math.inf)
+    if more < 0 or (more == 0 and not nearer):
+      return best
+  told = {second: apart} if math.isfinite(apart) else {}
+  return {"metric": name, "value": value, "step": step, **told}
 
 
 def _stop_diverged(

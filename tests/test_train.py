@@ -28,6 +28,18 @@ def test_a_score_that_is_not_finite_is_never_the_best(select, best, bad):
   assert train._better(select, best, scores, 20) is best
 
 
+def test_equal_scores_of_few_examples_are_told_apart_by_the_brier_score():
+  best = None
+  for step, (auroc, brier) in enumerate(
+    [(0.9, 0.1), (1.0, 0.2), (1.0, 0.05), (1.0, 0.07), (0.9, 0.01)], 1
+  ):
+    scores = {"validation/auroc": auroc, "validation/brier": brier}
+    best = train._better("auroc", best, scores, step, "brier")
+  assert best["step"] == 3
+  scores = {"validation/auroc": 1.0}
+  assert train._better("auroc", best, scores, 6, "brier") is best
+
+
 @pytest.mark.parametrize(("select", "sign"), [("auroc", 1), ("-auroc", -1)])
 def test_a_better_score_is_the_best_and_of_equal_ones_the_first(select, sign):
   def best(score):
