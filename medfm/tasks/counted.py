@@ -14,8 +14,8 @@ import numpy as np
 from medfm.data import designs
 from medfm.data.text import input as text_input
 from medfm.metrics.bootstrap import clusters
-from medfm.tasks import classical, documents
-from medfm.tasks.classical import Fit, Fitted, Learnt
+from medfm.tasks import classical, documents, tuning
+from medfm.tasks.classical import Fitted, Learnt
 from medfm.tasks.tuning import Problem
 from medfm.types import Info, Split, UserError
 
@@ -23,13 +23,14 @@ STRENGTHS = [{"C": c} for c in (1.0, 10.0, 100.0)]
 RIDGES = [{"alpha": alpha} for alpha in (0.1, 1.0, 10.0)]
 FOLDS, SEARCH_ROWS = 3, 10_000
 MAX_TERMS = 20_000
+PIECES, CHARACTERS = "pieces", "characters"
 
 Columns = Callable[[Split], Any]
 """A split, one row a text -> what a model sees of it [N,D]."""
 
 
 def tfidf(
-  fit: Fit,
+  fit: Callable[[Problem, np.ndarray], Learnt],
   targets: Sequence[np.ndarray],
   train: Split,
   others: Mapping[str, Split],
@@ -37,7 +38,8 @@ def tfidf(
   seed: int,
   classes: int = 0,
 ) -> Fitted:
-  """TF-IDF of one and two pieces in a row, for a linear model.
+  """TF-IDF for a linear model: of one and two pieces in a row, and for texts
+  of one word (SMILES, sequences) also of two to five characters.
 
   Sublinear counts of the 20,000 commonest terms that two training texts hold.
   Other inputs beside a text are standardised columns. Windows of a text are
@@ -46,18 +48,27 @@ def tfidf(
   if text_input.among(info) is None:
     raise UserError(f"{info.name}: a baseline of counted words reads text")
   firsts = documents.firsts(train)
-  columns = [
-    _terms(train, info, name)
-    if isinstance(each, text_input.Tokens)
-    else _standardised(train.take(firsts), info, name, seed)
-    for name, each in info.inputs.items()
-  ]
+  columns: list[tuple[str, Columns]] = []
+  for name, each in info.inputs.items():
+    if isinstance(each, text_input.Tokens):
+      columns.append((PIECES, _terms(train, info, name)))
+      if each.spelling:
+        spelt = _terms(train, info, name, each.spelling)
+        columns.append((CHARACTERS, spelt))
+    else:
+      shown = _standardised(train.take(firsts), info, name, seed)
+      columns.append(("", shown))
+  kinds, parts = zip(*columns, strict=True)
+  widths = [of(train.take(firsts[:1])).shape[1] for of in parts]
+  kind = np.repeat(np.array(kinds), widths)
   # A patient who is not named is nobody else; all windows of a text are one's.
   cluster = clusters(train.patients, len(train))[firsts]
-  problem = Problem(_beside(columns, train), np.array([]), cluster, (), seed)
-  x = {name: _beside(columns, split) for name, split in others.items()}
+  problem = Problem(_beside(parts, train), np.array([]), cluster, (), seed)
+  x = {name: _beside(parts, split) for name, split in others.items()}
   known = [target[firsts] for target in targets]
-  values, chosen = classical.fitted(fit, problem, known, x, classes)
+  values, chosen = classical.fitted(
+    partial(fit, kind=kind), problem, known, x, classes
+  )
   for name, split in others.items():
     values[name] = values[name][documents.of_rows(split)]
   return Fitted(values, chosen)
@@ -70,13 +81,19 @@ def _beside(columns: Sequence[Columns], split: Split) -> Any:
   return sparse.hstack([of(split) for of in columns], format="csr")
 
 
-def _terms(train: Split, info: Info, name: str) -> Columns:
-  """Counted terms of one input."""
+def _terms(
+  train: Split, info: Info, name: str, spelling: Sequence[str] = ()
+) -> Columns:
+  """Counted terms of one input: of characters, where their spelling is given.
+
+  Upper and lower case differ, as they do in SMILES.
+  """
   from sklearn.feature_extraction.text import TfidfVectorizer
 
   texts = _texts(designs.alone(train, info, name))
+  analyzer = partial(_characters, spelling=spelling) if spelling else _pieces
   vectorizer = TfidfVectorizer(
-    analyzer=_pieces,  # pyright: ignore[reportArgumentType]
+    analyzer=analyzer,  # pyright: ignore[reportArgumentType]
     sublinear_tf=True,
     min_df=min(2, len(texts)),
     max_features=MAX_TERMS,
@@ -120,33 +137,69 @@ def _pieces(tokens: np.ndarray) -> list[tuple[int, ...]]:
   return [*((token,) for token in ids), *itertools.pairwise(ids)]
 
 
-def _logistic(problem: Problem) -> Learnt:
+def _characters(tokens: np.ndarray, spelling: Sequence[str]) -> list[str]:
+  """The stretches of 2 to 5 characters of a text."""
+  text = "".join(spelling[token] for token in tokens.tolist())
+  return [
+    text[start : start + size]
+    for size in range(2, 6)
+    for start in range(len(text) - size + 1)
+  ]
+
+
+def _logistic(problem: Problem, kind: np.ndarray) -> Learnt:
   from sklearn.linear_model import LogisticRegression
 
   model = partial(LogisticRegression, max_iter=200, tol=1e-3)
-  return _tuned(model, problem, STRENGTHS)
+  return _tuned(model, problem, kind, STRENGTHS)
 
 
-def _ridge(problem: Problem) -> Learnt:
+def _ridge(problem: Problem, kind: np.ndarray) -> Learnt:
   from sklearn.linear_model import Ridge
 
-  return _tuned(Ridge, problem, RIDGES)
+  return _tuned(Ridge, problem, kind, RIDGES)
 
 
 def _tuned(
-  model: Callable[..., Any], problem: Problem, grid: Sequence[Any]
+  model: Callable[..., Any],
+  problem: Problem,
+  kind: np.ndarray,
+  grid: Sequence[tuning.Setting],
 ) -> Learnt:
-  """With the setting of least error in 3 folds of whole patients."""
+  """With the setting of least error in 3 folds of whole patients.
+
+  kind: [D] of each column: PIECES, CHARACTERS, or "" for what is always seen.
+  """
+  if CHARACTERS in kind:
+    grid = [
+      {"terms": terms, **setting}
+      for terms in (PIECES, CHARACTERS)
+      for setting in grid
+    ]
+    model = partial(_of_terms, model, kind)
   return classical.tuned(
     model, problem, grid, default=grid[1], folds=FOLDS, rows=SEARCH_ROWS
   )
+
+
+def _of_terms(
+  model: Callable[..., Any], kind: np.ndarray, *, terms: str, **setting: Any
+) -> Any:
+  """A model that sees one kind of terms."""
+  from sklearn.pipeline import make_pipeline
+  from sklearn.preprocessing import FunctionTransformer
+
+  places = np.flatnonzero((kind == terms) | (kind == ""))
+  chosen = FunctionTransformer(lambda x: x[:, places])
+  return make_pipeline(chosen, model(**setting))
 
 
 CLASSIFIERS = classical.CLASSIFIERS | {
   "tfidf_logistic_regression": partial(tfidf, _logistic)
 }
 """tfidf_logistic_regression: L2 with C from 1, 10, 100 by the log-loss of 3
-folds of whole patients."""
+folds of whole patients; of texts of one word also whether pieces or
+characters are counted."""
 
 REGRESSORS = classical.REGRESSORS | {"tfidf_ridge": partial(tfidf, _ridge)}
 """tfidf_ridge: strength from 0.1, 1, 10 by the squared error of 3 folds."""

@@ -34,7 +34,8 @@ class Problem(NamedTuple):
     )
 
 
-Setting = Mapping[str, float]
+Setting = Mapping[str, Any]
+"""Numbers or words by name."""
 
 Cuts = list[tuple[np.ndarray, np.ndarray]]
 """(rows to fit, rows to judge by) of each fold."""
@@ -115,7 +116,9 @@ def told(
 def spoken(setting: Setting) -> str:
   """`learning rate 0.1, min samples leaf 5`."""
   return ", ".join(
-    f"{name.replace('_', ' ')} {value:g}" for name, value in setting.items()
+    f"{name.replace('_', ' ')} "
+    + (value if isinstance(value, str) else f"{value:g}")
+    for name, value in setting.items()
   )
 
 

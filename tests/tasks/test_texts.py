@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from medfm import predictions, tasks
-from medfm.data.text import sequences, tokenizers
+from medfm.data.text import input as text_input
+from medfm.data.text import sequences, texts, tokenizers
 from medfm.evals import paired, scores
 from medfm.tasks import (
   language,
@@ -298,3 +299,37 @@ def test_counted_words_stand_beside_the_columns_of_other_inputs(topics):
   probs = multiclass.RIVALS[TFIDF](own, {"t": own}, info, 0).predicted["t"]
   right = probs["probs"].argmax(1) == label
   assert right[present].all()
+
+
+def test_texts_of_one_word_are_told_apart_by_their_characters():
+  """A tokenizer that takes each text for one piece says nothing of it."""
+  generator = np.random.default_rng(0)
+  molecules = [
+    "".join(generator.choice(list("CNO=()"), 12)) + ("ClC", "CCl")[i % 2]
+    for i in range(60)
+  ]
+  numbers = np.array([[2, 4 + i, 3] for i in range(60)], np.int32)
+  label = np.arange(60) % 2
+  arrays = {"tokens": numbers, "segment": np.ones_like(numbers)}
+  own = Split({**arrays, "label": label}, np.array(molecules))
+  spelling = ("", "", "", "", *molecules)
+  text = text_input.Tokens(64, spelling=spelling)
+  target = infos.info("toy", "multiclass", ("a", "b")).target
+  rival = multiclass.RIVALS[TFIDF](
+    own.take(np.arange(40)),
+    {"t": own.take(np.arange(40, 60))},
+    Info("toy", {"text": text}, target),
+    0,
+  )
+  assert "terms characters" in rival.chosen[""]
+  right = rival.predicted["t"]["probs"].argmax(1) == label[40:]
+  assert right.mean() > 0.9
+
+
+def test_texts_of_one_word_keep_their_spelling(tokenizer):
+  assert texts._one_word_each(["CC(=O)O", "c1ccccc1 "])
+  assert not texts._one_word_each(["took aspirin", "CC"])
+  spelt = texts._spelling(tokenizer)
+  assert len(spelt) == tokenizer.vocabulary
+  assert spelt[tokenizer.special["pad"]] == ""
+  assert "aspirin"[0] in spelt

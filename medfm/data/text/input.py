@@ -23,12 +23,15 @@ class Tokens:
     as lists of token ids: `shots` (what precedes it, one for each prompt),
     `answers` (one for each class) and `content_free` (texts that say
     nothing); and `names` of the prompts. {} where nothing is asked.
+  spelling: the characters of each token id, where texts are one word each
+    (SMILES, sequences), of which classical models count characters; else ().
   """
 
   vocabulary: int
   special: dict[str, int] = dataclasses.field(default_factory=dict)
   tokenizer: str = ""
   prompts: dict[str, Any] = dataclasses.field(default_factory=dict)
+  spelling: tuple[str, ...] = ()
 
   arrays = SEQUENCES
   suits = ("words",)

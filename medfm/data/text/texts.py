@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +39,7 @@ SEPARATOR = "\t"
 """Between the words, and the tags, of a sentence as it is recorded."""
 
 _SPLIT = {"seed", "fractions"}
+_LOOKED_AT = 1000
 
 Builder, Rows = tabular.Builder, tabular.Rows
 
@@ -187,10 +188,15 @@ def dataset(
     "grouped_by": card.get("grouped_by", "document"),
     "split": recorded.how,
   }
+  if reading:
+    spelled = bool(reading.only(Tokens, name).spelling)
+  else:
+    spelled = _one_word_each(plain(train))
   whole = of_tokens(
     parts,
     token,
     name=name,
+    spelled=spelled,
     target=target(recorded.names, truth),
     card={**card, **made, **cards.doubts(recorded.names)},
     content=[recorded.fingerprint, token.sha256, settings],
@@ -242,17 +248,25 @@ def of_tokens(
   content: Sequence[Any],
   encode: Callable[..., Split],
   prompts: Mapping[str, Any] = {},
+  spelled: bool = False,
 ) -> Dataset:
   """The dataset of rows of tokens.
 
   content: what its fingerprint is of, JSON-able. prompts: for `Tokens`.
+  spelled: whether `Tokens` keeps how each token is spelled.
   encode: reads a new file: `encode(path, info=, tokenizer=)`.
   """
   if any("document" in split.arrays for split in parts.values()):
     for split in parts.values():  # All splits have the same arrays.
       document = np.arange(len(split), dtype=np.int32)
       split.arrays.setdefault("document", document)
-  tokens = Tokens(token.vocabulary, token.special, token.sha256, prompts or {})
+  tokens = Tokens(
+    token.vocabulary,
+    token.special,
+    token.sha256,
+    prompts or {},
+    _spelling(token) if spelled else (),
+  )
   info = Info(name=name, inputs={"text": tokens}, target=target)
   digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
   return Dataset(
@@ -265,6 +279,21 @@ def of_tokens(
       "fingerprint": digest,
     },
     encode=functools.partial(encode, info=info, tokenizer=token.text),
+  )
+
+
+def _one_word_each(texts: Iterable[str]) -> bool:
+  """Whether almost no text has a blank, as SMILES and sequences have none."""
+  blanks = [" " in text.strip() for text in itertools.islice(texts, _LOOKED_AT)]
+  return bool(blanks) and sum(blanks) < 0.05 * len(blanks)
+
+
+def _spelling(token: Tokenizer) -> tuple[str, ...]:
+  """The characters of each id; none of special tokens."""
+  special = set(token.special.values())
+  pieces = token.pieces(range(token.vocabulary))
+  return tuple(
+    "" if index in special else text for index, (text, _) in enumerate(pieces)
   )
 
 
