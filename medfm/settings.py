@@ -7,7 +7,14 @@ from medfm import mesh as meshes
 from medfm import optim
 from medfm import step as steps_
 from medfm.data import orders
-from medfm.evals import baselines, decisions, recalibration, shifts, subgroups
+from medfm.evals import (
+  baselines,
+  decisions,
+  participants,
+  recalibration,
+  shifts,
+  subgroups,
+)
 from medfm.explain import examples
 from medfm.types import UserError
 
@@ -20,6 +27,7 @@ EVALUATORS: Mapping[str, Callable] = {
 STANDARD: Mapping[str, Callable] = {
   "decisions": decisions.decisions,
   "subgroups": subgroups.subgroups,
+  "participants": participants.participants,
 }
 """For every run, beside those that it names: what a clinical reviewer asks."""
 

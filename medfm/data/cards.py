@@ -1,5 +1,6 @@
 """What a run says at its start of the data it has read."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ READ = "read"
 WARNINGS = "warnings"
 """Of a card: lines about what is probably not what the user wants."""
 
+_EXCLUDES = re.compile(
+  r"^([\w -]+: )?dropped (?!the column|as asked)|, (dropped|skipped)$"
+)
 _MOST = 8
 _NAMES = 12
 
@@ -53,6 +57,15 @@ def line(change: Mapping[str, Any]) -> str:
   """A change as a line of its own, its count before it."""
   what, count = change["what"], change["count"]
   return what if "column" in what else f"{count:,} {what}"
+
+
+def excludes(change: Mapping[str, Any]) -> bool:
+  """Whether a change left examples out.
+
+  Such a change begins with "dropped", or ends in ", dropped" or ", skipped";
+  columns are dropped by name or as asked.
+  """
+  return bool(_EXCLUDES.search(change["what"]))
 
 
 def _shown(change: Mapping[str, Any]) -> str:

@@ -43,15 +43,15 @@ def summary(split: Split, info: Info) -> Summary:
   """Each input's numbers and levels, and the target's, JSON-able."""
   return {
     "inputs": {
-      name: _summed(profile) for name, profile in _inputs(split.arrays, info)
+      name: _summed(profile) for name, profile in inputs(split.arrays, info)
     },
-    "target": _summed(_target(split, info)),
+    "target": _summed(target(split, info)),
   }
 
 
 def answers(split: Split, info: Info) -> dict[str, dict[str, int]]:
   """How often each answer occurs: {"class": {"well": 90, "ill": 10}}."""
-  levels = _summed(_target(split, info))["levels"]
+  levels = _summed(target(split, info))["levels"]
   return {name: entry["counts"] for name, entry in levels.items()}
 
 
@@ -71,16 +71,16 @@ def shift(context: Context) -> Findings:
   blocks = {}
   for name, split in context.held_out.items():
     shown: list[Block] = []
-    for part, profile in _inputs(split.arrays, info):
+    for part, profile in inputs(split.arrays, info):
       if part in trained["inputs"]:
         shown += _blocks(part, trained["inputs"][part], profile)
-    truth = _target(split, info)
+    truth = target(split, info)
     shown += _blocks("what is predicted", trained["target"], truth)
     blocks[name] = [*shown, *_told_apart(context, split)]
   return Findings(blocks=blocks)
 
 
-def _inputs(arrays: Arrays, info: Info) -> Iterator[tuple[str, Profile]]:
+def inputs(arrays: Arrays, info: Info) -> Iterator[tuple[str, Profile]]:
   """The profile of each input, of the examples that have it."""
   for name, each in info.inputs.items():
     part = view(arrays, info.inputs, name)
@@ -90,7 +90,7 @@ def _inputs(arrays: Arrays, info: Info) -> Iterator[tuple[str, Profile]]:
     yield name, each.profile(part)
 
 
-def _target(split: Split, info: Info) -> Profile:
+def target(split: Split, info: Info) -> Profile:
   """The truth; a text that is read in several windows counts once."""
   task, arrays = tasks.of(info.target), split.arrays
   if not task.TARGETS or not set(task.TARGETS) <= arrays.keys():

@@ -4,8 +4,8 @@ Two intervals that overlap do not say that groups are alike, nor do two that
 do not that they differ by much; the interval of the difference does.
 """
 
-from collections.abc import Iterator
-from functools import partial
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,11 @@ import numpy as np
 from medfm.evals import scores
 from medfm.evals.context import REVIEW, Block, Context, Findings
 from medfm.metrics import bootstrap
-from medfm.metrics.bootstrap import Entry, Metric
-from medfm.metrics.intervals import jackknife
+from medfm.metrics.bootstrap import Entry
 from medfm.metrics.intervals.bounds import Sample
 from medfm.metrics.intervals.entries import entries
-from medfm.metrics.undefined import Undefined, Value, Weight
 from medfm.tasks import binary
-from medfm.tasks.panel import Panel, stem
+from medfm.tasks.panel import stem
 
 
 def subgroups(
@@ -61,15 +59,35 @@ def _block(
   cluster = bootstrap.clusters(patients, int(rows.sum()))
   known = patients is not None
   events = task.events(info, target)
+
+  def measured(side: np.ndarray) -> dict[str, Entry]:
+    """The wanted metrics of these rows."""
+    part = [
+      {key: array[side] for key, array in arrays.items()}
+      for arrays in (target, predicted)
+    ]
+    panel = task.panel(info, *part, specificity=specificity, **how)
+    means = {w: panel.means[w] for w in wanted if w in panel.means}
+    needed = {c for mean in means.values() for c in mean.columns.values()}
+    needed |= {w for w in wanted if w not in means}
+    named = None if patients is None else patients[side]
+    sample = Sample(
+      bootstrap.clusters(named, int(side.sum())),
+      "patients" if known else "examples",
+      context.settings.replicates,
+      context.settings.seed,
+    )
+    return entries({n: panel.metrics[n] for n in needed}, sample, means=means)
+
   compared = []
   for group, levels in split.groups.items():
     for title, inside, others in _sides(group, np.asarray(levels, str)[rows]):
       sides = inside, others
-      entries = _differences(panel, wanted, sides, cluster, context)
+      gaps = _differences(measured, wanted, sides, cluster)
       cells = [_pair(sides, np.ones(len(inside), bool))]
       cells += [_owners(sides, cluster)] if known else []
       cells += [] if events is None else [_pair(sides, events)]
-      compared.append([title, *cells, *(entries[w] for w in wanted)])
+      compared.append([title, *cells, *(gaps[w] for w in wanted)])
   counts = ["n", *(["Patients"] if known else [])]
   counts += [] if events is None else ["Events"]
   titles = [panel.described[stem(w)].title for w in wanted]
@@ -78,9 +96,9 @@ def _block(
     "title": "Differences between subgroups",
     "columns": ["Subgroups", *counts, *titles],
     "rows": compared,
-    "note": "The first minus the second, with 95 % intervals over the "
-    "patients; counts stand for the first / the second. Intervals are not "
-    "corrected for the number of comparisons.",
+    "note": "The first minus the second, with 95 % intervals from those of "
+    "both (Newcombe's square-and-add); counts stand for the first / the "
+    "second. Intervals are not corrected for the number of comparisons.",
     "section": REVIEW,
     "headline": _in_words(compared, titles),
   }
@@ -105,42 +123,38 @@ def _sides(
 
 
 def _differences(
-  panel: Panel,
-  wanted: tuple[str, ...],
+  measured: Callable[[np.ndarray], dict[str, Entry]],
+  wanted: Sequence[str],
   sides: tuple[np.ndarray, np.ndarray],
   cluster: np.ndarray,
-  context: Context,
 ) -> dict[str, Entry]:
   """The difference in each metric, by name."""
   fewest = min(len(np.unique(cluster[side])) for side in sides)
   if fewest < scores.MIN_GROUP:
     reason = f"fewer than {scores.MIN_GROUP} patients or examples"
-    none: Entry = dict.fromkeys(("value", "low", "high"))
-    return {name: {**none, "reason": reason} for name in wanted}
-  means = {w: panel.means[w] for w in wanted if w in panel.means}
-  needed = {c for mean in means.values() for c in mean.columns.values()}
-  needed |= {w for w in wanted if w not in means}
-  metrics: dict[str, Metric] = {
-    name: partial(_apart, panel.metrics[name], sides) for name in needed
-  }
-  settings = context.settings
-  sample = Sample(cluster, replicates=settings.replicates, seed=settings.seed)
-  table = entries(metrics, sample, means=means)
-  return {w: table[w] | {"signed": True} for w in wanted}
+    return {name: bootstrap.without(reason) for name in wanted}
+  first, second = (measured(side) for side in sides)
+  return {w: apart(first[w], second[w]) | {"signed": True} for w in wanted}
 
 
-@jackknife.of_differences
-def _apart(
-  metric: Metric, sides: tuple[np.ndarray, np.ndarray], weight: Weight
-) -> Value:
-  """The metric of the first side minus that of the second."""
-  values = []
-  for place, side in zip(("first", "second"), sides, strict=True):
-    try:
-      values.append(metric(side * (1.0 if weight is None else weight)))
-    except Undefined as error:
-      raise Undefined(f"in the {place}: {error}") from None
-  return values[0] - values[1]
+def apart(a: Entry, b: Entry) -> Entry:
+  """a - b; its ends lie as far off as those of a and b allow together.
+
+  Newcombe's square-and-add (1998, Statistics in Medicine; MOVER, Zou & Donner
+  2008), for groups that share no patient; where they share some, it is a
+  little wide.
+  """
+  for place, entry in (("first", a), ("second", b)):
+    if entry["value"] is None:
+      return bootstrap.without(f"in the {place}: {entry['reason']}")
+  value = a["value"] - b["value"]
+  for place, entry in (("first", a), ("second", b)):
+    if entry["low"] is None:
+      reason = entry.get("reason") or "no interval"
+      return bootstrap.without(f"in the {place}: {reason}", value)
+  down = math.hypot(a["value"] - a["low"], b["high"] - b["value"])
+  up = math.hypot(a["high"] - a["value"], b["value"] - b["low"])
+  return {"value": value, "low": value - down, "high": value + up}
 
 
 def _pair(sides: tuple[np.ndarray, ...], counted: np.ndarray) -> str:
@@ -167,9 +181,9 @@ def _in_words(compared: list[list[Any]], titles: list[str]) -> str:
       f"Of {count} differences between subgroups, none has an interval that "
       "excludes 0."
     )
-  shown = "; ".join(differing[:3]) + ("; …" if len(differing) > 3 else "")
+  shown = "; ".join(differing[:3]) + ("; …" if len(differing) > 3 else ".")
   return (
     f"Of {count} differences between subgroups, {len(differing)} "
     f"{'has' if len(differing) == 1 else 'have'} an interval that excludes 0 "
-    f"(about {0.05 * count:.2g} would by chance): {shown}."
+    f"(about {0.05 * count:.2g} would by chance): {shown}"
   )

@@ -16,6 +16,8 @@ _TEXTS = {
   "right": "Surest right answers",
   "unsure": "Least sure answers",
 }
+_UNBROKEN = 16
+"""Letters of a cell that stand on one line."""
 _HIDDEN = ("[CLS]", "<s>", "<|endoftext|>", "[PAD]")
 
 
@@ -150,7 +152,9 @@ def _table(block: Block) -> Markup | None:
 def _cell(cell: Any) -> str:
   if isinstance(cell, Mapping):
     return value(cell)
-  if isinstance(cell, str):
+  if isinstance(cell, Markup):
+    return cell
+  if isinstance(cell, str) and len(cell) > _UNBROKEN:
     return cell
   return tag("span", text(cell), class_="value")
 

@@ -128,8 +128,7 @@ def _benefit(
     label = style.plain(name)
     axes.plot(at, worth, linewidth=width, label=label, **style.series(index))
   axes.set_ylim(-0.3 * prevalence, 1.12 * prevalence)
-  words = "Threshold: risk from which on one would treat", "Net benefit"
-  style.describe(axes, title, *words)
+  style.describe(axes, title, "Threshold of the risk", "Net benefit")
 
 
 def _places(scores: np.ndarray) -> np.ndarray:
