@@ -188,7 +188,7 @@ def _about(
     "card": whole.card,
     "leakage": leaked,
     "splits": manifest,
-    "train_used": len(job.split),
+    "train_used": splits.units(job.split),
   }
   if "validation" in whole.splits:
     about["validation_used"] = len(job.data.splits["validation"])

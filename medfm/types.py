@@ -91,6 +91,8 @@ class Split:
   patients: [N] str, or None where the source names no patients.
   groups: name -> [N] str for subgroup tables; "" where unknown.
   lengths: of the examples, where some arrays are padded; else None.
+  source: what a new file says of each, name -> [N] objects, for what is shown
+    of its predictions; no model sees it.
   """
 
   arrays: dict[str, Any]
@@ -98,6 +100,7 @@ class Split:
   patients: np.ndarray | None = None
   groups: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
   lengths: Lengths | None = None
+  source: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
   def __len__(self) -> int:
     return len(self.ids)
@@ -114,6 +117,7 @@ class Split:
       patients=None if self.patients is None else self.patients[rows],
       groups={name: array[rows] for name, array in self.groups.items()},
       lengths=lengths and Lengths(lengths.sizes[rows], lengths.columns),
+      source={name: array[rows] for name, array in self.source.items()},
     )
 
 

@@ -1,5 +1,6 @@
 """What a run says at its start of the data it has read."""
 
+import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -36,15 +37,19 @@ def lines(card: Mapping[str, Any]) -> Iterator[str]:
   yield from (f"note: {text}" for text in card.get(WARNINGS, ()))
 
 
-def doubts(names: Collection[str]) -> dict[str, list[str]]:
-  """The part of a card that warns of a class of -1, which often is none."""
-  if "-1" not in names:
-    return {}
+def warned(*texts: list[str]) -> dict[str, list[str]]:
+  """The part of a card that warns; {} of nothing."""
+  every = [*itertools.chain(*texts)]
+  return {WARNINGS: every} if every else {}
+
+
+def doubts(names: Collection[str]) -> list[str]:
+  """Warns of a class of -1, which often is none."""
   text = (
     "the label -1 is read as a class of its own; where it means unknown, empty "
     "those cells and set missing_label=drop"
   )
-  return {WARNINGS: [text]}
+  return [text] if "-1" in names else []
 
 
 def listed(names: list[str] | tuple[str, ...]) -> str:

@@ -222,11 +222,21 @@ def sha256(split: Split, arrays: Sequence[str] | None = None) -> str:
   return hashes.of_all({"id": np.asarray(split.ids, str), **columns})
 
 
+def units(split: Split) -> int:
+  """How many examples a split holds; windows of a text are one."""
+  if "document" not in split.arrays:
+    return len(split)
+  return len(np.unique(split.arrays["document"]))
+
+
 def manifest(dataset: Dataset) -> dict[str, dict]:
-  """split -> {"n", "patients" (None where unknown), "sha256"}."""
+  """split -> {"n", "patients" (None where unknown), "sha256"}.
+
+  n: of the examples, as `units` counts them.
+  """
   return {
     name: {
-      "n": len(split),
+      "n": units(split),
       "patients": None
       if split.patients is None
       else len(set(_owners(split.ids, split.patients))),

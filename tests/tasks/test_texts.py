@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
@@ -333,3 +334,43 @@ def test_texts_of_one_word_keep_their_spelling(tokenizer):
   assert len(spelt) == tokenizer.vocabulary
   assert spelt[tokenizer.special["pad"]] == ""
   assert "aspirin"[0] in spelt
+
+
+def test_a_predicted_entity_begins_with_b_and_how_many_were_mended_is_told(
+  split,
+):
+  label = np.maximum(split.arrays["label"], 0)
+  before = np.concatenate([np.zeros((len(label), 1), int), label[:, :-1]], 1)
+  numbers = np.where((label == 1) & (before == 0), 2, label)
+  whole, said = tags.assembled(INFO, split, {"tags": numbers})
+  _, right = tags.assembled(INFO, split, {"tags": label})
+  np.testing.assert_array_equal(said["tags"], right["tags"])
+  assert said["mended"].tolist() == [1, 1, 1]
+  assert right["mended"].tolist() == [0, 0, 0]
+  _, target, kept = tags.known(INFO, whole.arrays, said)
+  assert tags.details(INFO, target, kept, {})["mended"] == 3
+  assert scored(split, numbers, replicates=0)["metrics"]["f1"]["value"] == 1
+
+
+def test_an_entity_of_another_type_right_after_one_begins_with_b():
+  names = ("O", "B-a", "I-a", "B-b", "I-b", "I-c")
+  row = np.array([[4, 4, 2, 1, 4, 0, 5, 5, -1]])
+  mended = tags._mended(row, names).tolist()
+  assert mended == [[3, 4, 1, 1, 3, 0, 5, 5, -1]]  # There is no B-c.
+
+
+def test_entities_of_a_new_text_have_words_and_characters():
+  text = "  took asp rin,  now"
+  spans = [(2, 6), (7, 10), (11, 15), (17, 20)]
+  source = {"text": np.array([text], object), "spans": np.empty(1, object)}
+  source["spans"][0] = spans
+  word = np.array([[-1, 0, 1, 2, 3, -1]])
+  new = Split({"word": word, "tokens": word}, np.array(["x"]), source=source)
+  numbers = np.array([[0, 0, 2, 2, 0, 0]])
+  whole, said = tags.assembled(INFO, new, {"tags": numbers})
+  (row,) = predictions.rows("s", "new", whole, tags, INFO, said)
+  assert row["predicted"] == "O B-Drug I-Drug O"
+  assert row["text"] == text
+  assert json.loads(row["entities"]) == [
+    {"type": "Drug", "start": 7, "end": 15, "text": "asp rin,"}
+  ]

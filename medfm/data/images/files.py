@@ -10,13 +10,13 @@ import logging
 import math
 import os
 import pathlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from medfm.data import files, records, spelling, splits
-from medfm.data.images import decode, trained
+from medfm.data.images import decode, masks, trained
 from medfm.data.images import input as image_input
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Labels, Truth
@@ -59,6 +59,7 @@ def listed(
   patient: str = "",
   groups: tuple[str, ...] = (),
   split_column: str = "",
+  exclude: tuple[str, ...] = (),
   seed: int = 0,
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> Listing:
@@ -69,14 +70,20 @@ def listed(
   whole: they are read for a trained model, and so not split.
   root: what the CSV's names are relative to, and never outside of; its own
     folder for "". The other settings are its columns, "" or () in a folder.
+  exclude: patterns of a folder's files that are left out, such as *_mask*.
 
   Raises: UserError for class folders without images and images without one,
     and with the row for a file that is missing or outside, a bad label or
     split, and rows of one image that do not agree.
   """
-  others, top = 0, place.parent / pathlib.Path(root).expanduser()
+  others = left_out = 0
+  top = place.parent / pathlib.Path(root).expanduser()
+  if exclude and not place.is_dir():
+    raise UserError("exclude is for a folder: take the rows out of the CSV")
   if place.is_dir():
-    table, others = _of_folders(place, bool(labels.columns), whole)
+    names, others, left_out = under(place, exclude)
+    depth = {"classes": bool(labels.columns), "whole": whole}
+    table = _of_folders(place, names, exclude, **depth)
     split_column, top = _SPLIT if _SPLIT in table.columns else "", place
   else:
     table = tables.read(place)
@@ -119,8 +126,13 @@ def listed(
   if not whole:
     how = _split(ids, patients, parts, strata, fractions, seed)
   repeats = len(table) - len(rows)
+  what = f"images left out by exclude={','.join(exclude)}"
   changes += records.counted(
-    {"other files, ignored": others, "repeated rows, dropped": repeats}
+    {
+      "other files, ignored": others,
+      "repeated rows, dropped": repeats,
+      what: left_out,
+    }
   )
   names, groups_of = ids.tolist(), [facts[row][2:] for row in rows]
   return Listing(
@@ -135,13 +147,17 @@ def listed(
 
 
 def _of_folders(
-  root: pathlib.Path, classes: bool, whole: bool
-) -> tuple[Table, int]:
-  """(a folder's images as a table, how many other files there are).
+  root: pathlib.Path,
+  names: Sequence[str],
+  exclude: tuple[str, ...],
+  *,
+  classes: bool,
+  whole: bool,
+) -> Table:
+  """A folder's images of these names as a table.
 
   whole: split folders need no `train` among them.
   """
-  names, others = under(root)
   tops = [path.name for path in sorted(root.iterdir()) if path.is_dir()]
   words = {top: splits.WORDS.get(top.lower(), "") for top in tops}
   words = {top: word for top, word in words.items() if not is_clutter(top)}
@@ -168,12 +184,13 @@ def _of_folders(
     for folder in sorted(root.glob("/".join("*" * depth))):
       parts = folder.relative_to(root).parts
       empty = folder.is_dir() and "/".join(parts) not in held
+      empty &= not masks.fits("/".join((*parts, "x")), exclude)
       if empty and not any(map(is_clutter, parts)):
         raise UserError(
           f"{root.name}: class folder {'/'.join(parts)} has no images"
         )
   count = np.arange(len(names))
-  return Table((root.name,), columns, count + 1, np.zeros_like(count)), others
+  return Table((root.name,), columns, count + 1, np.zeros_like(count))
 
 
 def _notes(patients: np.ndarray, given: bool) -> list[str]:
@@ -315,6 +332,7 @@ def encoded(
   frame: str = "",
   bits: int = 16,
   image: str = "",
+  exclude: tuple[str, ...] = (),
 ) -> Split:
   """A user's new images as a label-free split, treated as training's were.
 
@@ -324,6 +342,7 @@ def encoded(
     in which images, but for their size, is logged.
   frame: of files of several.
   image: the CSV's column; found by its name where it is "".
+  exclude: patterns of a folder's files that are left out, if there are any.
   """
   del info  # Classes and scaling are the model's business, not the file's.
   place = pathlib.Path(path).expanduser()
@@ -331,7 +350,8 @@ def encoded(
     raise UserError(f"{path}: no such file or folder")
   names, paths = [place.name], [place]
   if place.is_dir():
-    names, _ = under(place)
+    every, _, _ = under(place)
+    names = [n for n in every if not masks.fits(n, exclude)]
     paths = [place / name for name in names]
   elif place.suffix.lower() == ".csv":
     table = tables.read(place)
@@ -362,8 +382,11 @@ def refuse_name(name: str, root: pathlib.Path) -> None:
     ) from None
 
 
-def under(root: pathlib.Path) -> tuple[list[str], int]:
-  """(names of the images below a folder, sorted; how many others it holds).
+def under(
+  root: pathlib.Path, exclude: tuple[str, ...] = ()
+) -> tuple[list[str], int, int]:
+  """(names of the images below a folder, sorted; how many others it holds; how
+  many images `exclude` leaves out).
 
   Names are relative, with "/". Files that are no images (by suffix; hidden
   ones; without a suffix, those that are not DICOM) are only counted.
@@ -393,7 +416,8 @@ def under(root: pathlib.Path) -> tuple[list[str], int]:
         others += 1
   if not names:
     raise UserError(f"{root.name}: no images ({', '.join(decode.SUFFIXES)})")
-  return sorted(names), others
+  chosen = masks.kept(sorted(names), exclude)
+  return chosen, others, len(names) - len(chosen)
 
 
 def is_clutter(folder: str) -> bool:

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 
 from medfm import tasks
 from medfm.data import cards, files, records
-from medfm.data.images import decode, trained
+from medfm.data.images import decode, masks, trained
 from medfm.data.images import files as image_files
 from medfm.data.images import input as image_input
 from medfm.data.tables.labels import Policy, adopted, names
@@ -180,6 +180,7 @@ def own_images(
   classes: their names in order, where the sorted names are not wanted.
   missing_label: "error", or "drop" to leave out such rows, counted.
   image, patient, groups, split_column: columns of the CSV file.
+  exclude: patterns of a folder's files that are no images, such as *_mask*.
   root: the folder the image paths start at; the CSV file's own where "".
   resize: pad, crop or stretch. window: (low, high) for grey DICOM.
   frame: which one of a DICOM or TIFF file of several is the image: first,
@@ -254,11 +255,12 @@ def own_images(
       "notes": images.notes,
       cards.READ: _read(described, "" if reading else asked, told),
       "changes": [*images.changes, *changes],
-      **cards.doubts(images.names),
+      **cards.warned(cards.doubts(images.names), masks.warnings(images.raw)),
       "split": images.split,
       "fingerprint": prepared.fingerprint,
     },
     image=listing.get("image", ""),
+    exclude=tuple(listing.get("exclude", ())),
     **shape | {"channels": described.channels, "bits": told["bits"]},
   )
 

@@ -112,7 +112,7 @@ def dataset(
     card={
       **card,
       cards.READ: _read(described.numeric, described.levels),
-      **cards.doubts(schema["classes"]),
+      **cards.warned(cards.doubts(schema["classes"])),
       "changes": [*changes, *constant, *lost],
       "split": how,
       "fingerprint": prepared.fingerprint,

@@ -4,6 +4,8 @@ import dataclasses
 import pathlib
 from typing import Any
 
+import tensorflow_datasets as tfds
+
 from medfm import tasks
 from medfm.data import files
 from medfm.data.tables import own as own_table
@@ -15,6 +17,8 @@ from medfm.types import Dataset, Folders
 
 class OwnText(own_table.Own, skip_registration=True):
   """The user's texts; `raw` holds `train` and perhaps `test`."""
+
+  VERSION = tfds.core.Version("1.2.0")  # 1.2: the case of codes counts.
 
   def rows(self) -> texts.Rows:
     given = self.given
@@ -38,7 +42,7 @@ class OwnText(own_table.Own, skip_registration=True):
     )
 
 
-@forwards(texts.dataset, "tokenizer", "length", "too_long", length=256)
+@forwards(texts.dataset, "tokenizer", "length", "too_long", "unit", length=256)
 def own_text(
   folders: Folders,
   *,
@@ -72,8 +76,8 @@ def own_text(
     one split; without it equal texts stay in one.
   around_markers: the text marks two entities, << so >> and [[ so ]], and a
     long one is reduced to the part around them.
-  cutting: `tokenizer`, `length` and `too_long` of `texts.dataset`. Others as
-    in `own_table`.
+  cutting: `tokenizer`, `length`, `too_long` and `unit` of `texts.dataset`.
+    Others as in `own_table`.
 
   Raises: UserError naming the file, and the row and column where there is one.
   """

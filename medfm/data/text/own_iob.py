@@ -4,8 +4,10 @@ One word a line with its tag, a blank line after each sentence, IOB2 tags;
 lines with -DOCSTART- begin documents, whose sentences stay in one split.
 """
 
+import itertools
 import pathlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,7 @@ class OwnIOB(own_table.Own, skip_registration=True):
     return rows(parts, whole=self.whole)
 
 
-@forwards(texts.dataset, "tokenizer", "length", "too_long")
+@forwards(texts.dataset, "tokenizer", "length", "too_long", "unit")
 def own_iob(
   folders: Folders,
   *,
@@ -53,7 +55,7 @@ def own_iob(
   path: the training file, or with `test_path` empty the only one, which is
     then split by document (by sentence where it names none).
   delimiter, word_column, tag_column, repair: as in `text_files.iob`.
-  cutting: `tokenizer`, `length` and `too_long` of `texts.dataset`.
+  cutting: `tokenizer`, `length`, `too_long` and `unit` of `texts.dataset`.
 
   Raises: UserError naming file and row.
   """
@@ -96,20 +98,44 @@ def encoded(
 ) -> Split:
   """New sentences: words one a line as in training, tags not needed.
 
-  A .txt holds a sentence a line with blanks between its words.
+  A .txt holds a sentence a line with blanks between its words. `source` holds
+  each sentence, in which single blanks stand between the words of other files,
+  and its words as (start, stop) of characters.
   """
   if pathlib.Path(path).suffix == ".txt":
-    lines = enumerate(map(str.split, text_files.lines(path)), 1)
-    sentences = {row: words for row, words in lines if words}
+    lines = enumerate(text_files.lines(path), 1)
+    sentences = {row: line for row, line in lines if line.strip()}
+    spans = [
+      [word.span() for word in re.finditer(r"\S+", line)]
+      for line in sentences.values()
+    ]
   else:
     read, _ = text_files.iob(
       path, delimiter=delimiter, word_column=word_column, tag_column=None
     )
-    sentences = {sentence.row: sentence.words for sentence in read}
-  words = [texts.SEPARATOR.join(words) for words in sentences.values()]
+    sentences = {sentence.row: " ".join(sentence.words) for sentence in read}
+    spans = [_spans(sentence.words) for sentence in read]
+  words = [
+    texts.SEPARATOR.join(line[start:stop] for start, stop in places)
+    for line, places in zip(sentences.values(), spans, strict=True)
+  ]
   ids = np.array([f"{pathlib.Path(path).name}:{row}" for row in sentences])
-  split = Split({"words": np.array(words, object)}, ids)
+  source = {"text": _objects(sentences.values()), "spans": _objects(spans)}
+  split = Split({"words": _objects(words)}, ids, source=source)
   return texts.tokenised(split, Tokenizer(tokenizer), **cutting)[0]
+
+
+def _spans(words: Sequence[str]) -> list[tuple[int, int]]:
+  """Where words stand in their sentence, with a blank between them."""
+  stops = itertools.accumulate(len(word) + 1 for word in words)
+  return [(s - 1 - len(w), s - 1) for s, w in zip(stops, words, strict=True)]
+
+
+def _objects(values: Collection[Any]) -> np.ndarray:
+  """[N] of any objects."""
+  array = np.empty(len(values), object)
+  array[:] = list(values)
+  return array
 
 
 def rows(

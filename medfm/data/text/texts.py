@@ -22,7 +22,7 @@ from medfm.data.tables.labels import Truth
 from medfm.data.text import packing, sequences, text_files
 from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
-from medfm.data.text.tokenizers import Tokenizer, wordpiece
+from medfm.data.text.tokenizers import Tokenizer, is_code, wordpiece
 from medfm.spec import forwards
 from medfm.types import (
   Dataset,
@@ -152,6 +152,7 @@ def dataset(
   around_markers: bool = False,
   encode: Callable[..., Split] | None = None,
   private: bool = False,
+  unit: str = "",
   **columns: Any,
 ) -> Dataset:
   """The dataset of recorded texts, as tokens.
@@ -162,6 +163,8 @@ def dataset(
     `Tokenizer`.
   encode: reads a user's new file: `encode(path, info, tokenizer=, length=,
     too_long=, **columns)`; None takes `encoded`, for text.
+  unit: what texts are of, in one word for reports: abstract, molecule,
+    patient; "" says document.
   """
   recorded, card = source
   reading, train = recorded.reading, next(iter(recorded.splits.values()))
@@ -183,22 +186,21 @@ def dataset(
   truth = _truth(train)
   if "tags" in train.arrays:
     truth["label"] = next(iter(parts.values())).arrays["label"]
-  made = {
-    "changes": changes,
-    "grouped_by": card.get("grouped_by", "document"),
-    "split": recorded.how,
-  }
+  whom = unit or card.get("grouped_by", "document")
+  how = recorded.how.replace("document", unit or "document")
+  made = {"changes": changes, "grouped_by": whom, "split": how}
   if reading:
     spelled = bool(reading.only(Tokens, name).spelling)
   else:
     spelled = _one_word_each(plain(train))
+    made |= {cards.READ: _of_whom(parts, token, whom)}
   whole = of_tokens(
     parts,
     token,
     name=name,
     spelled=spelled,
     target=target(recorded.names, truth),
-    card={**card, **made, **cards.doubts(recorded.names)},
+    card={**card, **made, **cards.warned(cards.doubts(recorded.names))},
     content=[recorded.fingerprint, token.sha256, settings],
     encode=functools.partial(encode or encoded, **cutting, **columns),
   )
@@ -305,6 +307,22 @@ def plain(split: Split) -> Iterator[str]:
   yield from dict.fromkeys(itertools.chain(*kinds))
 
 
+def _of_whom(parts: Mapping[str, Split], token: Tokenizer, unit: str) -> str:
+  """How many texts there are, of whom, and in what they were cut."""
+  texts = sum(map(splits.units, parts.values()))
+  rows, owners = sum(map(len, parts.values())), set()
+  for split in parts.values():
+    owners |= {*map(str, () if split.patients is None else split.patients)}
+  cut = f" in {rows:,} windows" if rows > texts else ""
+  of = f" of {len(owners):,} {unit}s" if owners and "" not in owners else ""
+  if of and unit == "text":  # Equal ones are one.
+    of = f" ({len(owners):,} different)" if len(owners) < texts else ""
+  card = token.card()
+  case = "in small letters" if card["lowercase"] else "with their case"
+  kind = f"{card['kind']} tokens from a vocabulary of {card['vocabulary']:,}"
+  return f"texts: {texts:,}{of}, read {case} as {kind}{cut}"
+
+
 def measures(
   parts: Mapping[str, Split], tokenizer: Tokenizer
 ) -> dict[str, Any]:
@@ -395,9 +413,13 @@ def of_rows(split: Split, cut: sequences.Rows) -> Split:
 def content(*strings: str) -> str:
   """A name for what texts say, whatever their case, spaces and punctuation.
 
-  Nor does it matter whether accents are composed."""
+  Nor does it matter whether accents are composed. In a text of one word, such
+  as a molecule's SMILES, case and punctuation count.
+  """
   letters = [
-    "".join(filter(str.isalnum, composed.casefold())) or composed
+    composed.strip()
+    if is_code(composed)
+    else "".join(filter(str.isalnum, composed.casefold())) or composed
     for composed in (unicodedata.normalize("NFC", text) for text in strings)
   ]
   return hashlib.sha256("\n".join(letters).encode()).hexdigest()[:24]

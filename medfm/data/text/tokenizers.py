@@ -135,8 +135,10 @@ class Tokenizer:
 
   def card(self) -> dict:
     """For the data card."""
+    content = jsons.parsed(self.text)
     return {
-      "kind": jsons.parsed(self.text)["model"].get("type", ""),
+      "kind": content["model"].get("type", ""),
+      "lowercase": _folds_case(content.get("normalizer")),
       "vocabulary": self.vocabulary,
       "sha256": self.sha256,
       "special": dict(self.special),
@@ -181,13 +183,19 @@ def wordpiece(
   folders: Folders,
   *,
   vocabulary: int = 8192,
-  lowercase: bool = True,
+  lowercase: bool | None = None,
   markers: tuple[str, ...] = MARKERS,
 ) -> Tokenizer:
   """BERT's WordPiece, learnt from the training texts.
 
   Ids 0 to 4 are [PAD], [UNK], [CLS], [SEP] and [MASK]; then `markers`.
+
+  lowercase: None keeps the case of codes alone (`are_codes`), as in SMILES, in
+    which c and C are different atoms.
   """
+  texts = list(texts)
+  if lowercase is None:
+    lowercase = not are_codes(texts)
   special = (*vocabularies.WORDPIECE, *markers)
   settings = {
     "kind": "wordpiece", "vocabulary": vocabulary, "lowercase": lowercase,
@@ -266,6 +274,24 @@ def loaded(
   elif place.suffix != ".json":
     text = vocabularies.wordpiece(place, text, lowercase)
   return Tokenizer(text, str(place))
+
+
+def is_code(text: str) -> bool:
+  """Whether it is one word, as a molecule, a sequence or an identifier is."""
+  return len(text.split(maxsplit=1)) < 2
+
+
+def are_codes(texts: Sequence[str]) -> bool:
+  """Whether most of these are codes (`is_code`) and no prose."""
+  return 2 * sum(map(is_code, texts)) > len(texts)
+
+
+def _folds_case(normalizer: Any) -> bool:
+  """Whether a tokenizer's normalizer, as JSON, makes all letters small."""
+  held = normalizer or {}
+  if held.get("type") == "Sequence":
+    return any(map(_folds_case, held.get("normalizers", ())))
+  return held.get("type") == "Lowercase" or bool(held.get("lowercase"))
 
 
 def _wordpiece_text(

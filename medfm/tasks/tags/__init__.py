@@ -1,6 +1,8 @@
 """A tag for each word: entities in a text."""
 
 import dataclasses
+import json
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -79,7 +81,11 @@ def assembled(
   """One row per text and one column per word, [N,W], -1 beyond the last.
 
   predicted: `tags` and perhaps `certainty` [N,L] by token; those of a word are
-  those of its first token. What is not of tokens is left out.
+  those of its first token. What is not of tokens is left out. Where a new file
+  was read its `text` and `spans` of words come along.
+
+  A predicted I- that continues nothing begins an entity and becomes B-, as
+  people read it; `mended` [N] counts these.
   """
   word = np.asarray(split.arrays["word"])
   before = np.concatenate([np.full((len(word), 1), -1), word[:, :-1]], 1)
@@ -93,7 +99,29 @@ def assembled(
     if name in predicted
   }
   texts = split.take(documents.firsts(split))
+  if "tags" in gathered:
+    tags = _mended(gathered["tags"], info.target.names)
+    gathered["mended"] = (tags != gathered["tags"]).sum(1)
+    gathered |= {"tags": tags, **texts.source}
   return dataclasses.replace(texts, arrays=arrays), gathered
+
+
+def _mended(tags: np.ndarray, names: Sequence[str]) -> np.ndarray:
+  """Tags [N,W] in which every entity begins with B-, where there is such a tag.
+
+  The type of a word is never changed.
+  """
+  parts = [name.partition("-") for name in names]
+  kinds = np.unique([kind for *_, kind in parts], return_inverse=True)[1]
+  kinds = np.append(kinds, -1)  # Of -1, which is no word.
+  inside = np.array([prefix == "I" for prefix, *_ in parts] + [False])
+  first = [
+    names.index(begin) if (begin := f"B-{kind}") in names else number
+    for number, (*_, kind) in enumerate(parts)
+  ]
+  before = np.concatenate([np.full((len(tags), 1), -1), tags[:, :-1]], 1)
+  odd = inside[tags] & (kinds[tags] != kinds[before])
+  return np.where(odd, np.array([*first, -1])[tags], tags).astype(tags.dtype)
 
 
 def _gathered(
@@ -118,7 +146,10 @@ def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
     raise ValueError(f"tags have shape {tags.shape}, expected {label.shape}")
   labels.require_codes(label, len(info.target.names))
   rows = np.asarray((label >= 0).any(1))
-  return rows, {"label": label[rows]}, {"tags": tags[rows]}
+  kept = {"tags": tags[rows]}
+  if "mended" in predicted:
+    kept["mended"] = np.asarray(predicted["mended"])[rows]
+  return rows, {"label": label[rows]}, kept
 
 
 def panel(
@@ -143,7 +174,7 @@ def details(
   info: Info, target: Arrays, predicted: Arrays, decisions: Mapping
 ) -> dict[str, Any]:
   """`confusion` of entities by true and predicted type, and `entities`: type
-  -> outcome -> count (`metrics.entities.errors`)."""
+  -> outcome -> count (`metrics.entities.errors`); `mended` tags, if any."""
   label, tags = target["label"], predicted["tags"]
   if not len(label):
     return {}
@@ -151,7 +182,8 @@ def details(
   kinds = list(entities.kinds(names))
   counts = entities.confusion(label, tags, names)
   outcomes = entities.errors(label, tags, names)
-  return {
+  mended = int(np.sum(predicted.get("mended", 0)))
+  return ({"mended": mended} if mended else {}) | {
     "confusion": {"classes": [*kinds, "none"], "counts": counts.tolist()},
     "entities": {
       kind: dict(zip(entities.ERRORS, row, strict=True))
@@ -165,20 +197,43 @@ def columns(
 ) -> dict[str, list[str]]:
   """label, predicted: the tags of the words, with blanks between.
 
-  Words without a label are left out of both.
+  Words without a label are left out of both. Of a new file also its `text` and
+  `entities`, a JSON list of type, start, end (in characters of the text, from
+  0, end exclusive) and text.
   """
   shown = {"predicted": np.asarray(predicted["tags"])}
   if target is not None:
     shown = {"label": np.asarray(target["label"]), **shown}
   counted = next(iter(shown.values())) >= 0
   names = info.target.names
-  return {
+  tags = {
     column: [
       " ".join(names[tag] for tag in row[here])
       for row, here in zip(numbers, counted, strict=True)
     ]
     for column, numbers in shown.items()
   }
+  return tags | _spelt(predicted, names)
+
+
+def _spelt(predicted: Arrays, names: Sequence[str]) -> dict[str, list[str]]:
+  """`text` and `entities` where the words of a new file are known."""
+  if not {"text", "spans"} <= predicted.keys():
+    return {}
+  written = []
+  for text, spans, tags in zip(
+    predicted["text"], predicted["spans"], predicted["tags"], strict=True
+  ):
+    called = entities.entities([names[tag] for tag in tags if tag >= 0])
+    places = [(e.kind, spans[e.start][0], spans[e.stop - 1][1]) for e in called]
+    found = [
+      {"type": kind, "start": start, "end": end, "text": text[start:end]}
+      for kind, start, end in places
+    ]
+    written.append(json.dumps(found, ensure_ascii=False))
+  if mended := int(np.sum(predicted.get("mended", 0))):
+    logging.warning("%d tags I- that began an entity were made B-", mended)
+  return {"text": list(predicted["text"]), "entities": written}
 
 
 def table(info: Info, rows: labels.Rows) -> tuple[Arrays, Arrays]:

@@ -38,6 +38,8 @@ def tables(stage: Stage) -> list[Mapping[str, Any]]:
       for kind, counts in outcomes.items()
     ]
     title = "Entities: what was found of them"
+    if mended := result.get("mended"):
+      title += f" ({mended:,} predicted I- that began one were read as B-)"
     columns = ("Entities of type", *names)
     made.append(blocks.table(title, columns, rows, split=split))
   return made

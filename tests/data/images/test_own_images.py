@@ -609,3 +609,44 @@ def test_a_class_of_minus_one_in_a_table_is_named(root):
   assert dataset.info.target.names == ("-1", "0", "1")
   *_, line = cards.lines(dataset.card)
   assert line.startswith("note: the label -1 is read as a class of its own")
+
+
+def test_masks_beside_images_are_told_and_left_out_by_pattern(
+  classes, tmp_path
+):
+  for number in range(10):
+    _save(classes / "benign" / f"{number}_mask.png", 255)
+  _save(classes / "benign" / "3_mask_1.png", 255)
+  warned = _read(classes)
+  assert sum(map(len, warned.splits.values())) == 31
+  *_, line = cards.lines(warned.card)
+  assert line == (
+    "note: 11 files look like masks of others (such as benign/0_mask.png): "
+    "leave them out with exclude=*mask*"
+  )
+  dataset = _read(classes, exclude=("*_mask*",))
+  assert sum(map(len, dataset.splits.values())) == 20
+  assert dataset.card["changes"] == [
+    {"what": "images left out by exclude=*_mask*", "count": 11}
+  ]
+  assert "warnings" not in dataset.card
+  for name in ("1.png", "1_mask.png"):
+    _save(tmp_path / "new" / name, 9)
+  assert dataset.encode(str(tmp_path / "new")).ids.tolist() == ["1.png"]
+
+
+def test_a_folder_of_masks_is_told_and_left_out(classes):
+  _save(classes / "masks" / "1.png", 255)
+  *_, line = cards.lines(_read(classes).card)
+  assert "the folder masks looks like one of masks" in line
+  dataset = _read(classes, exclude=("*masks/*",))
+  assert dataset.info.target.names == ("benign", "malignant")
+
+
+@pytest.mark.parametrize(
+  ("exclude", "message"),
+  [("*_msk*", r"exclude=\*_msk\*: no image"), ("*", "leaves out every image")],
+)
+def test_a_pattern_must_fit_some_images_and_not_all(classes, exclude, message):
+  with pytest.raises(UserError, match=message):
+    _read(classes, exclude=(exclude,))

@@ -324,3 +324,89 @@ def test_the_meter_says_unknown_where_no_document_is_named(texts, length):
   named = texts(lines(), document="who", length=length)
   line = leakage.line(leakage.leakage(named))
   assert "train/test 0 of shared documents" in line
+
+
+SMILES = ("CCN", "ccn", "C(C)N", "CC(N)", "ClC", "CLC")
+
+
+def molecules(n=60):
+  """JSON lines of synthetic SMILES, some of which differ in case alone."""
+  rows = [
+    {"text": f"{SMILES[i % 6]}{'C' * (i // 6)}", "label": "ab"[i % 2]}
+    for i in range(n)
+  ]
+  return "\n".join(map(json.dumps, rows)) + "\n"
+
+
+def test_molecules_that_differ_in_case_or_brackets_are_several(texts):
+  dataset = texts(molecules(), unit="molecule")
+  owners = {p for split in dataset.splits.values() for p in split.patients}
+  assert len(owners) == 60
+  assert dataset.card["read"].startswith(
+    "texts: 60 of 60 molecules, read with their case as WordPiece tokens"
+  )
+  assert dataset.card["grouped_by"] == "molecule"
+  assert "by molecule" in dataset.card["split"]
+
+
+def test_prose_that_differs_in_case_or_stops_is_one_document(texts):
+  rows = [
+    {"text": ("No pain.", "no pain", "Some pain")[i % 3], "label": "ab"[i % 2]}
+    for i in range(30)
+  ]
+  rows += [{"text": f"case {i} is well", "label": "a"} for i in range(9)]
+  content = "\n".join(map(json.dumps, rows)) + "\n"
+  dataset = texts(content)
+  owners = {p for split in dataset.splits.values() for p in split.patients}
+  assert len(owners) == 11
+  assert "read in small letters" in dataset.card["read"]
+
+
+def test_the_case_of_codes_reaches_the_tokens(texts):
+  dataset = texts(molecules())
+  rows = {
+    tuple(row)
+    for split in dataset.splits.values()
+    for row in np.asarray(split.arrays["tokens"])
+  }
+  assert len(rows) == 60
+
+
+def test_splits_count_texts_and_not_their_windows(texts):
+  rows = [
+    {"text": " ".join(f"word{j}" for j in range(40)), "label": "ab"[i % 2]}
+    for i in range(20)
+  ]
+  for i, row in enumerate(rows):
+    row["text"] += f" case {i}"
+  dataset = texts("\n".join(map(json.dumps, rows)) + "\n", length=24)
+  assert sum(map(len, dataset.splits.values())) > 20
+  counts = splits.manifest(dataset).values()
+  assert sum(entry["n"] for entry in counts) == 20
+  assert " windows" in dataset.card["read"]
+
+
+@pytest.mark.parametrize(
+  ("name", "content", "text", "spans"),
+  [
+    (
+      "new.txt",
+      " took  asp1 rin\n",
+      " took  asp1 rin",
+      [(1, 5), (7, 11), (12, 15)],
+    ),
+    (
+      "new.tsv",
+      "took\nasp1\nrin\n",
+      "took asp1 rin",
+      [(0, 4), (5, 9), (10, 13)],
+    ),
+  ],
+)
+def test_new_sentences_tell_where_their_words_stand(
+  iob, tmp_path, name, content, text, spans
+):
+  (tmp_path / name).write_text(content)
+  split = iob().encode(str(tmp_path / name))
+  assert split.source["text"].tolist() == [text]
+  assert split.source["spans"][0] == spans
