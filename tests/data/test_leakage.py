@@ -8,6 +8,7 @@ import pytest
 
 from medfm.data import leakage
 from medfm.data.images import near
+from medfm.data.tables import near as table_near
 from medfm.data.text import near as text_near
 from medfm.types import Dataset, Split, UserError
 from tests import infos
@@ -295,3 +296,30 @@ def test_texts_of_common_words_or_a_few_of_them_are_not_near():
   assert not len(i)
   short = _texts([[5, 6, 7, 8]])
   assert not len(text_near.search({"a": short, "b": short})("a", "b")[0])
+
+
+@pytest.mark.parametrize("value", [np.nan, 1000.0, 0.5])
+def test_rows_with_one_value_changed_or_missing_are_near(value):
+  rows = np.random.default_rng(0).normal(100, 15, (300, 6)).round(1)
+  rows[::7, 2] = np.nan
+  other = rows[:10].copy()
+  other[np.arange(10), np.arange(10) % 6] = value
+  two = rows[10:20].copy()
+  two[:, :2] = value
+  codes = np.zeros((300, 1))
+  turned = codes[20:25] + 1
+  test = np.vstack([other, two, rows[20:25]])
+  a = _table(rows, codes)
+  b = _table(test, np.vstack([codes[:20], turned]))
+  i, j = table_near.search({"a": a.arrays, "b": b.arrays})("a", "b")
+  assert i.tolist() == [*range(10), *range(20, 25)]
+  assert j.tolist() == [*range(10), *range(20, 25)]
+
+
+def test_one_changed_value_says_nothing_where_rows_are_alike_by_chance(caplog):
+  """A table of few answers: most rows differ from another in one alone."""
+  caplog.set_level("INFO")
+  rows = np.random.default_rng(0).integers(0, 3, (400, 6)).astype(float)
+  a, b = _table(rows[:300]), _table(rows[300:])
+  assert _counts(_dataset(train=a, test=b), "near") == {"train/test": 0}
+  assert "differ from another in one column alone" in caplog.text

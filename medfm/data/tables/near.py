@@ -1,0 +1,135 @@
+"""Near copies of rows: all values rounded, or one changed or missing."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from medfm.data.tables import design
+from medfm.types import Arrays
+
+RULE = (
+  "rows with the same categories and missing values whose numbers differ by "
+  "less than 0.001 of a standard deviation each: what saving with fewer "
+  "digits or converting units does, and less than one step of a clinical "
+  "measurement; or rows that differ in one column alone, whatever it holds, "
+  "unless more than 1 in 100 training rows have such a twin among themselves "
+  "(then that is chance)"
+)
+_CELLS = 1 << 20
+_PAIRS = 1 << 16  # Compared at a time.
+_MAX_STEP = 1e-3
+_FEWEST, _MOST = 4, 2000  # Columns by which rows that differ in one are found.
+_BY_CHANCE = 0.01
+
+Pairs = tuple[np.ndarray, np.ndarray]
+
+
+def search(splits: Mapping[str, Arrays]) -> Callable[[str, str], Pairs]:
+  """(a, b) -> rows i of split a, j of split b that are alike."""
+  first = next(iter(splits.values()))
+  mean, std = design.moments(np.asarray(first["features"], float))
+  std = np.where(std > 0, std, 1)
+  tables, codes = {}, {}
+  for name, arrays in splits.items():
+    features = np.asarray(arrays["features"], float)
+    missing = np.isnan(features)
+    categories = arrays.get("categories", np.zeros((len(features), 0)))
+    # Whole numbers are far more than the largest step apart.
+    columns = [np.where(missing, 0, (features - mean) / std), missing]
+    tables[name] = np.concatenate([*columns, categories], axis=1, dtype=float)
+    codes[name] = _codes(arrays["features"], categories)
+  alone = _differ_by_choice(next(iter(codes.values())))
+
+  def alike(a: str, b: str) -> Pairs:
+    pairs = _alike(tables[a], tables[b])
+    if not alone:
+      return pairs
+    both = np.concatenate([pairs, _but_one(codes[a], codes[b])], axis=1)
+    i, j = np.unique(both, axis=1)
+    return i, j
+
+  return alike
+
+
+def _codes(features: np.ndarray, categories: np.ndarray) -> np.ndarray:
+  """[N,F] uint64 that are equal where cells of a column are, else scattered."""
+  features = np.asarray(features, np.float32) + np.float32(0)
+  features = np.where(np.isnan(features), np.float32(np.nan), features)
+  bits = np.concatenate(
+    [features.view(np.uint32), np.asarray(categories, np.int32).view("u4")],
+    axis=1,
+  ).astype(np.uint64)
+  column = np.arange(1, bits.shape[1] + 1, dtype=np.uint64) << np.uint64(32)
+  values = bits + column
+  for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+    values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
+  return values ^ (values >> np.uint64(31))
+
+
+def _differ_by_choice(train: np.ndarray) -> bool:
+  """Whether rows that differ in one column alone are rare in training."""
+  columns = train.shape[1]
+  if not _FEWEST <= columns <= _MOST or len(train) < 2:
+    return False
+  _, j = _but_one(train, train)
+  share = len(np.unique(j)) / len(train)
+  if share > _BY_CHANCE:
+    logging.info(
+      "near copies of a table: rows with one value changed are not looked for, "
+      "since %.0f %% of training rows differ from another in one column alone",
+      100 * share,
+    )
+  return share <= _BY_CHANCE
+
+
+def _but_one(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+  """[2,n]: rows i of a and j of b [N,F] that differ in exactly one column.
+
+  Of the rows of a that agree with j but for one column, one of each column.
+  """
+  # The sum of a row's codes without one of them: a hash of all others.
+  sums = [codes.sum(axis=1, dtype=np.uint64) for codes in (a, b)]
+  pairs = [np.zeros((2, 0), int)]
+  for column in range(a.shape[1] if len(a) and len(b) else 0):
+    rest = [s - c[:, column] for s, c in zip(sums, (a, b), strict=True)]
+    # Sorted by the others, then by the column: equal rows stand together.
+    order = np.lexsort((a[:, column], rest[0]))
+    held = rest[0][order]
+    low = np.searchsorted(held, rest[1], side="left")
+    high = np.searchsorted(held, rest[1], side="right") - 1
+    j = np.flatnonzero(high >= low)
+    for end in (low, high):  # Where not all are equal, one end is another.
+      i = order[end[j]]
+      other = a[i, column] != b[j, column]
+      pairs.append(np.stack([i[other], j[other]]))
+  return np.concatenate(pairs, axis=1)
+
+
+def _alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Rows that lie close in every column lie close on any one line.
+
+  Both are put in order along one direction, and only rows within reach of
+  each other there are compared in full, so that none is missed.
+  """
+  direction = np.random.Generator(np.random.Philox(0)).normal(size=a.shape[1])
+  reach = _MAX_STEP * np.abs(direction).sum()
+  order = np.argsort(a @ direction, kind="stable")
+  line = (a @ direction)[order]
+  low = np.searchsorted(line, b @ direction - reach, side="left")
+  high = np.searchsorted(line, b @ direction + reach, side="right")
+  ends = np.cumsum(high - low)
+  # Rows with few or many candidates: each chunk has about as many pairs.
+  cuts = np.flatnonzero(np.diff(ends // _CELLS)) + 1
+  pairs = [np.zeros((2, 0), int)]
+  for rows in np.split(np.arange(len(b)), cuts):
+    counts = (high - low)[rows]
+    j = np.repeat(rows, counts)
+    within = np.arange(len(j)) - np.repeat(np.cumsum(counts) - counts, counts)
+    both = np.stack([order[low[j] + within], j])
+    for start in range(0, both.shape[1], _PAIRS):
+      part = both[:, start : start + _PAIRS]
+      step = np.abs(a[part[0]] - b[part[1]]).max(axis=1)
+      pairs.append(part[:, (step > 0) & (step < _MAX_STEP)])
+  i, j = np.concatenate(pairs, 1)
+  return i, j
