@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from medfm import mesh as meshes
 from medfm import processes, rng, settings, tasks
 from medfm import step as steps_
-from medfm.data import leakage, loader, orders, splits
+from medfm.data import cards, copied, leakage, loader, orders, splits
 from medfm.types import (
   Batch,
   Dataset,
@@ -115,10 +115,19 @@ def jax_settings(folders: Folders) -> None:
 def dataset(
   run: settings.Run, folders: Folders
 ) -> tuple[Dataset, dict[str, Any]]:
-  """The run's data and its leakage report; refuses shared patients."""
+  """The run's data and its leakage report; refuses shared patients.
+
+  What looks like leakage without being certain is a warning of its card.
+  """
   data = processes.in_turn(run.data, folders)
   report = leakage.leakage(data)
   leakage.refuse(report)
+  targets = tasks.of(data.info.target).TARGETS
+  told = copied.lines(data.splits["train"], data.info, targets)
+  if warnings := [*leakage.warnings(report), *told]:
+    known = data.card.get(cards.WARNINGS, [])
+    card = {**data.card, cards.WARNINGS: [*known, *warnings]}
+    data = dataclasses.replace(data, card=card)
   return data, report
 
 

@@ -79,6 +79,24 @@ def line(report: dict[str, Any]) -> str:
   return "leakage: " + "; ".join(lines)
 
 
+def warnings(report: Mapping[str, Any]) -> list[str]:
+  """A line for each pair of splits with equal or alike examples."""
+  lines = []
+  for names, pair in report["pairs"].items():
+    a, b = names.split("/")
+    counts = [
+      f"{pair[kind]['count']:,} examples {what}"
+      for kind, what in (("exact", "equal to"), ("near", "nearly equal to"))
+      if pair[kind] and pair[kind]["count"]
+    ]
+    if counts:
+      lines.append(
+        f"{b} holds {' and '.join(counts)} examples of {a}: scores on {b} may "
+        "be too good; keep copies in one split, or leave them out"
+      )
+  return lines
+
+
 def refuse(report: dict[str, Any]) -> None:
   """Raises UserError where a patient is in two splits; names no patient."""
   for names, pair in report["pairs"].items():

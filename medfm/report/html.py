@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from medfm.data import cards
 from medfm.report import blocks, papers, plates, sections, style, summary
 from medfm.report.markup import Markup, folded, tag
 from medfm.report.plates import Plate
@@ -81,6 +82,9 @@ def _body(
   yield sections.summary_box(run)
   for note in run.evaluation.get("notes", ()):
     yield tag("p", f"{note[:1].upper()}{note[1:]}.", class_="notice")
+  told = (stage.card.get(cards.WARNINGS, ()) for stage in stages)
+  for text in dict.fromkeys(itertools.chain(*told)):
+    yield tag("p", f"Warning: {text}.", class_="notice")
   for problem in run.problems:
     yield tag("p", f"Not read: {problem}.", class_="notice")
   if len(stages) > 1:

@@ -323,3 +323,14 @@ def test_one_changed_value_says_nothing_where_rows_are_alike_by_chance(caplog):
   a, b = _table(rows[:300]), _table(rows[300:])
   assert _counts(_dataset(train=a, test=b), "near") == {"train/test": 0}
   assert "differ from another in one column alone" in caplog.text
+
+
+def test_equal_and_near_examples_are_warned_of():
+  train, test = _images(9), _images(5, prefix="t")
+  test.arrays["image"][3] = test.arrays["image"][3][:, ::-1]
+  (line,) = leakage.warnings(leakage.leakage(_dataset(train=train, test=test)))
+  assert line.startswith(
+    "test holds 4 examples equal to and 1 examples nearly equal to examples of"
+  )
+  clean = _dataset(train=_images(9), test=_images(5, 7))
+  assert leakage.warnings(leakage.leakage(clean)) == []

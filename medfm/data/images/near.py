@@ -108,8 +108,10 @@ class _Space(NamedTuple):
     shown = np.concatenate(parts)
     mean, axes, spread = _components(_spectra(shown))
     scale = np.sqrt(spread + 0.5 * spread.mean() + 1e-12)[:_CODE]
+    # As many as few pictures can tell of, lest nothing of them be left.
+    count = min(_SHARED, len(shown) // 8)
     shared_mean, shared, _ = _components(shown.reshape(len(shown), -1))
-    return cls(mean, axes[:_CODE].T / scale, shared_mean, shared[:_SHARED])
+    return cls(mean, axes[:_CODE].T / scale, shared_mean, shared[:count])
 
   def codes(self, images: Any) -> np.ndarray:
     """[N,D] of images [N,H,W,C]."""
