@@ -318,8 +318,8 @@ def _differences(run: Run) -> Iterator[Plate]:
     title, x = f"Paired differences in {name}", f"Difference in {name}"
     yield Plate(
       file_name(run.name, "differences", metric),
-      f"Paired differences with 95 % intervals; {side}. An "
-      "interval that crosses 0 shows no difference.",
+      f"Paired differences of one trained model from another, with 95 % "
+      f"intervals; {side}. An interval that crosses 0 shows no difference.",
       f"{len(lines)} paired differences in {name}.",
       style.png(contrasts.forest(lines, title, x, 0)),
       wide=True,
