@@ -31,7 +31,7 @@ def test_the_percentile_bootstrap_did_not(metric):
 def test_a_large_sample_has_the_true_value(metric):
   cell = Cell(20_000, 1, 0.0, 0.3, 0.9)
   drawn = coverage.METRICS[metric](cell, np.random.default_rng(0))
-  assert drawn.metric(None) == pytest.approx(drawn.truth, abs=0.01)
+  assert drawn.metric(weight=None) == pytest.approx(drawn.truth, abs=0.01)
 
 
 def test_clusters_have_the_sizes_of_the_cell():
