@@ -8,7 +8,7 @@ from medfm.grid import cells
 from medfm.report import blocks as report_blocks
 from medfm.report import html as report
 from medfm.report import wording
-from medfm.report.markup import Markup, tag
+from medfm.report.markup import Markup, folded, tag
 from medfm.report.markup import table as html_table
 
 Part = tuple[str, Markup]
@@ -282,6 +282,9 @@ def _evaluators(facts: Facts) -> Iterator[Part]:
       table = _lines(list(map(str, listed["columns"])), rows)
       texts = [f"{report_blocks.caption(block)}.", table, block.get("note")]
       markup = report_blocks.markup(block, plate) or Markup()
+      if section := block.get("section"):  # Told in full on the page alone.
+        texts = [f"{texts[0]} {section}: see the page or the run's report."]
+        markup = folded(report_blocks.caption(block), markup)
       yield "\n\n".join(filter(None, texts)), markup
 
 

@@ -250,6 +250,14 @@ def test_what_evaluators_show_of_the_best_arm_is_on_its_pages(tmp_path):
       "note": "Each alone.",
     },
     {
+      "kind": "table",
+      "title": "Net benefit",
+      "split": "test",
+      "columns": ["Threshold", "Model"],
+      "rows": [["0.123", entry]],
+      "section": "For a clinical reviewer",
+    },
+    {
       "kind": "pairs",
       "title": "Coefficients",
       "split": "",
@@ -263,9 +271,12 @@ def test_what_evaluators_show_of_the_best_arm_is_on_its_pages(tmp_path):
   page = (tmp_path / "summary.md").read_text()
   assert "| first | 0.610 [0.520, 0.730] |" in page
   assert "| age | 0.750 | 0.250 |" in page
+  assert "Net benefit: test. For a clinical reviewer: see" in page
+  assert "0.123" not in page
   html = (tmp_path / "summary.html").read_text()
   assert "<b>0.610</b> [0.520, 0.730]" in html and "Each alone." in html
   assert html.count("data:image/png") == 1
+  assert "<summary>Net benefit: test</summary>" in html and "0.123" in html
 
 
 def test_a_line_looks_the_same_in_every_panel_of_a_figure(
