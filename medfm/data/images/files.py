@@ -352,6 +352,11 @@ def encoded(
   if place.is_dir():
     every, _, _ = under(place)
     names = [n for n in every if not masks.fits(n, exclude)]
+    if left_out := len(every) - len(names):
+      what = f"{left_out:,} images left out by exclude={','.join(exclude)}"
+      logging.warning("%s: %s", path, what)
+    if not names:
+      raise UserError(f"{path}: exclude={','.join(exclude)} leaves no image")
     paths = [place / name for name in names]
   elif place.suffix.lower() == ".csv":
     table = tables.read(place)

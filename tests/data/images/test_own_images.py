@@ -612,7 +612,7 @@ def test_a_class_of_minus_one_in_a_table_is_named(root):
 
 
 def test_masks_beside_images_are_told_and_left_out_by_pattern(
-  classes, tmp_path
+  classes, tmp_path, caplog
 ):
   for number in range(10):
     _save(classes / "benign" / f"{number}_mask.png", 255)
@@ -632,7 +632,10 @@ def test_masks_beside_images_are_told_and_left_out_by_pattern(
   assert "warnings" not in dataset.card
   for name in ("1.png", "1_mask.png"):
     _save(tmp_path / "new" / name, 9)
-  assert dataset.encode(str(tmp_path / "new")).ids.tolist() == ["1.png"]
+  with caplog.at_level("WARNING"):
+    new = dataset.encode(str(tmp_path / "new"))
+  assert new.ids.tolist() == ["1.png"]
+  assert " 1 images left out by exclude=*_mask*" in caplog.text
 
 
 def test_a_folder_of_masks_is_told_and_left_out(classes):
