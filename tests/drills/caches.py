@@ -1,8 +1,9 @@
 """Caches and raw files that are damaged, half written or changed."""
 
+import contextlib
+import os
 import pathlib
 import shutil
-import time
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from medfm.data.datasets import wisconsin
 from medfm.types import Folders
 from tests.drills.catalogue import drill
 from tests.drills.checkpoints import DAMAGES, without_privileges
-from tests.drills.room import LATE, ROOT, Room
+from tests.drills.disks import remounted, small_disk
+from tests.drills.room import LATE, ROOT, Room, Run, wait
 
 
 def copied(room: Room, *names: str) -> pathlib.Path:
@@ -79,10 +81,9 @@ def under_a_run_that_goes_on(room: Room, damage):
   cache = copied(room, "decoded", "records", "compiled")
   where = {"MEDFM_CACHE_DIR": str(cache)}
   room.start(**where).until(f" {LATE}/").kill()
-  for path in [
-    *cache.glob("decoded/*/*.npy"),
-    *cache.glob("records/**/*record*"),
-  ]:
+  arrays = [*cache.glob("decoded/**/*.npy")]
+  assert len(arrays) > 2
+  for path in [*arrays, *cache.glob("records/**/*record*")]:
     if path.is_file():
       damage(path)
   room.finish(**where)
@@ -92,9 +93,14 @@ def under_a_run_that_goes_on(room: Room, damage):
 @drill("damaged compilation cache", cases=DAMAGES)
 def every_compiled_program(room: Room, damage):
   cache = copied(room, "decoded", "records", "compiled")
-  for path in cache.glob("compiled/**/*"):
-    if path.is_file() and path.stat().st_size:
-      damage(path)
+  programs = [
+    path
+    for path in cache.glob("compiled/**/*")
+    if path.is_file() and path.stat().st_size
+  ]
+  assert len(programs) > 2
+  for path in programs:
+    damage(path)
   room.finish(MEDFM_CACHE_DIR=str(cache))
   room.same()
 
@@ -117,20 +123,50 @@ def killed_while_the_data_are_prepared(room: Room, fault: dict):
   room.same()
 
 
-@drill("cache half written", faults=2)
-def two_runs_prepare_the_same_data_and_one_is_killed(room: Room):
+@drill("cache half written", cases=("records", "decoded"))
+def two_runs_prepare_the_same_data_and_one_is_killed(room: Room, part: str):
+  """The first is killed with a part half written; the second waits for it."""
   cache = copied(room, "compiled")
   where = {"MEDFM_CACHE_DIR": str(cache)}
-  first = room.start(place=room.place / "first", **where)
+  sleeps = {"event": "open", "path": f"/{part}/", "nth": 3, "act": "sleep"}
+  first = room.start(place=room.place / "first", fault=sleeps, **where)
+  first.until("sleeping")
   second = room.start(**where)
-  time.sleep(2)
+  wait(lambda: waits(second, cache) or second.ended(), "a wait for the lock")
+  assert not second.ended(), str(second)
+  made = [path.relative_to(cache).as_posix() for path in cache.rglob("*")]
+  half = [name for name in made if ".part-" in name or "incomplete" in name]
+  assert half, f"nothing is half written: {made}"
   first.kill()
   second.end()
   room.same()
 
 
+def waits(run: Run, cache: pathlib.Path) -> bool:
+  """Whether a run has a lock of the cache open."""
+  for descriptor in pathlib.Path(f"/proc/{run.process.pid}/fd").glob("*"):
+    with contextlib.suppress(OSError):
+      place = os.readlink(descriptor)
+      if place.startswith(str(cache)) and place.endswith(".lock"):
+        return True
+  return False
+
+
+@drill("cache that cannot be written", cases=("16k", "32k", "64k"))
+def a_full_cache_is_one_line(room: Room, size: str):
+  """The disk fills while data are prepared; with room made it goes on."""
+  cache = room.place / "cache"
+  where = {"MEDFM_CACHE_DIR": str(cache)}
+  with small_disk(cache, size):
+    room.start(**where).refused("No space left", str(cache))
+    assert not room.run.exists()
+    remounted(cache, "size=256m")
+    room.finish(**where)
+    room.same()
+
+
 @drill("cache that cannot be written")
-def a_full_or_read_only_cache_is_one_line(room: Room):
+def a_read_only_cache_is_one_line(room: Room):
   cache = room.place / "cache"
   cache.mkdir()
   cache.chmod(0o555)

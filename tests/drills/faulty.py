@@ -2,6 +2,8 @@
 
 FAULT is a JSON list of objects, each of one of the forms
 
+Each notes its number in the file that DRILL_MARKS names when it happens.
+
 {"event": "open", "path": "manifest.json", "nth": 2, "act": "kill"}
   At the second such event (Python's audit events: open for writing,
   os.rename, os.remove, os.rmdir, shutil.rmtree, ...) on a path that holds the
@@ -41,8 +43,17 @@ SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT}
 WRITING = os.O_WRONLY | os.O_RDWR
 
 
-def act(action: str, path: str) -> None:
+def mark(fault: dict) -> None:
+  """Notes that a fault happens, once."""
+  if "number" in fault:
+    with open(os.environ["DRILL_MARKS"], "a") as file:
+      file.write(f"{fault.pop('number')}\n")
+
+
+def act(fault: dict, path: str) -> None:
   """The fault itself."""
+  mark(fault)
+  action = fault["act"]
   if action == "torn":
     pathlib.Path(path).write_bytes(b"")
     action = "kill"
@@ -80,7 +91,7 @@ def on_event(fault: dict) -> None:
     if fault["path"] in path and turn():
       here.acting = True
       try:
-        act(fault["act"], path)
+        act(fault, path)
       finally:
         here.acting = False
 
@@ -94,7 +105,7 @@ def on_call(fault: dict) -> None:
 
   def instead(*arguments, **settings):
     if turn():
-      act(fault["act"], fault["call"])
+      act(fault, fault["call"])
     return original(*arguments, **settings)
 
   setattr(owner, name, instead)
@@ -118,6 +129,7 @@ def in_batches(fault: dict) -> None:
   def instead(self, k):
     batch = dict(original(self, k))
     if k in fault["batches"]:
+      mark(fault)
       batch["features"] = batch["features"] * float(fault["feature"])
     return batch
 
@@ -130,6 +142,7 @@ def slowly(fault: dict) -> None:
   original, free = loader.Batches.__getitem__, pathlib.Path(fault["until"])
 
   def instead(self, k):
+    mark(fault)
     time.sleep(0 if free.exists() else fault["slow"])
     return original(self, k)
 
@@ -138,16 +151,26 @@ def slowly(fault: dict) -> None:
 
 def in_clock(fault: dict) -> None:
   original, looks = time.time, iter(range(1, sys.maxsize))
-  time.time = lambda: original() + fault["clock"] * (next(looks) // 100)
+
+  def shifted():
+    jumps = next(looks) // 100
+    if jumps:
+      mark(fault)
+    return original() + fault["clock"] * jumps
+
+  time.time = shifted
 
 
 def in_threads(fault: dict) -> None:
   from medfm.data import loader
 
   original = loader.prefetched
-  loader.prefetched = lambda batches, first, total, threads: original(
-    batches, first, total, fault["threads"]
-  )
+
+  def prefetched(batches, first, total, threads):
+    mark(fault)
+    return original(batches, first, total, fault["threads"])
+
+  loader.prefetched = prefetched
 
 
 def leak(fault: dict) -> None:
@@ -156,6 +179,7 @@ def leak(fault: dict) -> None:
   original, kept = loader.Batches.__getitem__, []
 
   def instead(self, k):
+    mark(fault)
     if fault["leak"] == "memory":
       kept.append(os.urandom(2**15))
     elif fault["leak"] == "file":
@@ -171,15 +195,18 @@ def leak(fault: dict) -> None:
 class Late:
   """Acts when it is deleted; by default of values that are still there."""
 
-  def __init__(self, action: str):
-    self.number = SIGNALS[action]
+  def __init__(self, fault: dict):
+    self.signal, self.number = SIGNALS[fault["end"]], fault["number"]
+    self.marks = os.environ["DRILL_MARKS"]
 
-  def __del__(self, kill=os.kill, own=os.getpid):
-    kill(own(), self.number)
+  def __del__(self, kill=os.kill, own=os.getpid, io=os):
+    file = io.open(self.marks, io.O_WRONLY | io.O_APPEND | io.O_CREAT)
+    io.write(file, f"{self.number}\n".encode())
+    kill(own(), self.signal)
 
 
 def at_end(fault: dict) -> None:
-  sys.late = Late(fault["end"])
+  sys.late = Late(fault)
 
 
 FORMS = {
@@ -197,6 +224,7 @@ if __name__ == "__main__":
   faults = json.loads(sys.argv[1])
   sys.argv = [str(LAUNCH), *sys.argv[2:]]
   sys.path[0] = str(LAUNCH.parent)
-  for one in faults:
-    FORMS[next(iter(one))](one)
+  for number, one in enumerate(faults):
+    form = FORMS[next(iter(one))]
+    form({**one, "number": number})
   runpy.run_path(str(LAUNCH), run_name="__main__")

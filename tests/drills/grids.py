@@ -50,10 +50,13 @@ def ten_times_over_stub_cells(room: Room):
   """Two of eight fail; the tables are those of a grid left alone."""
   draw = random.Random(0)
   for _ in range(10):
+    before = logged(room)
     process = runner(room, "broken")
-    time.sleep(draw.uniform(0.3, 2.0))
+    # Its cells take steps: it is under way, and not near its end.
+    wait(lambda before=before: logged(room) > before, "a step of a cell")
+    time.sleep(draw.uniform(0.0, 0.1))
     process.kill()
-    process.wait()
+    assert process.wait() == -9, "it had ended before it was killed"
   pages = []
   for name in ("broken", "whole"):
     assert runner(room, name).wait(300) == 0
@@ -68,6 +71,12 @@ def ten_times_over_stub_cells(room: Room):
     lines = (room.place / "broken" / name / "metrics.jsonl").read_text()
     steps = [json.loads(line)["step"] for line in lines.splitlines()]
     assert steps == list(range(1, 11)), name
+
+
+def logged(room: Room) -> int:
+  """How many steps all cells of the broken grid have logged."""
+  paths = (room.place / "broken").glob("*/metrics.jsonl")
+  return sum(path.read_text().count("\n") for path in paths)
 
 
 GRID = '''"""Toy runs of two seeds."""

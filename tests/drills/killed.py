@@ -4,7 +4,7 @@ import random
 import time
 
 from tests.drills.catalogue import drill
-from tests.drills.room import LATE, Room
+from tests.drills.room import LATE, STEPS, Room
 
 FILES = (
   "config.json.partial",
@@ -20,15 +20,21 @@ FILES = (
 )
 """Parts of the names of all that a run writes itself, in time's order."""
 
+SLOWLY = {"slow": 0.1, "until": "/nowhere"}
+
 
 @drill("kill -9 at a random moment", cases=(0, 1, 2, 3), faults=5)
 def killed_five_times_in_a_row(room: Room, seed: int):
-  unbroken = room.unbroken()
-  seconds = float((unbroken.parent / "seconds").read_text())
+  """Twice on the way to the first step, then at three later and later steps.
+
+  Each batch takes a tenth of a second, so that it is there when it is killed.
+  """
   draw = random.Random(seed)
-  for _ in range(5):
-    run = room.start()
-    time.sleep(draw.uniform(0.1, 1.0) * seconds)
+  words = draw.sample(("", "leakage", "devices", "parameters"), 2)
+  steps = sorted(draw.sample(range(4, STEPS - 8, 4), 3))
+  for word in [*words, *(f" {step}/" for step in steps)]:
+    run = room.start(fault=SLOWLY).until(word)
+    time.sleep(draw.uniform(0.0, 0.3))
     run.kill()
   room.finish()
   room.same()
@@ -38,7 +44,7 @@ def killed_five_times_in_a_row(room: Room, seed: int):
 def killed_five_times_while_it_trains(room: Room):
   draw = random.Random(4)
   for _ in range(5):
-    run = room.start().until("parameters")
+    run = room.start(fault=SLOWLY).until("parameters")
     time.sleep(draw.uniform(0.0, 0.4))
     run.kill()
   room.finish()
@@ -122,13 +128,15 @@ def a_study_of_stages_killed_three_times(room: Room):
     "--config=configs/quickstart.py:tiny",
     "--config.stages.*.evaluation.replicates=10",
   )
-  draw = random.Random(7)
   unbroken = room.unbroken(toy=study)
-  seconds = float((unbroken.parent / "seconds").read_text())
-  for _ in range(3):
-    run = room.start(toy=study)
-    time.sleep(draw.uniform(0.3, 0.9) * seconds)
-    run.kill()
+  # As the first stage begins, after its training, after that of the second.
+  for call, nth in (
+    ("medfm.study:_run_stage", 1),
+    ("medfm.scoring:evaluation", 1),
+    ("medfm.scoring:evaluation", 2),
+  ):
+    fault = {"call": call, "nth": nth, "act": "kill"}
+    room.start(toy=study, fault=fault).end(-9)
   room.finish(toy=study)
   for name in ("results.json", "predictions.csv"):
     mine, theirs = room.run / name, unbroken / name

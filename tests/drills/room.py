@@ -34,6 +34,8 @@ TOY = (
   "--config.evaluation.replicates=10",
   "--config.evaluators.baselines.names=()",
 )
+MARKS = "DRILL_MARKS"
+"""The environment's name for the file in which faults note that they happen."""
 LONG = "--config.steps=600"
 """Long enough to be stopped many times."""
 _PATIENCE_S = 240
@@ -42,8 +44,12 @@ _PATIENCE_S = 240
 class Run:
   """A launch in a process of its own; its output goes to files."""
 
-  def __init__(self, command: list[str], log: pathlib.Path, env: dict):
+  def __init__(
+    self, command: list[str], log: pathlib.Path, env: dict, faults: int = 0
+  ):
     self.out, self.err = log.with_suffix(".out"), log.with_suffix(".err")
+    self.marks, self.faults = log.with_suffix(".marks"), faults
+    env = {**env, MARKS: str(self.marks)}
     with self.out.open("w") as out, self.err.open("w") as err:
       self.process = subprocess.Popen(
         command,
@@ -64,32 +70,60 @@ class Run:
     return self.process.poll() is not None
 
   def kill(self) -> None:
-    """kill -9, to it and to whatever it started."""
+    """kill -9, to it and to whatever it started; it must die of that."""
+    assert not self.ended(), f"it had ended before it was killed: {self}"
+    self.clear()
+    code = self.process.returncode
+    assert code == -signal.SIGKILL, f"it ended before the kill: {self}"
+
+  def clear(self) -> None:
+    """Whatever is left of it is killed."""
     if not self.ended():
       os.killpg(self.process.pid, signal.SIGKILL)
     self.process.wait()
 
   def send(self, number: int) -> None:
+    """A signal to it while it is there."""
+    assert not self.ended(), f"it had ended before the signal: {self}"
     self.process.send_signal(number)
 
-  def end(self, code: int | None = 0, seconds: float = _PATIENCE_S) -> str:
-    """Waits for its end, which must be with this code; what it said."""
+  def struck(self) -> set[str]:
+    """Which of its faults happened, as `faulty.py` notes them by number."""
+    return {*self.marks.read_text().split()} if self.marks.exists() else set()
+
+  def end(
+    self,
+    code: int | None = 0,
+    seconds: float = _PATIENCE_S,
+    missed: bool = False,
+  ) -> str:
+    """Waits for its end, which must be with this code; what it said.
+
+    missed: its faults need not have happened.
+    """
     try:
       self.process.wait(seconds)
     except subprocess.TimeoutExpired:
-      self.kill()
+      self.clear()
       raise AssertionError(f"still there after {seconds} s: {self}") from None
     assert code is None or self.process.returncode == code, str(self)
+    never = {*map(str, range(self.faults))} - self.struck()
+    assert missed or not never, f"its faults {never} never happened: {self}"
     return self.out.read_text()
 
   def refused(
-    self, *words: str, code: int = 2, seconds: float = 60, tidy: bool = True
+    self,
+    *words: str,
+    code: int = 2,
+    seconds: float = _PATIENCE_S,
+    tidy: bool = True,
+    missed: bool = False,
   ) -> str:
     """Waits for its end by one error line that holds the words.
 
     tidy: no library may say more than that either.
     """
-    self.end(code, seconds)
+    self.end(code, seconds, missed)
     said = self.err.read_text()
     errors = [line for line in said.splitlines() if line[:7] == "error: "]
     assert len(errors) == 1, str(self)
@@ -151,7 +185,7 @@ class Room:
     ]
     log = self.place / f"log{len(self.runs)}"
     log.with_suffix(".command").write_text(shlex.join(command))
-    self.runs.append(Run(command, log, env))
+    self.runs.append(Run(command, log, env, len(fault)))
     return self.runs[-1]
 
   def finish(self, *settings: str, **options) -> str:
@@ -183,7 +217,7 @@ class Room:
 
   def close(self) -> None:
     for run in self.runs:
-      run.kill()
+      run.clear()
 
 
 def same(place: pathlib.Path, other: pathlib.Path) -> None:

@@ -5,7 +5,8 @@ import signal
 import time
 
 from tests.drills.catalogue import drill
-from tests.drills.room import LATE, STEPS, Room, stopped_at, wait
+from tests.drills.killed import SLOWLY
+from tests.drills.room import LATE, STEPS, Room, stopped_at
 
 CODES = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
 
@@ -64,15 +65,15 @@ def outside_the_loop(room: Room, call: str):
 
 @drill("SIGTERM and Ctrl-C", cases=(0, 1), faults=4)
 def at_random_moments(room: Room, seed: int):
+  """Once on the way to the first step, then at three later and later ones."""
   draw = random.Random(seed)
-  seconds = float((room.unbroken().parent / "seconds").read_text())
-  for _ in range(4):
-    run = room.start()
-    wait(lambda run=run: run.ended() or run.out.read_text(), "a word")
-    time.sleep(draw.uniform(0.0, 0.6) * seconds)
+  steps = sorted(draw.sample(range(4, STEPS - 8, 4), 3))
+  first = draw.choice(("leakage", "devices", "parameters"))
+  for word in [first, *(f" {step}/" for step in steps)]:
+    run = room.start(fault=SLOWLY).until(word)
+    time.sleep(draw.uniform(0.0, 0.3))
     run.send(signal.SIGTERM)
-    run.end(None)
-    assert run.process.returncode in (0, 75), str(run)
+    run.refused("go on with: python", code=75, missed=word == first)
   room.finish()
   room.same()
 
