@@ -401,5 +401,6 @@ def test_a_folder_of_few_images_of_one_class_is_scored(
   if part:
     (root / part).mkdir()
     (root / "dark").rename(root / part / "dark")
-  _, rows = judged(of_images, folders, "own_images.py", f"data.path={root}")
+  settings = (f"data.path={root}", f"data.name=few{part}")
+  _, rows = judged(of_images, folders, "own_images.py", *settings)
   assert [row["label"] for row in rows] == ["dark", "dark"]

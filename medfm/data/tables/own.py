@@ -223,6 +223,9 @@ class OtherTable(Own, skip_registration=True):
       f"cells taken for missing that training did not know "
       f"({', '.join(map(repr, given.added))})": len(given.added),
     }
+    files = [path.name for path in self.raw.values()]
+    if len(files) > 1:
+      what[f"files read together: {cards.listed(files)}"] = len(files)
     return records.counted(what)
 
 
