@@ -112,6 +112,7 @@ def evaluate(
   rows = [row for each in done for row in each.rows]
   results["comparisons"] = _compared(place, rows, results)
   out = _folder(place, name, stage, results["evaluation"]["key"])
+  results["evaluation"]["folder"] = out.name
   kinds = [device.device_kind for device in jax.devices()]
   workdir.write(out / "predictions.csv", predictions.text(rows))
   workdir.write(out / "environment.json", workdir.environment(kinds))

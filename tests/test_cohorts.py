@@ -38,8 +38,9 @@ def judged(place, folders, name, *overrides):
   """The results on another cohort, and what predictions.csv says of it."""
   data = command.data(config(name, *overrides))
   results = evaluate.evaluate(place, None, data, folders)
-  path = place / "evaluations" / results["name"] / "predictions.csv"
-  return results["stages"]["train"], list(csv.DictReader(path.open()))
+  folder = place / "evaluations" / results["evaluation"]["folder"]
+  rows = csv.DictReader((folder / "predictions.csv").open())
+  return results["stages"]["train"], [r for r in rows if r["stage"] == "train"]
 
 
 def equal(rows, place, source, tmp_path):

@@ -92,8 +92,9 @@ def _split(
     note += (
       f" Cross-fitted: the {whom} are dealt to {folds} parts, class by class "
       "in the order of a hash of their names, and each part is recalibrated "
-      "with parameters fitted on the others, so that no row has a part in its "
-      "own. The intervals do not count how far the parameters waver."
+      "with parameters fitted on the others, so that no row is scored with "
+      "parameters that have seen it. The intervals do not count how far the "
+      "parameters waver."
     )
   if left:
     names = ", ".join(dict.fromkeys(left))

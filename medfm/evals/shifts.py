@@ -76,6 +76,8 @@ def shift(context: Context) -> Findings:
         shown += _blocks(part, trained["inputs"][part], profile)
     truth = target(split, info)
     shown += _blocks("what is predicted", trained["target"], truth)
+    if shown:  # Once is enough.
+      shown[0]["note"] += f" {_HOW}"
     blocks[name] = [*shown, *_told_apart(context, split)]
   return Findings(blocks=blocks)
 
@@ -168,6 +170,11 @@ def _blocks(part: str, there: Summary, here: Profile) -> Iterator[Block]:
 
 
 _DIFFERENCE = "Std. difference"
+_HOW = (
+  "The standardised difference is (cohort − training) / root mean square of "
+  "both SDs; beyond 0.1 cohorts are taken to differ (Austin 2009), and in few "
+  "examples chance alone goes farther."
+)
 
 
 def _table(
@@ -187,10 +194,8 @@ def _table(
   beyond = sum(size > NOTICEABLE for size in sizes)
   note = (
     f"{beyond} of {len(rows)} differ by more than {NOTICEABLE:g}, in value or "
-    "in how often they are missing, or could not be compared. The standardised "
-    "difference is (cohort - training) / root mean square of both SDs; beyond "
-    "0.1 cohorts are taken to differ (Austin 2009), and in few examples chance "
-    "alone goes farther. Those that differ most come first."
+    "in how often they are missing, or could not be compared; those that "
+    "differ most come first."
   )
   if len(rows) > SHOWN:
     note += f" {len(rows) - SHOWN} more rows are not shown."
