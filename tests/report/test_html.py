@@ -259,3 +259,16 @@ def test_a_slope_is_judged_by_its_distance_from_1(study, undrawn):
     r"in the distance from 1: \+0.550 \[\+0.500, \+0.600\]",
     text,
   )
+
+
+def test_a_warning_of_the_data_stands_at_the_head_of_the_page(
+  multiclass, undrawn
+):
+  path = multiclass / "results.json"
+  results = json.loads(path.read_text())
+  for stage in results["stages"].values():
+    stage["data"]["card"]["warnings"] = ["test holds 4 examples of train"]
+  path.write_text(json.dumps(results))
+  page = visible(written(multiclass))
+  place = page.index("Warning: test holds 4 examples of train.")
+  assert place < page.index("Results")
