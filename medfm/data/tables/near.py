@@ -21,6 +21,7 @@ _PAIRS = 1 << 16  # Compared at a time.
 _MAX_STEP = 1e-3
 _FEWEST, _MOST = 4, 2000  # Columns by which rows that differ in one are found.
 _BY_CHANCE = 0.01
+_WORK = 40_000_000  # Cells of training; each column costs an order of all rows.
 
 Pairs = tuple[np.ndarray, np.ndarray]
 
@@ -71,6 +72,13 @@ def _differ_by_choice(train: np.ndarray) -> bool:
   """Whether rows that differ in one column alone are rare in training."""
   columns = train.shape[1]
   if not _FEWEST <= columns <= _MOST or len(train) < 2:
+    return False
+  if train.size > _WORK:
+    logging.info(
+      "near copies of a table: rows with one value changed are not looked for "
+      "in more than %s cells",
+      f"{_WORK:,}",
+    )
     return False
   _, j = _but_one(train, train)
   share = len(np.unique(j)) / len(train)
