@@ -197,11 +197,11 @@ class Late:
 
   def __init__(self, fault: dict):
     self.signal, self.number = SIGNALS[fault["end"]], fault["number"]
-    self.marks = os.environ["DRILL_MARKS"]
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    self.marks = os.open(os.environ["DRILL_MARKS"], flags)
 
-  def __del__(self, kill=os.kill, own=os.getpid, io=os):
-    file = io.open(self.marks, io.O_WRONLY | io.O_APPEND | io.O_CREAT)
-    io.write(file, f"{self.number}\n".encode())
+  def __del__(self, kill=os.kill, own=os.getpid, write=os.write):
+    write(self.marks, b"%d\n" % self.number)
     kill(own(), self.signal)
 
 

@@ -96,15 +96,6 @@ def while_python_shuts_down(room: Room, act: str):
 
 
 @drill("SIGTERM and Ctrl-C")
-def while_python_shuts_down_after_another(room: Room):
-  run = room.start(fault={"end": "term"}).until(" 12/")
-  run.send(signal.SIGTERM)
-  run.refused("go on with: python", code=75)
-  room.finish()
-  room.same()
-
-
-@drill("SIGTERM and Ctrl-C")
 def at_the_last_step(room: Room):
   run = room.start(fault={"batches": [STEPS - 1], "feature": "1"})
   run.until(f" {STEPS - 2}/")
