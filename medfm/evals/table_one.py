@@ -105,8 +105,14 @@ def _profiles(
 def _characteristics(
   profiles: Mapping[str, Profile],
 ) -> Iterator[Characteristic]:
-  """The first numbers and the levels of one part, by split."""
+  """The first numbers and the levels of one part, by split.
+
+  None where splits tell other things, as rows of words do beside those of
+  tokens.
+  """
   first = next(iter(profiles.values()))
+  if any(each.names != first.names for each in profiles.values()):
+    return
   columns = {
     name: np.asarray(profile.values[:, :SHOWN], np.float64)
     for name, profile in profiles.items()

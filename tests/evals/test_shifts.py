@@ -163,6 +163,7 @@ def test_images_are_compared_by_brightness_and_texts_by_length():
   text = Tokens(9, {"pad": 0, "unk": 1}).profile(tokens)
   assert text.values[:, 0].tolist() == [2, 3]
   np.testing.assert_allclose(text.values[:, 1], [1 / 2, 2 / 3])
+  assert Tokens(9).profile({"words": np.zeros((2, 3))}).names == ()
 
 
 def test_of_many_images_evenly_spaced_ones_stand_for_all():

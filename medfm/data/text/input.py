@@ -80,7 +80,10 @@ class Tokens:
 
   def profile(self, arrays: Arrays) -> Profile:
     """The length of each text, as the model reads it, and what of it is
-    unknown."""
+    unknown; nothing of rows that hold no tokens, such as those of words."""
+    read = [arrays.get(name) for name in ("tokens", "segment")]
+    if any(each is None for each in read):
+      return Profile()
     real = np.asarray(arrays["segment"]) > 0
     count = real.sum(1).astype(np.float64)
     names, measures = ["tokens in a text, as read"], [count]
