@@ -60,7 +60,8 @@ def act(fault: dict, path: str) -> None:
   if action in SIGNALS:
     os.kill(os.getpid(), SIGNALS[action])
   elif action == "sleep":
-    print("sleeping", flush=True)
+    # The program may have redirected its standard output for a while.
+    print("sleeping", file=sys.__stdout__, flush=True)
     time.sleep(600)
   else:
     number = getattr(errno, action)
