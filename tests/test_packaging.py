@@ -22,6 +22,7 @@ BROUGHT_BY = {
   "sklearn": "scikit-learn",
   "sksurv": "scikit-survival",
   "sqlalchemy": "optuna",
+  "threadpoolctl": "scikit-learn",
 }
 """What one imports -> what one installs, where the two differ."""
 
