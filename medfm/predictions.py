@@ -71,13 +71,14 @@ def read(path: Path) -> list[Row]:
     header, *lines = [*csv.reader(file)] or [[]]
   # As csv.DictReader has it: None is the name, or content, of what is missing.
   header = [*map(_unshielded, header)]
-  return [
+  rows: list[Any] = [
     {None: line[len(header) :]} | dict(zip(header, line, strict=False))
     if len(line) > len(header)
     else dict(itertools.zip_longest(header, map(_unshielded, line)))
     for line in lines
     if line
   ]
+  return rows
 
 
 def _written(value: Any) -> str:

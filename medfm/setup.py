@@ -148,7 +148,8 @@ def seen(run: settings.Run, data: Dataset) -> Dataset:
   if parts["train"] is not data.splits["train"]:
     target = task.refitted(info.target, parts["train"].arrays)
     info = dataclasses.replace(info, target=target)
-  encode = data.encode and functools.partial(data.encode, info=info)
+  encode: Any = data.encode
+  encode = encode and functools.partial(encode, info=info)
   return dataclasses.replace(data, splits=parts, info=info, encode=encode)
 
 

@@ -142,8 +142,12 @@ def without(reason: str, value: float | None = None) -> Entry:
 def percentile(metric: Metric, sample: Sample) -> Bounds:
   """The percentile interval of one metric; `NoBounds` where `intervals` gives
   a reason."""
-  drawn = {"replicates": sample.replicates, "seed": sample.seed}
-  entry = intervals({"metric": metric}, sample.cluster, **drawn)["metric"]
+  entry = intervals(
+    {"metric": metric},
+    sample.cluster,
+    replicates=sample.replicates,
+    seed=sample.seed,
+  )["metric"]
   if entry["low"] is None:
     raise NoBounds(entry["reason"])
   clusters = int(sample.cluster.max()) + 1

@@ -16,7 +16,7 @@ is exact where A is 0 and conservative elsewhere (`benchmarks.type1`).
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -147,4 +147,4 @@ def _solved(
   most = scale
   while 2 * tail(most) > level:
     most *= 4
-  return float(optimize.brentq(lambda x: 2 * tail(x) - level, 0, most))
+  return cast(float, optimize.brentq(lambda x: 2 * tail(x) - level, 0, most))

@@ -58,10 +58,10 @@ def _concordance_bounds(
   first, second = by_row(np.zeros_like(rank), key, failed, everyone)
   pairs, total = first + second, first.sum()
   enough(0 if total == 0 else 1, 1, sample.whom, "somebody to compare with")
-  wins = 0.5 * sum(by_row(rank, key, failed, everyone))
+  wins = 0.5 * np.add(*by_row(rank, key, failed, everyone))
   for bit in range(int(rank.max()).bit_length()):
     high = (rank >> bit) % 2 == 1
-    wins = wins + sum(by_row(rank >> bit + 1, key, failed & high, ~high))
+    wins += np.add(*by_row(rank >> bit + 1, key, failed & high, ~high))
   value = float(wins.sum() / pairs.sum())
   pull, above = np.zeros((2, len(known)))
   pull[known] = (wins - value * pairs) / total

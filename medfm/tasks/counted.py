@@ -30,7 +30,7 @@ Columns = Callable[[Split], Any]
 
 
 def tfidf(
-  fit: Callable[[Problem, np.ndarray], Learnt],
+  fit: Callable[..., Learnt],
   targets: Sequence[np.ndarray],
   train: Split,
   others: Mapping[str, Split],
@@ -44,6 +44,8 @@ def tfidf(
   Sublinear counts of the 20,000 commonest terms that two training texts hold.
   Other inputs beside a text are standardised columns. Windows of a text are
   one text again, and have equal predictions. Else as `classical.predictions`.
+
+  fit: (problem, kind=[D] str, what each column counts) -> what was learnt.
   """
   if text_input.among(info) is None:
     raise UserError(f"{info.name}: a baseline of counted words reads text")
@@ -139,7 +141,7 @@ def _pieces(tokens: np.ndarray) -> list[tuple[int, ...]]:
 
 def _characters(tokens: np.ndarray, spelling: Sequence[str]) -> list[str]:
   """The stretches of 2 to 5 characters of a text."""
-  text = "".join(spelling[token] for token in tokens.tolist())
+  text = "".join(spelling[int(token)] for token in tokens)
   return [
     text[start : start + size]
     for size in range(2, 6)

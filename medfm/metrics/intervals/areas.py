@@ -134,8 +134,9 @@ def _logit(
 def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
   """For each value the share of the others below it, equal ones by half."""
   others = np.sort(others)
-  sides = (np.searchsorted(others, values, side) for side in ("left", "right"))
-  return sum(sides) / (2 * len(others))
+  below = np.searchsorted(others, values, "left")
+  not_above = np.searchsorted(others, values, "right")
+  return (below + not_above) / (2 * len(others))
 
 
 def _enough(

@@ -47,8 +47,8 @@ def interval(
   mean, influence, variance = _spread(sample, losses, counted, ICC**2)
   quantile = special.stdtrit(freedom(influence), 1 - _TAIL)
   reach = min(float(quantile * np.sqrt(variance) / mean), 700.0)
-  ends = mean * np.exp(-reach), mean * np.exp(reach)
-  return Bounds(*map(value, map(float, ends)), LOG, influence)
+  low, high = (value(float(mean * np.exp(end))) for end in (-reach, reach))
+  return Bounds(low, high, LOG, influence)
 
 
 def bounded_interval(

@@ -299,7 +299,7 @@ class Columns(labels.Columns):
     table, changes = labelled(table, self.label, self.missing_label, every=True)
     if self.missing_label != KEEP:
       return table, changes
-    (column,) = self.label
+    column = next(iter(self.label))
     table, unknown = by_trained_names(table, column, self.classes, _class)
     return table, changes + unknown
 

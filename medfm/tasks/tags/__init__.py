@@ -224,13 +224,13 @@ def _spelt(predicted: Arrays, names: Sequence[str]) -> dict[str, list[str]]:
   for text, spans, tags in zip(
     predicted["text"], predicted["spans"], predicted["tags"], strict=True
   ):
-    called = entities.entities([names[tag] for tag in tags if tag >= 0])
+    called = entities.entities([names[int(tag)] for tag in tags if tag >= 0])
     places = [(e.kind, spans[e.start][0], spans[e.stop - 1][1]) for e in called]
-    found = [
+    marked = [
       {"type": kind, "start": start, "end": end, "text": text[start:end]}
       for kind, start, end in places
     ]
-    written.append(json.dumps(found, ensure_ascii=False))
+    written.append(json.dumps(marked, ensure_ascii=False))
   if mended := int(np.sum(predicted.get("mended", 0))):
     logging.warning("%d tags I- that began an entity were made B-", mended)
   return {"text": list(predicted["text"]), "entities": written}
