@@ -123,7 +123,9 @@ def test_an_argument_that_is_no_text_is_one_line():
 
 
 @pytest.mark.parametrize("variable", ["MEDFM_CACHE_DIR", "MEDFM_DATA_DIR"])
-def test_a_user_without_a_home_is_told_what_to_set(variable, monkeypatch):
+def test_a_user_without_a_home_is_told_what_to_set(
+  variable, monkeypatch, tmp_path
+):
   def unknown(number):
     raise KeyError(number)
 
@@ -131,8 +133,8 @@ def test_a_user_without_a_home_is_told_what_to_set(variable, monkeypatch):
   monkeypatch.delenv("MEDFM_CACHE_DIR", raising=False)
   monkeypatch.setattr(pwd, "getpwuid", unknown)
   if variable == "MEDFM_DATA_DIR":
-    monkeypatch.setenv("MEDFM_CACHE_DIR", "/tmp/cache")
-    assert setup.folders(None).cache == "/tmp/cache"
+    monkeypatch.setenv("MEDFM_CACHE_DIR", str(tmp_path))
+    assert setup.folders(None).cache == str(tmp_path)
   monkeypatch.setenv(variable, "~/x")
   with pytest.raises(UserError, match="set MEDFM_CACHE_DIR"):
     setup.folders(None)

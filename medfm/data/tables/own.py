@@ -106,16 +106,12 @@ def _all_numbers(cells: Iterable[str]) -> bool:
   return all(tables.is_number(cell) for cell in {*cells} if cell)
 
 
-class OwnTable(Own, skip_registration=True):
-  """The user's table; `raw` holds `table` and perhaps `test`."""
+class _Tables(Own, skip_registration=True):
+  """Reads CSV files; `raw` holds `table` and perhaps `test`."""
 
-  VERSION = tfds.core.Version("1.3.0")  # 1.3: names of rows.
-
-  def rows(self) -> tabular.Rows:
+  def tables(self) -> list[Table]:
     given = self.given
-    roles = [given.patient, given.id, given.split_column]
-    roles = [*self.labels.columns, *filter(None, roles)]
-    read = [
+    return [
       tables.read(
         path,
         missing=given.missing,
@@ -124,6 +120,18 @@ class OwnTable(Own, skip_registration=True):
       )
       for path in self.raw.values()
     ]
+
+
+class OwnTable(_Tables, skip_registration=True):
+  """The user's table, of which every column may be a feature."""
+
+  VERSION = tfds.core.Version("1.3.0")  # 1.3: names of rows.
+
+  def rows(self) -> tabular.Rows:
+    given = self.given
+    roles = [given.patient, given.id, given.split_column]
+    roles = [*self.labels.columns, *filter(None, roles)]
+    read = self.tables()
     for name in (*roles, *given.groups, *given.drop, *given.allow):
       _ = read[0][name]  # An unknown column is an error, with the nearest one.
       if roles.count(name) > 1:
@@ -153,7 +161,7 @@ class OwnTable(Own, skip_registration=True):
     )
 
 
-class OtherTable(Own, skip_registration=True):
+class OtherTable(_Tables, skip_registration=True):
   """Another cohort's table, with the columns that a trained model reads.
 
   numeric, levels: as its `Table` names them. clean: how training cleaned its
@@ -174,15 +182,7 @@ class OtherTable(Own, skip_registration=True):
 
   def rows(self) -> tabular.Rows:
     given, described = self.given, self._described
-    read = [
-      tables.read(
-        path,
-        missing=given.missing,
-        delimiter=given.delimiter,
-        decimal=given.decimal,
-      )
-      for path in self.raw.values()
-    ]
+    read = self.tables()
     if self._clean:
       read = list(map(self._clean, read))
     roles = [*self.labels.columns, given.patient, given.id, given.split_column]
