@@ -5,6 +5,8 @@ import pytest
 
 from medfm.metrics import bootstrap, ranking
 from medfm.metrics.bootstrap import Mean
+from medfm.metrics.intervals import entries
+from medfm.metrics.intervals.bounds import Sample
 from medfm.metrics.undefined import Undefined, average
 
 PATIENTS = np.array(["a", "a", "b", "c", "c", "c"])
@@ -17,7 +19,7 @@ def _mean_of(values):
 
 
 def interval(metric, cluster, **settings):
-  return bootstrap.intervals({"m": metric}, cluster, **settings)["m"]
+  return entries.entries({"m": metric}, Sample(cluster, **settings))["m"]
 
 
 def test_examples_of_a_patient_are_drawn_together():
@@ -41,12 +43,13 @@ def test_weights_depend_on_seed_and_replicate_alone():
 
 def test_blocks_do_not_change_the_interval(monkeypatch):
   values = np.random.default_rng(0).normal(size=30)
-  entries = []
+  ends = []
   for block in (1, 100, 1 << 20):
     monkeypatch.setattr(bootstrap, "BLOCK", block)
-    entries.append(interval(_mean_of(values), np.arange(30), replicates=50))
-  assert entries[0] == pytest.approx(entries[1], abs=1e-12)
-  assert entries[0] == pytest.approx(entries[2], abs=1e-12)
+    entry = interval(_mean_of(values), np.arange(30), replicates=50)
+    ends.append([entry["low"], entry["high"]])
+  assert ends[0] == pytest.approx(ends[1], abs=1e-12)
+  assert ends[0] == pytest.approx(ends[2], abs=1e-12)
 
 
 def test_examples_without_a_named_patient_stand_alone():
@@ -140,14 +143,13 @@ def test_mean_leaves_out_and_names_what_has_no_value():
   def undefined(weight):
     raise Undefined("no positive example")
 
-  entries = bootstrap.intervals(
+  table = entries.entries(
     {"m[a]": _mean_of(np.arange(3.0)), "m[b]": undefined},
-    np.arange(3),
+    Sample(np.arange(3), replicates=20),
     means={
       "m": Mean({"a": "m[a]", "b": "m[b]"}),
       "none": Mean({"b": "m[b]"}),
     },
-    replicates=20,
   )
-  assert entries["m"]["value"] == 1 and entries["m"]["left_out"] == ["b"]
-  assert entries["none"]["reason"] == "b: no positive example"
+  assert table["m"]["value"] == 1 and table["m"]["left_out"] == ["b"]
+  assert table["none"]["reason"] == "b: no positive example"

@@ -1,11 +1,15 @@
 """Strict entities equal seqeval's; perplexity equals its definition."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from seqeval import metrics as reference
 from seqeval.scheme import IOB2, Entities
 
-from medfm.metrics import bootstrap, entities, perplexity
+from medfm.metrics import entities, perplexity
+from medfm.metrics.intervals import entries
+from medfm.metrics.intervals.bounds import Sample
 from medfm.metrics.undefined import Undefined
 
 CLASSES = ("O", "B-Chem", "I-Chem", "B-Dis", "I-Dis")
@@ -136,10 +140,9 @@ def test_perplexity_without_a_value_says_why(losses, tokens, why):
 def test_perplexity_has_an_interval_around_it():
   generator = np.random.default_rng(0)
   losses, tokens = generator.normal(2, 0.3, 80), generator.integers(1, 9, 80)
-  entry = bootstrap.intervals(
-    {"it": lambda weight: perplexity.perplexity(losses, tokens, weight)},
-    np.arange(80),
-    replicates=200,
+  entry = entries.entries(
+    {"it": partial(perplexity.perplexity, losses, tokens)},
+    Sample(np.arange(80)),
   )["it"]
   assert entry["low"] < entry["value"] < entry["high"]
 

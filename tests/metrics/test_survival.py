@@ -5,7 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from medfm.metrics import bootstrap, survival
+from medfm.metrics import survival
+from medfm.metrics.intervals import entries
+from medfm.metrics.intervals.bounds import Sample
 from medfm.metrics.undefined import Undefined
 
 # Deaths at 1, 2, 2 and 4; censored at 2, 3 and 5.
@@ -284,11 +286,10 @@ def test_a_resample_without_events_has_no_value_and_others_have():
   assert np.isnan(values[0]) and values[1] == pytest.approx(12 / 15)
 
 
-def test_a_bootstrap_of_patients_takes_the_metrics():
+def test_a_concordance_has_an_interval_around_it():
   time, event, score = cohort()
-  entry = bootstrap.intervals(
+  entry = entries.entries(
     {"it": partial(survival.concordance, time, event, score)},
-    np.arange(300) // 2,
-    replicates=200,
+    Sample(np.arange(300) // 2),
   )["it"]
   assert 0.6 < entry["low"] < entry["value"] < entry["high"] < 0.9
