@@ -113,13 +113,13 @@ def _beside(
 ) -> dict[str, Any]:
   """The results with those of the run's own test split beside them."""
   here = results["splits"][cohorts.SPLIT]["metrics"]
-  blocks, own = results["blocks"], before.get("splits", {}).get("test")
-  if own:
+  blocks, tested = results["blocks"], before.get("splits", {}).get("test")
+  if tested:
     task = tasks.named(results["task"])
     main = task.headline(here, before.get("select", ""))
-    own = {name: own.get(name) for name in ("n", "patients", "metrics")}
-    results["own_test"] = own
-    results["apart"] = unpaired.differences(here, own["metrics"])
+    kept = {name: tested.get(name) for name in ("n", "patients", "metrics")}
+    results["own_test"] = kept
+    results["apart"] = unpaired.differences(here, kept["metrics"])
     blocks = [unpaired.block(results, here, main), *blocks]
   # There is one split, so that no title needs to name it.
   return results | {"blocks": [block | {"split": ""} for block in blocks]}
@@ -213,12 +213,12 @@ def _seen(shared: Mapping[str, Any], whom: str) -> list[str]:
   equal, alike = (
     (pair[kind] or {}).get("count", 0) for kind in ("exact", "near")
   )
-  owned = pair["patients"]
-  if not (equal or alike or (owned and owned["count"])):
+  patients = pair["patients"]
+  if not (equal or alike or (patients and patients["count"])):
     return []
   of_whom = f"their {whom}s are not known"
-  if owned is not None:
-    of_whom = f"{owned['count']:,} are of {whom}s named in training"
+  if patients is not None:
+    of_whom = f"{patients['count']:,} are of {whom}s named in training"
   return [
     f"of this cohort's examples {equal:,} equal a training example, {alike:,} "
     f"are nearly alike, and {of_whom}: where they are the same, the scores "

@@ -49,12 +49,7 @@ def positive_likelihood_ratio(
 
   Undefined, for being infinite, where no negative is called positive.
   """
-  tn, fp, fn, tp = _counts(label, predicted, weight)
-  return settled(
-    ratio(tp * (fp + tn), fp * (tp + fn)),
-    *_missing_side(tn + fp, tp + fn),
-    (fp == 0, "infinite: no negative is called positive"),
-  )
+  return _likelihood(_counts(label, predicted, weight), "positive")
 
 
 @jackknife.on(jackknife.LOG)
@@ -71,12 +66,7 @@ def negative_likelihood_ratio(
 
   Undefined, for being infinite, where no negative is called negative.
   """
-  tn, fp, fn, tp = _counts(label, predicted, weight)
-  return settled(
-    ratio(fn * (fp + tn), tn * (tp + fn)),
-    *_missing_side(tn + fp, tp + fn),
-    (tn == 0, "infinite: no negative is called negative"),
-  )
+  return _likelihood(_counts(label, predicted, weight), "negative")
 
 
 @jackknife.on(jackknife.LOGIT)
@@ -123,6 +113,17 @@ def _counts(label: Array, predicted: Array, weight: Weight) -> Array:
   """Weighted (tn, fp, fn, tp), each [...]."""
   table = confusion(label, predicted, weight, classes=2)
   return np.moveaxis(table.reshape(*table.shape[:-2], 4), -1, 0)
+
+
+def _likelihood(counts: Array, call: str) -> Value:
+  """How much commoner a call is among positives than among negatives."""
+  tn, fp, fn, tp = counts
+  true, false = (tp, fp) if call == "positive" else (fn, tn)
+  return settled(
+    ratio(true * (fp + tn), false * (tp + fn)),
+    *_missing_side(tn + fp, tp + fn),
+    (false == 0, f"infinite: no negative is called {call}"),
+  )
 
 
 def _rates(
