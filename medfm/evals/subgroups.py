@@ -4,7 +4,6 @@ Two intervals that overlap do not say that groups are alike, nor do two that
 do not that they differ by much; the interval of the difference does.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,9 +14,12 @@ from medfm.evals.context import REVIEW, Block, Context, Findings
 from medfm.metrics import bootstrap
 from medfm.metrics.bootstrap import Entry
 from medfm.metrics.intervals.bounds import Sample
+from medfm.metrics.intervals.differences import difference
 from medfm.metrics.intervals.entries import entries
 from medfm.tasks import binary
 from medfm.tasks.panel import stem
+
+_SIDES = ("in the first", "in the second")
 
 
 def subgroups(
@@ -134,27 +136,10 @@ def _differences(
     reason = f"fewer than {scores.MIN_GROUP} patients or examples"
     return {name: bootstrap.without(reason) for name in wanted}
   first, second = (measured(side) for side in sides)
-  return {w: apart(first[w], second[w]) | {"signed": True} for w in wanted}
-
-
-def apart(a: Entry, b: Entry) -> Entry:
-  """a - b; its ends lie as far off as those of a and b allow together.
-
-  Newcombe's square-and-add (1998, Statistics in Medicine; MOVER, Zou & Donner
-  2008), for groups that share no patient; where they share some, it is a
-  little wide.
-  """
-  for place, entry in (("first", a), ("second", b)):
-    if entry["value"] is None:
-      return bootstrap.without(f"in the {place}: {entry['reason']}")
-  value = a["value"] - b["value"]
-  for place, entry in (("first", a), ("second", b)):
-    if entry["low"] is None:
-      reason = entry.get("reason") or "no interval"
-      return bootstrap.without(f"in the {place}: {reason}", value)
-  down = math.hypot(a["value"] - a["low"], b["high"] - b["value"])
-  up = math.hypot(a["high"] - a["value"], b["value"] - b["low"])
-  return {"value": value, "low": value - down, "high": value + up}
+  return {
+    w: difference(first[w], second[w], _SIDES) | {"signed": True}
+    for w in wanted
+  }
 
 
 def _pair(sides: tuple[np.ndarray, ...], counted: np.ndarray) -> str:

@@ -1,13 +1,14 @@
 """How one model does on two cohorts of different patients."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from medfm.evals.context import Block
 from medfm.metrics.bootstrap import Entry
+from medfm.metrics.intervals.differences import difference
 from medfm.tasks.panel import stem
 
+_SIDES = ("this cohort", "the run's test split")
 _NOTE = (
   "The patients are others, so the differences are unpaired; their intervals "
   "are made of both intervals (Zou & Donner 2008, Statistics in Medicine: "
@@ -19,31 +20,12 @@ _NOTE = (
 def differences(
   here: Mapping[str, Entry], there: Mapping[str, Entry]
 ) -> dict[str, Entry]:
-  """Metrics of two independent cohorts -> here - there, with intervals.
-
-  From value, low and high of each (method of variance estimates recovery):
-  below the difference lies the root of the squares of how far the first
-  reaches down and the second up, above it the other way round.
-  """
+  """Metrics of two independent cohorts -> here - there, with intervals."""
   return {
-    name: _difference(entry, there[name])
+    name: difference(entry, there[name], _SIDES)
     for name, entry in here.items()
     if name in there
   }
-
-
-def _difference(a: Entry, b: Entry) -> Entry:
-  for entry, where in ((a, "this cohort"), (b, "the run's test split")):
-    if entry["value"] is None:
-      reason = f"{where}: {entry.get('reason') or 'no value'}"
-      return {"value": None, "low": None, "high": None, "reason": reason}
-  value = a["value"] - b["value"]
-  if None in (a["low"], a["high"], b["low"], b["high"]):
-    reason = "no interval: one of the two has none"
-    return {"value": value, "low": None, "high": None, "reason": reason}
-  down = math.hypot(a["value"] - a["low"], b["high"] - b["value"])
-  up = math.hypot(a["high"] - a["value"], b["value"] - b["low"])
-  return {"value": value, "low": value - down, "high": value + up}
 
 
 def block(

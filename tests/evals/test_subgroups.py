@@ -115,21 +115,6 @@ def test_what_has_no_value_says_where():
   assert entry["reason"] == "in the second: no positive example"
 
 
-def _wilson(hits, count, z=1.959964):
-  share = hits / count
-  centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-  half = np.sqrt(share * (1 - share) / count + (z / count) ** 2 / 4)
-  half *= z / (1 + z**2 / count)
-  return {"value": share, "low": centre - half, "high": centre + half}
-
-
-def test_the_interval_is_newcombes_of_two_shares():
-  # 56 of 70 and 48 of 80: Newcombe 1998, table II (a), method 10.
-  entry = evaluated.apart(_wilson(56, 70), _wilson(48, 80))
-  assert entry["low"] == pytest.approx(0.0524, abs=5e-5)
-  assert entry["high"] == pytest.approx(0.3339, abs=5e-5)
-
-
 def test_two_groups_without_a_mistake_have_an_interval_still():
   split, _ = _held()
   prob = 0.2 + 0.6 * split.arrays["label"]
