@@ -5,10 +5,14 @@ import io
 import os
 import pathlib
 import shutil
+import threading
 
 from medfm.checkpoint import Checkpoints
 from tests.drills.catalogue import drill
 from tests.drills.room import LATE, Room, arrays, same_state
+
+TAKEN = threading.Lock()
+"""Standard output is all drills' of this process: one at a time takes it."""
 
 
 def deleted(path: pathlib.Path) -> None:
@@ -57,16 +61,16 @@ def each_file_in_turn(room: Room, damage) -> int:
     if path.exists() and path.read_bytes() == content:
       continue  # It was empty, or zeros, before.
     count += 1
-    said = io.StringIO()
+    told = io.StringIO()
     saved = Checkpoints(place)
-    with contextlib.redirect_stdout(said):
-      found = saved.newest()
+    with TAKEN, contextlib.redirect_stdout(told):
+      used = saved.newest()
     saved.close()
-    if found == newest:
+    if used == newest:
       same_state(arrays(room.run), whole)
     else:
-      assert found == before, path
-      assert f"checkpoint {newest} is" in said.getvalue(), path
+      assert used == before, path
+      assert f"checkpoint {newest} is" in told.getvalue(), path
     path.write_bytes(content)
   assert count > 10
   return count
