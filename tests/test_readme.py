@@ -1,4 +1,4 @@
-"""What the README says is so."""
+"""What the README, and the documents it hands on to, say is so."""
 
 import importlib.util
 import pathlib
@@ -19,9 +19,11 @@ from tests import infos
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = ("own_data", "cohorts", "parts", "results", "studies")
+TEXT = README + "".join((ROOT / f"docs/{p}.md").read_text() for p in PAGES)
 COMMANDS = [
   line.partition("#")[0].strip()
-  for line in README.replace("\\\n", " ").splitlines()
+  for line in TEXT.replace("\\\n", " ").splitlines()
   if line.lstrip().startswith("python launch.py")
 ]
 HEAD = """
@@ -38,8 +40,8 @@ from medfm.types import Objective
 
 
 def snippets(tmp_path):
-  """The README's Python blocks that stand by themselves, as a module."""
-  blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+  """The pages' Python blocks that stand by themselves, as a module."""
+  blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
   path = tmp_path / "snippets.py"
   whole = [block for block in blocks if "files.find" not in block]
   path.write_text(HEAD + "\n".join(whole))
@@ -60,7 +62,7 @@ INFO = infos.info(name="toy", task="regression", classes=("y",))
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_a_command_of_the_readme_is_understood(line):
+def test_a_command_of_the_pages_is_understood(line):
   for name, folder in WEIGHTS.items():
     line = line.replace(name, str(folder))
   words = shlex.split(line)[2:]
@@ -83,8 +85,8 @@ def test_a_command_of_the_readme_is_understood(line):
   command.config(str(ROOT / config), overrides)
 
 
-def test_the_readme_has_commands():
-  assert len(COMMANDS) > 8
+def test_the_pages_have_commands():
+  assert len(COMMANDS) > 20
 
 
 def test_every_config_of_the_readme_exists_and_the_other_way_round():
@@ -92,7 +94,7 @@ def test_every_config_of_the_readme_exists_and_the_other_way_round():
   assert named == {path.name for path in (ROOT / "configs").glob("*.py")}
 
 
-def test_the_model_and_the_objective_of_the_readme_learn(tmp_path):
+def test_the_model_and_the_objective_of_the_pages_learn(tmp_path):
   module = snippets(tmp_path)
   objective = module.absolute_error(INFO, model=module.Mean)
   batch = {
@@ -108,7 +110,7 @@ def test_the_model_and_the_objective_of_the_readme_learn(tmp_path):
   assert objective.predict(variables, batch)["value"].shape == (4, 1)
 
 
-def test_the_metric_and_the_evaluator_of_the_readme_work(tmp_path):
+def test_the_metric_and_the_evaluator_of_the_pages_work(tmp_path):
   module = snippets(tmp_path)
   label, value = np.zeros((3, 1)), np.array([[1.0], [-4.0], [0.0]])
   assert module.mean_error(label[:, 0], value[:, 0]) == -1
