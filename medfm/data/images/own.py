@@ -16,6 +16,7 @@ from medfm.data import cards, files, records
 from medfm.data.images import decode, masks, trained
 from medfm.data.images import files as image_files
 from medfm.data.images import input as image_input
+from medfm.data.images import listing as listings
 from medfm.data.tables.labels import Policy, adopted, names
 from medfm.spec import forwards
 from medfm.types import Dataset, Folders, UserError
@@ -146,7 +147,7 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
       )
 
 
-@forwards(image_files.listed)
+@forwards(listings.listed)
 def own_images(
   folders: Folders,
   *,
@@ -210,12 +211,12 @@ def own_images(
   labels = tasks.columns_of(
     task,
     {"separator": ";", "none_if_empty": True, "missing_label": missing_label},
-    label=names(image_files.FOLDER if place.is_dir() else label),
+    label=names(listings.FOLDER if place.is_dir() else label),
     classes=tuple(classes),
   )
   reading = folders.reading
   labels = adopted(labels, reading)
-  images = image_files.listed(place, labels, bool(reading), **listing)
+  images = listings.listed(place, labels, bool(reading), **listing)
   shape = {
     "size": size,
     "channels": asked,

@@ -1,4 +1,4 @@
-"""A user's own CSV: what is made of it, and each mistake with its message."""
+"""A user's own CSV: what is made of it."""
 
 import dataclasses
 import json
@@ -11,48 +11,8 @@ from medfm.data import cards, splits
 from medfm.data.tables import encoding, labels, own
 from medfm.data.tables import table as tables
 from medfm.spec import bind, build, from_json, to_json
-from medfm.types import Folders, UserError
-
-
-def text(rows=30, header="pid,age,sex,dose,outcome,note"):
-  lines = [header]
-  for i in range(rows):
-    sex, dose = "fm"[i % 2], "" if i == 4 else i / 2
-    lines.append(f"p{i // 2},{20 + i},{sex},{dose},{'yn'[i % 3 == 0]},n{i % 2}")
-  return "\n".join(lines) + "\n"
-
-
-@pytest.fixture
-def table(tmp_path):
-  """Makes the dataset of a CSV text with these settings."""
-
-  def make(content=None, other=None, **settings):
-    (tmp_path / "cohort.csv").write_text(content or text())
-    if other is not None:
-      (tmp_path / "later.csv").write_text(other)
-      settings["test_path"] = "later.csv"
-    folders = Folders(raw=str(tmp_path), cache=str(tmp_path / "cache"))
-    given = {"path": "cohort.csv", "label": "outcome", **settings}
-    return own.own_table(folders, **given)
-
-  return make
-
-
-@pytest.fixture
-def fault(table):
-  """The one-line message of a mistake."""
-
-  def message(*args, **settings):
-    with pytest.raises(UserError) as caught:
-      table(*args, **settings)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-  return message
-
-
-def column(dataset, name):
-  return np.concatenate([s.arrays[name] for s in dataset.splits.values()])
+from medfm.types import Folders
+from tests.data.tables.cohort import column, text
 
 
 def test_columns_become_features_and_categories(table):
@@ -276,83 +236,6 @@ def test_what_is_a_feature_and_what_was_dropped_are_two_lines(table):
   ]
 
 
-PATIENT_TWICE = "pid,x,part,outcome\n" + "".join(
-  f"p{i % 9},{i},{('train', 'test')[i % 2]},{i % 2}\n" for i in range(12)
-)
-
-
-@pytest.mark.parametrize(
-  ("content", "settings", "words"),
-  [
-    (text(), {"label": "outcom"}, ["'outcom'", "nearest: outcome"]),
-    (text(), {"patient": "pdi"}, ["'pdi'", "nearest: pid"]),
-    (text(), {"groups": ("sx",)}, ["'sx'", "nearest: sex"]),
-    (text(), {"drop": ("nota",)}, ["'nota'", "nearest: note"]),
-    (text(), {"numeric": ("agee",)}, ["'agee'", "nearest: age"]),
-    (text(), {"patient": "outcome"}, ["'outcome'", "two roles"]),
-    (text(), {"numeric": ("sex",)}, ["row 2", "'sex'", "'f'"]),
-    (text() + "p9,x9,f,1,y,n\n", {}, ["row 32", "'age'", "'x9'"]),
-    (text() + "p9,40,f,1\n", {}, ["row 32", "4 columns", "expected 6"]),
-    (text() + "p9,40,f,1,,n\n", {}, ["row 32", "'outcome'", "missing",
-                                     "missing_label='drop'"]),
-    (text(), {"missing_label": "skip"}, ["'skip'", "'error' or 'drop'"]),
-    (text().replace(",n,", ",y,"), {}, ["'outcome'", "one class only"]),
-    (text(), {"classes": ("y", "no")}, ["row 2", "'n'", "y, no",
-                                       "nearest: no"]),
-    (text(), {"positive": "yes"}, ["'yes'", "n, y", "nearest: y"]),
-    (text(), {"task": "multilabel"}, ["row 2", "'outcome'", "expected 0, 1"]),
-    (text(), {"task": "regression"}, ["row 2", "'outcome'", "not a finite"]),
-    (text(), {"task": "ordinal"}, ["'ordinal'", "expected multiclass"]),
-    (text(), {"label": "sex,outcome"}, ["task='multilabel'"]),
-    (text(), {"label": "dose", "missing_label": "drop"}, ["regression"]),
-    (text(), {"path": "nope.csv"}, ["nope.csv", "no such file"]),
-    (text(), {"path": "cohort.cvs"}, ["nearest: cohort.csv"]),
-    (text(), {"path": "."}, ["is a folder"]),
-    (text(), {"split_column": "sex"}, ["row 2", "'f'", "no split"]),
-    (text(), {"id": "pid"}, ["row 3", "'pid'", "row 2"]),
-    (text(), {"groups": ("dose",)}, ["'dose'", "levels"]),
-    (text(), {"fractions": (0.5, 0.2)}, ["fractions"]),
-    (text(), {"delimiter": ";"}, ["','", "delimiter"]),
-    (text(), {"units": ("mg",)}, ["units"]),
-    (text(), {"drop": ("pid", "age", "sex", "dose", "note")}, ["no feature"]),
-    (PATIENT_TWICE, {"patient": "pid", "split_column": "part"},
-     ["row 2 (train)", "row 11 (test)", "one patient"]),
-    (PATIENT_TWICE.replace(",test,", ",train,"), {"split_column": "part"},
-     ["'part'", "'test'"]),
-  ],
-)  # fmt: skip
-def test_a_mistake_is_one_line_that_says_where(fault, content, settings, words):
-  message = fault(content, **settings)
-  assert [word for word in words if word not in message] == []
-
-
-@pytest.mark.parametrize(
-  ("other", "settings", "words"),
-  [
-    (text(4), {"patient": "pid"}, ["cohort.csv, row 2", "later.csv, row 2"]),
-    (text(4).replace(",y,", ",maybe,"), {},
-     ["later.csv, row 3", "'maybe'", "n, y"]),
-    (text(4).replace("dose", "dosis"), {},
-     ["later.csv", "'dose'", "nearest: dosis"]),
-    (text(4).replace("20", "young"), {},
-     ["later.csv, row 2", "'age'", "'young'"]),
-    (text(4), {"split_column": "sex"}, ["give one of them"]),
-  ],
-)  # fmt: skip
-def test_a_test_file_that_does_not_fit_is_refused(
-  fault, other, settings, words
-):
-  message = fault(text(), other, **settings)
-  assert [word for word in words if word not in message] == []
-
-
-def test_a_mistake_is_found_again_after_it_was_mended(table, fault):
-  bad = text() + "p9,x9,f,1,y,n\n"
-  fault(bad)
-  table()
-  assert "row 32" in fault(bad)
-
-
 @dataclasses.dataclass(frozen=True)
 class Followed:
   """What is predicted: how long somebody was followed, and what ended it."""
@@ -398,94 +281,6 @@ def test_a_task_brings_its_own_label_columns(tmp_path):
   assert column(dataset, "event").sum() == 20
   longest = dataset.splits["train"].arrays["time"].max()
   assert dataset.info.target.longest == longest
-
-
-OTHER = {"{:03d}": "{}", "{}.0": "{}", "P{}": "p{}", "{} ": "{}\u200b"}
-"""A patient's number in two spellings."""
-
-
-def visits(*forms, header="pid,sex,dose,outcome", sex="{}", n=60):
-  """Two visits of each patient, whose ids have these forms in turn."""
-  lines = [header]
-  for i in range(n):
-    for form in forms:
-      who = form.format(i)
-      lines.append(f"{who},{sex.format(i % 2)},{i / 2},{'yn'[i % 3 == 0]}")
-  return "\n".join(lines) + "\n"
-
-
-@pytest.mark.parametrize("forms", OTHER.items())
-def test_a_patient_in_two_spellings_is_in_one_split(table, forms):
-  dataset = table(visits(*forms), patient="pid")
-  rows = [
-    {int(name.split(":")[1]) // 2 for name in split.ids}
-    for split in dataset.splits.values()
-  ]
-  assert sum(map(len, rows)) == 60
-  (change,) = (c for c in dataset.card["changes"] if "patient" in c["what"])
-  assert change["count"] == 60
-  assert "row 2" in change["what"]
-  assert "row 3" in change["what"]
-
-
-@pytest.mark.parametrize("forms", OTHER.items())
-def test_a_patient_in_two_files_is_refused_in_any_spelling(fault, forms):
-  first, second = forms
-  message = fault(visits(first), visits(second, n=20), patient="pid")
-  assert "cohort.csv, row 2 (train)" in message
-  assert "later.csv, row 2 (test)" in message
-  assert "leading zeros" in message
-
-
-def test_levels_and_groups_in_another_spelling_are_the_trained_ones(table):
-  later = visits("t{}", sex="{}.0", n=20)
-  dataset = table(
-    visits("p{}"), later, patient="pid", categorical=("sex",), groups=("sex",)
-  )
-  codes = dataset.splits["test"].arrays["categories"][:, 0]
-  assert codes.tolist() == [i % 2 for i in range(20)]
-  assert set(dataset.splits["test"].groups["sex"]) == {"0", "1"}
-  assert any("spellings in 'sex'" in c["what"] for c in dataset.card["changes"])
-
-
-def test_levels_in_another_case_are_the_trained_ones_and_counted(table):
-  later = visits("t{}", sex="M", n=20).replace(",M,", ",Male,", 7)
-  dataset = table(visits("p{}", sex="m"), later, patient="pid", drop=("dose",))
-  codes = dataset.splits["test"].arrays["categories"][:, 0]
-  assert codes.tolist() == [-1] * 7 + [0] * 13
-  counts = {c["what"]: c["count"] for c in dataset.card["changes"]}
-  assert counts["levels never seen in training taken for missing"] == 7
-  assert (
-    counts["levels that differ from one in training by case, taken for it"]
-    == 13
-  )
-
-
-def test_a_new_file_is_read_in_any_spelling(table, tmp_path, caplog):
-  dataset = table(visits("P{}", sex="\u00e9{}"), patient="pid")
-  (tmp_path / "new.csv").write_text(
-    "pid,sex,dose\np1,e\u03010,1\nP1,\u00c91,2\nq,other,3\n"
-  )
-  split = dataset.encode(str(tmp_path / "new.csv"))
-  assert split.arrays["categories"][:, 0].tolist() == [0, 1, -1]
-  assert split.patients.tolist() == ["p1", "p1", "q"]
-  assert "1 spellings of a patient" in caplog.text
-
-
-def test_classes_that_look_equal_are_one_and_those_of_two_cases_refused(
-  table, fault
-):
-  odd = text().replace(",y,", ",y\u200b,", 3)
-  dataset = table(odd)
-  assert dataset.info.target.names == ("n", "y")
-  assert any("'outcome'" in c["what"] for c in dataset.card["changes"])
-  cased = text().replace(",y,", ",Y,", 3)
-  assert "differ in case alone: spell them alike" in fault(cased)
-  assert table(cased, classes=("n", "y", "Y")).info.target.names == (
-    "n",
-    "y",
-    "Y",
-  )
 
 
 def test_names_of_rows_are_dropped_and_may_be_the_ids(table):
