@@ -1,6 +1,7 @@
 """The import layers of the design: each part imports only from above it."""
 
 import ast
+import functools
 import pathlib
 import re
 
@@ -60,10 +61,16 @@ def part_of(name: str) -> str:
   return name.partition(".")[0]
 
 
+@functools.cache
+def nodes(path: pathlib.Path) -> list[ast.AST]:
+  return [*ast.walk(ast.parse(path.read_text()))]
+
+
+@functools.cache
 def imported(path: pathlib.Path) -> set[str]:
   """Dotted names of every module a file imports, wherever in the file."""
   names = set()
-  for node in ast.walk(ast.parse(path.read_text())):
+  for node in nodes(path):
     if isinstance(node, ast.Import):
       names |= {alias.name for alias in node.names}
     elif isinstance(node, ast.ImportFrom) and node.module == "medfm":
@@ -134,7 +141,7 @@ SPEAKS_OF_TOKENS = {"generate.py"}
 def asked(path: pathlib.Path) -> set[str]:
   """Arrays that a file takes by name, by subscript, `get` or `in`."""
   names = set()
-  for node in ast.walk(ast.parse(path.read_text())):
+  for node in nodes(path):
     if isinstance(node, ast.Subscript):
       names.add(getattr(node.slice, "value", None))
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
