@@ -9,7 +9,7 @@ import pytest
 
 from medfm import predictions, tasks
 from medfm.data.text import input as text_input
-from medfm.data.text import sequences, texts, tokenizers
+from medfm.data.text import sequences, texts, token_rows, tokenizers
 from medfm.evals import paired, scores
 from medfm.tasks import (
   language,
@@ -330,7 +330,7 @@ def test_texts_of_one_word_are_told_apart_by_their_characters():
 def test_texts_of_one_word_keep_their_spelling(tokenizer):
   assert texts._one_word_each(["CC(=O)O", "c1ccccc1 "])
   assert not texts._one_word_each(["took aspirin", "CC"])
-  spelt = texts._spelling(tokenizer)
+  spelt = token_rows._spelling(tokenizer)
   assert len(spelt) == tokenizer.vocabulary
   assert spelt[tokenizer.special["pad"]] == ""
   assert "aspirin"[0] in spelt

@@ -30,7 +30,14 @@ from medfm.data.datasets import (
   pubmed_rct,
   pubmedqa,
 )
-from medfm.data.text import packing, sequences, text_files, texts, tokenizers
+from medfm.data.text import (
+  packing,
+  sequences,
+  text_files,
+  texts,
+  token_rows,
+  tokenizers,
+)
 from medfm.data.text.packing import Piece
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.spec import chosen, forwards
@@ -147,7 +154,7 @@ def corpus(
     ids = np.array([f"{part}:{row}" for row in range(len(arrays["tokens"]))])
     parts[part] = Split(arrays, ids, lengths=packing.measured(arrays))
     changes += new
-  return texts.of_tokens(
+  return token_rows.of_tokens(
     parts,
     token,
     name="corpus",
@@ -278,7 +285,7 @@ def _texts(split: Split) -> Iterator[tuple[str, str]]:
   for name in ("text", "pair", "words"):
     strings = split.arrays.get(name, ())
     for document, string in zip(documents, strings, strict=False):
-      string = tokenizers.unmarked(string.replace(texts.SEPARATOR, " "))
+      string = tokenizers.unmarked(string.replace(token_rows.SEPARATOR, " "))
       content = texts.content(string)  # Marks move spaces.
       if string and content not in seen:
         seen.add(content)

@@ -15,7 +15,14 @@ from medfm import spec
 from medfm.data import splits
 from medfm.data.datasets import pubmedqa
 from medfm.data.tables import encoding
-from medfm.data.text import prompts, sequences, text_files, texts, tokenizers
+from medfm.data.text import (
+  prompts,
+  sequences,
+  text_files,
+  texts,
+  token_rows,
+  tokenizers,
+)
 from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer
@@ -82,7 +89,7 @@ def prompted(
     parts[part], new = _rows(split, token, **settings)
     changes += [{**e, "what": f"{part}: {e['what']}"} for e in new]
   notes = {"changes": changes, "split": recorded.how, "prompts": drawn}
-  return texts.of_tokens(
+  return token_rows.of_tokens(
     parts,
     token,
     name=name,
@@ -109,7 +116,7 @@ def _as_trained(
   token = Tokenizer(reading.settings["tokenizer"])
   whole, changes = _rows(split, token, **settings)
   label = np.asarray(split.arrays["label"])
-  return texts.of_tokens(
+  return token_rows.of_tokens(
     {splits.WHOLE: whole},
     token,
     name=name,
@@ -141,7 +148,7 @@ def _rows(
   split: Split, token: Tokenizer, template: str, **settings: Any
 ) -> tuple[Split, list[dict[str, Any]]]:
   cut = prompts.rows(token, template, split.arrays, split.ids, **settings)
-  return texts.of_rows(split, cut), cut.changes
+  return token_rows.of_rows(split, cut), cut.changes
 
 
 def _prompts(

@@ -15,7 +15,7 @@ import numpy as np
 from medfm.data import files, records, spelling
 from medfm.data.tables import own as own_table
 from medfm.data.tables.table import shortened
-from medfm.data.text import sequences, text_files, texts
+from medfm.data.text import sequences, text_files, texts, token_rows
 from medfm.data.text.text_files import Sentence
 from medfm.data.text.tokenizers import Tokenizer
 from medfm.spec import forwards
@@ -116,13 +116,13 @@ def encoded(
     sentences = {sentence.row: " ".join(sentence.words) for sentence in read}
     spans = [_spans(sentence.words) for sentence in read]
   words = [
-    texts.SEPARATOR.join(line[start:stop] for start, stop in places)
+    token_rows.SEPARATOR.join(line[start:stop] for start, stop in places)
     for line, places in zip(sentences.values(), spans, strict=True)
   ]
   ids = np.array([f"{pathlib.Path(path).name}:{row}" for row in sentences])
   source = {"text": _objects(sentences.values()), "spans": _objects(spans)}
   split = Split({"words": _objects(words)}, ids, source=source)
-  return texts.tokenised(split, Tokenizer(tokenizer), **cutting)[0]
+  return token_rows.tokenised(split, Tokenizer(tokenizer), **cutting)[0]
 
 
 def _spans(words: Sequence[str]) -> list[tuple[int, int]]:
@@ -169,8 +169,8 @@ def rows(
   given = len(parts) > 1 and not whole
   return texts.Rows(
     texts={
-      "words": [texts.SEPARATOR.join(s.words) for _, s in sentences],
-      "tags": [texts.SEPARATOR.join(s.tags) for _, s in sentences],
+      "words": [token_rows.SEPARATOR.join(s.words) for _, s in sentences],
+      "tags": [token_rows.SEPARATOR.join(s.tags) for _, s in sentences],
     },
     ids=[f"{part}:{s.row}" for part, s in sentences],
     names=("O", *(f"{begin}-{kind}" for kind in kinds for begin in "BI")),

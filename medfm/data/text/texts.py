@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-import json
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ import numpy as np
 from medfm.data import cards, files, records, splits
 from medfm.data.tables import encoding, tabular
 from medfm.data.tables.labels import Truth
-from medfm.data.text import packing, sequences, text_files
+from medfm.data.text import sequences, text_files, token_rows
 from medfm.data.text.input import Tokens
 from medfm.data.text.sequences import TooLong
 from medfm.data.text.tokenizers import Tokenizer, is_code, wordpiece
@@ -34,13 +33,8 @@ from medfm.types import (
   UserError,
 )
 
-STRINGS = ("text", "pair", "words", "tags")
-SEPARATOR = "\t"
-"""Between the words, and the tags, of a sentence as it is recorded."""
-
 _SPLIT = {"seed", "fractions"}
 _LOOKED_AT = 1000
-
 Builder, Rows = tabular.Builder, tabular.Rows
 
 
@@ -180,10 +174,12 @@ def dataset(
   token = token or tokenizer(plain(train), folders._replace(reading=None))
   parts, changes = {}, list(recorded.changes)
   for part, split in recorded.splits.items():
-    parts[part], new = tokenised(split, token, recorded.names, **cutting)
+    parts[part], new = token_rows.tokenised(
+      split, token, recorded.names, **cutting
+    )
     of_part = "" if reading else f"{part}: "
     changes += [{**e, "what": f"{of_part}{e['what']}"} for e in new]
-  truth = _truth(train)
+  truth = token_rows.truth(train)
   if "tags" in train.arrays:
     truth["label"] = next(iter(parts.values())).arrays["label"]
   whom = unit or card.get("grouped_by", "document")
@@ -194,7 +190,7 @@ def dataset(
   else:
     spelled = _one_word_each(plain(train))
     made |= {cards.READ: _of_whom(parts, token, whom)}
-  whole = of_tokens(
+  whole = token_rows.of_tokens(
     parts,
     token,
     name=name,
@@ -240,69 +236,18 @@ def _read(settings: Mapping[str, Any]) -> str:
   return f"texts: read with the tokenizer of training and {told}, as there"
 
 
-def of_tokens(
-  parts: dict[str, Split],
-  token: Tokenizer,
-  *,
-  name: str,
-  target: Target,
-  card: Mapping[str, Any],
-  content: Sequence[Any],
-  encode: Callable[..., Split],
-  prompts: Mapping[str, Any] = {},
-  spelled: bool = False,
-) -> Dataset:
-  """The dataset of rows of tokens.
-
-  content: what its fingerprint is of, JSON-able. prompts: for `Tokens`.
-  spelled: whether `Tokens` keeps how each token is spelled.
-  encode: reads a new file: `encode(path, info=, tokenizer=)`.
-  """
-  if any("document" in split.arrays for split in parts.values()):
-    for split in parts.values():  # All splits have the same arrays.
-      document = np.arange(len(split), dtype=np.int32)
-      split.arrays.setdefault("document", document)
-  tokens = Tokens(
-    token.vocabulary,
-    token.special,
-    token.sha256,
-    prompts or {},
-    _spelling(token) if spelled else (),
-  )
-  info = Info(name=name, inputs={"text": tokens}, target=target)
-  digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-  return Dataset(
-    splits=parts,
-    info=info,
-    card={
-      **card,
-      "tokenizer": token.card(),
-      "text": measures(parts, token),
-      "fingerprint": digest,
-    },
-    encode=functools.partial(encode, info=info, tokenizer=token.text),
-  )
-
-
 def _one_word_each(texts: Iterable[str]) -> bool:
   """Whether almost no text has a blank, as SMILES and sequences have none."""
   blanks = [" " in text.strip() for text in itertools.islice(texts, _LOOKED_AT)]
   return bool(blanks) and sum(blanks) < 0.05 * len(blanks)
 
 
-def _spelling(token: Tokenizer) -> tuple[str, ...]:
-  """The characters of each id; none of special tokens."""
-  special = set(token.special.values())
-  pieces = token.pieces(range(token.vocabulary))
-  return tuple(
-    "" if index in special else text for index, (text, _) in enumerate(pieces)
-  )
-
-
 def plain(split: Split) -> Iterator[str]:
   """The texts of a recorded split, each once, as pre-training reads them."""
   arrays = split.arrays
-  words = (line.replace(SEPARATOR, " ") for line in arrays.get("words", ()))
+  words = (
+    line.replace(token_rows.SEPARATOR, " ") for line in arrays.get("words", ())
+  )
   kinds = (arrays.get("text", ()), arrays.get("pair", ()), words)
   yield from dict.fromkeys(itertools.chain(*kinds))
 
@@ -321,24 +266,6 @@ def _of_whom(parts: Mapping[str, Split], token: Tokenizer, unit: str) -> str:
   case = "in small letters" if card["lowercase"] else "with their case"
   kind = f"{card['kind']} tokens from a vocabulary of {card['vocabulary']:,}"
   return f"texts: {texts:,}{of}, read {case} as {kind}{cut}"
-
-
-def measures(
-  parts: Mapping[str, Split], tokenizer: Tokenizer
-) -> dict[str, Any]:
-  """Tokens, unknown ones and padding of each split, for the card."""
-  counts = {}
-  for name, split in parts.items():
-    segment = np.asarray(split.arrays["segment"])
-    tokens = split.arrays["tokens"][segment > 0]
-    unknown = tokens == tokenizer.special.get("unk", -1)
-    counts[name] = {
-      "rows": len(split),
-      "tokens": len(tokens),
-      "unknown": round(float(unknown.mean()), 5),
-      "padding": packing.padding(segment),
-    }
-  return counts
 
 
 @forwards(sequences.texts)
@@ -362,52 +289,7 @@ def encoded(
     {name: np.array(cells, object) for name, cells in strings.items()},
     encoding.ids(table, id if id in table.columns else ""),
   )
-  return tokenised(split, Tokenizer(tokenizer), **cutting)[0]
-
-
-def tokenised(
-  split: Split,
-  tokenizer: Tokenizer,
-  classes: Sequence[str] = (),
-  **cutting: Any,
-) -> tuple[Split, list[dict[str, Any]]]:
-  """Recorded or new texts as rows of tokens, and changes for the card.
-
-  classes: of the tags, where there are any.
-  cutting: settings of `sequences.words` or `sequences.texts`.
-  """
-  arrays = split.arrays
-  if "words" in arrays:
-    number = {name: code for code, name in enumerate(classes)}
-    tags = [line.split(SEPARATOR) for line in arrays.get("tags", ())]
-    labels = [[number[tag] for tag in line] for line in tags] or None
-    sentences = [line.split(SEPARATOR) for line in arrays["words"]]
-    columns = (sentences, labels)
-  else:
-    columns = (arrays["text"], arrays.get("pair"))
-  cutter = sequences.words if "words" in arrays else sequences.texts
-  cut = cutter(tokenizer, *columns, split.ids, **cutting)
-  return of_rows(split, cut), cut.changes
-
-
-def of_rows(split: Split, cut: sequences.Rows) -> Split:
-  """The split whose rows are those that its texts became."""
-  truth = {name: array[cut.source] for name, array in _truth(split).items()}
-  arrays = cut.arrays | truth
-  if len(cut.source) > len(split):
-    arrays["document"] = cut.source.astype(np.int32)
-  taken = split.take(cut.source)
-  # Windows of a text resample together, whoever wrote it.
-  patients = taken.patients
-  if patients is None and "document" in arrays:
-    patients = np.array(taken.ids, str)
-  return dataclasses.replace(
-    taken,
-    arrays=arrays,
-    ids=sequences.numbered(split.ids, cut.source),
-    patients=patients,
-    lengths=packing.measured(arrays),
-  )
+  return token_rows.tokenised(split, Tokenizer(tokenizer), **cutting)[0]
 
 
 def content(*strings: str) -> str:
@@ -423,9 +305,3 @@ def content(*strings: str) -> str:
     for composed in (unicodedata.normalize("NFC", text) for text in strings)
   ]
   return hashlib.sha256("\n".join(letters).encode()).hexdigest()[:24]
-
-
-def _truth(split: Split) -> Truth:
-  """What is true of a recorded split's texts."""
-  arrays = split.arrays.items()
-  return {k: records.read(array) for k, array in arrays if k not in STRINGS}

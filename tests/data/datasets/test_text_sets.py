@@ -15,7 +15,7 @@ from medfm.data.datasets import (
   pubmedqa,
   sentence_pairs,
 )
-from medfm.data.text import texts
+from medfm.data.text import texts, token_rows
 from medfm.data.text.tokenizers import wordpiece
 from medfm.tasks.multiclass import Classes
 from medfm.tasks.pretext import Nothing
@@ -41,7 +41,7 @@ def mentions(raw, name):
   tags = [
     tag
     for line in raw.splits[name].arrays["tags"]
-    for tag in line.split(texts.SEPARATOR)
+    for tag in line.split(token_rows.SEPARATOR)
   ]
   kinds = [c[2:] for c in raw.names if c.startswith("B-")]
   return {kind: tags.count(f"B-{kind}") for kind in kinds}
