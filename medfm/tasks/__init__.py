@@ -13,12 +13,14 @@ from typing import Any
 from medfm.spec import nearest
 from medfm.types import Target, Task, UserError
 
+_DEPTH = len(["medfm", "tasks", "survival"])
 _CALLED = {"none": "pretext"}
 
 
 def of(target: Target) -> Task:
-  """The task whose module the target's dataclass stands in."""
-  task: Any = importlib.import_module(type(target).__module__)
+  """The task in whose folder the target's dataclass stands."""
+  folder = ".".join(type(target).__module__.split(".")[:_DEPTH])
+  task: Any = importlib.import_module(folder)
   return task
 
 

@@ -1,27 +1,22 @@
 """Time until an event, of one cause or several, with censored follow-up."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from medfm.data import spelling
-from medfm.data.tables import table as tables
-from medfm.data.tables.labels import KEEP, Read, Truth, labelled
-from medfm.data.tables.table import Table
 from medfm.metrics import survival as scored
 from medfm.metrics.bootstrap import Metric
 from medfm.metrics.described import Description, of
-from medfm.metrics.survival import Curve, aalen_johansen, censoring
 from medfm.metrics.undefined import Undefined
 from medfm.tasks import absent, binary, documents, labels
 from medfm.tasks import panel as panels
 from medfm.tasks import recalibration as recalibrations
-from medfm.tasks.survival import observed
+from medfm.tasks.survival import follow_up, learnt, observed
 from medfm.tasks.survival import rivals as _rivals
-from medfm.types import Arrays, Batch, Info, Profile, Target, UserError
+from medfm.tasks.survival.learnt import CENSORED, Survival
+from medfm.types import Arrays, Batch, Info, Profile, UserError
 
 TARGETS = ("time", "event")
 STRATIFY = "event"
@@ -29,150 +24,19 @@ OBJECTIVE = "survival.discrete_hazards"
 PROBLEM_TYPE = ""
 RIVALS = _rivals.RIVALS
 LINEAR = ""
+Columns = follow_up.Columns
+fitted, refitted, target = learnt.fitted, learnt.refitted, learnt.target
 assembled = documents.assembled
 strata = absent.none  # To balance over who failed would change every risk.
 answers = absent.none
 votes = absent.none
 headline = partial(panels.listed, wanted=("c_index", "integrated_brier"))
-FOLLOWED = 0.1
-"""The grid ends where this share of the training patients is still seen."""
-CENSORED = "censored"
-"""In predictions.csv, the event of who had none."""
 _AT = {
   "auroc": ("AUROC", scored.auroc_at),
   "brier": ("Brier score", scored.brier_at),
   "observed_expected": ("Observed / expected", scored.observed_expected),
 }
 """Metrics at a horizon, and how their titles begin."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Survival:
-  """`time` [B] float, `event` [B] int: 0 censored, k of cause k, -1 unknown.
-
-  All numbers but the horizons are of the training split.
-
-  names: of the causes 1, 2, ..., in order.
-  counts: training examples that failed of each.
-  unit: of the times, for axes and tables; "" where not known.
-  horizons: times at which risks are scored; all are in `times`.
-  times: [T] ascending; survival is predicted at each, by its end.
-  incidence: [K][T], the share that failed of each cause by each time.
-  censoring: P(not yet censored) over time, the weights of the metrics.
-  """
-
-  names: tuple[str, ...]
-  counts: tuple[int, ...]
-  unit: str
-  horizons: tuple[float, ...]
-  times: tuple[float, ...]
-  incidence: tuple[tuple[float, ...], ...]
-  censoring: Curve
-
-
-def fitted(
-  names: Sequence[str],
-  time: np.ndarray,
-  event: np.ndarray,
-  *,
-  unit: str = "",
-  horizons: Sequence[float] = (),
-  intervals: int = 20,
-) -> Survival:
-  """What the training times [N] and events [N] tell.
-
-  horizons: () for the quartiles of the event times, to two digits.
-  intervals: the times are so many quantiles of the event times, up to where
-    a tenth of the patients is still followed, and the horizons.
-  """
-  if CENSORED in names:
-    raise UserError(f"an event cannot be called {CENSORED!r}: rename it")
-  rows = (np.asarray(event) >= 0) & ~np.isnan(time)
-  time, event = np.asarray(time, np.float64)[rows], np.asarray(event)[rows]
-  counts = np.bincount(event, minlength=len(names) + 1)[1:]
-  for name, count in zip(names, counts, strict=True):
-    if not count:
-      raise UserError(
-        f"no training example has the event {name!r}: merge it with another, "
-        "drop it, or give more data"
-      )
-  ends = _event_times(time, event)
-  if horizons:
-    horizons = _numbers(horizons, time.max())
-  else:
-    quartiles = {float(f"{each:.2g}") for each in _quantiles(ends, 4)[:3]}
-    horizons = sorted(each for each in quartiles if 0 < each < time.max())
-  times = sorted({*_quantiles(ends, intervals).tolist(), *horizons})
-  incidence = (
-    aalen_johansen(time, event, times=np.array(times), cause=cause + 1)
-    for cause in range(len(names))
-  )
-  return Survival(
-    tuple(names),
-    tuple(counts.tolist()),
-    unit,
-    tuple(horizons),
-    tuple(times),
-    tuple(tuple(row.tolist()) for row in incidence),
-    censoring(time, event),
-  )
-
-
-def refitted(target: Survival, truth: Arrays) -> Survival:
-  """With the counts and curves of this truth.
-
-  The times and horizons, which are asked about, and the weights of the scores
-  stay those of the whole training split.
-  """
-  time, event = np.asarray(truth["time"], np.float64), truth["event"]
-  rows = (np.asarray(event) >= 0) & ~np.isnan(time)
-  time, event = time[rows], np.asarray(event)[rows]
-  times, causes = np.array(target.times), range(1, len(target.names) + 1)
-  counts = tuple(int((event == cause).sum()) for cause in causes)
-  if 0 in counts:
-    name = target.names[counts.index(0)]
-    raise UserError(
-      f"no training example that the run sees has the event {name!r}: raise "
-      "label_fraction"
-    )
-  curves = (
-    aalen_johansen(time, event, times=times, cause=cause) for cause in causes
-  )
-  incidence = tuple(tuple(curve.tolist()) for curve in curves)
-  return dataclasses.replace(target, counts=counts, incidence=incidence)
-
-
-def _numbers(horizons: Sequence[float], last: float) -> list[float]:
-  """The horizons in ascending order, each between 0 and the last time."""
-  try:
-    ordered = sorted({float(horizon) for horizon in horizons})
-  except ValueError:
-    raise UserError(f"horizons={tuple(horizons)}: expected numbers") from None
-  for horizon in ordered:
-    if not 0 < horizon < last:
-      raise UserError(
-        f"horizon {horizon:g}: expected more than 0 and less than the longest "
-        f"follow-up in training, {last:g}"
-      )
-  return ordered
-
-
-def _event_times(time: np.ndarray, event: np.ndarray) -> np.ndarray:
-  """The event times that a grid is cut from."""
-  inside = (event > 0) & (time > 0) & (time < time.max())
-  early = inside & (time <= np.quantile(time, 1 - FOLLOWED))
-  if not inside.any():
-    raise UserError(
-      "no training example has an event after time 0 and before the longest "
-      "follow-up: survival cannot be learnt"
-    )
-  return time[early if early.any() else inside]
-
-
-def _quantiles(values: np.ndarray, count: int) -> np.ndarray:
-  """The values by which 1, 2, ... of `count` equal parts are reached."""
-  levels = np.arange(1, count + 1) / count
-  return np.quantile(values, levels, method="inverted_cdf")
 
 
 def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
@@ -228,7 +92,7 @@ def panel(
 
 
 def _of_cause(
-  learnt: Survival,
+  fit: Survival,
   target: Arrays,
   rank: np.ndarray,
   risks: np.ndarray,
@@ -237,16 +101,16 @@ def _of_cause(
   """The metrics of one cause, by rank [N] and risks [N,T], and descriptions
   of those at a horizon, whose titles name it."""
   outcome = target["time"], target["event"]
-  weighed: dict[str, Any] = {"censoring": learnt.censoring, "cause": cause}
+  weighed: dict[str, Any] = {"censoring": fit.censoring, "cause": cause}
   metrics: dict[str, Metric] = {
     "c_index": partial(scored.concordance, *outcome, rank, cause=cause),
     "integrated_brier": partial(
-      scored.integrated_brier, *outcome, risks, times=learnt.times, **weighed
+      scored.integrated_brier, *outcome, risks, times=fit.times, **weighed
     ),
   }
   named = {}
-  for horizon, risk in observed.at_horizons(risks, learnt):
-    at = f"at {horizon:g} {learnt.unit}".rstrip()
+  for horizon, risk in observed.at_horizons(risks, fit):
+    at = f"at {horizon:g} {fit.unit}".rstrip()
     for key, (title, metric) in _AT.items():
       settings = {"cause": cause} if key == "observed_expected" else weighed
       name = f"{key}_at_{horizon:g}"
@@ -263,18 +127,22 @@ def details(
 ) -> dict[str, Any]:
   """`follow_up`: the unit, times and horizons, and of each cause what was
   observed beside what was predicted (`observed.causes`)."""
-  learnt = _of(info)
+  fit = _of(info)
   if not len(target["time"]) or not np.isfinite(predicted["incidence"]).all():
     return {}
   groups = observed.group_of(predicted["risk"], decisions)
   causes = observed.causes(
-    target["time"], target["event"], by_cause(info, predicted), groups, learnt
+    target["time"],
+    target["event"],
+    by_cause(info, predicted),
+    groups,
+    fit,
   )
   return {
     "follow_up": {
-      "unit": learnt.unit,
-      "times": list(learnt.times),
-      "horizons": list(learnt.horizons),
+      "unit": fit.unit,
+      "times": list(fit.times),
+      "horizons": list(fit.horizons),
       "causes": causes,
     }
   }
@@ -303,14 +171,14 @@ def questions(
   Who is lost before has no answer; the others stand for them by the inverse
   of the probability that they would be followed as long (IPCW).
   """
-  learnt, risks = _of(info), by_cause(info, predicted)
+  fit, risks = _of(info), by_cause(info, predicted)
   time, event = target["time"], target["event"]
   asked = []
   for k, name in enumerate(info.target.names):
-    for horizon, risk in observed.at_horizons(risks[:, k], learnt):
-      by = f"{name} by {horizon:g} {learnt.unit}".rstrip()
+    for horizon, risk in observed.at_horizons(risks[:, k], fit):
+      by = f"{name} by {horizon:g} {fit.unit}".rstrip()
       try:
-        inverse = scored.ipcw(time, event, horizon, learnt.censoring)
+        inverse = scored.ipcw(time, event, horizon, fit.censoring)
       except Undefined:
         continue  # Nobody in training was followed as long.
       failed = (time <= horizon) & (event == k + 1)
@@ -461,125 +329,3 @@ def _of(info: Info) -> Survival:
   if not isinstance(info.target, Survival):
     raise UserError(f"{info.name} has no times and events to be scored by")
   return info.target
-
-
-_CENSORED = ("0", "no", "false")
-_FAILED = ("1", "yes", "true")
-
-
-@dataclasses.dataclass(frozen=True)
-class Columns:
-  """`time` float32 [N] and `event` int32 [N], as `Survival` describes them.
-
-  time: the column of times, 0 or more. unit: of them, for figures.
-  event: the column of what ended it: 0, no or false where nothing did
-    (censored); 1, yes or true for the event.
-  causes: where there are several, their cells, as `1`, or with names
-    `1=relapse`; several cells may have one name.
-  horizons, intervals: see `fitted`.
-  missing: "error", or "drop" to leave out rows without a time or an event.
-  trained: what a model predicts that they are read for.
-  """
-
-  time: str = ""
-  event: str = ""
-  causes: tuple[str, ...] = ()
-  unit: str = ""
-  horizons: tuple[float, ...] = ()
-  intervals: int = 20
-  missing: str = "error"
-  trained: Survival | None = None
-  stratify = "event"
-
-  def __post_init__(self) -> None:
-    for role, column in (("time", self.time), ("event", self.event)):
-      if not column:
-        raise UserError(f"which column is the {role}? set {role}= to its name")
-
-  @property
-  def columns(self) -> tuple[str, ...]:
-    return (self.time, self.event)
-
-  def adopted(self, trained: Target) -> "Columns":
-    """The columns as a model names its causes; a sole one has any name."""
-    if not isinstance(trained, Survival):
-      return self
-    names = self._names(dict(map(_named, self.causes)))
-    others = [name for name in names if name not in trained.names]
-    if others and not len(names) == len(trained.names) == 1:
-      raise UserError(
-        f"causes {', '.join(others)}: the model was trained on "
-        f"{', '.join(trained.names)}; name them alike"
-      )
-    return dataclasses.replace(self, missing=KEEP, trained=trained)
-
-  def labelled(self, table: Table) -> tuple[Table, list[dict[str, Any]]]:
-    return labelled(
-      table, self.columns, self.missing, every=True, what="follow-up"
-    )
-
-  def read(self, table: Table, training: np.ndarray | None = None) -> Read:
-    del training
-    causes = dict(map(_named, self.causes))
-    names = self._names(causes)
-    event = _events(table, self.event, causes, self.missing == KEEP)
-    if self.missing != KEEP and not event.any():
-      raise UserError(
-        f"{table.path}: every row of {self.event!r} is censored; survival is "
-        "learnt from events"
-      )
-    time = tables.numbers(table, self.time)
-    if (time < 0).any():
-      row = int((time < 0).argmax())
-      cell = tables.shortened(table[self.time][row])
-      raise table.error(row, self.time, f"{cell} is a negative time")
-    return {"time": time, "event": event}, names
-
-  def target(self, names: Sequence[str], truth: Truth) -> Survival:
-    if self.trained is not None:
-      sole = self.trained.names if len(self.trained.names) == 1 else names
-      return dataclasses.replace(
-        self.trained, names=tuple(sole), unit=self.unit
-      )
-    settings = {"horizons": self.horizons, "intervals": self.intervals}
-    return target(names, truth, unit=self.unit, **settings)
-
-  def _names(self, causes: Mapping[str, str]) -> tuple[str, ...]:
-    """Of the causes, in the order of their numbers."""
-    return tuple(dict.fromkeys(causes.values())) or (self.event,)
-
-
-def target(names: Sequence[str], truth: Truth, **settings: Any) -> Survival:
-  """What the training split's follow-up tells (`fitted`)."""
-  return fitted(names, truth["time"], truth["event"], **settings)
-
-
-def _events(
-  table: Table, column: str, causes: dict[str, str], any_missing: bool
-) -> np.ndarray:
-  """[N] int: 0 censored, else the number of the cause; -1 where missing."""
-  codes: dict[str, int] = dict.fromkeys(_CENSORED, 0)
-  codes |= {"": -1} if any_missing else {}
-  if causes:
-    names = list(dict.fromkeys(causes.values()))
-    codes |= {
-      spelling.folded(cell): 1 + names.index(name)
-      for cell, name in causes.items()
-    }
-    expected = f"0, no, false or one of {', '.join(causes)}"
-  else:
-    codes |= dict.fromkeys(_FAILED, 1)
-    expected = (
-      "0, 1, no, yes, false or true; several causes are named with "
-      "causes=1=relapse,2=death"
-    )
-  expected = f"no event: expected {expected}"
-  return np.array(
-    tables.coded(table, column, codes, expected, spelling.folded), np.int32
-  )
-
-
-def _named(cause: str) -> tuple[str, str]:
-  """Cell and name of `1=relapse`, or of `relapse`."""
-  cell, _, name = (part.strip() for part in cause.partition("="))
-  return cell, name or cell
