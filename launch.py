@@ -66,7 +66,7 @@ def main(overrides: list[str]) -> None:
     _fail(str(error), getattr(error, "exit_code", 2))
   except interrupt.Interrupted as stop:
     _stop(stop)
-  except BrokenPipeError:  # Whoever read the output, such as head, has left.
+  except BrokenPipeError:  # The reader of the output, such as head, ended.
     os._exit(141)
   except OSError as error:
     if error.errno not in host.NOT_WRITABLE:

@@ -234,11 +234,11 @@ class Checkpoints:
 
 
 def _unless_abandoned(unraisable: Any) -> None:
-  """Reports an error that nobody can catch; but not the ends of other writes.
+  """Prints an error that nobody can catch, except those that follow another.
 
-  Where one write of a checkpoint fails, those under way find the event loop
-  that waited for them closed, and each would print a traceback of its own
-  beside the error of the first.
+  When one write of a checkpoint fails, the writes still under way find their
+  event loop closed, and each would print a traceback of its own beside the
+  error that matters.
   """
   if "Event loop is closed" not in str(unraisable.exc_value):
     sys.__unraisablehook__(unraisable)

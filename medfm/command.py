@@ -44,7 +44,7 @@ def config(argument: str, overrides: Sequence[str]) -> Any:
 def default_workdir(argument: str) -> str:
   """`runs/<config>-<variant>` for a `--config` argument.
 
-  Of a path among the variants, the last name.
+  A path among the variants is shortened to its last name.
   """
   name, _, variant = argument.partition(":")
   path = Path(name)
@@ -131,7 +131,7 @@ def _cohort(text: str, overrides: Sequence[str], own: str) -> Any:
   path = Path(source.partition(":")[0])
   if path.is_dir() or (path.is_file() and path.suffix not in (".py", ".json")):
     raise UserError(
-      f"--on={text} is no config; for data of the kind the run was trained on "
+      f"--on={text} is not a config; for other files of the run's own kind "
       f'give --on="--config.data.path={source}"'
     )
   return data(config(source, [*overrides, *settings]))
@@ -159,7 +159,7 @@ def _matching(config: ml_collections.ConfigDict, pattern: str) -> list[str]:
   keys = fnmatch.filter(spec.flat(config), pattern)
   keys = [key for key in keys if key.count(".") == pattern.count(".")]
   if not keys:
-    raise UserError(f"--config.{pattern}: no key is like that")
+    raise UserError(f"--config.{pattern}: no setting matches")
   return keys
 
 

@@ -1,7 +1,7 @@
 """The stages of a trained run on a cohort that they were not trained on.
 
-Nothing is fitted on the cohort but the recalibration that is shown as such:
-how it is read, the weights and the thresholds are the run's own.
+Nothing is fitted on the cohort except the recalibration, which is shown as
+such. How it is read, the weights and the thresholds are the run's own.
 """
 
 import dataclasses
@@ -146,9 +146,9 @@ class _Learnt:
     if isinstance(data, Dataset):
       card = before.get("data", {}).get("card", {})
       if before and card.get("fingerprint") != data.card.get("fingerprint"):
-        data = "they, or how they are prepared, are no longer what they were"
+        data = "they, or how they are prepared, have changed since"
       elif setup.seen(run, data).info != opened.model.info:
-        data = "they are read otherwise than they were"
+        data = "they are read in another way than in training"
     if isinstance(data, str):
       return None, (
         f"the training data are not at hand ({data}), so that no baseline is "

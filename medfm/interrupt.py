@@ -45,17 +45,17 @@ def raise_on_signals() -> None:
 def raised() -> int | None:
   """The signal that was raised, or None.
 
-  Raised within a callback of the garbage collector or of XLA, the exception is
-  lost or becomes another; whoever asks here still hears of it.
+  An exception raised within a callback of the garbage collector or of XLA is
+  lost or turned into another; the signal can still be asked for here.
   """
   return _raised[0] if _raised else None
 
 
 def end(line: str, code: int) -> NoReturn:
-  """Says a last line and ends the process at once, without shutting down.
+  """Prints a last line and ends the process at once, without shutting down.
 
-  Threads of XLA may be compiling; freed under them, its memory ends the
-  process in a segmentation fault. Contexts have been left by now, and what
+  Threads of XLA may still be compiling, and freeing memory under them would
+  end in a segmentation fault. All contexts have been left by now, and what
   they held is on the disk.
   """
   ignore_signals()
@@ -69,8 +69,8 @@ def end(line: str, code: int) -> NoReturn:
 def ignore_signals() -> None:
   """From now on no signal changes how the program ends.
 
-  Python itself, while it shuts down, would give a handler back to the system,
-  and die of a signal with all its work done.
+  While Python shuts down it gives its handlers back to the system, so that a
+  late signal would kill it with all its work done.
   """
   for number in EXIT:
     signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""JSON as others wrote it: what no file of ours needs is no JSON here."""
+"""JSON that others wrote, refused where it is nested or spelt dangerously."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ def parsed(
 
   pairs: makes an object of its (key, value) pairs, as in `json.loads`.
 
-  Raises: ValueError for what is no JSON, what is nested more deeply than
+  Raises: ValueError for what is not JSON, what is nested more deeply than
     `DEEPEST`, and text with half a character, which no file can hold.
   """
   try:

@@ -169,7 +169,7 @@ def _scaled(factors: Any) -> optax.GradientTransformation:
   """Updates times a factor per leaf: a learning rate per parameter."""
 
   def update(updates, state, params=None):
-    # Leaves that another transformation masks out are no arrays here.
+    # Leaves that another transformation masks out are not arrays here.
     def scale(update, factor):
       return update * factor if hasattr(update, "dtype") else update
 

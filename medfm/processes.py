@@ -1,8 +1,8 @@
 """Several processes of one run: they start, go on and end together.
 
 Each runs the same program on devices of its own, with its share of every
-batch. The first one alone decides what a file or a clock decides, writes
-files and speaks; the others are told, or wait.
+batch. Only the first one reads files and clocks that decide something, writes
+files and prints; it tells the others, which wait for it.
 """
 
 import itertools
@@ -68,7 +68,7 @@ def wait() -> None:
 
 
 def by_first(function: Callable, *arguments: Any) -> Any:
-  """What the function gives, or refuses, on the first process; JSON-able."""
+  """The function's result, or its error, on the first process; JSON-able."""
   if host.count == 1:
     return function(*arguments)
   value = failure = None

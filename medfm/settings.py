@@ -74,7 +74,7 @@ class Start:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Devices:
-  """How a run is divided over devices, which changes none of its numbers.
+  """How a run is divided over devices; this changes none of its numbers.
 
   parallel: jit over the mesh, or pmap over all devices.
   sharding: (regex, axis per dimension) rules on paths of the state, or names
@@ -131,10 +131,10 @@ class Run:
     class; smaller shares are subsets of larger ones. What is known of the
     target (class counts, means) is fitted on their labels.
   validation_fraction: the share of the validation patients that chooses the
-    step and the thresholds, drawn alike; 0 takes `label_fraction`, for who
-    has few labels has few to choose by, and 1 all of them. Of a share,
-    steps of equal score, which few examples give, are told apart by their
-    Brier score where there is one.
+    step and the thresholds, drawn the same way; 0 takes `label_fraction`,
+    since whoever has few labels has few to choose by, and 1 takes all. With
+    a share, steps of equal score, which are common with few examples, are
+    ranked by their Brier score where there is one.
   transforms: host augmentations, applied in turn to each training example.
   augment: (batch, info, keys [B]) -> batch, on the device within the step, in
     training alone; an example's key depends on the seed, its visit and itself.

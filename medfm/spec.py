@@ -88,7 +88,7 @@ def from_json(
   """The config of a JSON text, checked against today's signatures.
 
   source: its path, for the UserError about what does not exist (any more).
-  ValueError where it is no object in JSON.
+  ValueError where it is not an object in JSON.
   """
   content = jsons.parsed(text)
   if not isinstance(content, dict):

@@ -242,7 +242,7 @@ FAULTS = {
   "heads that do not share": (
     "bert",
     settings(num_attention_heads=3),
-    "hidden_size=16 is no multiple of num_attention_heads=3",
+    "hidden_size=16 is not a multiple of num_attention_heads=3",
   ),
   "no heads": (
     "bert",

@@ -125,7 +125,7 @@ def test_without_a_cohort_it_is_the_runs_own_data_or_its_config_changed(own):
     ("{own} --data.path=b", "'--data.path=b' is neither a setting"),
     ("{own} --config.data.pth=b", r"nearest: data.path"),
     ("{folder}", 'give --on="--config.data.path=.*"'),
-    ("{folder}/b.csv", 'is no config; .* give --on="--config.data.path='),
+    ("{folder}/b.csv", 'is not a config; .* give --on="--config.data.path='),
     ("{folder}/c.py", "there is no such file"),
     ("'{own}", "no closing quotation"),
   ],

@@ -208,7 +208,7 @@ def test_training_data_that_changed_fit_no_baseline(
     results = _elsewhere(run, tmp_path / "north.csv")
   finally:
     (home / "here.csv").write_text(before)
-  assert "no longer what they were" in capsys.readouterr().out
+  assert "have changed since" in capsys.readouterr().out
   assert results["stages"]["train"]["splits"]["test"]["baselines"] == {}
 
 

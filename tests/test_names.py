@@ -105,7 +105,7 @@ def test_a_file_name_that_is_no_text_is_one_line(tmp_path):
 def test_half_a_character_in_json_lines_is_named_by_its_row(tmp_path):
   path = tmp_path / "notes.jsonl"
   path.write_text('{"text": "fine"}\n{"text": "\\ud83d"}\n')
-  with pytest.raises(UserError, match=r"row 2: is no JSON .*half a character"):
+  with pytest.raises(UserError, match=r"row 2: is not JSON .*half a character"):
     text_files.read(str(path))
 
 

@@ -1,4 +1,4 @@
-"""What a run says at its start of the data it has read."""
+"""What a run says about its data when it starts."""
 
 import itertools
 import re
@@ -47,7 +47,7 @@ def warned(*texts: list[str]) -> dict[str, list[str]]:
 
 
 def doubts(names: Collection[str]) -> list[str]:
-  """Warns of a class of -1, which often is none."""
+  """Warns of a class -1, which often means that the label is unknown."""
   text = (
     "the label -1 is read as a class of its own; where it means unknown, empty "
     "those cells and set missing_label=drop"

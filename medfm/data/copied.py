@@ -1,4 +1,4 @@
-"""Features that tell the label alone: its copies, or known only afterwards."""
+"""Features that give the label away: copies of it, or known only afterwards."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -53,7 +53,7 @@ def _answers(
   for target in (name for name in targets if name in arrays):
     truth = np.asarray(arrays[target])
     if truth.ndim == 1 and truth.dtype.kind in "iu" and len(truth):
-      # Of two classes one says it all; events are counted from 1, 0 is none.
+      # One of two classes is enough; events are counted from 1, 0 is none.
       none = int(truth.max() >= len(names))
       first = 1 if none or len(names) == 2 else 0
       for code in range(first, len(names) + none):
@@ -99,7 +99,7 @@ def _category(codes: np.ndarray, truth: np.ndarray) -> str:
   if rare < _FEWEST or (sizes > 0).sum() > len(truth) / _FEWEST:
     return ""
   right = np.maximum(positive, sizes - positive).sum() / len(truth)
-  # Of a rare answer nearly all rows are right whatever the level.
+  # If an answer is rare, nearly all rows are right whatever the level.
   missed = np.minimum(positive, sizes - positive).sum() / rare
   pure = right >= PURE and missed <= 1 - AUROC
   return f"{100 * right:.1f} % right" if pure else ""

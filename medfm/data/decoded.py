@@ -1,6 +1,6 @@
 """Decoded examples, kept by column on the disk and memory-mapped.
 
-Decoding is far slower than training a small model, so that it is done once.
+Decoding takes far longer than training a small model, so it is done once.
 The files of a cache are listed with their sizes and hashes in its manifest: a
 cache that a killed run left half written, or that was damaged later, is made
 anew and never read. Every process hashes all of it once, which takes about
@@ -209,7 +209,7 @@ def _write_split(
 
 
 def examples(source: Any) -> Iterator[Mapping[str, Any]]:
-  """All of a TFDS data source: small ones come thrice as fast many at once."""
+  """All examples of a TFDS data source, small ones read many at once."""
   for start in range(0, len(source), _CHUNK):
     rows = range(start, min(start + _CHUNK, len(source)))
     yield from source.__getitems__(rows)

@@ -264,7 +264,7 @@ def _taken(split: Split, each: Input, rows: np.ndarray) -> Split:
       blank[name] = np.full((1, *array.shape[1:]), unknown, array.dtype)
 
   def taken(column: np.ndarray, placeholder: Any) -> np.ndarray:
-    return np.concatenate([column, placeholder])[rows]  # -1 is the last.
+    return np.concatenate([column, placeholder])[rows]  # -1: the placeholder.
 
   return Split(
     {k: taken(split.arrays[k], row) for k, row in blank.items()},

@@ -1,4 +1,4 @@
-"""What do splits share? Patients, equal examples and near duplicates.
+"""What splits share: patients, equal examples and near duplicates.
 
 Every count of a pair "a/b" is the number of examples of b that have a twin in
 a: for "train/test", of test examples that training has seen.
@@ -41,7 +41,7 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
   if len(rules) > 1:
     rules = {name: f"{name}: {rule}" for name, rule in rules.items()}
   whom = dataset.card.get("grouped_by", "patient")
-  named = whom != "text"  # Equal texts in one split are nobody's name.
+  named = whom != "text"  # Equal texts were grouped, nobody named them.
   pairs, within = {}, {}
   for a, b in itertools.combinations(splits, 2):
     exact = _union([each.equal(a, b) for each in inputs])

@@ -2,13 +2,13 @@
 
 Exports and keyboards write one name in many ways: 7, 007 and 7.0 (a column of
 whole numbers with one blank comes out as 1.0), composed and decomposed
-accents, full-width digits, blanks and marks that nobody sees. Two patients
-who are taken for one only share a split; one who is taken for two is in
-training and test. So names that differ in no more than this are one.
+accents, full-width digits, blanks and invisible marks. Taking two patients for
+one only puts both into the same split; taking one patient for two puts that
+patient into training and test. So names that differ only in this way are one.
 
-Of patients and documents case does not count either. Of classes and levels it
-may (the genotypes AA, Aa and aa), so there it is only overlooked where nothing
-else fits.
+For patients and documents case is ignored too. For classes and levels it may
+matter (the genotypes AA, Aa and aa), so it is ignored only where no name fits
+exactly.
 """
 
 import collections
@@ -114,7 +114,7 @@ def names(
 def refuse_cases(where: str, known: Iterable[str], fix: str = "") -> None:
   """Raises UserError where two names differ in case alone.
 
-  where: they stand; fix: what else may be done: for the message.
+  where: the names are; fix: another way out. Both are for the message.
   """
   first: dict[str, str] = {}
   for name in dict.fromkeys(known):

@@ -364,7 +364,7 @@ def of_words(table: Table, column: str) -> np.ndarray:
     raise table.error(
       index,
       column,
-      f"{shortened(cells[index])} is no split: expected train, validation or "
-      f"test{nearest(cells[index], WORDS)}",
+      f"{shortened(cells[index])} is not a split: expected train, validation "
+      f"or test{nearest(cells[index], WORDS)}",
     )
   return np.array(words)

@@ -27,8 +27,9 @@ CHUNK = 1024
 def probes(
   context: Context, *, names: tuple[str, ...] = ("linear", "nearest")
 ) -> Findings:
-  """How well the frozen embedding predicts the data's target, which the model
-  need not have been trained on.
+  """How well the frozen embedding predicts the data's target.
+
+  The model need not have been trained on that target.
 
   names: "linear", "nearest"; see the functions of these names.
   """

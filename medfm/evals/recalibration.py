@@ -17,7 +17,7 @@ AS_IT_IS = "As it is"
 
 
 def recalibration(context: Context, *, folds: int = 5) -> Findings:
-  """Each split's calibration as it is, and with parameters fitted on the rest.
+  """Each split's calibration as it is, and recalibrated by cross-fitting.
 
   The split's patients are dealt to `folds` parts (`splits.folds`); each part is
   recalibrated with parameters fitted on the others, so that no row is scored

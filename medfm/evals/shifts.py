@@ -1,7 +1,7 @@
 """How the examples of a cohort differ from those that a model learnt from.
 
-Of the training split only a summary is needed, which a run keeps beside its
-weights, so that a cohort can be compared where the training data are not.
+This needs only a summary of the training split, which a run keeps beside its
+weights, so that cohorts can be compared where the training data are absent.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Whether subgroups differ: a metric in a group minus that in the others.
 
-Two intervals that overlap do not say that groups are alike, nor do two that
-do not that they differ by much; the interval of the difference does.
+Overlapping intervals do not show that two groups are alike, and separate ones
+do not show by how much they differ. The interval of the difference does both.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -10,7 +10,7 @@ from medfm.tasks.panel import stem
 
 _SIDES = ("this cohort", "the run's test split")
 _NOTE = (
-  "The patients are others, so the differences are unpaired; their intervals "
+  "The patients differ, so the differences are unpaired; their intervals "
   "are made of both intervals (Zou & Donner 2008, Statistics in Medicine: "
   "MOVER). A cohort with another case mix can be harder without the model "
   "being worse."

@@ -1,14 +1,14 @@
 """How much each token speaks for an answer: attributions of token embeddings.
 
 Every model of tokens reads them through a layer `embed_tokens` and answers
-by a layer `head`. Both are watched from outside, under whatever objective
-wraps the model, so that no model has a line of code for it.
+through a layer `head`. Both are intercepted from outside, whatever objective
+wraps the model, so that no model needs code for it.
 
-A token's value is the sum over its embedding's width. The values are told
-from a baseline in which every ordinary token has the mean embedding of the
-vocabulary, while padding and the tokenizer's own tokens ([CLS], [SEP]) stay:
-their value is 0. (A zero embedding, the papers' usual choice, is where a
-normalisation has its kink: the integral then converges slowly or not at all.)
+A token's value is the sum over its embedding's width. The baseline gives every
+ordinary token the mean embedding of the vocabulary and leaves padding and the
+tokenizer's own tokens ([CLS], [SEP]) as they are, so that their value is 0. (At
+a zero embedding, the papers' usual choice, a normalisation has its kink, and
+the integral converges slowly or not at all.)
 """
 
 from typing import NamedTuple
@@ -41,14 +41,14 @@ def integrated_gradients(
   *,
   points: int = 32,
 ) -> Attribution:
-  """The mean slope on the straight line from the baseline to the text, times
-  that way (Sundararajan et al. 2017).
+  """The mean slope along the line from the baseline to the text, times the
+  difference of the two (Sundararajan et al. 2017).
 
   classes: [B] int, whose logits are explained. places: [B] int, the tokens
   whose labels are asked for, of a model that labels tokens; else None.
 
-  The values add up to score - baseline, but for the error of the integral,
-  which is taken at the `points` places of Gauss and Legendre.
+  The values add up to score - baseline, up to the error of the integral, which
+  is computed by Gauss-Legendre quadrature at `points` places.
   """
   _, embedded, table = _answer(objective, variables, batch)
   ordinary = masking.ordinary(batch, info)[:, :, None]

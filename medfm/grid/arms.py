@@ -1,11 +1,10 @@
 """Arms: the runs that differ in their seed alone, and how arms compare.
 
-Of a single arm what varies is kept apart: the spread over seeds (a standard
-deviation of runs), and the uncertainty from having tested on so many patients
-(a bootstrap interval). A difference between arms counts both (`metrics.seeds`);
-where they have one run each, it is of one trained model and another. An arm's
-tuned settings are those of best mean validation score; the test split chooses
-nothing.
+For a single arm two things are shown apart: the spread over seeds (a standard
+deviation of runs), and the uncertainty from the number of test patients (an
+interval). A difference between arms counts both (`metrics.seeds`); where each
+has one run, it compares one trained model with another. An arm's tuned settings
+are those with the best mean validation score; the test split chooses nothing.
 """
 
 import contextlib
@@ -25,8 +24,8 @@ from medfm.report import wording
 
 _DRAWS = (1000, 10_000)
 _PER_COMPARISON = 400
-"""Draws of patients: 1,000, and for each comparison 400 more, so that the least
-p is far below 0.05 when adjusted for their number; 10,000 at most."""
+"""Draws of patients: 1,000, and 400 more for each comparison, so that the
+smallest possible p stays far below 0.05 after adjustment; 10,000 at most."""
 _WORK = 1_000_000
 """Weights of examples drawn at a time."""
 
@@ -196,12 +195,12 @@ def comparisons(
 ) -> list[dict[str, Any]]:
   """The paired difference of each pair on its test split, with p values.
 
-  The difference is the mean over seeds that both have. Of several seeds,
-  interval and p count the patients and the seeds (`metrics.seeds`). Of one they
-  are of two trained models, from a bootstrap of test patients, the same draws
-  for both; p counts the draws on the other side of zero, in both tails, and is
-  `at_most` what it says where there were none. `p_holm` is adjusted for the
-  number of comparisons (Holm 1979).
+  The difference is the mean over the seeds that both have. With several seeds,
+  interval and p count the patients and the seeds (`metrics.seeds`). With one,
+  two trained models are compared by a bootstrap of test patients, the same
+  draws for both; p counts the draws beyond zero, in both tails, and carries
+  `at_most` where there were none. `p_holm` is adjusted for the number of
+  comparisons (Holm 1979).
   """
   count = min(_DRAWS[0] + _PER_COMPARISON * len(compared), _DRAWS[1])
   draws = {
@@ -217,7 +216,7 @@ def comparisons(
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-  """p values adjusted for their number; None stays and does not count."""
+  """p values adjusted for their number; None is passed over and not counted."""
   order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
   adjusted: list[float | None] = [None] * len(p_values)
   largest = 0.0

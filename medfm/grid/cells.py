@@ -247,7 +247,7 @@ def running(folder: Path) -> bool:
 def hold(folder: Path) -> int:
   """A descriptor whose lock says "running" until its last holder ends."""
   descriptor = os.open(folder / ".running", os.O_RDWR | os.O_CREAT, 0o644)
-  fcntl.flock(descriptor, fcntl.LOCK_EX)  # A probe holds it for an instant.
+  fcntl.flock(descriptor, fcntl.LOCK_EX)  # `running` holds it for an instant.
   return descriptor
 
 

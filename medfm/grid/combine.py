@@ -198,7 +198,7 @@ def _number(key: str, text: str) -> float:
   for kind in (int, float):
     with contextlib.suppress(ValueError):
       return kind(text)
-  raise UserError(f"--config.{key}: {text!r} is no number, for a range a..b")
+  raise UserError(f"--config.{key}: {text!r} is not a number, for a range a..b")
 
 
 def number(value: str | None) -> float | None:

@@ -41,7 +41,7 @@ Config = dict[str, Any]  # With every default, as JSON has it.
 
 
 class Question(NamedTuple):
-  """What a search looks for on validation; identity: a hash of all of it."""
+  """What a search is judged by on validation; identity: a hash of all of it."""
 
   metric: str
   maximize: bool

@@ -173,7 +173,7 @@ class _Progress:
     )
 
   def show(self, attempts: Collection[Attempt], waiting: int) -> None:
-    """Draws the table anew, at most once a second."""
+    """Draws the table again, at most once a second."""
     if not sys.stdout.isatty() or time.monotonic() < self._next:
       return
     self._next = time.monotonic() + _TABLE_S

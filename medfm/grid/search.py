@@ -93,8 +93,8 @@ class Trials:
   def verdict(self, cell: Cell) -> dict[str, Any]:
     """Why a cell is hopeless by its validation curve so far; or {}.
 
-    Its score is that of the evaluations that sufficed to say so: how many
-    more it had before it stopped is chance.
+    Its score is that of the evaluations that sufficed for the verdict: how many
+    more it made before it stopped is chance.
     """
     curve, count = self._curve(cell)
     if not count:
@@ -218,7 +218,7 @@ class Trials:
     )
 
   def _hopeless(self, number: int, curve: Sequence[float]) -> int:
-    """How many scores of a curve suffice to give it up; 0 if it has hope.
+    """How many scores of a curve suffice to give it up; 0 to let it go on.
 
     It is compared with the completed trials that were drawn before it.
     """

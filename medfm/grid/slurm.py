@@ -1,12 +1,12 @@
 """Runs the cells of a grid as Slurm job arrays, with plain sbatch.
 
-`submit` queues one array of tasks, those that others start from in an array
-before it, and a job behind them (afterany) that sums up. A task that is
-stopped (preempted, at its time limit) has saved, and has itself queued again;
-exit code 75 says so to clusters with RequeueExit=75. Nothing here needs
+`submit` queues one array of tasks, an array before it for the stages that
+others start from, and a job behind both (afterany) that writes the summary. A
+task that is stopped (preempted, or at its time limit) saves and queues itself
+again; exit code 75 says so to clusters with RequeueExit=75. Nothing here needs
 accounting. Submitting again queues what is neither done nor in the queue.
 Where the options ask for several tasks (--nodes=2 --ntasks-per-node=4), each
-cell is one run of so many processes.
+cell is one run of that many processes.
 
 On a node: python -m medfm.grid.slurm task FILE | summary FOLDER | again
 """
@@ -155,7 +155,7 @@ def _requeue() -> int:
 
 
 def _cancelled(number: str) -> bool:
-  """Whether a job is on its way out; not where the scheduler cannot tell."""
+  """Whether a job is being cancelled; False where the scheduler cannot tell."""
   try:
     shown = _asked("scontrol", "show", "job", "-o", number)
   except UserError as error:

@@ -149,7 +149,7 @@ def _run(record: Record) -> dict[str, Any]:
 def _trials(
   root: Path, description: Mapping[str, Any], every: Sequence[Record]
 ) -> list[dict[str, Any]]:
-  """One row per trial, in their order; [] where the grid is no search.
+  """One row per trial, in their order; [] where the grid is not a search.
 
   `validation` is the score of the state that a finished run is judged by, the
   best score of a pruned run up to the verdict, and that of another run before

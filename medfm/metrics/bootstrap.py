@@ -1,8 +1,8 @@
 """Percentile intervals from a bootstrap that resamples whole patients.
 
-A patient's examples stand or fall together, so that repeated images of few
-patients do not pass for many independent ones (Field & Welsh 2007,
-Bootstrapping clustered data). Replicate r is a function of (clusters, seed,
+A patient's examples are drawn together, so that repeated images of few patients
+are not taken for many independent ones (Field & Welsh 2007, Bootstrapping
+clustered data). Replicate r is a function of (clusters, seed,
 r) alone.
 """
 

@@ -34,7 +34,7 @@ def entities(tags: Sequence[str]) -> list[Entity]:
   for place, tag in enumerate([*tags, "O"]):
     prefix, _, mine = tag.partition("-")
     if (prefix in "BI") != bool(mine) or prefix not in ("O", "B", "I"):
-      raise ValueError(f"{tag!r} is no IOB2 tag")
+      raise ValueError(f"{tag!r} is not an IOB2 tag")
     if kind and not (prefix == "I" and mine == kind):
       whole.append(Entity(kind, start, place))
       kind = ""

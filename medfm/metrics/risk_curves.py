@@ -1,4 +1,4 @@
-"""Curves over risk: what is observed, what deciding is worth, their bands.
+"""Curves over risk: observed risk and net benefit, with their bands.
 
 label [N] in {0, 1}, prob [N], at [G] risks; weight: [N] or [R,N]. A curve is
 [G] or, for weights [R,N], [R,G].

@@ -1,17 +1,16 @@
 """The difference between two methods, each trained with several seeds.
 
-A method is not one trained model: another seed gives another. Two things make
-the mean difference waver, and neither stands for the other:
+A method is not one trained model: another seed gives another model. The mean
+difference varies for two reasons, and neither covers the other:
 
-- the patients of the test split, of which another sample would be tested;
-- the seeds, of which others would be drawn; each seed's own way with single
-  patients counts here.
+- the test patients are a sample, and another would have been tested;
+- the seeds are a sample too. How a seed treats single patients counts here.
 
-With k seeds the difference is D +- sqrt(A) T1 + sqrt(S2 / k) T2, where A is
-the variance over patients that all seeds share, S2 the variance of the k
-paired differences, T1 has Student's distribution with (patients - 1) and T2
-with (k - 1) degrees of freedom: Behrens and Fisher's distribution, whose test
-is exact where A is 0 and conservative elsewhere (`benchmarks.type1`).
+With k seeds the difference is D +- sqrt(A) T1 + sqrt(S2 / k) T2. A is the
+variance over patients that all seeds share, S2 the variance of the k paired
+differences; T1 has Student's distribution with (patients - 1) degrees of
+freedom, T2 with (k - 1). This is Behrens and Fisher's distribution; its test is
+exact where A is 0 and conservative elsewhere (`benchmarks.type1`).
 """
 
 import functools
@@ -58,12 +57,12 @@ def of_table(
   spreads: tuple[float, float],
   count: int,
 ) -> dict[str, float]:
-  """`difference` from what a table tells, where the runs are not at hand.
+  """`difference` from the numbers of a table, where the runs are not at hand.
 
   interval: 95 %, of the patients alone. spreads: each method's standard
-    deviation over its `count` seeds. Both parts are a little too large: the
-    interval has the seeds' own ways with patients in it, and methods that
-    share their seeds may differ by less than their spreads together.
+    deviation over its `count` seeds. Both parts tend to be too large: the
+    interval also holds how single seeds treat patients, and methods that share
+    their seeds may differ by less than their spreads together.
   """
   patients = ((interval[1] - interval[0]) / 3.92) ** 2
   seeds = (spreads[0] ** 2 + spreads[1] ** 2) / count

@@ -49,8 +49,8 @@ NOT_FOLLOWED = "nobody is followed past the horizon"
 def _concordance_bounds(
   sample: Sample, time: Array, event: Array, risk: Array, *, cause: int = 1
 ) -> Bounds:
-  """The interval of `concordance`, whose derivative by each weight is known:
-  what a pair adds is counted at both."""
+  """The interval of `concordance`, from its derivative by each weight: what a
+  pair adds is counted for both of its members."""
   known = (np.asarray(event) >= 0) & ~np.isnan(np.asarray(time, float))
   time, event, risk, _ = _checked(time, event, risk, None)
   failed, key, rank = _order(time, event, risk, cause)

@@ -21,10 +21,10 @@ class Fusion(nn.Module):
   them stand one after another, and a hidden layer and the head read them.
 
   A learnt vector stands for an input that an example lacks. (A mean over the
-  others would hide from the head that one is missing, which is seldom by
-  chance.) To learn it even where every training example is complete, training
-  hides each input of an example with probability `hide`, never all that it
-  has (modality dropout, Neverova et al. 2016).
+  others would hide from the head that one is missing, and inputs are seldom
+  missing by chance.) So that it is learnt even from complete examples, training
+  hides each input of an example with probability `hide`, but never all of them
+  (modality dropout, Neverova et al. 2016).
 
   Reads `<input>/<array>` and `<input>/present` [B] bool of each input, `id`,
   and `weight` for batch statistics. What stands in a missing input's arrays is

@@ -61,7 +61,7 @@ class RNN(nn.Module):
       embedding = text.mean(x, segment)
     elif self.pooling == "max":
       real = (segment > 0)[:, :, None]
-      # A row of nothing but padding is zero, not minus infinity.
+      # A row of padding alone gives zero, not minus infinity.
       most = jnp.where(real, x, -jnp.inf).max(1)
       embedding = jnp.where(real.any(1), most, 0)
     else:

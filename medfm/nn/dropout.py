@@ -13,9 +13,10 @@ from medfm import rng
 class Dropout(nn.Module):
   """Dropout (Srivastava et al. 2014) of [B,...] with one key per example.
 
-  An element's fate depends on the `dropout` key, this layer's path and the
-  example's id alone: padding, batch order, accumulation and devices change
-  nothing. A draw costs 8 bits, so the rate is rounded to the nearest 1/256.
+  Whether an element is dropped depends only on the `dropout` key, this layer's
+  path and the example's id: padding, batch order, accumulation and devices
+  change nothing. A draw takes 8 bits, so the rate is rounded to the nearest
+  1/256.
   """
 
   rate: float

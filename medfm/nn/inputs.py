@@ -25,7 +25,7 @@ def image(
 ) -> Batch:
   """Scales `image` [B,H,W,C] to float32 (x - mean) / std; see `Image.scale`.
 
-  Inputs that are no images are scaled as by `standard`.
+  Inputs that are not images are scaled as by `standard`.
 
   mean, std: one number, or one per channel (after copying).
   channels: a grey image is copied to this many, a colour image of another

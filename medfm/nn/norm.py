@@ -1,4 +1,4 @@
-"""Normalisation that padded rows and the number of devices do not change."""
+"""Normalisation that does not depend on padded rows or on how many devices."""
 
 import math
 from collections.abc import Callable
@@ -17,8 +17,8 @@ class BatchNorm(nn.Module):
 
   Ioffe and Szegedy 2015, with torch's settings: momentum 0.9 (torch counts
   it as 0.1), epsilon 1e-5, biased variance to normalise, unbiased in the
-  running average (flax keeps the biased one). In training rows of weight 0
-  count nowhere, and a batch of nothing else leaves the averages as they were.
+  running average (flax keeps the biased one). In training, rows of weight 0 are
+  ignored, and a batch of nothing else leaves the averages as they were.
 
   Parameters `scale`, `bias` [C]; `batch_stats` `mean`, `var` [C], all float32
   as in flax. Statistics are float32; the result has x's dtype.

@@ -1,4 +1,4 @@
-"""Recurrent layers over [B,L,E] that padding and packing do not disturb."""
+"""Recurrent layers over [B,L,E], unaffected by padding and packing."""
 
 import functools
 
@@ -19,8 +19,8 @@ class Recurrent(nn.Module):
   LSTM of Hochreiter and Schmidhuber 1997 with gates i, f, g, o and a forget
   bias of 1 at the start; GRU of Cho et al. 2014 with gates r, z, n as in
   cuDNN and torch: n = tanh(x W + r * (h U + b)). The state begins at zero
-  wherever `segment` [B,L] changes, so neither padding nor the texts packed into
-  one row reach each other.
+  wherever `segment` [B,L] changes, so that no state passes from one text of a
+  packed row to the next, or from padding.
 
   Parameters `in/kernel` [E,gates*width], `in/bias`, `hidden` [width,
   gates*width] and, for a GRU, `hidden_bias` [width].
@@ -81,8 +81,8 @@ def _lstm_kept(given, hidden, same, reverse):
 def _lstm_forward(given, hidden, same, reverse):
   """The states, and of every place what the gradients multiply by.
 
-  Of each gate that is its slope, which takes the place of the input product:
-  what a loop stacks is an array of its own, filled with zeros first.
+  For each gate that is its slope, which overwrites the input product: arrays
+  that a loop stacks are allocated anew and filled with zeros first.
   """
 
   def step(carry, inputs):

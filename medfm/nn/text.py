@@ -11,9 +11,9 @@ def text(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Tokens, segments and positions of a batch, each [B,L] int32.
 
-  A segment of 0 is padding; several texts in one row have 1, 2, ..., and none
-  sees another; positions are within a text. Where a batch lacks them they are
-  those of one text.
+  Segment 0 is padding; several texts in one row have segments 1, 2, ..., which
+  do not see each other. Positions count within a text. A batch without segments
+  and positions is read as one text a row.
 
   vocabulary: the model's number of token ids, as an objective has set it.
   length: the model's longest text, beyond which rows are refused; 0 for any.

@@ -108,7 +108,7 @@ class Attention(nn.Module):
     """
     width = x.shape[-1]
     if width % self.heads:
-      raise ValueError(f"width {width} is no multiple of {self.heads} heads")
+      raise ValueError(f"width {width} is not a multiple of {self.heads} heads")
     dense = functools.partial(nn.DenseGeneral, dtype=self.dtype)
     shape = (3, self.heads, width // self.heads)
     qkv = dense(shape, kernel_init=_kernel(self.std), name="qkv")(x)

@@ -125,7 +125,7 @@ def adapters(
 
 
 def trained(params: Mapping[str, Any]) -> dict[str, Any]:
-  """The adapters, heads and decoders alone, by path: all a run has changed."""
+  """The adapters, heads and decoders, by path: all that a run has changed."""
   leaves = tree.paths(params).items()
   return {path: leaf for path, leaf in leaves if re.search(_TRAINED, path)}
 

@@ -10,8 +10,8 @@ from medfm.data.text import input as text_input
 from medfm.types import Batch, Info, UserError
 
 _PASSES = 8
-"""Each leaves out all words longer than what is left of a row's budget. What
-is left after one is less than a word, and shrinks with every word that fits."""
+"""Rounds; each passes over words longer than what is left of a row's budget.
+After a round less than a word is left, and it shrinks with each that fits."""
 STRUCTURAL = ("pad", "cls", "sep", "mask", "bos", "eos")
 
 
@@ -25,10 +25,10 @@ def masked(
   become [MASK], 10 % a random token and 10 % stay (Devlin et al. 2019). Draws
   belong to the example (`id`), anew each step.
 
-  whole_word: words are hidden as a whole or not at all, in random order; one
-    that would exceed the number is left, as in BERT's own code, and so a row
-    without a word short enough hides nothing. `word_start` [B,L] says where
-    words begin.
+  whole_word: words are hidden as a whole or not at all, in random order. A word
+    that would exceed the number is passed over, as in BERT's own code, so a
+    row without a word short enough hides nothing. `word_start` [B,L] says
+    where words begin.
   """
   text, tokens = text_input.only(info), jnp.asarray(batch["tokens"])
   length = tokens.shape[1]
@@ -81,7 +81,7 @@ def _of_word(score, batch, ordinary):
       "whole_word=True needs `word_start` [B,L] in the data; set "
       "objective.whole_word=False"
     )
-  # What is not ordinary is a word of its own, so that it parts its neighbours.
+  # Special tokens count as words, so that they separate their neighbours.
   start = (batch["word_start"] > 0) | ~ordinary
   places = jnp.arange(score.shape[1])[None]
   first = jax.lax.cummax(jnp.where(start, places, 0), axis=1)

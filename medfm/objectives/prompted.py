@@ -134,8 +134,8 @@ def _rows(shots, answers, batch: Batch) -> Batch:
   """Rows [B,L] = shots [P], text [T], and K answers [A-1] side by side.
 
   An answer sees shots, text and itself, and its positions go on from the
-  text's, so that one pass over a row asks for every class. Gaps between the
-  parts are seen by nobody. The last token of an answer is never read.
+  text's, so that one pass over a row asks for every class. Nothing attends to
+  the gaps between the parts. The last token of an answer is never read.
   """
   tokens, size = shots
   count = len(batch["tokens"])

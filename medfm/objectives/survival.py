@@ -18,7 +18,7 @@ from medfm.tasks import survival
 from medfm.types import Batch, Info, Objective, UserError
 
 _NIL = -1e30
-"""The logarithm of what counts for nothing; its exponential is exactly 0."""
+"""The logarithm of a weight of nothing; its exponential is exactly 0."""
 
 
 def cox(

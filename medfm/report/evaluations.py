@@ -20,8 +20,8 @@ _ENDS = ("value", "low", "high")
 def rows(folder: Path) -> list[dict[str, Any]]:
   """A row a cohort, stage and main metric, of every evaluation in a folder.
 
-  What is no evaluation of another cohort, or damaged, is passed over; the
-  latter is told.
+  Folders that hold something else are passed over; a damaged evaluation is
+  reported.
   """
   return [
     row for path in sorted(folder.glob("*/results.json")) for row in _rows(path)
@@ -61,7 +61,7 @@ def _of_stage(cohort: str, stage: Stage) -> Iterator[dict[str, Any]]:
 
 
 def events(result: Mapping[str, Any]) -> str:
-  """How often each answer occurs; of two, the second alone: `12`."""
+  """How often each answer occurs; of two answers only the second: `12`."""
   shown = []
   for name, counts in (result.get("answers") or {}).items():
     prefix = "" if len(result["answers"]) == 1 else f"{name} "

@@ -15,7 +15,7 @@ _LOADED = ("loaded", "fresh", "unused")
 
 
 def data_cards(run: Run) -> Iterator[Markup]:
-  """The card of each data set a finished stage used, told once."""
+  """The card of each data set that a finished stage used, once each."""
   sharing: dict[str, list[Stage]] = {}
   for stage in run.stages.values():
     if stage.data:
@@ -31,7 +31,7 @@ def data_cards(run: Run) -> Iterator[Markup]:
 def training(run: Run) -> Iterator[Markup]:
   """Model, objective, optimizer and start weights.
 
-  What all stages share is told once; the rest in a column for each.
+  What all stages share stands once; the rest has a column for each stage.
   """
   yield tag("h2", "Model and training")
   stages = [stage for stage in run.stages.values() if stage.finished]

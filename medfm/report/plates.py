@@ -1,7 +1,6 @@
-"""A run's figures, each with its caption and its words.
+"""A run's figures, each with its caption and alternative text.
 
-What several tasks draw alike stands first, then which figures a stage and a
-study have.
+First the figures that several tasks share, then those of a stage and a study.
 """
 
 import re
@@ -23,7 +22,7 @@ class Plate(NamedTuple):
 
   name: of its file, without `.png`.
   caption: how it was made and how to read it.
-  alt: what it shows, for who cannot see it.
+  alt: what it shows, for readers who cannot see it.
   png: the file's bytes.
   wide: whether it takes the page's whole width.
   """

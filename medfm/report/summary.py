@@ -1,4 +1,4 @@
-"""A run in plain sentences, which claim no more than its intervals show."""
+"""A run in plain sentences that claim no more than its intervals show."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -59,7 +59,7 @@ def sentences(run: Run) -> list[str]:
 
 
 def _elsewhere(run: Run) -> Iterator[str]:
-  """What was fitted on another cohort: next to nothing."""
+  """What was fitted on another cohort, which is only its recalibration."""
   yield (
     f"Here it is judged on all rows of {run.name}, read as training read its "
     "own data."

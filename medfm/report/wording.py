@@ -121,9 +121,9 @@ def verdict(
 ) -> str:
   """`better`, `worse`, `no difference shown` or `not assessed`.
 
-  Of the first of two, where `difference` is the first minus the second: only
-  an interval that excludes 0 shows a difference. Not assessed is also a
-  metric of which nobody has said what is better.
+  About the first of two, where `difference` is the first minus the second. Only
+  an interval that excludes 0 shows a difference. A metric that does not say
+  what is better is not assessed.
   """
   entry = judged(metric, difference, described) or {}
   low, high = entry.get("low"), entry.get("high")

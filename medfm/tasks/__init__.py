@@ -27,7 +27,7 @@ def of(target: Target) -> Task:
 def named(name: str) -> Task:
   """The task of a dotted name, as results.json holds it."""
   if not name.startswith(f"{__name__}."):
-    raise UserError(f"{name!r} is no task of {__name__}")
+    raise UserError(f"{name!r} is not a task of {__name__}")
   try:
     task: Any = importlib.import_module(name)
   except ImportError:

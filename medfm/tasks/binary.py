@@ -1,4 +1,4 @@
-"""The numbers of one question of two answers, for every task that asks some."""
+"""The numbers of one yes-or-no question, for every task that asks some."""
 
 import contextlib
 from collections.abc import Iterable
@@ -84,8 +84,8 @@ def metrics(
 
 
 def averaged(names: Iterable[str]) -> list[str]:
-  """Those of the metrics' names of which a mean over labels says something:
-  a likelihood ratio has no upper bound."""
+  """The names of metrics whose mean over labels is meaningful; a likelihood
+  ratio, which has no upper bound, is left out."""
   return [name for name in names if "likelihood_ratio" not in name]
 
 

@@ -214,7 +214,7 @@ def learnt(model: Any, problem: Problem) -> Callable[[Any], np.ndarray]:
   """A scikit-learn model, fitted: probabilities if it has them, else values."""
   model.fit(problem.x, problem.y)
   predict = getattr(model, "predict_proba", None) or model.predict
-  # scikit-learn refuses to predict for no rows at all.
+  # scikit-learn refuses to predict for an empty array.
   nothing = predict(problem.x[:1])[:0]
   return lambda x: predict(x) if x.shape[0] else nothing
 

@@ -63,7 +63,7 @@ def tfidf(
   kinds, parts = zip(*columns, strict=True)
   widths = [of(train.take(firsts[:1])).shape[1] for of in parts]
   kind = np.repeat(np.array(kinds), widths)
-  # A patient who is not named is nobody else; all windows of a text are one's.
+  # Unnamed patients are one each; all windows of a text belong to one.
   cluster = clusters(train.patients, len(train))[firsts]
   problem = Problem(_beside(parts, train), np.array([]), cluster, (), seed)
   x = {name: _beside(parts, split) for name, split in others.items()}
@@ -103,14 +103,14 @@ def _terms(
 
   def of(split: Split) -> Any:
     texts = _texts(designs.alone(split, info, name))
-    # Nothing is told apart in no text at all, which scikit-learn refuses.
+    # scikit-learn refuses to count when there is no text at all.
     return vectorizer.transform(texts or [np.array([])])[: len(texts)]
 
   return of
 
 
 def _standardised(train: Split, info: Info, name: str, seed: int) -> Columns:
-  """The columns of an input that is no text."""
+  """The columns of an input that is not text."""
   from scipy import sparse
 
   design = designs.of_input(train, info, name, seed)

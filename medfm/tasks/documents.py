@@ -16,7 +16,7 @@ def assembled(
 ) -> tuple[Split, Arrays]:
   """One row per text; numbers of a text are the mean over its windows.
 
-  A split whose rows are no windows stays as it is.
+  A split whose rows are not windows stays as it is.
   """
   if DOCUMENT not in split.arrays:
     return split, dict(predicted)

@@ -1,4 +1,4 @@
-"""How public image models want their images, and ours as others read it."""
+"""How public image models want their images; and the same written for ours."""
 
 import math
 from collections.abc import Mapping

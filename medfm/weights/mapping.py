@@ -63,8 +63,8 @@ def imported(
 ) -> dict[str, Any]:
   """Variables of the tensors; what no leaf wants is under `params/unread`.
 
-  A leaf none of whose tensors is there is left out; UserError for one with
-  some of them, or of odd shapes.
+  A leaf with none of its tensors is left out; UserError for one with only some
+  of them, or with unexpected shapes.
   """
   flat, unread = {}, dict(tensors)
   for leaf in leaves:
@@ -176,7 +176,7 @@ def settings(
   size(config, sizes["depth"], largest=1024)
   if values["width"] % values["heads"]:
     raise UserError(
-      f"config.json: {sizes['width']}={values['width']} is no multiple of "
+      f"config.json: {sizes['width']}={values['width']} is not a multiple of "
       f"{sizes['heads']}={values['heads']}"
     )
   name = config.get(*activation)
@@ -200,8 +200,8 @@ def size(
   value = config.get(key, default)
   if type(value) is not int or not 0 < value <= largest:
     raise UserError(
-      f"config.json: {key}={value!r} is no size; expected a whole number from "
-      f"1 to {largest:,}"
+      f"config.json: {key}={value!r} is not a size; expected a whole number "
+      f"from 1 to {largest:,}"
     )
   return value
 

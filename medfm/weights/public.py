@@ -1,4 +1,4 @@
-"""Weights that others trained, in; and ours as others read them, out."""
+"""Reads weights that others trained, and writes ours in their layout."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -80,7 +80,7 @@ def model(
   """
   place = Path(path).expanduser()
   if not holds(place):
-    there = "is no file of weights" if place.exists() else "does not exist"
+    there = "is not a file of weights" if place.exists() else "does not exist"
     raise UserError(
       f"weights={path}: {there}; expected a folder with config.json and "
       f"{safetensors_file.NAME} or {_TORCH[0]}, or such a file"

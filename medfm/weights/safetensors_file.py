@@ -165,7 +165,7 @@ def _span(name: str, entry: Mapping[str, Any]) -> tuple[int, int, str]:
     raise ValueError(f"{name} has the type {entry['dtype']}, which is unknown")
   numbers = [*shape, begin, end]
   if not all(type(n) is int and n >= 0 for n in numbers):
-    raise ValueError(f"{name} has a size that is no whole number")
+    raise ValueError(f"{name} has a size that is not a whole number")
   if math.prod(shape) * _BITS[entry["dtype"]] != (end - begin) * 8:
     raise ValueError(f"{name} of shape {shape} does not fill its bytes")
   return begin, end, name

@@ -20,7 +20,7 @@ import numpy as np
 from medfm.types import UserError
 
 PICKLE_BYTES = 8 * 2**20
-"""Some 80,000 tensors' worth; read, a hostile one takes 50 times as much."""
+"""Enough for some 80,000 tensors; a hostile one grows 50-fold when read."""
 SHARING = 4
 """How many times over tensors may share the bytes of a file."""
 AXES = 16
@@ -237,7 +237,7 @@ def _combine(name: str, argument: Any, stack: list[Any]) -> None:
     _expect(stack[-1], list).extend(values)
   elif name in ("SETITEM", "SETITEMS"):
     values = _taken(name, stack)
-    # Hashing any other key may take for ever: tuples of one tuple, twice.
+    # Hashing other keys may take for ever: tuples that hold one tuple twice.
     if any(type(key) not in (str, int) for key in values[::2]):
       raise Refused("its pickle has a key that is neither text nor a number")
     _expect(stack[-1], dict).update(zip(values[::2], values[1::2], strict=True))
@@ -270,7 +270,7 @@ def _storage(parts: Any) -> _Storage:
   kind, named, key, _, size = _expect(parts, tuple)[:5]
   dtype = _STORAGES.get(_expect(named, _Name).name)
   if (kind, type(key), type(size)) != ("storage", str, int) or not dtype:
-    raise Refused(f"its pickle refers to a {named.name} that is no storage")
+    raise Refused(f"its pickle refers to a {named.name} that is not a storage")
   return _Storage(key, dtype, size)
 
 

@@ -46,7 +46,8 @@ def transferred(
   may_be_unused: regexes of loaded paths that may go unused.
   prefix: of the paths in the account.
 
-  UserError, naming the source, for a leaf of another shape or an undeclared.
+  UserError, naming the source, for a leaf of another shape or one that was
+  not declared.
   """
   new, old = tree.paths(fresh), tree.paths(loaded)
   if any(map(_ALL.search, new)):

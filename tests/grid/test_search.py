@@ -297,7 +297,7 @@ def test_ranges_and_choices_of_the_command_line():
   ("override", "message"),
   [
     ("lr=1", "needs a flag with a range"),
-    ("lr=a..b", "'a' is no number"),
+    ("lr=a..b", "'a' is not a number"),
     ("lr=2..1", "low must be below high"),
     ("lr=log:0..1", "needs low above 0"),
     ("lr", "needs a value"),

@@ -78,7 +78,7 @@ def test_entities_of_a_sentence():
 
 @pytest.mark.parametrize("tag", ["X-Chem", "B", "I-", "Chem", ""])
 def test_what_is_no_tag_is_refused(tag):
-  with pytest.raises(ValueError, match="no IOB2 tag"):
+  with pytest.raises(ValueError, match="not an IOB2 tag"):
     entities.entities(["O", tag])
 
 

@@ -210,5 +210,5 @@ def test_a_target_belongs_to_its_task_and_an_unknown_one_is_refused():
       assert tasks.of(info.target) is task
   with pytest.raises(types.UserError, match="there is no task"):
     tasks.named("medfm.tasks.nothing")
-  with pytest.raises(types.UserError, match="no task of"):
+  with pytest.raises(types.UserError, match="not a task of"):
     tasks.named("os.path")

@@ -63,7 +63,7 @@ ENTRIES = {
   "more": ({"a": _entry([2], 0, 8)}, "more than its header"),
   "shape": ({"a": _entry([5], 0, 12)}, "does not fill"),
   "huge": ({"a": _entry([10**9, 10**9], 0, 12)}, "does not fill"),
-  "negative": ({"a": _entry([-1, -3], 0, 12)}, "no whole number"),
+  "negative": ({"a": _entry([-1, -3], 0, 12)}, "not a whole number"),
   "type": ({"a": _entry([3], 0, 12, "Q7")}, "Q7"),
   "twins": (
     b'{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]},'

@@ -56,7 +56,7 @@ class MedNIST(records.Builder, skip_registration=True):
     contents = _contents(self.raw)
     names = filter(None, map(_NAME.fullmatch, contents))
     slices = sorted((name[1], int(name[2]), name[0]) for name in names)
-    self.changed("files that are no image", len(contents) - len(slices))
+    self.changed("files that are not images", len(contents) - len(slices))
     for label in CLASSES:
       if not any(label == other for other, *_ in slices):
         raise UserError(

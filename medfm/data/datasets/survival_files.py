@@ -49,7 +49,7 @@ class Cohort:
   names: the columns of an HDF5 file, which names none.
   categorical: columns that hold codes; the other features are numbers.
   recoded: column -> {cell: what it means, "" if missing}.
-  drop: columns that are no features.
+  drop: columns that are not features.
   """
 
   file: str

@@ -33,7 +33,7 @@ class Study:
     the first is the default, and none of them is ever a feature.
   zeros: numeric columns in which 0 means "not measured".
   recoded: column -> {cell: what it means}.
-  drop: columns that are no features.
+  drop: columns that are not features.
   """
 
   layouts: dict[str, tuple[str, ...]]
@@ -152,7 +152,7 @@ STUDIES = {
     notes=(
       "Veterinary data: the patients are horses.",
       "Only the 300 training rows; lesion codes are known in hindsight and "
-      "are no features.",
+      "are not features.",
       "Age is adult or young (under 6 months); the code 9 for young is not in "
       "the documentation.",
     ),

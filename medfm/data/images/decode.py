@@ -98,7 +98,7 @@ def content(path: str | os.PathLike) -> bytes:
   name, limit = os.path.basename(path), 8 * dicom.MAX_PIXELS
   try:
     if not stat.S_ISREG(os.stat(path).st_mode):  # A pipe would never end.
-      raise UserError(f"{name}: is no file, but a pipe, a device or a folder")
+      raise UserError(f"{name}: is not a file but a pipe, a device or a folder")
     with open(path, "rb") as file:
       data = file.read(limit + 1)
   except OSError as error:

@@ -225,7 +225,7 @@ def _windowed(
 ) -> np.ndarray:
   """Grey values of 0..1; see `pixels` for which range counts.
 
-  real: [H,W] bool, the pixels that are no padding.
+  real: [H,W] bool, the pixels that are not padding.
   """
   from pydicom.pixels import apply_modality_lut, apply_voi
 

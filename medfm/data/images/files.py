@@ -173,7 +173,7 @@ def under(
   """(names of the images below a folder, sorted; how many others it holds; how
   many images `exclude` leaves out).
 
-  Names are relative, with "/". Files that are no images (by suffix; hidden
+  Names are relative, with "/". Files that are not images (by suffix; hidden
   ones; without a suffix, those that are not DICOM) are only counted.
 
   Raises: UserError where there are none, for a link that leads out of the
@@ -195,7 +195,7 @@ def under(
         raise UserError(f"{path.name}: is a link out of {root.name}")
       if decode.offered(path):
         if not path.is_file():  # A pipe or a device would never end.
-          raise UserError(f"{path.name}: is no file, but a pipe or a device")
+          raise UserError(f"{path.name}: is not a file but a pipe or a device")
         names.append(path.relative_to(top).as_posix())
       else:
         others += 1

@@ -1,9 +1,9 @@
 """Whether a JPEG's header and its data agree, which libjpeg does not say.
 
-A header that promises more than the data hold gives a flat rest of the image,
-one that promises less a part of it, and one of another width a scramble; all
-of them decode without an error. What the last bytes of the data change is
-what tells: in a sound file they are the last blocks of the image.
+If the header promises more than the data hold, the rest of the image is flat;
+if it promises less, only a part is decoded; if it gives another width, the
+image is scrambled. All of them decode without an error. The last bytes of the
+data show it: in a sound file they belong to the last blocks of the image.
 """
 
 import io
@@ -163,7 +163,7 @@ def _first_codes(content: bytes) -> dict[int, int]:
 
 
 def _end(data: bytes, position: int) -> int:
-  """Where the data of a scan end: before the next marker that is no restart."""
+  """Where the data of a scan end: before the next marker but restarts."""
   while (position := data.find(b"\xff", position)) >= 0:
     after = data[position + 1 : position + 2]
     if after and after != b"\0" and not 0xD0 <= after[0] <= 0xD7:

@@ -1,4 +1,4 @@
-"""Files of a folder that are no pictures: left out by pattern, or told of."""
+"""Files of a folder that are not pictures: left out, or warned of."""
 
 import fnmatch
 import re
@@ -31,7 +31,7 @@ def kept(names: Sequence[str], exclude: Iterable[str]) -> list[str]:
   for pattern in patterns:
     if not any(fits(name, [pattern]) for name in names):
       raise UserError(
-        f"exclude={pattern}: no image is called so; * stands for any letters"
+        f"exclude={pattern}: matches no image; * stands for any letters"
       )
   left = [name for name in names if not fits(name, patterns)]
   if not left:

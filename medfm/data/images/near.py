@@ -1,14 +1,14 @@
 """Near copies of pictures: shifted, cropped, flipped, turned, or saved anew.
 
-Patients' radiographs are alike by nature, so two questions are asked. Which
-few pictures of the other split could it be? The strengths of a picture's
-frequencies say so: they stay as they are when it is shifted, change places
-when it is turned or mirrored, and move outwards when it is cropped. Then each
-of these is laid upon the picture and the two are compared by what remains when
-that which all training pictures share (principal components) is taken out.
+Radiographs of different patients look alike anyway, so the search has two
+steps. The first finds the few pictures of the other split that could be a copy,
+by the strengths of their frequencies: these stay the same when a picture is
+shifted, change places when it is turned or mirrored, and move outwards when it
+is cropped. The second lays each candidate on the picture and compares the two
+after removing what all training pictures share (principal components).
 
-The first question is answered from cells of like spectra (`_Index`), so that
-its cost grows with N^1.5 and not with N^2.
+The first step looks only into cells of similar spectra (`_Index`), so that its
+cost grows with N^1.5 and not with N^2.
 """
 
 import functools
@@ -108,7 +108,7 @@ class _Space(NamedTuple):
     shown = np.concatenate(parts)
     mean, axes, spread = _components(_spectra(shown))
     scale = np.sqrt(spread + 0.5 * spread.mean() + 1e-12)[:_CODE]
-    # As many as few pictures can tell of, lest nothing of them be left.
+    # Fewer for few pictures, or nothing of them would be left.
     count = min(_SHARED, len(shown) // 8)
     shared_mean, shared, _ = _components(shown.reshape(len(shown), -1))
     return cls(mean, axes[:_CODE].T / scale, shared_mean, shared[:count])

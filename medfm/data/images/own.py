@@ -90,9 +90,9 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
 
   @property
   def changes(self) -> list[dict[str, Any]]:
-    """What was skipped, and last what the images were and what became of them.
+    """What was skipped; last, what the images were and what they were made.
 
-    It is known when all are written.
+    Known once all are written.
     """
     counts, size = self._sizes, self._shape.size
     other = {shape: n for shape, n in counts.items() if shape != (size, size)}
@@ -181,7 +181,7 @@ def own_images(
   classes: their names in order, where the sorted names are not wanted.
   missing_label: "error", or "drop" to leave out such rows, counted.
   image, patient, groups, split_column: columns of the CSV file.
-  exclude: patterns of a folder's files that are no images, such as *_mask*.
+  exclude: patterns of a folder's files that are not images, such as *_mask*.
   root: the folder the image paths start at; the CSV file's own where "".
   resize: pad, crop or stretch. window: (low, high) for grey DICOM.
   frame: which one of a DICOM or TIFF file of several is the image: first,

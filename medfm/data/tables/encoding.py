@@ -70,7 +70,7 @@ def kinds(
   observed cells are all numbers is numeric; a row counter and a text column
   with too many levels (free text, identifiers) are dropped.
 
-  Raises: UserError for a name that is no column, and for text among numbers.
+  Raises: UserError for a name that is not a column, and for text among numbers.
   """
   for name in (*numeric, *categorical):
     if name not in names:
@@ -247,7 +247,7 @@ def as_trained(
 ) -> tuple[Columns, list[dict[str, Any]]]:
   """A new table's columns as training coded its own, by name in any order.
 
-  roles: columns that are no features. A level that training did not know is
+  roles: columns that are not features. A level that training did not know is
   missing, and a column that it did not know is left out: changes tell both.
 
   Raises: UserError where columns are missing.

@@ -1,9 +1,9 @@
 """Which columns look as if they told who a patient is.
 
-Names, addresses, record numbers and dates are no features: a model learns
+Names, addresses, record numbers and dates are not features: a model learns
 them by heart, and their values would be written into a run's `info.json`. A
 column is known by its name, in a few languages, or by what its cells hold.
-A guess in both directions, so that the user always has the last word.
+This is a guess and errs both ways, so the user always has the last word.
 """
 
 import functools
@@ -102,8 +102,8 @@ _LONG = 7
 def suspected(table: Table, names: Iterable[str]) -> dict[str, str]:
   """Of these columns, those that look like identities -> what they look like.
 
-  Never a column of three values or fewer that are repeated: that somebody has
-  a telephone is a feature, its number is none.
+  Never a column with three or fewer values that repeat: whether somebody has a
+  telephone is a feature, the number is not.
   """
   kinds = {}
   for name in names:
@@ -131,7 +131,7 @@ def refuse(table: Table, names: Iterable[str]) -> None:
   some = ",".join(kinds)
   raise UserError(
     f"{table.path}: {', '.join(shown)}: such columns tell patients apart and "
-    "are no features; name the one that does as patient or id, leave the "
+    "are not features; name the one that does as patient or id, leave the "
     f"others out with drop={some}, or keep them with allow={some}"
   )
 

@@ -259,7 +259,7 @@ def of_columns(
   groups: columns for subgroup tables; they stay features unless dropped.
     Ages in years (a column named so) are put into bands.
   numeric, categorical: columns whose kind the cells do not tell.
-  drop: columns that are no features.
+  drop: columns that are not features.
   allow: columns that are features although they look like names, record
     numbers, addresses or dates of patients; others like that are refused.
   missing: cells that stand for a missing value, beside the empty one.

@@ -247,9 +247,9 @@ def is_numeric(table: Table, name: str) -> bool:
 
 
 def share_numeric(table: Table, name: str) -> str:
-  """How much of a text column is numbers, and the first cell that is none.
+  """How much of a text column is numbers, and where the first other cell is.
 
-  "" where nothing is. Patients' words are not repeated.
+  "" if none of it is. What patients wrote is not repeated.
   """
   observed = [cell for cell in table[name] if cell]
   count = sum(map(is_number, observed))

@@ -143,7 +143,7 @@ def rows(
 ) -> texts.Rows:
   """Sentences by split, "train" first, as recorded; alone it is all there is.
 
-  whole: the parts are no splits, and no type of entity need occur.
+  whole: the parts are not splits, and no type of entity need occur.
 
   Raises: UserError where a type of entity does not occur in training.
   """

@@ -62,7 +62,7 @@ def json_lines(path: str | os.PathLike) -> Iterator[tuple[int, dict[str, Any]]]:
     except ValueError as error:
       what = getattr(error, "msg", error)  # Without places, which are ours.
       raise UserError(
-        f"{path}, row {row}: is no JSON ({what}); expected one object a line"
+        f"{path}, row {row}: is not JSON ({what}); expected one object a line"
       ) from None
     if not isinstance(content, dict):
       raise UserError(
@@ -174,7 +174,7 @@ def _tag(path, row: int, tag: str, before: str, repair: bool) -> str:
     )
   if prefix not in ("B", "I") or not kind or len(tag.split()) > 1:
     raise UserError(
-      f"{path}, row {row}: {shortened(tag)} is no IOB2 tag: expected O, "
+      f"{path}, row {row}: {shortened(tag)} is not an IOB2 tag: expected O, "
       "B-<type> or I-<type>"
     )
   if prefix == "B" or before in (f"B-{kind}", f"I-{kind}"):

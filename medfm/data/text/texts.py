@@ -295,8 +295,8 @@ def encoded(
 def content(*strings: str) -> str:
   """A name for what texts say, whatever their case, spaces and punctuation.
 
-  Nor does it matter whether accents are composed. In a text of one word, such
-  as a molecule's SMILES, case and punctuation count.
+  Composed and decomposed accents are equal too. In a text of one word, such as
+  a molecule's SMILES, case and punctuation count.
   """
   letters = [
     composed.strip()

@@ -1,7 +1,8 @@
 """A tokenizer.json, tried in a process of its own before it is used.
 
-A few bytes of one may make the library panic, which is no Exception, abort the
-process, or ask for gigabytes or hours: what befalls the child is told here.
+A few bytes can make the library panic (which is not an Exception), abort the
+process, or take gigabytes or hours. That happens to a child process, and what
+happened is reported here.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ _sound: set[str] = set()
 
 
 def refuse(text: str, where: str) -> None:
-  """Raises UserError for a tokenizer.json that the library cannot stand.
+  """Raises UserError for a tokenizer.json that breaks the library.
 
   where: the file, for the message.
   """
@@ -48,15 +49,15 @@ def refuse(text: str, where: str) -> None:
 
 
 def refusal(where: str, reason: str) -> str:
-  """The line about a file that is no tokenizer."""
+  """The line about a file that is not a tokenizer."""
   return (
-    f"{where}: is no tokenizer.json ({reason}); save it again with "
+    f"{where}: is not a tokenizer.json ({reason}); save it again with "
     "save_pretrained of a fast tokenizer"
   )
 
 
 def _fault(content: bytes) -> str:
-  """What befalls the child; "" where it ends well."""
+  """What went wrong in the child process; "" if nothing did."""
   seconds = 4 * CPU_S  # On a busy machine.
   try:
     done = subprocess.run(

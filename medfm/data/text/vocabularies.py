@@ -95,8 +95,8 @@ def byte_bpe(place: pathlib.Path, text: str) -> str:
   absent = {*tokenizers.pre_tokenizers.ByteLevel.alphabet()} - ids.keys()
   if absent:
     raise UserError(
-      f"{place}: lacks {len(absent)} of the 256 bytes, so it is no byte-level "
-      f"BPE of GPT-2; {_AGAIN}"
+      f"{place}: lacks {len(absent)} of the 256 bytes, so it is not a "
+      f"byte-level BPE of GPT-2; {_AGAIN}"
     )
   beside = place.with_name("merges.txt")
   merges = []  # The first is the first to be merged.

@@ -2,7 +2,7 @@
 
 The wider of two, end by end. The first is DeLong's (1988, Biometrics) on the
 logit, with the variance between clusters of Obuchowski (1997, Biometrics) and
-Student's t. Near 1 too few pairs are in disorder to tell a variance; the
+Student's t. Near 1 too few pairs are out of order to estimate a variance; the
 second then holds: Newcombe's method 5 (2006, Statistics in Medicine), a score
 interval with the variance of Hanley & McNeil (1982, Radiology), for as many
 examples as are left after the design effect of clusters.
@@ -101,8 +101,8 @@ def hanley_mcneil(area: float, above: float, below: float) -> float:
 def design(
   area: float, variance: float, evidence: float, sides: Sides
 ) -> float:
-  """The design effect, 1 or more: what is seen, and what is to be feared
-  while few clusters tell it."""
+  """The design effect, 1 or more: as observed, or as assumed where too few
+  clusters show it."""
   above, below = sides.above.sum(), sides.pairs / sides.above.sum()
   area = min(max(area, 0.5), 1 - 0.5 / max(sides.pairs, 1.0))
   seen = variance / hanley_mcneil(area, above, below)

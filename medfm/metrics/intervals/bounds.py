@@ -1,9 +1,9 @@
 """What an interval is made from, and how a metric names the one that suits it.
 
-A metric is marked with a function that gives its interval from what the
-metric was given, so that nobody has to know metrics by name. An interval
-rests on the influence of each cluster (patient) on the metric: the change of
-the metric with the cluster's weight, whose squares add up to its variance.
+A metric is marked with a function that computes its interval from the metric's
+own arguments, so that no other code knows metrics by name. An interval rests on
+each cluster's (patient's) influence: how the metric changes with the cluster's
+weight. The squares of the influences add up to the metric's variance.
 """
 
 import functools
@@ -14,13 +14,13 @@ import numpy as np
 
 LEVEL = 0.95
 FEW = 5
-"""Clusters that a share, or a side of a ranking, is counted from at least."""
+"""The fewest clusters that a share, or a side of a ranking, is counted from."""
 
 FEW_FOR_MEANS = 10
-"""Clusters that any other interval is made from at least."""
+"""The fewest clusters that any other interval is made from."""
 
 ICC = 0.3
-"""Correlation within a cluster that is feared where data cannot tell it."""
+"""Correlation within a cluster, assumed where the data cannot show it."""
 
 PRIOR = 5.0
 """Clusters of evidence that outweigh `ICC`."""
@@ -116,9 +116,9 @@ def effective(influence: np.ndarray) -> float:
 def freedom(influence: np.ndarray, least: float = 4.0) -> float:
   """Degrees of freedom of the variance that influences [G] give.
 
-  The variance is known the less, the more it hangs on few clusters: half as
-  many again as are effective (for normal influences, of which a third is,
-  half of them), and never more than one less than there are.
+  The fewer clusters the variance hangs on, the less well it is known: 1.5 times
+  the effective number (with normal influences a third of the clusters are
+  effective, which gives half of them), and at most one less than there are.
   """
   return min(max(1.5 * effective(influence), least), len(influence) - 1)
 
@@ -127,8 +127,8 @@ def correlation(excess: float, size: float, evidence: float) -> float:
   """The correlation within clusters that an interval is made for, 0 to 1.
 
   excess: observed variance over that of independent examples, less one.
-  size: examples of the cluster of an average example. evidence: clusters
-  that tell it; with few, a correlation of `ICC` is feared.
+  size: examples of the cluster of an average example. evidence: clusters that
+  show the correlation; with few, `ICC` is assumed.
   """
   seen = excess / (size - 1) if size > 1 else 0.0
   return min(max(seen, ICC * PRIOR / (evidence + PRIOR), 0.0), 1.0)

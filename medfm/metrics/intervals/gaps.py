@@ -1,9 +1,9 @@
 """The interval of a calibration error, and what chance alone would make of it.
 
-The error of n examples is on average larger than the true one, even a perfect
+The error of n examples is on average larger than the true error, even a perfect
 model has some, and resampling adds as much again (Roelofs et al. 2022,
-AISTATS). So the value stands as it is, with `if_calibrated` beside it: the
-mean error, over samples of outcomes, of a model whose probabilities are true.
+AISTATS). So the value is shown as it is, with `if_calibrated` beside it: the
+mean error, over drawn outcomes, of a model whose probabilities are true.
 """
 
 import numpy as np

@@ -64,7 +64,7 @@ def on(scale: Scale) -> Callable[[_Function], _Function]:
 
 
 def of_differences(metric: _Function) -> _Function:
-  """Marks a difference, which may be 0 whoever is left out."""
+  """Marks a difference, which may stay 0 whoever is left out."""
 
   def measured(sample: Sample, *given: Any, **settings: Any) -> Bounds:
     apart = partial(metric, *given, **settings)
@@ -109,12 +109,12 @@ def interval(
   with np.errstate(all="ignore"):
     middle, error = forth(value), np.sqrt(variance) * slope(value)
   if not (np.isfinite(middle) and np.isfinite(error) and error > 0):
-    raise NoBounds("no interval: it does not change whoever is left out")
+    raise NoBounds("no interval: the value stays the same whoever is left out")
   reach = special.stdtrit(freedom(pull), 1 - _TAIL) * error
   with np.errstate(over="ignore"):
     low, high = back(middle - reach), back(middle + reach)
   if not np.isfinite([low, high]).all():
-    raise NoBounds("no interval: it hangs on too few of them")
+    raise NoBounds("no interval: the value depends on too few of them")
   return Bounds(float(low), float(high), METHOD, pull)
 
 

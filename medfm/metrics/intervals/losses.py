@@ -1,10 +1,10 @@
 """Intervals of mean losses: Brier score, RMSE, MAE, the loss of a model.
 
-The variance is that between clusters, or the one which is to be feared where
-few clusters tell it; the quantile is that of Student's t, with fewer degrees
-of freedom the more the mean hangs on few losses. Ends are on the logarithm,
-or, of a loss that has an upper bound, by Wilson's formula, whose error near 0
-grows as that of counts does.
+The variance is the one between clusters, or an assumed one where too few
+clusters show it. The quantile is Student's t, with fewer degrees of freedom the
+more the mean hangs on few losses. Ends are computed on the logarithm, or, for a
+loss with an upper bound, by Wilson's formula, whose error near 0 grows as that
+of counts does.
 """
 
 from collections.abc import Callable

@@ -4,10 +4,10 @@ Wilson's interval (1927) for an effective number of examples: how many there
 are over the design effect, which is the variance between clusters over that
 of independent examples (Korn & Graubard 1998, Survey Methodology; Dean &
 Pagano 2015, Journal of Survey Statistics and Methodology), with the quantile
-of Student's t. Where few clusters tell how alike their examples are, as near
-0 and 1, a correlation of 0.3 is feared instead. Near 0 and 1 the ends are
-those of the beta distribution where these lie further out (as in Brown, Cai
-& DasGupta 2001, Statistical Science, section 4.1.1).
+of Student's t. Where too few clusters show how alike their examples are, as
+near 0 and 1, a correlation of 0.3 is assumed. Near 0 and 1 the ends are those
+of the beta distribution where these lie further out (as in Brown, Cai &
+DasGupta 2001, Statistical Science, section 4.1.1).
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Language modelling: scored by the loss of tokens that are not shown."""
+"""Language modelling: scored by the loss on hidden or next tokens."""
 
 from typing import Any
 

@@ -191,7 +191,7 @@ def columns(
 
 
 def table(info: Info, rows: labels.Rows) -> tuple[Arrays, Arrays]:
-  """`label` and `probs` of rows of predictions.csv; no column is no label."""
+  """`label`, -1 where there is none, and `probs` of rows of predictions.csv."""
   names = info.target.names
   position = {name: i for i, name in enumerate(names)}
   label = [position.get(row.get("label", ""), -1) for row in rows]
@@ -342,7 +342,7 @@ class Columns(labels.Columns):
     positive = order[match] if match >= 0 else positive
     if positive and positive not in order:
       raise UserError(
-        f"positive={self.positive!r} is no class of {where}; they are: "
+        f"positive={self.positive!r} is not a class of {where}; they are: "
         f"{', '.join(order[:8])}{nearest(positive, order)}"
       )
     last = [positive] if positive else []

@@ -127,8 +127,8 @@ def profile(info: Info, target: Arrays) -> Profile:
 def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers:
   """The set of labels called, right where all of it is.
 
-  A right set is as sure as its least sure label, a wrong one as its surest
-  mistake. Examples of which no label is called or true do not count.
+  A right set is as certain as its least certain label, a wrong one as its most
+  certain mistake. Examples without any label, called or true, do not count.
   """
   label, probs = np.asarray(target["label"]), np.asarray(predicted["probs"])
   known, called = np.isfinite(label), probs > CUT

@@ -76,7 +76,7 @@ def weighted(predicted: Arrays) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rivals(info: Info) -> tuple[str, ...]:
-  """None: nothing classical restores what was hidden."""
+  """None: no classical model restores hidden inputs."""
   return ()
 
 
@@ -88,7 +88,7 @@ def headline(metrics: Iterable[str], select: str) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Columns(labels.Columns):
-  """Nothing is read; `label` names columns that are no features."""
+  """Nothing is read; `label` names columns that are not features."""
 
   stratify = ""
 

@@ -27,7 +27,7 @@ LINEAR = ""
 Columns = follow_up.Columns
 fitted, refitted, target = learnt.fitted, learnt.refitted, learnt.target
 assembled = documents.assembled
-strata = absent.none  # To balance over who failed would change every risk.
+strata = absent.none  # Balancing over the event would change every risk.
 answers = absent.none
 votes = absent.none
 headline = partial(panels.listed, wanted=("c_index", "integrated_brier"))
@@ -159,7 +159,7 @@ def decide(
 
 
 def events(info: Info, target: Arrays) -> np.ndarray:
-  """Who was seen to fail, of any cause."""
+  """Which patients were seen to fail, of any cause."""
   return np.asarray(target["event"]) > 0
 
 
@@ -168,8 +168,8 @@ def questions(
 ) -> list[binary.Question]:
   """Of each cause and horizon: who fails of it by then?
 
-  Who is lost before has no answer; the others stand for them by the inverse
-  of the probability that they would be followed as long (IPCW).
+  Patients lost before then have no answer; the others stand in for them with
+  weights, one over the probability of being followed as long (IPCW).
   """
   fit, risks = _of(info), by_cause(info, predicted)
   time, event = target["time"], target["event"]

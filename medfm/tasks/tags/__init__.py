@@ -46,14 +46,14 @@ class Tags:
 
 
 def fitted(names: Sequence[str], truth: Arrays) -> Tags:
-  """The tags, counted over the training labels [N,L] (-1 is no word)."""
+  """The tags, counted over the training labels [N,L] (-1 is not a word)."""
   return Tags(tuple(names), labels.counts(truth["label"], len(names)))
 
 
 def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
   """Another cohort's tags as training numbered them.
 
-  A type of entity that training did not know is none that is asked for: O.
+  Types of entities that training did not know become O.
   """
   label = labels.renumbered(arrays, info, trained)["label"]
   is_word = np.asarray(arrays["label"]) >= 0

@@ -131,7 +131,7 @@ def test_the_official_tar_and_an_unpacked_folder_give_the_same(tmp_path):
   assert sum(map(len, first.splits.values())) == 24
   for dataset in (first, second):
     assert dataset.card["changes"] == [
-      {"what": "files that are no image", "count": 1}
+      {"what": "files that are not images", "count": 1}
     ]
 
 

@@ -344,7 +344,7 @@ def test_transparent_parts_are_told_to_become_opaque():
 def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path):
   os.mkfifo(tmp_path / "x.png")
   for path in (tmp_path / "x.png", "/dev/zero"):
-    with pytest.raises(UserError, match="is no file, but"):
+    with pytest.raises(UserError, match="is not a file but"):
       decode.decoded(path, name="x.png")
   os.mkfifo(tmp_path / "scan")
   assert not decode.offered(str(tmp_path / "scan"))

@@ -186,7 +186,7 @@ def test_a_bad_row_is_named(fault, change, said):
 
 
 def test_a_broken_line_is_named(fault):
-  assert "notes.jsonl, row 31: is no JSON" in fault(lines() + '{"text": "a')
+  assert "notes.jsonl, row 31: is not JSON" in fault(lines() + '{"text": "a')
 
 
 def test_a_label_unseen_in_training_is_named(fault):

@@ -159,8 +159,8 @@ def test_a_tokenizer_is_configuration(place):
   [
     ("vocab.txt", "a\nb\n", "[PAD]"),
     ("vocab.txt", "[PAD]\n[UNK]\n[PAD]\n", "line 3"),
-    ("tokenizer.json", '{"model": 3}', "no tokenizer.json"),
-    ("tokenizer.json", "not json", "no tokenizer.json"),
+    ("tokenizer.json", '{"model": 3}', "not a tokenizer.json"),
+    ("tokenizer.json", "not json", "not a tokenizer.json"),
     ("tokenizer.json", b"\xff\xfe", "UTF-8"),
   ],
 )
