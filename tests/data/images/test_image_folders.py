@@ -133,7 +133,7 @@ def test_a_missing_path_is_one_line(tmp_path):
 
 def test_a_pipe_among_the_images_is_refused(classes):
   os.mkfifo(classes / "benign" / "x.png")
-  with pytest.raises(UserError, match=r"x\.png: is no file, but a pipe"):
+  with pytest.raises(UserError, match=r"x\.png: is not a file but a pipe"):
     scans.read(classes)
 
 
@@ -174,7 +174,10 @@ def test_a_folder_of_masks_is_told_and_left_out(classes):
 
 @pytest.mark.parametrize(
   ("exclude", "message"),
-  [("*_msk*", r"exclude=\*_msk\*: no image"), ("*", "leaves out every image")],
+  [
+    ("*_msk*", r"exclude=\*_msk\*: matches no image"),
+    ("*", "leaves out every image"),
+  ],
 )
 def test_a_pattern_must_fit_some_images_and_not_all(classes, exclude, message):
   with pytest.raises(UserError, match=message):

@@ -140,7 +140,7 @@ def test_a_path_that_leaves_the_folder_is_refused_with_its_row(
     (
       {"sex": "2"},
       {"label": "sex", "split_column": "sex"},
-      "row 2, column 'sex': 'f' is no split",
+      "row 2, column 'sex': 'f' is not a split",
     ),
     ({}, {"label": "label", "bad": "ignore"}, "expected error or skip"),
     ({}, {"label": "label", "channels": 2}, "1 or 3 channels"),
