@@ -10,9 +10,10 @@ import sklearn.metrics as reference
 from medfm import tasks
 from medfm.evals import decisions as evaluated
 from medfm.evals import scores
-from medfm.evals.context import Context, Settings
-from medfm.types import Dataset, Split
+from medfm.evals.context import Settings
+from medfm.types import Split
 from tests import infos
+from tests.evals import contexts
 
 SETTINGS = Settings(replicates=50)
 BINARY = infos.info("toy", "multiclass", ("benign", "malignant"))
@@ -35,16 +36,12 @@ def _context(info, held, settings, prevalence):
     target = scores.target_of(task, split.arrays)
     chosen = task.decide(info, target, predicted, specificity=0.9)
   splits = {name: split for name, (split, _) in held.items()}
-  return Context(
-    data=Dataset(splits, info, {}),
-    train=None,
-    task=task,
-    asked=task,
-    splits=splits,
-    predicted={name: predicted for name, (_, predicted) in held.items()},
+  return contexts.of(
+    info,
+    splits,
+    {name: predicted for name, (_, predicted) in held.items()},
     decisions=chosen,
     settings=settings,
-    predict=lambda split: {},
     prevalence=prevalence,
   )
 

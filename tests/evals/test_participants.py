@@ -5,14 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from medfm import tasks
 from medfm.data import cards
 from medfm.evals import participants as evaluated
 from medfm.evals import table_one
-from medfm.evals.context import Context, Settings
 from medfm.evals.table_one import Characteristic
-from medfm.types import Dataset, Split
+from medfm.types import Split
 from tests import infos
+from tests.evals import contexts
 
 INFO = infos.info(
   "toy",
@@ -55,21 +54,8 @@ def _split(count, seed, age=50.0):
 
 
 def _blocks(data, train, info=INFO, card=CARD, variables=None):
-  task = tasks.of(info.target)
-  held = {name: split for name, split in data.items() if name != "train"}
-  context = Context(
-    data=Dataset(data, info, card),
-    train=train,
-    task=task,
-    asked=task,
-    splits=held,
-    predicted={name: {} for name in held},
-    decisions={},
-    settings=Settings(replicates=10),
-    predict=lambda split: {},
-    variables=variables,
-  )
-  blocks = evaluated.participants(context).blocks[""]
+  given = contexts.of(info, data, card=card, train=train, variables=variables)
+  blocks = evaluated.participants(given).blocks[""]
   assert json.loads(json.dumps(blocks)) == blocks
   return {block["title"]: block for block in blocks}
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from medfm.evals import probes
-from medfm.evals.context import Context, Settings
 from medfm.tasks import multiclass, multilabel, pretext
-from medfm.types import Dataset, Split, UserError
+from medfm.types import Split, UserError
 from tests import infos
+from tests.evals import contexts
 
 _INFO = infos.info("toy", "multiclass", ("p", "q"), counts=(20, 20))
 
@@ -87,15 +87,11 @@ def test_a_split_without_its_features_is_refused():
 def _context(train, embeddings, others, task=multiclass):
   """Of a model whose frozen embedding is given."""
   splits = {"train": train, **others}
-  return Context(
-    data=Dataset(splits, _INFO, {}),
-    train=train,
+  return contexts.of(
+    _INFO,
+    splits,
+    {name: {"embedding": embeddings[name]} for name in others},
     task=task,
-    asked=multiclass,
-    splits=others,
-    predicted={name: {"embedding": embeddings[name]} for name in others},
-    decisions={},
-    settings=Settings(),
     predict=lambda split: {"embedding": embeddings["train"]},
   )
 

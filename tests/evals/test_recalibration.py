@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from medfm import tasks
 from medfm.data import splits
 from medfm.evals import recalibration
-from medfm.evals.context import Context, Settings
 from medfm.metrics import calibration
 from medfm.tasks import recalibration as ways
-from medfm.types import Dataset, Split
+from medfm.types import Split
 from tests import infos
+from tests.evals import contexts
 
 N = 2000
 
@@ -31,19 +30,8 @@ def _cohort(seed=0, patients=None):
 def _blocks(info, target, predicted, patients=None):
   ids = np.array([f"e{i}" for i in range(len(next(iter(target.values()))))])
   split = Split(dict(target), ids, patients)
-  task = tasks.of(info.target)
-  context = Context(
-    data=Dataset({"test": split}, info, {}),
-    train=None,
-    task=task,
-    asked=task,
-    splits={"test": split},
-    predicted={"test": predicted},
-    decisions={},
-    settings=Settings(replicates=20),
-    predict=None,
-  )
-  return recalibration.recalibration(context).blocks["test"]
+  given = contexts.of(info, {"test": split}, {"test": predicted})
+  return recalibration.recalibration(given).blocks["test"]
 
 
 def _cells(block):

@@ -5,14 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from medfm import tasks
 from medfm.data.images.input import Image
 from medfm.data.tables.input import Table
 from medfm.data.text.input import Tokens
 from medfm.evals import shifts
-from medfm.evals.context import Context, Settings
 from medfm.tasks.multiclass import Classes
-from medfm.types import Dataset, Info, Split
+from medfm.types import Info, Split
+from tests.evals import contexts
 
 INFO = Info(
   "here",
@@ -39,20 +38,9 @@ def _many(seed, mean, count=200):
 
 
 def _shown(cohort, trained=None, train=None, info=INFO):
-  task = tasks.of(info.target)
-  context = Context(
-    data=Dataset({"test": cohort}, info, {}),
-    train=train,
-    task=task,
-    asked=task,
-    splits={"test": cohort},
-    predicted={},
-    decisions={},
-    settings=Settings(replicates=50),
-    predict=None,
-    trained=trained,
-  )
-  blocks = shifts.shift(context).blocks.get("test", [])
+  parts = {"test": cohort}
+  given = contexts.of(info, parts, train=train, trained=trained, replicates=50)
+  blocks = shifts.shift(given).blocks.get("test", [])
   return {block["title"]: block for block in blocks}
 
 

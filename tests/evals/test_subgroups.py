@@ -9,9 +9,9 @@ import sklearn.metrics as reference
 from medfm import tasks
 from medfm.evals import scores
 from medfm.evals import subgroups as evaluated
-from medfm.evals.context import Context, Settings
-from medfm.types import Dataset, Split
+from medfm.types import Split
 from tests import infos
+from tests.evals import contexts
 
 BINARY = infos.info("toy", "multiclass", ("benign", "malignant"))
 COUNT = 160
@@ -38,20 +38,15 @@ def _held(harder=False, seed=0):
   return split, {"probs": np.stack([1 - prob, prob], 1)}
 
 
-def _found(info, split, predicted, decisions=None, **given):
-  task = tasks.of(info.target)
-  context = Context(
-    data=Dataset({"test": split}, info, {}),
-    train=None,
-    task=task,
-    asked=task,
-    splits={"test": split},
-    predicted={"test": predicted},
+def _blocks(info, split, predicted, decisions=None, **given):
+  model = contexts.of(
+    info,
+    {"test": split},
+    {"test": predicted},
     decisions=decisions or {},
-    settings=Settings(replicates=60),
-    predict=lambda split: {},
+    replicates=60,
   )
-  blocks = evaluated.subgroups(context, **given).blocks
+  blocks = evaluated.subgroups(model, **given).blocks
   assert json.loads(json.dumps(blocks)) == blocks
   return blocks.get("test", [])
 
@@ -64,7 +59,7 @@ def _rows(block):
 def test_a_difference_is_that_of_the_values_of_the_groups():
   split, predicted = _held()
   cut = {"specificity_90[malignant]": 0.6}
-  (block,) = _found(BINARY, split, predicted, cut)
+  (block,) = _blocks(BINARY, split, predicted, cut)
   row = _rows(block)["sex: f − m"]
   label, prob = split.arrays["label"], predicted["probs"][:, 1]
   f, m = split.groups["sex"] == "f", split.groups["sex"] == "m"
@@ -82,7 +77,7 @@ def test_a_difference_is_that_of_the_values_of_the_groups():
 
 def test_each_of_more_levels_is_compared_with_the_others():
   split, predicted = _held()
-  (block,) = _found(BINARY, split, predicted)
+  (block,) = _blocks(BINARY, split, predicted)
   rows = _rows(block)
   assert [*rows][1:] == [f"site: {x} − the others" for x in "abc"]
   label, prob = split.arrays["label"], predicted["probs"][:, 1]
@@ -97,19 +92,19 @@ def test_each_of_more_levels_is_compared_with_the_others():
 
 def test_a_group_that_is_worse_is_told_above_the_table():
   split, predicted = _held(harder=True)
-  (block,) = _found(BINARY, split, predicted)
+  (block,) = _blocks(BINARY, split, predicted)
   entry = _rows(block)["sex: f − m"]["AUROC"]
   assert entry["high"] < 0
   assert "sex: f − m in AUROC" in block["headline"]
   alike, predicted = _held()
-  (block,) = _found(BINARY, alike, predicted, metrics=("auroc",))
+  (block,) = _blocks(BINARY, alike, predicted, metrics=("auroc",))
   assert "sex: f − m" not in block["headline"]
 
 
 def test_what_has_no_value_says_where():
   split, predicted = _held()
   split.arrays["label"][split.groups["sex"] == "m"] = 0
-  (block,) = _found(BINARY, split, predicted)
+  (block,) = _blocks(BINARY, split, predicted)
   entry = _rows(block)["sex: f − m"]["AUROC"]
   assert entry["value"] is None
   assert entry["reason"] == "in the second: no positive example"
@@ -120,7 +115,7 @@ def test_two_groups_without_a_mistake_have_an_interval_still():
   prob = 0.2 + 0.6 * split.arrays["label"]
   sure = {"probs": np.stack([1 - prob, prob], 1)}
   cut = {"specificity_90[malignant]": 0.5}
-  (block,) = _found(BINARY, split, sure, cut)
+  (block,) = _blocks(BINARY, split, sure, cut)
   entry = _rows(block)["sex: f − m"]["Specificity at threshold"]
   assert entry["value"] == 0 and entry["low"] < -0.05 and entry["high"] > 0.05
 
@@ -130,7 +125,7 @@ def test_of_few_patients_no_difference_is_given():
   few = np.array([""] * COUNT, dtype="<U3")
   few[:40], few[40:52] = "old", "new"  # Twelve images of six patients.
   split.groups["age"] = few
-  (block,) = _found(BINARY, split, predicted)
+  (block,) = _blocks(BINARY, split, predicted)
   entry = _rows(block)["age: new − old"]["AUROC"]
   assert entry["value"] is None and "fewer than" in entry["reason"]
 
@@ -144,7 +139,7 @@ def test_a_mean_over_labels_is_compared_too():
   split = Split(
     {"label": label}, np.arange(80).astype(str), groups={"sex": sex}
   )
-  (block,) = _found(info, split, {"probs": probs})
+  (block,) = _blocks(info, split, {"probs": probs})
   assert "Patients" not in block["columns"] and "Events" not in block["columns"]
   parts = [
     scores.scores(
@@ -167,7 +162,7 @@ def test_errors_of_numbers_and_times_are_compared_too():
   generator = np.random.default_rng(0)
   label = generator.normal(size=(COUNT, 1))
   numbers = Split({"label": label}, split.ids, groups=groups)
-  (block,) = _found(info, numbers, {"value": label * 0.9})
+  (block,) = _blocks(info, numbers, {"value": label * 0.9})
   assert block["columns"][2:] == ["RMSE", "R²"]
   info = infos.info("toy", "survival", ("death",))
   time, event = generator.exponential(3, COUNT), generator.integers(0, 2, COUNT)
@@ -175,7 +170,7 @@ def test_errors_of_numbers_and_times_are_compared_too():
   incidence = np.stack([risk / 3, risk / 2, risk], 1)
   followed = Split({"time": time, "event": event}, split.ids, groups=groups)
   said = {"risk": risk, "incidence": incidence}
-  (block,) = _found(info, followed, said)
+  (block,) = _blocks(info, followed, said)
   row = _rows(block)["sex: f − m"]
   f = groups["sex"] == "f"
   assert row["Events"].startswith(f"{event[f].sum()} / ")

@@ -10,15 +10,16 @@ import pytest
 from medfm import optim, predictions, settings, study
 from medfm.data.text import own as own_text
 from medfm.data.text import sequences, tokenizers
-from medfm.evals.context import Context, Findings, Settings
+from medfm.evals.context import Findings
 from medfm.explain import examples
 from medfm.models.rnn import RNN
 from medfm.objectives import classify, language
 from medfm.spec import bind, spec
-from medfm.tasks import multiclass, multilabel, tags
+from medfm.tasks import multilabel, tags
 from medfm.tasks.answers import Answers
-from medfm.types import Dataset, Folders, Split
+from medfm.types import Folders, Split
 from tests import infos
+from tests.evals import contexts
 
 PLANTED = "the secret of Mrs. Quillfeather <script>alert(1)</script>"
 _RNN = functools.partial(RNN, width=8, pooling="mean", dropout=0.0)
@@ -210,18 +211,7 @@ def test_inputs_without_a_text_among_them_have_no_examples():
   info = infos.info("toy", "multiclass", ("x", "y"), numeric=("a",))
   two = {"lab": info.only, "vital": info.only}
   info = dataclasses.replace(info, inputs=two)
-  context = Context(
-    data=Dataset({}, info, {}),
-    train=None,
-    task=multiclass,
-    asked=multiclass,
-    splits={},
-    predicted={},
-    decisions={},
-    settings=Settings(),
-    predict=lambda split: {},
-  )
-  assert examples.examples(context, show=True) == Findings()
+  assert examples.examples(contexts.of(info, {}), show=True) == Findings()
 
 
 TASKS = {"multiclass": ("a",), "multilabel": ("a", "b")}
