@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from medfm.data.datasets import survival
-from medfm.types import Folders, UserError
+from tests.data.tables import cohort
+from tests.data.tables.cohort import column
 
 CODES = ("0", "1", "no", "Yes", "false", "TRUE")
 
@@ -21,32 +22,11 @@ def table(tmp_path):
   """Makes the dataset of a CSV text with these settings."""
 
   def make(content=None, other=None, **settings):
-    (tmp_path / "cohort.csv").write_text(content or text())
-    if other is not None:
-      (tmp_path / "later.csv").write_text(other)
-      settings["test_path"] = "later.csv"
-    folders = Folders(raw=str(tmp_path), cache=str(tmp_path / "cache"))
-    given = {"path": "cohort.csv", "time": "days", "event": "died", **settings}
-    return survival.own(folders, **given)
+    given = {"time": "days", "event": "died", **settings}
+    content = content or text()
+    return cohort.dataset(tmp_path, survival.own, content, other, **given)
 
   return make
-
-
-@pytest.fixture
-def fault(table):
-  """The one-line message of a mistake."""
-
-  def message(*args, **settings):
-    with pytest.raises(UserError) as caught:
-      table(*args, **settings)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-  return message
-
-
-def column(dataset, name):
-  return np.concatenate([s.arrays[name] for s in dataset.splits.values()])
 
 
 def test_words_and_digits_are_events(table):
