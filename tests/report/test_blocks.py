@@ -6,8 +6,8 @@ import re
 import pytest
 
 from medfm.report import blocks, reading, tables
-from tests.report.conftest import BLOCKS, entry
 from tests.report.test_html import visible
+from tests.report.workdirs import BLOCKS, entry
 
 
 @pytest.fixture(scope="module")
