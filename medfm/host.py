@@ -1,10 +1,10 @@
 """The host process, set up once before jax is imported.
 
-XLA frees and takes its temporaries at every step; glibc gives them back to
-the system each time, and the page faults cost up to 40 % of a step on a CPU.
-`keep_freed_memory` tells it to hold on to them, at the price of a higher
-resident size, until `give_back`. Set MEDFM_KEEP_FREED_MEMORY=0 to leave the
-allocator alone.
+XLA frees and takes its temporaries at every step. glibc gives them back to the
+system each time, and on a CPU the page faults can take a large part of a step
+(benchmarks/README.md). `keep_freed_memory` tells it to hold on to them, at the
+price of a higher resident size, until `give_back`. Set
+MEDFM_KEEP_FREED_MEMORY=0 to leave the allocator alone.
 """
 
 import ctypes

@@ -81,9 +81,10 @@ class Devices:
     of such rules (`mesh.RULES`).
   resident: keep the training examples on the device and gather batches
     there, for data that fit into its memory; without transforms.
-  onednn: on a CPU, matrix products of the train step by oneDNN: transformers
-    train faster, in bfloat16 more than twice as fast, convolutions slower,
-    and the step is compiled at every start (`backend.onednn`).
+  onednn: on a CPU, from jax 0.11 on, matrix products of the train step by
+    oneDNN (`backend.onednn`). Whether that is faster depends on the model and
+    the machine (benchmarks/README.md), and the step is compiled at every
+    start.
   """
 
   mesh: Callable = meshes.mesh

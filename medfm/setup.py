@@ -103,8 +103,8 @@ def jax_settings(folders: Folders) -> None:
 
   Compiled programs are kept between runs. One CPU runs a program where it is
   called: a step launched ahead of its turn would hold its temporaries beside
-  those of the step under way, twice the memory or more, and only steps under
-  a millisecond gain by it.
+  those of the step under way, and only very short steps gain by it
+  (benchmarks/README.md).
   """
   jax.config.update("jax_compilation_cache_dir", f"{folders.cache}/compiled")
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -3,8 +3,8 @@
 Decoding takes far longer than training a small model, so it is done once.
 The files of a cache are listed with their sizes and hashes in its manifest: a
 cache that a killed run left half written, or that was damaged later, is made
-anew and never read. Every process hashes all of it once, which takes about
-0.8 s a GiB and also reads into memory what training would read next. Files are
+anew and never read. Every process hashes all of it once, which also reads
+into memory what training would read next. Files are
 written as files: a memory map of one that the disk has no room for ends the
 process (SIGBUS) where a write raises an error.
 """

@@ -90,7 +90,7 @@ def replaced(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def errors(path: pathlib.Path) -> Iterator[None]:
-  """What is said of a full or failing disk becomes an OSError of this path."""
+  """Turns errors of a full or failing disk into an OSError of this path."""
   try:
     yield
   except OSError as error:

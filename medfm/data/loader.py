@@ -183,7 +183,7 @@ def in_order(
   batches = Batches(split, batch_size, steps, cut, share)
   for k in range(steps):
     batch = batches[k]
-    del batch["visit"]  # It is for training, and would be sent along.
+    del batch["visit"]  # Read in training alone.
     yield batch
 
 

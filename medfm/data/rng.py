@@ -20,7 +20,7 @@ def generator(seed: int, *counters: int | str) -> np.random.Generator:
 def moved(
   generator: np.random.Generator, seed: int, *counters: int | str
 ) -> np.random.Generator:
-  """The same object at another place, ten times faster than a new one."""
+  """The same object at another place; it takes less time than a new one."""
   if len(counters) > _WORDS:
     raise ValueError(f"at most {_WORDS} counters, not {len(counters)}")
   words = [

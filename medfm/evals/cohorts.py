@@ -27,7 +27,7 @@ def read(
 
   factory: the cohort's own, as its config names it. What depends on training
     (sizes, levels, the tokenizer) is the model's, whatever the config says;
-    the card's `changes` tell what was other.
+    the card's `changes` say where the two differ.
 
   The info has the cohort's name, and the inputs and target of training.
   UserError where the model cannot read the cohort, or predicts other things.
@@ -41,7 +41,7 @@ def read(
 
 
 def lines(data: Dataset) -> Iterator[str]:
-  """What the terminal tells of a cohort: its rows, and what was changed."""
+  """What the terminal says of a cohort: its rows, and what was changed."""
   counts = splits.manifest(data)[SPLIT]
   patients = counts["patients"]
   owners = "patients unknown" if patients is None else f"{patients:,} patients"

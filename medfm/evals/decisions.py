@@ -1,7 +1,7 @@
-"""What a decision by the model is worth to patients, of binary answers.
+"""What deciding by a binary answer of the model is worth to patients.
 
 Counts at the threshold, predictive values and likelihood ratios, how much the
-threshold itself wavers, net benefit, and observed against predicted risk.
+threshold itself varies, net benefit, and observed against predicted risk.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -167,11 +167,11 @@ def _at_threshold(
   settings = context.settings
   columns = [dict(_rates(each, rates, settings, others)) for each in asked]
   names = list(dict.fromkeys(name for column in columns for name in column))
-  wavers = (
+  varying = (
     "In brackets beside the threshold: what other validation patients would "
     "have chosen (bootstrap)."
     if any(len(each.drawn) for each in asked)
-    else "How much the threshold wavers cannot be told without the validation "
+    else "How much the threshold varies cannot be shown without the validation "
     "split."
   )
   return {
@@ -180,7 +180,7 @@ def _at_threshold(
     "columns": ["", *(each.question.name for each in asked)],
     "rows": [[n, *(column.get(n, {}) for column in columns)] for n in names],
     "note": "Called positive at or above the threshold, the lowest with a "
-    f"specificity of {100 * settings.specificity:g} % on validation. {wavers}",
+    f"specificity of {100 * settings.specificity:g} % on validation. {varying}",
     "section": REVIEW,
     "headline": _in_words(asked[0], columns[0]) if len(asked) == 1 else "",
   }
@@ -212,7 +212,7 @@ def _rates(
       share = np.searchsorted(scored, cuts, "left") / len(scored)
       share = share if side == 0 else 1 - share
       moved = _spread(float(share[0]), share[1:])
-      yield f"{name}, as the threshold wavers", moved
+      yield f"{name}, as the threshold varies", moved
 
 
 def _spread(value: float | None, drawn: np.ndarray) -> Entry:

@@ -151,7 +151,7 @@ def _sizes(context: Context, train: Split) -> Iterator[tuple[str, Any]]:
 
 
 def _events(context: Context, train: Split) -> tuple[str, int] | None:
-  """What limits learning: the rarest answer, or examples of a number."""
+  """How many events limit learning: those of the rarest answer, or numbers."""
   if not set(context.task.TARGETS) <= train.arrays.keys():
     return None
   target = scores.target_of(context.task, train.arrays)

@@ -93,8 +93,8 @@ def _split(
       f" Cross-fitted: the {whom} are dealt to {folds} parts, class by class "
       "in the order of a hash of their names, and each part is recalibrated "
       "with parameters fitted on the others, so that no row is scored with "
-      "parameters that have seen it. The intervals do not count how far the "
-      "parameters waver."
+      "parameters that have seen it. The intervals leave out that the "
+      "parameters themselves are estimates."
     )
   if left:
     names = ", ".join(dict.fromkeys(left))

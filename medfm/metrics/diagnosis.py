@@ -1,4 +1,4 @@
-"""What calling somebody positive or negative is worth to patients.
+"""What a positive or negative call means for the patient.
 
 label [N] in {0, 1, NaN = missing}, predicted [N] in {0, 1}; weight: [N] or
 [R,N], giving one value or R.

@@ -126,7 +126,7 @@ def test_the_threshold_wavers_with_the_validation_patients(made):
   split, predicted = held["test"]
   prob = predicted["probs"][:, 1]
   # A higher threshold finds fewer: the ends of one imply those of the other.
-  moved = cells["Sensitivity, as the threshold wavers"]
+  moved = cells["Sensitivity, as the threshold varies"]
   sick = prob[split.arrays["label"] == 1]
   assert moved["low"] == pytest.approx((sick >= cut["high"]).mean(), abs=0.02)
   assert moved["high"] == pytest.approx((sick >= cut["low"]).mean(), abs=0.02)

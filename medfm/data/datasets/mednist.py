@@ -1,8 +1,8 @@
 """MedNIST: 64x64 grey slices of six body regions or modalities.
 
 Assembled by B. J. Erickson (Mayo Clinic) from TCIA, the RSNA Bone Age
-Challenge and the NIH Chest X-ray set. Very easy: for pre-training and smoke
-tests, no evidence of quality.
+Challenge and the NIH Chest X-ray set. Very easy: use it for
+pre-training and smoke tests, not as evidence of quality.
 """
 
 import pathlib

@@ -37,7 +37,7 @@ def overruled(
 ) -> list[dict[str, Any]]:
   """Settings of a cohort's config that those of training replace, as changes.
 
-  Size and channels are told with the images.
+  Size and channels are reported with the images.
   """
   what = {
     f"{name}={of_training[name]!r} of training used, not {given[name]!r}": 1

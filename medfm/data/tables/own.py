@@ -310,7 +310,7 @@ def _recorded(
   if reading is None:
     return records.prepared(OwnTable, folders, raw=raw, **given)
   described = reading.only(Described, next(iter(raw.values())).name)
-  # Its usual markers are not the cohort's word; what it adds to them is.
+  # Only markers that the cohort adds to the usual ones count as its own.
   known = reading.settings.get("missing", settings["missing"])
   usual = {*known, *tables.MISSING}
   added = tuple(cell for cell in settings["missing"] if cell not in usual)

@@ -1,4 +1,4 @@
-"""What the methods of intervals are called in a report, by `method`."""
+"""How a report describes the methods of intervals, by `method`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
