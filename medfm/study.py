@@ -157,7 +157,7 @@ def _run_stage(
 def _write_data(folder: Path, data: Dataset) -> None:
   """What `predict` and `evaluate` must know of the data, in the stage's folder.
 
-  Of the training split a summary alone is kept (`shifts.summary`).
+  Only a summary of the training split is kept (`shifts.summary`).
   """
   workdir.write(folder / "info.json", spec.plain(data.info))
   if not host.index:

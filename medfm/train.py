@@ -140,7 +140,7 @@ def _loop(
   # Gathering a whole batch costs less than passing it between threads.
   threads = 1 if run.transforms else 0
   resident = run.devices.resident and meshes.gather(job.split, model.mesh)
-  # Few examples give many steps one score, an AUROC of 1 from the first on.
+  # With few examples many steps have equal scores, such as an AUROC of 1.
   second = "brier" if setup.choosing(run) < 1 else ""
   waiting = None  # A step's scalars are read once the next one is running.
 

@@ -23,7 +23,8 @@ def name(path: tuple[Any, ...]) -> str:
 def select(tree: Any, rules: Sequence[tuple[str, Any]]) -> Any:
   """Each leaf's value: that of the first rule whose regex is in its path.
 
-  UserError for a leaf without a rule, or a rule (but the last) without a leaf.
+  UserError for a leaf that no rule matches, or a rule (other than the last)
+  that decides no leaf.
   """
   used = set()
 

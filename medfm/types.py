@@ -91,8 +91,8 @@ class Split:
   patients: [N] str, or None where the source names no patients.
   groups: name -> [N] str for subgroup tables; "" where unknown.
   lengths: of the examples, where some arrays are padded; else None.
-  source: what a new file says of each, name -> [N] objects, for what is shown
-    of its predictions; no model sees it.
+  source: what a new file says of each example, name -> [N] objects, to show
+    beside its predictions; no model sees it.
   """
 
   arrays: dict[str, Any]
@@ -122,7 +122,7 @@ class Split:
 
 
 class Near(NamedTuple):
-  """How near duplicates among the splits of a dataset are found.
+  """How near duplicates between the splits of a dataset are found.
 
   rule: in words, for reports.
   search: an input's arrays by split -> (a, b) -> rows (i of a, j of b) that
@@ -161,7 +161,7 @@ class Input(Protocol):
 
   arrays: names of the arrays that it may have in a split.
   suits: classical models that suit it by default: `linear`, `trees`, `words`.
-  near: how near duplicates are found; None where there is no rule.
+  near: the rule that finds near duplicates; None where there is none.
   settings: keyword arguments for a model of it, but those already `chosen`.
   scale: the batch as models see it, on the device; operators alone.
   blank: arrays for examples without it, of the names and shapes of `like`.

@@ -74,7 +74,7 @@ def unpacked(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
 
 
 def members(archive: pathlib.Path) -> Iterator[_Member]:
-  """What a zip or tar holds, unchecked; raises `DAMAGED` where it is so.
+  """What a zip or tar holds, unchecked; a damaged one raises one of `DAMAGED`.
 
   A tar may end in a zip, and is then both.
   """

@@ -51,7 +51,7 @@ def locked(path: pathlib.Path) -> Iterator[None]:
 def remembered(
   path: pathlib.Path, make: Callable[[], str], read: Callable[[str], _T]
 ) -> _T:
-  """What `read` gives of a file's text, which is made where it is not sound.
+  """What `read` gives of a file's text; a damaged or missing file is made anew.
 
   read: raises UserError, ValueError or TypeError for a damaged text.
   """

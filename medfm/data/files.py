@@ -104,7 +104,7 @@ def origin(path: pathlib.Path, *, url: str, **sums: str) -> dict[str, Any]:
 
 
 def own_card(what: str, raw: Iterable[pathlib.Path]) -> dict[str, Any]:
-  """The data card of the user's own files, as far as it is known before."""
+  """What is known of the user's own files before reading, for the data card."""
   return {
     "source": what,
     "licence": "",

@@ -72,7 +72,7 @@ def _flow(context: Context, units: Mapping[str, Split]) -> Block:
     "title": "Participant flow",
     "columns": ["", "Examples", whom],
     "rows": rows,
-    "note": "Rows that were never in the files, and why, are not known here.",
+    "note": "Rows that never reached the files are not known here.",
     "section": REVIEW,
     "headline": f"Analysed: {', '.join(analysed)} examples; {excluded:,} were "
     "excluded beforehand.",

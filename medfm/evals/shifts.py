@@ -173,7 +173,7 @@ _DIFFERENCE = "Std. difference"
 _HOW = (
   "The standardised difference is (cohort − training) / root mean square of "
   "both SDs; beyond 0.1 cohorts are taken to differ (Austin 2009), and in few "
-  "examples chance alone goes farther."
+  "examples chance alone exceeds that."
 )
 
 

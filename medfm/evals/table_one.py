@@ -23,7 +23,7 @@ NOTICEABLE = shifts.NOTICEABLE
 
 
 class Characteristic(NamedTuple):
-  """One of them, by split: numbers [N] with NaN, or codes [N] with -1.
+  """A characteristic by split: numbers [N] with NaN, or codes [N] with -1.
 
   levels: of codes; () of numbers.
   """
@@ -65,7 +65,7 @@ def block(splits: Mapping[str, Split], info: Info) -> Block:
     note += (
       "SMD: the standardised difference from the training split (Yang & Dalton "
       "2012 for categories); beyond 0.1 splits are taken to differ (Austin "
-      "2009), and in few examples chance alone goes farther."
+      "2009), and in few examples chance alone exceeds that."
     )
   if left:
     note += f" {left:,} more characteristics are not shown."
@@ -107,8 +107,8 @@ def _characteristics(
 ) -> Iterator[Characteristic]:
   """The first numbers and the levels of one part, by split.
 
-  None where splits tell other things, as rows of words do beside those of
-  tokens.
+  None where the splits have different characteristics, as rows of words and
+  rows of tokens do.
   """
   first = next(iter(profiles.values()))
   if any(each.names != first.names for each in profiles.values()):

@@ -110,7 +110,7 @@ class Runner:
       self._again[name] += again
       if again and self._again[name] <= _MOST_AGAIN:
         self._waiting.append(under_way.cell)
-        self._progress.say(f"{name} was stopped, and goes on later")
+        self._progress.say(f"{name} was stopped and will go on later")
       else:
         self._ended(under_way.cell, under_way.seconds())
     for name, (cell, slot) in list(self._adopted.items()):

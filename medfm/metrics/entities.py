@@ -1,8 +1,8 @@
 """Entities found in text: strict precision, recall and F1 over IOB2 tags.
 
 An entity counts as found if its first word, its last word and its type are
-all right. In a prediction an I- that continues nothing is no entity (IOB2,
-as in seqeval's strict mode).
+all right. An I- that continues nothing is not an entity (IOB2, as in
+seqeval's strict mode); `tasks.tags` has made it a B- before.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

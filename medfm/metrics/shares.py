@@ -1,4 +1,4 @@
-"""What each example adds to a share: how often it is hit, and counted.
+"""What each example adds to a share: its hits and its counts.
 
 Each gives (hits [N], counted [N]), 0 where a label is missing; the share is
 that of their sums. Arguments are those of the metrics.

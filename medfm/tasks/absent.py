@@ -1,4 +1,4 @@
-"""What stands in a task for a function of `types.Task` it has no use for."""
+"""For tasks that have no use for some of the functions of `types.Task`."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
-"""Labels as arrays: which are known, another cohort's in our codes, and both
-labels and numbers in the cells of predictions.csv."""
+"""Labels as arrays: which are known, how another cohort's are recoded, and how
+predictions.csv holds them."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -113,7 +113,7 @@ def test_a_cell_that_is_stopped_goes_on_later(tmp_path, capsys):
     patch.setattr(cells, "prepare", prepare)
     assert toy.run([one]) == {"a": "done"}
   assert len(calls) == 3
-  assert capsys.readouterr().out.count("goes on later") == 2
+  assert capsys.readouterr().out.count("will go on later") == 2
 
 
 def test_a_killed_runner_loses_nothing(tmp_path):

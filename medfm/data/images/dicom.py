@@ -130,8 +130,8 @@ def head(data: bytes) -> tuple[np.dtype, bool]:
 def patient_key(data: bytes) -> str:
   """A short hash of the PatientID of a DICOM file, "" where it has none.
 
-  One way for people, not for somebody with a list of the hospital's numbers:
-  keep it out of what is published.
+  The number cannot be read from it, but somebody with a list of the hospital's
+  numbers can try them all: keep it out of what is published.
   """
   with _opened(data, "", ["PatientID"]) as dataset:
     patient = spelling.folded(str(dataset.get("PatientID") or ""))

@@ -118,8 +118,8 @@ def encoded(
 
   path: one image, a folder (with all below it), or a CSV file with a column
     of image files relative to its own folder.
-  dtype, bits: of the training images, which these become. What that changes
-    in which images, but for their size, is logged.
+  dtype, bits: of the training images; new ones are converted to them. What that
+    changes, other than sizes, is logged with the images' names.
   frame: of files of several.
   image: the CSV's column; found by its name where it is "".
   exclude: patterns of a folder's files that are left out, if there are any.

@@ -198,7 +198,7 @@ def _of_folders(
 
 
 def _notes(patients: np.ndarray, given: bool) -> list[str]:
-  """What the card says of the patients, who come of a column or of DICOM."""
+  """What the card says of the patients, named by a column or by DICOM."""
   known = np.count_nonzero(patients != "")
   unknown = len(patients) - known
   if given:

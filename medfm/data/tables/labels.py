@@ -1,4 +1,4 @@
-"""Label columns of a table, as far as every task reads them alike."""
+"""Label columns of a table: what every task reads in the same way."""
 
 import collections
 import difflib
@@ -23,12 +23,12 @@ Read = tuple[Truth, tuple[str, ...]]
 
 
 class Labels(Protocol):
-  """How columns of a table tell what is to be predicted.
+  """How columns of a table say what is to be predicted.
 
   Each task has its own, a frozen dataclass `medfm.tasks.<task>.Columns`
-  with the user's settings as fields. One that has `adopted(trained)` gives
-  with it the labels of another cohort for a model with that target: what they
-  mean goes by the trained names, and no row is left out (`KEEP`).
+  with the user's settings as fields. Where it has `adopted(trained)`, that
+  reads the labels of another cohort for a model with that target: by the names
+  of training, and without leaving out any row (`KEEP`).
   """
 
   @property
@@ -142,10 +142,10 @@ def by_trained_names(
 def refuse_strangers(
   where: str, names: Iterable[str], trained: Sequence[str]
 ) -> None:
-  """UserError where names that training did not know may be those it knew.
+  """UserError where unknown names may be trained ones in another spelling.
 
-  They may where fewer than two are known, or one is like a trained one that
-  is not among them.
+  That is feared where fewer than two names are known, or where one resembles a
+  trained name that is missing.
   """
   place = spelling.matcher(trained)
   places = {name: place(name) for name in names}

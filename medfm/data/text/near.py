@@ -37,7 +37,8 @@ def search(splits: Mapping[str, Arrays]) -> Callable[[str, str], Pairs]:
 def _runs(arrays: Arrays, thinned: np.uint64) -> Runs:
   """The hashes of the runs of tokens of each row.
 
-  thinned: of so many runs one is kept, of equal runs in all texts or in none.
+  thinned: one in so many runs is kept; equal runs are kept in all texts or in
+    none.
   """
   tokens = np.asarray(arrays["tokens"])
   segment = np.asarray(arrays["segment"]) > 0

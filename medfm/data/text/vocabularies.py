@@ -1,8 +1,8 @@
-"""Tokenizers as files had them before tokenizer.json, as the JSON of one.
+"""Vocabulary files from before tokenizer.json, turned into the JSON of one.
 
-BERT's is a vocab.txt, GPT-2's a vocab.json with a merges.txt beside it. What
-the tokenizer_config.json of their folder says of case, accents, Chinese and
-leading spaces holds.
+BERT's is a vocab.txt, GPT-2's a vocab.json with a merges.txt beside it. The
+tokenizer_config.json of their folder decides about case, accents, Chinese and
+leading spaces.
 """
 
 import logging
