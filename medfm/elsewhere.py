@@ -202,7 +202,7 @@ def _kept(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
   except ValueError:
     pass
   return None, [
-    f"{path.name} {what}: how the cohort's inputs differ is told only where "
+    f"{path.name} {what}: how the cohort's inputs differ is shown only where "
     "the training data are at hand"
   ]
 

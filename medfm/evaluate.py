@@ -51,7 +51,7 @@ def several(
 ) -> None:
   """Evaluates on one cohort after another, and puts them into one table.
 
-  One that cannot be evaluated is told and left out; UserError at the end.
+  One that cannot be evaluated is reported and left out; UserError at the end.
   """
   failed = 0
   for label, data in asked:
@@ -164,7 +164,7 @@ def _results(place: Path) -> dict[str, Any]:
       return read
   raise UserError(
     f"{path} is damaged, and it holds the run's thresholds: remove it and give "
-    "the training command again, which evaluates without training anew"
+    "the training command again, which evaluates without training again"
   )
 
 

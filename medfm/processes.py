@@ -57,7 +57,7 @@ def start(
     ) from None
   host.index, host.count = jax.process_index(), jax.process_count()
   if host.index:
-    # For good: nothing is to be told twice.
+    # For good, so that nothing is printed twice.
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 

@@ -98,7 +98,7 @@ def from_json(
   except _Unknown as error:
     raise UserError(
       f"{source} was written by an earlier version of MedFM ({error}): train "
-      "anew with another --workdir, or use the version that environment.json "
+      "again with another --workdir, or use the version that environment.json "
       "beside it names"
     ) from None
 

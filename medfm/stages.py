@@ -126,7 +126,7 @@ def read_encode(place: Path) -> Callable[[str, Info], Split]:
   try:
     return spec.build(spec.from_json(path.read_text(), path))
   except ValueError:
-    raise UserError(f"{path} is damaged; restore it or train anew") from None
+    raise UserError(f"{path} is damaged; restore it or train again") from None
 
 
 def reading(trained: Trained) -> Reading:

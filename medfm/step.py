@@ -126,7 +126,7 @@ def train_step(
 
     def summed(part: Batch, collections: Variables) -> tuple[Any, Variables]:
       if augment is not None:
-        # By visit too, so that every epoch draws anew.
+        # By visit too, so that every epoch draws afresh.
         visits = rng.per_example(rng.stream(seed, "augment"), part["visit"])
         keys = jax.vmap(jax.random.fold_in)(visits, part["id"])
         part = augment(part, keys)

@@ -127,7 +127,7 @@ def info(folder: Path) -> Info:
   if not isinstance(known, Info):
     raise UserError(
       f"{folder.resolve().name}/info.json is missing, damaged or of another "
-      "version of MedFM: give the folder of a run, train anew in another "
+      "version of MedFM: give the folder of a run, train again in another "
       "--workdir, or use the version that environment.json names"
     )
   return known

@@ -1,4 +1,4 @@
-"""Batches in few shapes, each compiled once.
+"""Batches in a few shapes, each compiled once.
 
 Sequences that are padded to one length are cut to the longest of a batch;
 arrays that differ in shape (`Ragged`) are padded to a shape that holds them.

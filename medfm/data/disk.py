@@ -60,7 +60,7 @@ def remembered(
       try:
         return read(path.read_text(encoding="utf-8"))
       except (UserError, ValueError, TypeError):
-        logging.warning("%s is damaged: making it anew", path)
+        logging.warning("%s is damaged: making it again", path)
     text = make()
     with replaced(path) as part:
       part.write_text(text, encoding="utf-8")

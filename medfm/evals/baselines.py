@@ -12,8 +12,8 @@ def baselines(
 ) -> Findings:
   """The rivals of a task (`Task.RIVALS`), fitted on the training split alone.
 
-  Stages of the same data and training examples fit each only once. What was
-  tuned within training is told in a block.
+  Stages of the same data and training examples fit each only once. A block
+  shows which settings were chosen within training.
 
   names: of rivals of the data's task; by default those that its own task puts
     beside a model.

@@ -41,7 +41,7 @@ _RATES = {
 class _Asked(NamedTuple):
   """A question of a split's N examples, as the panel's metrics see them.
 
-  cluster: [N] whom each is of. threshold: chosen on validation, or None.
+  cluster: [N] the patient of each. threshold: chosen on validation, or None.
   drawn: [R] those that other validation patients would have chosen.
   """
 
@@ -269,7 +269,7 @@ def _net_benefit(
 def _gain(label: Array, prob: Array, at: Array, weight: Array) -> Array:
   """Net benefit less that of the better of treating all and none.
 
-  Which is better is told by all examples, not by each resample.
+  All examples decide which is better, not each resample.
   """
   everybody = np.ones_like(prob)
   better = risk_curves.net_benefit(label, everybody, at) > 0

@@ -77,7 +77,7 @@ class Experiment:
   raw: str | None = None
 
   def plain(self, cells: Sequence[Cell]) -> dict[str, Any]:
-    """What grid.json keeps, for whoever has only the folder."""
+    """What grid.json keeps, for readers who have only the folder."""
     names = ("name", "hypothesis", "config", "metric")
     return {name: getattr(self, name) for name in names} | {
       "tuned": list(self.tuned or (self.search.space if self.search else ())),

@@ -1,4 +1,4 @@
-"""What the cells of a grid found: one record per cell and stage."""
+"""The results of a grid's cells: one record per cell and stage."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

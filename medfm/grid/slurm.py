@@ -194,7 +194,7 @@ def _sbatch(
 
 
 def _asked(*command: str) -> str:
-  """What a command prints; one that fails is told, and tried again.
+  """What a command prints; a failure is reported and tried again.
 
   A scheduler that is busy fails now and then, which says nothing about jobs.
 

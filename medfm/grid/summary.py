@@ -1,4 +1,4 @@
-"""What a grid found: summary.json, .csv, .md, .html and figures.
+"""A grid's results: summary.json, .csv, .md, .html and figures.
 
 Everything is read from the cells' folders, so that a summary can be made of
 a grid in any state, and two runs of the same grid sum up to the same bytes.

@@ -58,5 +58,5 @@ def perplexity(losses: Array, tokens: Array, weight: Weight = None) -> Value:
   "more",
 )
 def next_sentence_accuracy(right: Array, weight: Weight = None) -> Value:
-  """Mean of `right` [N], 1 where a pair is told rightly and 0 elsewhere."""
+  """Mean of `right` [N], 1 where a pair is told apart correctly, else 0."""
   return loss(right, np.ones(len(right)), weight)

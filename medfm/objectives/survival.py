@@ -189,7 +189,7 @@ def breslow(risk, time, event, weight, times: np.ndarray) -> jax.Array:
 
 
 def _at_risk(risk, time, event, weight):
-  """A batch by descending time, what counts for nothing last, each [B]:
+  """A batch by descending time, examples without weight last, each [B]:
 
   the order of its examples; groups of the same time; 1 for an event; scores,
   log(weight) + risk; the logarithm of the sum of those at risk at each time.

@@ -1,7 +1,7 @@
 """Medical Abstracts: which of five kinds of condition a patient text is of.
 
-The 2,888 abstracts of the corpus' test part, split anew; equal texts, which
-are there partly with different labels, stay together.
+The 2,888 abstracts of the corpus' test part, split here; equal texts, some of
+which have different labels, stay together.
 """
 
 import numpy as np

@@ -265,7 +265,7 @@ def _pillow(data: bytes, name: str, frame: Frame, bits: int) -> Picture:
   if image.format == "JPEG" and not jpeg.agrees(data, np.asarray(image)):
     raise UserError(
       f"{name}: the JPEG's header and data disagree on the size of the image; "
-      "save it anew from its source"
+      "save it again from its source"
     )
   image = ImageOps.exif_transpose(image)
   if mode == "F" or mode.startswith("I"):

@@ -40,7 +40,7 @@ def kept(names: Sequence[str], exclude: Iterable[str]) -> list[str]:
 
 
 def warnings(names: Iterable[str]) -> list[str]:
-  """What looks like masks of images that are there too, as a line."""
+  """A line for files that look like masks of other images in the folder."""
   stems = {name.rpartition(".")[0]: name for name in names}
   masks = {}
   for stem, name in stems.items():

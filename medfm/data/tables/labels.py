@@ -144,7 +144,7 @@ def refuse_strangers(
 ) -> None:
   """UserError where unknown names may be trained ones in another spelling.
 
-  That is feared where fewer than two names are known, or where one resembles a
+  That is assumed where fewer than two names are known, or where one resembles a
   trained name that is missing.
   """
   place = spelling.matcher(trained)

@@ -1,7 +1,7 @@
 """Token sequences of all lengths as arrays [N,L] that waste little room.
 
 Pre-training packs pieces of documents into rows, each a segment of its own:
-attention stays within it and positions begin anew, so that packing changes no
+attention stays within it and positions start again, so that packing changes no
 prediction. Fine-tuning has one example a row and batches by length
 (`orders.by_length`).
 """

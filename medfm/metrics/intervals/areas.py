@@ -114,8 +114,8 @@ def design(
   )
   sizes = [(n**2).sum() / n.sum() for n in (sides.above, sides.below)]
   size = float(parts @ sizes / parts.sum())
-  feared = 1 + max(size - 1, 0.0) * ICC * PRIOR / (evidence + PRIOR)
-  return max(1.0, float(seen), feared)
+  assumed = 1 + max(size - 1, 0.0) * ICC * PRIOR / (evidence + PRIOR)
+  return max(1.0, float(seen), assumed)
 
 
 def _logit(

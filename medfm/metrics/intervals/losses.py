@@ -76,7 +76,7 @@ def _spread(
   sample: Sample,
   losses: np.ndarray,
   counted: np.ndarray,
-  feared: float,
+  assumed: float,
   expected: float = 0.0,
 ) -> tuple[float, np.ndarray, float]:
   """(mean, influence [G] of those counted, variance) of a mean loss."""
@@ -93,7 +93,7 @@ def _spread(
   variance = clusters / (clusters - 1) * (influence**2).sum()
   rows = sample.summed(counted > 0)
   size = (rows**2).sum() / rows.sum()
-  guess = feared * PRIOR / (effective(influence) + PRIOR)
+  guess = assumed * PRIOR / (effective(influence) + PRIOR)
   design = max(1.0, variance / independent, 1 + (size - 1) * guess)
   worst = max(independent, expected * (counted**2).sum() / n**2) * design
   return mean, influence, float(worst)

@@ -37,7 +37,7 @@ def tables(stage: Stage) -> list[Mapping[str, Any]]:
       (kind, *(counts.get(name, 0) for name in names))
       for kind, counts in outcomes.items()
     ]
-    title = "Entities: what was found of them"
+    title = "Entities, and what became of them"
     if mended := result.get("mended"):
       title += f" ({mended:,} predicted I- that began one were read as B-)"
     columns = ("Entities of type", *names)
