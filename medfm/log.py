@@ -22,7 +22,7 @@ class Metrics:
   """Scalars by step, to metrics.jsonl and TensorBoard event files.
 
   A run that resumes from the step `start` first drops the lines past it, so
-  that no step stands there twice. Of several processes only the first writes.
+  that no step stands there twice. With several processes only the first writes.
   """
 
   def __init__(self, folder: Path, start: int):

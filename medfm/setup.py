@@ -282,7 +282,7 @@ def _step(
 def placed(model: Inference, batch: Mapping[str, np.ndarray]) -> Batch:
   """A batch on the mesh, padded so that its devices share it equally.
 
-  Of several processes each gives the rows of `model.share`.
+  With several processes each gives the rows of `model.share`.
   """
   size = model.run.batch_size or len(batch["weight"])
   rows = _rows(size, model.run, model.mesh)

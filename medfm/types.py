@@ -319,7 +319,7 @@ class Dataset:
 class Task(Protocol):
   """What depends on what is predicted: a module of `medfm.tasks`.
 
-  Of N rows `target` is the truth, and `predicted` what a model says of them.
+  `target` is the truth about N rows, `predicted` what a model says of them.
   """
 
   __name__: str

@@ -103,7 +103,7 @@ def claim(workdir: Path, config: Any) -> None:
 def write(path: Path, content: str | Any) -> None:
   """Writes text (or JSON) so that a reader sees the old or the new, whole.
 
-  Of several processes of a run only the first one does.
+  With several processes only the first one writes.
   """
   if host.index:
     return

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 READ = "read"
-"""Of a card: what became of the columns or files, in one line."""
+"""A card's entry: what became of the columns or files, in one line."""
 
 WARNINGS = "warnings"
-"""Of a card: lines about what is probably not what the user wants."""
+"""A card's entry: lines about what is probably not what the user wants."""
 
 _EXCLUDES = re.compile(
   r"^([\w -]+: )?dropped (?!the column|as asked)|, (dropped|skipped)$"

@@ -21,8 +21,8 @@ def lines(train: Split, info: Info, targets: Sequence[str]) -> Iterator[str]:
 
   A number with an AUROC above 0.99 for a class or label (either way), or whose
   correlation with a number is above 0.999; a category of which 99.5 % of the
-  rows have the commonest answer of their level. Of large tables an even sample
-  of 20,000 rows and the first 5,000 columns.
+  rows have the commonest answer of their level. Large tables are checked by an
+  even sample of 20,000 rows and the first 5,000 columns.
 
   targets: names of the arrays that are the truth.
   """

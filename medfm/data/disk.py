@@ -22,7 +22,7 @@ _locks: dict[str, threading.Lock] = {}
 
 
 def digest(path: pathlib.Path | str, algorithm: str = "sha256") -> str:
-  """Of a file's bytes; of a folder's names and bytes, in sorted order."""
+  """The hash of a file's bytes, or of a folder's sorted names and bytes."""
   path = pathlib.Path(path)
   if path.is_dir():
     total = hashlib.new(algorithm)

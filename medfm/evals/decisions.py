@@ -158,7 +158,7 @@ def _at_threshold(
   """
   asked = [each for each in asked if each.threshold is not None]
   rates: dict[str, Metric] = {}
-  if len(asked) == 1:  # Of several, each label has them in its own table.
+  if len(asked) == 1:  # Several labels have their own tables.
     rates |= _RATES
   if share := context.prevalence:
     at = f"at a prevalence of {100 * share:g} %"

@@ -37,8 +37,8 @@ def difference(
   easy and hard ones cancel; each model at its own thresholds. Means are taken
   over the classes that both can be measured on. Arguments as in `scores`.
 
-  Of a metric that should be near an ideal value, `closer` has value, low and
-  high of |a - ideal| - |b - ideal|: below 0 where a is nearer. Of a mean over
+  For a metric that should be near an ideal value, `closer` has value, low and
+  high of |a - ideal| - |b - ideal|: below 0 where a is nearer. For a mean over
   classes it is the mean of the classes' differences of distances.
   """
   panels = []

@@ -188,7 +188,7 @@ def _rows(
 def difference(each: Characteristic, a: str, b: str) -> float | None:
   """The standardised difference of split b from split a; None without one.
 
-  Of numbers signed, of categories the distance of their shares, 0 or more.
+  Signed for numbers; for categories the distance of their shares, 0 or more.
   """
   if each.levels:
     return _of_shares(each.values[a], each.values[b], len(each.levels))

@@ -1,8 +1,8 @@
 """A few held-out texts with their tokens' attributions, for the report.
 
 The surest right answers, the surest wrong ones and the least sure: what a
-reader asks to see first. Texts are cut to `SHOWN` tokens. Of several labels
-an answer is the set of those predicted, right where all of it is.
+reader asks to see first. Texts are cut to `SHOWN` tokens. With several
+labels an answer is the set of those predicted, right where all of it is.
 """
 
 from collections.abc import Mapping
@@ -92,8 +92,8 @@ def described(
   whether a space comes before), left_out (tokens) and views: for the answer,
   and the truth where it differs, class, values and gap, by how much the
   values miss the logit's difference from the baseline.
-  Of several labels said and true are lists, and labels has, of those that are
-  called or true, class, prob, cut, threshold, said and true.
+  With several labels said and true are lists, and labels has, for those called
+  or true, class, prob, cut, threshold, said and true.
   """
   chosen = choice(answers)
   asked = [(i, k) for _, i in chosen for k in _classes(answers, i)]
@@ -117,7 +117,7 @@ def described(
 def _classes(answers: Answers, index: int) -> list[int]:
   """Whose attributions are asked for: the answer's and the truth's.
 
-  Of several labels the mistakes come first, then what is rightly called, the
+  With several labels the mistakes come first, then what is rightly called, the
   surest of each first; at most `VIEWS` of them.
   """
   if answers.probs is not None:

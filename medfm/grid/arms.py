@@ -56,7 +56,7 @@ class Arm:
   def spread(self, split: str, metric: str = "") -> dict[str, Any]:
     """mean and sd over runs; low and high: the runs' intervals, averaged.
 
-    Of the metric that the arm is judged by, unless another is named.
+    By default of the metric that the arm is judged by.
     """
     metric = metric or self.metric
     return spread([run.stage.entry(split, metric) for run in self.runs])
@@ -150,7 +150,7 @@ def best(candidates: Sequence[Arm]) -> Arm | None:
 
 
 def tuned(every: Sequence[Arm], keys: Sequence[str]) -> list[Arm]:
-  """Of arms that differ in tuned keys alone, the best by validation."""
+  """The best by validation among arms that differ in tuned keys alone."""
   groups = grouped(
     every, lambda arm: (_rest(arm, keys), arm.stage, arm.test, arm.metric)
   )

@@ -51,8 +51,8 @@ def _squares_of_classes(
 
 
 def _variance(probs: Array, losses: Array) -> float:
-  """Of a random example's loss, were the probabilities [N,K] right: losses
-  [N,K] are those if each class is true."""
+  """The variance of a random example's loss if the probabilities [N,K] were
+  right; losses [N,K] are those if each class is true."""
   mean = (probs * losses).sum(1)
   return float((probs * losses**2).sum(1).mean() - mean.mean() ** 2)
 

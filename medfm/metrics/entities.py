@@ -130,7 +130,7 @@ def _by_row(table: Array) -> Array:
   "more",
 )
 def precision(table: Array, weight: Weight = None) -> Value:
-  """Of the entities predicted, the share that is right; table as in `counts`.
+  """The share of the predicted entities that is right; table as in `counts`.
 
   Over all types together (micro), or of a table [N,1,3] of one. weight:
   [N] or [R,N], per sentence.
@@ -147,7 +147,7 @@ def precision(table: Array, weight: Weight = None) -> Value:
   "more",
 )
 def recall(table: Array, weight: Weight = None) -> Value:
-  """Of the true entities, the share that is found; else as `precision`."""
+  """The share of the true entities that is found; else as `precision`."""
   right, _, true = _totals(table, weight)
   return share(right, true, _NONE)
 

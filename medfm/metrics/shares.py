@@ -20,32 +20,32 @@ def cells(label: Array, predicted: Array) -> Array:
 
 
 def right(label: Array, predicted: Array) -> Share:
-  """Of the labelled, those whose prediction is the label."""
+  """Accuracy: the labelled; those whose prediction is the label are hits."""
   label = np.asarray(label, float)
   return (label == predicted).astype(float), (~np.isnan(label)).astype(float)
 
 
 def called(label: Array, predicted: Array, empty: float | None = None) -> Share:
-  """Of those called positive, the positives."""
+  """Precision: those called positive; the positives are hits."""
   del empty  # Where nothing is called there is no interval.
   tp, fp, _, _ = cells(label, predicted)
   return tp, tp + fp
 
 
 def found(label: Array, predicted: Array) -> Share:
-  """Of the positives, those called positive."""
+  """Sensitivity: the positives; those called positive are hits."""
   tp, _, fn, _ = cells(label, predicted)
   return tp, tp + fn
 
 
 def cleared(label: Array, predicted: Array) -> Share:
-  """Of the negatives, those called negative."""
+  """Specificity: the negatives; those called negative are hits."""
   _, fp, _, tn = cells(label, predicted)
   return tn, tn + fp
 
 
 def agreed(label: Array, predicted: Array) -> Share:
-  """Of those positive or called so, those that are both."""
+  """F1: those positive or called positive; those that are both are hits."""
   tp, fp, fn, _ = cells(label, predicted)
   return tp, tp + fp + fn
 
@@ -68,6 +68,6 @@ def agreed_pairs(label: Array, called: Array) -> Share:
 
 
 def ruled_out(label: Array, predicted: Array) -> Share:
-  """Of those called negative, the negatives."""
+  """NPV: those called negative; the negatives are hits."""
   _, _, fn, tn = cells(label, predicted)
   return tn, tn + fn

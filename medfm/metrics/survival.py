@@ -279,8 +279,8 @@ def numbers_at_risk(time: Array, times: Array) -> Array:
 def censoring(time: Array, event: Array) -> Curve:
   """Kaplan-Meier curve of P(not yet censored), ending at the last time.
 
-  Of equal times, failures come first: they were not censored, and are no
-  longer at risk of it, as in scikit-survival.
+  At equal times failures come first: they were not censored, and are no longer
+  at risk of it, as in scikit-survival.
   """
   time, event = np.asarray(time, np.float64), np.asarray(event)
   distinct = np.unique(time)
@@ -307,7 +307,7 @@ def _order(
   """(who failed, the order of ends, the order of risks), each [N]."""
   failed = event == cause
   place, rank = (np.unique(x, return_inverse=True)[1] for x in (time, risk))
-  # Of equal times, censored ones come last.
+  # At equal times, the censored come last.
   return failed, 2 * place + ~failed, rank
 
 

@@ -17,7 +17,7 @@ STAGES = {
   34: ("basic", (3, 4, 6, 3)),
   50: ("bottleneck", (3, 4, 6, 3)),
 }
-"""Of each depth, the kind of its blocks and how many each stage has."""
+"""For each depth, the kind of its blocks and how many each stage has."""
 
 _NORMS = {"batch": BatchNorm, "group": GroupNorm}
 _STEMS = {"cifar": (3, 1), "imagenet": (7, 2)}  # Window and stride.

@@ -21,9 +21,9 @@ def masked(
   """Hides round(rate * n) of the n ordinary tokens of each row, 1 at least.
 
   Returns the tokens [B,L] with the hidden ones replaced, the hidden places
-  [B,P] in no order, and which of those count [B,P]. Of what is hidden 80 %
+  [B,P] in no order, and which of those count [B,P]. 80 % of the hidden tokens
   become [MASK], 10 % a random token and 10 % stay (Devlin et al. 2019). Draws
-  belong to the example (`id`), anew each step.
+  belong to the example (`id`) and differ from step to step.
 
   whole_word: words are hidden as a whole or not at all, in random order. A word
     that would exceed the number is passed over, as in BERT's own code, so a
@@ -104,7 +104,7 @@ def _whole(score, plain, budget):
   size = end - begin + 1
 
   def taken(fitting):
-    """Of the words in their order, all up to the first that exceeds."""
+    """The words in their order, up to the first that exceeds the budget."""
     total = jnp.cumsum(fitting, 1)
     return fitting & (jnp.take_along_axis(total, end, 1) <= budget)
 

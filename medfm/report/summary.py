@@ -23,8 +23,8 @@ _PRETRAINING = {
 def headline(run: Run) -> Stage | None:
   """The stage the run is about.
 
-  Of the finished stages that predict something: one that starts from another
-  stage's weights, with the most labels; the later where they tie.
+  Among the finished stages that predict something: the one with most labels
+  that starts from another stage's weights; the later where they tie.
   """
   stages = [stage for stage in run.stages.values() if stage.final_split]
   predicting = [stage for stage in stages if stage.supervised] or stages
@@ -102,7 +102,7 @@ def findings(run: Run) -> list[str]:
 def pretraining_verdict(run: Run) -> str:
   """Which model was better, over all comparisons; "" without any.
 
-  Of models, not of pre-training: each stage is one model of one seed.
+  About models, not about pre-training: each stage is one model of one seed.
   """
   words = [_turned(word, which) for *_, which, word in _compared(run) if which]
   if not words:

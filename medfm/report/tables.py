@@ -10,7 +10,7 @@ from medfm.report.reading import Stage
 _HEAD = ("stage", "split", "n", "metric", "value [95 % interval]", "difference")
 _WIDTH = 100
 _COLUMNS = 6
-"""Of a block's table, what a terminal has room for."""
+"""The rows of a block's table that a terminal has room for."""
 
 
 def text(results: Mapping[str, Any]) -> str:

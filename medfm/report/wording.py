@@ -107,8 +107,8 @@ def judged(
 ) -> Mapping[str, Any] | None:
   """The entry whose sign says which of two is better; None without one.
 
-  Of a metric that should be near a value it is `closer`, how much farther
-  from it the first is than the second; of others the difference itself.
+  For a metric that should be near a value it is `closer`, how much farther from
+  it the first is than the second; for others it is the difference itself.
   """
   ideal = better(metric, described)
   if isinstance(ideal, str):
@@ -140,7 +140,7 @@ def distance(
 ) -> str:
   """`in the distance from 1: −0.05 [−0.08, −0.02]`; "" without one.
 
-  Of the first of two minus the second, of a metric to be near a value.
+  The first of two minus the second, for a metric that should be near a value.
   """
   ideal, closer = better(metric, described), difference.get("closer")
   if not isinstance(ideal, int | float) or closer is None:

@@ -35,7 +35,7 @@ AT_THRESHOLD = {
   "positive_likelihood_ratio": diagnosis.positive_likelihood_ratio,
   "negative_likelihood_ratio": diagnosis.negative_likelihood_ratio,
 }
-"""Of what is called positive at the threshold, `<name>_at_threshold`; the
+"""Metrics of the calls at the threshold, `<name>_at_threshold`; the
 sensitivity stands beside them under a name of its own."""
 RANKING = (ranking.auroc, ranking.average_precision)
 

@@ -294,7 +294,7 @@ CLASSIFIERS = {
 standardised columns; C from 0.01, 0.1, 1, 10 by the log-loss of 5 folds of
 the training split (whole patients). gradient_boosting: scikit-learn's
 histogram trees; of learning rate 0.03 and 0.1, 3 and 20 rows a leaf, all or
-three tenths of the columns at each split, the best in 3 folds. Of more than
+three tenths of the columns at each split, the best in 3 folds. With more than
 5,000 rows, for trees 2,000, so many choose."""
 
 REGRESSORS = {

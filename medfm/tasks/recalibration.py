@@ -83,7 +83,7 @@ def moved(prob: np.ndarray, a: float, b: float) -> np.ndarray:
 def _two(
   info: Info, target: Arrays, predicted: Arrays, *, slope: bool
 ) -> Fitted:
-  """Of two classes: of the second one's probability."""
+  """With two classes: recalibrates the second one's probability."""
   del info
   a, b = logistic(target["label"], predicted["probs"][:, 1], slope=slope)
 
@@ -98,7 +98,7 @@ def _two(
 def _several(
   info: Info, target: Arrays, predicted: Arrays, *, slope: bool
 ) -> Fitted:
-  """Of K classes: an intercept each, the first one's 0, and one slope."""
+  """With K classes: an intercept each, the first one's 0, and one slope."""
   from scipy import optimize
 
   label, names = np.asarray(target["label"]), info.target.names
@@ -132,7 +132,7 @@ def _several(
 
 
 def of_classes(info: Info) -> Recalibration:
-  """Of two classes the second one's logit; of more, all of them."""
+  """Moves the second of two classes' logit; with more, all of them."""
   if len(info.target.names) == 2:
     return Recalibration(_ways(_two), OF_PROBS, LOGISTIC)
   how = (

@@ -21,7 +21,7 @@ ACTIVATIONS = {
   "silu": "silu",
   "swish": "silu",
 }
-# Of two names for one activation, the first is written.
+# Where an activation has two names, the first is written.
 NAMES = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
 ENCODER = {
   "width": "hidden_size",

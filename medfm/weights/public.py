@@ -164,7 +164,7 @@ def described(
 
 
 def _settings(path: Path, layout: Any, config: Mapping) -> dict[str, Any]:
-  """Of our model, from a layout's config; what is wrong names the file."""
+  """Our model's settings, from a layout's config; errors name the file."""
   folder = path.parent if path.is_file() else path
   try:
     return layout.settings(config)

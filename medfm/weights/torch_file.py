@@ -25,7 +25,7 @@ SHARING = 4
 """How many times over tensors may share the bytes of a file."""
 AXES = 16
 LARGEST = 2**48
-"""Of a tensor's axes, and of its sizes, strides and offset."""
+"""The most axes of a tensor, and the largest size, stride and offset."""
 
 _STORAGES = {
   "torch FloatStorage": np.float32,

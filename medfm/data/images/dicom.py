@@ -22,7 +22,7 @@ from medfm.types import UserError
 MAX_PIXELS = 50_000_000  # Of one image, DICOM or not.
 Window = tuple[float, float] | None
 Frame = int | str | None
-"""Of several: its number from 0, or first, middle or last; None refuses."""
+"""Which of several: a number from 0, or first, middle or last; None refuses."""
 
 _PLACES = {"first": 0.0, "middle": 0.5, "last": 1.0}
 _CT_RANGE = (-1024.0, 3071.0)  # Hounsfield units of a 12-bit scanner.

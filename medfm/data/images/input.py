@@ -113,7 +113,8 @@ class Image:
   def profile(self, arrays: Arrays) -> Profile:
     """How bright, varied, black and white each picture is, from 0 to 1.
 
-    Of more than 5,000 pictures as many, evenly spaced, stand for all.
+    Where there are more than 5,000 pictures, as many, evenly spaced, stand for
+    all.
     """
     images = arrays["image"]
     step = -(-len(images) // _PROFILED) or 1

@@ -50,7 +50,7 @@ def linear(train: Split, numeric: tuple[str, ...], columns: Levels) -> Design:
 def native(train: Split, numeric: tuple[str, ...], columns: Levels) -> Design:
   """For trees: NaN is missing, and categories are codes.
 
-  Of these the 64 commonest training levels are told apart; others are NaN.
+  The 64 commonest training levels keep their codes; others are NaN.
   """
   kept = _kept(train)
 

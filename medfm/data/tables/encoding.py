@@ -66,9 +66,9 @@ def kinds(
 ) -> tuple[tuple[str, ...], tuple[str, ...], list[dict[str, Any]]]:
   """The numeric and the categorical of these columns, and what was dropped.
 
-  Of the columns that neither `numeric` nor `categorical` names, one whose
-  observed cells are all numbers is numeric; a row counter and a text column
-  with too many levels (free text, identifiers) are dropped.
+  A column that neither `numeric` nor `categorical` names is numeric if all its
+  observed cells are numbers; a row counter and a text column with too many
+  levels (free text, identifiers) are dropped.
 
   Raises: UserError for a name that is not a column, and for text among numbers.
   """

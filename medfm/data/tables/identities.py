@@ -100,7 +100,7 @@ _LONG = 7
 
 
 def suspected(table: Table, names: Iterable[str]) -> dict[str, str]:
-  """Of these columns, those that look like identities -> what they look like.
+  """The columns that look like identities -> what they look like.
 
   Never a column with three or fewer values that repeat: whether somebody has a
   telephone is a feature, the number is not.

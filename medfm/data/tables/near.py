@@ -94,7 +94,7 @@ def _differ_by_choice(train: np.ndarray) -> bool:
 def _but_one(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   """[2,n]: rows i of a and j of b [N,F] that differ in exactly one column.
 
-  Of the rows of a that agree with j but for one column, one of each column.
+  Among the rows of a that agree with j but for one column, one for each column.
   """
   # The sum of a row's codes without one of them: a hash of all others.
   sums = [codes.sum(axis=1, dtype=np.uint64) for codes in (a, b)]

@@ -46,7 +46,7 @@ def gpt2(model: Any, *, add_prefix_space: bool = False) -> Any:
 
 
 def wordpiece(place: pathlib.Path, text: str, lowercase: bool | None) -> str:
-  """Of a vocab.txt: one token a line, id = line.
+  """The tokenizer of a vocab.txt: one token a line, id = line.
 
   lowercase: None takes `do_lower_case` of the config, else whether the
     vocabulary has no capital letter.
@@ -81,7 +81,7 @@ def wordpiece(place: pathlib.Path, text: str, lowercase: bool | None) -> str:
 
 
 def byte_bpe(place: pathlib.Path, text: str) -> str:
-  """Of a vocab.json, token -> id, and the merges.txt beside it."""
+  """The tokenizer of a vocab.json, token -> id, and its merges.txt."""
   import tokenizers
 
   try:

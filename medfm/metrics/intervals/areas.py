@@ -39,7 +39,7 @@ class Sides(NamedTuple):
 
 
 def interval(sample: Sample, label: np.ndarray, score: np.ndarray) -> Bounds:
-  """Of the AUROC of scores [N] for labels [N] in {0, 1, NaN}."""
+  """The interval of the AUROC of scores [N] for labels [N] in {0, 1, NaN}."""
   known = ~np.isnan(np.asarray(label, float))
   positive = np.zeros(len(known), bool)
   positive[known] = np.asarray(label)[known] == 1
@@ -58,7 +58,7 @@ def interval(sample: Sample, label: np.ndarray, score: np.ndarray) -> Bounds:
 
 
 def ranked(area: float, influence: np.ndarray, sides: Sides) -> Bounds:
-  """Of an area with these influences of clusters (or of groups of them)."""
+  """The interval of an area, from the influences of clusters or groups."""
   clusters = min((sides.above > 0).sum(), (sides.below > 0).sum())
   variance = clusters / (clusters - 1) * float((influence**2).sum())
   low, high = _logit(area, variance, influence)

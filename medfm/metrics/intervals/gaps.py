@@ -32,7 +32,7 @@ def interval(
   place: np.ndarray,
   known: np.ndarray,
 ) -> Bounds:
-  """Of the sum over bins (`place` [N]) of |mean of prob - label|.
+  """The interval of the sum over bins (`place` [N]) of |mean of prob - label|.
 
   The errors of the bins' gaps are drawn together. The lower end is as far
   below the value as the gaps can have moved in all (which the triangle

@@ -101,7 +101,7 @@ def ranked(
 def interval(
   sample: Sample, metric: Callable[[Weight], Value], *, scale: Scale
 ) -> Bounds:
-  """Of a metric of weights [R,N]."""
+  """The interval of a metric of weights [R,N]."""
   forth, slope, back = scale
   value = np.float64(_value(metric))
   pull = influence(sample, metric)
@@ -119,7 +119,7 @@ def interval(
 
 
 def influence(sample: Sample, metric: Callable[[Weight], Value]) -> np.ndarray:
-  """Of each cluster, or of 200 groups: [G]."""
+  """The influence of each cluster, or of 200 groups: [G]."""
   clusters = int(sample.cluster.max()) + 1
   enough(clusters, FEW_FOR_MEANS, sample.whom)
   count = min(clusters, GROUPS)

@@ -40,7 +40,7 @@ def interval(
   *,
   value: Callable[[float], float] = float,
 ) -> Bounds:
-  """Of losses [N] weighted by how often each is counted [N]; 0 or more.
+  """The interval of a mean of losses [N], 0 or more; counts [N] weight them.
 
   value: the metric, as an increasing function of the mean loss.
   """
@@ -59,7 +59,7 @@ def bounded_interval(
   *,
   most: float = 1.0,
 ) -> Bounds:
-  """Of losses [N] from 0 to `most`.
+  """The interval of a mean of losses [N] from 0 to `most`.
 
   expected: variance of one loss if the model's probabilities were right; the
   true one is hardly less, however seldom the sample has shown the rare ones.

@@ -27,8 +27,8 @@ from medfm.metrics.intervals.bounds import (
 METHOD = "wilson"
 _TAIL = (1 - LEVEL) / 2
 _EDGE = 0.04
-"""Of the beta distribution; the smallest with which shares of 0.5 to 0.99 of
-4 to 2,000 independent examples are covered in 0.936 of cases or more."""
+"""The level of the beta distribution: the smallest that covers shares of 0.5 to
+0.99, of 4 to 2,000 independent examples, in 0.936 of cases or more."""
 
 
 def wilson(share: float, n: float, z: float) -> tuple[float, float]:
@@ -47,7 +47,7 @@ def interval(
   of: str = "",
   value: Callable[[float], float] = float,
 ) -> Bounds:
-  """Of the share hits / counted, each [N] and summed; 0 <= hits <= counted.
+  """The interval of hits / counted, each [N] and summed; 0 <= hits <= counted.
 
   of: what those counted have, for the reason where they are too few.
   value: the metric, as an increasing function of the share.

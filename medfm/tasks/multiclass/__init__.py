@@ -87,7 +87,7 @@ def panel(
   decisions: Mapping[str, float],
   specificity: float,
 ) -> panels.Panel:
-  """Of two classes the second is the positive one; else one against the rest.
+  """With two classes the second is positive; else each against the rest.
 
   decisions: of `decide` on validation.
   """
@@ -168,7 +168,7 @@ def events(info: Info, target: Arrays) -> np.ndarray | None:
 def questions(
   info: Info, target: Arrays, predicted: Arrays
 ) -> list[binary.Question]:
-  """Of two classes the second is asked for; else each against the rest."""
+  """With two classes about the second; else each against the rest."""
   label, probs = np.asarray(target["label"]), predicted["probs"]
   names = info.target.names
   asked = [1] if len(names) == 2 else range(len(names))

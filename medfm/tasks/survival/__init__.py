@@ -74,7 +74,7 @@ def panel(
 ) -> panels.Panel:
   """Harrell's C, the Brier score over time, and each horizon's metrics.
 
-  Of several causes each has its own, ranked by the risk of that cause at the
+  With several causes each has its own, ranked by the risk of that cause at the
   end of the grid; C and the integrated Brier score have a mean over causes.
   """
   del decided  # Risk groups change no metric.
@@ -166,7 +166,7 @@ def events(info: Info, target: Arrays) -> np.ndarray:
 def questions(
   info: Info, target: Arrays, predicted: Arrays
 ) -> list[binary.Question]:
-  """Of each cause and horizon: who fails of it by then?
+  """For each cause and horizon: who fails of it by then?
 
   Patients lost before then have no answer; the others stand in for them with
   weights, one over the probability of being followed as long (IPCW).
@@ -258,7 +258,7 @@ def profile(info: Info, target: Arrays) -> Profile:
 
 
 def recalibration(info: Info) -> recalibrations.Recalibration:
-  """Of one cause, a factor on every cumulative hazard; of several, none."""
+  """A factor on every cumulative hazard; none with several causes."""
   metrics = ("integrated_brier",)
   metrics += tuple(f"observed_expected_at_{h:g}" for h in _of(info).horizons)
   if len(info.target.names) > 1:

@@ -95,7 +95,7 @@ class Columns:
     return learnt.target(names, truth, unit=self.unit, **settings)
 
   def _names(self, causes: Mapping[str, str]) -> tuple[str, ...]:
-    """Of the causes, in the order of their numbers."""
+    """The names of the causes, in the order of their numbers."""
     return tuple(dict.fromkeys(causes.values())) or (self.event,)
 
 

@@ -50,7 +50,7 @@ def causes(
   groups: np.ndarray | None,
   target: Any,
 ) -> list[dict[str, Any]]:
-  """Of each cause, JSON-able: `observed` and `predicted` cumulative incidence
+  """For each cause, JSON-able: `observed` and `predicted` cumulative incidence
   [T], and at each horizon the groups of equal size by predicted risk
   (`calibration`) and those of `GROUPS` (`risk_groups`), see `grouped`.
 
@@ -117,7 +117,7 @@ def risk_by(
   cause: int,
   weight: np.ndarray | None = None,
 ) -> dict[str, Any]:
-  """Of a group: `n`, how many failed of the cause by the horizon (`events`),
+  """For a group: `n`, how many failed of the cause by the horizon (`events`),
   and the `observed` risk by Kaplan-Meier (Aalen-Johansen), None where somebody
   is lost and nobody followed to the horizon.
 

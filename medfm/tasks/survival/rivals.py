@@ -52,7 +52,7 @@ def cox(
 
   Standardised columns with a small ridge, its strength from 0.001, 0.01, 0.1,
   1 by the partial likelihood of 5 folds of whole patients, of about 5,000
-  rows where there are more. Of several causes one model each.
+  rows where there are more. With several causes, one model each.
   """
   if not _installed("lifelines", "cox"):
     return Rival({})
@@ -82,7 +82,7 @@ def random_survival_forest(
   The fewest examples of a leaf from 5, 15, 50 by the out-of-bag C, or where
   patients have several rows by that of 3 folds of whole patients. Times are
   rounded up to 100 quantiles of the event times and the target's times, which
-  bounds its memory. Of several causes one forest each.
+  bounds its memory. With several causes, one forest each.
   """
   if not _installed("sksurv", "random_survival_forest"):
     return Rival({})
@@ -162,7 +162,7 @@ def _predictions(
   hazards: Callable[[Any, np.ndarray], np.ndarray],
   info: Info,
 ) -> Predictions:
-  """Of the cumulative hazards [N,J] at `times` by a model for each cause.
+  """Predictions from cumulative hazards [N,J] at `times`, a model a cause.
 
   The risk is the expected number of events, summed over event times: the
   forest's mortality, and of Cox a monotone function of the hazard ratio.

@@ -197,7 +197,7 @@ def columns(
 ) -> dict[str, list[str]]:
   """label, predicted: the tags of the words, with blanks between.
 
-  Words without a label are left out of both. Of a new file also its `text` and
+  Words without a label are left out of both. A new file also has `text` and
   `entities`, a JSON list of type, start, end (in characters of the text, from
   0, end exclusive) and text.
   """
