@@ -1,4 +1,4 @@
-"""One form for names that differ in their spelling alone.
+"""One form for names that differ only in how they are spelt.
 
 Exports and keyboards write one name in many ways: 7, 007 and 7.0 (a column of
 whole numbers with one blank comes out as 1.0), composed and decomposed

@@ -1,4 +1,4 @@
-"""How much each token speaks for an answer: attributions of token embeddings.
+"""How much each token speaks for an answer: attributions of its embedding.
 
 Every model of tokens reads them through a layer `embed_tokens` and answers
 through a layer `head`. Both are intercepted from outside, whatever objective

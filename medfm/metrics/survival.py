@@ -1,4 +1,4 @@
-"""How well risks over time are ranked and sized, with censored follow-up.
+"""How well risks over time rank patients and match what happened to them.
 
 time [N], the end of follow-up in the data's unit; event [N] int: 0 censored,
 1, 2, ... the cause that ended it, -1 unknown. Rows of unknown event or NaN

@@ -1,4 +1,4 @@
-"""Which tokens masked language modelling hides, and behind what."""
+"""Which tokens masked language modelling hides, and what replaces them."""
 
 import math
 

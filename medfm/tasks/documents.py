@@ -1,4 +1,4 @@
-"""From windows of a text back to the text: what scores and rows are of.
+"""From windows of a text back to the whole text, which is what is scored.
 
 Models see windows of long texts; scores and predictions.csv are of whole
 texts, whose windows share a number in the array `document`.

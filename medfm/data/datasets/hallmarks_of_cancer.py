@@ -1,4 +1,4 @@
-"""Hallmarks of Cancer: which of ten hallmarks an abstract tells of.
+"""Hallmarks of Cancer: which of ten hallmarks an abstract is about.
 
 1,852 abstracts, labelled sentence by sentence in a hierarchy, of which the
 ten top classes are taken for the whole abstract.

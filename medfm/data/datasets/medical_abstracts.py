@@ -1,4 +1,4 @@
-"""Medical Abstracts: which of five kinds of condition a patient text is of.
+"""Medical Abstracts: which of five kinds of condition a text is about.
 
 The 2,888 abstracts of the corpus' test part, split here; equal texts, some of
 which have different labels, stay together.

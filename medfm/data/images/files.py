@@ -1,4 +1,4 @@
-"""A user's image files: found in a folder or a table, read, and for predict."""
+"""A user's image files: found in a folder or a table, and read."""
 
 import collections
 import functools

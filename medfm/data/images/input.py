@@ -1,4 +1,4 @@
-"""What a model must know of images, classical models see, and near copies."""
+"""What a model must know of images; columns for classical models; copies."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Which columns look as if they told who a patient is.
+"""Which columns look as if they identify a patient.
 
 Names, addresses, record numbers and dates are not features: a model learns
 them by heart, and their values would be written into a run's `info.json`. A

@@ -1,4 +1,4 @@
-"""Near copies of texts: a word changed, a stop dropped, a part of another."""
+"""Near copies of texts: a word or a full stop changed, a part of another."""
 
 from collections.abc import Callable, Mapping
 

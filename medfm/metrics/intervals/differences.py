@@ -1,4 +1,4 @@
-"""The difference of two entries whose patients are others."""
+"""The difference of two entries measured on different patients."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The interval of a calibration error, and what chance alone would make of it.
+"""The interval of a calibration error, and the error that chance alone gives.
 
 The error of n examples is on average larger than the true error, even a perfect
 model has some, and resampling adds as much again (Roelofs et al. 2022,
