@@ -14,6 +14,7 @@ import jax
 import pytest
 
 from medfm.types import Folders
+from tests.launching import launched  # noqa: F401  A fixture for all.
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _CACHE = pathlib.Path(

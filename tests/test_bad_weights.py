@@ -17,7 +17,6 @@ from medfm import command, study
 from medfm.data.text import tokenizers
 from medfm.types import Folders, UserError
 from medfm.weights import safetensors_file
-from tests.test_launch import launch
 from tests.weights import folders as made
 
 pytestmark = pytest.mark.xdist_group("bad weights")
@@ -328,10 +327,12 @@ def test_a_hostile_pickle_is_refused_and_does_not_run(zipped, here, tmp_path):
   assert planted.exists()  # What would have happened.
 
 
-def test_the_command_says_it_in_one_line_and_leaves_nothing(here, tmp_path):
+def test_the_command_says_it_in_one_line_and_leaves_nothing(
+  launched, here, tmp_path
+):
   shutil.copytree(here / "bert", tmp_path / "bert")
   cut(9000)(tmp_path / "bert")
-  done = launch(
+  done = launched(
     f"--config=configs/own_text.py:tiny,weights={tmp_path / 'bert'}",
     f"--config.data.path={here / 'notes.csv'}",
     "--config.data.text=note",

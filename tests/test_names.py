@@ -13,7 +13,7 @@ from medfm.data.images import files as image_files
 from medfm.data.text import text_files
 from medfm.report import markup, reading
 from medfm.types import UserError
-from tests.test_launch import launch
+from tests.launching import launch
 
 CELLS = (
   "plain",
@@ -177,14 +177,16 @@ def test_a_damaged_line_loses_none_after_it(line, tmp_path):
   assert log.read(path) == [{"step": 1}]
 
 
-def test_fewer_steps_than_were_trained_are_one_line(tmp_path, shared_cache):
+def test_fewer_steps_than_were_trained_are_one_line(
+  launched, tmp_path, shared_cache
+):
   config = "--config=configs/linear_regression.py:tiny"
   place = f"--workdir={tmp_path / 'a:b'}"
   cache = {"MEDFM_CACHE_DIR": shared_cache}
-  done = launch(config, place, **cache)
+  done = launched(config, place, **cache)
   assert done.returncode == 0, done.stderr
   before = pathlib.Path(tmp_path / "a:b/results.json").read_bytes()
-  done = launch(config, place, "--config.steps=2", **cache)
+  done = launched(config, place, "--config.steps=2", **cache)
   assert done.returncode == 2
   (line,) = done.stderr.splitlines()
   assert "holds step 4 already, and the run is to have 2" in line

@@ -12,7 +12,7 @@ from medfm.data.text.input import Tokens
 from medfm.tasks.regression import Numbers
 from medfm.types import Folders, UserError
 from medfm.weights import adapters, public, safetensors_file
-from tests.test_launch import launch
+from tests.launching import launch
 from tests.weights import folders as made
 
 pytestmark = pytest.mark.xdist_group("public weights")
