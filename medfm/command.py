@@ -24,11 +24,10 @@ def config(argument: str, overrides: Sequence[str]) -> Any:
   FILE is a Python file with `get_config(arg)`, or a run's config.json. A
   Python config file is a program: run only those you would run yourself.
   """
-  name, _, variant = argument.partition(":")
-  path = Path(name)
+  path, variant = _file(argument)
   if not path.is_file():
-    near = spec.nearest(name, map(str, path.parent.glob("*.py")))
-    raise UserError(f"--config={name}: there is no such file{near}")
+    near = spec.nearest(str(path), map(str, path.parent.glob("*.py")))
+    raise UserError(f"--config={path}: there is no such file{near}")
   made = _json(path) if path.suffix == ".json" else _python(path, variant)
   if not isinstance(made, ml_collections.ConfigDict):
     raise UserError(f"{path}: get_config must return a config of `spec`")
@@ -41,13 +40,22 @@ def config(argument: str, overrides: Sequence[str]) -> Any:
   return made.lock()
 
 
+def _file(argument: str) -> tuple[Path, str]:
+  """The file and the variant of `FILE[:variant]`; folders may hold colons."""
+  words = argument.split(":")
+  for count in range(1, len(words) + 1):
+    path = Path(":".join(words[:count]))
+    if path.is_file():
+      return path, ":".join(words[count:])
+  return Path(words[0]), ":".join(words[1:])
+
+
 def default_workdir(argument: str) -> str:
   """`runs/<config>-<variant>` for a `--config` argument.
 
   A path among the variants is shortened to its last name.
   """
-  name, _, variant = argument.partition(":")
-  path = Path(name)
+  path, variant = _file(argument)
   if path.name == "config.json":
     return str(path.parent)
   shown = [word.rstrip("/").rpartition("/")[2] for word in variant.split(",")]
@@ -83,7 +91,7 @@ def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
 
 
 def elsewhere(
-  given: Sequence[str], overrides: Sequence[str], own: str
+  given: Sequence[str], overrides: Sequence[str], trained: str
 ) -> list[tuple[str, Any]]:
   """The cohorts that `--on` names: (what was written, its `data` entry).
 
@@ -92,14 +100,14 @@ def elsewhere(
   the run's own config. FILEs without settings may stand in one list, with
   commas between them.
 
-  overrides: settings for all of them. own: the run's config.json. Without
+  overrides: settings for all of them. trained: the run's config.json. Without
   anything given there is one cohort: the run's own data, or those of its
   config with the overrides.
   """
   if not given:
-    return [("", data(config(own, overrides)) if overrides else None)]
+    return [("", data(config(trained, overrides)) if overrides else None)]
   return [
-    (text, _cohort(text, overrides, own))
+    (text, _cohort(text, overrides, trained))
     for word in given
     for text in _listed(word)
   ]
@@ -108,17 +116,17 @@ def elsewhere(
 def _listed(text: str) -> list[str]:
   """`a.py,b.py` as two; a comma within a variant or a setting is its own."""
   parts = [part.strip() for part in text.split(",")]
-  files = [Path(part.partition(":")[0]).is_file() for part in parts]
+  files = [_file(part)[0].is_file() for part in parts]
   return parts if all(files) else [text]
 
 
-def _cohort(text: str, overrides: Sequence[str], own: str) -> Any:
+def _cohort(text: str, overrides: Sequence[str], trained: str) -> Any:
   try:
     words = shlex.split(text)
   except ValueError as error:
     raise UserError(f"--on={text}: {error}".lower()) from None
   flag = "--config."
-  if flag not in text and Path(text.partition(":")[0]).is_file():
+  if flag not in text and _file(text)[0].is_file():
     words = [text]  # Its name may hold blanks.
   settings = [w.removeprefix(flag) for w in words if w.startswith(flag)]
   files = [word for word in words if not word.startswith(flag)]
@@ -127,8 +135,8 @@ def _cohort(text: str, overrides: Sequence[str], own: str) -> Any:
       f"--on={text}: {files[1]!r} is neither a setting (--config.name=value) "
       "nor a cohort of its own: give --on once for each cohort"
     )
-  (source,) = files or [own]
-  path = Path(source.partition(":")[0])
+  (source,) = files or [trained]
+  path, _ = _file(source)
   if path.is_dir() or (path.is_file() and path.suffix not in (".py", ".json")):
     raise UserError(
       f"--on={text} is not a config; for other files of the run's own kind "

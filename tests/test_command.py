@@ -62,6 +62,14 @@ def test_a_wrong_override_is_one_line(path, override, message):
   assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("variant", "steps"), [("", 100), (":tiny", 4)])
+def test_a_path_may_hold_colons(tmp_path, variant, steps):
+  path = tmp_path / "a:b" / "mine:too.py"
+  path.parent.mkdir()
+  path.write_text(SOURCE)
+  assert command.config(f"{path}{variant}", []).steps == steps
+
+
 def test_a_group_may_be_set_by_known_keys(path):
   assert command.config(path, ["model={'depth': 2}"]).model.depth == 2
 
