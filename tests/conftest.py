@@ -58,3 +58,21 @@ def shared_cache() -> str:
 def shared_folders(data_dir, shared_cache) -> Folders:
   """The real raw files and the cache that all tests share."""
   return Folders(raw=str(data_dir), cache=shared_cache)
+
+
+@pytest.fixture(scope="session")
+def regression_run(tmp_path_factory, shared_folders) -> pathlib.Path:
+  """A finished run of linear_regression.py:tiny, to be read or copied."""
+  from tests.running import run
+
+  place = tmp_path_factory.mktemp("regression") / "a:b"
+  run("linear_regression.py:tiny", place, shared_folders)
+  return place
+
+
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+  """Figures are composed but not rendered, which takes most of their time."""
+  from medfm.report import style
+
+  monkeypatch.setattr(style, "png", lambda figure: b"not drawn")

@@ -3,20 +3,24 @@
 import csv
 import dataclasses
 import functools
-import pathlib
+import json
 
 import numpy as np
 import PIL.Image
 import pytest
 
-from medfm import command, evaluate, predict, study
+from medfm import command, evaluate, predict
 from medfm.data.datasets import corpus, medmnist, pubmedqa, survival
 from medfm.data.text import tokenizers
 from medfm.evals import cohorts
 from medfm.types import Folders, UserError
 from tests import readings
+from tests.running import ROOT, check_evaluation, check_workdir, run
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+pytestmark = [
+  pytest.mark.xdist_group("cohorts"),
+  pytest.mark.usefixtures("undrawn"),
+]
 SMALL = functools.partial(tokenizers.wordpiece, vocabulary=400)
 
 
@@ -30,13 +34,10 @@ def folders(shared_cache):
   return Folders(None, shared_cache)
 
 
-def config(name, *overrides):
-  return command.config(str(ROOT / "configs" / name), overrides)
-
-
 def judged(place, folders, name, *overrides):
   """The results on another cohort, and what predictions.csv says of it."""
-  data = command.data(config(name, *overrides))
+  path = str(ROOT / "configs" / name)
+  data = command.data(command.config(path, overrides))
   results = evaluate.evaluate(place, None, data, folders)
   folder = place / "evaluations" / results["evaluation"]["folder"]
   rows = csv.DictReader((folder / "predictions.csv").open())
@@ -76,17 +77,37 @@ def table(path, n, seed, order=(), **levels):
 
 
 TABLE = ("data.label=outcome", "data.patient=pid")
+MAJORITY = "evaluators.baselines.names=majority,"
 
 
 @pytest.fixture(scope="module")
 def of_table(here, folders):
   """A network trained on a table, in batches that 101 rows do not fill."""
   place, path = here / "table", table(here / "here.csv", 120, 0)
-  given = config(
-    "own_table.py:tiny", *TABLE, f"data.path={path}", "batch_size=32"
-  )
-  study.study(given, place, folders)
+  settings = (*TABLE, f"data.path={path}", "batch_size=32", MAJORITY)
+  run("own_table.py:tiny", place, folders, *settings)
   return place
+
+
+def check_run(place, folders):
+  results = json.loads((place / "results.json").read_text())
+  check_workdir(place, results)
+  check_evaluation(place, results, folders)
+
+
+def test_a_run_on_an_own_table_is_whole(of_table, folders):
+  check_run(of_table, folders)
+
+
+def test_new_rows_need_neither_a_label_nor_a_patient(of_table, tmp_path):
+  path = tmp_path / "new.csv"
+  path.write_text("age,crp,fever,smoker,stage\n33,1,0,no,I\n80,,1,,II\n")
+  written = predict.predict(of_table, None, str(path), None)
+  rows = list(csv.DictReader(written.open()))
+  assert [row["id"] for row in rows] == ["new.csv:2", "new.csv:3"]
+  for row in rows:
+    total = float(row["prob_ill"]) + float(row["prob_well"])
+    assert total == pytest.approx(1, abs=1e-5)
 
 
 def test_a_table_is_read_and_scored_as_predict_reads_it(
@@ -125,13 +146,8 @@ def test_what_is_said_of_a_row_depends_on_no_other(here, folders, tmp_path):
   lines = path.read_text().splitlines()
   lines = ["name," + lines[0], *(f"n{i},{x}" for i, x in enumerate(lines[1:]))]
   path.write_text("\n".join(lines) + "\n")
-  given = config(
-    "own_table.py:tiny",
-    *settings,
-    "batch_size=0",
-    "evaluators.baselines.names=majority,",
-  )
-  study.study(given, place, folders)
+  batch = "batch_size=0"
+  run("own_table.py:tiny", place, folders, *settings, batch, MAJORITY)
   _, rows = judged(place, folders, "own_table.py", *settings)
   few = tmp_path / "few.csv"
   few.write_text("\n".join([lines[0], *lines[:30:-3]]) + "\n")
@@ -234,15 +250,16 @@ def test_texts_are_read_with_the_tokenizer_and_length_of_training(
   here, folders, tmp_path, capsys
 ):
   place, settings = here / "text", ("data.label=diagnosis",)
-  given = config(
+  run(
     "own_text.py:rnn,tiny",
+    place,
+    folders,
     *settings,
     f"data.path={notes(here / 'notes.csv', 90, 0, suffix=90)}",
     "data.length=16",
     "batch_size=16",
-    "evaluators.baselines.names=majority,",
+    MAJORITY,
   )
-  study.study(given, place, folders)
   path = notes(tmp_path / "others.csv", 41, 5, [*WORDS, "dyspnoea"], suffix=41)
   capsys.readouterr()
   stage, rows = judged(
@@ -276,10 +293,8 @@ def test_tags_are_matched_by_name_and_other_entities_are_none(
   place = here / "tags"
   kinds = {"aspirin": "Drug", "asthma": "Disease"}
   path = tagged(here / "here.iob", 40, 0, kinds)
-  given = config(
-    "own_iob.py:tiny", f"data.path={path}", "evaluators.baselines.names=()"
-  )
-  study.study(given, place, folders)
+  none = "evaluators.baselines.names=()"
+  run("own_iob.py:tiny", place, folders, f"data.path={path}", none)
   other = {"asthma": "Disease", "femur": "Anatomy", "aspirin": "Drug"}
   path = tagged(tmp_path / "there.iob", 11, 4, other)
   stage, rows = judged(place, folders, "own_iob.py", f"data.path={path}")
@@ -365,15 +380,20 @@ def of_many_kinds(path, i, shade, generator):
 @pytest.fixture(scope="module")
 def of_images(here, folders):
   place, root = here / "images", pictures(here / "scans", 20, 0, small_and_grey)
-  given = config(
+  run(
     "own_images.py:tiny",
+    place,
+    folders,
     f"data.path={root}",
     "data.resize=crop",
     "batch_size=16",
-    "evaluators.baselines.names=majority,",
+    MAJORITY,
   )
-  study.study(given, place, folders)
   return place
+
+
+def test_a_run_on_own_images_is_whole(of_images, folders):
+  check_run(of_images, folders)
 
 
 def test_images_of_any_kind_are_made_those_of_training(

@@ -47,7 +47,7 @@ def trained(tmp_path_factory, shared_cache):
 
 
 @pytest.fixture
-def run(trained, tmp_path):
+def run(trained, tmp_path, undrawn):
   """A copy of the run's folder, for one test alone."""
   home, folders = trained
   shutil.copytree(home / "run", tmp_path / "run")
@@ -83,6 +83,7 @@ def test_a_cohort_has_its_numbers_its_report_and_the_runs_thresholds(
   assert entry["n"] == 60 and entry["patients"] == 30
   assert entry["thresholds"] == own["splits"]["test"]["thresholds"]
   assert entry["thresholds"]
+  assert set(entry["groups"]) == set(own["splits"]["test"]["groups"]) == {"sex"}
   assert "logistic_regression" in entry["baselines"]
   assert _titles(results)[0].startswith("This cohort against the run's own")
   apart, auroc = stage["apart"]["auroc"], entry["metrics"]["auroc"]
@@ -249,7 +250,7 @@ def test_a_run_that_has_not_finished_says_what_is_missing(
 
 
 def test_stages_are_compared_on_the_cohort_as_the_run_compares_them(
-  tmp_path, shared_cache
+  tmp_path, shared_cache, undrawn
 ):
   folders = Folders(None, shared_cache)
   _write(tmp_path / "here.csv", 0, 120)

@@ -10,8 +10,8 @@ from medfm import generate, stages
 from medfm.data.text import packing
 from medfm.models.gpt import GPT
 from medfm.nn.generation import generation
-from medfm.types import Folders, UserError
-from tests.test_runs import run
+from medfm.types import UserError
+from tests.running import run
 
 pytestmark = pytest.mark.xdist_group("generate")
 
@@ -75,13 +75,9 @@ def test_a_wrong_setting_is_one_line(text, message):
     generate.sampling(text)
 
 
-def test_a_run_without_a_causal_model_is_refused(tmp_path, data_dir):
-  folders = Folders(str(data_dir), str(tmp_path / "cache"))
-  run("linear_regression.py:tiny", tmp_path / "run", folders)
+def test_a_run_without_a_causal_model_is_refused(regression_run):
   with pytest.raises(UserError, match=r"its objective is regress.regression"):
-    generate.generate(
-      tmp_path / "run", None, "x.txt", None, generate.Sampling()
-    )
+    generate.generate(regression_run, None, "x.txt", None, generate.Sampling())
 
 
 def test_a_text_beyond_the_positions_is_refused_by_name():

@@ -1,7 +1,6 @@
 """Names that come from data break neither paths nor files nor pages."""
 
 import os
-import pathlib
 import pwd
 
 import numpy as np
@@ -175,19 +174,3 @@ def test_a_damaged_line_loses_none_after_it(line, tmp_path):
   assert path.read_bytes() == content + b"\n"
   path.write_text('{"step": 1}\n{"st')  # Killed while it was written.
   assert log.read(path) == [{"step": 1}]
-
-
-def test_fewer_steps_than_were_trained_are_one_line(
-  launched, tmp_path, shared_cache
-):
-  config = "--config=configs/linear_regression.py:tiny"
-  place = f"--workdir={tmp_path / 'a:b'}"
-  cache = {"MEDFM_CACHE_DIR": shared_cache}
-  done = launched(config, place, **cache)
-  assert done.returncode == 0, done.stderr
-  before = pathlib.Path(tmp_path / "a:b/results.json").read_bytes()
-  done = launched(config, place, "--config.steps=2", **cache)
-  assert done.returncode == 2
-  (line,) = done.stderr.splitlines()
-  assert "holds step 4 already, and the run is to have 2" in line
-  assert pathlib.Path(tmp_path / "a:b/results.json").read_bytes() == before

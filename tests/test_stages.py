@@ -5,19 +5,15 @@ import pathlib
 import numpy as np
 import pytest
 
-from medfm import command, optim, scoring, setup, stages, step, study
-from medfm.types import Folders, UserError
+from medfm import optim, scoring, setup, stages, step
+from medfm.types import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory, data_dir):
-  folders = Folders(str(data_dir), str(tmp_path_factory.mktemp("cache")))
-  place = tmp_path_factory.mktemp("run") / "run"
-  path = str(ROOT / "configs/linear_regression.py:tiny")
-  study.study(command.config(path, []), place, folders)
-  return place
+@pytest.fixture
+def place(regression_run):
+  return regression_run
 
 
 def test_an_opened_stage_predicts_what_the_run_predicted(place, shared_folders):

@@ -3,14 +3,8 @@
 import numpy as np
 import pytest
 
-from medfm.report import html, style
+from medfm.report import html
 from tests.report.workdirs import entry, single, study_run
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-  """Figures are composed but not rendered, which takes most of the time."""
-  monkeypatch.setattr(style, "png", lambda figure: b"not drawn")
 
 
 @pytest.fixture
