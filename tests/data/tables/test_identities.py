@@ -92,6 +92,6 @@ def test_the_refusal_says_what_to_do_and_quotes_no_cell():
     identities.refuse(table, cells)
   assert str(caught.value) == (
     "t.csv: 'dob' (a date of birth): such columns tell patients apart and are "
-    "no features; name the one that does as patient or id, leave the others "
+    "not features; name the one that does as patient or id, leave the others "
     "out with drop=dob, or keep them with allow=dob"
   )

@@ -36,7 +36,7 @@ PATIENT_TWICE = "pid,x,part,outcome\n" + "".join(
     (text(), {"path": "nope.csv"}, ["nope.csv", "no such file"]),
     (text(), {"path": "cohort.cvs"}, ["nearest: cohort.csv"]),
     (text(), {"path": "."}, ["is a folder"]),
-    (text(), {"split_column": "sex"}, ["row 2", "'f'", "no split"]),
+    (text(), {"split_column": "sex"}, ["row 2", "'f'", "not a split"]),
     (text(), {"id": "pid"}, ["row 3", "'pid'", "row 2"]),
     (text(), {"groups": ("dose",)}, ["'dose'", "levels"]),
     (text(), {"fractions": (0.5, 0.2)}, ["fractions"]),
