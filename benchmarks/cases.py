@@ -126,7 +126,8 @@ CASES = {
   ),
   "cnn_b128": _images(
     "CNN, 28 x 28 x 1, batch 128",
-    "cnn", 128, 28, 1, ("medfm_pool", *_CNN_PEERS), Span(32, 256, 16),
+    "cnn", 128, 28, 1, ("medfm_pool", "medfm_ynnpack", *_CNN_PEERS),
+    Span(32, 256, 16),
   ),
   "resnet18_28": _images(
     "ResNet-18, 28 x 28 x 3, batch 32",

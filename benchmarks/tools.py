@@ -57,6 +57,9 @@ TOOLS = {
   ),
   "medfm_pool": _without("XLA's pooling gradient", without="pool_by_index"),
   "medfm_conv": _without("XLA's convolutions", without="conv_as_dot"),
+  "medfm_ynnpack": _without(
+    "YNNPACK's convolutions", without="eigen_convolutions"
+  ),
   "medfm_scan": _without("XLA's gradient of the scan", without="lstm_by_hand"),
   "medfm_products": _without(
     "XLA's products", options=("--config.devices.onednn=false",)

@@ -82,7 +82,7 @@ class Devices:
   resident: keep the training examples on the device and gather batches
     there, for data that fit into its memory; without transforms.
   onednn: on a CPU, from jax 0.11 on, matrix products of the train step by
-    oneDNN (`backend.onednn`). Whether that is faster depends on the model and
+    oneDNN (`backend.compiled`). Whether that is faster depends on the model and
     the machine (benchmarks/README.md), and the step is compiled at every
     start.
   """

@@ -17,6 +17,7 @@ from medfm import mesh as meshes
 from medfm import processes, rng, settings, tasks
 from medfm import step as steps_
 from medfm.data import cards, copied, leakage, loader, orders, splits
+from medfm.nn import backend
 from medfm.types import (
   Batch,
   Dataset,
@@ -183,7 +184,7 @@ def inference(run: settings.Run, info: Info) -> Inference:
   if jax.process_count() > 1:
     share = meshes.share(mesh, _rows(run.batch_size, run, mesh))
     whole = NamedSharding(mesh, PartitionSpec())  # Each gets all predictions.
-  predict = jax.jit(objective.predict, out_shardings=whole)
+  predict = backend.compiled(objective.predict, out_shardings=whole)
   return Inference(run, info, objective, mesh, predict, share)
 
 

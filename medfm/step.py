@@ -205,9 +205,9 @@ def compiled(
   every device. `onednn` has no effect on pmap.
   """
   if parallel == "jit":
-    jit = backend.onednn if onednn else jax.jit
-    return jit(
+    return backend.compiled(
       step(axis=None),
+      onednn=onednn,
       in_shardings=(shardings, meshes.rows(mesh)),
       out_shardings=(shardings, NamedSharding(mesh, PartitionSpec())),
       donate_argnums=0,

@@ -6,10 +6,17 @@ of a small network's step. There, and only there, our own forms with the same
 values and gradients are used; `python -m benchmarks.run` times each of them.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+
+_EIGEN = {  # What is left to YNNPACK: products and sums, no convolutions.
+  "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,"
+  "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+}
+_ONEDNN = "xla_cpu_experimental_onednn_custom_call"
 
 
 def on_cpu() -> bool:
@@ -17,9 +24,13 @@ def on_cpu() -> bool:
   return jax.default_backend() == "cpu"
 
 
-def conv_as_dot(places: int) -> bool:
-  """Whether a convolution to height x width places becomes one dot."""
-  return on_cpu() and places <= 16
+def conv_as_dot(places: int, inputs: int) -> bool:
+  """Whether a convolution becomes one dot.
+
+  places: height x width of its result. inputs: numbers that each place is
+    made of, window x channels.
+  """
+  return on_cpu() and (places <= 16 or inputs <= 9)
 
 
 def pool_by_index() -> bool:
@@ -32,28 +43,54 @@ def lstm_by_hand() -> bool:
   return on_cpu()
 
 
-def onednn(step: Callable, **jit) -> Callable:
-  """`jax.jit(step, **jit)`, with oneDNN's matrix products where it helps.
+def product_for_input(places: int) -> bool:
+  """Whether a convolution's gradient for its input is one product.
 
-  That is on a CPU from jax 0.11 on. Such programs are not kept in the
-  compilation cache: jaxlib 0.12 runs out of memory trying.
+  places: height x width of its result.
   """
-  if not on_cpu() or jax.__version_info__ < (0, 11):
-    return jax.jit(step, **jit)
-  option = {"xla_cpu_experimental_onednn_custom_call": True}
-  compiled = jax.jit(step, **jit, compiler_options=option)
+  return on_cpu() and places <= 144
+
+
+def compiled(function: Callable, *, onednn: bool = False, **jit) -> Callable:
+  """`jax.jit(function, **jit)`, with the libraries that are quickest here.
+
+  On a CPU, XLA's convolutions come from Eigen instead of YNNPACK, which takes
+  three times as long with jax 0.10 for those of 16 channels and more.
+
+  onednn: matrix products by oneDNN, on a CPU from jax 0.11 on. Such programs
+    are not kept in the compilation cache: jaxlib 0.12 runs out of memory
+    trying.
+  """
+  if not on_cpu():
+    return jax.jit(function, **jit)
+  options = _EIGEN if eigen_convolutions() else {}
+  if not onednn or jax.__version_info__ < (0, 11):
+    return jax.jit(function, **jit, compiler_options=options)
+  options = {**options, _ONEDNN: True}
+  program = jax.jit(function, **jit, compiler_options=options)
   setting = "jax_persistent_cache_min_compile_time_secs"
 
   def call(*arguments):
     before = getattr(jax.config, setting)
     jax.config.update(setting, float("inf"))
     try:
-      return compiled(*arguments)
+      return program(*arguments)
     finally:
       jax.config.update(setting, before)
 
-  call.lower = compiled.lower  # As `jax.jit` has it, to ask for its costs.
+  call.lower = program.lower  # As `jax.jit` has it, to ask for its costs.
   return call
+
+
+@functools.cache
+def eigen_convolutions() -> bool:
+  """Whether XLA can be told to take convolutions from Eigen, on a CPU."""
+  try:
+    program = jax.jit(jnp.negative, compiler_options=_EIGEN)
+    program.lower(1.0).compile()
+  except jax.errors.JaxRuntimeError:  # An experimental option, since gone.
+    return False
+  return on_cpu()
 
 
 def attention(query: jax.Array, key: jax.Array) -> str:

@@ -74,14 +74,21 @@ def conv(
     padding = lax.padtype_to_pads(size, window, strides, padding)
   axes = map(_live_taps, size, window, strides, padding)
   (top, bottom, rows, pad_rows), (left, right, columns, pad_columns) = axes
-  if not backend.conv_as_dot(rows * columns) or rows * columns == 0:
-    layout = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(
-      x, kernel, strides, padding, dimension_numbers=layout
-    )
+  inputs = window[0] * window[1] * x.shape[-1]
+  if rows * columns == 0 or not backend.conv_as_dot(rows * columns, inputs):
+    padding = tuple(map(tuple, padding))
+    if backend.product_for_input(rows * columns):
+      return _dot_gradient_conv(x, kernel, tuple(strides), padding)
+    return _xla_conv(x, kernel, strides, padding)
   edges = ((0, 0, 0), (*pad_rows, 0), (*pad_columns, 0), (0, 0, 0))
   x = lax.pad(x, jnp.zeros((), x.dtype), edges)
   return _dot_conv(x, kernel[top:bottom, left:right], tuple(strides))
+
+
+def _xla_conv(x, kernel, strides, padding):
+  return lax.conv_general_dilated(
+    x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+  )
 
 
 def _live_taps(size, window, stride, padding):
@@ -163,18 +170,48 @@ def _forward(x, kernel, strides):
 
 def _backward(strides, residuals, dy):
   x, kernel = residuals
-  *window, channels, features = kernel.shape
-  rows = dy.reshape(-1, features)
-  d_kernel = _patches(x, window, strides).T @ rows
-  d_patches = rows @ kernel.reshape(-1, features).T
-  d_patches = lax.optimization_barrier(d_patches)
-  d_patches = d_patches.reshape(*dy.shape[:3], -1, channels)
-  parts = (d_patches[:, :, :, index] for index in range(d_patches.shape[3]))
-  dx = summed(parts, x.shape[1:3], window, strides)
+  d_kernel = _patches(x, kernel.shape[:2], strides).T
+  d_kernel = d_kernel @ dy.reshape(-1, dy.shape[-1])
+  dx = _input_gradient(kernel, dy, x.shape[1:3], strides)
   return dx, d_kernel.reshape(kernel.shape)
 
 
 _dot_conv.defvjp(_forward, _backward)
+
+
+def _input_gradient(kernel, dy, size, strides):
+  """[B,H,W,C] of a size without padding: one product, then a sum over taps."""
+  *window, channels, features = kernel.shape
+  d_patches = dy.reshape(-1, features) @ kernel.reshape(-1, features).T
+  d_patches = lax.optimization_barrier(d_patches)
+  d_patches = d_patches.reshape(*dy.shape[:3], -1, channels)
+  parts = (d_patches[:, :, :, index] for index in range(d_patches.shape[3]))
+  return summed(parts, size, window, strides)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _dot_gradient_conv(x, kernel, strides, padding):
+  """XLA's convolution, but for the gradient of its input."""
+  return _xla_conv(x, kernel, strides, padding)
+
+
+def _forward_of_xla(x, kernel, strides, padding):
+  return _xla_conv(x, kernel, strides, padding), (x, kernel)
+
+
+def _backward_of_xla(strides, padding, residuals, dy):
+  x, kernel = residuals
+  _, pull = jax.vjp(lambda k: _xla_conv(x, k, strides, padding), kernel)
+  (d_kernel,) = pull(dy)
+  pairs = zip(x.shape[1:3], padding, strict=True)
+  size = tuple(length + low + high for length, (low, high) in pairs)
+  dx = _input_gradient(kernel, dy, size, strides)
+  edges = [(-low, -high, 0) for low, high in padding]
+  dx = lax.pad(dx, jnp.zeros((), dx.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
+  return dx, d_kernel
+
+
+_dot_gradient_conv.defvjp(_forward_of_xla, _backward_of_xla)
 
 
 def max_pool(

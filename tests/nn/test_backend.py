@@ -3,11 +3,13 @@
 import warnings
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from medfm.nn import backend
+from medfm.nn.conv import conv
 
 THRESHOLD = "jax_persistent_cache_min_compile_time_secs"
 
@@ -22,12 +24,33 @@ def arrays(dtype):
   return w, jax.random.normal(kx, (1024, 256), dtype)
 
 
+def text_of_a_convolution(compiled):
+  x, kernel = jnp.ones((2, 20, 20, 32)), jnp.ones((3, 3, 32, 32))
+  return compiled(conv).lower(x, kernel).compile().as_text()
+
+
+def test_convolutions_are_not_left_to_ynnpack():
+  assert "__ynn_fusion" in text_of_a_convolution(jax.jit)
+  ours = text_of_a_convolution(backend.compiled)
+  assert "convolution" in ours and "__ynn_fusion" not in ours
+
+
+def test_an_option_that_xla_no_longer_knows_is_left_out(monkeypatch):
+  monkeypatch.setattr(backend, "_EIGEN", {"no_such_option": "DOT"})
+  backend.eigen_convolutions.cache_clear()
+  try:
+    assert not backend.eigen_convolutions()
+    np.testing.assert_allclose(backend.compiled(jnp.negative)(1.0), -1.0)
+  finally:
+    backend.eigen_convolutions.cache_clear()
+
+
 @pytest.mark.parametrize(
   ("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 2**-7)]
 )
 def test_onednn_gives_the_same_values(dtype, tolerance):
   gradients = jax.grad(loss, argnums=(0, 1))
-  ours = backend.onednn(gradients)(*arrays(dtype))
+  ours = backend.compiled(gradients, onednn=True)(*arrays(dtype))
   for a, b in zip(ours, jax.jit(gradients)(*arrays(dtype)), strict=True):
     scale = np.abs(np.asarray(b, np.float32)).max()
     np.testing.assert_allclose(
@@ -48,7 +71,8 @@ def test_a_step_with_onednn_stays_out_of_the_compilation_cache(
     compilation_cache.reset_cache()
     with warnings.catch_warnings():
       warnings.simplefilter("error")
-      jax.block_until_ready(backend.onednn(loss)(*arrays("float32")))
+      ours = backend.compiled(loss, onednn=True)
+      jax.block_until_ready(ours(*arrays("float32")))
     assert getattr(jax.config, THRESHOLD) == 0
     if jax.__version_info__ >= (0, 11):
       assert not any("loss" in path.name for path in tmp_path.iterdir())

@@ -21,6 +21,8 @@ SHAPES = [
   (6, 4, 1, 2, "VALID"),
   (4, 4, 1, 1, "SAME"),
   (9, 8, 3, 1, "SAME"),
+  (11, 9, 3, 2, ((1, 0), (2, 1))),
+  (14, 13, 3, 1, "SAME"),
 ]
 
 
@@ -82,6 +84,20 @@ def test_a_convolution_with_few_places_runs_as_a_dot_on_cpu():
   x, kernel = _operands(4, 4, 3)
   text = jax.jit(lambda x, k: conv(x, k)).lower(x, kernel).as_text()
   assert "dot_general" in text and "stablehlo.convolution" not in text
+
+
+def test_the_gradient_for_a_small_input_runs_as_a_dot_on_cpu():
+  x, kernel = _operands(9, 8, 3)
+  gradient = jax.jit(jax.grad(lambda x, k: conv(x, k).sum()))
+  text = gradient.lower(x, kernel).as_text()
+  assert "dot_general" in text and "stablehlo.convolution" not in text
+
+
+def test_a_convolution_of_few_numbers_a_place_runs_as_a_dot_on_cpu():
+  x, kernel = _operands(20, 20, 3)
+  grey = jax.jit(conv).lower(x[..., :1], kernel[:, :, :1]).as_text()
+  assert "dot_general" in grey and "stablehlo.convolution" not in grey
+  assert "stablehlo.convolution" in jax.jit(conv).lower(x, kernel).as_text()
 
 
 def test_other_backends_get_the_plain_convolution(monkeypatch):
