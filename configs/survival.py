@@ -7,8 +7,8 @@ gbsg2, actg320, breast_cancer, flchain, veteran, whas500, and with competing
 risks bmt, cgvhd (always by hazards). Objectives: cox, hazards (discrete
 time). Models: mlp, linear, transformer. Beside them stand Kaplan-Meier, Cox
 and a random survival forest (pip install 'medfm[survival]').
-Expect a C-index of .59 to .65 on metabric (Cox .634, forest .646) and .66 to
-.68 on gbsg (.658, .681), by the seed: docs/studies.md.
+docs/studies.md has three seeds of metabric and of gbsg, and what has changed
+since.
 """
 
 from medfm import optim, settings

@@ -3,8 +3,7 @@
 Run:  python launch.py --config=configs/table.py:cleveland
       python launch.py --config=configs/table.py:diabetes130,mlp
 Sets: UCI's clinical tables, wisconsin, and diabetes130 (readmission within
-30 days, 71,518 patients; logistic regression: AUROC .668 by patient-grouped
-splits). Models: transformer, mlp.
+30 days, 71,518 patients). Models: transformer, mlp.
 """
 
 from medfm import optim, settings
