@@ -23,7 +23,8 @@ from benchmarks.runner import Runner, measured
 from benchmarks.tools import ROOT, TOOLS
 
 KEPT = ROOT / "benchmarks" / "last"
-"""Where --keep writes: the last result of a quiet machine."""
+"""Where --keep writes: the last result of a quiet machine. Some of the cases
+go to a folder of their jax version below it, beside those of another."""
 
 
 def main(words: list[str] | None = None) -> dict:
@@ -49,7 +50,7 @@ def main(words: list[str] | None = None) -> dict:
       result["cases"][name] = measured(name, runner, found, result["matmul"])
     write(result, given.out)
   if given.keep:
-    write(result, KEPT)
+    write(result, kept(given.only, result["versions"]["jax"]))
   print(show.markdown(result))
   return result
 
@@ -72,7 +73,8 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
   )
   parser.add_argument(
     "--keep", action="store_true",
-    help="write benchmarks/last as well: all cases, a quiet machine",
+    help="write benchmarks/last as well, or with --only "
+    "benchmarks/last/jax-VERSION: three rounds or more, a quiet machine",
   )  # fmt: skip
   add_python(parser)
   given = parser.parse_args(words)
@@ -102,14 +104,21 @@ def check_pythons(parser: argparse.ArgumentParser, pairs: list[str]) -> None:
 
 
 def check_keep(parser, given: argparse.Namespace, load: float) -> None:
-  """Refuses to keep what is not the whole table of a quiet machine."""
-  if given.only or given.scale != 1 or given.rounds < 3:
-    parser.error("--keep goes with all cases, --scale=1 and 3 rounds or more")
+  """Refuses to keep short runs and those of a machine that does more."""
+  if given.scale != 1 or given.rounds < 3:
+    parser.error("--keep goes with --scale=1 and 3 rounds or more")
   if load > os.cpu_count() / 2:
     parser.error(
       f"--keep: the load is {load:.1f} on {os.cpu_count()} cores; a result to "
       "keep is that of a machine that does nothing else"
     )
+
+
+def kept(only: list[str] | None, version: str) -> pathlib.Path:
+  """The folder of a result to keep: of all cases, or of some with one jax."""
+  if not only:
+    return KEPT
+  return KEPT / f"jax-{'.'.join(version.split('.')[:2])}"
 
 
 def now() -> str:

@@ -181,16 +181,23 @@ def test_a_command_is_shown_without_this_machines_folders():
   assert shown == "python -m benchmarks.run --rounds=3 --python=PYTHON"
 
 
-def test_only_the_whole_table_of_a_quiet_machine_is_kept(monkeypatch, capsys):
+def test_only_what_was_measured_in_full_on_a_quiet_machine_is_kept(
+  monkeypatch, capsys
+):
   monkeypatch.setattr(run.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
   assert run.arguments(["--keep"]).keep
-  for words in (["--only=mlp"], ["--scale=0.5"], ["--rounds=1"]):
+  for words in (["--scale=0.5"], ["--rounds=1"]):
     with pytest.raises(SystemExit):
       run.arguments(["--keep", *words])
   monkeypatch.setattr(run.os, "getloadavg", lambda: (99.0, 0.0, 0.0))
   with pytest.raises(SystemExit):
     run.arguments(["--keep"])
   assert "load is 99.0" in capsys.readouterr().err
+
+
+def test_some_cases_are_kept_by_their_jax_version_beside_the_whole_table():
+  assert run.kept(None, "0.12.0.1") == run.KEPT
+  assert run.kept(["mlp"], "0.12.0.1") == run.KEPT / "jax-0.12"
 
 
 def test_an_unknown_case_ends_with_the_known_ones(capsys):
