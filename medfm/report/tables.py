@@ -10,7 +10,9 @@ from medfm.report.reading import Stage
 _HEAD = ("stage", "split", "n", "metric", "value [95 % interval]", "difference")
 _WIDTH = 100
 _COLUMNS = 6
-"""The rows of a block's table that a terminal has room for."""
+"""The columns of a block's table that a terminal has room for."""
+_NAME = 12
+"""Names are cut to no less than this, as long as numbers fit beside them."""
 
 
 def text(results: Mapping[str, Any]) -> str:
@@ -78,13 +80,18 @@ def _block(name: str, block: Block) -> list[str]:
 def aligned(
   rows: Sequence[Sequence[str]], right: int | None = None
 ) -> list[str]:
-  """Rows as lines of at most 100 columns; the widest cells are cut.
+  """Rows as lines of at most 100 columns; the widest names are cut.
+
+  An interval is cut only where it has no room beside names of 12 letters.
 
   right: the column that is set flush right.
   """
-  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  columns = [*zip(*rows, strict=True)]
+  widths = [max(map(len, column)) for column in columns]
+  named = [not any(c.endswith("]") for c in column[1:]) for column in columns]
   while sum(widths) + 2 * (len(widths) - 1) > _WIDTH:
-    widths[widths.index(max(widths))] -= 1
+    names = [i for i, w in enumerate(widths) if named[i] and w > _NAME]
+    widths[max(names or range(len(widths)), key=widths.__getitem__)] -= 1
   lines = []
   for row in rows:
     cells = []

@@ -34,5 +34,14 @@ def test_no_line_is_wider_than_100_columns(study):
   assert max(map(len, tables.text(results).splitlines())) <= 100
 
 
+def test_names_are_cut_before_intervals():
+  names = ("  random_survival_forest", "validation", "Integrated Brier")
+  values = ("0.648 [0.595, 0.697]", "−0.057 [−0.101, −0.013]")
+  head = ("stage", "split", "n", "metric", "value", "difference")
+  *_, line = tables.aligned([head, (*names[:2], "1,333", names[2], *values)])
+  assert len(line) <= 100
+  assert all(value in line for value in values)
+
+
 def test_a_run_without_results_says_so():
   assert tables.text({"stages": {}}) == "no stage has finished"
