@@ -84,8 +84,8 @@ class Checkpoints:
         needed = f"{self._bytes / 2**20:.1f} MiB and its lists are needed"
         raise UserError(
           f"a checkpoint could not be written to {self.folder}: {line[:300]}; "
-          f"{needed}, {host.room(self.folder)}; the checkpoints before it are "
-          "as they were"
+          f"{needed}, {host.room(self.folder)}; earlier checkpoints are "
+          "intact"
         ) from error
 
     processes.in_turn(result)

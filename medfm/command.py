@@ -70,7 +70,7 @@ def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
     node = _child(node, group, key, config)
   current = _child(node, word, key, config)
   if word in (spec.CALL, spec.BIND):
-    raise UserError(f"--config.{key} is chosen in the config file only")
+    raise UserError(f"--config.{key} can be chosen in the config file only")
   if not isinstance(current, ml_collections.ConfigDict):
     if spec.holds_words(node, word):
       node[word] = _words(text)

@@ -308,6 +308,6 @@ def _refuse_stale(
       and (stages.folder(place, name) / "checkpoints").exists()
     ):
       raise UserError(
-        f"stage {source} has another length now, but {name} was trained from "
-        "it as it was; choose another --workdir"
+        f"stage {source} now has another length than when {name} was trained "
+        "from it; choose another --workdir"
       )

@@ -79,9 +79,9 @@ def _start(
       )
     if newest > job.steps:
       raise UserError(
-        f"{saved.folder} holds step {newest} already, and the run is to have "
-        f"{job.steps}: set steps or epochs for {newest} at least, or choose "
-        "another --workdir"
+        f"{saved.folder} holds step {newest} already, but this run ends at "
+        f"step {job.steps}: set steps or epochs to reach {newest} at least, or "
+        "choose another --workdir"
       )
     return saved.restore(newest, job.abstract), notes
   state = job.initial()

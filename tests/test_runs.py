@@ -174,7 +174,7 @@ def test_fewer_steps_than_were_trained_are_one_line(
   )
   assert done.returncode == 2
   (line,) = done.stderr.splitlines()
-  assert "holds step 4 already, and the run is to have 2" in line
+  assert "holds step 4 already, but this run ends at step 2" in line
   assert (regression_run / "results.json").read_bytes() == before
 
 

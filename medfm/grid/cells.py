@@ -262,7 +262,7 @@ def last_error(log: Path, exit_code: int) -> str:
   if exit_code < 0:
     killed = f"killed by signal {-exit_code}"
     return killed + (" (out of memory?)" if exit_code == -9 else "")
-  return lines[-1] if lines else f"exit code {exit_code} without a word"
+  return lines[-1] if lines else f"exit code {exit_code} and no output"
 
 
 def last_lines(log: Path) -> list[str]:

@@ -159,7 +159,7 @@ def _cancelled(number: str) -> bool:
   try:
     shown = _asked("scontrol", "show", "job", "-o", number)
   except UserError as error:
-    print(f"{error}; taken for preempted", file=sys.stderr, flush=True)
+    print(f"{error}; assuming it was preempted", file=sys.stderr, flush=True)
     return False
   return "JobState=RUNNING" not in shown
 

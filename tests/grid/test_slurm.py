@@ -120,7 +120,7 @@ def test_a_job_of_unknown_state_is_not_taken_for_cancelled(fake, capsys):
   down(fake, "scontrol", 3)  # All three times that it is shown.
   assert slurm._requeue() == attempt.AGAIN
   assert requeued(fake) == ["101"]
-  assert "taken for preempted" in capsys.readouterr().err
+  assert "assuming it was preempted" in capsys.readouterr().err
 
 
 def test_a_cancelled_task_stays_cancelled(fake):

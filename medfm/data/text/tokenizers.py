@@ -75,7 +75,7 @@ class Tokenizer:
     if self.vocabulary > 2 * len(known) + _HOLES:
       raise UserError(
         f"{where}: the ids of {len(known)} tokens go up to "
-        f"{self.vocabulary - 1}; number them without such holes"
+        f"{self.vocabulary - 1}; number them without gaps"
       )
     self.special = {  # The first name of a role is taken, so it comes last.
       role: known[name]
