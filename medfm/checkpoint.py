@@ -81,11 +81,11 @@ class Checkpoints:
         line = " ".join(str(error).split())
         if number := host.refusal(line):
           line = os.strerror(number)
-        needed = f"{self._bytes / 2**20:.1f} MiB and its lists are needed"
+        needed = f"{self._bytes / 2**20:.1f} MiB and a little more are needed"
         raise UserError(
           f"a checkpoint could not be written to {self.folder}: {line[:300]}; "
-          f"{needed}, {host.room(self.folder)}; earlier checkpoints are "
-          "intact"
+          f"{needed}, {host.room(self.folder)}; earlier checkpoints "
+          "are intact"
         ) from error
 
     processes.in_turn(result)
