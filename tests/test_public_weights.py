@@ -12,10 +12,12 @@ from medfm.data.text.input import Tokens
 from medfm.tasks.regression import Numbers
 from medfm.types import Folders, UserError
 from medfm.weights import adapters, public, safetensors_file
-from tests.launching import launch
 from tests.weights import folders as made
 
-pytestmark = pytest.mark.xdist_group("public weights")
+pytestmark = [
+  pytest.mark.xdist_group("public weights"),
+  pytest.mark.usefixtures("undrawn"),
+]
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -66,20 +68,22 @@ CASES = {
   ],
 )
 def test_public_weights_are_fine_tuned_and_come_out_again(
-  case, here, tmp_path, capsys
+  case, here, tmp_path, capsys, launched
 ):
   config, overrides, data = CASES[case]
   kind, *words = case.strip().split(",")
   argument = ",".join([f"{config}:tiny", *words, f"weights={here / kind}"])
   place = tmp_path / "run"
-  results = run(here, place, argument, f"data.path={here / data}", *overrides)
+  few = "evaluators.baselines.names=()"
+  path = f"data.path={here / data}"
+  results = run(here, place, argument, path, few, *overrides)
   told = results["stages"]["train"]["init"]
   said = capsys.readouterr().out
   check_account(told, said, here / kind)
   check_predictions(place, here, data, tmp_path)
   check_export(place, tmp_path / "out")
   if "lora" in words:
-    check_adapters(place, here / kind, tmp_path / "adapters")
+    check_adapters(launched, place, here / kind, tmp_path / "adapters")
     check_merged(place, tmp_path / "out")
   else:
     with pytest.raises(UserError, match="the run has no adapters"):
@@ -182,9 +186,9 @@ def check_export(place, out):
     np.testing.assert_allclose(found[key], expected[key], atol=1e-5)
 
 
-def check_adapters(place, base, out):
+def check_adapters(launched, place, base, out):
   """Adapters alone, on the public model they changed, are the run's model."""
-  done = launch(
+  done = launched(
     "--mode=export", "--adapters", f"--workdir={place}", f"--output={out}"
   )
   assert done.returncode == 0, done.stderr

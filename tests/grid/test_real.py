@@ -104,14 +104,10 @@ def test_a_killed_grid_of_real_runs_ends_as_the_unbroken_one(
     (["--search=3", "--config=configs/cnn.py"], "--sweep"),
   ],
 )
-def test_a_mistake_in_the_command_is_one_line(tmp_path, arguments, message):
-  done = subprocess.run(
-    [sys.executable, str(ROOT / "launch.py"), *arguments, "--dry_run"],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    env={**os.environ, "MEDFM_CACHE_DIR": str(tmp_path)},
-  )
+def test_a_mistake_in_the_command_is_one_line(
+  launched, tmp_path, arguments, message
+):
+  done = launched(*arguments, "--dry_run", MEDFM_CACHE_DIR=str(tmp_path))
   assert done.returncode == 2
   assert message in done.stderr
   assert done.stderr.count("\n") == 1
