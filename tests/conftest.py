@@ -1,5 +1,6 @@
 """Settings of jax for every test, and fixtures any test may ask for."""
 
+import gc
 import os
 import pathlib
 import tempfile
@@ -26,6 +27,23 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_disable_most_optimizations", True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+  """Long tests and whole runs begin first: none is left alone at the end."""
+  here = pathlib.Path(__file__).parent
+  items.sort(
+    key=lambda item: (
+      item.get_closest_marker("slow") is None,
+      item.path.parent != here,
+    )
+  )
+
+
+def pytest_collection_finish() -> None:
+  """What has been imported stays, and need not be looked through again."""
+  gc.collect()
+  gc.freeze()
 
 
 @pytest.fixture(scope="session")
