@@ -37,8 +37,8 @@ def get_config(arg: str = ""):
     tokenizer = bind(tokenizers.loaded, path=weights)
   else:
     name = chosen["model"] or "bert"
-    own = {"depth": 1 if tiny else 4, "heads": 4} if name == "bert" else {}
-    model = bind(MODELS[name], width=width, **own)
+    layers = {"depth": 1 if tiny else 4, "heads": 4} if name == "bert" else {}
+    model = bind(MODELS[name], width=width, **layers)
     tokenizer = bind(tokenizers.wordpiece, vocabulary=600 if tiny else 8192)
   if name == "bert":
     model.pooling = "mean"  # Every token is read out, none stands for all.

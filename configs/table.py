@@ -24,7 +24,7 @@ def get_config(arg: str = ""):
   )
   name, tiny = chosen["data"], chosen["size"] == "tiny"
   large = name == "diabetes130"
-  own = {
+  sets = {
     "wisconsin": bind(wisconsin.wisconsin),
     "diabetes130": bind(diabetes130.diabetes130),
   }
@@ -41,7 +41,7 @@ def get_config(arg: str = ""):
     settings.Run,
     name=f"{chosen['model']}-{name}",
     description=f"{chosen['model']} and classical models on {name}.",
-    data=own.get(name) or bind(uci_clinical.uci_clinical, name=name),
+    data=sets.get(name) or bind(uci_clinical.uci_clinical, name=name),
     objective=bind(classify.multiclass, model=models[chosen["model"]]),
     optimizer=bind(
       optim.optimizer,

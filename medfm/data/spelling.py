@@ -94,8 +94,10 @@ def owners(
 ) -> tuple[Table, list[dict[str, Any]]]:
   """The table with one spelling a patient (`what`), and the change made."""
   same = unified(table[column], folded)
-  said = f"spellings of a {what} taken for another of the same{{}}: {ALIKE} do "
-  return _changed(table, column, same, f"{said}not tell {what}s apart")
+  merged = (
+    f"spellings of a {what} taken for another of the same{{}}: {ALIKE} do "
+  )
+  return _changed(table, column, same, f"{merged}not tell {what}s apart")
 
 
 def names(
@@ -176,8 +178,8 @@ def _changed(
     f"{os.path.basename(table.paths[table.files[row]])} row {table.rows[row]}"
     for row in dict.fromkeys(same.rows)
   ]
-  said = what.format(f" (first: {' and '.join(places)})")
+  told = what.format(f" (first: {' and '.join(places)})")
   return (
     table.replace(**{column: same.cells}),
-    [{"what": said, "count": len(same.merged)}],
+    [{"what": told, "count": len(same.merged)}],
   )

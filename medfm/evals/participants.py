@@ -134,10 +134,10 @@ def _per_variable(context: Context, train: Split) -> Block:
 
 
 def _sizes(context: Context, train: Split) -> Iterator[tuple[str, Any]]:
-  found = _events(context, train)
-  if found is None:
+  limit = _events(context, train)
+  if limit is None:
     return
-  what, events = found
+  what, events = limit
   yield what, events
   columns, params = _predictors(train.arrays, context.info)
   if columns:

@@ -128,11 +128,11 @@ def _classes(answers: Answers, index: int) -> list[int]:
 
 def _named(answers: Answers, index: int) -> list[int]:
   """The labels that are called or true, mistakes first."""
-  said, true = answers.answer[index], answers.true[index]
+  called, true = answers.answer[index], answers.true[index]
   sure = np.abs(answers.probs[index] - answers.cut)
-  wrong = np.isfinite(true) & (said != (true > 0.5))
+  wrong = np.isfinite(true) & (called != (true > 0.5))
   return sorted(
-    np.flatnonzero(said | (true > 0.5)).tolist(),
+    np.flatnonzero(called | (true > 0.5)).tolist(),
     key=lambda k: (not wrong[k], -sure[k]),
   )
 
@@ -172,8 +172,8 @@ def _attributed(objective, variables, info, split, answers, asked, rows):
 
   Rows are cut to the longest of them and go through in small batches.
   """
-  own = split.take(np.array([rows[index] for index, _ in asked]))
-  arrays = cuts.cut(dict(own.arrays), own, cuts.buckets(own))
+  texts = split.take(np.array([rows[index] for index, _ in asked]))
+  arrays = cuts.cut(dict(texts.arrays), texts, cuts.buckets(texts))
   arrays["_class"] = np.array([k for _, k in asked], np.int32)
   if "word" in arrays:
     word = np.array([answers.place[index] for index, _ in asked])
@@ -188,7 +188,7 @@ def _attributed(objective, variables, info, split, answers, asked, rows):
     )
 
   views = []
-  for batch in loader.in_order(Split(arrays, own.ids), _ROWS):
+  for batch in loader.in_order(Split(arrays, texts.ids), _ROWS):
     result = jax.device_get(explained(variables, batch))
     gap = result.score - result.baseline - result.values.sum(1)
     views += zip(result.values, gap, strict=True)
@@ -230,14 +230,14 @@ def _answered(
   answers: Answers, index: int, info: Info, thresholds: Mapping[str, float]
 ) -> dict[str, Any]:
   """The answer and the truth by name; of several labels with their numbers."""
-  names, said = info.target.names, answers.answer[index]
+  names, answer = info.target.names, answers.answer[index]
   true = answers.true[index]
   if answers.probs is None:
-    return {"said": names[int(said)], "true": names[int(true)]}
+    return {"said": names[int(answer)], "true": names[int(true)]}
   of_class = {key.partition("[")[2][:-1]: v for key, v in thresholds.items()}
   called = _named(answers, index)
   return {
-    "said": [names[k] for k in np.flatnonzero(said)[:LABELS]],
+    "said": [names[k] for k in np.flatnonzero(answer)[:LABELS]],
     "true": [names[k] for k in np.flatnonzero(true > 0.5)[:LABELS]],
     "labels": [
       {
@@ -245,7 +245,7 @@ def _answered(
         "prob": round(float(answers.probs[index][k]), 6),
         "cut": answers.cut,
         "threshold": of_class.get(names[k]),
-        "said": bool(said[k]),
+        "said": bool(answer[k]),
         "true": bool(true[k] > 0.5) if np.isfinite(true[k]) else None,
       }
       for k in called[:LABELS]

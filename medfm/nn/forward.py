@@ -35,14 +35,16 @@ def apply(
   train: whether collections other than `params` may change.
   key: the source of dropout; needed only where a module drops.
   """
-  own = {name: tree[scope] for name, tree in variables.items() if scope in tree}
+  inner = {
+    name: tree[scope] for name, tree in variables.items() if scope in tree
+  }
   if not train:
-    return module.apply(own, *inputs), {}
+    return module.apply(inner, *inputs), {}
   outputs, updates = module.apply(
-    own,
+    inner,
     *inputs,
     train=True,
-    mutable=[name for name in own if name != "params"],
+    mutable=[name for name in inner if name != "params"],
     rngs=None if key is None else {"dropout": key},
   )
   return outputs, _scoped(updates, scope)

@@ -185,18 +185,20 @@ def run_blocks(
   given |= {"hidden_dropout": 0.0, **settings}
   block = functools.partial(Block, *shared, **given)
 
-  def one(layer, x):
+  def applied(layer, x):
     return layer(x, *inputs, train=train)
 
   if model.remat:
     policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
-    one = nn.remat(one, policy=policy, prevent_cse=not model.scan_layers)
+    applied = nn.remat(
+      applied, policy=policy, prevent_cse=not model.scan_layers
+    )
   if not model.scan_layers:
     for index in range(model.depth):
-      x = one(block(name=f"block{index}"), x)
+      x = applied(block(name=f"block{index}"), x)
     return x
   x, _ = nn.scan(
-    lambda layer, x, _: (one(layer, x), None),
+    lambda layer, x, _: (applied(layer, x), None),
     variable_axes={"params": 0, "cache": 0},
     split_rngs={"params": True, "dropout": True},
     length=model.depth,

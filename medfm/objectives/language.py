@@ -272,11 +272,11 @@ def _is_likeliest(logits, label):
 
   The first of equal maxima is the likeliest; beside a NaN nothing is.
   """
-  own = jnp.take_along_axis(logits, label[..., None], -1)
+  right = jnp.take_along_axis(logits, label[..., None], -1)
   most = logits.max(-1, keepdims=True)
   index = jnp.arange(logits.shape[-1]).reshape(*(1,) * label.ndim, -1)
   earlier = (logits == most) & (index < label[..., None])
-  return (own == most)[..., 0] & ~earlier.any(-1)
+  return (right == most)[..., 0] & ~earlier.any(-1)
 
 
 def _means(losses, right, known, length):

@@ -117,8 +117,8 @@ def adapters(
   fresh = {}
   for index, path in enumerate(chosen):
     stack, inputs, outputs = matrices[path]
-    own = jax.random.fold_in(key, index)
-    a = jax.random.normal(own, (*stack, inputs, rank))
+    fold = jax.random.fold_in(key, index)
+    a = jax.random.normal(fold, (*stack, inputs, rank))
     fresh[f"{path}/a"] = a / math.sqrt(inputs)
     fresh[f"{path}/b"] = jnp.zeros((*stack, rank, outputs))
   return traverse_util.unflatten_dict(fresh, sep="/")

@@ -56,9 +56,9 @@ def masked(
   kind = jnp.take_along_axis(draws[:, 1], places, 1)
   drawn = jnp.take_along_axis(draws[:, 2], places, 1) * text.vocabulary
   other = jnp.minimum(drawn.astype(tokens.dtype), text.vocabulary - 1)
-  own = jnp.take_along_axis(tokens, places, 1)
+  kept = jnp.take_along_axis(tokens, places, 1)
   new = jnp.where(kind < 0.8, text.special["mask"], other)
-  new = jnp.where((kind < 0.9) & known, new, own)
+  new = jnp.where((kind < 0.9) & known, new, kept)
   rows = jnp.arange(tokens.shape[0])[:, None]
   hidden = tokens.at[rows, places].set(new.astype(tokens.dtype))
   return hidden, places, known

@@ -152,13 +152,13 @@ def _rows(shots, answers, batch: Batch) -> Batch:
   answer = jnp.repeat(jnp.arange(1, classes + 1), longest - 1)
   group = jnp.concatenate([jnp.zeros(real.shape[1], jnp.int32), answer])
   seen = jnp.concatenate([real, jnp.ones(told.shape, bool)], 1)
-  own = (group[None] == 0) | (group[None] == group[:, None])
+  related = (group[None] == 0) | (group[None] == group[:, None])
   itself = jnp.eye(len(group), dtype=bool)
   return {
     "tokens": jnp.concatenate([before, batch["tokens"], told], 1),
     "segment": seen.astype(jnp.int32),
     "positions": jnp.concatenate([positions, beside], 1),
-    "mask": (seen[:, None] & own[None]) | itself[None],
+    "mask": (seen[:, None] & related[None]) | itself[None],
     "id": batch["id"],
   }
 

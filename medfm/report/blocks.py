@@ -172,14 +172,16 @@ def _texts(block: Block) -> Markup | None:
 
 
 def _example(example: Mapping[str, Any]) -> Markup:
-  said, true = example["said"], example["true"]
+  answer, true = example["said"], example["true"]
   if "labels" in example:
-    said, true = (" and ".join(names) or "nothing" for names in (said, true))
+    answer, true = (
+      " and ".join(names) or "nothing" for names in (answer, true)
+    )
   else:
-    said = f"{said} ({wording.percent(example['certainty'])})"
+    answer = f"{answer} ({wording.percent(example['certainty'])})"
   return tag(
     "div",
-    tag("b", f"{example['id']}: predicted {said}, labelled {true}"),
+    tag("b", f"{example['id']}: predicted {answer}, labelled {true}"),
     *(tag("small", _label(label)) for label in example.get("labels", ())),
     _hidden(example.get("labels_left_out"), "labels"),
     *(_line(example, view) for view in example["views"]),
@@ -198,9 +200,11 @@ def _label(label: Mapping[str, Any]) -> str:
   prob, cut = wording.percent(label["prob"]), wording.percent(label["cut"])
   if chosen := label["threshold"]:
     cut += f", threshold by validation {wording.percent(chosen)}"
-  said = "predicted" if label["said"] else "not predicted"
+  answer = "predicted" if label["said"] else "not predicted"
   true = {True: "labelled", False: "not labelled", None: "label not known"}
-  return f"{label['class']}: {prob} (cut {cut}); {said}, {true[label['true']]}"
+  return (
+    f"{label['class']}: {prob} (cut {cut}); {answer}, {true[label['true']]}"
+  )
 
 
 def _line(example: Mapping[str, Any], view: Mapping[str, Any]) -> Markup:

@@ -13,7 +13,7 @@ from medfm.report.reading import Stage
 
 _HEAD = ("Cohort", "Stage", "n (patients)", "Events", "Metric")
 _HEAD += ("Value [95 % interval]", "Minus own test split")
-_OWN = "(own test split)"
+_INTERNAL = "(own test split)"
 _ENDS = ("value", "low", "high")
 
 
@@ -44,7 +44,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 def _of_stage(cohort: str, stage: Stage) -> Iterator[dict[str, Any]]:
   split = stage.final_split
   counted, metrics = stage.splits[split], stage.part(split, "metrics")
-  own = stage.result.get("own_test") or {}
+  internal = stage.result.get("own_test") or {}
   for metric in stage.main(metrics):
     yield {
       "cohort": cohort,
@@ -54,8 +54,8 @@ def _of_stage(cohort: str, stage: Stage) -> Iterator[dict[str, Any]]:
       "events": events(stage.result),
       "metric": stage.title(metric),
       "value": metrics[metric],
-      "own": own,
-      "own_value": (own.get("metrics") or {}).get(metric) or {},
+      "internal": internal,
+      "internal_value": (internal.get("metrics") or {}).get(metric) or {},
       "difference": (stage.result.get("apart") or {}).get(metric) or {},
     }
 
@@ -102,9 +102,9 @@ def _all_cells(listed: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
   for row in listed:
     order.setdefault((row["stage"], row["metric"]), []).append(row)
   for (stage, metric), rows in order.items():
-    if own := rows[0]["own_value"]:
-      size, value = _size(rows[0]["own"]), wording.interval(own)
-      yield _OWN, stage, size, "", metric, value, ""
+    if inside := rows[0]["internal_value"]:
+      size, value = _size(rows[0]["internal"]), wording.interval(inside)
+      yield _INTERNAL, stage, size, "", metric, value, ""
     for row in rows:
       value = wording.interval(row["value"])
       apart = wording.interval(row["difference"], signed=True)
@@ -120,7 +120,7 @@ def _size(counted: Mapping[str, Any]) -> str:
 
 
 def _linked(cells: tuple[str, ...]) -> tuple[Any, ...]:
-  if cells[0] == _OWN:
+  if cells[0] == _INTERNAL:
     return cells
   link = tag("a", cells[0], href=f"{cells[0]}/report.html")
   return (link, *cells[1:])
@@ -131,7 +131,11 @@ def _csv(listed: list[dict[str, Any]]) -> str:
   plain = ("cohort", "stage", "n", "patients", "events", "metric")
   out = io.StringIO()
   writer = csv.writer(out, lineterminator="\n")
-  parts = {"value": "", "own_value": "own_test_", "difference": "difference_"}
+  parts = {
+    "value": "",
+    "internal_value": "own_test_",
+    "difference": "difference_",
+  }
   numbers = [f"{p}{end}" for p in parts.values() for end in _ENDS]
   writer.writerow([*plain, *numbers, "reason"])
   for row in listed:

@@ -74,10 +74,10 @@ def _against_test(stage: Stage) -> Iterator[str]:
   """A cohort's main metrics beside those of the run's own test split."""
   apart = stage.result.get("apart") or {}
   for metric in stage.main(apart)[:1]:
-    own = stage.result["own_test"]["metrics"][metric]
+    internal = wording.spoken(stage.result["own_test"]["metrics"][metric])
     yield (
       f"On the run's own test split its {_name(stage, metric)} was "
-      f"{wording.spoken(own)}; the difference, this cohort minus that split, "
+      f"{internal}; the difference, this cohort minus that split, "
       f"is {wording.spoken(apart[metric], signed=True)}, of different patients."
     )
 

@@ -239,16 +239,16 @@ def renamed(
   dropped: regex of the names of derived tensors.
   twins: tensor -> the one it repeats; where it differs it stays.
   """
-  found = {}
+  renamed = {}
   for name, tensor in tensors.items():
     for pattern, replacement in rules:
       name = re.sub(pattern, replacement, name)
     if not re.search(dropped, name):
-      found[name] = tensor
+      renamed[name] = tensor
   for name, other in twins.items():
-    if name in found and np.array_equal(found[name], found.get(other)):
-      del found[name]
-  return found
+    if name in renamed and np.array_equal(renamed[name], renamed.get(other)):
+      del renamed[name]
+  return renamed
 
 
 def encoder(

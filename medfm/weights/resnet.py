@@ -51,14 +51,14 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def inferred(tensors: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
   """A config of a file that has none, where its names are a ResNet's."""
-  found = canonical(tensors)
-  stem = found.get(f"{_STEM}.convolution.weight")
+  named = canonical(tensors)
+  stem = named.get(f"{_STEM}.convolution.weight")
   if stem is None or stem.ndim != 4:
     return None
   layers = re.compile(r"resnet\.encoder\.stages\.(\d)\.layers\.(\d+)\.layer\.0")
-  places = {match.groups() for match in map(layers.match, found) if match}
+  places = {match.groups() for match in map(layers.match, named) if match}
   blocks = [sum(stage == str(i) for stage, _ in places) for i in range(4)]
-  deep = "resnet.encoder.stages.0.layers.0.layer.2.convolution.weight" in found
+  deep = "resnet.encoder.stages.0.layers.0.layer.2.convolution.weight" in named
   kind = "bottleneck" if deep else "basic"
   return _described(kind, blocks, len(stem), stem.shape[1])
 
@@ -92,8 +92,8 @@ def leaves(settings: Mapping[str, Any], kind: str) -> list[Leaf]:
       ours = f"layer{stage + 1}_{index}/"
       theirs = f"resnet.encoder.stages.{stage}.layers.{index}"
       for number in range(3 if layer == "bottleneck" else 2):
-        own = f"{theirs}.layer.{number}"
-        table += _convolution(ours, f"{{}}{number + 1}", own)
+        block = f"{theirs}.layer.{number}"
+        table += _convolution(ours, f"{{}}{number + 1}", block)
       if index == 0:
         table += _convolution(ours, "downsample_{}", f"{theirs}.shortcut")
   return table + dense("params/model/head", "classifier.1")

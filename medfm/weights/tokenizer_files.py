@@ -54,12 +54,12 @@ def write(folder: Path, text: str, info: Info, *, length: int) -> None:
 
   text: of the run's tokenizer.json. length: the model's positions; 0 for any.
   """
-  own = Tokenizer(text)
-  roles = [role for role in _ROLES if role in own.special]
-  special = {role: own.token(own.special[role]) for role in roles}
+  tokenizer = Tokenizer(text)
+  roles = [role for role in _ROLES if role in tokenizer.special]
+  special = {role: tokenizer.token(tokenizer.special[role]) for role in roles}
   bert = "cls" in special and "sep" in special
   if bert or info.target.names:
-    text = _with_ends(text, own)
+    text = _with_ends(text, tokenizer)
   (folder / "tokenizer.json").write_text(text, encoding="utf-8")
   inputs = ["input_ids", "attention_mask"]
   settings: dict[str, Any] = {
@@ -77,14 +77,14 @@ def write(folder: Path, text: str, info: Info, *, length: int) -> None:
     settings["do_lower_case"] = normalizer["lowercase"]
   public.note(folder / "tokenizer_config.json", settings)
   if content["model"].get("type") == "WordPiece":
-    tokens = [own.token(index) for index in range(own.vocabulary)]
+    tokens = [tokenizer.token(index) for index in range(tokenizer.vocabulary)]
     if all(tokens):
       lines = "\n".join(tokens) + "\n"
       (folder / "vocab.txt").write_text(lines, encoding="utf-8")
   if "pad" not in special:
     print(
       "the tokenizer has no padding token: fill rows on the right with token "
-      f"{padding(own.special)}"
+      f"{padding(tokenizer.special)}"
     )
 
 
@@ -93,13 +93,13 @@ def padding(special: Mapping[str, int]) -> int:
   return special.get("pad", int(special.get("eos") == 0))
 
 
-def _with_ends(text: str, own: Tokenizer) -> str:
+def _with_ends(text: str, tokenizer: Tokenizer) -> str:
   """The JSON with the tokens around a text that `data.sequences` puts there."""
   from tokenizers import Tokenizer as Inner
   from tokenizers import processors
 
-  ids = sequences.ends(own)
-  first, last = (own.token(index) for index in ids)
+  ids = sequences.ends(tokenizer)
+  first, last = (tokenizer.token(index) for index in ids)
   inner = Inner.from_str(text)
   inner.post_processor = processors.TemplateProcessing(
     single=f"{first} $A {last}",

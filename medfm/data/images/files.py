@@ -181,14 +181,14 @@ def under(
   """
   names, others = [], 0
   top = root.resolve()
-  for folder, folders, found in os.walk(top):
+  for folder, folders, inside in os.walk(top):
     folders[:] = sorted(f for f in folders if not is_clutter(f))
     for path in [pathlib.Path(folder, name) for name in folders]:
       if path.is_symlink():
         raise UserError(
           f"{path.name}: is a link to a folder; move the real one in"
         )
-    for path in [pathlib.Path(folder, name) for name in found]:
+    for path in [pathlib.Path(folder, name) for name in inside]:
       if not path.name.isprintable():
         refuse_name(path.name, root)
       if path.is_symlink() and not path.resolve().is_relative_to(top):

@@ -134,7 +134,7 @@ class _Space(NamedTuple):
 
   def twins(self, a, b, i, j, views: list[View]) -> np.ndarray:
     """[n] bool, of pairs of rows i[n] of pictures a, j[n] of b [N,H,W]."""
-    found = np.zeros(len(i), bool)
+    alike = np.zeros(len(i), bool)
     shown_a, shown_b = _thumbnails(a), _thumbnails(b)
     by_view: dict[View, list[int]] = {}
     for pair, view in enumerate(views):
@@ -142,8 +142,8 @@ class _Space(NamedTuple):
     for view, listed in by_view.items():
       pairs = np.array(listed)
       turned = _turned(shown_b[j[pairs]], view.transposed, view.mirrored)
-      found[pairs] = self._agree(shown_a[i[pairs]], turned, view.zoom)
-    return found
+      alike[pairs] = self._agree(shown_a[i[pairs]], turned, view.zoom)
+    return alike
 
   def _agree(self, a, b, zoom: float) -> np.ndarray:
     """[n] bool, whether b [n,S,S] laid upon a is a copy of it."""

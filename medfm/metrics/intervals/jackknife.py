@@ -129,8 +129,8 @@ def influence(sample: Sample, metric: Callable[[Weight], Value]) -> np.ndarray:
     raise NoBounds(f"no interval: {error}") from error
   left = np.concatenate(left)
   if np.isnan(left).any():
-    one = sample.whom.removesuffix("s")
-    raise NoBounds(f"no interval: without one {one} it has no value")
+    singular = sample.whom.removesuffix("s")
+    raise NoBounds(f"no interval: without one {singular} it has no value")
   return (left.mean() - left) * (count - 1) / count
 
 
