@@ -27,6 +27,8 @@ from medfm import host, jsons, processes, tree
 from medfm.types import UserError
 
 FORMAT = 1
+_UNFINISHED = "unfinished"
+"""An empty file in the folder of a step, until its manifest stands."""
 
 
 class Checkpoints:
@@ -60,7 +62,7 @@ class Checkpoints:
       )
     self._bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     place = self.folder / str(step)
-    processes.by_first(_emptied, place)
+    processes.by_first(_begun, place)
     self._writer.save(place / "state", args=ocp.args.PyTreeSave(state))
     leaves = _leaves(state)
     manifest = {"format": FORMAT, "step": step, "leaves": leaves}
@@ -204,16 +206,16 @@ class Checkpoints:
     self._writer.wait_until_finished()
     if host.index:
       return
-    files = _checksums(place)
-    if not files:  # Else a manifest without data would be a sound checkpoint.
+    if not (place / _UNFINISHED).exists():  # Orbax has made another folder.
       raise FileNotFoundError(f"{place} has been taken away")
     # Makes no folder, as `workdir.write` would where this one was taken away.
     temporary = place / "manifest.json.partial"
     with temporary.open("w") as file:
-      json.dump({**manifest, "files": files}, file)
+      json.dump({**manifest, "files": _checksums(place)}, file)
       file.flush()
       os.fsync(file.fileno())
     temporary.rename(place / "manifest.json")
+    (place / _UNFINISHED).unlink()
     self._prune(manifest["step"])
 
   def _prune(self, newest: int) -> None:
@@ -244,10 +246,12 @@ def _unless_abandoned(unraisable: Any) -> None:
     sys.__unraisablehook__(unraisable)
 
 
-def _emptied(place: Path) -> None:
+def _begun(place: Path) -> None:
+  """Makes the folder of a step that is yet to be written."""
   if place.exists():
     shutil.rmtree(place)
   place.mkdir(parents=True)
+  (place / _UNFINISHED).touch()
 
 
 def _leaves(state: Any) -> dict[str, list]:
