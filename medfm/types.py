@@ -81,6 +81,9 @@ class Ragged:
     return np.concatenate([np.zeros(1, self.ends.dtype), self.ends[:-1]])
 
 
+_DOCUMENT = "document"
+
+
 @dataclasses.dataclass(frozen=True)
 class Split:
   """The examples of one split, held by column.
@@ -104,6 +107,11 @@ class Split:
 
   def __len__(self) -> int:
     return len(self.ids)
+
+  @property
+  def documents(self) -> np.ndarray | None:
+    """[N], the same number for all windows of a text; None without windows."""
+    return self.arrays.get(_DOCUMENT)
 
   def __getitem__(self, index: int) -> Example:
     return {name: array[index] for name, array in self.arrays.items()}

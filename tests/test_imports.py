@@ -124,7 +124,7 @@ def test_data_and_numbers_do_without_jax(path):
 
 ARRAYS = {
   "features", "categories", "image", "tokens", "segment", "token_type",
-  "word_start",
+  "word_start", "document",
 }  # fmt: skip
 """What tables, images and texts are called in a split."""
 

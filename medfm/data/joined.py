@@ -252,7 +252,7 @@ def _together(
 
 def _taken(split: Split, each: Input, rows: np.ndarray) -> Split:
   """These rows of a part, with placeholders for a row of -1."""
-  if "document" in split.arrays:
+  if split.documents is not None:
     raise UserError(
       "texts that are read in several windows cannot be joined: raise length"
     )

@@ -130,7 +130,7 @@ def _patients(a: Split, b: Split) -> dict[str, Any] | None:
 
 def _windows(split: Split) -> bool:
   """Whether patients are no more than the texts that rows are windows of."""
-  cut = "document" in split.arrays
+  cut = split.documents is not None
   return cut and bool(np.isin(split.patients, split.ids).all())
 
 

@@ -224,9 +224,9 @@ def sha256(split: Split, arrays: Sequence[str] | None = None) -> str:
 
 def units(split: Split) -> int:
   """How many examples a split holds; windows of a text are one."""
-  if "document" not in split.arrays:
+  if split.documents is None:
     return len(split)
-  return len(np.unique(split.arrays["document"]))
+  return len(np.unique(split.documents))
 
 
 def manifest(dataset: Dataset) -> dict[str, dict]:

@@ -8,8 +8,6 @@ import numpy as np
 
 from medfm.types import Arrays, Info, Split
 
-DOCUMENT = "document"
-
 
 def assembled(
   info: Info, split: Split, predicted: Arrays
@@ -18,10 +16,10 @@ def assembled(
 
   A split whose rows are not windows stays as it is.
   """
-  if DOCUMENT not in split.arrays:
+  if split.documents is None:
     return split, dict(predicted)
   _, place, times = np.unique(
-    split.arrays[DOCUMENT], return_inverse=True, return_counts=True
+    split.documents, return_inverse=True, return_counts=True
   )
   merged = {}
   for name, values in predicted.items():
@@ -35,12 +33,14 @@ def assembled(
 
 def firsts(split: Split) -> np.ndarray:
   """The first row of each text."""
-  if DOCUMENT not in split.arrays:
+  if split.documents is None:
     return np.arange(len(split))
-  return np.unique(split.arrays[DOCUMENT], return_index=True)[1]
+  return np.unique(split.documents, return_index=True)[1]
 
 
 def of_rows(split: Split) -> np.ndarray:
   """[N] the number of the text that each row is a window of."""
-  numbers = split.arrays.get(DOCUMENT, np.arange(len(split)))
+  numbers = split.documents
+  if numbers is None:
+    return np.arange(len(split))
   return np.unique(np.asarray(numbers), return_inverse=True)[1]
