@@ -12,12 +12,14 @@ On a node: python -m medfm.grid.slurm task FILE | summary FOLDER | again
 """
 
 import os
+import re
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from medfm import workdir
 from medfm.grid import attempt, cells
@@ -31,6 +33,10 @@ GRACE_S = 90
 _PERIOD_S = 0.2
 _PAUSES_S = (1, 2, 4, 8, 15)
 """Between tries of a scheduler that does not answer; within `GRACE_S`."""
+_PATIENCE_S = 15
+"""How long a command of the scheduler may take; it may never answer."""
+_IDS = re.compile(r"(\d+([_+]\S+)?\s+)*")
+"""Of jobs, or of tasks of an array, as squeue lists them."""
 
 _SCRIPT = """#!/bin/bash
 # SIGTERM is passed on. Python that dies of it, since it was still starting,
@@ -70,9 +76,9 @@ def submit(
       in the queue is not known then, and nothing is queued a second time.
   """
   folder = root / "slurm"
-  listed = _asked("squeue", "--noheader", "--array", "--format=%i", "--me")
-  live = set(listed.split())
-  known = cells.read(folder / "jobs.json")
+  asked = {cell.name for cell in todo}
+  known = {k: job for k, job in _queued(folder).items() if k in asked}
+  live = _in_queue({*known.values()})
   known = {name: job for name, job in known.items() if job in live}
   fresh = [cell for cell in todo if cell.name not in known]
   if len(fresh) < len(todo):
@@ -104,6 +110,38 @@ def submit(
   return ids
 
 
+def _queued(folder: Path) -> dict[str, str]:
+  """Cell -> the job that it was queued as, when the grid was submitted."""
+  path = folder / "jobs.json"
+  known = cells.read(path)
+  if path.exists() and not known:
+    raise UserError(
+      f"{path} is damaged, and it tells which cells are in the queue: restore "
+      "it, or remove it once squeue lists no job of this grid"
+    )
+  return known
+
+
+def _in_queue(known: Collection[str]) -> set[str]:
+  """The ids of all that the user has in the queue.
+
+  Where one of `known` is not listed, the table may be cut short: what else is
+  said must not be an error, and squeue is asked again.
+  """
+
+  def whole(done: subprocess.CompletedProcess) -> bool:
+    if {*known} <= {*done.stdout.split()}:
+      return True
+    return _silent(done) and bool(_IDS.fullmatch(f"{done.stdout} "))
+
+  command = "squeue", "--noheader", "--array", "--format=%i", "--me"
+  live = {*_asked(*command, sound=whole).split()}
+  if not {*known} <= live:
+    time.sleep(_PAUSES_S[0])
+    live |= {*_asked(*command, sound=whole).split()}
+  return live
+
+
 def step(options: str) -> list[str]:
   """What to put before a cell's command, so that it runs as its own job."""
   _asked("srun", "--version")
@@ -113,6 +151,8 @@ def step(options: str) -> list[str]:
 def task(tasks: Path, index: int) -> int:
   """Runs one cell of a tasks file within its job; gives the exit code."""
   content = cells.read(tasks)
+  if not content:
+    raise UserError(f"{tasks} is missing or damaged: submit the grid once more")
   cell = cells.listed(tasks.parent.parent, tasks)[index]
   state = cells.status(cell).state
   first = int(os.environ.get("SLURM_RESTART_COUNT", "0")) == 0
@@ -143,7 +183,7 @@ def _requeue() -> int:
   number = os.environ.get("SLURM_JOB_ID", "")
   try:
     if not _cancelled(number):
-      _asked("scontrol", "requeue", number)
+      _asked("scontrol", "requeue", number, sound=_silent)
   except UserError as error:
     print(
       f"error: {error}; job {number} is not in the queue again: submit the "
@@ -157,7 +197,8 @@ def _requeue() -> int:
 def _cancelled(number: str) -> bool:
   """Whether a job is being cancelled; False where the scheduler cannot tell."""
   try:
-    shown = _asked("scontrol", "show", "job", "-o", number)
+    command = "scontrol", "show", "job", "-o", number
+    shown = _asked(*command, sound=lambda done: "JobState=" in done.stdout)
   except UserError as error:
     print(f"{error}; assuming it was preempted", file=sys.stderr, flush=True)
     return False
@@ -190,20 +231,31 @@ def _sbatch(
   )
   if done.returncode:  # Not tried again: it may have been queued all the same.
     raise UserError(f"sbatch refuses: {_reason(done)}")
-  return done.stdout.strip().partition(";")[0]
+  number = done.stdout.strip().partition(";")[0]
+  if not number.isdecimal():
+    raise UserError(
+      f"sbatch answers {number[:80]!r}, which is no job's number: look with "
+      "squeue whether it has queued one"
+    )
+  return number
 
 
-def _asked(*command: str) -> str:
+def _asked(
+  *command: str,
+  sound: Callable[[subprocess.CompletedProcess], bool] = lambda done: True,
+) -> str:
   """What a command prints; a failure is reported and tried again.
 
   A scheduler that is busy fails now and then, which says nothing about jobs.
+
+  sound: whether what it says without failing is an answer.
 
   Raises:
     UserError: it fails every time, or does not exist.
   """
   for pause in (*_PAUSES_S, None):
     done = _run(*command)
-    if done.returncode == 0:
+    if done.returncode == 0 and sound(done):
       return done.stdout.strip()
     line = f"{' '.join(command[:2])} fails: {_reason(done)}"
     if pause is None or "Invalid job id" in line:  # That is an answer.
@@ -213,17 +265,27 @@ def _asked(*command: str) -> str:
   raise UserError(f"{line}; try again later")
 
 
+def _silent(done: subprocess.CompletedProcess) -> bool:
+  """Whether a command tells of no error, which may stand beside success."""
+  return "error" not in done.stderr.lower()
+
+
 def _reason(done: subprocess.CompletedProcess) -> str:
-  lines = done.stderr.strip().splitlines() or ["it said nothing"]
-  return lines[-1]
+  lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+  return lines[-1][:200] if lines else "it said nothing"
 
 
 def _run(*command: str) -> subprocess.CompletedProcess:
+  options: Any = {"capture_output": True, "text": True, "errors": "replace"}
   try:
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-  except FileNotFoundError:
+    return subprocess.run(command, timeout=_PATIENCE_S, **options)
+  except subprocess.TimeoutExpired:
+    silent = f"no answer within {_PATIENCE_S} s"
+    return subprocess.CompletedProcess(command, 1, "", silent)
+  except OSError as error:
     raise UserError(
-      f"--executor=slurm: there is no {command[0]} on this machine"
+      f"--executor=slurm: {command[0]} cannot be run on this machine "
+      f"({error.strerror})"
     ) from None
 
 
@@ -232,11 +294,15 @@ def main(arguments: Sequence[str]) -> int:
   if what == "again":
     return _requeue()
   path = Path(*rest)
-  if what == "task":
-    return task(path, int(os.environ["SLURM_ARRAY_TASK_ID"]))
-  from medfm.grid import summary  # Its imports are heavy, a task's are not.
+  try:
+    if what == "task":
+      return task(path, int(os.environ["SLURM_ARRAY_TASK_ID"]))
+    from medfm.grid import summary  # Its imports are heavy, a task's are not.
 
-  print(f"summary: {summary.write(path)}")
+    print(f"summary: {summary.write(path)}")
+  except UserError as error:
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    return error.exit_code
   return 0
 
 

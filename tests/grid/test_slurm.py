@@ -105,6 +105,44 @@ def test_a_queue_that_cannot_be_read_is_not_an_empty_one(
   assert queued() == []
 
 
+def test_a_table_cut_short_or_an_error_beside_it_is_no_answer(
+  fake, queued, monkeypatch
+):
+  """Once each: an error with success, words, a part of the table, no table."""
+  path = fake / "bin" / "squeue"
+  whole = path.read_text()
+  for first in ("echo slurm error >&2", "echo Please wait", "echo 101_1", ":"):
+    once = f"[ -e $0.once ] || {{ touch $0.once; {first}; exit 0; }}\n"
+    path.write_text(whole.replace("\n", f"\n{once}", 1))
+    assert queued() == [], first
+    (fake / "bin" / "squeue.once").unlink()
+  assert submitted(fake) == 2
+
+
+def test_a_scheduler_that_never_answers_is_given_up(fake, queued, monkeypatch):
+  (fake / "bin" / "squeue").write_text("#!/bin/sh\nsleep 60\n")
+  monkeypatch.setattr(slurm, "_PATIENCE_S", 0.1)
+  with pytest.raises(UserError, match="squeue --noheader fails: no answer"):
+    queued()
+  assert submitted(fake) == 2
+
+
+def test_a_damaged_list_of_jobs_is_not_an_empty_one(fake, queued, tmp_path):
+  path = tmp_path / "grid/slurm/jobs.json"
+  path.write_text(path.read_text()[:-4])
+  with pytest.raises(UserError, match=r"jobs\.json is damaged, and it tells"):
+    queued()
+  assert submitted(fake) == 2
+
+
+@pytest.mark.parametrize("answer", ["", "echo Submitted later"])
+def test_a_job_without_a_number_is_one_line(fake, tmp_path, answer):
+  (fake / "bin" / "sbatch").write_text(f"#!/bin/sh\n{answer}\n")
+  every = [toy.cell(tmp_path / "grid", "c0")]
+  with pytest.raises(UserError, match="which is no job's number: look with"):
+    slurm.submit(every, tmp_path / "grid", toy.COMMAND, 0)
+
+
 def requeued(fake):
   path = fake / "requeued"
   return path.read_text().split() if path.exists() else []
@@ -121,6 +159,24 @@ def test_a_job_of_unknown_state_is_not_taken_for_cancelled(fake, capsys):
   assert slurm._requeue() == attempt.AGAIN
   assert requeued(fake) == ["101"]
   assert "assuming it was preempted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", ["", "echo slurm_load_jobs error >&2"])
+def test_a_job_of_which_nothing_is_shown_is_not_taken_for_cancelled(
+  fake, answer
+):
+  path = fake / "bin" / "scontrol"
+  shown = 'show) echo "JobId=$4 JobState=$(cat state)";;'
+  path.write_text(path.read_text().replace(shown, f"show) {answer or ':'};;"))
+  assert slurm._requeue() == attempt.AGAIN
+  assert requeued(fake) == ["101"]
+
+
+def test_a_damaged_tasks_file_is_one_line(tmp_path, monkeypatch, capsys):
+  monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+  (tmp_path / "tasks-1.json").write_text("{")
+  assert slurm.main(["task", str(tmp_path / "tasks-1.json")]) == 2
+  assert "error: " in capsys.readouterr().err
 
 
 def test_a_cancelled_task_stays_cancelled(fake):
