@@ -7,6 +7,7 @@ attempt ended; log.txt; and .running, locked by the kernel for as long as any
 process of the cell lives. States follow from these files alone.
 """
 
+import contextlib
 import dataclasses
 import fcntl
 import functools
@@ -166,10 +167,12 @@ def counted(every: Iterable[Status]) -> dict[str, int]:
 def fingerprints(path: Path) -> dict[str, str]:
   """Data config -> fingerprint of the data, of a results.json."""
   config, prints = read(path.with_name("config.json")), {}
-  for name, stage in read(path).get("stages", {}).items():
-    data = stage_config(config, name).get("data")
-    key = json.dumps(data, sort_keys=True)
-    prints[key] = stage["data"]["card"]["fingerprint"]
+  # Of a damaged one, as far as it can be told; the run itself refuses it.
+  with contextlib.suppress(LookupError, TypeError, AttributeError):
+    for name, stage in read(path).get("stages", {}).items():
+      data = stage_config(config, name).get("data")
+      key = json.dumps(data, sort_keys=True)
+      prints[key] = stage["data"]["card"]["fingerprint"]
   return prints
 
 

@@ -1,6 +1,9 @@
 """States follow from files alone."""
 
+import json
 import os
+
+import pytest
 
 from medfm.grid import cells
 from tests.grid import toy
@@ -104,3 +107,15 @@ def test_the_last_error_is_that_of_the_last_attempt(tmp_path):
   log.write_text("$ run\nerror: told\nsome warning after it\n")
   assert cells.last_error(log, 2) == "told"
   assert "out of memory" in cells.last_error(log, -9)
+
+
+@pytest.mark.parametrize(
+  "damage", [{"stages": {"train": {}}}, {"stages": []}, {"stages": {"a": 1}}]
+)
+def test_damaged_results_stop_no_grid(tmp_path, damage):
+  one = toy.cell(tmp_path, "a")
+  toy.run([one])
+  path = one.folder / "results.json"
+  path.write_text(json.dumps({"finished": True} | damage))
+  cells.note_end(one.folder, 0, "", 1.0)
+  assert cells.statuses([one])["a"].state == cells.DONE
