@@ -2,7 +2,8 @@
 
 checkpoints/<step>/state/          the TrainState, written by Orbax
 checkpoints/<step>/manifest.json   written last: sha256 of every file, shape
-                                   and dtype of every leaf, the run's notes
+                                   and dtype of every leaf, the run's notes,
+                                   and the sha256 of all that
 
 A step without a manifest was never finished and is ignored. A step whose
 files disagree with its manifest is named and passed over for the newest one
@@ -26,7 +27,9 @@ import orbax.checkpoint as ocp
 from medfm import host, jsons, processes, tree
 from medfm.types import UserError
 
-FORMAT = 1
+FORMAT = 2
+_SUMS = {1: ("leaves", "leaves_sha256"), 2: ("content", "sha256")}
+"""Of each format that is read: a part of the manifest, and where its sum is."""
 _UNFINISHED = "unfinished"
 """An empty file in the folder of a step, until its manifest stands."""
 
@@ -64,10 +67,8 @@ class Checkpoints:
     place = self.folder / str(step)
     processes.by_first(_begun, place)
     self._writer.save(place / "state", args=ocp.args.PyTreeSave(state))
-    leaves = _leaves(state)
-    manifest = {"format": FORMAT, "step": step, "leaves": leaves}
-    manifest |= {"notes": notes, "leaves_sha256": _digest(leaves)}
-    self._pending = self._finisher.submit(self._finish, place, manifest)
+    content = {"step": step, "leaves": _leaves(state), "notes": notes}
+    self._pending = self._finisher.submit(self._finish, place, content)
 
   def wait(self) -> None:
     """Blocks until the last save stands complete; raises its error."""
@@ -145,13 +146,15 @@ class Checkpoints:
     """What is wrong with a step's files, or None."""
     place = self.folder / str(step)
     try:
-      manifest = jsons.parsed((place / "manifest.json").read_text())
-      expected = dict(manifest["files"])
-      if manifest["format"] != FORMAT:
-        return f"format {manifest['format']}, this version reads {FORMAT}"
-      if _digest(manifest["leaves"]) != manifest["leaves_sha256"]:
+      manifest = self._manifest(step)
+      if (known := manifest["format"]) not in _SUMS:
+        return f"format {known}, this version reads {FORMAT}"
+      part, total = _SUMS[known]
+      sums = manifest.pop(total)
+      if _digest({**manifest, "content": manifest}[part]) != sums:
         return "manifest.json is damaged"
-    except (OSError, ValueError, KeyError, TypeError):
+      expected = dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
       return "manifest.json is missing or damaged"
     try:
       sums = _checksums(place)
@@ -202,21 +205,22 @@ class Checkpoints:
   def _manifest(self, step: int) -> dict[str, Any]:
     return jsons.parsed((self.folder / str(step) / "manifest.json").read_text())
 
-  def _finish(self, place: Path, manifest: dict[str, Any]) -> None:
+  def _finish(self, place: Path, content: dict[str, Any]) -> None:
     self._writer.wait_until_finished()
     if host.index:
       return
     if not (place / _UNFINISHED).exists():  # Orbax has made another folder.
       raise FileNotFoundError(f"{place} has been taken away")
+    manifest = {"format": FORMAT, **content, "files": _checksums(place)}
     # Makes no folder, as `workdir.write` would where this one was taken away.
     temporary = place / "manifest.json.partial"
     with temporary.open("w") as file:
-      json.dump({**manifest, "files": _checksums(place)}, file)
+      json.dump({**manifest, "sha256": _digest(manifest)}, file)
       file.flush()
       os.fsync(file.fileno())
     temporary.rename(place / "manifest.json")
     (place / _UNFINISHED).unlink()
-    self._prune(manifest["step"])
+    self._prune(content["step"])
 
   def _prune(self, newest: int) -> None:
     """Keeps the newest steps, and the best step that each of them needs.

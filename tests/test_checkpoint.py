@@ -1,3 +1,5 @@
+import hashlib
+import json
 import shutil
 
 import jax
@@ -126,6 +128,30 @@ def test_damage_to_any_file_is_named_and_the_step_before_used(
     shutil.rmtree(place)
     shutil.copytree(copy, place)
   assert value(saved) == 2
+
+
+def test_no_flipped_bit_of_a_manifest_passes_unseen(saved):
+  notes = {"best": {"step": 1, "value": 0.875}, "fingerprint": "c0ffee"}
+  fill(saved, 1, 2, **notes)
+  path = saved.folder / "2" / "manifest.json"
+  content = path.read_bytes()
+  for place in range(0, len(content), 5):
+    damaged = bytearray(content)
+    damaged[place] ^= 1
+    path.write_bytes(bytes(damaged))
+    if saved.fault(2) is None:
+      assert saved.notes(2) == notes, bytes(damaged[place - 20 : place + 20])
+
+
+def test_a_step_that_an_earlier_version_wrote_is_read(saved):
+  fill(saved, 1, best={"step": 1})
+  path = saved.folder / "1" / "manifest.json"
+  manifest = json.loads(path.read_text()) | {"format": 1}
+  leaves = json.dumps(manifest["leaves"], sort_keys=True)
+  del manifest["sha256"]
+  manifest["leaves_sha256"] = hashlib.sha256(leaves.encode()).hexdigest()
+  path.write_text(json.dumps(manifest))
+  assert saved.newest() == 1
 
 
 def test_a_damaged_best_step_rules_out_those_that_need_it(saved):

@@ -47,7 +47,8 @@ def unpacked(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
   """The folder `into` with the archive's files, unpacked once.
 
   The folder belongs to this function: one that an earlier run left half done,
-  or that came from other bytes, is made anew, and appears only when whole.
+  that came from other bytes, or whose files were damaged since, is made anew,
+  and appears only when whole.
 
   Raises: UserError for a damaged archive, and before anything is written where
     a member lies outside the folder, is a link or a device, comes twice, or
@@ -56,7 +57,7 @@ def unpacked(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
   mark = {"archive": archive.name, "sha256": disk.digest(archive)}
   with disk.locked(into):
     with contextlib.suppress(OSError, ValueError):
-      if jsons.parsed((into / _MARK).read_text()) == mark:
+      if jsons.parsed((into / _MARK).read_text()) == mark | _sums(into):
         return into
     try:
       _check(archive)
@@ -64,13 +65,21 @@ def unpacked(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
         part.mkdir()
         for member in members(archive):
           _write(member, part)
-        (part / _MARK).write_text(json.dumps(mark))
+        (part / _MARK).write_text(json.dumps(mark | _sums(part)))
     except DAMAGED as error:
       reason = " ".join(str(error).split())
       raise UserError(
         f"{archive.name} cannot be unpacked ({reason}): fetch it again"
       ) from error
   return into
+
+
+def _sums(folder: pathlib.Path) -> dict[str, dict[str, str]]:
+  """The sha256 of every file of a folder, but of the mark itself."""
+  files = (path for path in folder.rglob("*") if path.is_file())
+  sums = {p.relative_to(folder).as_posix(): disk.digest(p) for p in files}
+  sums.pop(_MARK, None)
+  return {"files": sums}
 
 
 def members(archive: pathlib.Path) -> Iterator[_Member]:

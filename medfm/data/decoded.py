@@ -26,7 +26,7 @@ from medfm import jsons
 from medfm.data import disk
 from medfm.types import Ragged, Split, UserError
 
-_FORMAT = 1
+_FORMAT = 2
 _MANIFEST = "manifest.json"
 _TOLD_ABOVE = 4 << 30  # Bytes whose hashing takes seconds.
 _CHUNK = 512  # Examples read at once.
@@ -71,6 +71,8 @@ def _unsound(folder: pathlib.Path) -> str | None:
     manifest = jsons.parsed((folder / _MANIFEST).read_text())
     if manifest["format"] != _FORMAT:
       return "written by another version"
+    if manifest.pop("sha256") != _sum(manifest):
+      return f"{_MANIFEST} is damaged"
     files = manifest["files"]
     for name, entry in files.items():
       path = folder / name
@@ -151,8 +153,14 @@ def _write_manifest(
     name = path.relative_to(folder).as_posix()
     files[name] = {"size": path.stat().st_size, "sha256": disk.digest(path)}
   path = folder / _MANIFEST
+  manifest["sha256"] = _sum(manifest)
   path.write_text(json.dumps(manifest, indent=2))
   disk.synced(path)
+
+
+def _sum(manifest: Mapping[str, Any]) -> str:
+  text = json.dumps(manifest, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _placed(key: str) -> str:

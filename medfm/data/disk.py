@@ -53,17 +53,25 @@ def remembered(
 ) -> _T:
   """What `read` gives of a file's text; a damaged or missing file is made anew.
 
-  read: raises UserError, ValueError or TypeError for a damaged text.
+  The sha256 of the text is the file's first line.
+
+  read: raises UserError, ValueError or TypeError for a text that an earlier
+    version made.
   """
   with locked(path):
     if path.exists():
+      total, _, content = path.read_bytes().partition(b"\n")
       try:
-        return read(path.read_text(encoding="utf-8"))
+        if total.decode() == hashlib.sha256(content).hexdigest():
+          return read(content.decode())
       except (UserError, ValueError, TypeError):
-        logging.warning("%s is damaged: making it again", path)
+        pass
+      logging.warning("%s is damaged: making it again", path)
     text = make()
+    content = text.encode()
+    total = hashlib.sha256(content).hexdigest()
     with replaced(path) as part:
-      part.write_text(text, encoding="utf-8")
+      part.write_bytes(f"{total}\n".encode() + content)
   return read(text)
 
 

@@ -31,7 +31,8 @@ def find(
   Looks for each of `names` in the user's raw folder and two levels below it,
   then among earlier downloads, and then fetches `url` under the first name.
   A file of the user's is taken as it is, since mirrors save anew; `origin`
-  tells whether it is the official one. A download must match the checksums.
+  tells whether it is the official one. A download must match the checksums,
+  and is fetched again where it no longer does.
 
   sums: the published `sha256` or `md5`.
   what: the dataset, for the message. download: False where `url` is a page to
@@ -47,7 +48,10 @@ def find(
     for name in names:
       for depth in depths:
         for path in sorted(folder.glob(f"{depth}{name}")):
-          return path
+          if folder != downloads or not _other(path, sums):
+            return path
+          logging.warning("%s was damaged: fetching it again", path)
+          path.unlink()
   place = folders.raw or "a folder that --data_dir or MEDFM_DATA_DIR names"
   missing = (
     f"{what}: {' or '.join(names)} is missing: get it from {url} and put it "
@@ -168,7 +172,12 @@ def _downloaded(
       size = part.stat().st_size
       if length is not None and size != int(length):
         raise OSError(f"{size} bytes came of {length}")
-      for algorithm, wanted in sums.items():
-        if disk.digest(part, algorithm) != wanted:
-          raise OSError(f"its {algorithm} is not {wanted}")
+      if algorithm := _other(part, sums):
+        raise OSError(f"its {algorithm} is not {sums[algorithm]}")
   return path
+
+
+def _other(path: pathlib.Path, sums: dict[str, str]) -> str:
+  """The algorithm by which a file is not the published one, or ""."""
+  wrong = (a for a, wanted in sums.items() if disk.digest(path, a) != wanted)
+  return next(wrong, "")

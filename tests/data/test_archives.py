@@ -51,6 +51,22 @@ def test_a_zip_and_a_tar_give_the_same_folder(tmp_path):
     assert (folder / "two").is_file()
 
 
+@pytest.mark.parametrize("damage", ["flip", "delete", "add"])
+def test_files_that_were_damaged_since_are_unpacked_again(tmp_path, damage):
+  archive = _zip(tmp_path / "a.zip", ("x/one.txt", b"abc"), ("two", b"d"))
+  folder = archives.unpacked(archive, tmp_path / "d")
+  one, more = folder / "x" / "one.txt", folder / "three"
+  if damage == "flip":
+    one.write_bytes(b"abb")
+  elif damage == "delete":
+    one.unlink()
+  else:
+    more.write_bytes(b"")
+  archives.unpacked(archive, tmp_path / "d")
+  assert one.read_bytes() == b"abc"
+  assert not more.exists()
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize(
   ("names", "why"),

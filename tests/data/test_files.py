@@ -92,6 +92,14 @@ def test_a_download_is_kept_for_the_next_time(here, served):
   assert served["calls"] == 1
 
 
+def test_a_download_that_was_damaged_since_is_fetched_again(here, served):
+  sha256 = hashlib.sha256(CONTENT).hexdigest()
+  path = _find(here, sha256=sha256)
+  path.write_bytes(CONTENT[:-1] + b"\0")
+  assert _find(here, sha256=sha256).read_bytes() == CONTENT
+  assert served["calls"] == 2
+
+
 @pytest.mark.parametrize("wrong", [{"sha256": "0" * 64}, {"md5": "0" * 32}])
 def test_a_download_with_another_checksum_leaves_nothing(
   here, served, tmp_path, wrong

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from medfm.data import decoded, records
+from medfm.data import decoded, disk, records
 from medfm.types import Folders, Ragged, UserError
 
 
@@ -360,6 +360,33 @@ def test_a_flipped_bit_is_seen_however_large_the_array(tmp_path, monkeypatch):
   assert len(times) == 2
   image = splits["train"].arrays["image"]
   assert all((image[i] == i).all() for i in range(8))
+
+
+def test_no_flipped_bit_of_a_cache_s_manifest_passes_unseen(tmp_path):
+  def made():
+    return {"train": Squares(2, 4)}, [{"what": "dropped", "count": 48}]
+
+  decoded.cached(tmp_path / "c", made)
+  path = tmp_path / "c/manifest.json"
+  content = path.read_bytes()
+  parsed = json.loads(content)
+  for place in range(0, len(content), 3):
+    damaged = bytearray(content)
+    damaged[place] ^= 1
+    path.write_bytes(damaged)
+    if decoded._unsound(tmp_path / "c") is None:
+      assert json.loads(path.read_text()) == parsed, place
+
+
+def test_a_text_that_is_remembered_is_known_by_its_sum(tmp_path):
+  path, made = tmp_path / "deep" / "text.json", iter(["one", "two"])
+
+  def remembered():
+    return disk.remembered(path, lambda: next(made), str)
+
+  assert [remembered(), remembered()] == ["one", "one"]
+  path.write_bytes(path.read_bytes().replace(b"one", b"ond"))
+  assert [remembered(), remembered()] == ["two", "two"]
 
 
 def test_an_array_that_an_example_lacks_is_an_error(tmp_path):
