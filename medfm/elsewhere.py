@@ -18,6 +18,7 @@ from medfm import (
   spec,
   stages,
   tasks,
+  workdir,
 )
 from medfm.data import leakage, splits
 from medfm.evals import cohorts, shifts, unpaired
@@ -196,10 +197,10 @@ def _kept(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
   path = folder / shifts.KEPT
   what = "is damaged"
   try:
-    return jsons.parsed(path.read_text()), []
+    return jsons.parsed(workdir.sealed(path)), []
   except FileNotFoundError:
     what = "is missing (an earlier version trained this run)"
-  except ValueError:
+  except (UserError, ValueError):
     pass
   return None, [
     f"{path.name} {what}: how the cohort's inputs differ is shown only where "

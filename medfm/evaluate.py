@@ -29,7 +29,7 @@ from medfm import (
   workdir,
 )
 from medfm.data import splits
-from medfm.report import evaluations, html, tables
+from medfm.report import evaluations, html, reading, tables
 from medfm.types import Dataset, Folders, UserError
 
 FOLDER = "evaluations"
@@ -160,8 +160,8 @@ def _results(place: Path) -> dict[str, Any]:
   if not path.exists():
     return {}
   with contextlib.suppress(ValueError):
-    if isinstance(read := jsons.parsed(path.read_text()), dict):
-      return read
+    if reading.is_sound(results := jsons.parsed(path.read_text())):
+      return results
   raise UserError(
     f"{path} is damaged, and it holds the run's thresholds: remove it and give "
     "the training command again, which evaluates without training again"
@@ -189,7 +189,7 @@ def _folder(place: Path, name: str, stage: str | None, key: str) -> Path:
     why = "holds another evaluation"
   except FileNotFoundError:
     return out
-  except (ValueError, KeyError, TypeError):
+  except (OSError, ValueError, KeyError, TypeError):
     why = "holds a damaged evaluation, or one of an earlier version"
   out = out.with_name(f"{plain}-{key[:8]}")
   print(f"{place / FOLDER / plain} {why}, which is kept", flush=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm import spec, stages, tasks
+from medfm import spec, stages, tasks, workdir
 from medfm.data.text import input as text_input
 from medfm.objectives import lora
 from medfm.tasks.regression import Numbers
@@ -80,7 +80,7 @@ def _write(part: Path, trained: stages.Trained) -> None:
   )
   print(f"{type(model).__name__}: {len(tensors)} tensors")
   if (folder / "tokenizer.json").exists():
-    saved = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    saved = workdir.sealed(folder / "tokenizer.json")
     length = getattr(model, "length", 0)
     tokenizer_files.write(part, saved, info, length=length)
   elif text is None:

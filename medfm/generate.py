@@ -101,7 +101,8 @@ def generate(
     }
     for index, (new, size) in enumerate(continuations)
   ]
-  path = Path(output or place / f"generated-{Path(source).stem}.jsonl")
+  stem = workdir.short(Path(source).stem)
+  path = Path(output or place / f"generated-{stem}.jsonl")
   lines = (json.dumps(row, ensure_ascii=False) for row in rows)
   workdir.write(path, "\n".join(lines) + "\n")
   print(f"{len(rows):,} continuations: {path}", flush=True)
@@ -163,7 +164,7 @@ def _model(trained: stages.Trained) -> tuple[GPT, Any]:
 def _tokenizer(folder: Path) -> Tokenizer:
   path = folder / "tokenizer.json"
   try:
-    return Tokenizer(path.read_text(encoding="utf-8"), str(path))
+    return Tokenizer(workdir.sealed(path), str(path))
   except OSError:
     raise UserError(
       f"{path} is missing; is {folder} the folder of a run on text?"

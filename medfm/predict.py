@@ -21,7 +21,8 @@ def predict(
   predicted = setup.predictions(model, variables, split)
   units, predicted = task.assembled(info, split, predicted)
   rows = predictions.rows(name, "new", units, task, info, predicted)
-  path = Path(output or place / f"predictions-{Path(source).stem}.csv")
+  stem = workdir.short(Path(source).stem)
+  path = Path(output or place / f"predictions-{stem}.csv")
   workdir.write(path, predictions.text(rows))
   print(f"{len(rows):,} predictions: {path}", flush=True)
   return path

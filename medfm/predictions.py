@@ -17,12 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from medfm.types import Arrays, Info, Split, Task
+from medfm.types import Arrays, Info, Split, Task, UserError
 
 Row = dict[str, str]
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _SHIELDED = re.compile(r"'+[=+\-@\t\r]")
+_MENDING = (
+  "remove it and the results.json beside it, and give the training command "
+  "again, which evaluates without training anew"
+)
 _LONGEST_CELL = 2**31 - 1  # Python's own limit loses what is longer.
 
 
@@ -63,12 +67,18 @@ def text(rows: Iterable[Row]) -> str:
 
 
 def read(path: Path) -> list[Row]:
-  """The rows of a predictions.csv; [] where there is none yet."""
+  """The rows of a predictions.csv; [] where there is none yet.
+
+  Raises: UserError where the file is damaged.
+  """
   if not path.exists():
     return []
   csv.field_size_limit(_LONGEST_CELL)
-  with path.open(newline="") as file:
-    header, *lines = [*csv.reader(file)] or [[]]
+  try:
+    with path.open(newline="", encoding="utf-8") as file:
+      header, *lines = [*csv.reader(file)] or [[]]
+  except (UnicodeDecodeError, csv.Error) as error:
+    raise UserError(f"{path} is damaged ({error}); {_MENDING}") from None
   # As csv.DictReader has it: None is the name, or content, of what is missing.
   header = [*map(_unshielded, header)]
   rows: list[Any] = [

@@ -124,7 +124,7 @@ def read_encode(place: Path) -> Callable[[str, Info], Split]:
       "evaluate it on another one with --mode=evaluate --on=CONFIG"
     )
   try:
-    return spec.build(spec.from_json(path.read_text(), path))
+    return spec.build(spec.from_json(workdir.sealed(path), path))
   except ValueError:
     raise UserError(f"{path} is damaged; restore it or train again") from None
 

@@ -159,18 +159,18 @@ def _write_data(folder: Path, data: Dataset) -> None:
 
   Only a summary of the training split is kept (`shifts.summary`).
   """
-  workdir.write(folder / "info.json", spec.plain(data.info))
-  if not host.index:
-    kept = shifts.summary(data.splits["train"], data.info)
-    workdir.write(folder / shifts.KEPT, kept)
-  if data.encode is None:
+  if host.index:
     return
-  reading = dict(spec.settings(data.encode))
-  reading.pop("info")
-  encode = spec.bind(spec.function(data.encode), **reading)
-  workdir.write(folder / "encode.json", spec.to_json(encode))
-  if "tokenizer" in reading:
-    workdir.write(folder / "tokenizer.json", reading["tokenizer"])
+  files: dict[str, Any] = {"info.json": spec.plain(data.info)}
+  files[shifts.KEPT] = shifts.summary(data.splits["train"], data.info)
+  if data.encode is not None:
+    reading = dict(spec.settings(data.encode))
+    reading.pop("info")
+    encode = spec.bind(spec.function(data.encode), **reading)
+    files["encode.json"] = spec.to_json(encode)
+    if "tokenizer" in reading:
+      files["tokenizer.json"] = reading["tokenizer"]
+  workdir.write_sealed(folder, files)
 
 
 def _about(

@@ -3,13 +3,14 @@
 import contextlib
 import datetime
 import fcntl
+import hashlib
 import json
 import os
 import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ MAY_CHANGE = re.compile(
 
 Among them are its devices: a run goes on with others than it began with.
 """
+
+SEALS = "seals.json"
+"""In a stage's folder: the sha256 of each file that prediction rests on."""
 
 _PACKAGES = (
   "jax",
@@ -112,18 +116,59 @@ def write(path: Path, content: str | Any) -> None:
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f".{path.name}.partial")
-  with temporary.open("w") as file:
+  with temporary.open("w", encoding="utf-8") as file:
     file.write(text)
     file.flush()
     os.fsync(file.fileno())
   temporary.replace(path)
 
 
+def short(name: str) -> str:
+  """A name that leaves room for what is put around it; files have 255 bytes."""
+  return name.encode()[:200].decode(errors="ignore")
+
+
+def write_sealed(folder: Path, files: Mapping[str, Any]) -> None:
+  """Writes files by name, and their sums, by which `sealed` knows them.
+
+  The old sums go first and the new ones come last, so that whoever is killed
+  between leaves files without any.
+  """
+  if host.index:
+    return
+  (folder / SEALS).unlink(missing_ok=True)
+  for name, content in files.items():
+    write(folder / name, content)
+  write(folder / SEALS, {name: _sum(folder / name) for name in files})
+
+
+def sealed(path: Path) -> str:
+  """The text of a file; UserError where it is not what was written.
+
+  A file without a sum, as earlier versions wrote it, is taken as it is.
+  """
+  seals, known = path.with_name(SEALS), None
+  with contextlib.suppress(ValueError, AttributeError):
+    known = jsons.parsed(seals.read_text()) if seals.exists() else {}
+    text = path.read_text(encoding="utf-8")
+    if known.get(path.name) in (None, _sum(path)):
+      return text
+  raise UserError(
+    f"{path if isinstance(known, dict) else seals} is damaged: restore it, or "
+    "remove results.json and give the training command again, which writes "
+    "it anew without training"
+  )
+
+
+def _sum(path: Path) -> str:
+  return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def info(folder: Path) -> Info:
   """What training knew of its data, from a stage's info.json."""
   known = None
   with contextlib.suppress(OSError, ValueError):
-    known = spec.noun(jsons.parsed((folder / "info.json").read_text()))
+    known = spec.noun(jsons.parsed(sealed(folder / "info.json")))
   if not isinstance(known, Info):
     raise UserError(
       f"{folder.resolve().name}/info.json is missing, damaged or of another "

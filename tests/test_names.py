@@ -75,6 +75,14 @@ def test_rows_of_another_length_are_still_told_apart(tmp_path):
   assert predictions.read(path) == []
 
 
+@pytest.mark.parametrize("damage", [b"\xff", b"\xc3("])
+def test_predictions_that_are_no_text_are_one_line(tmp_path, damage):
+  path, _ = written(tmp_path)
+  path.write_bytes(path.read_bytes().replace(b"plain", damage))
+  with pytest.raises(UserError, match=r"predictions\.csv is damaged .*remove"):
+    predictions.read(path)
+
+
 KEYS = ("group_sex/site", "group_../../x", "group_a@utf8", "group_" + "n" * 300)
 
 

@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -81,3 +82,26 @@ def test_a_file_is_replaced_whole(tmp_path):
   workdir.write(path, {"a": 2})
   assert path.read_text() == '{\n  "a": 2\n}\n'
   assert [p.name for p in path.parent.iterdir()] == ["x.json"]
+
+
+def test_a_sealed_file_of_which_a_bit_is_flipped_is_damaged(tmp_path):
+  workdir.write_sealed(tmp_path, {"a.json": {"mean": 14.5}, "b.json": {}})
+  path = tmp_path / "a.json"
+  assert json.loads(workdir.sealed(path)) == {"mean": 14.5}
+  path.write_text(path.read_text().replace("14.5", "10.5"))
+  with pytest.raises(UserError, match=r"a\.json is damaged: restore it"):
+    workdir.sealed(path)
+  assert workdir.sealed(tmp_path / "b.json") == "{}\n"
+
+
+@pytest.mark.parametrize("seals", ["{", "[]", '{"a.json": 1}', "\xff"])
+def test_damaged_seals_are_no_seals(tmp_path, seals):
+  workdir.write_sealed(tmp_path, {"a.json": {}})
+  (tmp_path / workdir.SEALS).write_text(seals, encoding="latin-1")
+  with pytest.raises(UserError, match="is damaged: restore it"):
+    workdir.sealed(tmp_path / "a.json")
+
+
+def test_files_without_seals_are_taken_as_they_are(tmp_path):
+  (tmp_path / "info.json").write_text("{}")
+  assert workdir.sealed(tmp_path / "info.json") == "{}"

@@ -34,11 +34,9 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if not results.get("evaluation", {}).get("elsewhere"):
       return
     stages = [Stage(k, entry) for k, entry in results["stages"].items()]
-  except (ValueError, AttributeError, KeyError):
+    yield from [row for s in stages for row in _of_stage(path.parent.name, s)]
+  except (OSError, ValueError, AttributeError, LookupError, TypeError):
     print(f"{path} is damaged: it is left out of the table", flush=True)
-    return
-  for stage in stages:
-    yield from _of_stage(path.parent.name, stage)
 
 
 def _of_stage(cohort: str, stage: Stage) -> Iterator[dict[str, Any]]:
