@@ -22,9 +22,15 @@ import sys
 import traceback
 from typing import NoReturn
 
+from medfm import host, interrupt
+
+if __name__ == "__main__":  # What follows takes a while to import.
+  host.open_streams()
+  interrupt.leave_on_signals()
+
 from absl import app, flags, logging
 
-from medfm import command, host, interrupt
+from medfm import command
 from medfm.spec import nearest
 from medfm.types import UserError
 
@@ -61,6 +67,7 @@ def main(overrides: list[str]) -> None:
     if flags.FLAGS.on and flags.FLAGS.mode != "evaluate":
       _fail("--on is for --mode=evaluate")
     MODES[flags.FLAGS.mode](flags.FLAGS, overrides)
+    sys.stdout.flush()
     interrupt.ignore_signals()
   except UserError as error:
     _fail(str(error), getattr(error, "exit_code", 2))
@@ -68,21 +75,13 @@ def main(overrides: list[str]) -> None:
     _stop(stop)
   except BrokenPipeError:  # The reader of the output, such as head, ended.
     os._exit(141)
-  except OSError as error:
-    if error.errno not in host.NOT_WRITABLE:
-      raise
-    place = error.filename or flags.FLAGS.workdir or "."
-    disk = error.filename or f"the disk of {flags.FLAGS.workdir or 'the run'}"
-    print(
-      f"error: {error.strerror}: {disk} ({host.room(place)}); what was saved "
-      "before is kept: make room, or mend the disk, and give the command again",
-      file=sys.stderr,
-      flush=True,
-    )
-    os._exit(2)  # Handlers at exit would only fail on the same disk.
-  except Exception:
+  except Exception as error:
     if (number := interrupt.raised()) is not None:  # XLA made it an error.
       _stop(interrupt.Interrupted(number))
+    if lack := host.lack(error, flags.FLAGS.workdir or "the run"):
+      line = f"{lack}, and give the command again; what was saved is kept"
+      # Handlers at exit would only fail on the same disk.
+      interrupt.end(f"error: {host.line(line)}", 2)
     if host.count == 1:
       raise
     traceback.print_exc()
@@ -178,6 +177,7 @@ def _stop(stop: interrupt.Interrupted) -> NoReturn:
 
 def _fail(line: str, code: int = 2) -> NoReturn:
   interrupt.ignore_signals()
+  line = host.line(line)
   if host.count > 1:
     from medfm import processes
 

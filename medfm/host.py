@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Callable
 
 index, count = 0, 1
@@ -19,6 +20,9 @@ index, count = 0, 1
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_WRITABLE += (errno.EIO, errno.EROFS, errno.EACCES)
 """What a disk answers that is full, failing or not ours."""
+
+LONGEST_LINE = 2000
+"""Letters of an error."""
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 
@@ -49,6 +53,58 @@ def _of_glibc(name: str) -> Callable[..., int] | None:
     return getattr(ctypes.CDLL("libc.so.6"), name)
   except (OSError, AttributeError):
     return None
+
+
+def open_streams() -> None:
+  """Gives the process the standard streams that it was started without.
+
+  Else the next file that is opened takes a stream's number, and what a
+  library says is written into it. What a terminal cannot show is replaced.
+  """
+  for number, name in enumerate(("stdin", "stdout", "stderr")):
+    try:
+      os.fstat(number)
+    except OSError:
+      os.open(os.devnull, os.O_RDWR)  # It takes the lowest number, this one.
+      setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+    if number:
+      getattr(sys, name).reconfigure(errors="replace")
+
+
+def line(text: str) -> str:
+  """Text as one line that a terminal shows, obeys nothing of, and that ends.
+
+  Names from files stand in messages, and may hold anything.
+  """
+  if len(text) > LONGEST_LINE:  # What to do stands at the end.
+    text = f"{text[: LONGEST_LINE - 500]} … {text[-500:]}"
+  return "".join(
+    sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+    for sign in text
+  )
+
+
+def lack(error: Exception, run: str) -> str:
+  """What the machine lacks or refuses, and what to do, in words; "" if none.
+
+  run: what to call the place where no file is named.
+  """
+  text = str(error)
+  if isinstance(error, OSError) and error.errno:
+    place = error.filename or f"a file of {run}"
+    line = f"{os.strerror(error.errno)}: {place}"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+      return f"{line}; let more files be open (ulimit -n)"
+    if error.errno in NOT_WRITABLE:
+      line += f" ({room(error.filename or run)})"
+      return f"{line}; make room, or mend the disk"
+    return f"{line}; mend it"
+  if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+    told = " ".join(text.split())[:200] or "no more can be had"
+    return f"out of memory: {told}; lower batch_size, or take a larger machine"
+  if "can't start new thread" in text:
+    return f"{text}; let more processes and threads be started (ulimit -u)"
+  return ""
 
 
 def refusal(text: str) -> int:

@@ -1,15 +1,19 @@
-"""SIGTERM, SIGUSR1 and Ctrl-C: finish the step, save, and say how to go on."""
+"""Signals that ask a run to stop: finish the step, save, say how to go on."""
 
 import contextlib
 import os
 import signal
+import stat
 import sys
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
-EXIT = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
+EXIT = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGHUP: 75}
+EXIT[signal.SIGINT] = 130
 """Exit codes; a cluster requeues on 75 (EX_TEMPFAIL).
 
-SIGUSR1 asks for the same as SIGTERM, which Slurm's srun does not pass on.
+SIGUSR1 asks for the same as SIGTERM, which Slurm's srun does not pass on;
+SIGHUP comes when the terminal is closed, but to a run that nohup started.
 """
 
 
@@ -35,11 +39,39 @@ def raise_on_signals() -> None:
 
   def handler(number: int, frame: Any) -> None:
     ignore_signals()
+    _leave_terminal()
     _raised.append(number)
     raise Interrupted(number)
 
-  for number in EXIT:
+  for number in _heard():
     signal.signal(number, handler)
+
+
+def leave_on_signals() -> None:
+  """The next signal ends the program at once, which has done nothing yet."""
+
+  def handler(number: int, frame: Any) -> None:
+    _leave_terminal()
+    line = "error: stopped before anything was done; give the command again"
+    end(line, EXIT[signal.Signals(number)])
+
+  for number in _heard():
+    signal.signal(number, handler)
+
+
+def _heard(numbers: Iterable[int] = EXIT) -> list[int]:
+  """The signals to listen to: nohup has SIGHUP ignored."""
+  ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+  return [n for n in numbers if n != signal.SIGHUP or not ignored]
+
+
+def _leave_terminal() -> None:
+  """What is said goes nowhere where the terminal has gone: a write fails."""
+  for descriptor in (1, 2):
+    with contextlib.suppress(OSError):
+      kind = os.fstat(descriptor).st_mode
+      if stat.S_ISCHR(kind) and not os.isatty(descriptor):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def raised() -> int | None:
@@ -89,7 +121,8 @@ class Watch:
     self.signal = raised()
 
   def __enter__(self) -> "Watch":
-    self._previous = {n: signal.signal(n, self._note) for n in self.numbers}
+    heard = _heard(self.numbers)
+    self._previous = {n: signal.signal(n, self._note) for n in heard}
     return self
 
   def __exit__(self, *error: object) -> None:
@@ -103,4 +136,5 @@ class Watch:
     return self.signal
 
   def _note(self, number: int, frame: Any) -> None:
+    _leave_terminal()
     self.signal = self.signal or number

@@ -133,7 +133,7 @@ class _SharedWatch(interrupt.Watch):
   were joined, and a handler of Python's would take it away again.
   """
 
-  numbers = (signal.SIGINT, signal.SIGUSR1)
+  numbers = (signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 
   def noted(self) -> int | None:
     if multihost_utils.reached_preemption_sync_point(next(_asks)):

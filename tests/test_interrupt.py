@@ -55,6 +55,62 @@ def test_a_watch_that_noted_nothing_leaves_signals_as_they_were():
     send(signal.SIGTERM)
 
 
+ALONE = """
+import os, signal, sys, time
+from medfm import interrupt
+
+if sys.argv[1] == "nohup":
+  signal.signal(signal.SIGHUP, signal.SIG_IGN)
+getattr(interrupt, sys.argv[2])()
+os.kill(os.getpid(), int(sys.argv[3]))
+print("went on")
+"""
+
+
+def alone(*words) -> tuple[int, str, str]:
+  """The end of a process that sends itself a signal."""
+  command = [sys.executable, "-c", ALONE, *map(str, words)]
+  done = subprocess.run(command, capture_output=True, text=True)
+  return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("number", interrupt.EXIT)
+def test_before_anything_is_done_a_signal_is_one_line(number):
+  code, _, line = alone("", "leave_on_signals", int(number))
+  assert code == interrupt.EXIT[number]
+  assert line.startswith("error: stopped before") and line.count("\n") == 1
+
+
+@pytest.mark.parametrize("how", ["leave_on_signals", "raise_on_signals"])
+def test_what_nohup_started_outlives_its_terminal(how):
+  assert alone("nohup", how, int(signal.SIGHUP)) == (0, "went on\n", "")
+
+
+def test_a_run_whose_terminal_has_gone_still_ends_well():
+  """What it says then is an error of the terminal's, which must not count."""
+  program = """
+import os, sys
+from medfm import interrupt
+with interrupt.Watch() as watch:
+  sys.stdin.readline()  # EOFError's place: the terminal has gone.
+  os.kill(os.getpid(), 1)
+  print("saved", flush=True)
+os._exit(interrupt.EXIT[watch.signal])
+"""
+  ours, theirs = os.openpty()
+  run = subprocess.Popen(
+    [sys.executable, "-c", program],
+    stdin=subprocess.PIPE,
+    stdout=theirs,
+    stderr=theirs,
+    start_new_session=True,
+  )
+  os.close(theirs)
+  os.close(ours)
+  run.communicate(b"\n")
+  assert run.returncode == 75
+
+
 SHUTTING_DOWN = """
 import os, sys
 from medfm import interrupt
