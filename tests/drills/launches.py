@@ -21,17 +21,18 @@ def a_second_launch_while_the_first_trains(room: Room):
   room.same()
 
 
-@drill("two launches at once", faults=3)
-def three_launches_at_the_same_moment(room: Room):
+@drill("two launches at once", faults=2)
+def three_launches_at_the_same_moment(room: Room) -> int:
+  """Those that find another at work are refused; some must have met."""
   runs = [room.start() for _ in range(3)]
-  codes = []
   for run in runs:
     run.end(None)
-    codes.append(run.process.returncode)
-    if codes[-1]:
-      run.refused("in use by process")
-  assert 0 in codes
+  refused = [run for run in runs if run.process.returncode]
+  for run in refused:
+    run.refused("in use by process")
+  assert 1 <= len(refused) <= 2, [str(run) for run in runs]
   room.same()
+  return len(refused)
 
 
 @drill("two launches at once", fast=True)
@@ -40,16 +41,6 @@ def the_lock_of_a_process_that_died(room: Room):
   line = f"process {os.getpid()} on {platform.node()}\n"
   (room.run / ".lock").write_text(line)
   room.finish()
-  room.same()
-
-
-@drill("two launches at once")
-def a_second_launch_while_the_first_is_stopped(room: Room):
-  first = room.start().until(" 2/")
-  first.send(signal.SIGSTOP)
-  room.start().refused(f"in use by process {first.process.pid}")
-  first.send(signal.SIGCONT)
-  first.end()
   room.same()
 
 

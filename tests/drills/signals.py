@@ -8,7 +8,8 @@ from tests.drills.catalogue import drill
 from tests.drills.killed import SLOWLY
 from tests.drills.room import LATE, STEPS, Room, stopped_at
 
-CODES = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
+CODES = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGHUP: 75}
+CODES[signal.SIGINT] = 130
 
 
 @drill("SIGTERM and Ctrl-C", cases=tuple(CODES), fast=(signal.SIGTERM,))
