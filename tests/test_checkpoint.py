@@ -193,7 +193,7 @@ def test_another_shape_is_refused_by_name(saved):
 def test_a_newer_format_is_refused_by_name(saved, capsys):
   fill(saved, 1)
   path = saved.folder / "1" / "manifest.json"
-  path.write_text(path.read_text().replace('"format": 1', '"format": 9'))
+  path.write_text(path.read_text().replace('"format": 2', '"format": 9'))
   with pytest.raises(UserError):
     saved.newest()
   assert "format 9" in capsys.readouterr().out

@@ -138,7 +138,7 @@ class Run:
     self.environment = _json(workdir / "environment.json")
     if results and not is_sound(results):
       raise UserError(
-        f"{workdir / 'results.json'} is damaged; restore it or run again"
+        f"{workdir / 'results.json'} is damaged; restore it or remove it"
       )
     done, planned = results.get("stages") or {}, config.get("stages")
     planned = planned if isinstance(planned, Mapping) else {}
@@ -208,7 +208,7 @@ def _json(path: Path) -> dict[str, Any]:
   with contextlib.suppress(ValueError):
     content = jsons.parsed(path.read_text())
   if not isinstance(content, dict):
-    raise UserError(f"{path} is damaged; restore it or run again")
+    raise UserError(f"{path} is damaged; restore it or remove it")
   return content
 
 

@@ -24,6 +24,7 @@ inner.no_padding()
 inner.encode_special_tokens = True
 letters = "".join(map(chr, [*range(32, 127), *range(161, 384), 913, 1040]))
 texts = ["", "a", "a" * 200 + "!", letters, "[CLS] 1.5 mg [SEP] \\u4e2d"]
+texts += ["7" * 200 + "!", " " * 200 + "!", "of a word " * 20 + "!"]
 for text in texts:
   cut = inner.encode_batch_fast([text, text], add_special_tokens=False)[0]
   if len(cut.ids) > 100 + 20 * len(text.encode()):

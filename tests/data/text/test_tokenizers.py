@@ -290,6 +290,16 @@ PANICS = {
     },
     "retry-limit",
   ),
+  "a pattern without an end of a number": (
+    "pre_tokenizer",
+    {
+      "type": "Split",
+      "pattern": {"Regex": r"^(\d|\d|\d\d)+$"},
+      "behavior": "Isolated",
+      "invert": False,
+    },
+    "retry-limit",
+  ),
   "a prefix longer than its words": (
     "model",
     {
