@@ -25,7 +25,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _SHIELDED = re.compile(r"'+[=+\-@\t\r]")
 _MENDING = (
   "remove it and the results.json beside it, and give the training command "
-  "again, which evaluates without training anew"
+  "again, which evaluates without training again"
 )
 _LONGEST_CELL = 2**31 - 1  # Python's own limit loses what is longer.
 

@@ -156,7 +156,7 @@ def sealed(path: Path) -> str:
   raise UserError(
     f"{path if isinstance(known, dict) else seals} is damaged: restore it, or "
     "remove results.json and give the training command again, which writes "
-    "it anew without training"
+    "it again without training"
   )
 
 
