@@ -192,7 +192,8 @@ def _keys(parts: Mapping[str, Split], by: str) -> dict[str, list[str]]:
       )
     names = map(str, split.ids if by == "id" else split.patients)
     names = (_SUFFIX.sub("", n) if by == "id" else n for n in names)
-    keys[part] = [*map(spelling.folded, names)]
+    form = spelling.folded if by == "id" else spelling.owner
+    keys[part] = [*map(form, names)]
   return keys
 
 

@@ -137,7 +137,7 @@ def _windows(split: Split) -> bool:
 def _folded(patients: np.ndarray) -> np.ndarray:
   """[N] str, equal for one patient whatever the spelling."""
   names, place = np.unique(np.asarray(patients, str), return_inverse=True)
-  return np.array([*map(spelling.folded, names)], str)[place]
+  return np.array([*map(spelling.owner, names)], str)[place]
 
 
 def _twins(a: np.ndarray, b: np.ndarray) -> Pairs:

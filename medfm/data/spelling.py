@@ -6,9 +6,9 @@ accents, full-width digits, blanks and invisible marks. Taking two patients for
 one only puts both into the same split; taking one patient for two puts that
 patient into training and test. So names that differ only in this way are one.
 
-For patients and documents case is ignored too. For classes and levels it may
-matter (the genotypes AA, Aa and aa), so it is ignored only where no name fits
-exactly.
+For patients and documents case is ignored too, and what stands between letters
+and digits (P-001 and P1). For classes and levels case may matter (the genotypes
+AA, Aa and aa), so it is ignored only where no name fits exactly.
 """
 
 import collections
@@ -22,11 +22,28 @@ from typing import Any, NamedTuple
 from medfm.data.tables.table import Table, shortened
 from medfm.types import UserError
 
-_NUMBER = re.compile(r"(-?)(\d*)(?:\.(\d*))?(?:e\+(\d{1,2}))?", re.ASCII | re.I)
-_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212"), "-")
+_NUMBER = re.compile(
+  r"(-?)(\d*)(?:\.(\d*))?(?:e\+?(\d{1,2}))?", re.ASCII | re.I
+)
+_ROUNDED = re.compile(
+  r"-?\d(\.\d+e\+?|e\+)(1[1-9]|[2-9]\d)|-?\d{16,}\.0*", re.ASCII | re.I
+)
+_QUOTED = re.compile(r"""=?"(.*)"|'(.*?)'?""")  # As spreadsheets keep text.
+_BETWEEN = re.compile(r"[\s_./:#\\-]+")
+_LETTER = r"[^\W\d_]"
+_APART = re.compile(rf"(?<={_LETTER})-(?=\d)|(?<=\d)-(?={_LETTER})")
+_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
+_NOBODY = {"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "unknown"}
+_HIDDEN = {*"\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"} | {
+  *map(chr, range(0xFE00, 0xFE10))
+}  # Of other categories than those of control and format.
+_LOOK = str.maketrans(
+  "авекмнорстухіѕјԛԝ" + "αβεζηικμνορτυχ", "abekmhopctyxisjqw" + "abezhikmnoptyx"
+)  # Cyrillic and Greek letters, to the Latin ones whose capitals look the same.
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
 _QUOTES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc"), "'")
 IN_CLASSES = ", or name both in classes= if they are two"
-ALIKE = "case, blanks, marks that are not seen, leading zeros and 1 or 1.0"
+ALIKE = "case, blanks, unseen marks, leading zeros, 1 or 1.0, and P-1 or P1"
 """What does not tell two patients apart, for messages."""
 
 
@@ -55,9 +72,28 @@ def plain(name: str) -> str:
 
 
 def folded(name: str) -> str:
-  """As `plain`, in one case: what identifies a patient or a document."""
+  """As `plain`, in one case and in the letters of one alphabet."""
   name = plain(name).casefold()
-  return name if name.isascii() else unicodedata.normalize("NFKC", name)
+  if name.isascii():
+    return name
+  return unicodedata.normalize("NFKC", name).translate(_LOOK)
+
+
+def owner(name: str) -> str:
+  """As `folded`: what identifies a patient or a document; "" for nobody.
+
+  Without a spreadsheet's quotes (="001"), leading zeros of any of its numbers,
+  and what stands between letters and digits; between others it is a dash.
+  """
+  if quoted := _QUOTED.fullmatch(name.strip()):
+    name = quoted[1] or quoted[2] or ""
+  name = folded(name)
+  if name in _NOBODY:
+    return ""
+  if _NUMBER.fullmatch(name):
+    return name
+  parted = _APART.sub("", _BETWEEN.sub("-", name).strip("-"))
+  return _ZEROS.sub("", parted) or name
 
 
 class Unified(NamedTuple):
@@ -92,12 +128,33 @@ def unified(cells: Sequence[str], form: Callable[[str], str]) -> Unified:
 def owners(
   table: Table, column: str, what: str
 ) -> tuple[Table, list[dict[str, Any]]]:
-  """The table with one spelling a patient (`what`), and the change made."""
-  same = unified(table[column], folded)
+  """The table with one spelling a patient (`what`), and the changes made.
+
+  Raises: UserError for a name of which a spreadsheet has rounded digits away.
+  """
+  cells = table[column]
+  if rounded := next(filter(_ROUNDED.fullmatch, dict.fromkeys(cells)), ""):
+    raise table.error(
+      cells.index(rounded),
+      column,
+      f"{shortened(rounded)} is a number whose last digits were rounded away, "
+      f"so that it names no {what}: export the column as text",
+    )
+  nobody = {cell for cell in {*cells} - {""} if not owner(cell)}
+  changes = []
+  if nobody:
+    count = sum(cell in nobody for cell in cells)
+    cell = shortened(min(nobody))
+    unknown = f"cells such as {cell} that name no {what}, taken for unknown"
+    changes = [{"what": unknown, "count": count}]
+    cells = ["" if cell in nobody else cell for cell in cells]
+    table = table.replace(**{column: cells})
   merged = (
     f"spellings of a {what} taken for another of the same{{}}: {ALIKE} do "
+    f"not tell {what}s apart"
   )
-  return _changed(table, column, same, f"{merged}not tell {what}s apart")
+  table, spelt = _changed(table, column, unified(cells, owner), merged)
+  return table, changes + spelt
 
 
 def names(
@@ -122,8 +179,10 @@ def refuse_cases(where: str, known: Iterable[str], fix: str = "") -> None:
   for name in dict.fromkeys(known):
     other = first.setdefault(folded(name), name)
     if plain(other) != plain(name):
+      same = plain(other).casefold() == plain(name).casefold()
+      how = "case" if same else "letters that look the same"
       raise UserError(
-        f"{where}: {shortened(other)} and {shortened(name)} differ in case "
+        f"{where}: {shortened(other)} and {shortened(name)} differ in {how} "
         f"alone: spell them alike{fix}"
       )
 
@@ -157,6 +216,8 @@ def _seen(name: str) -> str:
 
 
 def _is_seen(character: str) -> bool:
+  if character in _HIDDEN:
+    return False
   hidden = unicodedata.category(character) in ("Cf", "Cc", "Cs")
   return character.isspace() or not hidden
 

@@ -24,21 +24,56 @@ ALIKE = [
   ("e\u0301", "\u00e9"),
   ("P\u20111", "P-1"),
   ("O\u2019Neil", "O'Neil"),
+  ("1e3", "1000"),
+  ("P\u20141", "P-1"),
+  ("A\ufe0f\u034f1", "A1"),
 ]
 """Spellings of one name, whatever it names."""
 
+OF_PATIENTS = [
+  ("P1", "p1"),
+  ("P-001", "P1"),
+  ("p_01", "P 1"),
+  ("PAT/0007-B", "pat7b"),
+  ("12-05", "12/5"),
+  ('="001"', "1"),
+  ("'007", "7"),
+  ("\u0420001", "P001"),  # A Cyrillic letter,
+  ("\u039101", "A1"),  # and a Greek one.
+]
+"""And those of one patient."""
+
 APART = [("1.10", "1.1"), ("1E50", "1"), ("10", "1"), ("-1", "1"), ("1+", "1")]
+OTHERS = [("1-2", "12"), ("1.05", "1.5"), ("P10", "P1"), ("P1-2", "P12")]
 
 
 @pytest.mark.parametrize(("first", "second"), ALIKE)
 def test_spellings_of_one_name_are_one(first, second):
   assert spelling.plain(first) == spelling.plain(second)
   assert spelling.folded(first) == spelling.folded(second)
+  assert spelling.owner(first) == spelling.owner(second)
 
 
-@pytest.mark.parametrize(("first", "second"), [*APART, ("", "0"), (".", "0")])
+@pytest.mark.parametrize(
+  ("first", "second"), [*APART, *OTHERS, ("", "0"), (".", "0")]
+)
 def test_names_that_say_other_things_are_two(first, second):
   assert spelling.folded(first) != spelling.folded(second)
+  assert spelling.owner(first) != spelling.owner(second)
+
+
+@pytest.mark.parametrize("cell", ["1.23457E+11", "1.2345678901234568e+16"])
+def test_a_patient_whose_digits_were_rounded_away_is_refused(cell):
+  table = tables.of_cells("a.csv", {"who": ["1", cell]}, [2, 3])
+  with pytest.raises(UserError, match=r"row 3, column 'who': .* rounded away"):
+    spelling.owners(table, "who", "patient")
+
+
+def test_patients_called_unknown_are_not_one_patient():
+  table = tables.of_cells("a.csv", {"who": ["nan", "a", "None"]}, [2, 3, 4])
+  table, (change,) = spelling.owners(table, "who", "patient")
+  assert table["who"] == ["", "a", ""]
+  assert change["count"] == 2 and "taken for unknown" in change["what"]
 
 
 def test_case_tells_classes_apart_and_not_patients():
@@ -88,7 +123,7 @@ def test_names_that_differ_in_case_alone_are_refused():
   spelling.refuse_cases("a.csv", ["Sick", "well", "Sick"])
 
 
-@pytest.mark.parametrize(("first", "second"), [*ALIKE, ("P1", "p1")])
+@pytest.mark.parametrize(("first", "second"), [*ALIKE, *OF_PATIENTS])
 def test_the_meter_knows_a_patient_in_any_spelling(first, second):
   info = infos.info("toy", "none", numeric=("a",))
   parts = {

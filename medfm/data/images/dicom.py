@@ -134,7 +134,7 @@ def patient_key(data: bytes) -> str:
   numbers can try them all: keep it out of what is published.
   """
   with _opened(data, "", ["PatientID"]) as dataset:
-    patient = spelling.folded(str(dataset.get("PatientID") or ""))
+    patient = spelling.owner(str(dataset.get("PatientID") or ""))
   return hashlib.sha256(patient.encode()).hexdigest()[:16] if patient else ""
 
 

@@ -32,7 +32,7 @@ class Own(records.RowsBuilder, skip_registration=True):
   whole: whether they are read for a trained model, and so not split.
   """
 
-  VERSION = tfds.core.Version("1.1.0")  # 1.1: one spelling a name.
+  VERSION = tfds.core.Version("1.2.0")  # 1.2: one spelling a name.
 
   def __init__(
     self,
@@ -125,7 +125,7 @@ class _Tables(Own, skip_registration=True):
 class OwnTable(_Tables, skip_registration=True):
   """The user's table, of which every column may be a feature."""
 
-  VERSION = tfds.core.Version("1.3.0")  # 1.3: names of rows.
+  VERSION = tfds.core.Version("1.4.0")  # 1.4: names of rows.
 
   def rows(self) -> tabular.Rows:
     given = self.given

@@ -18,7 +18,7 @@ from medfm.types import Dataset, Folders
 class OwnText(own_table.Own, skip_registration=True):
   """The user's texts; `raw` holds `train` and perhaps `test`."""
 
-  VERSION = tfds.core.Version("1.2.0")  # 1.2: the case of codes counts.
+  VERSION = tfds.core.Version("1.3.0")  # 1.3: the case of codes counts.
 
   def rows(self) -> texts.Rows:
     given = self.given
