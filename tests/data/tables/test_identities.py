@@ -18,19 +18,25 @@ admission_type_id hospital_id site_id time_in_hospital num_lab_procedures
 number_outpatient payer_code capital-gain patient_age patients_per_room
 address_type case_mix_index city file_size drug_name hospital_name
 family_history mother_age year_of_birth nodes mean_radius visit_number
+hosp_id births geb_gewicht red_blood_cell relationship n_patients pt_index
 """
 
 IDENTITIES = {
   identities.NAME: """name Name patient_name PatientName full_name last-name
     surname Vorname nom Prénom nombre_paciente nom_du_patient apellidos 姓名
-    фамилия""",
+    фамилия Patientenname patient's_name Rufname initials isim اسم""",
   identities.RECORD: """MRN medical_record_number patient_id PatientID patient
     subject_id hadm_id encounter_id patient_nbr SSN nhs_number ID record_id
-    case_no Fallnummer Patienten-Nr hospital_number accession_number 住院号""",
+    case_no Fallnummer Patienten-Nr hospital_number accession_number 住院号
+    pt_id subjid USUBJID Sozialversicherungsnummer KV-Nummer numéro_de_dossier
+    n°_sécu codice_fiscale historia_clinica cédula fødselsnummer rodné_číslo
+    pseudonym StudyInstanceUID 病案号""",
   identities.BIRTH: """dob DOB date_of_birth birthDate Geburtsdatum
-    date_naissance fecha_de_nacimiento data_di_nascita 出生日期""",
+    date_naissance fecha_de_nacimiento data_di_nascita 出生日期 geboren DDN
+    Geb.-Datum né_le F._Nac. fødselsdato patient_birthdate""",
   identities.CONTACT: """address home_address street email e-mail phone_number
-    zip_code Telefon Anschrift Straße 电话""",
+    zip_code Telefon Anschrift Straße 电话 zip5 Handy courriel code_postal
+    next_of_kin ip_address""",
 }
 
 
@@ -66,10 +72,31 @@ def test_identities_are_known_by_the_name_of_the_column(name, kind):
     (["Heart Failure", "Type Two", "Old Age", "No Cause", "Low Salt",
       "High Potassium"] * 4, None),
     (["stage I", "stage II", "stage III"] * 9, None),
+    ([f"20{10 + i % 9}0{1 + i % 9}1{i % 9}" for i in range(40)],
+     identities.DATE),
+    ([f"{1 + i % 28}. März 20{10 + i % 9}" for i in range(40)],
+     identities.DATE),
+    ([f"1/{1 + i % 28}/1{i % 9} 3:04 PM" for i in range(40)], identities.DATE),
+    ([f"{1234567 + 7 * i}.0" for i in range(40)], identities.RECORD),
+    ([f"MRN-{i % 20:04}" for i in range(60)], identities.RECORD),
+    ([f"{i * 7919:032x}" for i in range(40)], identities.RECORD),
+    ([f"C{i % 30}.1" for i in range(60)], None),
+    ([f"DRG {400 + i % 30}" for i in range(600)], None),
+    ([f"10.0.{i}.7" for i in range(40)], identities.CONTACT),
+    (["DOE^JOHN", "ROE^MARY", "MOE^SUE", "POE^BOB", "LOE^ANN", "NOE^TIM"] * 3,
+     identities.NAME),
+    (["Иванов Иван", "Сидорова Анна", "Смирнов Олег", "Юрьев Юрий",
+      "Кузнецова Ольга", "Попов Андрей"] * 3, identities.NAME),
   ],
 )  # fmt: skip
 def test_identities_are_known_by_the_cells_of_a_column(cells, kind):
   assert suspected("x", cells) == kind
+
+
+def test_a_date_that_a_spreadsheet_made_a_number_is_known_by_its_column():
+  days = [f"{43000 + 13 * i % 997}" for i in range(40)]
+  assert suspected("Aufnahmedatum", days) == identities.DATE
+  assert suspected("leukocytes", days) is None
 
 
 def test_whether_somebody_has_a_telephone_is_a_feature():
