@@ -262,7 +262,8 @@ def _pillow(data: bytes, name: str, frame: Frame, bits: int) -> Picture:
   stored, mode = _stored_bits(image), image.mode
   inverted = _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO
   image.load()
-  if image.format == "JPEG" and not jpeg.agrees(data, np.asarray(image)):
+  coded = image.format in ("JPEG", "MPO")
+  if coded and not jpeg.agrees(data, np.asarray(image)):
     raise UserError(
       f"{name}: the JPEG's header and data disagree on the size of the image; "
       "save it again from its source"
@@ -274,7 +275,7 @@ def _pillow(data: bytes, name: str, frame: Frame, bits: int) -> Picture:
       return Picture(_floats(values, inverted, name))
     return _integers(values, bits if stored == 16 else stored, inverted, name)
   changes = ["of 16 bits read as 8"] if stored > 8 else []
-  if mode in ("RGBA", "LA", "La", "PA", "RGBa") and _shows_through(image):
+  if image.has_transparency_data and _shows_through(image):
     changes.append("partly transparent, made opaque")
   grey = mode in ("1", "L", "LA", "La")
   pixels = np.array(image.convert("L" if grey else "RGB"))
@@ -339,7 +340,7 @@ def _tag(image: Image.Image, number: int) -> Any:
 
 
 def _shows_through(image: Image.Image) -> bool:
-  return np.asarray(image.getchannel(image.getbands()[-1])).min() < 255
+  return np.asarray(image.convert("RGBA").getchannel("A")).min() < 255
 
 
 def _whole_png(data: bytes) -> bool:

@@ -14,6 +14,8 @@ import numpy as np
 from PIL import Image
 
 _LEAST, _SHARE = 16, 64
+_FEWEST = 16  # Places where units of two rows meet, to be judged by.
+_BETTER = 0.4  # Of 260 sound pictures none was below 0.55.
 
 
 class _Scan(NamedTuple):
@@ -44,8 +46,12 @@ def agrees(data: bytes, pixels: np.ndarray) -> bool:
   """Whether the data are as long as an image of the header's size needs.
 
   pixels: the image [H,W] or [H,W,C] that libjpeg made of them. True where it
-  cannot be told: progressive files, and images that end in one colour.
+  cannot be told: progressive files, and images that end in one colour. Where
+  another width needs as many data (height and width exchanged), the picture
+  itself tells.
   """
+  if _scrambled(pixels, _unit(data)):
+    return False
   scan = _scan(data)
   if scan is None:
     return True
@@ -55,6 +61,45 @@ def agrees(data: bytes, pixels: np.ndarray) -> bool:
   cut = max(_LEAST, size // _SHARE)
   shorter = _without(data, scan, cut) if cut < size else None
   return shorter is None or not np.array_equal(shorter, pixels)
+
+
+def _unit(data: bytes) -> tuple[int, int]:
+  """Height and width of what is coded together, in pixels."""
+  with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+    sides = [(down, across) for _, across, down, _ in image.layer]
+  if len(sides) == 1:
+    return 8, 8
+  down, across = map(max, zip(*sides, strict=True))
+  return 8 * down, 8 * across
+
+
+def _scrambled(pixels: np.ndarray, unit: tuple[int, int]) -> bool:
+  """Whether the units fit together in rows of another length alone.
+
+  The last line of pixels of a unit is much as the first line of that below,
+  where the rows are as long as they were.
+  """
+  grey = pixels if pixels.ndim == 2 else pixels[..., :3].mean(-1)
+  (height, width), (down, across) = grey.shape, unit
+  rows, columns = -(-height // down), -(-width // across)
+  whole = np.full((rows * down, columns * across), np.nan, np.float32)
+  whole[:height, :width] = grey
+  units = whole.reshape(rows, down, columns, across).swapaxes(1, 2)
+  first, last = (units[:, :, n].reshape(-1, across) for n in (0, -1))
+
+  def step(length: int) -> float:
+    """The mean squared difference of such lines in rows of so many units."""
+    squares = (last[:-length] - first[length:]) ** 2
+    seen = np.isfinite(squares)
+    few = seen.sum() < _FEWEST * across
+    return math.inf if few else float(squares[seen].mean())
+
+  lines = last[np.isfinite(last).all(1)]
+  if not len(lines) or lines.std(axis=1).mean() < 1:
+    return False  # Lines of one value each fit anywhere.
+  total, limit = rows * columns, _BETTER * step(columns)
+  others = (n for n in range(2, total) if total % n == 0 and n != columns)
+  return limit < math.inf and any(step(length) < limit for length in others)
 
 
 def _filled_up(data: bytes, scan: _Scan, size: int) -> bool:

@@ -341,6 +341,16 @@ def test_transparent_parts_are_told_to_become_opaque():
   assert told == ("partly transparent, made opaque",)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "1"])
+def test_one_transparent_colour_is_told_to_become_opaque(mode):
+  picture = Image.fromarray(_noise(9, 9, 3)).convert(mode)
+  file = io.BytesIO()
+  clear = picture.getpixel((0, 0))
+  picture.save(file, "PNG", transparency=clear)
+  told = decode.picture(file.getvalue(), name="a").changes
+  assert told == ("partly transparent, made opaque",)
+
+
 def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path):
   os.mkfifo(tmp_path / "x.png")
   for path in (tmp_path / "x.png", "/dev/zero"):

@@ -43,6 +43,31 @@ def test_another_size_in_the_header_is_refused(height, width, colour):
     decode.decoded(data, name="a.jpg")
 
 
+def smooth(height, width):
+  """Synthetic: a few waves, as neighbouring pixels of real pictures are."""
+  y, x = np.mgrid[:height, :width]
+  waves = np.sin(x / 31 + y / 53) + np.sin(y / 37) * np.cos(x / 47)
+  noise = np.random.default_rng(0).normal(0, 2, (height, width))
+  return np.clip(50 * waves + 128 + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+@pytest.mark.parametrize(
+  ("height", "width"), [(128, 192), (96, 256), (190, 125)]
+)
+def test_sides_exchanged_in_the_header_are_refused(height, width, options):
+  data = saved(smooth(192, 128), **options)
+  place = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2")) + 5
+  sides = struct.pack(">HH", height, width)
+  swapped = data[:place] + sides + data[place + 4 :]
+  decode.decoded(data, name="a.jpg")
+  if (height, width) == (190, 125):  # As many blocks: nothing to be seen.
+    decode.decoded(swapped, name="a.jpg")
+    return
+  with pytest.raises(UserError, match=r"^a\.jpg: .* header and data disagree"):
+    decode.decoded(swapped, name="a.jpg")
+
+
 @pytest.mark.parametrize("quality", [5, 50, 95])
 @pytest.mark.parametrize(
   "options",
