@@ -205,8 +205,42 @@ def test_equal_rows_of_a_table_are_exact_even_where_values_are_missing():
 
 def test_rows_equal_up_to_rounding_are_near():
   rows = np.random.default_rng(0).normal(100, 15, (300, 6))
-  a, b = _table(rows), _table(np.vstack([rows[:5] + 0.004, rows[5:10] + 0.1]))
+  a, b = _table(rows), _table(np.vstack([rows[:5] + 0.004, rows[5:10] + 5]))
   assert _counts(_dataset(train=a, test=b), "near") == {"train/test": 5}
+
+
+def test_rows_saved_with_fewer_digits_are_near():
+  rows = np.random.default_rng(0).normal(100, 15, (400, 12))
+  rows[::7, 2] = np.nan
+  other = rows[:40].round()
+  other[:20, 3] = np.nan  # And one value of twelve is lost.
+  other[20:30, :3] += 40
+  i, j = table_near.search(
+    {"a": _table(rows).arrays, "b": _table(other).arrays}
+  )("a", "b")
+  assert i.tolist() == j.tolist() == [*range(20), *range(30, 40)]
+
+
+def test_rows_of_categories_alone_are_near_but_for_one():
+  generator = np.random.default_rng(0)
+  codes = generator.integers(0, 9, (300, 8)).astype(np.int32)
+  other = codes[:10].copy()
+  other[:, 4] = -1
+  other[5:, 5] = 9
+  held = {"a": {"categories": codes}, "b": {"categories": other}}
+  i, j = table_near.search(held)("a", "b")
+  assert i.tolist() == j.tolist() == [*range(5)]
+
+
+def test_each_of_equal_rows_has_its_twin():
+  rows = np.random.default_rng(0).normal(size=(50, 5))
+  twice = np.vstack([rows[:2] + 1e-5, rows[:2] + 1e-5])
+  held = {
+    "a": _table(np.vstack([rows, rows])).arrays,
+    "b": _table(twice).arrays,
+  }
+  i, j = table_near.search(held)("a", "b")
+  assert (i % 50).tolist() == [0, 0, 1, 1] and sorted(j) == [0, 1, 2, 3]
 
 
 def test_rows_with_another_category_or_missing_value_are_not_near():
@@ -282,6 +316,21 @@ def test_a_text_that_is_changed_a_little_or_held_by_another_is_near(change):
   for a, b in (("a", "b"), ("b", "a")):
     i, j = text_near.search(held)(a, b)
     assert sorted(i.tolist()) == sorted(j.tolist()) == list(range(20))
+
+
+def test_short_texts_that_differ_in_one_token_are_near_unless_many_do(caplog):
+  caplog.set_level("INFO")
+  generator = np.random.default_rng(0)
+  rows = generator.integers(10, 2000, (200, 8)).tolist()
+  other = [[*rows[0][:3], 9999, *rows[0][4:]], rows[1][1:], [9999, *rows[2]]]
+  other += [[9999, 9998, *rows[3][2:]], rows[4]]
+  held = {"a": _texts(rows), "b": _texts(other)}
+  i, j = text_near.search(held)("a", "b")
+  assert i.tolist() == j.tolist() == [0, 1, 2]
+  forms = [[*rows[0][:7], n] for n in range(10, 30)]
+  held["a"] = _texts(rows[:100] + forms)
+  assert not len(text_near.search(held)("a", "b")[0])
+  assert "one token changed" in caplog.text
 
 
 def test_texts_of_common_words_or_a_few_of_them_are_not_near():

@@ -44,9 +44,9 @@ class Table:
     return tuple(name for name, columns in present.items() if columns)
 
   @property
-  def near(self) -> Near | None:
-    """Rows alike up to rounding; none where there is no number."""
-    return Near(near.RULE, near.search) if self.numeric else None
+  def near(self) -> Near:
+    """Rows alike up to rounding, or but for a few columns."""
+    return Near(near.RULE, near.search)
 
   def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
     """What a model of it is called with: the number of levels by column."""

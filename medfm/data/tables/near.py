@@ -1,56 +1,125 @@
-"""Near copies of rows: all values rounded, or one changed or missing."""
+"""Near copies of rows: values rounded, or some of them changed or missing."""
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from medfm.data.tables import design
+from medfm.data.tables import design, rough
 from medfm.types import Arrays
 
 RULE = (
   "rows with the same categories and missing values whose numbers differ by "
-  "less than 0.001 of a standard deviation each: what saving with fewer "
-  "digits or converting units does, and less than one step of a clinical "
-  "measurement; or rows that differ in one column alone, whatever it holds, "
-  "unless more than 1 in 100 training rows have such a twin among themselves "
-  "(then that is chance)"
+  "less than 0.001 of a standard deviation each; or rows that differ in one "
+  "column alone, whatever it holds, unless more than 1 in 100 training rows "
+  "have such a twin among themselves (then that is chance); or, unless 1 in "
+  "200 have one, rows whose numbers differ by at most 0.1 of a standard "
+  "deviation each, as rounding does, but for one column of ten, which may "
+  "hold anything"
 )
 _CELLS = 1 << 20
 _PAIRS = 1 << 16  # Compared at a time.
 _MAX_STEP = 1e-3
+_FAR = 1e5  # Standard deviations from any number: what is missing.
 _FEWEST, _MOST = 4, 2000  # Columns by which rows that differ in one are found.
-_BY_CHANCE = 0.01
+_BY_CHANCE, _ROUGHLY = 0.01, 0.005
 _WORK = 40_000_000  # Cells of training; each column costs an order of all rows.
 
 Pairs = tuple[np.ndarray, np.ndarray]
 
 
+class _Distinct(NamedTuple):
+  """The different rows of a split.
+
+  row: [D] where each first stands; place: [N] which of them each row is.
+  codes: [D,F] as `_codes` gives them; values: [D,F] numbers in standard
+  deviations, then codes of categories.
+  """
+
+  row: np.ndarray
+  place: np.ndarray
+  codes: np.ndarray
+  values: np.ndarray
+
+  def all_of(self, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(which of j, the row) of each row that is one of them."""
+    order = np.argsort(self.place, kind="stable")
+    counts = np.bincount(self.place, minlength=len(self.row))
+    which = np.repeat(np.arange(len(j)), counts[j])
+    ends = np.cumsum(counts[j])
+    within = np.arange(len(which)) - np.repeat(ends - counts[j], counts[j])
+    starts = np.cumsum(counts) - counts
+    return which, order[starts[j[which]] + within]
+
+
 def search(splits: Mapping[str, Arrays]) -> Callable[[str, str], Pairs]:
-  """(a, b) -> rows i of split a, j of split b that are alike."""
+  """(a, b) -> rows i of split a, j of split b that are alike.
+
+  Of equal rows of a, the first.
+  """
   first = next(iter(splits.values()))
-  mean, std = design.moments(np.asarray(first["features"], float))
+  mean, std = design.moments(_numbers(first))
   std = np.where(std > 0, std, 1)
-  tables, codes = {}, {}
-  for name, arrays in splits.items():
-    features = np.asarray(arrays["features"], float)
-    missing = np.isnan(features)
-    categories = arrays.get("categories", np.zeros((len(features), 0)))
-    # Whole numbers are far more than the largest step apart.
-    columns = [np.where(missing, 0, (features - mean) / std), missing]
-    tables[name] = np.concatenate([*columns, categories], axis=1, dtype=float)
-    codes[name] = _codes(arrays["features"], categories)
-  alone = _differ_by_choice(next(iter(codes.values())))
+  held = {k: _distinct(arrays, mean, std) for k, arrays in splits.items()}
+  train = next(iter(held.values()))
+  coded = np.arange(train.values.shape[1]) >= len(mean)
+  alone = _differ_by_choice(train.codes)
+  looks = _looks(train.values, coded)
 
   def alike(a: str, b: str) -> Pairs:
-    pairs = _alike(tables[a], tables[b])
-    if not alone:
-      return pairs
-    both = np.concatenate([pairs, _but_one(codes[a], codes[b])], axis=1)
+    one, other = held[a], held[b]
+    pairs = [_alike(one.values, other.values)] if len(mean) else []
+    if alone:
+      pairs.append(_but_one(one.codes, other.codes))
+    if looks:
+      rows = (rough.Rows(each.values, coded) for each in (one, other))
+      pairs.append(rough.pairs(looks, *rows))
+    both = np.concatenate([np.zeros((2, 0), int), *pairs], axis=1)
     i, j = np.unique(both, axis=1)
-    return i, j
+    which, rows = other.all_of(j)
+    firsts = one.row[i[which]]
+    order = np.lexsort((rows, firsts))
+    return firsts[order], rows[order]
 
   return alike
+
+
+def _numbers(arrays: Arrays) -> np.ndarray:
+  """[N,F]; none where there are categories alone."""
+  none = np.zeros((len(next(iter(arrays.values()))), 0))
+  return np.asarray(arrays.get("features", none), float)
+
+
+def _distinct(arrays: Arrays, mean: np.ndarray, std: np.ndarray) -> _Distinct:
+  features = _numbers(arrays)
+  categories = arrays.get("categories", np.zeros((len(features), 0)))
+  codes = _codes(features, categories)
+  _, row, place = np.unique(
+    codes.sum(axis=1, dtype=np.uint64), return_index=True, return_inverse=True
+  )
+  values = (features[row] - mean) / std
+  values = np.where(np.isnan(values), _FAR, values)
+  # Whole numbers are far more than the largest step apart.
+  values = np.concatenate([values, np.asarray(categories)[row]], axis=1)
+  return _Distinct(row, place.ravel(), codes[row], values)
+
+
+def _looks(train: np.ndarray, coded: np.ndarray) -> rough.Looks | None:
+  """How rows that agree roughly are looked up; None where many do by chance."""
+  if len(train) < 2 or train.shape[1] < _FEWEST:
+    return None
+  rows = rough.Rows(train, coded)
+  looks = rough.Looks.of(rows)
+  i, j = rough.pairs(looks, rows, rows)
+  share = len(np.unique(j[i != j])) / len(train)
+  if share > _ROUGHLY:
+    logging.info(
+      "near copies of a table: rows that agree but for rounding are not looked "
+      "for, since %.1f %% of training rows do so with another",
+      100 * share,
+    )
+  return looks if share <= _ROUGHLY else None
 
 
 def _codes(features: np.ndarray, categories: np.ndarray) -> np.ndarray:

@@ -1,16 +1,21 @@
 """Near copies of texts: a word or a full stop changed, a part of another."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
+from medfm.data.text import short
 from medfm.types import Arrays
 
 RULE = (
   "texts of which the shorter has at least 12 runs of three tokens, and four "
-  "in five of these are in the longer one too"
+  "in five of these are in the longer one too; or texts of 5 to 13 tokens that "
+  "differ in one of them, unless more than 1 in 100 training texts have such a "
+  "twin among themselves (then that is chance)"
 )
 _RUN, _FEWEST, _SHARED = 3, 12, 0.8
+_SHORT, _BY_CHANCE = (5, 13), 0.01  # Tokens; the share of texts.
 _SKETCH = 16  # Runs of each text that find candidates,
 _COMMON = 200  # unless more texts than this have them.
 _PAIRS = 1 << 18
@@ -30,21 +35,49 @@ def search(splits: Mapping[str, Arrays]) -> Callable[[str, str], Pairs]:
   """
   places = sum(np.size(held["tokens"]) for held in splits.values())
   thinned = np.uint64(-(-places // _MOST) or 1)
-  runs = {name: _runs(held, thinned) for name, held in splits.items()}
-  return lambda a, b: _found(runs[a], runs[b])
+  runs = {k: _runs(_words(held), thinned) for k, held in splits.items()}
+  left = {k: short.left(_words(held), *_SHORT) for k, held in splits.items()}
+  few = _differ_by_choice(next(iter(left.values())))
+
+  def alike(a: str, b: str) -> Pairs:
+    pairs = [np.stack(_found(runs[a], runs[b]))]
+    if few:
+      pairs.append(np.stack(short.pairs(left[a], left[b])))
+    i, j = np.unique(np.concatenate(pairs, axis=1), axis=1)
+    return i, j
+
+  return alike
 
 
-def _runs(arrays: Arrays, thinned: np.uint64) -> Runs:
-  """The hashes of the runs of tokens of each row.
+def _differ_by_choice(train: short.Left) -> bool:
+  """Whether short texts that differ in one token are rare in training."""
+  _, j = short.pairs(train, train)
+  share = len(np.unique(j)) / max(1, np.count_nonzero(train.whole))
+  if share > _BY_CHANCE:
+    logging.info(
+      "near copies of texts: short ones with one token changed are not looked "
+      "for, since %.0f %% of those in training differ so from another",
+      100 * share,
+    )
+  return share <= _BY_CHANCE
+
+
+def _words(arrays: Arrays) -> Iterator[np.ndarray]:
+  """The tokens of each row, uint64, without what opens and closes it."""
+  tokens = np.asarray(arrays["tokens"])
+  segment = np.asarray(arrays["segment"]) > 0
+  for row, real in zip(tokens, segment, strict=True):
+    yield row[real].astype(np.uint64)[1:-1]
+
+
+def _runs(texts: Iterable[np.ndarray], thinned: np.uint64) -> Runs:
+  """The hashes of the runs of tokens of each text.
 
   thinned: one in so many runs is kept; equal runs are kept in all texts or in
     none.
   """
-  tokens = np.asarray(arrays["tokens"])
-  segment = np.asarray(arrays["segment"]) > 0
   values, counts = [np.zeros(0, np.uint64)], []
-  for row, real in zip(tokens, segment, strict=True):
-    words = row[real].astype(np.uint64)[1:-1]  # Without what opens and closes.
+  for words in texts:
     hashed = np.zeros(max(0, len(words) - _RUN + 1), np.uint64)
     for place in range(_RUN):
       part = words[place : place + len(hashed)]
