@@ -1,6 +1,7 @@
 """Features that give the label away: copies of it, or known only afterwards."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ def lines(train: Split, info: Info, targets: Sequence[str]) -> Iterator[str]:
 
   A number with an AUROC above 0.99 for a class or label (either way), or whose
   correlation with a number is above 0.999; a category of which 99.5 % of the
-  rows have the commonest answer of their level. Large tables are checked by an
-  even sample of 20,000 rows and the first 5,000 columns.
+  rows have the commonest answer of their level; and whether a value is missing,
+  where that tells as much. Large tables are checked by an even sample of 20,000
+  rows and the first 5,000 columns.
 
   targets: names of the arrays that are the truth.
   """
@@ -37,12 +39,25 @@ def lines(train: Split, info: Info, targets: Sequence[str]) -> Iterator[str]:
       continue
     values = design.of(Split(arrays, part.ids))[:, :_COLUMNS]
     for place, column in enumerate(values.T):
-      tells = _category if place in design.levels else _number
-      for answer, truth in _answers(arrays, info, targets):
-        if how := tells(column, truth):
-          feature = design.names[place]
-          yield f"the feature {feature!r} alone tells {answer}: {how} {_ASK}"
+      readings = _readings(
+        f"the feature {design.names[place]!r}", column, place in design.levels
+      )
+      for (what, values, tells), (answer, truth) in itertools.product(
+        readings, list(_answers(arrays, info, targets))
+      ):
+        if how := tells(values, truth):
+          yield f"{what} alone tells {answer}: {how} {_ASK}"
           break
+
+
+def _readings(
+  feature: str, column: np.ndarray, coded: bool
+) -> Iterator[tuple[str, np.ndarray, Callable[..., str]]]:
+  """(what, values, how it tells) of a column, and of whether it is known."""
+  yield feature, column, _category if coded else _number
+  known = np.isfinite(column)
+  if not known.all():
+    yield f"whether {feature} is missing", known.astype(float), _number
 
 
 def _answers(

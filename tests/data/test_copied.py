@@ -76,6 +76,15 @@ def test_a_number_that_is_the_target_in_other_units_is_told(table):
   assert _told(features, noisy.astype(np.float32), task="regression") == []
 
 
+def test_a_value_that_is_known_of_one_answer_alone_is_told(table):
+  features, label = table
+  features[label == 1, 1] = np.nan
+  (line,) = _told(features, label)
+  assert line.startswith("whether the feature 'b' is missing alone tells ")
+  features[::9, 1] = 0
+  assert _told(features, label) == []
+
+
 def test_too_few_rows_show_nothing(table):
   features, label = table
   features[:, 1] = label
