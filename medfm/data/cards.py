@@ -33,7 +33,7 @@ def lines(card: Mapping[str, Any]) -> Iterator[str]:
     return
   if READ in card:
     yield card[READ]
-  if changes := [_shown(change) for change in card.get("changes", ())]:
+  if changes := [line(change) for change in card.get("changes", ())]:
     more = f"; and {len(changes) - _MOST} more, see the report's data card"
     rest = more if len(changes) > _MOST else ""
     yield f"changed: {'; '.join(changes[:_MOST])}{rest}"
@@ -61,10 +61,15 @@ def listed(names: list[str] | tuple[str, ...]) -> str:
   return ", ".join(names[:_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
+def amount(count: int, noun: str) -> str:
+  """`1 example`, `1,200 examples`."""
+  return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def line(change: Mapping[str, Any]) -> str:
-  """A change as a line of its own, its count before it."""
+  """A change; of columns, which are named, how many there are goes unsaid."""
   what, count = change["what"], change["count"]
-  return what if "column" in what else f"{count:,} {what}"
+  return what if "column" in what else f"{what} ({count:,})"
 
 
 def excludes(change: Mapping[str, Any]) -> bool:
@@ -74,9 +79,3 @@ def excludes(change: Mapping[str, Any]) -> bool:
   columns are dropped by name or as asked.
   """
   return bool(_EXCLUDES.search(change["what"]))
-
-
-def _shown(change: Mapping[str, Any]) -> str:
-  """A change; of columns, which are named, how many there are goes unsaid."""
-  what, count = change["what"], change["count"]
-  return what if "column" in what else f"{what} ({count:,})"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from medfm import spec
-from medfm.data import records, spelling, splits
+from medfm.data import cards, records, spelling, splits
 from medfm.data.splits import in_several
 from medfm.types import (
   PRESENT,
@@ -98,8 +98,8 @@ def joined(
   )
   if moved:
     raise UserError(
-      f"{moved} patients are in different splits of the parts: give all of "
-      "them a split column that agrees"
+      f"{cards.amount(moved, 'patient')} in different splits of the parts: "
+      "give all parts a split column that agrees"
     )
   joint, changes = {}, []
   for split, there in held.items():
@@ -206,8 +206,8 @@ def _rows(keys: Mapping[str, list[str]], keep: str) -> dict[str, np.ndarray]:
     repeated = sum(map(bool, names)) - len(places[part])
     if repeated:
       raise UserError(
-        f"{part} has {repeated} rows beside the first of a patient: join by "
-        "id, or leave one"
+        f"{part} has {cards.amount(repeated, 'row')} beside the first of a "
+        "patient: join by id, or leave one"
       )
   # Only a dict keeps the order in which the other parts name them.
   extra = dict.fromkeys(itertools.chain(*places.values()))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import hashes, spelling
+from medfm.data import cards, hashes, spelling
 from medfm.types import PRESENT, Dataset, Info, Split, UserError, view
 
 Pairs = tuple[np.ndarray, np.ndarray]
@@ -85,7 +85,7 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
   for names, pair in report["pairs"].items():
     a, b = names.split("/")
     counts = [
-      f"{pair[kind]['count']:,} examples {what}"
+      f"{cards.amount(pair[kind]['count'], 'example')} {what}"
       for kind, what in (("exact", "equal to"), ("near", "nearly equal to"))
       if pair[kind] and pair[kind]["count"]
     ]
@@ -105,8 +105,8 @@ def refuse(report: dict[str, Any]) -> None:
       a, b = names.split("/")
       first, second = shared["examples"][0]
       raise UserError(
-        f"{shared['count']} examples of {b} are of patients that are in {a} "
-        f"too (first: {second} and {first}): split by patient"
+        f"{cards.amount(shared['count'], 'example')} of {b} from patients that "
+        f"are in {a} too (first: {second} and {first}): split by patient"
       )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import hashes, spelling
+from medfm.data import cards, hashes, spelling
 from medfm.data.tables.table import Table, shortened
 from medfm.spec import nearest
 from medfm.types import Dataset, Lengths, Ragged, Split, UserError
@@ -65,7 +65,8 @@ def by_patient(
   owned, strata = _strata(ids, patients, _levels(label, len(ids)), seed)
   if len(owned) < len(names):
     raise UserError(
-      f"{len(owned)} patients cannot fill {len(names)} splits: give more data "
+      f"{cards.amount(len(owned), 'patient')} cannot fill {len(names)} splits: "
+      "give more data "
       "or fewer splits"
     )
   parts: list[list[int]] = [[] for _ in names]

@@ -44,8 +44,10 @@ def lines(data: Dataset) -> Iterator[str]:
   """What the terminal says of a cohort: its rows, and what was changed."""
   counts = splits.manifest(data)[SPLIT]
   patients = counts["patients"]
-  owners = "patients unknown" if patients is None else f"{patients:,} patients"
-  yield f"{data.info.name}: all {counts['n']:,} rows ({owners})"
+  known = patients is not None
+  owners = cards.amount(patients, "patient") if known else "patients unknown"
+  rows = cards.amount(counts["n"], "row")
+  yield f"{data.info.name}: all {rows} ({owners})"
   for card in data.card.get("parts", {"": data.card}).values():
     if cards.READ in card:
       yield f"{data.info.name}: {card[cards.READ]}"

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Collection, Sequence
 
+from medfm.data import cards
 from medfm.grid import attempt, cells
 from medfm.grid.attempt import Attempt, Slot
 from medfm.grid.cells import Cell
@@ -79,8 +80,8 @@ class Runner:
   def _stop(self) -> None:
     """Has every cell save and end; those that take too long are killed."""
     attempts = self._under_way.values()
-    count = len(attempts)
-    self._progress.say(f"stopping: {count} cells save what they have done")
+    count = cards.amount(len(attempts), "cell")
+    self._progress.say(f"stopping: what {count} did is being saved")
     for under_way in attempts:
       under_way.stop()
     limit = time.monotonic() + _GRACE_S

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from medfm.data import cards
 from medfm.grid import cells
 from medfm.report import blocks as report_blocks
 from medfm.report import html as report
@@ -45,7 +46,7 @@ def _parts(facts: Facts, figures: Mapping[str, bytes]) -> Iterator[Part]:
     if not text.startswith("Run:"):
       yield _paragraph(" ".join(text.split()))
   counts = ", ".join(f"{n} {state}" for state, n in facts["counts"].items())
-  yield _paragraph(f"{len(facts['cells'])} runs: {counts}.")
+  yield _paragraph(f"{cards.amount(len(facts['cells']), 'run')}: {counts}.")
   yield from _best(facts)
   if not facts["trials"]:
     yield from _arms(facts)

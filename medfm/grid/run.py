@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medfm import workdir
+from medfm.data import cards
 from medfm.grid import attempt, cells, experiment, local, search, slurm, summary
 from medfm.grid.cells import Status
 from medfm.grid.experiment import Experiment
@@ -56,8 +57,8 @@ def _grid(
     workdir.write(root / "grid.json", asked.plain(every))
     counts = cells.counted(states.values())
     words = ", ".join(f"{n} {state}" for state, n in counts.items())
-    line = f"{root}: {len(every)} cells ({words}), {len(todo)} to run"
-    print(line, flush=True)
+    number = cards.amount(len(every), "cell")
+    print(f"{root}: {number} ({words}), {len(todo)} to run", flush=True)
     if given.executor == "slurm":
       slurm.submit(todo, root, command, given.jobs, given.sbatch, stale)
       return
@@ -102,4 +103,6 @@ def _listing(states: Mapping[str, Status], again: Collection[str]) -> str:
     why = f"  ({status.why})" if status.why else ""
     lines.append(f"{what}  {status.state:11}  {name}{why}")
   count = sum(line.startswith("run ") for line in lines)
-  return "\n".join([*lines, f"{count} of {len(lines)} cells to run"])
+  return "\n".join(
+    [*lines, f"{count} of {cards.amount(len(lines), 'cell')} to run"]
+  )

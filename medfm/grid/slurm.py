@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from medfm import workdir
+from medfm.data import cards
 from medfm.grid import attempt, cells
 from medfm.grid.cells import Cell
 from medfm.interrupt import Watch
@@ -82,7 +83,8 @@ def submit(
   known = {name: job for name, job in known.items() if job in live}
   fresh = [cell for cell in todo if cell.name not in known]
   if len(fresh) < len(todo):
-    print(f"{len(todo) - len(fresh)} cells are in the queue already")
+    queued = cards.amount(len(todo) - len(fresh), "cell")
+    print(f"{queued} in the queue already")
   needed = {name for cell in fresh for name in cell.needs}
   before = sorted({job.partition("_")[0] for job in known.values()})
   ids = []

@@ -273,7 +273,7 @@ def test_a_patient_in_two_splits_is_refused_without_being_named():
     "count": 1,
     "examples": [["1", "t1"]],
   }
-  with pytest.raises(UserError, match="1 examples of test") as caught:
+  with pytest.raises(UserError, match="1 example of test") as caught:
     leakage.refuse(report)
   assert "bob" not in str(caught.value)
 
@@ -379,7 +379,7 @@ def test_equal_and_near_examples_are_warned_of():
   test.arrays["image"][3] = test.arrays["image"][3][:, ::-1]
   (line,) = leakage.warnings(leakage.leakage(_dataset(train=train, test=test)))
   assert line.startswith(
-    "test holds 4 examples equal to and 1 examples nearly equal to examples of"
+    "test holds 4 examples equal to and 1 example nearly equal to examples of"
   )
   clean = _dataset(train=_images(9), test=_images(5, 7))
   assert leakage.warnings(leakage.leakage(clean)) == []

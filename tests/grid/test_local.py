@@ -166,7 +166,7 @@ def test_a_stopped_runner_has_its_cells_save_and_leave(tmp_path, number, code):
   process.send_signal(number)
   out, _ = process.communicate(timeout=60)
   assert process.returncode == code, out
-  assert "1 cells save" in out
+  assert "what 1 cell did is being saved" in out
   noted = cells.read(tmp_path / "a/cell.json")
   assert (noted["exit"], noted["error"]) == (75, "")
   one = toy.cell(tmp_path, "a", **configs["a"])

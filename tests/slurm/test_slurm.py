@@ -69,7 +69,7 @@ def test_cells_in_the_queue_are_not_queued_again(tmp_path, capsys):
   every = [toy.cell(tmp_path, "a", steps=10, sleep=0.3)]
   assert len(submit(tmp_path, every)) == 2
   assert slurm.submit(every, tmp_path, toy.COMMAND, 0) == []
-  assert "1 cells are in the queue already" in capsys.readouterr().out
+  assert "1 cell in the queue already" in capsys.readouterr().out
   until(lambda: not queue())
   assert toy.states(every) == {"a": "done"}
 

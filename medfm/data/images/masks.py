@@ -4,6 +4,7 @@ import fnmatch
 import re
 from collections.abc import Iterable, Sequence
 
+from medfm.data import cards
 from medfm.types import UserError
 
 _WORDS = "mask seg segm segmentation gt groundtruth annotation contour roi"
@@ -50,8 +51,8 @@ def warnings(names: Iterable[str]) -> list[str]:
   if masks:
     first, word = min(masks.items())
     return [
-      f"{len(masks):,} files look like masks of others (such as {first}): "
-      f"leave them out with exclude=*{word}*"
+      f"{cards.amount(len(masks), 'file')} named as masks of others "
+      f"(such as {first}): leave them out with exclude=*{word}*"
     ]
   folders = {part for name in stems for part in name.split("/")[:-1]}
   named = sorted(filter(_FOLDER.fullmatch, folders))

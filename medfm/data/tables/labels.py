@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from medfm.data import spelling
+from medfm.data import cards, spelling
 from medfm.data.tables.table import Table, shortened
 from medfm.types import Reading, Target, UserError
 
@@ -92,8 +92,8 @@ def labelled(
     raise table.error(
       row,
       columns[int(observed[:, row].argmin())],
-      f"the {noun} is missing (as in {lost} rows); fill it in or set "
-      f"{setting}='drop'",
+      f"the {noun} is missing (as in {cards.amount(lost, 'row')}); fill it in "
+      f"or set {setting}='drop'",
     )
   where = ", ".join(columns)
   if not known.any():
