@@ -142,7 +142,7 @@ def inside(root: pathlib.Path, cell: str) -> pathlib.Path:
     odd
     or name.is_absolute()
     or ".." in name.parts
-    or not (root / name).resolve().is_relative_to(root.resolve())
+    or not real(root / name).is_relative_to(real(root))
   ):
     raise ValueError(
       "leads out of the folder, expected a path relative to it, without links"
@@ -150,6 +150,14 @@ def inside(root: pathlib.Path, cell: str) -> pathlib.Path:
   if not (root / name).is_file():
     raise ValueError(f"no such file: {shortened(cell, 60)}")
   return root / name
+
+
+def real(path: pathlib.Path) -> pathlib.Path:
+  """Where links lead; one that leads in a circle leads nowhere else.
+
+  `Path.resolve` raises RuntimeError for such a link, in Python 3.11.
+  """
+  return pathlib.Path(os.path.realpath(path))
 
 
 def _downloaded(

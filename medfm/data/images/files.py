@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm.data import files
+from medfm.data import cards, files
 from medfm.data.images import decode, masks, trained
 from medfm.data.images import input as image_input
 from medfm.data.tables import table as tables
@@ -113,6 +113,7 @@ def encoded(
   bits: int = 16,
   image: str = "",
   exclude: tuple[str, ...] = (),
+  delimiter: str = ",",
 ) -> Split:
   """A user's new images as a label-free split, treated as training's were.
 
@@ -123,6 +124,7 @@ def encoded(
   frame: of files of several.
   image: the CSV's column; found by its name where it is "".
   exclude: patterns of a folder's files that are left out, if there are any.
+  delimiter: what stands between the cells of the CSV file.
   """
   del info  # Classes and scaling are the model's business, not the file's.
   place = pathlib.Path(path).expanduser()
@@ -133,13 +135,14 @@ def encoded(
     every, _, _ = under(place)
     names = [n for n in every if not masks.fits(n, exclude)]
     if left_out := len(every) - len(names):
-      what = f"{left_out:,} images left out by exclude={','.join(exclude)}"
-      logging.warning("%s: %s", path, what)
+      unread = cards.amount(left_out, "image")
+      by = f"exclude={','.join(exclude)}"
+      logging.warning("%s: %s left out by %s", path, unread, by)
     if not names:
       raise UserError(f"{path}: exclude={','.join(exclude)} leaves no image")
     paths = [place / name for name in names]
   elif place.suffix.lower() == ".csv":
-    table = tables.read(place)
+    table = tables.read(place, delimiter=delimiter)
     column, paths = in_table(table, place.parent, image)
     names = table[column]
   shape = Shape(size, channels, resize, tuple(window), dtype, frame, bits)
@@ -191,11 +194,12 @@ def under(
     for path in [pathlib.Path(folder, name) for name in inside]:
       if not path.name.isprintable():
         refuse_name(path.name, root)
-      if path.is_symlink() and not path.resolve().is_relative_to(top):
+      if path.is_symlink() and not files.real(path).is_relative_to(top):
         raise UserError(f"{path.name}: is a link out of {root.name}")
       if decode.offered(path):
         if not path.is_file():  # A pipe or a device would never end.
-          raise UserError(f"{path.name}: is not a file but a pipe or a device")
+          what = "is not a file but a pipe, a device or a link to nothing"
+          raise UserError(f"{path.name}: {what}")
         names.append(path.relative_to(top).as_posix())
       else:
         others += 1

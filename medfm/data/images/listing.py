@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm.data import records, spelling, splits
+from medfm.data import cards, records, spelling, splits
 from medfm.data.images import decode, masks
 from medfm.data.images import files as image_files
 from medfm.data.images.files import is_clutter
@@ -53,6 +53,7 @@ def listed(
   groups: tuple[str, ...] = (),
   split_column: str = "",
   exclude: tuple[str, ...] = (),
+  delimiter: str = ",",
   seed: int = 0,
   fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
 ) -> Listing:
@@ -64,6 +65,7 @@ def listed(
   root: what the CSV's names are relative to, and never outside of; its own
     folder for "". The other settings are its columns, "" or () in a folder.
   exclude: patterns of a folder's files that are left out, such as *_mask*.
+  delimiter: what stands between the cells of the CSV file.
 
   Raises: UserError for class folders without images and images without one,
     and with the row for a file that is missing or outside, a bad label or
@@ -79,7 +81,7 @@ def listed(
     table = _of_folders(place, names, exclude, **depth)
     split_column, top = _SPLIT if _SPLIT in table.columns else "", place
   else:
-    table = tables.read(place)
+    table = tables.read(place, delimiter=delimiter)
   top = top.resolve()
   table, changes = labels.labelled(table)
   if patient:
@@ -202,8 +204,9 @@ def _notes(patients: np.ndarray, given: bool) -> list[str]:
   known = np.count_nonzero(patients != "")
   unknown = len(patients) - known
   if given:
-    note = "images without a patient id count as patients of their own"
-    return [f"{unknown} {note}"] if unknown else []
+    without = f"{cards.amount(unknown, 'image')} without a patient id"
+    note = "each counts as a patient of its own"
+    return [f"{without}: {note}"] if unknown else []
   if not known:
     return ["no patient ids: each image counts as a patient of its own"]
   return [
@@ -240,7 +243,7 @@ def _split(
       parts[rows[part]] = name
   if shared := splits.in_several(zip(patients, parts, strict=True)):
     raise UserError(
-      f"{shared} patients are in more than one of the given splits: split by "
-      "patient, or leave the split to seed and fractions"
+      f"{cards.amount(shared, 'patient')} in more than one of the given "
+      "splits: split by patient, or leave the split to seed and fractions"
     )
   return how

@@ -142,7 +142,8 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
     total = len(self._paths)
     if self._skipped > self._max_bad * total:
       raise UserError(
-        f"{self._skipped} or more of {total} images cannot be read, more than "
+        f"{self._skipped} or more of {cards.amount(total, 'image')} cannot be "
+        "read, more than "
         f"max_bad_fraction={self._max_bad}; the last: {error}"
       )
 
@@ -180,7 +181,8 @@ def own_images(
     columns of numbers.
   classes: their names in order, where the sorted names are not wanted.
   missing_label: "error", or "drop" to leave out such rows, counted.
-  image, patient, groups, split_column: columns of the CSV file.
+  image, patient, groups, split_column: columns of the CSV file; delimiter:
+    what stands between its cells.
   exclude: patterns of a folder's files that are not images, such as *_mask*.
   root: the folder the image paths start at; the CSV file's own where "".
   resize: pad, crop or stretch. window: (low, high) for grey DICOM.
@@ -262,6 +264,7 @@ def own_images(
     },
     image=listing.get("image", ""),
     exclude=tuple(listing.get("exclude", ())),
+    delimiter=listing.get("delimiter", ","),
     **shape | {"channels": described.channels, "bits": told["bits"]},
   )
 

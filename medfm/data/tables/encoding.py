@@ -26,6 +26,9 @@ _AGE_EDGES = (18, 40, 65)
 _AGE_BANDS = ("0-17", "18-39", "40-64", "65+")
 _AGE = re.compile(r"(?<![a-z])age(?![a-z])")
 _MOST_GROUPS = 12
+_WHOLE = re.compile(r"\d+(\.0*)?", re.ASCII)
+_INDEX = re.compile(r"unnamed: ?\d+(\.\d+)?|\.\.\.\d+|index|level_0", re.I)
+_FEWEST = 20  # Rows, of which fewer may be numbered by chance.
 _FEW, _SHARE = 50, 0.1  # More levels than both: free text or identifiers.
 _SOME, _ALMOST = 10, 0.9  # As are more texts than both, if few repeat.
 
@@ -99,7 +102,7 @@ def kinds(
           f"{mixed and ', or mend it and name it numeric'})"
         )
     elif _counts_rows(table, name):
-      dropped[name] = "a row counter"
+      dropped[name] = "a row counter (keep it by naming it numeric)"
     else:
       numbers.append(name)
   changes = [
@@ -145,6 +148,22 @@ def arrays(columns: Columns, described: Described) -> dict[str, np.ndarray]:
     columns.categories, columns.levels, described.levels
   )
   return dataclasses.replace(columns, categories=codes).arrays
+
+
+def cased(table: Table, names: Sequence[str]) -> list[dict[str, Any]]:
+  """The levels of these columns that differ in case alone, for the card."""
+  changes = []
+  for name in names:
+    forms: dict[str, list[str]] = {}
+    for level in dict.fromkeys(filter(None, table[name])):
+      forms.setdefault(spelling.folded(level), []).append(level)
+    alike = [levels for levels in forms.values() if len(levels) > 1]
+    if alike:
+      shown = " and ".join(map(tables.shortened, alike[0][:2]))
+      what = f"levels of {name!r} kept apart that differ in case alone"
+      count = sum(map(len, alike))
+      changes.append({"what": f"{what} (such as {shown})", "count": count})
+  return changes
 
 
 def respelt(
@@ -349,7 +368,16 @@ def _coded(
 
 
 def _counts_rows(table: Table, name: str) -> bool:
-  """Whether a column is 0, 1, 2, ... or 1, 2, 3, ... in the file's order."""
-  if len(table) <= 20 or float(table[name][0] or "nan") not in (0, 1):
+  """Whether a column numbers the rows from 0 or 1 on, in any order.
+
+  One that is called as programs call such a column may have gaps, as where
+  rows were taken out of another file.
+  """
+  cells, count = table[name], len(table)
+  if count <= _FEWEST or not all(map(_WHOLE.fullmatch, cells[:3])):
     return False  # Most tables have no counter, and some 450,000 columns.
-  return bool(np.all(np.diff(tables.numbers(table, name)) == 1))
+  values = tables.numbers(table, name)
+  if np.isnan(values).any() or len(np.unique(values)) < count:
+    return False
+  named = _INDEX.fullmatch(name) is not None and not (values % 1).any()
+  return named or (values.min() in (0, 1) and np.ptp(values) == count - 1)

@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 
 from medfm import spec, tasks
 from medfm.data import cards, files, records, spelling, splits
-from medfm.data.tables import encoding, identities, tabular
+from medfm.data.tables import encoding, identities, numerals, tabular
 from medfm.data.tables import table as tables
 from medfm.data.tables.input import Table as Described
 from medfm.data.tables.labels import Labels, Policy, adopted, names
@@ -103,7 +103,7 @@ def _row_names(
 
 
 def _all_numbers(cells: Iterable[str]) -> bool:
-  return all(tables.is_number(cell) for cell in {*cells} if cell)
+  return all(numerals.is_number(cell) for cell in {*cells} if cell)
 
 
 class _Tables(Own, skip_registration=True):
@@ -150,6 +150,7 @@ class OwnTable(_Tables, skip_registration=True):
     columns = {*numeric, *categorical, *roles, *given.groups}
     table, rows = self.joined(parts, columns, given.patient, "patient")
     table, spelt = spelling.names(table, categorical)
+    spelt += encoding.cased(table, categorical)
     what = "rows without a patient, each taken for a patient of its own"
     changes += records.counted({what: list(rows.patients or ()).count("")})
     what = f"dropped as asked: the columns {cards.listed(given.drop)}"

@@ -17,25 +17,20 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data.tables import numerals
 from medfm.spec import nearest
 from medfm.types import UserError
 
 MISSING = ("", "?", "NA", "N/A", "nan", "NaN", "null", "NULL")
 """Cells that stand for a missing value, unless the caller names others."""
 
-_PLAIN = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 ROW_NAMES = "row.names"
 """The column of the names that R and pandas give rows, which has no header."""
 
-DECIMALS = (".", ",")
-_COMMA = re.compile(
-  r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?", re.ASCII
-)
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+", re.ASCII)
-_NUMBER = re.compile(_PLAIN, re.ASCII)
-_COLUMN = re.compile(rf"(({_PLAIN})?\n)*", re.ASCII)
 _NO_TEXT = re.compile("[\0\udc80-\udcff]")  # As surrogateescape reads it.
-_SPREADSHEET = b"PK\x03\x04"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_SEPARATOR = re.compile("sep=.?", re.I)  # Excel's line about its own file.
 _CHUNK = 4096
 
 
@@ -116,11 +111,19 @@ def opened(
     raise UserError(f"{path}: is a pipe or a device, expected {expected}")
   try:
     with open(path, "rb") as file:
+      start = file.peek(4)[:4]
+      if start[:2] in _UTF16 or (start[1:2] == b"\0" == start[3:4]):
+        raise UserError(
+          f"{path}: is UTF-16 text; save it as UTF-8 (Excel's 'CSV UTF-8'; "
+          "iconv -f utf-16 -t utf-8)"
+        )
       yield file
   except FileNotFoundError:
     raise UserError(f"{path}: no such file") from None
   except PermissionError:
     raise UserError(f"{path}: may not be read (permission denied)") from None
+  except OSError as error:
+    raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def read(
@@ -146,14 +149,14 @@ def read(
     column, a row with too few or too many cells, an unclosed quote.
   """
   path = os.fspath(path)
-  if decimal not in DECIMALS:
+  if decimal not in numerals.DECIMALS:
     raise UserError(f"decimal={decimal!r}: expected '.' or ','")
   with opened(path, "a CSV file") as file:
-    if file.peek(4).startswith(_SPREADSHEET):
+    if file.peek(4).startswith(_SPREADSHEETS):
       raise UserError(f"{path}: is a zip or Excel file; save it as CSV (UTF-8)")
     lines = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
     records = _records(path, lines, delimiter, quote)
-    header = [*names] or [c.strip() for c in next(records, (0, []))[1]]
+    header = [*names] or _header(records)
     chunk = list(itertools.islice(records, _CHUNK))
     header = _with_row_names(header, [cells for _, cells in chunk])
     _check_header(path, header, delimiter)
@@ -164,10 +167,7 @@ def read(
     while chunk:
       for row, cells in chunk:
         if len(cells) != len(header):
-          raise UserError(
-            f"{path}, row {row}: {len(cells)} columns, expected {len(header)}; "
-            f"quote cells that hold {delimiter!r}"
-          )
+          raise _uneven(path, row, len(cells), len(header), delimiter)
         rows.append(row)
       cells_of = zip(*(cells for _, cells in chunk), strict=True)
       for column, cells in zip(columns, cells_of, strict=True):
@@ -200,19 +200,14 @@ def joined(parts: Sequence[Table], names: Iterable[str]) -> Table:
   )
 
 
-def is_number(cell: str) -> bool:
-  """Whether a cell is a plain decimal number: not `inf`, `nan` or `1_000`."""
-  return _NUMBER.fullmatch(cell) is not None
-
-
 def numbers(table: Table, name: str) -> np.ndarray:
   """A number column as float32 [N]; missing cells are NaN.
 
   Text, `inf`, `1_000` and values beyond float32 are errors.
   """
   cells = table[name]
-  for index, cell in enumerate(() if _all_numbers(cells) else cells):
-    if cell and not is_number(cell):
+  for index, cell in enumerate(() if numerals.all_numbers(cells) else cells):
+    if cell and not numerals.is_number(cell):
       what = (
         f"{shortened(cell)} is not a finite number; mend it, list it as a "
         "missing marker, or name the column as categorical"
@@ -228,21 +223,17 @@ def numbers(table: Table, name: str) -> np.ndarray:
 
 
 def is_numeric(table: Table, name: str) -> bool:
-  """Whether every observed cell of a column is a number; an error if most are.
+  """Whether every observed cell of a column is a number.
 
   One without any observed cell counts as numeric.
+
+  Raises: UserError where most are meant as numbers, if not written as such.
   """
-  if _all_numbers(table[name]):
+  if numerals.all_numbers(table[name]):
     return True
   observed = [cell for cell in table[name] if cell]
-  levels = {cell: is_number(cell) for cell in set(observed)}
-  if all(levels.values()):
-    return True
-  if 2 * sum(levels[cell] for cell in observed) > len(observed):
-    raise _not_numeric(table, name, "")
-  commas = {cell for cell in levels if levels[cell] or _COMMA.fullmatch(cell)}
-  if 2 * sum(cell in commas for cell in observed) > len(observed):
-    raise _not_numeric(table, name, "set decimal=',', ")
+  if fix := numerals.advice(observed):
+    raise _not_numeric(table, name, fix)
   return False
 
 
@@ -252,10 +243,12 @@ def share_numeric(table: Table, name: str) -> str:
   "" if none of it is. What patients wrote is not repeated.
   """
   observed = [cell for cell in table[name] if cell]
-  count = sum(map(is_number, observed))
+  count = sum(map(numerals.is_number, observed))
   if not count:
     return ""
-  odd = next(i for i, c in enumerate(table[name]) if c and not is_number(c))
+  odd = next(
+    i for i, c in enumerate(table[name]) if c and not numerals.is_number(c)
+  )
   share = f"{count / len(observed):.0%}"
   return (
     f"{share} of its cells are numbers, the first other in {table.place(odd)}"
@@ -266,19 +259,12 @@ def _not_numeric(table: Table, name: str, fix: str) -> UserError:
   """What to do about a column of which most but not all is numbers."""
   cells = table[name]
   observed = [cell for cell in cells if cell]
-  odd = next(i for i, c in enumerate(cells) if c and not is_number(c))
-  share = sum(map(is_number, observed)) / len(observed)
+  odd = next(i for i, c in enumerate(cells) if c and not numerals.is_number(c))
+  share = sum(map(numerals.is_number, observed)) / len(observed)
   some = f" ({share:.0%} of the column are)" if share else ""
   what = f"{shortened(cells[odd])} is not a finite number{some}"
-  fix += "mend it, list it as a missing marker, or name the column categorical"
+  fix += ", list it as a missing marker, or name the column categorical"
   return table.error(odd, name, f"{what}: {fix}")
-
-
-def _all_numbers(cells: list[str]) -> bool:
-  """Whether every cell is empty or a number; one look at a whole column."""
-  text = "\n".join(cells) + "\n"
-  whole = _COLUMN.fullmatch(text) is not None
-  return whole and text.count("\n") == len(cells)
 
 
 def coded(
@@ -325,6 +311,30 @@ def _records(
       yield row, cells
 
 
+def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
+  """The names in the first row that is none of Excel's."""
+  none = (0, [])
+  _, cells = next(records, none)
+  if cells and _SEPARATOR.fullmatch(cells[0].strip()):
+    _, cells = next(records, none)
+  return [cell.strip() for cell in cells]
+
+
+def _uneven(
+  path: str, row: int, count: int, expected: int, delimiter: str
+) -> UserError:
+  """A row that has more or fewer cells than the header has names."""
+  if expected == 1:
+    return UserError(
+      f"{path}, row 1: one name, but row {row} has {count} cells: leave out "
+      f"what stands above the header, or quote cells that hold {delimiter!r}"
+    )
+  return UserError(
+    f"{path}, row {row}: {count} cell{'s' * (count > 1)}, expected {expected}; "
+    f"quote cells that hold {delimiter!r}"
+  )
+
+
 def _with_row_names(
   header: list[str], rows: Sequence[Sequence[str]]
 ) -> list[str]:
@@ -351,19 +361,10 @@ def _with_points(table: Table) -> Table:
   """
   columns = {}
   for name, cells in table.columns.items():
-    made = {
-      cell: cell.replace(".", "").replace(",", ".")
-      for cell in set(cells)
-      if _COMMA.fullmatch(cell)
-    }
-    for index, cell in enumerate(cells):
-      odd = "." in cell and (
-        _THOUSANDS.fullmatch(cell) or (made and is_number(cell))
-      )
-      if odd:
-        what = f"{shortened(cell)} has a point where decimal=',' is set"
-        raise table.error(index, name, f"{what}; write it without")
-    columns[name] = [made.get(cell, cell) for cell in cells] if made else cells
+    columns[name], odd = numerals.with_points(cells)
+    if odd >= 0:
+      what = f"{shortened(cells[odd])} has a point where decimal=',' is set"
+      raise table.error(odd, name, f"{what}; write it without")
   return table.replace(**columns)
 
 
@@ -374,7 +375,8 @@ def _check_header(path: str, header: list[str], delimiter: str) -> None:
   for index, name in enumerate(header):
     if not name:
       raise UserError(
-        f"{path}, row 1: column {index + 1} has no name; name or remove it"
+        f"{path}, row 1: column {index + 1} has no name; name or remove it, or "
+        "leave out what stands above the header"
       )
     if name in seen:
       raise UserError(
@@ -385,5 +387,5 @@ def _check_header(path: str, header: list[str], delimiter: str) -> None:
     if len(header) == 1 and other != delimiter and other in header[0]:
       raise UserError(
         f"{path}, row 1: one column; the file looks separated by {other!r}: "
-        f"set the delimiter"
+        f"set the delimiter, or save it with {delimiter!r}"
       )

@@ -94,13 +94,12 @@ def own_text(
   raw = {"train": files.of_user(folders, path)}
   if test_path:
     raw["test"] = files.of_user(folders, test_path)
-  in_new_files = {"text": text, "pair": pair, "id": id}
+  in_new_files = {"text": text, "pair": pair, "id": id, "delimiter": delimiter}
   settings = {
     **in_new_files,
     "document": document,
     "groups": tuple(groups),
     "split_column": "" if reading else split_column,
-    "delimiter": delimiter,
   }
   recorded = texts.raw(
     OwnText,

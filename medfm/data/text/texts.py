@@ -258,8 +258,12 @@ def _of_whom(parts: Mapping[str, Split], token: Tokenizer, unit: str) -> str:
   rows, owners = sum(map(len, parts.values())), set()
   for split in parts.values():
     owners |= {*map(str, () if split.patients is None else split.patients)}
-  cut = f" in {rows:,} windows" if rows > texts else ""
-  of = f" of {len(owners):,} {unit}s" if owners and "" not in owners else ""
+  cut = f" in {cards.amount(rows, 'window')}" if rows > texts else ""
+  of = (
+    f" of {cards.amount(len(owners), unit)}"
+    if owners and "" not in owners
+    else ""
+  )
   if of and unit == "text":  # Equal ones are one.
     of = f" ({len(owners):,} different)" if len(owners) < texts else ""
   card = token.card()
@@ -277,13 +281,15 @@ def encoded(
   text: str = "text",
   pair: str = "",
   id: str = "",
+  delimiter: str = "",
   **cutting: Any,
 ) -> Split:
   """New texts without labels: a .txt (one a line), CSV or JSON lines file.
 
   text, pair, id: columns of the file; of a .txt there is the text alone.
+  delimiter: between its cells; "" for what its suffix says.
   """
-  table = text_files.read(path, text)
+  table = text_files.read(path, text, delimiter)
   strings = text_files.strings(table, text=text, pair=pair)
   split = Split(
     {name: np.array(cells, object) for name, cells in strings.items()},

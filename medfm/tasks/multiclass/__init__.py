@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from medfm.data import spelling
+from medfm.data.tables import numerals
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import (
   KEEP,
@@ -329,7 +330,7 @@ class Columns(labels.Columns):
   def _ordered(self, where: str, seen: set[str]) -> tuple[str, ...]:
     """The classes as given, else sorted (numbers by value), `positive` last."""
     order, positive = sorted(seen), _class(self.positive)
-    if all(map(tables.is_number, order)):
+    if all(map(numerals.is_number, order)):
       order.sort(key=float)
     if self.classes:
       order = [_class(name) for name in self.classes]
@@ -351,7 +352,7 @@ class Columns(labels.Columns):
 
 def _class(cell: str) -> str:
   """A class by its cell: `1` and `1.0` are one."""
-  if not tables.is_number(cell):
+  if not numerals.is_number(cell):
     return cell
   return np.format_float_positional(float(cell), trim="-")
 

@@ -131,6 +131,12 @@ def test_a_missing_path_is_one_line(tmp_path):
     scans.read(tmp_path / "nothing")
 
 
+def test_a_link_in_a_circle_among_the_images_is_refused(classes):
+  (classes / "benign" / "x.png").symlink_to(classes / "benign" / "x.png")
+  with pytest.raises(UserError, match=r"x\.png: .* a link to nothing"):
+    scans.read(classes)
+
+
 def test_a_pipe_among_the_images_is_refused(classes):
   os.mkfifo(classes / "benign" / "x.png")
   with pytest.raises(UserError, match=r"x\.png: is not a file but a pipe"):
@@ -147,7 +153,7 @@ def test_masks_beside_images_are_told_and_left_out_by_pattern(
   assert sum(map(len, warned.splits.values())) == 31
   *_, line = cards.lines(warned.card)
   assert line == (
-    "note: 11 files look like masks of others (such as benign/0_mask.png): "
+    "note: 11 files named as masks of others (such as benign/0_mask.png): "
     "leave them out with exclude=*mask*"
   )
   dataset = scans.read(classes, exclude=("*_mask*",))

@@ -41,7 +41,7 @@ def test_a_split_column_is_kept_and_must_not_share_patients(root):
   assert len(dataset.splits["validation"]) == 4
   rows = scans.rows(split=lambda i: ("train", "val", "test")[i % 3])
   path = scans.table(root, rows)
-  with pytest.raises(UserError, match="patients are in more than one") as error:
+  with pytest.raises(UserError, match="in more than one of the") as error:
     scans.read(
       root, path, label="label", patient="patient", split_column="split"
     )
@@ -185,3 +185,13 @@ def test_a_class_of_minus_one_in_a_table_is_named(root):
   assert dataset.info.target.names == ("-1", "0", "1")
   *_, line = cards.lines(dataset.card)
   assert line.startswith("note: the label -1 is read as a class of its own")
+
+
+def test_a_table_of_images_may_have_another_delimiter(root):
+  path = scans.table(root, scans.rows())
+  path.write_text(path.read_text().replace(",", ";"))
+  with pytest.raises(UserError, match="set the delimiter"):
+    scans.read(root, path, label="label")
+  data = scans.read(root, path, label="label", delimiter=";")
+  assert sum(map(len, data.splits.values())) == 20
+  assert len(data.encode(str(path)).ids) == 20

@@ -87,7 +87,8 @@ def test_unseen_levels_and_extra_columns_are_logged(tmp_path, info, caplog):
   read(tmp_path, "age,sex,note,name\n1,x,a,Doe\n1,z,a,Roe\n", "new.csv")
   with caplog.at_level("INFO"):
     encoding.encoded(str(tmp_path / "new.csv"), info)
-  assert "2 cells of 'sex'" in caplog.text
+  assert "cells of 'sex' hold levels never seen" in caplog.text
+  assert "treated as missing (2)" in caplog.text
   assert "ignored: name" in caplog.text
   assert "Doe" not in caplog.text
 
@@ -157,6 +158,24 @@ def test_free_text_and_row_counters_are_dropped_and_listed(tmp_path):
     "dropped the column 'n'",
     "dropped the column 'note'",
   ]
+
+
+@pytest.mark.parametrize(
+  ("name", "number", "dropped"),
+  [
+    ("n", lambda i: i * 7 % 60, True),  # In another order.
+    ("Unnamed: 0", lambda i: 3 * i + 5, True),  # Of rows of another file.
+    ("index", lambda i: 900 - 2 * i, True),
+    ("n", lambda i: 20 + i, False),
+    ("n", lambda i: i * 7 % 59, False),
+  ],
+)
+def test_a_column_that_numbers_rows_is_no_feature(name, number, dropped):
+  cells = [str(number(i)) for i in range(60)]
+  table = tables.of_cells("a.csv", {name: cells}, range(60))
+  numeric, _, changes = encoding.kinds(table, (name,))
+  assert numeric == (() if dropped else (name,))
+  assert ["row counter" in c["what"] for c in changes] == [True] * dropped
 
 
 def test_free_text_named_categorical_is_kept(tmp_path):

@@ -73,7 +73,7 @@ def test_a_new_file_is_read_in_any_spelling(table, tmp_path, caplog):
   split = dataset.encode(str(tmp_path / "new.csv"))
   assert split.arrays["categories"][:, 0].tolist() == [0, 1, -1]
   assert split.patients.tolist() == ["p1", "p1", "q"]
-  assert "1 spellings of a patient" in caplog.text
+  assert "spellings of a patient taken" in caplog.text
 
 
 def test_classes_that_look_equal_are_one_and_those_of_two_cases_refused(
@@ -90,3 +90,11 @@ def test_classes_that_look_equal_are_one_and_those_of_two_cases_refused(
     "y",
     "Y",
   )
+
+
+def test_levels_that_differ_in_case_alone_are_told(table):
+  content = text().replace(",f,", ",F,", 3)
+  changes = table(content, drop=("note", "pid")).card["changes"]
+  levels = [c for c in changes if "'sex' kept apart" in c["what"]]
+  assert [change["count"] for change in levels] == [2]
+  assert "'F' and 'f'" in levels[0]["what"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from medfm.data.tables import numerals
 from medfm.data.tables import table as tables
 from medfm.types import UserError
 
@@ -70,8 +71,8 @@ def test_many_rows_are_read_in_order(tmp_path):
 @pytest.mark.parametrize(
   ("text", "words"),
   [
-    ("a,b\n1,2\n1\n", ["row 3", "1 columns", "expected 2"]),
-    ("a,b\n1,2,3\n", ["row 2", "3 columns", "expected 2"]),
+    ("a,b\n1,2\n1\n", ["row 3", "1 cell,", "expected 2"]),
+    ("a,b\n1,2,3\n", ["row 2", "3 cells", "expected 2"]),
     ("a,b,a\n1,2,3\n", ["'a'", "twice"]),
     ("a,,c\n1,2,3\n", ["column 2", "no name"]),
     ("", ["empty"]),
@@ -80,7 +81,7 @@ def test_many_rows_are_read_in_order(tmp_path):
     ("a;b\n1;2\n", ["';'", "delimiter"]),
     (b"name\nM\xfcller\n", ["row 2", "0xfc", "UTF-8"]),
     (b"a\n1\n\x00\n", ["row 3", "0x00"]),
-    (b"\xff\xfea\x00", ["row 1", "0xff", "UTF-8"]),
+    (b"\xff\xfea\x00", ["UTF-16"]),
     (b"PK\x03\x04rest", ["Excel"]),
     ('a,b\n1,"2\n3,4\n', ["row 2", "quote"]),
     ('a\n"x"y\n', ["row 2", "quote"]),
@@ -168,8 +169,8 @@ def test_the_names_of_many_columns_are_not_compared_with_each_other():
 
 
 def test_a_long_cell_that_is_no_number_is_seen_at_once():
-  assert not tables.is_number("1" * 500_000 + "x")
-  assert tables.is_number("1" * 500_000 + ".5e3")
+  assert not numerals.is_number("1" * 500_000 + "x")
+  assert numerals.is_number("1" * 500_000 + ".5e3")
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_names_of_rows_without_a_header_are_a_column_of_their_own(
 def test_rows_that_are_too_long_for_another_reason_stay_an_error(
   tmp_path, text
 ):
-  with pytest.raises(UserError, match=r"row 2: \d columns, expected"):
+  with pytest.raises(UserError, match=r"row 2(: \d cells?,| has 2 cells:)"):
     written(tmp_path, text)
 
 
@@ -255,3 +256,62 @@ def test_a_column_of_decimal_commas_names_the_setting(tmp_path):
   assert "row 2, column 'x': '12,5' is not a finite number" in str(caught.value)
   assert "33% of the column are" in str(caught.value)
   assert "set decimal=','" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  ("cell", "words"),
+  [
+    ("{}%", "write numbers alone"),
+    ("{} mg", "write numbers alone"),
+    ("\u2212{}", "write numbers alone"),
+    ("\u200b{}.5", "write numbers alone"),
+    ("1'{:03}", "write numbers alone"),
+    ("1,{:03}.5", "write numbers alone"),
+    ("1,{:03}", "write it without commas"),
+  ],
+)
+def test_numbers_in_another_dress_are_no_category(cell, words):
+  cells = [cell.format(i) for i in range(20)]
+  table = tables.of_cells("a.csv", {"x": cells}, range(20))
+  with pytest.raises(UserError, match=rf"row 0, column 'x': .*{words}"):
+    tables.is_numeric(table, "x")
+
+
+def test_limits_among_numbers_are_told_even_if_most_are_limits():
+  cells = ["<0.5"] * 15 + ["0.7", "1.2"]
+  table = tables.of_cells("a.csv", {"x": cells}, range(17))
+  with pytest.raises(UserError, match=r"'<0\.5' is not a finite number"):
+    tables.is_numeric(table, "x")
+
+
+@pytest.mark.parametrize(
+  "cells",
+  [["<30", ">30", "NO"] * 9, ["5 mg", "10 mg"] * 9,
+   [f"{i}{'ABCD'[i % 4]}" for i in range(30)]],
+)  # fmt: skip
+def test_a_few_levels_or_codes_with_digits_may_be_categories(cells):
+  table = tables.of_cells("a.csv", {"x": cells}, range(len(cells)))
+  assert not tables.is_numeric(table, "x")
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le"])
+def test_another_unicode_is_named(tmp_path, codec):
+  (tmp_path / "a.csv").write_bytes("a,b\n1,2\n".encode(codec))
+  with pytest.raises(UserError, match="is UTF-16 text"):
+    tables.read(tmp_path / "a.csv")
+
+
+def test_a_line_about_the_separator_is_no_header(tmp_path):
+  assert read(tmp_path, "sep=,\na,b\n1,2\n").columns == {"a": ["1"], "b": ["2"]}
+
+
+def test_a_title_above_the_header_is_told(tmp_path):
+  assert "leave out what stands above the header" in fault(
+    tmp_path, "# of 2020\na,b\n1,2\n"
+  )
+
+
+def test_a_link_in_a_circle_is_no_file(tmp_path):
+  (tmp_path / "a.csv").symlink_to(tmp_path / "a.csv")
+  with pytest.raises(UserError, match=r"a\.csv: (cannot be read|no such file)"):
+    tables.read(tmp_path / "a.csv")

@@ -53,6 +53,12 @@ def fault(texts):
   return message
 
 
+def test_new_texts_are_separated_as_those_of_training(texts, tmp_path):
+  rows = ["text;label"] + [f"note {i}, ok;{'ab'[i % 2]}" for i in range(30)]
+  data = texts("\n".join(rows), name="notes.csv", delimiter=";")
+  assert len(data.encode(str(tmp_path / "notes.csv")).ids) == 30
+
+
 def test_texts_become_tokens_with_their_labels(texts):
   data = texts(document="who")
   assert isinstance(data.info.target, Classes)
