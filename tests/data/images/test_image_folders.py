@@ -167,7 +167,7 @@ def test_masks_beside_images_are_told_and_left_out_by_pattern(
   with caplog.at_level("WARNING"):
     new = dataset.encode(str(tmp_path / "new"))
   assert new.ids.tolist() == ["1.png"]
-  assert " 1 images left out by exclude=*_mask*" in caplog.text
+  assert " 1 image left out by exclude=*_mask*" in caplog.text
 
 
 def test_a_folder_of_masks_is_told_and_left_out(classes):
