@@ -88,6 +88,16 @@ def _rounded(rows: np.ndarray) -> np.ndarray:
   return rows + np.float32(0.0005) * spread
 
 
+def _digits(rows: np.ndarray, count: int) -> np.ndarray:
+  kept = [float(f"{value:.{count}g}") for value in rows.ravel()]
+  return np.array(kept, np.float32).reshape(rows.shape)
+
+
+def _noise(rows: np.ndarray, share: float) -> np.ndarray:
+  noise = np.random.default_rng(0).normal(0, share, rows.shape)
+  return (rows + noise * np.nanstd(rows, axis=0)).astype(np.float32)
+
+
 def _one(rows: np.ndarray, count: int, change: Callable) -> np.ndarray:
   rows = rows.copy()
   for column in range(count):
@@ -100,6 +110,12 @@ OF_ROWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
   "one value rounded": lambda x: _one(x, 1, np.round),
   "one value missing": lambda x: _one(x, 1, lambda c: np.full_like(c, np.nan)),
   "two values missing": lambda x: _one(x, 2, lambda c: np.full_like(c, np.nan)),
+  "three values missing": lambda x: _one(
+    x, 3, lambda c: np.full_like(c, np.nan)
+  ),
+  "all values with 3 digits": lambda x: _digits(x, 3),
+  "all values with 2 digits": lambda x: _digits(x, 2),
+  "noise of 0.03 sd": lambda x: _noise(x, 0.03),
 }
 
 

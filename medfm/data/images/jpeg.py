@@ -66,8 +66,9 @@ def agrees(data: bytes, pixels: np.ndarray) -> bool:
 def _unit(data: bytes) -> tuple[int, int]:
   """Height and width of what is coded together, in pixels."""
   with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-    sides = [(down, across) for _, across, down, _ in image.layer]
-  if len(sides) == 1:
+    layers = getattr(image, "layer", [])
+  sides = [(down, across) for _, across, down, _ in layers]
+  if len(sides) < 2:
     return 8, 8
   down, across = map(max, zip(*sides, strict=True))
   return 8 * down, 8 * across

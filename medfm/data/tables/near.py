@@ -58,8 +58,7 @@ def search(splits: Mapping[str, Arrays]) -> Callable[[str, str], Pairs]:
 
   Of equal rows of a, the first.
   """
-  first = next(iter(splits.values()))
-  mean, std = design.moments(_numbers(first))
+  mean, std = design.moments(_numbers(next(iter(splits.values()))))
   std = np.where(std > 0, std, 1)
   held = {k: _distinct(arrays, mean, std) for k, arrays in splits.items()}
   train = next(iter(held.values()))
@@ -68,17 +67,18 @@ def search(splits: Mapping[str, Arrays]) -> Callable[[str, str], Pairs]:
   looks = _looks(train.values, coded)
 
   def alike(a: str, b: str) -> Pairs:
-    one, other = held[a], held[b]
-    pairs = [_alike(one.values, other.values)] if len(mean) else []
+    first, second = held[a], held[b]
+    pairs = [np.zeros((2, 0), int)]
+    if len(mean):
+      pairs.append(np.stack(_alike(first.values, second.values)))
     if alone:
-      pairs.append(_but_one(one.codes, other.codes))
+      pairs.append(_but_one(first.codes, second.codes))
     if looks:
-      rows = (rough.Rows(each.values, coded) for each in (one, other))
-      pairs.append(rough.pairs(looks, *rows))
-    both = np.concatenate([np.zeros((2, 0), int), *pairs], axis=1)
-    i, j = np.unique(both, axis=1)
-    which, rows = other.all_of(j)
-    firsts = one.row[i[which]]
+      both = (rough.Rows(each.values, coded) for each in (first, second))
+      pairs.append(np.stack(rough.pairs(looks, *both)))
+    i, j = np.unique(np.concatenate(pairs, axis=1), axis=1)
+    which, rows = second.all_of(j)
+    firsts = first.row[i[which]]
     order = np.lexsort((rows, firsts))
     return firsts[order], rows[order]
 
