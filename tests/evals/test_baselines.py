@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from medfm import tasks
 from medfm.evals import baselines, coefficients
 from medfm.evals.scores import scores
-from medfm.tasks import multiclass, multilabel, regression, tuning
+from medfm.tasks import classical, multiclass, multilabel, regression, tuning
 from medfm.types import Rival, Split, UserError
 from tests import infos
 
@@ -75,6 +75,15 @@ CASES = {
 }
 
 
+@pytest.fixture
+def untuned(monkeypatch):
+  """Trees of one setting, where it does not matter which is chosen."""
+  monkeypatch.setattr(classical, "BOOSTS", [classical.BOOST])
+
+
+UNTUNED = pytest.mark.usefixtures("untuned")
+
+
 def test_every_baseline_has_a_case():
   names = {
     name
@@ -92,6 +101,7 @@ def test_defaults_are_baselines_of_the_task(info):
   assert names and set(names) <= set(task.RIVALS)
 
 
+@UNTUNED
 @pytest.mark.parametrize("name", CASES)
 def test_baseline_predicts_every_row_the_same_way_twice(name):
   info, split = CASES[name]
@@ -106,6 +116,7 @@ def test_baseline_predicts_every_row_the_same_way_twice(name):
   np.testing.assert_array_equal(first, second)
 
 
+@UNTUNED
 @pytest.mark.parametrize("name", CASES)
 def test_baseline_of_an_empty_split_is_empty(name):
   info, split = CASES[name]
@@ -115,6 +126,7 @@ def test_baseline_of_an_empty_split_is_empty(name):
   assert values.shape == (0, len(info.target.names))
 
 
+@UNTUNED
 @pytest.mark.parametrize("name", CASES)
 def test_other_splits_teach_a_baseline_nothing(name):
   info, split = CASES[name]
@@ -125,6 +137,7 @@ def test_other_splits_teach_a_baseline_nothing(name):
     np.testing.assert_array_equal(values, beside["test"][key])
 
 
+@UNTUNED
 @pytest.mark.parametrize("name", CASES)
 def test_missing_features_are_survived(name):
   info, split = CASES[name]
@@ -139,6 +152,7 @@ def test_missing_features_are_survived(name):
   assert np.isfinite(values).all()
 
 
+@UNTUNED
 @pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])
 def test_unlabelled_training_examples_are_left_out(name):
   train, test = _split(), _split(count=7, seed=1)
@@ -153,6 +167,7 @@ def test_unlabelled_training_examples_are_left_out(name):
   )
 
 
+@UNTUNED
 @pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])
 def test_each_label_is_its_own_problem_without_its_missing_ones(name):
   train, test = _labels(_split()), _split(count=7, seed=1)
@@ -180,6 +195,7 @@ def test_label_with_a_single_class_is_predicted_at_its_frequency():
   assert (probs[:, 0] == 0).all() and np.ptp(probs[:, 1]) > 0
 
 
+@UNTUNED
 def test_class_missing_from_training_has_probability_zero():
   info = infos.info(
     "toy", "multiclass", ("a", "b", "c"), numeric=("a", "b", "c")
@@ -249,6 +265,7 @@ def test_constant_feature_has_coefficient_zero():
   assert coefficients.closed_form(train, LINE)["c"] == 0
 
 
+@UNTUNED
 @pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])
 def test_categories_alone_are_enough(name):
   train, test = _categories(), _categories(7, 1)

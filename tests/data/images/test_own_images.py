@@ -28,6 +28,7 @@ def ultrasound(data_dir, tmp_path_factory):
   return dataset, table
 
 
+@pytest.mark.xdist_group("ultrasound")
 def test_the_real_ultrasound_folder_is_read_as_in_the_manifest(ultrasound):
   dataset, _ = ultrasound
   assert dataset.info.target.names == ("benign", "malignant", "normal")
@@ -39,6 +40,7 @@ def test_the_real_ultrasound_folder_is_read_as_in_the_manifest(ultrasound):
   ]
 
 
+@pytest.mark.xdist_group("ultrasound")
 def test_the_real_caption_table_gives_the_same_labels(ultrasound):
   dataset, table = ultrasound
   listed = listing.listed(
