@@ -80,6 +80,14 @@ OF_TEXTS: dict[str, Callable[[str], str]] = {
   "without its first sentence": lambda x: x.partition(". ")[2],
   "its first half": lambda x: x[: len(x) // 2],
   "its first sentence": lambda x: x.partition(". ")[0],
+  "a sentence appended": lambda x: f"{x} These findings await confirmation.",
+  "every tenth word dropped": lambda x: " ".join(
+    word for place, word in enumerate(x.split()) if place % 10
+  ),
+  "numbers changed": lambda x: re.sub(
+    r"\d", lambda digit: str((int(digit[0]) + 3) % 10), x
+  ),
+  "without punctuation": lambda x: re.sub(r"[^\w\s]", "", x),
 }
 
 
