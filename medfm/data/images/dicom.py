@@ -199,15 +199,19 @@ def _shown(
 def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray:
   """[H,W] bool: the pixels that the file declares to be padding."""
   ends = []
+  bits, signed = int(dataset.BitsStored), int(dataset.PixelRepresentation)
+  # Bits that do not count are cut off the pixels, as a rule: then here too.
+  low, high = -(2 ** (bits - 1)) * signed, 2 ** (bits - signed)
+  if stored.min(initial=0) < low or stored.max(initial=0) >= high:
+    bits = int(dataset.BitsAllocated)
   for key in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
     value = dataset.get(key)
     if value is None or value == b"":
       continue
     if isinstance(value, bytes):  # Its type depends on another element.
       value = int.from_bytes(value[:2], "little")
-    bits = int(dataset.BitsAllocated)
     value = int(value) % 2**bits
-    if dataset.PixelRepresentation and value >= 2 ** (bits - 1):
+    if signed and value >= 2 ** (bits - 1):
       value -= 2**bits
     ends.append(value)
   if dataset.get("PixelPaddingValue") is None or not ends:

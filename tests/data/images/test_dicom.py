@@ -286,6 +286,16 @@ def test_padding_of_signed_pixels_is_known_by_its_value():
   assert shown.tolist() == [[0, 0], [32768, 65535]]
 
 
+@pytest.mark.parametrize(("value", "signed"), [(63488, 0), (-2000, 1)])
+def test_padding_is_known_where_some_bits_do_not_count(value, signed):
+  kind = np.int16 if signed else np.uint16
+  tissue = np.array([[value, 1100], [1200, 1300]]).astype(kind)
+  depth = {"BitsStored": 12, "HighBit": 11, "PixelRepresentation": signed}
+  data = synthetic(tissue, PixelPaddingValue=value, **depth)
+  shown = decode.decoded(data, name="a")[:, :, 0]
+  assert shown[0, 0] == 0 < shown[0, 1] < shown[1, 0]
+
+
 def test_padding_stays_black_where_the_image_is_inverted():
   tissue = np.array([[0, 0], [100, 200]], np.uint8)
   kind = {"PhotometricInterpretation": "MONOCHROME1", "PixelPaddingValue": 0}
