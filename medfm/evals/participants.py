@@ -51,7 +51,7 @@ def _flow(context: Context, units: Mapping[str, Split]) -> Block:
   rows += [[f"− {each['what']}", each["count"], ""] for each in lost]
   patients = [_patients(split) for split in whole.values()]
   known = None not in patients
-  rows.append(["Read", total, sum(patients) if known else "not known"])
+  rows.append(["Read", total, sum(patients) if known else "unknown"])
   analysed = []
   for name, split in whole.items():
     rows.append([f"{name}: in the split", len(split), _told(split)])

@@ -181,7 +181,7 @@ def _subgroups(stage: Stage, split: str) -> Block:
   rows = []
   for name, counted in levels.items():
     patients = counted.get("patients")
-    patients = "not known" if patients is None else patients
+    patients = "unknown" if patients is None else patients
     cells = (counted["metrics"].get(metric, {}) for metric in names)
     rows.append((name, counted["n"], patients, *cells))
   columns = ("Subgroup", "n", stage.whom.capitalize(), *map(stage.title, names))

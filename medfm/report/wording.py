@@ -149,9 +149,9 @@ def distance(
 
 
 def count(n: int | None, noun: str = "") -> str:
-  """`1,234 patients`; `patients not known` where n is None."""
+  """`1,234 patients`; `patients unknown` where n is None."""
   if n is None:
-    return f"{noun} not known".strip()
+    return f"{noun} unknown".strip()
   return f"{n:,} {noun.removesuffix('s') if n == 1 else noun}".strip()
 
 

@@ -193,7 +193,7 @@ def test_images_and_times_have_a_table_too():
   data = {"train": split(40), "test": split(20)}
   blocks = _blocks(data, data["train"], info=info, card={})
   rows = {n: c for n, *c in blocks["Participant flow"]["rows"]}
-  assert rows["Read"] == [60, "not known"]
+  assert rows["Read"] == [60, "unknown"]
   names = [n for n, *_ in blocks["Characteristics by split (table 1)"]["rows"]]
   assert {"follow-up", "event: death", "mean intensity"} <= set(names)
   rows = dict(blocks["Events per variable"]["rows"])
