@@ -104,8 +104,11 @@ def target(split: Split, info: Info) -> Profile:
 
 
 def _summed(profile: Profile) -> Summary:
-  """numbers: name -> n, mean, std, low, high (None without any), missing.
-  levels: name -> level -> count, and `missing`."""
+  """numbers: name -> n, mean, std, p1, p99 (None without any), missing.
+  levels: name -> level -> count, and `missing`.
+
+  p1, p99: percentiles, since an extreme value is one patient's.
+  """
   numbers = {}
   width = max(1, _CELLS // max(1, len(profile.values)))
   for start in range(0, len(profile.names), width):
@@ -130,12 +133,31 @@ def _moments(values: np.ndarray) -> Iterator[dict[str, Any]]:
   mean = filled.sum(0) / np.maximum(count, 1)
   spread = np.where(known, values - mean, 0)
   std = np.sqrt((spread**2).sum(0) / np.maximum(count - 1, 1))
-  low = np.where(known, values, np.inf).min(0, initial=np.inf)
-  high = np.where(known, values, -np.inf).max(0, initial=-np.inf)
+  p1, p99 = _percentiles(values, known, (0.01, 0.99))
   for k, n in enumerate(count.tolist()):
-    of = dict(mean=mean[k], std=std[k], low=low[k], high=high[k])
+    of = dict(mean=mean[k], std=std[k], p1=p1[k], p99=p99[k])
     shown = {name: float(value) if n else None for name, value in of.items()}
     yield {"n": n, "missing": len(values) - n, **shown}
+
+
+def _percentiles(
+  values: np.ndarray, known: np.ndarray, shares: Sequence[float]
+) -> Iterator[np.ndarray]:
+  """[C] of each share, of the known values [N,C]; a column without is inf.
+
+  As np.nanquantile, but all columns at once.
+  """
+  ordered = np.sort(np.where(known, values, np.inf), axis=0)
+  ordered = np.concatenate([ordered, np.full_like(ordered[:1], np.inf)])
+  last = np.maximum(known.sum(0) - 1, 0)
+  columns = np.arange(values.shape[1])
+  for share in shares:
+    place = share * last
+    below = place.astype(int)
+    low = ordered[below, columns]
+    high = ordered[np.minimum(below + 1, last), columns]
+    with np.errstate(invalid="ignore"):  # inf - inf
+      yield low + (place - below) * (high - low)
 
 
 def _blocks(part: str, there: Summary, here: Profile) -> Iterator[Block]:
@@ -153,10 +175,11 @@ def _blocks(part: str, there: Summary, here: Profile) -> Iterator[Block]:
       _standardised(*both) for both in zip(gaps[::2], gaps[1::2], strict=True)
     ]
     columns = ("Number", "Training mean", "Cohort mean", _DIFFERENCE)
-    columns += ("Outside range", "Missing")
+    columns += ("Outside 1 to 99 %", "Missing")
     columns += ("Missing in training", "Training SD", "Cohort SD")
     known = [d if isinstance(d, float) else math.inf for d in missing]
-    yield _table(f"Shift of {part}: numbers", columns, rows, known)
+    block = _table(f"Shift of {part}: numbers", columns, rows, known)
+    yield block | {"note": f"{block['note']} {_OUTSIDE}"}
   rows = [
     row
     for name, entry in cohort["levels"].items()
@@ -174,6 +197,10 @@ _HOW = (
   "The standardised difference is (cohort − training) / root mean square of "
   "both SDs; beyond 0.1 cohorts are taken to differ (Austin 2009), and in few "
   "examples chance alone exceeds that."
+)
+_OUTSIDE = (
+  "Outside 1 to 99 %: below the 1st or above the 99th percentile of training, "
+  "as about 2 % of a like cohort are."
 )
 
 
@@ -215,10 +242,10 @@ def _number(
 ) -> list[Any]:
   """A row of the table of numbers."""
   outside = None
-  if there["n"] and here["n"]:
+  if there.get("p1") is not None and here["n"]:
     values = np.asarray(values, np.float64)
     known = values[np.isfinite(values)]
-    beyond = (known < there["low"]) | (known > there["high"])
+    beyond = (known < there["p1"]) | (known > there["p99"])
     outside = _percent(beyond.mean())
   return [
     name,

@@ -57,7 +57,7 @@ def test_a_number_that_moved_is_told_by_its_standardised_difference():
   age = _row(block, "age")
   assert age["Training mean"] == 50 and age["Cohort mean"] == 70
   assert age["Std. difference"] == pytest.approx(2)
-  assert age["Outside range"] == "66.7 %"
+  assert age["Outside 1 to 99 %"] == "100.0 %"
   assert age["Missing"] == "25.0 %"
   assert age["Missing in training"] == "0.0 %"
   assert age["Training SD"] == pytest.approx(10)
@@ -68,6 +68,19 @@ def test_a_number_that_moved_is_told_by_its_standardised_difference():
   again = _shown(gaps, trained)["Shift of table: numbers"]
   assert [row[0] for row in again["rows"]] == ["dose", "age"]
   assert block["note"].startswith("1 of 2 differ")
+
+
+def test_the_summary_of_training_holds_percentiles_and_no_extreme_value():
+  age = np.append(np.random.default_rng(0).normal(50, 10, 250), np.nan)
+  train = _rows(age, [0] * 251, [0, 1, *[0] * 249])
+  kept = shifts.summary(train, INFO)["inputs"]["table"]["numbers"]["age"]
+  expected = np.nanquantile(train.arrays["features"][:, 0], [0.01, 0.99])
+  assert [kept["p1"], kept["p99"]] == pytest.approx(expected.tolist())
+  assert set(kept) == {"n", "missing", "mean", "std", "p1", "p99"}
+  beside = _rows([age[0], 500.0], [0, 0], [0, 1])
+  block = _shown(beside, shifts.summary(train, INFO))["Shift of table: numbers"]
+  assert _row(block, "age")["Outside 1 to 99 %"] == "50.0 %"
+  assert "1st or above the 99th percentile of training" in block["note"]
 
 
 def test_levels_and_classes_are_told_by_their_shares():
