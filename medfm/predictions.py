@@ -11,7 +11,7 @@ number) has an apostrophe before it, which `read` takes away again.
 import csv
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def rows(
   ]
 
 
-def text(rows: Iterable[Row]) -> str:
+def text(rows: Iterable[Mapping[str, Any]]) -> str:
   """The rows as CSV, with the union of their columns."""
   rows = list(rows)
   columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -1,12 +1,10 @@
 """A run's evaluations on other cohorts: in words, and all in one table."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from medfm import jsons, workdir
+from medfm import jsons, predictions, workdir
 from medfm.report import html, tables, wording
 from medfm.report.markup import table, tag
 from medfm.report.reading import Stage
@@ -127,18 +125,14 @@ def _linked(cells: tuple[str, ...]) -> tuple[Any, ...]:
 def _csv(listed: list[dict[str, Any]]) -> str:
   """All numbers in full, and the reason where there is none."""
   plain = ("cohort", "stage", "n", "patients", "events", "metric")
-  out = io.StringIO()
-  writer = csv.writer(out, lineterminator="\n")
   parts = {
     "value": "",
     "internal_value": "own_test_",
     "difference": "difference_",
   }
-  numbers = [f"{p}{end}" for p in parts.values() for end in _ENDS]
-  writer.writerow([*plain, *numbers, "reason"])
-  for row in listed:
-    ends = [row[part].get(end) for part in parts for end in _ENDS]
-    writer.writerow(
-      [*(row[k] for k in plain), *ends, row["value"].get("reason") or ""]
-    )
-  return out.getvalue()
+  return predictions.text(
+    {name: row[name] for name in plain}
+    | {f"{p}{end}": row[k].get(end) for k, p in parts.items() for end in _ENDS}
+    | {"reason": row["value"].get("reason")}
+    for row in listed
+  )
