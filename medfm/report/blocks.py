@@ -107,13 +107,14 @@ def text(cell: Any) -> str:
 
 
 def value(entry: Mapping[str, Any]) -> Markup:
-  """A metric with its interval; `n/a` with the reason, if any, below it."""
+  """A metric with its interval, and below it why it has none, or no value."""
   if not entry:
     return Markup("n/a")
   if entry.get("value") is None:
     return join("n/a", tag("small", wording.reason(entry)))
   point, bracket, rest = wording.interval(entry).partition(" [")
-  return tag("span", tag("b", point), bracket + rest, class_="value")
+  shown = tag("span", tag("b", point), bracket + rest, class_="value")
+  return join(shown, *(tag("small", words) for words in wording.lacks(entry)))
 
 
 def figures(shown: Iterable[Plate]) -> Markup | None:

@@ -99,11 +99,11 @@ def _all_cells(listed: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     order.setdefault((row["stage"], row["metric"]), []).append(row)
   for (stage, metric), rows in order.items():
     if inside := rows[0]["internal_value"]:
-      size, value = _size(rows[0]["internal"]), wording.interval(inside)
+      size, value = _size(rows[0]["internal"]), wording.explained(inside)
       yield _INTERNAL, stage, size, "", metric, value, ""
     for row in rows:
-      value = wording.interval(row["value"])
-      apart = wording.interval(row["difference"], signed=True)
+      value = wording.explained(row["value"])
+      apart = wording.explained(row["difference"], signed=True)
       apart = apart if row["difference"] else ""
       cohort, events = row["cohort"], row["events"]
       yield cohort, stage, _size(row), events, metric, value, apart

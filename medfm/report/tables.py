@@ -50,7 +50,7 @@ def _stage(stage: Stage) -> Iterator[tuple[str, ...]]:
   for split, result in stage.splits.items():
     metrics, n = stage.part(split, "metrics"), f"{result.get('n', 0):,}"
     for metric in stage.main(metrics):
-      value = wording.interval(metrics[metric])
+      value = wording.explained(metrics[metric])
       yield stage.name, split, n, stage.title(metric), value, ""
     for name, rival in stage.part(split, "baselines").items():
       metrics, differences = rival["metrics"], rival["difference"]

@@ -94,11 +94,29 @@ def interval(entry: Mapping[str, Any] | None, signed: bool = False) -> str:
   return shown[0] + (f" [{shown[1]}, {shown[2]}]" if len(shown) > 1 else "")
 
 
+def lacks(entry: Mapping[str, Any]) -> list[str]:
+  """Why a value has no interval, and which classes a mean leaves out."""
+  words, reason = [], entry.get("reason")
+  if reason and entry.get("value") is not None:
+    why = reason.removeprefix("no interval: ")
+    words.append(f"no interval: {why}")
+  if left_out := entry.get("left_out"):
+    words.append(f"without {listed(left_out)}, where it has no value")
+  return words
+
+
+def explained(entry: Mapping[str, Any] | None, signed: bool = False) -> str:
+  """As `interval`, with what it lacks: `0.912 (no interval: one class)`."""
+  shown, words = interval(entry, signed), "; ".join(lacks(entry or {}))
+  return f"{shown} ({words})" if words else shown
+
+
 def spoken(entry: Mapping[str, Any], signed: bool = False) -> str:
   """`0.912 (95 % interval 0.880 to 0.940)`, for sentences."""
   shown = ends(entry, signed)
   if len(shown) < 3:
-    return f"{interval(entry, signed)} (no interval)"
+    words = "" if lacks(entry) else " (no interval)"
+    return explained(entry, signed) + words
   return f"{shown[0]} (95 % interval {shown[1]} to {shown[2]})"
 
 

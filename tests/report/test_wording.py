@@ -1,6 +1,6 @@
 import pytest
 
-from medfm.report import wording
+from medfm.report import blocks, wording
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,30 @@ from medfm.report import wording
 )
 def test_an_interval_is_written_in_the_digits_of_its_largest(entry, text):
   assert wording.interval(entry) == text
+
+
+@pytest.mark.parametrize(
+  ("more", "text"),
+  [
+    (
+      {"reason": "no interval: fewer than 10 patients"},
+      "fewer than 10 patients",
+    ),
+    ({"reason": "this cohort: one class"}, "this cohort: one class"),
+  ],
+)
+def test_a_value_without_an_interval_says_why(more, text):
+  entry = {"value": 0.5, "low": None, "high": None} | more
+  assert wording.explained(entry) == f"0.500 (no interval: {text})"
+  assert wording.spoken(entry) == f"0.500 (no interval: {text})"
+  assert f"<small>no interval: {text}</small>" in blocks.value(entry)
+
+
+def test_a_mean_names_the_classes_that_it_leaves_out():
+  entry = {"value": 0.5, "low": 0.4, "high": 0.6, "left_out": ["a", "b"]}
+  words = "without a and b, where it has no value"
+  assert wording.explained(entry) == f"0.500 [0.400, 0.600] ({words})"
+  assert f"<small>{words}</small>" in blocks.value(entry)
 
 
 DESCRIBED = {
