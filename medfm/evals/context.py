@@ -26,6 +26,9 @@ too), `section` (a part of the report that is folded, such as `REVIEW`) and
 table: `columns` [C], `rows` [R][C] of cells, and perhaps `brief`, the numbers
   of the rows a terminal has room for. A cell is a text, a number, None, or an
   entry {value, low, high, reason}, which shows a plus where it is `signed`.
+curves: `panels`, each with a `title` and `lines` of {name, x, y, low,
+  high}; `x` and `y`, what the axes are; `beside` {name, slope}, the straight
+  line that they are compared with: drawn.
 pairs: `names` of numbers found in two ways, `x` and `y`, each with a `title`
   and its `values`: drawn, and listed.
 texts: `how` they are to be read, and `examples` (`explain.examples`).

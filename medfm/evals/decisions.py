@@ -4,14 +4,15 @@ Counts at the threshold, predictive values and likelihood ratios, how much the
 threshold itself varies, net benefit, and observed against predicted risk.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from medfm.evals import scores
+from medfm.evals import curves, net_benefit, scores
 from medfm.evals.context import REVIEW, Block, Context, Findings, Settings
+from medfm.evals.curves import Asked
 from medfm.metrics import (
   bootstrap,
   classification,
@@ -21,8 +22,7 @@ from medfm.metrics import (
 from medfm.metrics.bootstrap import Entry, Metric
 from medfm.metrics.intervals.bounds import Sample
 from medfm.metrics.intervals.entries import entries
-from medfm.metrics.undefined import Array
-from medfm.tasks.binary import Question, threshold_name
+from medfm.tasks.binary import threshold_name
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5)
 RISKS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -36,47 +36,6 @@ _RATES = {
   "Positive likelihood ratio": diagnosis.positive_likelihood_ratio,
   "Negative likelihood ratio": diagnosis.negative_likelihood_ratio,
 }
-
-
-class _Asked(NamedTuple):
-  """A question of a split's N examples, as the panel's metrics see them.
-
-  cluster: [N] the patient of each. threshold: chosen on validation, or None.
-  drawn: [R] those that other validation patients would have chosen.
-  """
-
-  question: Question
-  cluster: np.ndarray
-  threshold: float | None
-  drawn: np.ndarray = np.zeros(0)
-  whom: str = "examples"
-
-  @property
-  def known(self) -> tuple[Array, Array]:
-    """(label [n], prob [n]) where the answer is known."""
-    rows = np.isfinite(self.question.label)
-    return self.question.label[rows], self.question.prob[rows]
-
-  def curve(
-    self,
-    function: Callable[..., Array],
-    prob: Array,
-    at: Array,
-    settings: Settings,
-  ) -> list[Entry]:
-    """A curve of `metrics.risk_curves` at [G] risks, with its band."""
-    rows = np.isfinite(self.question.label)
-    label, stands_for = self.question.label[rows], self.question.weight
-    stands_for = 1.0 if stands_for is None else stands_for[rows]
-
-    def of(weight: Array) -> Array:
-      return function(label, prob[rows], at, weight[..., rows] * stands_for)
-
-    values = of(np.ones(len(rows)))
-    how = {"replicates": settings.replicates, "seed": settings.seed}
-    edges = risk_curves.band(of, self.cluster, **how)
-    low, high = edges or (np.full(len(values), np.nan),) * 2
-    return [_entry(*point) for point in zip(values, low, high, strict=True)]
 
 
 def decisions(
@@ -106,14 +65,15 @@ def decisions(
     ]
     made = (
       _at_threshold(moved, context, others=name != "validation"),
-      _net_benefit(moved, thresholds, settings),
+      net_benefit.table(moved, thresholds, settings),
       _calibration(moved, risks, settings),
     )
     blocks[name] = [block for block in made if block["rows"]]
+    blocks[name] += net_benefit.drawn(moved, settings)
   return Findings(blocks=blocks)
 
 
-def _asked(context: Context, name: str) -> list[_Asked]:
+def _asked(context: Context, name: str) -> list[Asked]:
   """The questions of a split that has both answers to them."""
   split, task = context.splits[name], context.task
   target = scores.target_of(task, split.arrays)
@@ -131,11 +91,11 @@ def _asked(context: Context, name: str) -> list[_Asked]:
     if len(answers) == 2 and np.isfinite(each.prob).all():
       whom = "examples" if patients is None else "patients"
       chosen = context.decisions.get(key)
-      asked.append(_Asked(each, cluster, chosen, whom=whom))
+      asked.append(Asked(each, cluster, chosen, whom=whom))
   return asked
 
 
-def _drawn(asked: _Asked, settings: Settings) -> np.ndarray:
+def _drawn(asked: Asked, settings: Settings) -> np.ndarray:
   """[R] the thresholds that other validation patients would have chosen."""
   label, prob = asked.question.label, asked.question.prob
   replicates = min(settings.replicates, risk_curves.REPLICATES)
@@ -150,7 +110,7 @@ def _drawn(asked: _Asked, settings: Settings) -> np.ndarray:
 
 
 def _at_threshold(
-  asked: Sequence[_Asked], context: Context, *, others: bool
+  asked: Sequence[Asked], context: Context, *, others: bool
 ) -> Block:
   """Counts and rates of what is called positive; a column a question.
 
@@ -187,7 +147,7 @@ def _at_threshold(
 
 
 def _rates(
-  asked: _Asked,
+  asked: Asked,
   rates: Mapping[str, Metric],
   settings: Settings,
   others: bool,
@@ -223,7 +183,7 @@ def _spread(value: float | None, drawn: np.ndarray) -> Entry:
   return {"value": value, "low": low, "high": high}
 
 
-def _in_words(asked: _Asked, rates: Mapping[str, Any]) -> str:
+def _in_words(asked: Asked, rates: Mapping[str, Any]) -> str:
   """The counts of one question as a sentence."""
   tp, fp = rates["True positives"], rates["False positives"]
   fn, tn = rates["False negatives"], rates["True negatives"]
@@ -235,66 +195,8 @@ def _in_words(asked: _Asked, rates: Mapping[str, Any]) -> str:
   )
 
 
-def _net_benefit(
-  asked: Sequence[_Asked], thresholds: Sequence[float], settings: Settings
-) -> Block:
-  """The model against treating all and none; a row a question and threshold."""
-  rows, gained, cuts = [], [], np.array(thresholds)
-  for each in asked:
-    prob = each.question.prob
-    everybody = np.ones_like(prob)
-    worth = risk_curves.net_benefit
-    model = each.curve(worth, prob, cuts, settings)
-    treat_all = each.curve(worth, everybody, cuts, settings)
-    gains = each.curve(_gain, prob, cuts, settings)
-    name = [each.question.name] if len(asked) > 1 else []
-    for cut, *cells in zip(thresholds, model, treat_all, gains, strict=True):
-      rows.append([*name, f"{cut:g}", *cells[:2], cells[2] | {"signed": True}])
-      gained += [cut] if (cells[2]["low"] or 0) > 0 else []
-  name = ["Answer"] if len(asked) > 1 else []
-  return {
-    "kind": "table",
-    "title": "Net benefit",
-    "columns": [*name, "Threshold", "Model", "Treat all", "Gain"],
-    "rows": rows,
-    "note": "True positives less false positives, these weighed by the odds "
-    "of the threshold, per example (Vickers & Elkin 2006); to treat nobody "
-    "has 0. The threshold is the risk from which on somebody would be "
-    "treated. Gain: the model less the better of treating all and none.",
-    "section": REVIEW,
-    "headline": _gained(thresholds, gained) if len(asked) == 1 else "",
-  }
-
-
-def _gain(label: Array, prob: Array, at: Array, weight: Array) -> Array:
-  """Net benefit less that of the better of treating all and none.
-
-  All examples decide which is better, not each resample.
-  """
-  everybody = np.ones_like(prob)
-  better = risk_curves.net_benefit(label, everybody, at) > 0
-  model, other = (
-    risk_curves.net_benefit(label, scored, at, weight)
-    for scored in (prob, everybody)
-  )
-  return model - np.where(better, other, 0)
-
-
-def _gained(thresholds: Sequence[float], gained: Sequence[float]) -> str:
-  every = ", ".join(f"{cut:g}" for cut in thresholds)
-  where = ", ".join(f"{cut:g}" for cut in gained)
-  if not gained:
-    return f"Of the thresholds {every}, at none is a gain in net benefit shown."
-  if len(gained) == len(thresholds):
-    where = f"every one of {every}"
-  return (
-    "Deciding by the model is shown to have more net benefit than treating "
-    f"all and than treating none at the thresholds {where}."
-  )
-
-
 def _calibration(
-  asked: Sequence[_Asked], risks: Sequence[float], settings: Settings
+  asked: Sequence[Asked], risks: Sequence[float], settings: Settings
 ) -> Block:
   """The observed share at predicted risks, a column for each question."""
   columns = [_observed(each, risks, settings) for each in asked]
@@ -314,19 +216,13 @@ def _calibration(
 
 
 def _observed(
-  asked: _Asked, risks: Sequence[float], settings: Settings
+  asked: Asked, risks: Sequence[float], settings: Settings
 ) -> dict[float, Entry]:
   """The flexible calibration curve at the risks that were predicted."""
   low, high = np.quantile(asked.known[1], [BEYOND, 1 - BEYOND])
   inside = [risk for risk in risks if low <= risk <= high]
   if not inside:
     return {}
-  prob, at = asked.question.prob, np.array(inside)
-  curve = asked.curve(risk_curves.observed, prob, at, settings)
+  given = asked.question, np.array(inside), asked.cluster
+  curve = curves.curve(risk_curves.observed, *given, settings)
   return dict(zip(inside, curve, strict=True))
-
-
-def _entry(value: float, low: float, high: float) -> Entry:
-  """A point of a curve; None where it is not finite."""
-  numbers = {"value": value, "low": low, "high": high}
-  return {k: float(x) if np.isfinite(x) else None for k, x in numbers.items()}

@@ -1,14 +1,16 @@
 """Calibration on a cohort as it is, and after recalibration on a part of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from medfm.data import splits
-from medfm.evals import scores
-from medfm.evals.context import Block, Context, Findings
+from medfm.evals import curves, scores
+from medfm.evals.context import Block, Context, Findings, Settings
+from medfm.metrics import bootstrap, risk_curves
 from medfm.metrics.undefined import Undefined
+from medfm.tasks.binary import Question
 from medfm.tasks.panel import stem
 from medfm.tasks.recalibration import Fitted, Recalibration
 from medfm.types import Arrays, Split
@@ -71,6 +73,7 @@ def _split(
   """The blocks of a split's rows of known truth."""
   part = splits.folds(split, folds, context.task.STRATIFY)
   measured = {AS_IT_IS: _metrics(context, about, split, target, predicted)}
+  asked = {AS_IT_IS: context.task.questions(context.info, target, predicted)}
   fits, left, listed = {}, [], []
   for way, fit in about.ways.items():
 
@@ -84,6 +87,7 @@ def _split(
       measured[way] = str(error)
       continue
     measured[way] = _metrics(context, about, split, target, moved)
+    asked[way] = context.task.questions(context.info, target, moved)
     listed += _parameters(way, whole, fits[way])
     left += [n for each in (whole, *fits[way]) for n in each.left]
   note = about.how
@@ -101,6 +105,7 @@ def _split(
     note += f" Too few examples, so left as it is in some parts: {names}."
   shown: list[Block] = [_table(context, target, predicted, measured, note)]
   if listed:
+    shown += _figure(asked, split, context.settings)
     columns = ("Parameter", "Fitted on all rows", "Over the parts")
     shown.append(
       {
@@ -111,6 +116,39 @@ def _split(
       }
     )
   return shown
+
+
+def _figure(
+  asked: Mapping[str, Sequence[Question]], split: Split, settings: Settings
+) -> Iterator[Block]:
+  """Flexible calibration curves, a panel a question and a line a way."""
+  cluster = bootstrap.clusters(split.patients, len(split))
+  first, *_, last = asked
+  panels = []
+  for k in curves.commonest(asked[first]):
+    lines = []
+    for way, questions in asked.items():
+      scores = questions[k].prob[np.isfinite(questions[k].label)]
+      at = np.linspace(scores.min(), scores.max(), curves.PLACES)
+      banded = way in (first, last)  # Three bands would hide each other.
+      how = settings if banded else settings._replace(replicates=0)
+      curve = curves.curve(risk_curves.observed, questions[k], at, cluster, how)
+      lines.append(curves.line(way, at, curve))
+    panels.append({"title": asked[first][k].name, "lines": lines})
+  if panels:
+    whom = "examples" if split.patients is None else "patients"
+    yield {
+      "kind": "curves",
+      "title": "Calibration before and after recalibration",
+      "panels": panels,
+      "x": "Probability",
+      "y": "Observed share",
+      "beside": {"name": "Ideal", "slope": 1},
+      "note": "The flexible calibration curve (loess) as it is and "
+      "recalibrated, cross-fitted as in the table; bands, of the first and "
+      f"the last, are a pointwise bootstrap over {whom}.",
+      "terminal": True,
+    }
 
 
 def _table(

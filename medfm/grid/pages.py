@@ -277,7 +277,7 @@ def _evaluators(facts: Facts) -> Iterator[Part]:
     title = f"Evaluators of {run}"
     yield f"## {title}", tag("h2", title)
     for block in shown:
-      plate = report_blocks.drawings([block], run).get(block["title"])
+      plate = next(iter(report_blocks.drawings([block], run).values()), None)
       listed = report_blocks.listed(block)
       rows = [map(report_blocks.text, row) for row in listed["rows"]]
       table = _lines(list(map(str, listed["columns"])), rows)

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from medfm.report import contrasts, plates, style, wording
+from medfm.report import contrasts, plates, risks, style, wording
 from medfm.report import markup as html
 from medfm.report.markup import Markup, folded, join, tag
 from medfm.report.plates import Plate
@@ -16,6 +16,7 @@ _TEXTS = {
   "right": "Surest right answers",
   "unsure": "Least sure answers",
 }
+_ENDS, _POINTS = ("value", "low", "high"), ("x", "y", "low", "high")
 _UNBROKEN = 16
 """Letters of a cell that stand on one line."""
 _HIDDEN = ("[CLS]", "<s>", "<|endoftext|>", "[PAD]")
@@ -34,11 +35,11 @@ def section(
 ) -> Markup:
   """Blocks one after another; those of all but the final split are folded.
 
-  drawn: title -> the figure of a block of pairs (`drawings`).
+  drawn: caption -> the figure of a block that has one (`drawings`).
   """
   parts = []
   for block in shown:
-    content = markup(block, drawn.get(block["title"]))
+    content = markup(block, drawn.get(caption(block)))
     if content and block.get("split") not in (None, "", final):
       content = folded(caption(block), content)
     parts.append(content)
@@ -48,17 +49,17 @@ def section(
 def markup(block: Block, plate: Plate | None = None) -> Markup | None:
   """A block as HTML; None where it has nothing to show.
 
-  plate: the figure of a block of pairs.
+  plate: its figure, of a block that has one.
   """
   match block["kind"]:
     case "table":
       return _table(block)
-    case "pairs":
-      values = folded(
-        f"All {len(block['names'])} values", _table(listed(block))
-      )
+    case "pairs" | "curves":
+      values = _table(listed(block) | {"title": "", "split": ""})
       drawn = figures([plate] if plate else [])
-      return join(tag("h3", caption(block)), drawn, values)
+      return join(
+        tag("h3", caption(block)), drawn, folded("All values", values)
+      )
     case "texts":
       return _texts(block)
     case kind:
@@ -67,28 +68,47 @@ def markup(block: Block, plate: Plate | None = None) -> Markup | None:
 
 
 def drawings(shown: Iterable[Block], owner: str) -> dict[str, Plate]:
-  """Title -> figure, of the blocks that are drawn.
+  """Caption -> figure, of the blocks that are drawn.
 
   owner: the stage or run they are of, for the files' names.
   """
   drawn = {}
   for block in shown:
-    if block["kind"] == "pairs":
-      name = plates.file_name(owner, block["title"].lower())
-      words, count = block.get("note") or caption(block), len(block["names"])
-      alt = f"{caption(block)}: {count} values, each in two ways."
-      png = style.png(contrasts.pairs(block))
-      drawn[block["title"]] = Plate(name, words, alt, png, wide=True)
+    match block["kind"]:
+      case "pairs":
+        figure, wide = contrasts.pairs(block), True
+        what = f"{len(block['names'])} values, each in two ways"
+      case "curves":
+        figure, wide = risks.lines(block), len(block["panels"]) > 1
+        names = [line["name"] for line in block["panels"][0]["lines"]]
+        what = f"{block['y']} against {block['x'].lower()}: "
+        what += wording.listed(names)
+      case _:
+        continue
+    words = caption(block)
+    name = plates.file_name(owner, words.lower())
+    alt, text = f"{words}: {what}.", block.get("note") or words
+    drawn[words] = Plate(name, text, alt, style.png(figure), wide)
   return drawn
 
 
 def listed(block: Block) -> Block:
-  """A block of pairs as a table; any other as it is."""
-  if block["kind"] != "pairs":
-    return block
-  x, y = block["x"], block["y"]
-  columns = ("Name", y["title"], x["title"])
-  rows = list(zip(block["names"], y["values"], x["values"], strict=True))
+  """A block that is drawn as a table; any other as it is."""
+  match block["kind"]:
+    case "pairs":
+      x, y = block["x"], block["y"]
+      columns = ("Name", y["title"], x["title"])
+      rows = list(zip(block["names"], y["values"], x["values"], strict=True))
+    case "curves":
+      columns = ("Question", "Curve", block["x"], block["y"])
+      rows = [
+        (panel["title"], line["name"], x, dict(zip(_ENDS, ends, strict=True)))
+        for panel in block["panels"]
+        for line in panel["lines"]
+        for x, *ends in zip(*(line[k] for k in _POINTS), strict=True)
+      ]
+    case _:
+      return block
   return table(block["title"], columns, rows, split=block.get("split"))
 
 

@@ -31,7 +31,7 @@ def calibration(questions: Sequence[Binary], title: str, x: str):
   points, and a histogram for either answer; several get a line each.
   """
   figure, (top, bottom) = style.panels(
-    5.4, 5.8, rows=2, sharex=True, height_ratios=(3.4, 1)
+    5.4, 6.2, rows=2, sharex=True, height_ratios=(3.4, 1)
   )
   top.plot([0, 1], [0, 1], linewidth=0.8, label="Ideal", **style.DOTTED)
   if len(questions) == 1:
@@ -50,9 +50,7 @@ def calibration(questions: Sequence[Binary], title: str, x: str):
   top.set_ylim(-0.02, 1.09)
   style.describe(top, title, "", "Observed share")
   style.describe(bottom, "", x, "Examples")
-  style.legend(top, loc="upper left")
-  if len(questions) == 1:
-    style.legend(bottom, loc="upper center", ncols=2)
+  style.legend_below(figure, top, bottom)
   return figure
 
 
@@ -86,22 +84,54 @@ def decision(
 
   rivals: the same question put to others, where there is one.
   """
-  count = len(questions)
-  if count == 1:
-    figure, panels = style.panels(5.4, 5.2)
-  else:
-    columns = min(count, 3)
-    rows = -(-count // columns)
-    figure, panels = style.panels(10.8, 0.4 + 3.2 * rows, columns, rows)
-    figure.suptitle(style.plain(title, 200), x=0.01, ha="left", fontsize=10)
-  for axes, question in zip(panels, questions, strict=False):
+  figure, panels = _panels(len(questions), title)
+  for axes, question in zip(panels, questions, strict=True):
     name = f"{wording.short(question.name, 22)} "
     name += f"({wording.percent(question.prevalence)})"
-    _benefit(axes, question, title if count == 1 else name, rivals)
+    single = len(questions) == 1
+    _benefit(axes, question, title if single else name, rivals)
+  style.legend_below(figure, panels[0])
+  return figure
+
+
+def lines(block: Mapping[str, Any]):
+  """A block of curves (`report.blocks`), a panel for each of its questions."""
+  panels, beside = block["panels"], block["beside"]
+  figure, every = _panels(len(panels), block["title"])
+  for axes, panel in zip(every, panels, strict=True):
+    straight = {"label": beside["name"], "linewidth": 1.2, **style.DOTTED}
+    axes.axline((0, 0), slope=beside["slope"], **straight)
+    for index, line in enumerate(panel["lines"]):
+      look, name = style.series(index), style.plain(line["name"])
+      x, y, *edges = (
+        np.array(line[key], float) for key in ("x", "y", "low", "high")
+      )
+      axes.fill_between(x, *edges, color=look["color"], alpha=0.13, lw=0)
+      axes.plot(x, y, label=name, linewidth=1.6, **look)
+    highest = max(np.nanmax(np.array(e["y"], float)) for e in panel["lines"])
+    if beside["slope"]:
+      axes.set_xlim(-0.02, 1.02)
+      axes.set_ylim(-0.02, 1.02)
+    else:
+      axes.set_ylim(-0.3 * highest, 1.12 * highest)
+    title = panel["title"]
+    title = title if len(panels) > 1 else f"{block['title']}: {title}"
+    style.describe(axes, title, block["x"], block["y"])
+  style.legend_below(figure, every[0])
+  return figure
+
+
+def _panels(count: int, title: str):
+  """(figure, its axes): one by itself, or several below their title."""
+  if count == 1:
+    return style.panels(5.4, 5.9)
+  columns = min(count, 3)
+  rows = -(-count // columns)
+  figure, panels = style.panels(10.8, 0.8 + 3.2 * rows, columns, rows)
+  figure.suptitle(style.plain(title, 200), x=0.01, ha="left", fontsize=10)
   for axes in panels[count:]:
     axes.set_visible(False)
-  style.legend(panels[0], loc="upper right")
-  return figure
+  return figure, panels[:count]
 
 
 def _benefit(

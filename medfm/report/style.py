@@ -5,6 +5,7 @@ pattern and a marker of its own, so that nothing rests on colour alone.
 """
 
 import io
+import itertools
 from typing import Any
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -50,6 +51,23 @@ def legend(axes: Any, **options: Any) -> None:
     options.setdefault("fontsize", SMALL if len(handles) < 7 else 7.5)
     options.setdefault("loc", "best")
     axes.legend(framealpha=0.9, edgecolor="#D0D0D0", **options)
+
+
+def legend_below(figure: Any, *panels: Any) -> None:
+  """One legend of these axes below the figure, where it hides no line."""
+  both = (
+    zip(*axes.get_legend_handles_labels(), strict=True) for axes in panels
+  )
+  handles, labels = zip(*itertools.chain(*both), strict=True)
+  columns = 2 if figure.get_figwidth() < 8 else 5
+  figure.legend(
+    handles,
+    labels,
+    loc="outside lower center",
+    ncols=columns,
+    fontsize=SMALL if len(labels) < 7 else 7.5,
+    frameon=False,
+  )
 
 
 def series(index: int) -> dict[str, Any]:

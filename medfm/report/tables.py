@@ -42,7 +42,8 @@ def text(results: Mapping[str, Any]) -> str:
     for block in stage.result.get("blocks") or ():
       final = block.get("split") in (None, "", stage.final_split)
       if block.get("terminal") and final:
-        lines += ["", *_block(stage.name, block)]
+        shown = _block(stage.name, block)
+        lines += ["", *shown] if shown else []
   return "\n".join(lines)
 
 
@@ -62,10 +63,10 @@ def _stage(stage: Stage) -> Iterator[tuple[str, ...]]:
 
 
 def _block(name: str, block: Block) -> list[str]:
-  """A block of numbers; a terminal shows no texts."""
-  block = blocks.listed(block)
-  if block["kind"] != "table":
+  """A block of numbers; a terminal shows no texts and draws no curves."""
+  if block["kind"] in ("texts", "curves"):
     return []
+  block = blocks.listed(block)
   brief = block.get("brief", range(len(block["rows"])))
   rows = [block["columns"], *(block["rows"][index] for index in brief)]
   cells = [[blocks.text(cell) for cell in row[:_COLUMNS]] for row in rows]

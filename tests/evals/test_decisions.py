@@ -9,8 +9,10 @@ import sklearn.metrics as reference
 
 from medfm import tasks
 from medfm.evals import decisions as evaluated
-from medfm.evals import scores
+from medfm.evals import net_benefit, scores
 from medfm.evals.context import Settings
+from medfm.evals.curves import Asked
+from medfm.tasks.binary import Question
 from medfm.types import Split
 from tests import infos
 from tests.evals import contexts
@@ -233,6 +235,7 @@ def test_a_risk_by_a_horizon_counts_the_lost_by_those_still_followed():
   assert set(by_split["test"]) == {
     "Net benefit",
     "Observed against predicted risk",
+    "Decision curves",
   }
   # By hand: who is censored before 2 months has no say, the others stand for
   # them by 1 / P(not censored by then).
@@ -246,6 +249,29 @@ def test_a_risk_by_a_horizon_counts_the_lost_by_those_still_followed():
   worth = (called & failed) - odds * (called & ~failed)
   expected = (counts * worth).sum() / counts.sum()
   assert model["value"] == pytest.approx(expected)
+  figure = by_split["test"]["Decision curves"]
+  (panel,) = figure["panels"]
+  share = (counts * failed).sum() / counts.sum()
+  assert panel["title"] == f"death by 2 months ({100 * share:.1f} %)"
+  of_model, of_all = panel["lines"]
+  at = np.array(of_all["x"])
+  np.testing.assert_allclose(of_all["y"], share - (1 - share) * at / (1 - at))
+  drawn = np.interp(float(cut), of_model["x"], of_model["y"])
+  assert drawn == pytest.approx(expected, abs=0.01)
+  assert of_model["low"][9] < of_model["y"][9] < of_model["high"][9]
+
+
+def test_the_better_of_treating_all_and_none_is_told_with_the_weights():
+  """Where the lost count little, the share of events is another."""
+  generator = np.random.default_rng(1)
+  label, prob = np.repeat([1.0, 0.0], [40, 60]), generator.random(100)
+  weight = np.repeat([1.0, 4.0], [40, 60])
+  question = Question("death", label, prob, weight)
+  asked = Asked(question, np.arange(100), None)
+  block = net_benefit.table([asked], (0.25,), SETTINGS)
+  (_, model, treat_all, gain), *_ = block["rows"]
+  assert treat_all["value"] < 0  # Unweighted, 0.2.
+  assert gain["value"] == pytest.approx(model["value"])
 
 
 def test_numbers_and_one_sided_answers_have_no_decision():

@@ -44,7 +44,9 @@ def _cells(block):
 def test_intercept_and_slope_are_moved_to_what_they_should_be():
   info = infos.info("toy", "multiclass", ("well", "ill"))
   label, probs = _cohort()
-  calibrated, parameters = _blocks(info, {"label": label}, {"probs": probs})
+  calibrated, figure, parameters = _blocks(
+    info, {"label": label}, {"probs": probs}
+  )
   cells = _cells(calibrated)
   slope, level = cells["Calibration slope"], cells["Calibration intercept"]
   assert slope["As it is"]["value"] == pytest.approx(0.5, abs=0.06)
@@ -57,6 +59,14 @@ def test_intercept_and_slope_are_moved_to_what_they_should_be():
   assert "5 parts" in calibrated["note"]
   fitted = {name: value for name, value, _ in parameters["rows"]}
   assert fitted["Intercept and slope: slope"] == pytest.approx(0.5, abs=0.06)
+  (panel,) = figure["panels"]
+  lines = {line["name"]: line for line in panel["lines"]}
+  assert list(lines) == ["As it is", "Intercept", "Intercept and slope"]
+  before, after = (lines[k] for k in ("As it is", "Intercept and slope"))
+  off = [np.abs(np.subtract(each["y"], each["x"])) for each in (before, after)]
+  assert off[0].max() > 0.15 and off[1].max() < 0.1
+  assert before["low"][20] < before["y"][20] < before["high"][20]
+  assert set(lines["Intercept"]["low"]) == {None}
 
 
 def test_a_row_is_moved_by_parameters_that_have_not_seen_its_patient():
@@ -101,7 +111,10 @@ def test_several_classes_have_intercepts_and_one_slope():
   label = (probs.cumsum(1) < generator.random((N, 1))).sum(1)
   off = np.exp(3 * logits + [1, 0, 0])
   off /= off.sum(1, keepdims=True)
-  calibrated, parameters = _blocks(info, {"label": label}, {"probs": off})
+  calibrated, figure, parameters = _blocks(
+    info, {"label": label}, {"probs": off}
+  )
+  assert [panel["title"] for panel in figure["panels"]] == ["a", "b", "c"]
   brier = [c["value"] for c in _cells(calibrated)["Brier score"].values()]
   assert brier == sorted(brier, reverse=True)
   fitted = {name: value for name, value, _ in parameters["rows"]}
@@ -116,7 +129,7 @@ def test_a_label_with_too_few_examples_stays_as_it_is():
   rare[:3] = 1
   target = {"label": np.stack([label, rare], 1).astype(np.float32)}
   predicted = {"probs": np.stack([probs[:, 1], np.full(N, 0.25)], 1)}
-  calibrated, _ = _blocks(info, target, predicted)
+  calibrated, *_ = _blocks(info, target, predicted)
   cells = _cells(calibrated)
   both = cells["Brier score, rare"].values()
   assert len({cell["value"] for cell in both}) == 1
@@ -149,7 +162,7 @@ def test_hazards_are_moved_to_the_observed_number_of_events():
   }
   double = 1 - np.exp(-0.4 * np.tile([1.0, 2.0, 3.0], (N, 1)))
   predicted = {"risk": generator.random(N), "incidence": double}
-  calibrated, parameters = _blocks(info, target, predicted)
+  calibrated, *_, parameters = _blocks(info, target, predicted)
   assert parameters["rows"][0][1] == pytest.approx(0.5, abs=0.05)
   (row,) = [
     r for name, r in _cells(calibrated).items() if "expected" in name.lower()

@@ -3,9 +3,11 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
-from medfm.report import blocks, reading, tables
+from medfm.report import blocks, reading, risks, tables
+from medfm.report.curves import Binary
 from tests.report.test_html import visible
 from tests.report.workdirs import BLOCKS, entry
 
@@ -52,6 +54,37 @@ def test_pairs_are_drawn_and_all_of_them_listed(page, drawn):
   assert (drawn / "figures" / "tuned_100_coefficients.png").exists()
 
 
+def test_curves_are_drawn_and_their_points_listed(page, drawn):
+  row = r"malignant\s+As it is\s+0\.432\s+0\.679"
+  assert re.search(row, visible(page))
+  figure = "tuned_100_before_and_after_test.png"
+  assert (drawn / "figures" / figure).exists()
+  assert "Before and after" not in terminal(drawn)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_no_legend_hides_a_curve(count):
+  truth = np.arange(60) % 3 == 0
+  scores = np.linspace(0, 1, 60)
+  asked = [Binary("a tumour of some kind", truth, scores, None)] * count
+  (block,) = [block for block in BLOCKS if block["kind"] == "curves"]
+  for figure in (
+    risks.calibration(asked, "Calibration", "Probability"),
+    risks.decision(asked, "Net benefit"),
+    risks.lines(block | {"panels": block["panels"] * count}),
+  ):
+    figure.draw_without_rendering()
+    assert not any(axes.get_legend() for axes in figure.axes)
+    (legend,) = figure.legends
+    box, page = legend.get_window_extent(), figure.bbox
+    assert page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0
+    assert all(
+      box.y1 <= axes.get_tightbbox().y0
+      for axes in figure.axes
+      if axes.get_visible()
+    )
+
+
 def test_texts_are_shaded_by_their_values(page):
   assert "Orange tokens speak for the class." in page
   assert "Surest wrong answers" in page
@@ -71,7 +104,8 @@ def test_the_terminal_shows_what_is_marked_for_it(study):
 
 def test_no_line_of_a_wide_block_is_wider_than_100_columns(study):
   results = json.loads((study / "results.json").read_text())
-  (block,) = [b for b in BLOCKS if b.get("terminal") and b["split"] == "test"]
+  shown = [b for b in BLOCKS if b.get("terminal") and b["split"] == "test"]
+  (block,) = [b for b in shown if b["kind"] == "table"]
   wide = dict(block)
   wide["columns"] = [*block["columns"], *["another column of it"] * 9]
   wide["rows"] = [[*row, *[entry(0.5)] * 9] for row in block["rows"]]

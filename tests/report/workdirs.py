@@ -170,6 +170,29 @@ BLOCKS = [
     "note": "They should coincide.",
   },
   {
+    "kind": "curves",
+    "title": "Before and after",
+    "split": "test",
+    "panels": [
+      {
+        "title": "malignant",
+        "lines": [
+          {
+            "name": "As it is",
+            "x": [0.1, 0.4321],
+            "y": [0.2, 0.6789],
+            "low": [0.1, None],
+            "high": [0.3, None],
+          }
+        ],
+      }
+    ],
+    "x": "Probability",
+    "y": "Observed share",
+    "beside": {"name": "Ideal", "slope": 1},
+    "terminal": True,
+  },
+  {
     "kind": "table",
     "title": "Prompts",
     "split": "test",
