@@ -10,6 +10,7 @@ from medfm.evals import curves, scores
 from medfm.evals.context import Block, Context, Findings, Settings
 from medfm.metrics import bootstrap, risk_curves
 from medfm.metrics.undefined import Undefined
+from medfm.tasks import recalibration as recalibrations
 from medfm.tasks.binary import Question
 from medfm.tasks.panel import stem
 from medfm.tasks.recalibration import Fitted, Recalibration
@@ -72,6 +73,8 @@ def _split(
 ) -> list[Block]:
   """The blocks of a split's rows of known truth."""
   part = splits.folds(split, folds, context.task.STRATIFY)
+  whom = "examples" if split.patients is None else "patients"
+  owners = len(np.unique(bootstrap.clusters(split.patients, len(split))))
   measured = {AS_IT_IS: _metrics(context, about, split, target, predicted)}
   asked = {AS_IT_IS: context.task.questions(context.info, target, predicted)}
   fits, left, listed = {}, [], []
@@ -81,6 +84,7 @@ def _split(
       return fit(context.info, target, predicted)
 
     try:
+      recalibrations.require(owners, whom)
       whole = bound(target, predicted)
       moved, fits[way] = cross_fitted(bound, part, target, predicted)
     except Undefined as error:
@@ -92,7 +96,6 @@ def _split(
     left += [n for each in (whole, *fits[way]) for n in each.left]
   note = about.how
   if about.ways:
-    whom = "examples" if split.patients is None else "patients"
     note += (
       f" Cross-fitted: the {whom} are dealt to {folds} parts, class by class "
       "in the order of a hash of their names, and each part is recalibrated "

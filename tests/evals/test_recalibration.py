@@ -103,6 +103,17 @@ def test_too_few_of_a_class_say_why_nothing_is_fitted():
   assert cell["value"] is None and "9 examples labelled 1" in cell["reason"]
 
 
+def test_many_rows_of_few_patients_are_few():
+  info = infos.info("toy", "multiclass", ("well", "ill"))
+  label, probs = _cohort()
+  patients = np.array([f"p{i % 9}" for i in range(N)])
+  given = {"label": label}, {"probs": probs}
+  (block,) = _blocks(info, *given, patients)
+  cell = _cells(block)["Brier score"]["Intercept"]
+  assert cell["value"] is None
+  assert cell["reason"] == "9 patients: recalibration needs 10"
+
+
 def test_several_classes_have_intercepts_and_one_slope():
   info = infos.info("toy", "multiclass", ("a", "b", "c"))
   generator = np.random.default_rng(1)
