@@ -129,6 +129,6 @@ def held(
     for name, cells in columns.items()
     if name.startswith("group_")
   }
-  patients = columns["patient"] if all(columns["patient"]) else None
+  patients = columns["patient"] if any(columns["patient"]) else None
   units = Split(dict(target or {}), columns["id"], patients, groups)
   return units, predicted

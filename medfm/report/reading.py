@@ -20,7 +20,7 @@ class Predictions(NamedTuple):
   """What one model said of one split, beside the truth.
 
   names: [K] of classes, labels or targets.
-  patients: [N] str, or None where the source names none.
+  patients: [N] str, "" where one is not known, or None where none is.
   target: the truth, name -> [N, ...], as the task's `table` gives it.
   predicted: name -> [N, ...]: probabilities, values, tags.
   """
@@ -255,7 +255,7 @@ def _attach(stage: Stage, folder: Path, tables: _Tables) -> Iterator[str]:
     if not truth:
       continue  # Without the truth there is nothing to draw.
     patients = np.array([row.get("patient") or "" for row in rows])
-    named = patients if all(patients) else None
+    named = patients if any(patients) else None
     held = Predictions(known.target.names, named, truth, predicted)
     if baseline := name.partition(":")[2]:
       stage.baselines.setdefault(split, {})[baseline] = held

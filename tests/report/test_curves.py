@@ -91,6 +91,16 @@ def test_two_classes_ask_one_question_about_the_last():
   assert question.scores.tolist() == [0.1, 0.8]
 
 
+def test_whether_the_likeliest_is_right_is_asked_of_patients_too():
+  probs, patients = np.eye(3) * 0.4 + 0.2, np.array(["p1", "", "p1"])
+  held = Predictions(
+    ("a", "b", "c"), patients, {"label": np.array([0, -1, 1])}, {"probs": probs}
+  )
+  question = multiclass.confidence(held)
+  assert question.patients.tolist() == ["p1", "p1"]
+  assert question.truth.tolist() == [True, False]
+
+
 def test_a_missing_label_is_left_out_of_its_own_question_only():
   predictions = Predictions(
     ("a", "b"),

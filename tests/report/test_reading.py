@@ -28,6 +28,13 @@ def test_the_task_reads_back_its_own_rows(study, monkeypatch):
   assert list(stage.baselines["test"]) == ["baseline_logistic"]
 
 
+def test_a_patient_who_is_not_named_makes_no_other_unknown(study):
+  path = study / "predictions.csv"
+  path.write_text(path.read_text().replace(",e3,p1,", ",e3,,"))
+  held = reading.Run(study).stages["tuned_10"].predictions["test"]
+  assert held.patients[:4].tolist() == ["p0", "p0", "p1", ""]
+
+
 def test_rows_without_the_truth_are_not_drawn(study, monkeypatch):
   monkeypatch.setattr(
     multiclass, "table", lambda info, rows: (None, {}), raising=False

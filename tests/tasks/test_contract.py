@@ -138,7 +138,7 @@ def test_predictions_are_written_and_read_back(name):
   split = Split(
     dict(target),
     np.arange(COUNT).astype(str),
-    patients=np.array([f"p{i // 2}" for i in range(COUNT)]),
+    patients=np.array([f"p{i // 2}" if i % 3 else "" for i in range(COUNT)]),
     groups={"sex": np.resize(["F", "M", ""], COUNT)},
   )
   written = predictions.rows("s", "test", split, task, info, said)
@@ -147,6 +147,7 @@ def test_predictions_are_written_and_read_back(name):
   units, predicted = predictions.held(read, "s", "test", task, info)
   assert units.ids.tolist() == split.ids.tolist()
   assert units.groups["sex"].tolist() == split.groups["sex"].tolist()
+  assert units.patients.tolist() == split.patients.tolist()
   for before, after in zip(
     task.known(info, target, said),
     task.known(info, units.arrays, predicted),

@@ -62,4 +62,4 @@ def confidence(predictions: Predictions) -> Binary:
   """Whether the likeliest class is right, against its probability."""
   label, probs = predictions.target["label"], predictions.predicted["probs"]
   right, top = probs.argmax(1) == label, probs.max(1)
-  return curves.question("right", right, top, label >= 0, None)
+  return curves.question("right", right, top, label >= 0, predictions.patients)
