@@ -230,7 +230,8 @@ def in_order(
     while waiting:
       yield waiting.popleft().result()
   finally:
-    pool.shutdown(cancel_futures=True)
+    # Whoever is left with it after an error may be one of its own threads.
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 def offered(path: str) -> bool:

@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import threading
 import zlib
 
 import numpy as np
@@ -261,6 +262,26 @@ def test_images_are_decoded_ahead_but_not_without_bound():
   assert next(squares) == 0
   assert asked == [0, 1, 2, 3]
   assert list(squares) == [i * i for i in range(1, 50)]
+
+
+def test_one_of_its_threads_may_be_the_last_to_hold_it():
+  """As after an error, whose traceback another thread throws away."""
+  begun, closed, raised = threading.Event(), threading.Event(), []
+
+  def read(number):
+    if number == 3:
+      begun.wait()
+      try:
+        images.close()
+      except RuntimeError as error:  # It would wait for itself.
+        raised.append(error)
+      closed.set()
+    return number
+
+  images = decode.in_order(read, range(9), ahead=4)
+  assert next(images) == 0
+  begun.set()
+  assert closed.wait(10) and not raised
 
 
 def _tiff(array, photometric, kind=1, bits=0):
