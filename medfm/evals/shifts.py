@@ -175,7 +175,7 @@ def _blocks(part: str, there: Summary, here: Profile) -> Iterator[Block]:
       _standardised(*both) for both in zip(gaps[::2], gaps[1::2], strict=True)
     ]
     columns = ("Number", "Training mean", "Cohort mean", _DIFFERENCE)
-    columns += ("Outside 1 to 99 %", "Missing")
+    columns += ("Outside 1–99\u00a0%", "Missing")
     columns += ("Missing in training", "Training SD", "Cohort SD")
     known = [d if isinstance(d, float) else math.inf for d in missing]
     block = _table(f"Shift of {part}: numbers", columns, rows, known)
@@ -199,8 +199,8 @@ _HOW = (
   "examples chance alone exceeds that."
 )
 _OUTSIDE = (
-  "Outside 1 to 99 %: below the 1st or above the 99th percentile of training, "
-  "as about 2 % of a like cohort are."
+  "Outside 1–99\u00a0%: below the 1st or above the 99th percentile of "
+  "training, as about 2 % of a like cohort are."
 )
 
 

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from medfm.metrics.intervals.gaps import IF_CALIBRATED
 from medfm.report import contrasts, plates, risks, style, wording
 from medfm.report import markup as html
 from medfm.report.markup import Markup, folded, join, tag
@@ -127,14 +128,18 @@ def text(cell: Any) -> str:
 
 
 def value(entry: Mapping[str, Any]) -> Markup:
-  """A metric with its interval, and below it why it has none, or no value."""
+  """A metric with its interval, and below it why it has none, or no value, and
+  what a calibrated model would have."""
   if not entry:
     return Markup("n/a")
   if entry.get("value") is None:
     return join("n/a", tag("small", wording.reason(entry)))
   point, bracket, rest = wording.interval(entry).partition(" [")
   shown = tag("span", tag("b", point), bracket + rest, class_="value")
-  return join(shown, *(tag("small", words) for words in wording.lacks(entry)))
+  beside = wording.lacks(entry)
+  if (by_chance := entry.get(IF_CALIBRATED)) is not None:
+    beside.append(f"a calibrated model here: {wording.number(by_chance)}")
+  return join(shown, *(tag("small", words) for words in beside))
 
 
 def figures(shown: Iterable[Plate]) -> Markup | None:

@@ -63,7 +63,7 @@ def roc(
   baselines: Mapping[str, Binary] = {},
 ):
   """Receiver operating characteristic; one question also gets its band."""
-  figure, (axes,) = style.panels(5.4, 5.2)
+  figure, (axes,) = style.panels(5.4, 6.7)
   axes.plot([0, 1], [0, 1], linewidth=0.8, **style.DOTTED)
   single = questions[0] if len(questions) == 1 else None
   if single and (band := curves.roc_band(single)):
@@ -76,7 +76,7 @@ def roc(
     label = f"Threshold {threshold:.3g}: sens. {y:.2f}, spec. {1 - x:.2f}"
     axes.plot(x, y, "o", label=label, **_CIRCLE)
   _unit_square(axes, title, "1 − specificity", "Sensitivity (recall)")
-  style.legend(axes, loc="lower right", title="AUROC", title_fontsize=9)
+  style.legend_below(figure, axes, title="AUROC")
   return figure
 
 
@@ -87,7 +87,7 @@ def precision_recall(
   baselines: Mapping[str, Binary] = {},
 ):
   """Precision against recall, with the prevalence as the line of chance."""
-  figure, (axes,) = style.panels(5.4, 5.2)
+  figure, (axes,) = style.panels(5.4, 6.7)
   single = questions[0] if len(questions) == 1 else None
   if single:
     label = f"Prevalence {wording.percent(single.prevalence)}"
@@ -99,8 +99,7 @@ def precision_recall(
     x, y = called[single.truth].mean(), single.truth[called].mean()
     axes.plot(x, y, "o", label=f"Threshold {threshold:.3g}", **_CIRCLE)
   _unit_square(axes, title, "Recall (sensitivity)", "Precision (PPV)")
-  name = "Average precision"
-  style.legend(axes, loc="lower left", title=name, title_fontsize=9)
+  style.legend_below(figure, axes, title="Average precision")
   return figure
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from medfm.metrics.intervals import methods
-from medfm.metrics.intervals.gaps import IF_CALIBRATED
 from medfm.report import blocks, summary, wording
 from medfm.report.blocks import Block, value
 from medfm.report.markup import Markup, folded, join, table, tag
@@ -104,7 +103,7 @@ def _metrics(stage: Stage) -> Block:
       size += f", {wording.count(patients, stage.whom)}"
     header.append(join(split, tag("small", size)))
   rows = [
-    (stage.title(name), *(_read(metrics.get(name, {})) for metrics in by_split))
+    (stage.title(name), *(value(metrics.get(name, {})) for metrics in by_split))
     for name in dict.fromkeys([*first, *names])
   ]
   note = methods.sentence(
@@ -113,15 +112,6 @@ def _metrics(stage: Stage) -> Block:
   more = {"note": note} if note else {}
   title = "Metrics, with 95 % intervals"
   return blocks.table(title, ("Metric", *header), rows, **more)
-
-
-def _read(entry: Mapping[str, Any]) -> Markup:
-  """An entry, and below it what a calibrated model would have."""
-  shown, by_chance = value(entry), entry.get(IF_CALIBRATED)
-  if by_chance is None:
-    return shown
-  words = f"a calibrated model here: {wording.number(by_chance)}"
-  return join(shown, tag("small", words))
 
 
 def _by_class(stage: Stage, split: str) -> Block:

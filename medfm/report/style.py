@@ -53,19 +53,26 @@ def legend(axes: Any, **options: Any) -> None:
     axes.legend(framealpha=0.9, edgecolor="#D0D0D0", **options)
 
 
-def legend_below(figure: Any, *panels: Any) -> None:
+_LETTER, _HANDLE = 0.075, 7
+"""A letter's width in a legend, in inches, and a line's in letters."""
+
+
+def legend_below(figure: Any, *panels: Any, title: str = "") -> None:
   """One legend of these axes below the figure, where it hides no line."""
   both = (
     zip(*axes.get_legend_handles_labels(), strict=True) for axes in panels
   )
   handles, labels = zip(*itertools.chain(*both), strict=True)
-  columns = 2 if figure.get_figwidth() < 8 else 5
+  letters = figure.get_figwidth() / _LETTER
+  columns = int(letters / (max(map(len, labels)) + _HANDLE))
   figure.legend(
     handles,
     labels,
     loc="outside lower center",
-    ncols=columns,
+    ncols=min(max(columns, 1), 5),
     fontsize=SMALL if len(labels) < 7 else 7.5,
+    title=title or None,
+    title_fontsize=SMALL,
     frameon=False,
   )
 

@@ -57,7 +57,7 @@ def test_a_number_that_moved_is_told_by_its_standardised_difference():
   age = _row(block, "age")
   assert age["Training mean"] == 50 and age["Cohort mean"] == 70
   assert age["Std. difference"] == pytest.approx(2)
-  assert age["Outside 1 to 99 %"] == "100.0 %"
+  assert age["Outside 1–99\u00a0%"] == "100.0 %"
   assert age["Missing"] == "25.0 %"
   assert age["Missing in training"] == "0.0 %"
   assert age["Training SD"] == pytest.approx(10)
@@ -79,7 +79,7 @@ def test_the_summary_of_training_holds_percentiles_and_no_extreme_value():
   assert set(kept) == {"n", "missing", "mean", "std", "p1", "p99"}
   beside = _rows([age[0], 500.0], [0, 0], [0, 1])
   block = _shown(beside, shifts.summary(train, INFO))["Shift of table: numbers"]
-  assert _row(block, "age")["Outside 1 to 99 %"] == "50.0 %"
+  assert _row(block, "age")["Outside 1–99\u00a0%"] == "50.0 %"
   assert "1st or above the 99th percentile of training" in block["note"]
 
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from medfm.report import blocks, reading, risks, tables
+from medfm.report import blocks, figures, reading, risks, tables
 from medfm.report.curves import Binary
 from tests.report.test_html import visible
 from tests.report.workdirs import BLOCKS, entry
@@ -69,6 +69,8 @@ def test_no_legend_hides_a_curve(count):
   asked = [Binary("a tumour of some kind", truth, scores, None)] * count
   (block,) = [block for block in BLOCKS if block["kind"] == "curves"]
   for figure in (
+    figures.roc(asked, "ROC", 0.5),
+    figures.precision_recall(asked, "Precision-recall", 0.5),
     risks.calibration(asked, "Calibration", "Probability"),
     risks.decision(asked, "Net benefit"),
     risks.lines(block | {"panels": block["panels"] * count}),
