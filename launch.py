@@ -116,15 +116,16 @@ def _evaluate(given: flags.FlagValues, overrides: list[str]) -> None:
 
   folders = setup.folders(given.data_dir)
   setup.jax_settings(folders)
-  cohorts = [evaluate.Asked(*each) for each in asked]
-  evaluate.several(place, given.stage, cohorts, folders)
+  evaluate.several(place, given.stage, asked, folders)
 
 
 def _apply(given: flags.FlagValues, overrides: list[str]) -> None:
   """Predicts, generates or exports with a trained run."""
   source = "--output" if given.mode == "export" else "--input"
-  if overrides or (source == "--input" and not given.input):
-    _fail(f"{given.mode} takes --workdir and {source}, no --config settings")
+  predicts = given.mode == "predict"
+  if (overrides and not predicts) or (source == "--input" and not given.input):
+    what = "no --config settings" + " but of data" * predicts
+    _fail(f"{given.mode} takes --workdir and {source}, {what}")
   place = _workdir(given)
   from medfm import setup
 
@@ -133,10 +134,10 @@ def _apply(given: flags.FlagValues, overrides: list[str]) -> None:
     from medfm import export
 
     export.export(place, given.stage, given.output, alone=given.adapters)
-  elif given.mode == "predict":
+  elif predicts:
     from medfm import predict
 
-    predict.predict(place, given.stage, given.input, given.output)
+    predict.predict(place, given.stage, given.input, given.output, overrides)
   else:
     from medfm import generate
 

@@ -1,23 +1,30 @@
 """A trained run on new files; its workdir alone is enough."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from medfm import predictions, setup, stages, workdir
 
 
 def predict(
-  place: Path, stage: str | None, source: str, output: str | None
+  place: Path,
+  stage: str | None,
+  source: str,
+  output: str | None,
+  given: Sequence[str] = (),
 ) -> Path:
   """Writes probabilities (or values) for new files; returns the CSV's path.
 
   place, stage: as `stages.opened` takes them.
   source: what the run's kind of data takes: an image, a folder, a CSV.
+  given: how its files are laid out, where not as training's were
+    (`stages.read_encode`).
   output: the CSV to write; predictions-<source>.csv in the workdir by default.
   """
   name, folder, model, variables = stages.opened(place, stage)
   model = setup.for_new_rows(model)
   info, task = model.info, model.task
-  split = stages.read_encode(folder)(source, info)
+  split = stages.read_encode(folder, given)(source, info)
   predicted = setup.predictions(model, variables, split)
   units, predicted = task.assembled(info, split, predicted)
   rows = predictions.rows(name, "new", units, task, info, predicted)

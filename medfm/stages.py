@@ -3,12 +3,12 @@
 import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from medfm import command, settings, setup, spec, workdir
 from medfm import mesh as meshes
-from medfm import settings, setup, spec, workdir
 from medfm import step as steps
 from medfm.checkpoint import Checkpoints
 from medfm.types import Info, Reading, Split, UserError, Variables
@@ -115,8 +115,20 @@ def weights(place: Path) -> steps.TrainState:
     return steps.TrainState(**saved.raw(newest if best is None else best))
 
 
-def read_encode(place: Path) -> Callable[[str, Info], Split]:
-  """The reader of new files that fit a stage's data, from its encode.json."""
+OF_FILES = ("id", "patient", "groups", "missing", "delimiter", "decimal")
+OF_FILES += ("text", "pair", "image", "exclude")
+"""Settings of a reader of new files that say how these are laid out, and
+nothing of what the model makes of them."""
+
+
+def read_encode(
+  place: Path, given: Sequence[str] = ()
+) -> Callable[[str, Info], Split]:
+  """The reader of new files that fit a stage's data, from its encode.json.
+
+  given: settings of `OF_FILES`, `data.name=value`, as another cohort's config
+    may have them; what stands for missing is added to what training knew.
+  """
   path = place / "encode.json"
   if not path.exists():
     raise UserError(
@@ -124,9 +136,28 @@ def read_encode(place: Path) -> Callable[[str, Info], Split]:
       "evaluate it on another one with --mode=evaluate --on=CONFIG"
     )
   try:
-    return spec.build(spec.from_json(workdir.sealed(path), path))
+    config = spec.from_json(workdir.sealed(path), path)
+    _lay_out(config, given)
+    return spec.build(config)
   except ValueError:
     raise UserError(f"{path} is damaged; restore it or train again") from None
+
+
+def _lay_out(config: Any, given: Sequence[str]) -> None:
+  """Sets how new files are laid out."""
+  names = [name for name in OF_FILES if name in config]
+  known = config.get("missing", ())
+  for text in given:
+    key, _, value = text.partition("=")
+    name = key.removeprefix("data.")
+    if name not in names or key == name:
+      raise UserError(
+        f"--config.{key}: new files are read as training read its own; of "
+        f"their layout, --config.data may have {', '.join(names)}"
+      )
+    command.override(config, name, value)
+  if given and known:
+    config.missing = tuple(dict.fromkeys((*known, *config.missing)))
 
 
 def reading(trained: Trained) -> Reading:

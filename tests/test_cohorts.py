@@ -44,9 +44,10 @@ def judged(place, folders, name, *overrides):
   return results["stages"]["train"], [r for r in rows if r["stage"] == "train"]
 
 
-def equal(rows, place, source, tmp_path):
+def equal(rows, place, source, tmp_path, *given):
   """Every probability of evaluate is, in all its digits, that of predict."""
-  written = predict.predict(place, None, str(source), str(tmp_path / "p.csv"))
+  out = str(tmp_path / "p.csv")
+  written = predict.predict(place, None, str(source), out, given)
   new = {row["id"]: row for row in csv.DictReader(written.open())}
   assert len(rows) == len(new)
   for row in rows:
@@ -218,6 +219,49 @@ def test_a_label_spelled_otherwise_is_told_and_a_wrong_one_refused(
   path.write_text(path.read_text().replace(",Ill", ",sick"))
   with pytest.raises(UserError, match=r"'sick', which .* and not 'ill'"):
     judged(of_table, folders, "own_table.py", *settings)
+
+
+def test_a_file_laid_out_otherwise_is_told_to_both_alike(
+  of_table, folders, tmp_path
+):
+  path = table(tmp_path / "laid.csv", 33, 5)
+  text = path.read_text().replace(",,", ",-9.00,").replace(",", ";")
+  path.write_text(text.replace(".", ","))
+  given = "data.delimiter=;", "data.decimal=,", "data.missing=-9.00"
+  paths = *TABLE, f"data.path={path}"
+  stage, rows = judged(of_table, folders, "own_table.py", *paths, *given)
+  changes = [each["what"] for each in stage["data"]["card"]["changes"]]
+  assert any("taken for missing that training did not" in c for c in changes)
+  equal(rows, of_table, path, tmp_path, *given)
+  for wrong in ("data.classes=a,b", "batch_size=3"):
+    with pytest.raises(UserError, match="read as training read its own; of"):
+      predict.predict(of_table, None, str(path), None, [wrong])
+
+
+def test_a_cohort_without_any_label_is_sent_to_predict(
+  of_table, folders, tmp_path
+):
+  path = table(tmp_path / "unlabelled.csv", 9, 1, outcome=("",))
+  settings = (*TABLE, f"data.path={path}")
+  for text in (path.read_text(), path.read_text().replace("outcome", "outcom")):
+    rows = [line.rpartition(",")[0] + "," for line in text.splitlines()[1:]]
+    path.write_text("\n".join([text.splitlines()[0], *rows]) + "\n")
+    with pytest.raises(UserError, match=r"outcom.*--mode=predict"):
+      judged(of_table, folders, "own_table.py", *settings)
+
+
+def test_a_column_of_some_role_that_the_cohort_lacks_is_told_with_the_fix(
+  of_table, folders, tmp_path
+):
+  path = table(tmp_path / "plain.csv", 9, 1)
+  paths = "data.label=outcome", f"data.path={path}"
+  for given, fix in {
+    "data.patient=who": "--config.data.patient= for none",
+    "data.id=number": "--config.data.id= for none",
+    "data.groups=site,": r"--config.data.groups=\(\) for none",
+  }.items():
+    with pytest.raises(UserError, match=fix):
+      judged(of_table, folders, "own_table.py", *paths, given)
 
 
 def test_all_missing_columns_are_named_by_both(of_table, folders, tmp_path):

@@ -97,7 +97,8 @@ def labelled(
     )
   where = ", ".join(columns)
   if not known.any():
-    raise UserError(f"{table.path}: no row has {what} in {where}")
+    fix = "; --mode=predict needs none" if missing == KEEP else ""
+    raise UserError(f"{table.path}: no row has {what} in {where}{fix}")
   if missing == KEEP:
     kept = f"rows without {what} ({where}), predicted and not scored"
     return table, [{"what": kept, "count": lost}]

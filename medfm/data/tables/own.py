@@ -22,7 +22,7 @@ from medfm.data.tables import table as tables
 from medfm.data.tables.input import Table as Described
 from medfm.data.tables.labels import Labels, Policy, adopted, names
 from medfm.data.tables.table import Table
-from medfm.spec import forwards
+from medfm.spec import forwards, nearest
 from medfm.types import Dataset, Folders, UserError
 
 
@@ -187,6 +187,7 @@ class OtherTable(_Tables, skip_registration=True):
     if self._clean:
       read = list(map(self._clean, read))
     roles = [*self.labels.columns, given.patient, given.id, given.split_column]
+    self._require(read[0])
     for name in self.labels.columns:
       if name in (*described.numeric, *described.levels):
         raise UserError(
@@ -207,6 +208,21 @@ class OtherTable(_Tables, skip_registration=True):
       columns=columns,
       changes=(*changes, *rows.changes, *self._unused(), *coded),
     )
+
+  def _require(self, table: Table) -> None:
+    """UserError, with what to do, where a column of some role is missing."""
+    given, known = self.given, table.columns
+    for columns, fix in (
+      (self.labels.columns, "use --mode=predict, which needs none"),
+      ((given.patient,), "set --config.data.patient= for none"),
+      ((given.id,), "set --config.data.id= for none"),
+      (given.groups, "set --config.data.groups=() for none"),
+    ):
+      if lacks := [name for name in columns if name and name not in known]:
+        raise UserError(
+          f"{table.path}: no column {lacks[0]!r}{nearest(lacks[0], known)}: "
+          f"name the one that stands for it, or {fix}"
+        )
 
   def _unused(self) -> list[dict[str, Any]]:
     """What the cohort's config says of its table that training overrules."""
