@@ -8,9 +8,9 @@ import inspect
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_collections
 
@@ -90,24 +90,36 @@ def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
     override(config, f"{key}.{name}", str(value))
 
 
+class Asked(NamedTuple):
+  """A cohort to evaluate on.
+
+  label: what the user called it. data: the `data` entry of a config; None
+  for the run's own data. evaluation: settings that replace the run's, by name.
+  """
+
+  label: str
+  data: Any | None
+  evaluation: Mapping[str, Any] = {}
+
+
 def elsewhere(
   given: Sequence[str], overrides: Sequence[str], trained: str
-) -> list[tuple[str, Any]]:
-  """The cohorts that `--on` names: (what was written, its `data` entry).
+) -> list[Asked]:
+  """The cohorts that `--on` names.
 
   Each is `FILE[:variant]`, perhaps with settings of its own behind it, as in
   `configs/a.py --config.data.path=b.csv`; without a FILE they are settings of
   the run's own config. FILEs without settings may stand in one list, with
   commas between them.
 
-  overrides: settings for all of them. trained: the run's config.json. Without
-  anything given there is one cohort: the run's own data, or those of its
-  config with the overrides.
+  overrides: settings for all of them, of `data` or those of `JUDGING`. trained:
+  the run's config.json. Without anything given, or but for the data, there is
+  one cohort: the run's own data; else those of its config with the overrides.
   """
   if not given:
-    return [("", data(config(trained, overrides)) if overrides else None)]
+    return [_cohort("", overrides, trained) if overrides else Asked("", None)]
   return [
-    (text, _cohort(text, overrides, trained))
+    _cohort(text, overrides, trained)
     for word in given
     for text in _listed(word)
   ]
@@ -120,7 +132,7 @@ def _listed(text: str) -> list[str]:
   return parts if all(files) else [text]
 
 
-def _cohort(text: str, overrides: Sequence[str], trained: str) -> Any:
+def _cohort(text: str, overrides: Sequence[str], trained: str) -> Asked:
   try:
     words = shlex.split(text)
   except ValueError as error:
@@ -137,19 +149,68 @@ def _cohort(text: str, overrides: Sequence[str], trained: str) -> Any:
     )
   (source,) = files or [trained]
   path, _ = _file(source)
-  if path.is_dir() or (path.is_file() and path.suffix not in (".py", ".json")):
+  if path.is_dir() or path.suffix not in (".py", ".json"):
     raise UserError(
       f"--on={text} is not a config; for other files of the run's own kind "
       f'give --on="--config.data.path={source}"'
     )
-  return data(config(source, [*overrides, *settings]))
+  try:
+    every = [*overrides, *settings]
+    run = _first_stage(config(source, every))
+    return _asked(
+      text, run, [word.partition("=")[0] for word in every], not files
+    )
+  except UserError as error:
+    where = f"--on={text}: " if text else ""
+    raise UserError(f"{where}{error}") from error
+
+
+def _asked(
+  text: str, run: ml_collections.ConfigDict, keys: Sequence[str], own: bool
+) -> Asked:
+  """The cohort of a config of which these keys were given.
+
+  own: whether it is the config of the trained run.
+  """
+  words = [re.sub(r"^stages\.[^.]+\.", "", key) for key in keys]
+  of_data = [word.split(".")[0] == "data" for word in words]
+  for key, word, fits in zip(keys, words, of_data, strict=True):
+    if word not in JUDGING and not fits:
+      raise UserError(
+        f"--config.{key} changes nothing here: an evaluation takes the run's "
+        f"own settings, but for those of data and {' and '.join(JUDGING)}"
+      )
+  names = [word.partition(".")[2] for word in words if word in JUDGING]
+  chosen = {name: run.evaluation[name] for name in names}
+  if own and not any(of_data):
+    return Asked(text, None, chosen)
+  if own and "data.path" in words and "data.test_path" not in words:
+    _leave_out_second_file(run)
+  return Asked(text, run.data, chosen)
+
+
+def _leave_out_second_file(run: ml_collections.ConfigDict) -> None:
+  """The run's own test file is none of another cohort's."""
+  if run.data.get("test_path"):
+    print(f"test_path={run.data.test_path} of the run is left out", flush=True)
+    run.data.test_path = ""
+
+
+JUDGING = ("evaluation.prevalence", "evaluation.replicates")
+"""What may be set anew where a trained run is evaluated."""
 
 
 def data(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   """The `data` entry of a run, or of a study's first stage."""
+  return _first_stage(config).data
+
+
+def _first_stage(
+  config: ml_collections.ConfigDict,
+) -> ml_collections.ConfigDict:
   while "stages" in config:
     config = config.stages[next(iter(config.stages))]
-  return config.data
+  return config
 
 
 def listing(config: ml_collections.ConfigDict) -> str:

@@ -38,8 +38,12 @@ class Done(NamedTuple):
   notes: list[str]
 
 
+Open = Callable[[str], stages.Trained]
+"""Opens a stage by its name, to be judged as the user asks."""
+
+
 def evaluated(
-  place: Path,
+  open_: Open,
   runs: Mapping[str, settings.Run],
   past: Mapping[str, Any],
   factory: Callable[[Folders], Dataset],
@@ -51,7 +55,7 @@ def evaluated(
   read, learnt = _cohort(factory, folders), _Learnt(folders)
   fitted: dict[tuple, Any] = {}
   for name in runs:
-    opened = stages.opened(place, name)
+    opened = open_(name)
     opened = opened._replace(model=setup.for_new_rows(opened.model))
     try:
       cohort = read(opened)

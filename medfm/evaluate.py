@@ -13,11 +13,12 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
 from medfm import (
+  command,
   elsewhere,
   jsons,
   predictions,
@@ -35,28 +36,20 @@ from medfm.types import Dataset, Folders, UserError
 FOLDER = "evaluations"
 
 
-class Asked(NamedTuple):
-  """A cohort to evaluate on.
-
-  label: what the user called it. data: the `data` entry of a config; None
-  for the run's own data.
-  """
-
-  label: str
-  data: Any | None
-
-
 def several(
-  place: Path, stage: str | None, asked: Sequence[Asked], folders: Folders
+  place: Path,
+  stage: str | None,
+  asked: Sequence[command.Asked],
+  folders: Folders,
 ) -> None:
   """Evaluates on one cohort after another, and puts them into one table.
 
   One that cannot be evaluated is reported and left out; UserError at the end.
   """
   failed = 0
-  for label, data in asked:
+  for label, data, evaluation in asked:
     try:
-      evaluate(place, stage, data, folders)
+      evaluate(place, stage, data, folders, evaluation)
     except UserError as error:
       if len(asked) == 1:
         raise
@@ -77,7 +70,11 @@ def several(
 
 
 def evaluate(
-  place: Path, stage: str | None, data: Any | None, folders: Folders
+  place: Path,
+  stage: str | None,
+  data: Any | None,
+  folders: Folders,
+  evaluation: Mapping[str, Any] = {},
 ) -> dict[str, Any]:
   """Scores of the stages of a workdir, as results.json holds them.
 
@@ -85,6 +82,8 @@ def evaluate(
   data: the `data` entry of another config, to evaluate on every row of that
     cohort; None for the run's own data, which gives the numbers of the
     training run again.
+  evaluation: settings that replace the run's, such as the prevalence at which
+    predictive values are stated.
 
   Rivals are fitted where the run's training data are at hand. A stage that
   cannot read the cohort is left out, with the reason; UserError where none
@@ -92,10 +91,16 @@ def evaluate(
   """
   runs, past = stages.chosen(place, stage), _results(place)
   _require_writable(place / FOLDER)
+
+  def open_(name: str) -> stages.Trained:
+    opened = stages.opened(place, name)
+    return opened._replace(model=setup.judged(opened.model, **evaluation))
+
   if data is None:
-    done = [_again(place, name, past, folders) for name in runs]
+    done = [_again(open_, name, past, folders) for name in runs]
   else:
-    done = elsewhere.evaluated(place, runs, past, spec.build(data), folders)
+    cohort = spec.build(data)
+    done = elsewhere.evaluated(open_, runs, past, cohort, folders)
   name = done[0].cohort.info.name
   results = {
     "name": name,
@@ -124,10 +129,10 @@ def evaluate(
 
 
 def _again(
-  place: Path, name: str, past: Mapping[str, Any], folders: Folders
+  open_: elsewhere.Open, name: str, past: Mapping[str, Any], folders: Folders
 ) -> elsewhere.Done:
   """A stage on its own data."""
-  opened = stages.opened(place, name)
+  opened = open_(name)
   cohort = setup.seen(opened.model.run, opened.model.run.data(folders))
   train = cohort.splits["train"]
   run = setup.sized(opened.model.run, train)

@@ -207,6 +207,14 @@ def for_new_rows(model: Inference) -> Inference:
   return dataclasses.replace(model, run=run)
 
 
+def judged(model: Inference, **evaluation: Any) -> Inference:
+  """The model with other settings of `settings.Evaluation`, by name."""
+  chosen = dataclasses.replace(model.run.evaluation, **evaluation)
+  return dataclasses.replace(
+    model, run=dataclasses.replace(model.run, evaluation=chosen)
+  )
+
+
 def job(run: settings.Run, data: Dataset) -> Job:
   """Checks a run's settings against its data; nothing is computed yet.
 

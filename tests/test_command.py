@@ -1,3 +1,5 @@
+import pathlib
+
 import pytest
 
 from medfm import command, optim, settings, spec, variants
@@ -97,7 +99,12 @@ def test_an_error_inside_a_config_file_is_one_line(tmp_path):
 @pytest.fixture
 def own(path):
   """A config with data, and a run's config.json beside it."""
-  text = SOURCE.replace('"model"', '"data": {"path": "a", "seed": 0}, "model"')
+  text = SOURCE.replace(
+    '"model"',
+    '"data": {"path": "a", "test_path": "", "seed": 0}, '
+    '"evaluation": {"prevalence": 0.0, "replicates": 9, "specificity": 0.9}, '
+    '"model"',
+  )
   with open(path, "w") as file:
     file.write(text)
   return path
@@ -106,8 +113,8 @@ def own(path):
 def test_each_cohort_has_settings_of_its_own_and_those_of_all(own):
   given = [f"{own}:tiny --config.data.path=b", "--config.data.path='c d'", own]
   cohorts = command.elsewhere(given, ["data.seed=5"], own)
-  assert [label for label, _ in cohorts] == given
-  paths = [(data.path, data.seed) for _, data in cohorts]
+  assert [asked.label for asked in cohorts] == given
+  paths = [(asked.data.path, asked.data.seed) for asked in cohorts]
   assert paths == [("b", 5), ("c d", 5), ("a", 5)]
 
 
@@ -115,15 +122,39 @@ def test_configs_may_stand_in_one_list_but_variants_are_no_configs(own):
   both = command.elsewhere([f"{own},{own}:tiny"], [], own)
   assert len(both) == 2
   (one,) = command.elsewhere([f"{own}:tiny --config.data.path=a,b"], [], own)
-  assert one[1].path == "a,b"
+  assert one.data.path == "a,b"
   with pytest.raises(UserError, match="exclude each other"):
     command.elsewhere([f"{own}:tiny,full"], [], own)
 
 
 def test_without_a_cohort_it_is_the_runs_own_data_or_its_config_changed(own):
-  assert command.elsewhere([], [], own) == [("", None)]
-  ((_, data),) = command.elsewhere([], ["data.path=b"], own)
-  assert data.path == "b"
+  assert command.elsewhere([], [], own) == [("", None, {})]
+  (asked,) = command.elsewhere([], ["data.path=b"], own)
+  assert asked.data.path == "b"
+
+
+def test_what_an_evaluation_may_set_is_set_and_what_it_may_not_is_refused(own):
+  (asked,) = command.elsewhere([], ["evaluation.prevalence=0.02"], own)
+  assert asked == ("", None, {"prevalence": 0.02})
+  given = ["--config.data.path=b --config.evaluation.replicates=7"]
+  (asked,) = command.elsewhere(given, [], own)
+  assert asked.data.path == "b" and asked.evaluation == {"replicates": 7}
+  for key in ("model.depth=3", "evaluation.specificity=0.8"):
+    with pytest.raises(UserError, match=f"{key[:10]}.* changes nothing here"):
+      command.elsewhere([], [key], own)
+
+
+def test_the_runs_own_test_file_is_none_of_another_cohort(own, capsys):
+  """It would be read together with the cohort's."""
+  text = pathlib.Path(own).read_text()
+  text = text.replace('"test_path": ""', '"test_path": "mine"')
+  pathlib.Path(own).write_text(text)
+  (asked,) = command.elsewhere(["--config.data.path=b"], [], own)
+  assert asked.data.test_path == ""
+  assert "test_path=mine of the run is left out" in capsys.readouterr().out
+  given = "--config.data.path=b --config.data.test_path=c"
+  (asked,) = command.elsewhere([given], [], own)
+  assert asked.data.test_path == "c"
 
 
 @pytest.mark.parametrize(
@@ -134,6 +165,11 @@ def test_without_a_cohort_it_is_the_runs_own_data_or_its_config_changed(own):
     ("{own} --config.data.pth=b", r"nearest: data.path"),
     ("{folder}", 'give --on="--config.data.path=.*"'),
     ("{folder}/b.csv", 'is not a config; .* give --on="--config.data.path='),
+    ("{folder}/nowhere.csv", "is not a config; for other files"),
+    (
+      "{own} --config.model.depth=1",
+      r"--on=.*: --config.model.depth changes nothing here",
+    ),
     ("{folder}/c.py", "there is no such file"),
     ("'{own}", "no closing quotation"),
   ],

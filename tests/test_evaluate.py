@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from medfm import command, evaluate, settings, spec, study
+from medfm.report import style
 from medfm.types import Folders, UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -71,11 +72,18 @@ def _titles(results):
 
 
 def test_a_cohort_has_its_numbers_its_report_and_the_runs_thresholds(
-  run, tmp_path
+  run, tmp_path, monkeypatch
 ):
   place, _ = run
   _write(tmp_path / "north.csv", 1, older=10)
-  results = _elsewhere(run, tmp_path / "north.csv")
+  asked = _asked(place, tmp_path / "north.csv")
+  chosen = {"prevalence": 0.03}
+  drawn = []
+  describe = style.describe
+  monkeypatch.setattr(
+    style, "describe", lambda *a: (drawn.append(a[1]), describe(*a))
+  )
+  results = evaluate.evaluate(place, None, asked, run[1], chosen)
   out = place / "evaluations" / "north"
   own = json.loads((place / "results.json").read_text())["stages"]["train"]
   stage = results["stages"]["train"]
@@ -96,12 +104,16 @@ def test_a_cohort_has_its_numbers_its_report_and_the_runs_thresholds(
   assert len([row for row in rows if row["stage"] == "train"]) == 60
   assert list((out / "figures").glob("*roc.png"))
   page = (out / "report.html").read_text()
+  assert any(title.startswith("Net benefit, cohort, n = 60") for title in drawn)
+  assert "<th>test" not in page  # It is no test split of the run.
   for words in (
+    "cohort 60 examples",
     "External evaluation of the run own_table",
     "in the data set here",
     "Here it is judged on all rows of north",
     "Nothing was fitted on this cohort but the recalibration",
     "On the run&#x27;s own test split",
+    "PPV at a prevalence of 3 %",
     "Cross-fitted",
   ):
     assert words in page, words
@@ -137,7 +149,7 @@ def test_a_damaged_evaluation_is_left_alone_and_told(run, tmp_path, capsys):
   out = place / "evaluations"
   (out / "north").mkdir(parents=True)
   (out / "north" / "results.json").write_text("{")
-  asked = [evaluate.Asked("north", _asked(place, tmp_path / "north.csv"))]
+  asked = [command.Asked("north", _asked(place, tmp_path / "north.csv"))]
   evaluate.several(place, None, asked, folders)
   told = capsys.readouterr().out
   assert "holds a damaged evaluation" in told
@@ -152,7 +164,7 @@ def test_one_cohort_that_fails_takes_no_other_with_it(run, tmp_path, capsys):
   for name, seed in (("north", 1), ("south", 2)):
     _write(tmp_path / f"{name}.csv", seed)
   asked = [
-    evaluate.Asked(name, _asked(place, tmp_path / f"{name}.csv"))
+    command.Asked(name, _asked(place, tmp_path / f"{name}.csv"))
     for name in ("north", "nowhere", "south")
   ]
   with pytest.raises(UserError, match="1 of 3 cohorts could not be"):

@@ -4,7 +4,7 @@ What TRIPOD+AI asks of participants: the flow with its exclusions, their
 characteristics by split, and events per variable.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,19 @@ def participants(context: Context) -> Findings:
   """Blocks of the whole run: flow, characteristics, events per variable."""
   if not context.first:
     return Findings()
-  train = context.train
+  train, name = context.train, _names(context)
   units = {} if train is None else {"train": _units(train)}
-  units |= context.splits
+  units |= {name(split): rows for split, rows in context.splits.items()}
   blocks = [_flow(context, units), table_one.block(units, context.info)]
   if train is not None and context.asked is context.task:
     blocks.append(_per_variable(context, units["train"]))
   return Findings(blocks={"": [block for block in blocks if block["rows"]]})
+
+
+def _names(context: Context) -> Callable[[str], str]:
+  """What a split is called: another cohort's only one is no test split."""
+  ours = "train" in context.data.splits
+  return lambda split: split if ours else "cohort"
 
 
 def _units(split: Split) -> Split:
@@ -39,7 +45,8 @@ def _flow(context: Context, units: Mapping[str, Split]) -> Block:
   """From the source's rows to those analysed in each split."""
   card = context.data.card
   whom = f"{card.get('grouped_by', 'patient')}s".capitalize()
-  whole = {name: _units(split) for name, split in context.data.splits.items()}
+  name = _names(context)
+  whole = {name(k): _units(split) for k, split in context.data.splits.items()}
   if context.train is None:
     whole = dict(units)
   lost = [c for c in card.get("changes", ()) if cards.excludes(c)]
@@ -54,7 +61,8 @@ def _flow(context: Context, units: Mapping[str, Split]) -> Block:
   rows.append(["Read", total, sum(patients) if known else "unknown"])
   analysed = []
   for name, split in whole.items():
-    rows.append([f"{name}: in the split", len(split), _told(split)])
+    if len(whole) > 1:
+      rows.append([f"{name}: in the split", len(split), _told(split)])
     used = units.get(name, split)
     if len(used) < len(split):
       what = f"{name}: left out, for the share of labels to learn from"

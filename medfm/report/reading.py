@@ -16,6 +16,11 @@ EXAMPLES = "examples.json"
 """In a stage's folder: split -> a few texts of it, where any may be shown."""
 
 
+COHORT = "cohort"
+"""What a page calls the one split of another cohort, which is no test split of
+the run."""
+
+
 class Predictions(NamedTuple):
   """What one model said of one split, beside the truth.
 
@@ -70,7 +75,8 @@ class Stage:
     self.whom = f"{self.card.get('grouped_by', 'patient')}s"
     self.described = result.get("described") or {}
     self.splits = result.get("splits") or {}
-    chosen = [name for name in ("test", "validation") if name in self.splits]
+    best = COHORT, "test", "validation"
+    chosen = [name for name in best if name in self.splits]
     self.final_split = next(iter([*chosen, *self.splits]), None)
     self.origin = (result.get("init") or {}).get("from") or ""
     self.share = float(result.get("label_fraction") or 1)
@@ -134,17 +140,20 @@ class Run:
     self.name = results.get("name") or config.get("name") or workdir.name
     self.description = config.get("description") or ""
     self.finished = bool(results.get("finished"))
-    self.comparisons = results.get("comparisons") or []
     self.environment = _json(workdir / "environment.json")
     if results and not is_sound(results):
       raise UserError(
         f"{workdir / 'results.json'} is damaged; restore it or remove it"
       )
+    results = as_shown(results)
+    self.comparisons = results.get("comparisons") or []
     done, planned = results.get("stages") or {}, config.get("stages")
     planned = planned if isinstance(planned, Mapping) else {}
     wanted = done if self.evaluation else [*done, *planned]
     names = list(dict.fromkeys(wanted)) or ["train"]
     tables, self.problems = _tables(workdir / "predictions.csv")
+    if self.evaluation.get("elsewhere"):
+      tables = {(name, COHORT): rows for (name, _), rows in tables.items()}
     self.stages: dict[str, Stage] = {}
     for name in names:
       folder = home / name if planned or len(names) > 1 else home
@@ -157,6 +166,26 @@ class Run:
       history = () if self.evaluation else log.read(folder / "metrics.jsonl")
       self.stages[name] = Stage(name, result, part, history, blocks)
       self.problems += _attach(self.stages[name], folder, tables)
+
+
+def as_shown(results: Mapping[str, Any]) -> Mapping[str, Any]:
+  """The results; those of another cohort with its split called `COHORT`."""
+  if not (results.get("evaluation") or {}).get("elsewhere"):
+    return results
+
+  def renamed(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(zip([COHORT], entry["splits"].values(), strict=False))
+
+  stages = {
+    name: {
+      **stage,
+      "splits": renamed(stage),
+      "data": {**stage["data"], "splits": renamed(stage["data"])},
+    }
+    for name, stage in results["stages"].items()
+  }
+  pairs = [{**p, "split": COHORT} for p in results.get("comparisons") or ()]
+  return {**results, "stages": stages, "comparisons": pairs}
 
 
 def is_sound(results: Any) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medfm.report import wording
-from medfm.report.reading import Run, Stage, target
+from medfm.report.reading import COHORT, Run, Stage, target
 
 _BESIDE_A_BASELINE = {
   "better": "the model is better",
@@ -204,7 +204,7 @@ def _reached(stage: Stage) -> Iterator[str]:
     )
     where = f"On {there} ({n}{_of_whom(stage, result)})"
     yield f"{where} {'; '.join(readings)}."
-  if split != "test":
+  if split not in ("test", COHORT):
     yield (
       "There is no test split: these numbers come from data that may have "
       "guided the training, and may flatter the model."

@@ -5,7 +5,7 @@ from typing import Any
 
 from medfm.report import blocks, wording
 from medfm.report.blocks import Block
-from medfm.report.reading import Stage
+from medfm.report.reading import Stage, as_shown
 
 _HEAD = ("stage", "split", "n", "metric", "value [95 % interval]", "difference")
 _WIDTH = 100
@@ -25,6 +25,7 @@ def text(results: Mapping[str, Any]) -> str:
   results: the content of results.json. Lines have at most 100 columns; the
   last one does not end in a newline.
   """
+  results = as_shown(results)
   entries = results.get("stages") or {}
   stages = {name: Stage(name, entry) for name, entry in entries.items()}
   if not stages:

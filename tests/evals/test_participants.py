@@ -173,7 +173,10 @@ def test_another_cohort_has_its_flow_and_no_difference_from_training():
     "Characteristics by split (table 1)",
   }
   block = blocks["Characteristics by split (table 1)"]
-  assert block["columns"] == ["", "test"] and block["headline"] == ""
+  assert block["columns"] == ["", "cohort"] and block["headline"] == ""
+  flow = blocks["Participant flow"]
+  assert flow["headline"].startswith("Analysed: cohort 60 examples")
+  assert flow["rows"][-1][0] == "Read"
 
 
 def test_images_and_times_have_a_table_too():
