@@ -5,7 +5,10 @@ import os
 import pathlib
 import tempfile
 
-# Before jax is imported.
+# Before numpy and jax are imported. As many tests run side by side as there are
+# cores: threads of BLAS would only wait for each other, in small fits for most
+# of their time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = (
   os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
