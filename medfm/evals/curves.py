@@ -69,9 +69,12 @@ def line(name: str, at: Array, entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def commonest(asked: Sequence[Question]) -> list[int]:
-  """The places of the questions that are drawn, in their order."""
-  positives = [-np.nansum(each.label) for each in asked]
-  return sorted(np.argsort(positives, kind="stable")[:PANELS].tolist())
+  """The places of the questions that are drawn, in their order; one that not
+  both answers are known to has no curve."""
+  positives = [np.nansum(each.label) for each in asked]
+  known = [np.isfinite(each.label).sum() for each in asked]
+  both = [k for k, count in enumerate(positives) if 0 < count < known[k]]
+  return sorted(sorted(both, key=lambda k: -positives[k])[:PANELS])
 
 
 def _entry(value: float, low: float, high: float) -> Entry:

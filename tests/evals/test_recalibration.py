@@ -149,6 +149,16 @@ def test_a_label_with_too_few_examples_stays_as_it_is():
   assert slope["value"] == pytest.approx(1, abs=0.03)
 
 
+def test_a_label_that_the_cohort_does_not_know_has_no_curve():
+  info = infos.info("toy", "multilabel", ("known", "unknown", "always"))
+  label, probs = _cohort()
+  others = np.full(N, np.nan), np.ones(N)
+  target = {"label": np.stack([label, *others], 1).astype(np.float32)}
+  predicted = {"probs": np.repeat(probs[:, 1:], 3, 1)}
+  _, figure, _ = _blocks(info, target, predicted)
+  assert [panel["title"] for panel in figure["panels"]] == ["known"]
+
+
 def test_numbers_are_moved_by_a_line():
   info = infos.info("toy", "regression", ("y",))
   truth = np.random.default_rng(0).normal(5, 2, (N, 1))
