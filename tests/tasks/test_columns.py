@@ -5,6 +5,7 @@ import pytest
 
 from medfm import tasks
 from medfm.data.tables import table as tables
+from medfm.tasks import multilabel
 from medfm.tasks.multiclass import Classes
 from medfm.tasks.multilabel import Labels
 from medfm.tasks.pretext import Nothing
@@ -115,3 +116,18 @@ def test_what_a_task_does_not_know_is_refused(task, settings, message):
 def test_a_table_without_a_named_label_lists_its_columns(table):
   with pytest.raises(UserError, match="set label= to one of kind, x, y"):
     tasks.columns_of("regression").labelled(table)
+
+
+def test_a_label_column_is_found_however_another_cohort_spells_it():
+  cells = {"Edema": ["1", "0"], "nodule ": ["no", ""], "mass": ["1", "1"]}
+  there = tables.of_cells("there.csv", cells, [2, 3])
+  columns = multilabel.Columns(label=tuple(cells))
+  columns = columns.adopted(Labels(("edema", "nodule", "cyst")))
+  kept, changes = columns.labelled(there)
+  truth, names = columns.read(kept)
+  assert names == ("edema", "nodule", "cyst")
+  nan = np.nan
+  np.testing.assert_array_equal(truth["label"], [[1, 0, nan], [0, nan, nan]])
+  counts = {each["what"]: each["count"] for each in changes}
+  assert counts["columns of labels spelled otherwise than in training"] == 2
+  assert counts["labels unknown to training, not read (mass)"] == 1

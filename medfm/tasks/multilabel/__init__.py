@@ -221,10 +221,19 @@ class Columns(labels.Columns):
     what = f"labels unknown to training, not read ({', '.join(others[:8])})"
     if self._named:  # That no row has a label is an answer.
       return {what: len(others)}, self.label
-    known = tuple(name for name in self.classes if name in names)
-    lacks = [name for name in self.classes if name not in known]
+    columns = self._trained_columns()
+    lacks = [name for name in self.classes if name not in columns]
     without = f"labels of training without a column, not scored: {lacks[:8]}"
-    return {what: len(others), without: len(lacks)}, known
+    respelt = sum(name != column for name, column in columns.items())
+    spelled = "columns of labels spelled otherwise than in training"
+    changes = {what: len(others), without: len(lacks), spelled: respelt}
+    return changes, tuple(columns.values())
+
+  def _trained_columns(self) -> dict[str, str]:
+    """Trained name -> the column that spells it; an equal one comes first."""
+    place = spelling.matcher(self.classes)
+    spelt = sorted(self.label, key=self.classes.__contains__)
+    return {self.classes[place(c)]: c for c in spelt if place(c) >= 0}
 
   def _names(self, cell: str) -> list[str]:
     parts = map(str.strip, cell.split(self.separator))
@@ -239,11 +248,12 @@ class Columns(labels.Columns):
       "no label: expected 0, 1, no, yes, false, true or a missing marker"
     )
     names = self.classes or self.label
+    held = self._trained_columns() if self.classes else {n: n for n in names}
     columns = [
-      tables.coded(table, column, _BINARY, expected, spelling.folded)
-      if column in self.label
+      tables.coded(table, held[name], _BINARY, expected, spelling.folded)
+      if name in held
       else [np.nan] * len(table)
-      for column in names
+      for name in names
     ]
     return {"label": np.array(columns, np.float32).T.copy()}, names
 
