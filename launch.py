@@ -14,6 +14,7 @@ Every knob of a config is a flag, `--config.a.b=value`; --print_config lists
 them. The same command in the same workdir goes on where it stopped.
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -69,15 +70,16 @@ def main(overrides: list[str]) -> None:
     MODES[flags.FLAGS.mode](flags.FLAGS, overrides)
     sys.stdout.flush()
     interrupt.ignore_signals()
-  except UserError as error:
-    _fail(str(error), getattr(error, "exit_code", 2))
   except interrupt.Interrupted as stop:
     _stop(stop)
-  except BrokenPipeError:  # The reader of the output, such as head, ended.
-    os._exit(141)
   except Exception as error:
-    if (number := interrupt.raised()) is not None:  # XLA made it an error.
+    # XLA, or a module that was being imported, made it an error.
+    if (number := interrupt.raised()) is not None:
       _stop(interrupt.Interrupted(number))
+    if isinstance(error, UserError):
+      _fail(str(error), error.exit_code)
+    if isinstance(error, BrokenPipeError):  # The reader, such as head, ended.
+      os._exit(141)
     if lack := host.lack(error, flags.FLAGS.workdir or "the run"):
       line = f"{lack}, and give the command again; what was saved is kept"
       # Handlers at exit would only fail on the same disk.
@@ -183,7 +185,8 @@ def _fail(line: str, code: int = 2) -> NoReturn:
     from medfm import processes
 
     processes.leave(f"error: {line}", code)
-  print(f"error: {line}", file=sys.stderr, flush=True)
+  with contextlib.suppress(OSError):  # It may lead to a full disk.
+    print(f"error: {line}", file=sys.stderr, flush=True)
   sys.exit(code)
 
 

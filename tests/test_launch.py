@@ -114,3 +114,38 @@ def test_a_disk_that_takes_no_more_is_one_line_with_what_is_free(tmp_path):
   (line,) = done.stderr.splitlines()
   assert line.startswith("error: File too large: ")
   assert str(tmp_path) in line and "MiB are free); " in line
+
+
+INTERRUPTED = """
+import os, signal, sys
+import launch
+from medfm.types import UserError
+
+def train(given, overrides):
+  try:
+    os.kill(os.getpid(), signal.SIGINT)
+  except BaseException:
+    raise UserError("config.py: ImportError: initialization failed")
+
+launch.MODES["train"] = train
+sys.argv = ["launch.py"]
+launch.app.run(launch.main, flags_parser=launch.parse)
+"""
+
+
+def test_a_signal_that_became_a_mistake_is_still_a_signal():
+  """As where it came while a config imported a module written in C."""
+  done = subprocess.run(
+    [sys.executable, "-c", INTERRUPTED],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 130
+  assert done.stderr.startswith("error: stopped; everything up to here")
+
+
+def test_the_exit_code_holds_where_nothing_can_be_said():
+  with open("/dev/full", "w") as full:
+    command = [sys.executable, str(ROOT / "launch.py"), "--unknown=1"]
+    assert subprocess.run(command, stderr=full).returncode == 2
