@@ -25,6 +25,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from medfm import host, jsons, processes, tree
+from medfm.interrupt import unless_interrupted
 from medfm.types import UserError
 
 FORMAT = 2
@@ -48,7 +49,7 @@ class Checkpoints:
     self._pending: concurrent.futures.Future | None = None
     self._bytes = 0
     self._failed = False
-    if sys.unraisablehook is sys.__unraisablehook__:
+    if sys.unraisablehook in (sys.__unraisablehook__, unless_interrupted):
       sys.unraisablehook = _unless_abandoned
 
   def save(self, step: int, state: Any, notes: dict[str, Any]) -> None:
@@ -247,7 +248,7 @@ def _unless_abandoned(unraisable: Any) -> None:
   error that matters.
   """
   if "Event loop is closed" not in str(unraisable.exc_value):
-    sys.__unraisablehook__(unraisable)
+    unless_interrupted(unraisable)
 
 
 def _begun(place: Path) -> None:

@@ -36,6 +36,8 @@ def raise_on_signals() -> None:
   Those after it change nothing: how the program ends has been decided.
   """
   _raised.clear()
+  if sys.unraisablehook is sys.__unraisablehook__:
+    sys.unraisablehook = unless_interrupted
 
   def handler(number: int, frame: Any) -> None:
     ignore_signals()
@@ -81,6 +83,15 @@ def raised() -> int | None:
   lost or turned into another; the signal can still be asked for here.
   """
   return _raised[0] if _raised else None
+
+
+def unless_interrupted(unraisable: Any) -> None:
+  """Prints an error that nobody can catch, but for a signal: `raised` has it.
+
+  It may come while the garbage collector calls back.
+  """
+  if not isinstance(unraisable.exc_value, Interrupted):
+    sys.__unraisablehook__(unraisable)
 
 
 def end(line: str, code: int) -> NoReturn:

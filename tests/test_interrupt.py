@@ -136,18 +136,21 @@ def test_python_does_not_die_of_a_signal_while_it_shuts_down(number):
   assert code("ignored") == 0
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_signal_whose_exception_was_lost_is_noted_by_the_next_watch():
+def test_a_signal_whose_exception_was_lost_is_noted_by_the_next_watch(
+  monkeypatch, capsys
+):
   class Collected:
     def __del__(self):
       send(signal.SIGTERM)
 
+  monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
   interrupt.raise_on_signals()
   assert interrupt.raised() is None
   Collected()
   assert interrupt.raised() == signal.SIGTERM
   with interrupt.Watch() as watch:
     assert watch.noted() == signal.SIGTERM
+  assert capsys.readouterr().err == ""
 
 
 AT_THE_END = """

@@ -70,11 +70,15 @@ def at_random_moments(room: Room, seed: int):
   draw = random.Random(seed)
   steps = sorted(draw.sample(range(4, STEPS - 8, 4), 3))
   first = draw.choice(("leakage", "devices", "parameters"))
-  for word in [first, *(f" {step}/" for step in steps)]:
+  for step in (0, *steps):
+    # On a busy machine the signal before may have come later than meant;
+    # every second step is logged.
+    reached = max(room.steps(), default=0)
+    word = f" {max(step, 2 * (reached // 2 + 1))}/" if step else first
     run = room.start(fault=SLOWLY).until(word)
     time.sleep(draw.uniform(0.0, 0.3))
     run.send(signal.SIGTERM)
-    run.refused("go on with: python", code=75, missed=word == first)
+    run.refused("go on with: python", code=75, missed=not step)
   room.finish()
   room.same()
 
