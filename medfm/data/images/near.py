@@ -222,9 +222,9 @@ class _Index:
     i, view = i.astype(int), view.astype(int)
     j, view = view % count, view // count
     # The best view of each pair, then the best few pairs of each picture.
-    order = np.lexsort((-likeness, i, j))
-    _, once = np.unique(np.stack([j, i])[:, order], axis=1, return_index=True)
-    kept = order[once]
+    pair = j * len(self._codes) + i
+    order = np.lexsort((-likeness, pair))
+    kept = order[np.diff(pair[order], prepend=-1) > 0]
     kept = kept[np.lexsort((-likeness[kept], j[kept]))]
     place = np.arange(len(kept)) - np.searchsorted(j[kept], j[kept])
     kept = kept[place < _TRIED]
