@@ -63,7 +63,7 @@ def listed(names: list[str] | tuple[str, ...]) -> str:
 
 def amount(count: int, noun: str) -> str:
   """`1 example`, `1,200 examples`."""
-  return f"{count:,} {noun}{'s' * (count != 1)}"
+  return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def line(change: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """What is printed of the data at the start of a run."""
 
+import numpy as np
+
 from medfm.data import cards
 
 
@@ -38,3 +40,9 @@ def test_several_inputs_speak_one_after_another():
 def test_of_many_names_the_first_are_listed():
   names = [f"x{i}" for i in range(15)]
   assert cards.listed(names).endswith("x11 and 3 more")
+
+
+def test_one_of_a_kind_is_singular_whatever_counts_it():
+  counts = (1, np.int64(1), np.count_nonzero([True]), 0, 1200)
+  amounts = [cards.amount(count, "row") for count in counts]
+  assert amounts == ["1 row"] * 3 + ["0 rows", "1,200 rows"]

@@ -20,7 +20,7 @@ PATIENT_TWICE = "pid,x,part,outcome\n" + "".join(
     (text(), {"patient": "outcome"}, ["'outcome'", "two roles"]),
     (text(), {"numeric": ("sex",)}, ["row 2", "'sex'", "'f'"]),
     (text() + "p9,x9,f,1,y,n\n", {}, ["row 32", "'age'", "'x9'"]),
-    (text() + "p9,40,f,1\n", {}, ["row 32", "4 columns", "expected 6"]),
+    (text() + "p9,40,f,1\n", {}, ["row 32", "4 cells", "expected 6"]),
     (text() + "p9,40,f,1,,n\n", {}, ["row 32", "'outcome'", "missing",
                                      "missing_label='drop'"]),
     (text(), {"missing_label": "skip"}, ["'skip'", "'error' or 'drop'"]),
