@@ -62,12 +62,14 @@ def queued(room: Room, options: str = "") -> Iterator[Job]:
   summed(room.place, [cell])
   slow = {"slow": 0.2, "until": str(room.place / "fast")}
   launch = ["env", f"MEDFM_CACHE_DIR={room.cache}", "JAX_PLATFORMS=cpu"]
+  launch += [f"DRILL_MARKS={room.place / 'marks'}"]
   launch += ["XLA_FLAGS=", sys.executable, FAULTY, json.dumps([slow])]
   with (room.shared / "slurm").open("w") as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
     job = Job(cell, *executor.submit([cell], room.place, launch, 0, options))
     try:
       until(job.trained, PATIENCE_S)
+      assert (room.place / "marks").exists(), "it was never slow"
       yield job
     finally:
       slurm("scancel", job.summary, job.task)
