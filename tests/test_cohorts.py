@@ -161,7 +161,7 @@ def test_unknown_levels_and_columns_are_told_by_predict_too(
 ):
   path = table(tmp_path / "new.csv", 9, 1, stage=("IV",), site=("north",))
   predict.predict(of_table, None, str(path), str(tmp_path / "p.csv"))
-  what = "9 cells of 'stage' hold levels never seen in training ('IV')"
+  what = "cells of 'stage' hold levels never seen in training ('IV')"
   assert what in caplog.text
   assert "ignored: site, outcome" in caplog.text
 
