@@ -88,8 +88,8 @@ def saved(job: Job) -> None:
 
 def ended(room: Room, job: Job, unbroken: pathlib.Path) -> None:
   """It went on, and is the run that Slurm never stopped."""
-  (room.place / "fast").touch()
   slurm("scontrol", "update", f"JobId={job.task}", "TimeLimit=60")
+  (room.place / "fast").touch()  # Not before: it might have ended by then.
   until(job.gone, PATIENCE_S)
   state = cells.status(job.cell).state
   assert state == cells.DONE, job.log()
