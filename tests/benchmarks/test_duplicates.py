@@ -11,5 +11,5 @@ def test_each_change_keeps_the_shape_and_changes_something():
     changed = np.asarray(change(image))
     assert changed.shape == image.shape, name
     assert not np.array_equal(changed, image), name
-  text = "One two three four. " * 9 + "End."
+  text = "One two three of 4. " * 9 + "End."
   assert all(change(text) != text for change in duplicates.OF_TEXTS.values())
