@@ -59,7 +59,10 @@ def told(launch, place, arguments):
   return done.stderr
 
 
-@pytest.mark.parametrize(("arguments", "message"), MISTAKES)
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [case for case in MISTAKES if not case[1].endswith("srun")],
+)
 def test_a_mistake_is_one_line_and_makes_no_workdir(
   launched, tmp_path, arguments, message
 ):
@@ -68,7 +71,8 @@ def test_a_mistake_is_one_line_and_makes_no_workdir(
 
 @pytest.mark.parametrize(
   ("arguments", "message"),
-  [case for case in MISTAKES if case[1].startswith(("unknown", "larger"))],
+  # Processes are joined before anything else uses jax.
+  [c for c in MISTAKES if c[1].startswith(("unknown", "larger", "start"))],
 )
 def test_a_mistake_ends_the_process_with_one_line(tmp_path, arguments, message):
   assert message in told(launch, tmp_path, arguments)
