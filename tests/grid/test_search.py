@@ -129,6 +129,7 @@ def test_a_damaged_database_is_one_line(whole, tmp_path):
     searching.trials(root, searching.experiment())
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_ends_as_the_unbroken_one(whole, tmp_path):
   draw = random.Random(0)
   for _ in range(5):
