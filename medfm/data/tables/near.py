@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from medfm.data import pairing
+from medfm.data.pairing import Pairs
 from medfm.data.tables import design, rough
 from medfm.types import Arrays
 
@@ -26,8 +28,6 @@ _FEWEST, _MOST = 4, 2000  # Columns by which rows that differ in one are found.
 _BY_CHANCE, _ROUGHLY = 0.01, 0.005
 _WORK = 40_000_000  # Cells of training; each column costs an order of all rows.
 
-Pairs = tuple[np.ndarray, np.ndarray]
-
 
 class _Distinct(NamedTuple):
   """The different rows of a split.
@@ -44,13 +44,8 @@ class _Distinct(NamedTuple):
 
   def all_of(self, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(which of j, the row) of each row that is one of them."""
-    order = np.argsort(self.place, kind="stable")
-    counts = np.bincount(self.place, minlength=len(self.row))
-    which = np.repeat(np.arange(len(j)), counts[j])
-    ends = np.cumsum(counts[j])
-    within = np.arange(len(which)) - np.repeat(ends - counts[j], counts[j])
-    starts = np.cumsum(counts) - counts
-    return which, order[starts[j[which]] + within]
+    rows, which = pairing.equal(self.place, j)
+    return which, rows
 
 
 def search(splits: Mapping[str, Arrays]) -> Callable[[str, str], Pairs]:
@@ -131,10 +126,7 @@ def _codes(features: np.ndarray, categories: np.ndarray) -> np.ndarray:
     axis=1,
   ).astype(np.uint64)
   column = np.arange(1, bits.shape[1] + 1, dtype=np.uint64) << np.uint64(32)
-  values = bits + column
-  for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-    values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
-  return values ^ (values >> np.uint64(31))
+  return pairing.scattered(bits + column)
 
 
 def _differ_by_choice(train: np.ndarray) -> bool:
@@ -200,10 +192,8 @@ def _alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   cuts = np.flatnonzero(np.diff(ends // _CELLS)) + 1
   pairs = [np.zeros((2, 0), int)]
   for rows in np.split(np.arange(len(b)), cuts):
-    counts = (high - low)[rows]
-    j = np.repeat(rows, counts)
-    within = np.arange(len(j)) - np.repeat(np.cumsum(counts) - counts, counts)
-    both = np.stack([order[low[j] + within], j])
+    which, place = pairing.spread(low[rows], high[rows])
+    both = np.stack([order[place], rows[which]])
     for start in range(0, both.shape[1], _PAIRS):
       part = both[:, start : start + _PAIRS]
       step = np.abs(a[part[0]] - b[part[1]]).max(axis=1)

@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from medfm.data import pairing
+from medfm.data.pairing import Pairs
+
 STEP = 0.1  # Standard deviations, by which numbers of a copy may differ.
 _TOLERATED = 10  # Of so many columns one may be another.
 _GRID = 0.5  # Standard deviations: the cells by which rows are looked up.
 _LOOKS, _BITS = 16, 10  # Bits more than tell the rows apart, at each look.
 _FIT, _COMMON, _PAIRS = 5000, 50, 1 << 16
-
-Pairs = tuple[np.ndarray, np.ndarray]
 
 
 class Rows(NamedTuple):
@@ -56,14 +57,9 @@ def pairs(looks: Looks, a: Rows, b: Rows) -> Pairs:
   """
   listed = [np.zeros((2, 0), int)]
   for columns, starts in zip(*looks, strict=True):
-    keys = [_keys(_cells(rows, columns, starts)) for rows in (a, b)]
-    order = np.argsort(keys[0], kind="stable")
-    low = np.searchsorted(keys[0][order], keys[1], side="left")
-    counts = np.searchsorted(keys[0][order], keys[1], side="right") - low
-    counts = np.where(counts <= _COMMON, counts, 0)
-    j = np.repeat(np.arange(len(counts)), counts)
-    within = np.arange(len(j)) - np.repeat(np.cumsum(counts) - counts, counts)
-    listed.append(np.stack([order[low[j] + within], j]))
+    cells = [_cells(rows, columns, starts) for rows in (a, b)]
+    keys = [pairing.hashed(each.astype(np.uint64)) for each in cells]
+    listed.append(np.stack(pairing.equal(*keys, _COMMON)))
   both = np.unique(np.concatenate(listed, axis=1), axis=1)
   kept = [np.zeros((2, 0), int)]
   steps = np.where(a.coded, 0.5, STEP)
@@ -82,15 +78,6 @@ def _cells(rows: Rows, columns: np.ndarray, starts: np.ndarray) -> np.ndarray:
   coded = rows.coded[columns]
   places = np.floor(np.where(coded, values, values / _GRID + starts))
   return places.clip(-1e9, 1e9).astype(np.int64)
-
-
-def _keys(cells: np.ndarray) -> np.ndarray:
-  """[N] uint64, equal for rows in the same cells."""
-  keys = np.zeros(len(cells), np.uint64)
-  for column in cells.astype(np.uint64).T:
-    keys = (keys ^ column) * np.uint64(0x9E3779B97F4A7C15)
-    keys ^= keys >> np.uint64(29)
-  return keys
 
 
 def _entropy(cells: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
+from medfm.data import pairing
+from medfm.data.pairing import Pairs
 from medfm.data.text import short
 from medfm.types import Arrays
 
@@ -21,7 +23,6 @@ _COMMON = 200  # unless more texts than this have them.
 _PAIRS = 1 << 18
 _MOST = 1 << 26  # Runs of all texts; of more, a part stands for all.
 
-Pairs = tuple[np.ndarray, np.ndarray]
 Runs = tuple[np.ndarray, np.ndarray]
 """Distinct runs of each text end to end (uint64, sorted within), and ends."""
 
@@ -81,18 +82,11 @@ def _runs(texts: Iterable[np.ndarray], thinned: np.uint64) -> Runs:
     hashed = np.zeros(max(0, len(words) - _RUN + 1), np.uint64)
     for place in range(_RUN):
       part = words[place : place + len(hashed)]
-      hashed = _mixed(hashed + part + np.uint64(place + 1))
+      hashed = pairing.scattered(hashed + part + np.uint64(place + 1))
     distinct = np.unique(hashed[hashed % thinned == 0])
     values.append(distinct)
     counts.append(len(distinct))
   return np.concatenate(values), np.cumsum(np.array(counts, np.int64))
-
-
-def _mixed(values: np.ndarray) -> np.ndarray:
-  """A bijection that scatters 64-bit numbers (splitmix64's finalizer)."""
-  values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-  values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-  return values ^ (values >> np.uint64(31))
 
 
 def _found(a: Runs, b: Runs) -> Pairs:
@@ -144,15 +138,8 @@ def _candidates(asked: Runs, held: Runs, counts: np.ndarray) -> np.ndarray:
   every, _ = held
   sizes = np.diff(held[1], prepend=0)
   owner = np.repeat(np.arange(len(sizes)), sizes)
-  order = np.argsort(every, kind="stable")
-  every, owner = every[order], owner[order]
-  low = np.searchsorted(every, sketch, side="left")
-  high = np.searchsorted(every, sketch, side="right")
-  times = np.where(high - low <= _COMMON, high - low, 0)
-  left = np.repeat(row, times)
-  within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
-  right = owner[np.repeat(low, times) + within]
-  pairs = np.stack([left, right])
+  places, asking = pairing.equal(every, sketch, _COMMON)
+  pairs = np.stack([row[asking], owner[places]])
   if not pairs.size:
     return pairs
   pairs, seen = np.unique(pairs, axis=1, return_counts=True)
