@@ -113,8 +113,8 @@ def elsewhere(
   commas between them.
 
   overrides: settings for all of them, of `data` or those of `JUDGING`. trained:
-  the run's config.json. Without anything given, or but for the data, there is
-  one cohort: the run's own data; else those of its config with the overrides.
+  the run's config.json. With nothing given there is one cohort: the run's own
+  data, or what its config names after overrides of `data`.
   """
   if not given:
     return [_cohort("", overrides, trained) if overrides else Asked("", None)]
@@ -190,14 +190,14 @@ def _asked(
 
 
 def _leave_out_second_file(run: ml_collections.ConfigDict) -> None:
-  """The run's own test file is none of another cohort's."""
+  """The run's own test file does not belong to another cohort."""
   if run.data.get("test_path"):
     print(f"test_path={run.data.test_path} of the run is left out", flush=True)
     run.data.test_path = ""
 
 
 JUDGING = ("evaluation.prevalence", "evaluation.replicates")
-"""What may be set anew where a trained run is evaluated."""
+"""What may be set differently when a trained run is evaluated."""
 
 
 def data(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:

@@ -210,5 +210,5 @@ def _require_writable(folder: Path) -> None:
   except OSError as error:
     raise UserError(
       f"{folder} cannot be written ({error.strerror}): the evaluation would be "
-      "lost; mend it or copy the run elsewhere"
+      "lost; make it writable or copy the run elsewhere"
     ) from None

@@ -22,7 +22,7 @@ NOT_WRITABLE += (errno.EIO, errno.EROFS, errno.EACCES)
 """What a disk answers that is full, failing or not ours."""
 
 LONGEST_LINE = 2000
-"""Letters of an error."""
+"""Characters of an error message."""
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 
@@ -58,8 +58,9 @@ def _of_glibc(name: str) -> Callable[..., int] | None:
 def open_streams() -> None:
   """Gives the process the standard streams that it was started without.
 
-  Else the next file that is opened takes a stream's number, and what a
-  library says is written into it. What a terminal cannot show is replaced.
+  Otherwise the next file to be opened would get a missing stream's number, and
+  whatever a library prints would be written into that file. Characters that a
+  terminal cannot show are replaced.
   """
   for number, name in enumerate(("stdin", "stdout", "stderr")):
     try:
@@ -72,9 +73,10 @@ def open_streams() -> None:
 
 
 def line(text: str) -> str:
-  """Text as one line that a terminal shows, obeys nothing of, and that ends.
+  """Text as one printable line of at most about `LONGEST_LINE` characters.
 
-  Names from files stand in messages, and may hold anything.
+  Messages quote names from files, which may hold line ends, control characters
+  or megabytes.
   """
   if len(text) > LONGEST_LINE:  # What to do stands at the end.
     text = f"{text[: LONGEST_LINE - 500]} … {text[-500:]}"
@@ -94,16 +96,16 @@ def lack(error: Exception, run: str) -> str:
     place = error.filename or f"a file of {run}"
     line = f"{os.strerror(error.errno)}: {place}"
     if error.errno in (errno.EMFILE, errno.ENFILE):
-      return f"{line}; let more files be open (ulimit -n)"
+      return f"{line}; raise the limit of open files (ulimit -n)"
     if error.errno in NOT_WRITABLE:
       line += f" ({room(error.filename or run)})"
-      return f"{line}; make room, or mend the disk"
-    return f"{line}; mend it"
+      return f"{line}; make room, or repair the disk"
+    return f"{line}; put this right"
   if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
-    told = " ".join(text.split())[:200] or "no more can be had"
+    told = " ".join(text.split())[:200] or "the system has no more"
     return f"out of memory: {told}; lower batch_size, or take a larger machine"
   if "can't start new thread" in text:
-    return f"{text}; let more processes and threads be started (ulimit -u)"
+    return f"{text}; raise the limit of processes and threads (ulimit -u)"
   return ""
 
 

@@ -13,7 +13,7 @@ EXIT[signal.SIGINT] = 130
 """Exit codes; a cluster requeues on 75 (EX_TEMPFAIL).
 
 SIGUSR1 asks for the same as SIGTERM, which Slurm's srun does not pass on;
-SIGHUP comes when the terminal is closed, but to a run that nohup started.
+SIGHUP comes when the terminal is closed, except to a run that nohup started.
 """
 
 
@@ -68,7 +68,8 @@ def _heard(numbers: Iterable[int] = EXIT) -> list[int]:
 
 
 def _leave_terminal() -> None:
-  """What is said goes nowhere where the terminal has gone: a write fails."""
+  """Where the terminal has been closed, output goes to /dev/null: writing to
+  it would fail."""
   for descriptor in (1, 2):
     with contextlib.suppress(OSError):
       kind = os.fstat(descriptor).st_mode
@@ -86,9 +87,10 @@ def raised() -> int | None:
 
 
 def unless_interrupted(unraisable: Any) -> None:
-  """Prints an error that nobody can catch, but for a signal: `raised` has it.
+  """Prints an exception that nobody can catch, unless a signal raised it.
 
-  It may come while the garbage collector calls back.
+  A signal may arrive in a callback of the garbage collector, where its
+  exception is lost; `raised` remembers it.
   """
   if not isinstance(unraisable.exc_value, Interrupted):
     sys.__unraisablehook__(unraisable)

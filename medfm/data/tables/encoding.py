@@ -99,7 +99,7 @@ def kinds(
         dropped[name] = (
           f"{count} different texts, free text or identifiers"
           f"{mixed and f'; {mixed}'} (keep it by naming it categorical"
-          f"{mixed and ', or mend it and name it numeric'})"
+          f"{mixed and ', or correct it and name it numeric'})"
         )
     elif _counts_rows(table, name):
       dropped[name] = "a row counter (keep it by naming it numeric)"

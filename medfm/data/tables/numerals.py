@@ -52,7 +52,7 @@ def advice(cells: Sequence[str]) -> str:
     return 2 * sum(cell in some for cell in cells) > len(cells)
 
   if most(plain):
-    return "mend it"
+    return "correct it"
   commas = {cell for cell in levels if _COMMA.fullmatch(cell)}
   if most(plain | commas):
     if commas and all(map(_COMMAS.fullmatch, commas)):
@@ -60,7 +60,7 @@ def advice(cells: Sequence[str]) -> str:
         "write it without commas (or set decimal=',' where the comma stands "
         "before decimals)"
       )
-    return "set decimal=',', mend it"
+    return "set decimal=',', correct it"
   dressed = _dressed(levels - plain)
   if (plain or len(dressed) > _FEW) and most(plain | dressed):
     return "write numbers alone, without signs, units or blanks"

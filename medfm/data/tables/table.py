@@ -209,7 +209,7 @@ def numbers(table: Table, name: str) -> np.ndarray:
   for index, cell in enumerate(() if numerals.all_numbers(cells) else cells):
     if cell and not numerals.is_number(cell):
       what = (
-        f"{shortened(cell)} is not a finite number; mend it, list it as a "
+        f"{shortened(cell)} is not a finite number; correct it, list it as a "
         "missing marker, or name the column as categorical"
       )
       raise table.error(index, name, what)
