@@ -76,7 +76,7 @@ def test_what_a_stream_cannot_show_is_replaced():
 @pytest.mark.parametrize(
   ("error", "words"),
   [
-    (OSError(errno.EMFILE, "", "x.npy"), "Too many open files: x.npy; let"),
+    (OSError(errno.EMFILE, "", "x.npy"), "Too many open files: x.npy; raise"),
     (OSError(errno.EISDIR, "", "x"), "Is a directory: x; put this right"),
     (OSError(errno.ENOSPC, ""), "No space left on device: a file of runs/a ("),
     (MemoryError("Unable to allocate 9 GiB"), "out of memory: Unable to"),
