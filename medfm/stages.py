@@ -11,6 +11,7 @@ from medfm import command, settings, setup, spec, workdir
 from medfm import mesh as meshes
 from medfm import step as steps
 from medfm.checkpoint import Checkpoints
+from medfm.data import files
 from medfm.types import Info, Reading, Split, UserError, Variables
 
 SINGLE = "train"
@@ -115,19 +116,13 @@ def weights(place: Path) -> steps.TrainState:
     return steps.TrainState(**saved.raw(newest if best is None else best))
 
 
-OF_FILES = ("id", "patient", "groups", "missing", "delimiter", "decimal")
-OF_FILES += ("text", "pair", "image", "exclude")
-"""Settings of a reader of new files that say how these are laid out, and
-nothing of what the model makes of them."""
-
-
 def read_encode(
   place: Path, given: Sequence[str] = ()
 ) -> Callable[[str, Info], Split]:
   """The reader of new files that fit a stage's data, from its encode.json.
 
-  given: settings of `OF_FILES`, `data.name=value`, as another cohort's config
-    may have them; what stands for missing is added to what training knew.
+  given: `data.name=value`, settings of the new files' layout
+    (`files.laid_out`); what stands for missing is added to what training knew.
   """
   path = place / "encode.json"
   if not path.exists():
@@ -145,7 +140,7 @@ def read_encode(
 
 def _lay_out(config: Any, given: Sequence[str]) -> None:
   """Sets how new files are laid out."""
-  names = [name for name in OF_FILES if name in config]
+  names = files.layout(spec.function(spec.build(config)))
   known = config.get("missing", ())
   for text in given:
     key, _, value = text.partition("=")

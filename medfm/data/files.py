@@ -5,8 +5,8 @@ import os
 import pathlib
 import shutil
 import urllib.request
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from medfm.data import disk
 from medfm.data.archives import unpacked
@@ -150,6 +150,28 @@ def inside(root: pathlib.Path, cell: str) -> pathlib.Path:
   if not (root / name).is_file():
     raise ValueError(f"no such file: {shortened(cell, 60)}")
   return root / name
+
+
+_Reader = TypeVar("_Reader", bound=Callable)
+
+
+def laid_out(*settings: str) -> Callable[[_Reader], _Reader]:
+  """Marks a reader of files with its settings that say how a file is laid out.
+
+  New files may have another layout than those of training; the other settings
+  say what the model is given, and stay as they were.
+  """
+
+  def marked(reader: _Reader) -> _Reader:
+    vars(reader)["layout"] = settings
+    return reader
+
+  return marked
+
+
+def layout(reader: Callable) -> tuple[str, ...]:
+  """The settings that a reader is marked with."""
+  return getattr(reader, "layout", ())
 
 
 def real(path: pathlib.Path) -> pathlib.Path:

@@ -100,6 +100,7 @@ def dataset(
   return Dataset(splits=splits, info=info, card=card, encode=encode)
 
 
+@files.laid_out("image", "exclude", "delimiter")
 def encoded(
   path: str,
   info: Info,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data import cards, records, spelling
+from medfm.data import cards, files, records, spelling
 from medfm.data.tables import design
 from medfm.data.tables import input as table_input
 from medfm.data.tables import table as tables
@@ -215,6 +215,7 @@ def recoded(
   return coded.arrays, records.counted(changes)
 
 
+@files.laid_out("id", "patient", "groups", "missing", "delimiter", "decimal")
 def encoded(
   path: str,
   info: Info,

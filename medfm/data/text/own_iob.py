@@ -87,6 +87,7 @@ def own_iob(
 
 
 @forwards(sequences.words)
+@files.laid_out("delimiter")
 def encoded(
   path: str,
   info: Info,

@@ -273,6 +273,7 @@ def _of_whom(parts: Mapping[str, Split], token: Tokenizer, unit: str) -> str:
 
 
 @forwards(sequences.texts)
+@files.laid_out("text", "pair", "id", "delimiter")
 def encoded(
   path: str,
   info: Info,
