@@ -151,6 +151,8 @@ def _trials(
 ) -> list[dict[str, Any]]:
   """One row per trial, in their order; [] where the grid is not a search.
 
+  `trial` counts the trials that were drawn to their end: Optuna's numbers also
+  count those whose runner was killed while it drew them.
   `validation` is the score of the state that a finished run is judged by, the
   best score of a pruned run up to the verdict, and that of another run before
   it ended.
@@ -163,13 +165,13 @@ def _trials(
   }
   return [
     {
-      "trial": int(number),
+      "trial": number,
       "cell": name,
       **first[name].status._asdict(),
       "setting": {key: first[name].setting[key] for key in search["space"]},
       "validation": _score(root / name, first[name], search, metric),
     }
-    for number, name in search.get("trials", {}).items()
+    for number, name in enumerate(search.get("trials", {}).values())
   ]
 
 

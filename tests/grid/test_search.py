@@ -129,6 +129,22 @@ def test_a_damaged_database_is_one_line(whole, tmp_path):
     searching.trials(root, searching.experiment())
 
 
+def test_a_search_that_was_killed_while_it_drew_ends_as_the_unbroken_one(
+  whole, tmp_path
+):
+  import optuna
+
+  searching.run(tmp_path, searching.experiment(trials=4))
+  url = f"sqlite:///{tmp_path / 'search.db'}"
+  (name,) = optuna.get_all_study_names(url)
+  drawn = optuna.load_study(study_name=name, storage=url).ask()  # No values yet.
+  searching.run(tmp_path, searching.experiment())
+  trials = cells.read(tmp_path / "grid.json")["search"]["trials"]
+  assert len(trials) == 8
+  assert str(drawn.number) not in trials
+  assert tables(tmp_path) == tables(whole)
+
+
 @pytest.mark.slow
 def test_a_search_that_was_killed_ends_as_the_unbroken_one(whole, tmp_path):
   draw = random.Random(0)
