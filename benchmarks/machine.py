@@ -1,6 +1,5 @@
 """What this machine and its Pythons are, asked of each in its own process."""
 
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -15,6 +14,11 @@ from benchmarks.tools import OURS, ROOT, TOOLS
 _PROBE = (
   "import importlib.metadata as m, sys; "
   "print([m.version(name) for name in sys.argv[1:]][0])"
+)
+_OWN = (
+  "import importlib.metadata as m, json, platform, sys; print(json.dumps("
+  "{'python': platform.python_version()} "
+  "| {name: m.version(name) for name in sys.argv[1:]}))"
 )
 
 
@@ -46,14 +50,19 @@ def version(name: str, pythons: dict[str, str]) -> str | None:
   return done.stdout.strip() or None
 
 
-def versions(found: dict[str, str | None]) -> dict[str, str]:
-  """Package -> version, of MedFM's own packages and the peers'."""
-  own = {
-    name: importlib.metadata.version(name)
-    for name in ("jax", "flax", "optax", "numpy")
-  }
+def versions(
+  found: dict[str, str | None], python: str = sys.executable
+) -> dict[str, str]:
+  """Package -> version, of the packages of MedFM's Python and the peers'."""
+  done = subprocess.run(
+    [python, "-c", _OWN, "jax", "flax", "optax", "numpy"],
+    capture_output=True,
+    text=True,
+    check=True,
+  )
   peers = {TOOLS[name].packages[0]: v for name, v in found.items() if v}
-  return {"python": platform.python_version(), **peers, **own}
+  own = json.loads(done.stdout)
+  return {"python": own.pop("python"), **peers, **own}
 
 
 def limit(pythons, threads: int, *words: str, **environment: str) -> Any:

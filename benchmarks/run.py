@@ -13,6 +13,7 @@ import datetime
 import json
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -20,11 +21,11 @@ import tempfile
 from benchmarks import machine, show
 from benchmarks.cases import CASES
 from benchmarks.runner import Runner, measured
-from benchmarks.tools import ROOT, TOOLS
+from benchmarks.tools import OURS, ROOT, TOOLS
 
 KEPT = ROOT / "benchmarks" / "last"
-"""Where --keep writes: the last result of a quiet machine. Some of the cases
-go to a folder of their jax version below it, beside those of another."""
+"""Where --keep writes: the last result of a quiet machine. Some of the cases,
+and those of a jax beside it, go to a folder of their jax version below it."""
 
 
 def main(words: list[str] | None = None) -> dict:
@@ -32,7 +33,8 @@ def main(words: list[str] | None = None) -> dict:
   given = arguments(words)
   pythons = machine.pythons(given.python)
   found = {name: machine.version(name, pythons) for name in TOOLS}
-  result = {
+  ours = [machine.interpreter(OURS, pythons), *filter(None, [given.beside])]
+  about = {
     "date": now(),
     "command": machine.shown(
       "benchmarks.run", words if words is not None else sys.argv[1:]
@@ -40,19 +42,32 @@ def main(words: list[str] | None = None) -> dict:
     "rounds": given.rounds,
     "threads": given.threads or os.cpu_count(),
     "machine": machine.machine(),
-    "versions": machine.versions(found),
-    "matmul": machine.limit(pythons, given.threads, "matmul"),
-    "cases": {},
   }
+  results = [
+    about
+    | {
+      "versions": machine.versions(found, python),
+      "matmul": machine.limit({OURS: python}, given.threads, "matmul"),
+      "cases": {},
+    }
+    for python in ours
+  ]
+  peaks = [result["matmul"] for result in results]
+  folders = [given.out, given.out / "beside"][: len(results)]
   for name in given.only or CASES:
     with tempfile.TemporaryDirectory(prefix="medfm-benchmark-") as folder:
       runner = Runner(CASES[name], pathlib.Path(folder), pythons, given)
-      result["cases"][name] = measured(name, runner, found, result["matmul"])
-    write(result, given.out)
-  if given.keep:
-    write(result, kept(given.only, result["versions"]["jax"]))
-  print(show.markdown(result))
-  return result
+      beside = runner.beside(given.beside) if given.beside else None
+      entries = measured(name, runner, found, peaks, beside)
+    for result, entry, out in zip(results, entries, folders, strict=True):
+      result["cases"][name] = entry
+      write(result, out)
+  for index, result in enumerate(results):
+    if given.keep:
+      some = bool(given.only) or index > 0
+      write(result, kept(some, result["versions"]["jax"]))
+    print(show.markdown(result))
+  return results[0]
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
@@ -76,12 +91,19 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     help="write benchmarks/last as well, or with --only "
     "benchmarks/last/jax-VERSION: three rounds or more, a quiet machine",
   )  # fmt: skip
+  parser.add_argument(
+    "--beside", metavar="PATH", default="",
+    help="a Python of MedFM with another jax, measured in the same rounds; "
+    "its tables go to OUT/beside and, kept, to benchmarks/last/jax-VERSION",
+  )  # fmt: skip
   add_python(parser)
   given = parser.parse_args(words)
   for name in given.only or ():
     if name not in CASES:
       parser.error(f"no case {name!r}; choose among {', '.join(CASES)}")
   check_pythons(parser, given.python)
+  if given.beside and not shutil.which(given.beside):
+    parser.error(f"--beside={given.beside}: expected a Python's path")
   if given.keep:
     check_keep(parser, given, os.getloadavg()[0])
   return given
@@ -114,9 +136,9 @@ def check_keep(parser, given: argparse.Namespace, load: float) -> None:
     )
 
 
-def kept(only: list[str] | None, version: str) -> pathlib.Path:
-  """The folder of a result to keep: of all cases, or of some with one jax."""
-  if not only:
+def kept(some: bool, version: str) -> pathlib.Path:
+  """The folder of a result to keep: of all cases, or of one jax beside them."""
+  if not some:
     return KEPT
   return KEPT / f"jax-{'.'.join(version.split('.')[:2])}"
 

@@ -1,8 +1,10 @@
 """One case: its files, its tools' commands, and what they come to."""
 
+import copy
 import os
 import pathlib
 import shutil
+from collections.abc import Sequence
 
 from benchmarks import compare, process
 from benchmarks.cases import Case
@@ -18,15 +20,25 @@ class Runner:
   given: the command line's `threads`, `scale` and `rounds`.
   """
 
+  cache = "cache"
+
   def __init__(self, case: Case, folder: pathlib.Path, pythons, given):
     self.case, self.folder = case, folder
     self.pythons, self.given, self._count = pythons, given, 0
     case.data(folder)
 
+  def beside(self, python: str) -> "Runner":
+    """The same case and files, MedFM with that Python and its own cache."""
+    other = copy.copy(self)
+    ours = [name for name in TOOLS if name.startswith(OURS)]
+    other.pythons = self.pythons | dict.fromkeys(ours, python)
+    other.cache = "cache_beside"
+    return other
+
   def __call__(self, name: str, *, cold: bool = False) -> process.Measured:
     """One measurement; cold: MedFM without compiled programs, start alone."""
     self._count += 1
-    place = self.folder / f"run{self._count}"
+    place = self.folder / f"run{self._count}_{self.cache}"
     place.mkdir()
     span = self.case.tools[name]
     last = span.scaled(self.given.scale)
@@ -69,6 +81,7 @@ class Runner:
 
   def environment(self, name: str, cold: bool = False) -> dict[str, str]:
     own = environment(self.folder, self.given.threads)
+    own["MEDFM_CACHE_DIR"] = str(self.folder / self.cache)
     if cold:
       compiled = pathlib.Path(own["MEDFM_CACHE_DIR"], "compiled")
       shutil.rmtree(compiled, ignore_errors=True)
@@ -119,41 +132,90 @@ def environment(folder: pathlib.Path, threads: int) -> dict[str, str]:
   return own | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
 
 
-def measured(name: str, runner: Runner, found, peak: float | None) -> dict:
-  """One case's entry in results.json.
+BESIDE = "beside"
+"""The rounds' name of MedFM with the Python of --beside."""
 
-  found: tool -> version, None where it is not installed. peak: FLOP/s.
+
+def measured(
+  name: str,
+  runner: Runner,
+  found,
+  peaks: Sequence[float | None],
+  beside: Runner | None = None,
+) -> list[dict]:
+  """One case's entry in results.json; with `beside`, MedFM's of both.
+
+  found: tool -> version, None where it is not installed. peaks: FLOP/s, of
+  each entry. beside: the same case, where MedFM has another Python; the
+  second entry is of that one, and of the same runs of the peers.
   """
   case = runner.case
   tell(f"{name}: {case.title}")
-  tools = [tool for tool in case.tools if found[tool]]
   ours = next(iter(case.tools))
-  cold = []
+  runners = {ours: runner} | ({BESIDE: beside} if beside else {})
+  cold: dict[str, list[float]] = {each: [] for each in runners}
 
   def run(tool: str) -> process.Measured:
-    if TOOLS[tool].compiles:
-      cold.append(runner(tool, cold=True).start)
-    return runner(tool)
+    if tool not in runners:
+      return runner(tool)
+    if TOOLS[ours].compiles:
+      cold[tool].append(runners[tool](ours, cold=True).start)
+    return runners[tool](ours)
 
-  if OURS in tools:  # Decodes the data once, which no peer is asked to do.
-    try:
-      runner(OURS, cold=True)
-    except process.FailedError as error:
-      tell(f"  {error}")
+  for own in runners.values():
+    _decode(own)
+  tools = [tool for tool in case.tools if found[tool]]
+  tools[1:1] = [*runners][1:]
   taken, failed = compare.rounds(tools, run, runner.given.rounds, tell)
-  entries = compare.summary(taken, ours)
-  flops = case.flops or None
-  if case.training and OURS in taken and not flops:
+  work = _work(runner, OURS in taken)
+  entries = []
+  for each, peak in zip(runners, peaks, strict=True):
+    rows = {
+      tool: each if tool == ours else tool
+      for tool in case.tools  # MedFM's other rows are of the first Python.
+      if each == ours or tool == ours or not tool.startswith(OURS)
+    }
+    done = {tool: taken[row] for tool, row in rows.items() if row in taken}
+    why = {tool: failed.get(row) for tool, row in rows.items()}
+    entries.append(_entry(case, done, why, cold[each], work | {"peak": peak}))
+  return entries
+
+
+def _decode(runner: Runner) -> None:
+  """Decodes the case's data once, which no peer is asked to do."""
+  if OURS not in runner.case.tools:
+    return
+  try:
+    runner(OURS, cold=True)
+  except process.FailedError as error:
+    tell(f"  {error}")
+
+
+def _work(runner: Runner, trained: bool) -> dict[str, float | None]:
+  """A training example's FLOPs, and the padding's share of a row."""
+  flops, padding = runner.case.flops or None, None
+  if trained and runner.case.training and not flops:
     flops = runner.counted("flops")
-  padding = None
-  if case.length and OURS in taken:
+  if trained and runner.case.length:
     padding = runner.counted("padding")
+  return {"flops": flops, "padding": padding}
+
+
+def _entry(case: Case, taken, failed, cold: list[float], work) -> dict:
+  """A case as results.json has it.
+
+  taken: tool -> its rounds. failed: tool -> why, or None where it is not
+  installed. cold: first steps without compiled programs. work: `_work`, and
+  the machine's `peak`.
+  """
+  ours = next(iter(case.tools))
+  flops, padding, peak = work["flops"], work["padding"], work["peak"]
+  entries = compare.summary(taken, ours)
   shown = {}
-  for tool in case.tools:
+  for tool, why in failed.items():
     title = TOOLS[tool].title
     if tool not in entries:
-      problem = failed.get(tool)
-      problem = f"failed: {problem}" if problem else "not installed"
+      problem = f"failed: {why}" if why else "not installed"
       shown[tool] = {"title": title, "problem": problem}
       continue
     entry = shown[tool] = {"title": title, **entries[tool]}
@@ -162,7 +224,7 @@ def measured(name: str, runner: Runner, found, peak: float | None) -> dict:
     if case.length:  # Rows of the peers are full; see `inputs.corpus`.
       real = 1 if TOOLS[tool].module else 1 - (padding or 0)
       entry["tokens"] = compare.times(entry["rate"], case.length * real)
-  if cold and ours in shown and "problem" not in shown[ours]:
+  if cold and "problem" not in shown[ours]:
     shown[ours]["cold_start"] = compare.spread(cold)
   return {
     "title": case.title,

@@ -1,6 +1,7 @@
 """Rounds, ratios and missing peers, on made-up tools."""
 
 import pathlib
+import types
 import sys
 
 import pytest
@@ -196,8 +197,8 @@ def test_only_what_was_measured_in_full_on_a_quiet_machine_is_kept(
 
 
 def test_some_cases_are_kept_by_their_jax_version_beside_the_whole_table():
-  assert run.kept(None, "0.12.0.1") == run.KEPT
-  assert run.kept(["mlp"], "0.12.0.1") == run.KEPT / "jax-0.12"
+  assert run.kept(False, "0.12.0.1") == run.KEPT
+  assert run.kept(True, "0.12.0.1") == run.KEPT / "jax-0.12"
 
 
 def test_an_unknown_case_ends_with_the_known_ones(capsys):
@@ -245,3 +246,45 @@ def test_rows_of_tokens_have_a_rate_and_a_padding_of_their_own():
   assert "Padding of MedFM's rows: 50.0 %." in text
   rows = [line for line in text.splitlines() if line.startswith("| ")]
   assert len({row.count("|") for row in rows}) == 1
+
+
+class FakeRunner:
+  """Answers with a rate for each tool instead of measuring it."""
+
+  case = cases.CASES["lstm"]
+  given = types.SimpleNamespace(rounds=2)
+
+  def __init__(self, **rates):
+    self.rates, self.asked = rates, []
+
+  def __call__(self, tool, *, cold=False):
+    self.asked.append((tool, cold))
+    return one(self.rates[tool])
+
+  def counted(self, what):
+    assert what == "padding"
+    return 0.5
+
+
+def test_another_python_is_measured_in_the_same_rounds_beside_the_same_peers():
+  peers = {"medfm_scan": 5.0, "torch": 10.0, "torch_kept": 20.0}
+  here, there = FakeRunner(medfm=40.0, **peers), FakeRunner(medfm=30.0)
+  found = dict.fromkeys(tools.TOOLS) | dict.fromkeys(["medfm", *peers], "1")
+  first, second = runner.measured("lstm", here, found, [1e9, None], there)
+  assert there.asked == [
+    ("medfm", True),
+    *[("medfm", True), ("medfm", False)] * 2,
+  ]
+  assert first["tools"]["torch"]["ratio"]["median"] == 4.0
+  assert second["tools"]["torch"]["ratio"]["median"] == 3.0
+  assert second["tools"]["torch"]["rate"] == first["tools"]["torch"]["rate"]
+  assert first["tools"]["medfm_given_back"]["problem"] == "not installed"
+  assert [*second["tools"]] == ["medfm", "torch", "torch_kept"]
+  assert "share" in first["tools"]["medfm"]
+  assert "share" not in second["tools"]["medfm"]
+
+
+def test_a_python_beside_that_is_not_there_is_refused(tmp_path, capsys):
+  with pytest.raises(SystemExit):
+    run.arguments([f"--beside={tmp_path}/python"])
+  assert "--beside" in capsys.readouterr().err
