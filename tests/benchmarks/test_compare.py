@@ -1,8 +1,8 @@
 """Rounds, ratios and missing peers, on made-up tools."""
 
 import pathlib
-import types
 import sys
+import types
 
 import pytest
 

@@ -137,7 +137,8 @@ def test_a_search_that_was_killed_while_it_drew_ends_as_the_unbroken_one(
   searching.run(tmp_path, searching.experiment(trials=4))
   url = f"sqlite:///{tmp_path / 'search.db'}"
   (name,) = optuna.get_all_study_names(url)
-  drawn = optuna.load_study(study_name=name, storage=url).ask()  # No values yet.
+  study = optuna.load_study(study_name=name, storage=url)
+  drawn = study.ask()  # Without values yet.
   searching.run(tmp_path, searching.experiment())
   trials = cells.read(tmp_path / "grid.json")["search"]["trials"]
   assert len(trials) == 8
