@@ -92,6 +92,11 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     "benchmarks/last/jax-VERSION: three rounds or more, a quiet machine",
   )  # fmt: skip
   parser.add_argument(
+    "--brief",
+    action="store_true",
+    help="without the rows of MedFM that lack one thing which makes it fast",
+  )
+  parser.add_argument(
     "--beside", metavar="PATH", default="",
     help="a Python of MedFM with another jax, measured in the same rounds; "
     "its tables go to OUT/beside and, kept, to benchmarks/last/jax-VERSION",

@@ -164,7 +164,12 @@ def measured(
 
   for own in runners.values():
     _decode(own)
-  tools = [tool for tool in case.tools if found[tool]]
+  shown = [
+    tool
+    for tool in case.tools
+    if tool == ours or not (runner.given.brief and tool.startswith(OURS))
+  ]
+  tools = [tool for tool in shown if found[tool]]
   tools[1:1] = [*runners][1:]
   taken, failed = compare.rounds(tools, run, runner.given.rounds, tell)
   work = _work(runner, OURS in taken)
@@ -172,7 +177,7 @@ def measured(
   for each, peak in zip(runners, peaks, strict=True):
     rows = {
       tool: each if tool == ours else tool
-      for tool in case.tools  # MedFM's other rows are of the first Python.
+      for tool in shown  # MedFM's other rows are of the first Python.
       if each == ours or tool == ours or not tool.startswith(OURS)
     }
     done = {tool: taken[row] for tool, row in rows.items() if row in taken}

@@ -252,9 +252,9 @@ class FakeRunner:
   """Answers with a rate for each tool instead of measuring it."""
 
   case = cases.CASES["lstm"]
-  given = types.SimpleNamespace(rounds=2)
 
-  def __init__(self, **rates):
+  def __init__(self, brief=False, **rates):
+    self.given = types.SimpleNamespace(rounds=2, brief=brief)
     self.rates, self.asked = rates, []
 
   def __call__(self, tool, *, cold=False):
@@ -282,6 +282,13 @@ def test_another_python_is_measured_in_the_same_rounds_beside_the_same_peers():
   assert [*second["tools"]] == ["medfm", "torch", "torch_kept"]
   assert "share" in first["tools"]["medfm"]
   assert "share" not in second["tools"]["medfm"]
+
+
+def test_a_brief_run_has_one_row_of_medfm():
+  rates = {"medfm": 40.0, "torch": 10.0, "torch_kept": 20.0}
+  found = dict.fromkeys(tools.TOOLS, "1")
+  (entry,) = runner.measured("lstm", FakeRunner(True, **rates), found, [1e9])
+  assert [*entry["tools"]] == [*rates]
 
 
 def test_a_python_beside_that_is_not_there_is_refused(tmp_path, capsys):
