@@ -204,7 +204,7 @@ class Checkpoints:
     )
 
   def _manifest(self, step: int) -> dict[str, Any]:
-    return jsons.parsed((self.folder / str(step) / "manifest.json").read_text())
+    return jsons.read(self.folder / str(step) / "manifest.json")
 
   def _finish(self, place: Path, content: dict[str, Any]) -> None:
     self._writer.wait_until_finished()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from medfm import spec
+from medfm import jsons, spec
 from medfm.types import UserError
 
 
@@ -315,6 +315,6 @@ def _python(path: Path, variant: str) -> Any:
 
 def _json(path: Path) -> Any:
   try:
-    return spec.from_json(path.read_text(), path)
+    return spec.from_json(jsons.text(path), path)
   except ValueError as error:
     raise UserError(f"{path} is not JSON: {error}") from None

@@ -102,7 +102,9 @@ def _there(
     train,
     fitted,
     show=False,
-    brought=scoring.Brought(_decisions(before), trained),
+    brought=scoring.Brought(
+      _decisions(before), trained, before.get("drawn") or {}
+    ),
   )
   told = {
     "data": of_data(cohort) | {"leakage": shared},

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -150,7 +151,7 @@ def _compared(
 ) -> list[dict[str, Any]]:
   """The study's comparisons between stages that were evaluated here."""
   path = place / "config.json"
-  built = spec.build(spec.from_json(path.read_text(), path))
+  built = spec.build(spec.from_json(jsons.text(path), path))
   pairs = [
     pair
     for pair in getattr(built, "compare", ())
@@ -165,7 +166,7 @@ def _results(place: Path) -> dict[str, Any]:
   if not path.exists():
     return {}
   with contextlib.suppress(ValueError):
-    if reading.is_sound(results := jsons.parsed(path.read_text())):
+    if reading.is_sound(results := jsons.read(path)):
       return results
   raise UserError(
     f"{path} is damaged, and it holds the run's thresholds: remove it and give "
@@ -175,11 +176,21 @@ def _results(place: Path) -> dict[str, Any]:
 
 def _key(cohort: Dataset, data: Any | None, stage: str | None) -> str:
   """A hash of what is evaluated: the data, how they are read, the stage."""
-  content = [stage, None if data is None else spec.plain(data)]
+  content = [stage, None if data is None else _resolved(spec.plain(data))]
   if data is not None:
     content.append(cohort.card.get("fingerprint") or splits.manifest(cohort))
   text = json.dumps(content, sort_keys=True, default=str)
   return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _resolved(node: Any) -> Any:
+  """A config's node with each path that exists in one spelling."""
+  if isinstance(node, Mapping):
+    return {key: _resolved(value) for key, value in node.items()}
+  if isinstance(node, list | tuple):
+    return [_resolved(value) for value in node]
+  known = isinstance(node, str) and node and os.path.exists(node)
+  return os.path.realpath(node) if known else node
 
 
 def _folder(place: Path, name: str, stage: str | None, key: str) -> Path:
@@ -188,7 +199,7 @@ def _folder(place: Path, name: str, stage: str | None, key: str) -> Path:
   plain = re.sub(r"[^\w.-]+", "_", words).strip("._-")[:80] or "cohort"
   out = place / FOLDER / plain
   try:
-    kept = jsons.parsed((out / "results.json").read_text())
+    kept = jsons.read(out / "results.json")
     if kept["evaluation"]["key"] == key:
       return out
     why = "holds another evaluation"

@@ -1,11 +1,26 @@
 """JSON that others wrote, refused where it is nested or spelt dangerously."""
 
 import json
+import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 DEEPEST = 64
 """How many objects and lists may lie within each other."""
+
+
+def read(path: Path) -> Any:
+  """The content of a JSON file; raises as `text` and `parsed` do."""
+  return parsed(text(path))
+
+
+def text(path: Path) -> str:
+  """The text of an ordinary file; ValueError for a pipe or a device, which
+  would never end, OSError where there is none."""
+  if not stat.S_ISREG(path.stat().st_mode):
+    raise ValueError("it is no ordinary file")
+  return path.read_text(encoding="utf-8")
 
 
 def parsed(

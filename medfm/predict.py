@@ -30,6 +30,10 @@ def predict(
   rows = predictions.rows(name, "new", units, task, info, predicted)
   stem = workdir.short(Path(source).stem)
   path = Path(output or place / f"predictions-{stem}.csv")
-  workdir.write(path, predictions.text(rows))
+  text = predictions.text(rows)
+  other = path.is_file() and path.read_bytes() != text.encode()
+  if output is None and other:
+    print(f"{path} held other predictions, which are replaced", flush=True)
+  workdir.write(path, text)
   print(f"{len(rows):,} predictions: {path}", flush=True)
   return path

@@ -40,10 +40,12 @@ class Brought(NamedTuple):
 
   decisions: thresholds, fixed on the run's own validation split.
   trained: a summary of the training split (`shifts.summary`), if it was kept.
+  drawn: the thresholds that other validation patients would have chosen.
   """
 
   decisions: Mapping[str, float] = {}
   trained: Mapping[str, Any] | None = None
+  drawn: Mapping[str, list[float]] = {}
 
 
 class Evaluated(NamedTuple):
@@ -158,6 +160,7 @@ def evaluation(
     objective=model.objective,
     variables=variables,
     trained=brought and brought.trained,
+    drawn=brought.drawn if brought else {},
     prevalence=model.run.evaluation.prevalence,
   )
   findings = [evaluator(about) for evaluator in evaluators.values()]
@@ -179,6 +182,7 @@ def evaluation(
       for split, blocks in _by_split(each.blocks for each in findings).items()
       for block in blocks
     ],
+    "drawn": {k: v for each in findings for k, v in each.drawn.items()},
   }
   shown = _by_split(finding.shown for finding in findings)
   return Evaluated(info, results, contenders, shown)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medfm import command, settings, setup, spec, workdir
+from medfm import command, jsons, settings, setup, spec, workdir
 from medfm import mesh as meshes
 from medfm import step as steps
 from medfm.checkpoint import Checkpoints
@@ -56,7 +56,7 @@ def chosen(place: Path, stage: str | None) -> Mapping[str, settings.Run]:
   """The runs of a workdir's config.json by name; only `stage`, if named."""
   path = place / "config.json"
   try:
-    built = spec.build(spec.from_json(path.read_text(), path))
+    built = spec.build(spec.from_json(jsons.text(path), path))
   except (OSError, ValueError):
     raise UserError(
       f"{path} is missing or damaged; --workdir must be the folder of a run"

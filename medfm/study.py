@@ -285,7 +285,7 @@ def _read(path: Path, built: Any) -> dict[str, Any]:
       "comparisons": [],
     }
   with contextlib.suppress(ValueError):
-    results = jsons.parsed(path.read_text())
+    results = jsons.read(path)
     if reading.is_sound(results):
       return results
   raise UserError(f"{path} is damaged; remove it to evaluate again")

@@ -86,7 +86,7 @@ def claim(workdir: Path, config: Any) -> None:
   path, text = workdir / "config.json", spec.to_json(config)
   if path.exists():
     try:
-      old = spec.flat(spec.from_json(path.read_text(), path))
+      old = spec.flat(spec.from_json(jsons.text(path), path))
     except ValueError:
       raise UserError(f"{path} is damaged; restore it or remove it") from None
     new = spec.flat(spec.from_json(text))
@@ -149,8 +149,8 @@ def sealed(path: Path) -> str:
   """
   seals, known = path.with_name(SEALS), None
   with contextlib.suppress(ValueError, AttributeError):
-    known = jsons.parsed(seals.read_text()) if seals.exists() else {}
-    text = path.read_text(encoding="utf-8")
+    known = jsons.read(seals) if seals.exists() else {}
+    text = jsons.text(path)
     if known.get(path.name) in (None, _sum(path)):
       return text
   raise UserError(

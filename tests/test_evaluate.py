@@ -110,6 +110,7 @@ def test_a_cohort_has_its_numbers_its_report_and_the_runs_thresholds(
     "cohort 60 examples",
     "External evaluation of the run own_table",
     "in the data set here",
+    "north (evaluates train)",
     "Here it is judged on all rows of north",
     "Nothing was fitted on this cohort but the recalibration",
     "On the run&#x27;s own test split",
@@ -132,7 +133,7 @@ def test_no_evaluation_is_written_over_another(run, tmp_path, capsys):
   kept = {name: (out / name / "results.json").read_text() for name in
           (first, second)}  # fmt: skip
   assert kept[first] != kept[second]
-  _elsewhere(run, tmp_path / "a" / "north.csv")
+  _elsewhere(run, tmp_path / "b" / ".." / "a" / "north.csv")  # The first.
   _elsewhere(run, tmp_path / "b" / "north.csv")
   assert sorted(path.name for path in out.iterdir()) == [first, second]
   for name, text in kept.items():

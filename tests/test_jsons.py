@@ -1,7 +1,9 @@
 """Deeply nested or half JSON, wherever it may come from, is one line."""
 
+import os
 import pathlib
 import re
+import signal
 import struct
 
 import pytest
@@ -57,6 +59,26 @@ def test_json_nested_too_deeply_is_one_line(depth, reader, tmp_path):
   assert path.name in line
   assert "\n" not in line
   assert len(line) < 400
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_pipe_in_place_of_json_is_one_line(reader, tmp_path):
+  path = tmp_path / reader
+  path.parent.mkdir(exist_ok=True)
+  os.mkfifo(path)
+
+  def hung(number, frame):
+    raise TimeoutError(f"{reader} waits for a pipe")
+
+  before = signal.signal(signal.SIGALRM, hung)
+  signal.alarm(5)
+  try:
+    with pytest.raises(UserError) as caught:
+      READERS[reader](path)
+  finally:
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+  assert path.name in str(caught.value)
 
 
 @pytest.mark.parametrize("depth", DEEP)

@@ -57,7 +57,7 @@ def unpacked(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
   mark = {"archive": archive.name, "sha256": disk.digest(archive)}
   with disk.locked(into):
     with contextlib.suppress(OSError, ValueError):
-      if jsons.parsed((into / _MARK).read_text()) == mark | _sums(into):
+      if jsons.read(into / _MARK) == mark | _sums(into):
         return into
     try:
       _check(archive)

@@ -68,7 +68,7 @@ def cached(
 def _unsound(folder: pathlib.Path) -> str | None:
   """Why a cache cannot be read, or None."""
   try:
-    manifest = jsons.parsed((folder / _MANIFEST).read_text())
+    manifest = jsons.read(folder / _MANIFEST)
     if manifest["format"] != _FORMAT:
       return "written by another version"
     if manifest.pop("sha256") != _sum(manifest):
@@ -95,7 +95,7 @@ def _unsound(folder: pathlib.Path) -> str | None:
 
 
 def _read(folder: pathlib.Path) -> Made:
-  manifest = jsons.parsed((folder / _MANIFEST).read_text())
+  manifest = jsons.read(folder / _MANIFEST)
   columns = {name: {} for name in manifest["splits"]}
   for name in manifest["files"]:
     split, _, place = name.removesuffix(".npy").partition("/")

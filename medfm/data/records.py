@@ -224,7 +224,7 @@ def _written(
   place = root / _MANIFEST
   why = _unsound(root)
   if why is None:
-    changes = jsons.parsed(place.read_text())["changes"]
+    changes = jsons.read(place)["changes"]
     return builder_class(**arguments), changes
   if root.exists():
     logging.warning("%s: %s: writing the records again", root, why)
@@ -244,7 +244,7 @@ def _written(
 def _unsound(root: pathlib.Path) -> str | None:
   """Why records cannot be used, or None."""
   try:
-    content = jsons.parsed((root / _MANIFEST).read_text())
+    content = jsons.read(root / _MANIFEST)
     if content.pop("sha256") != _digest(content):
       return f"{_MANIFEST} is damaged"
     for name, digest in content["files"].items():

@@ -47,11 +47,14 @@ class Findings(NamedTuple):
   blocks: split ("" for the whole run) -> blocks of numbers and words.
   shown: split -> blocks that show examples of the data. They are kept in a
     file of their own, which is removed when the run may no longer show any.
+  drawn: of decisions, by name, what other validation patients would have
+    chosen, in rising order; kept for other cohorts.
   """
 
   rivals: Mapping[str, Mapping[str, Arrays]] = {}
   blocks: Mapping[str, list[Block]] = {}
   shown: Mapping[str, list[Block]] = {}
+  drawn: Mapping[str, list[float]] = {}
 
 
 class Settings(NamedTuple):
@@ -77,6 +80,8 @@ class Context:
   predicted: split -> the model's predictions for these, and the outputs that
     `keeps` names.
   decisions: of the model, from validation.
+  drawn: where these are the data of another cohort, `Findings.drawn` of the
+    run itself.
   predict: a split as the model reads it -> name -> [N, ...] in its order.
     Where there are several processes, all must call it, equally often.
   first: whether this is the first process, which alone computes what does not
@@ -101,6 +106,7 @@ class Context:
   variables: Any = None
   trained: Mapping[str, Any] | None = None
   prevalence: float = 0.0
+  drawn: Mapping[str, list[float]] = dataclasses.field(default_factory=dict)
 
   @property
   def info(self) -> Info:

@@ -28,6 +28,8 @@ THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5)
 RISKS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 BEYOND = 0.02
 """The share of the predictions at either end about which a curve is silent."""
+KEPT = np.linspace(0, 1, 41)
+"""The quantiles of drawn thresholds that are kept for other cohorts."""
 _RATES = {
   "Sensitivity": classification.recall,
   "Specificity": classification.specificity,
@@ -54,14 +56,15 @@ def decisions(
   settings = context.settings
   asked = {name: _asked(context, name) for name in context.splits}
   drawn = {
-    each.question.name: _drawn(each, settings)
+    _key(each, settings): _drawn(each, settings)
     for each in asked.get("validation", ())
     if each.threshold is not None
   }
+  known = {k: np.array(v) for k, v in context.drawn.items()} | drawn
   blocks = {}
   for name, each in asked.items():
     moved = [
-      a._replace(drawn=drawn.get(a.question.name, a.drawn)) for a in each
+      a._replace(drawn=known.get(_key(a, settings), a.drawn)) for a in each
     ]
     made = (
       _at_threshold(moved, context, others=name != "validation"),
@@ -70,7 +73,17 @@ def decisions(
     )
     blocks[name] = [block for block in made if block["rows"]]
     blocks[name] += net_benefit.drawn(moved, settings)
-  return Findings(blocks=blocks)
+  kept = {
+    key: np.quantile(values, KEPT).tolist()
+    for key, values in drawn.items()
+    if len(values)
+  }
+  return Findings(blocks=blocks, drawn=kept)
+
+
+def _key(asked: Asked, settings: Settings) -> str:
+  """Where the threshold of a question stands among the decisions."""
+  return threshold_name(settings.specificity, asked.question.name)
 
 
 def _asked(context: Context, name: str) -> list[Asked]:

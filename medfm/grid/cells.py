@@ -282,7 +282,7 @@ def last_lines(log: Path) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
   """A JSON object, or {} where the file is missing or damaged."""
   try:
-    content = jsons.parsed(path.read_text())
+    content = jsons.read(path)
   except (OSError, ValueError):
     return {}
   return content if isinstance(content, dict) else {}

@@ -28,7 +28,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
   try:
-    results = jsons.parsed(path.read_text())
+    results = jsons.read(path)
     if not results.get("evaluation", {}).get("elsewhere"):
       return
     stages = [Stage(k, entry) for k, entry in results["stages"].items()]

@@ -98,7 +98,8 @@ def _card(stages: list[Stage]) -> Iterator[Markup]:
   """The card that stages share."""
   stage, data = stages[0], stages[0].data
   users = ", ".join(each.name for each in stages)
-  yield tag("h3", f"{data.get('name', 'Data')} (used by {users})")
+  use = "evaluates" if "trained_on" in stage.result else "used by"
+  yield tag("h3", f"{data.get('name', 'Data')} ({use} {users})")
   if summary.synthetic(stage):
     words = "These data are synthetic: numbers say nothing about patients."
     yield tag("p", words, class_="notice")

@@ -235,7 +235,7 @@ def _json(path: Path) -> dict[str, Any]:
     return {}
   content = None
   with contextlib.suppress(ValueError):
-    content = jsons.parsed(path.read_text())
+    content = jsons.read(path)
   if not isinstance(content, dict):
     raise UserError(f"{path} is damaged; restore it or remove it")
   return content

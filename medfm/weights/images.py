@@ -28,7 +28,7 @@ def wanted(path: str) -> dict[str, Any]:
   values = {"size": 224, **(HALF if layout is vit else IMAGENET)}
   try:
     if file.is_file():
-      values |= _processor(jsons.parsed(file.read_text()))
+      values |= _processor(jsons.read(file))
     elif "pretrained_cfg" in config:
       timm = config["pretrained_cfg"]
       values |= {key: timm[key] for key in ("mean", "std") if key in timm}

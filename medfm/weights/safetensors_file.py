@@ -89,7 +89,7 @@ def read_config(folder: Path) -> dict[str, Any]:
   """The folder's config.json."""
   path = folder / "config.json"
   try:
-    config = jsons.parsed(path.read_text())
+    config = jsons.read(path)
   except (OSError, ValueError):
     raise UserError(f"{path} is missing or no JSON text") from None
   if not isinstance(config, dict):
@@ -103,7 +103,7 @@ def placed(index: Path) -> dict[str, str]:
   UserError for a damaged index, a missing file or one outside the folder.
   """
   try:
-    places = dict(jsons.parsed(index.read_text())["weight_map"])
+    places = dict(jsons.read(index)["weight_map"])
   except (OSError, ValueError, KeyError, TypeError):
     raise UserError(f"{index} is damaged: it has no weight_map") from None
   names = set(map(str, places.values()))

@@ -65,6 +65,18 @@ def test_new_rows_need_neither_a_label_nor_a_patient(of_table, tmp_path):
     assert total == pytest.approx(1, abs=1e-5)
 
 
+def test_predictions_of_a_file_of_the_same_name_are_replaced_aloud(
+  of_table, tmp_path, capsys
+):
+  for folder, age in (("a", 33), ("a", 33), ("b", 71)):
+    path = tmp_path / folder / "same.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"age,crp,fever,smoker,stage\n{age},1,0,no,I\n")
+    predict.predict(of_table, None, str(path), None)
+    replaced = "held other predictions, which are replaced"
+    assert (replaced in capsys.readouterr().out) == (folder == "b")
+
+
 def test_a_table_is_read_and_scored_as_predict_reads_it(
   of_table, folders, tmp_path, capsys
 ):
@@ -83,6 +95,14 @@ def test_a_table_is_read_and_scored_as_predict_reads_it(
   )
   assert [entry["n"] for entry in stage["splits"].values()] == [101]
   equal(rows, of_table, path, tmp_path)
+  (cut,) = [
+    row
+    for block in stage["blocks"]
+    if block["title"] == "At the threshold chosen on validation"
+    for name, row in block["rows"]
+    if name == "Threshold"
+  ]
+  assert cut["low"] < cut["high"]
   said, changes = capsys.readouterr().out, stage["data"]["card"]["changes"]
   for what, count in {
     "'stage' hold levels never seen in training ('IV')": 34,

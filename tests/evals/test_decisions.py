@@ -136,8 +136,29 @@ def test_the_threshold_wavers_with_the_validation_patients(made):
   assert not [
     name
     for name in _column(on_validation["At the threshold chosen on validation"])
-    if "wavers" in name
+    if "varies" in name
   ]
+
+
+def test_on_another_cohort_the_threshold_varies_as_it_did_in_the_run(made):
+  held, context, by_split = made
+  kept = evaluated.decisions(context).drawn
+  there = contexts.of(
+    BINARY,
+    {"cohort": held["test"][0]},
+    {"cohort": held["test"][1]},
+    decisions=context.decisions,
+    settings=SETTINGS,
+    prevalence=0.05,
+    drawn=json.loads(json.dumps(kept)),
+  )
+  title = "At the threshold chosen on validation"
+  blocks = evaluated.decisions(there).blocks["cohort"]
+  (block,) = [block for block in blocks if block["title"] == title]
+  expected = _column(by_split["test"][title])
+  for name, cell in _column(block).items():
+    assert cell == pytest.approx(expected[name], abs=0.02), name
+  assert block["note"] == by_split["test"][title]["note"]
 
 
 def test_a_threshold_from_few_patients_wavers_more():

@@ -85,7 +85,7 @@ fractions: of the 500 questions that are not the test, for training and
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
   try:
-    return jsons.parsed(path.read_text(encoding="utf-8"))
+    return jsons.read(path)
   except (OSError, ValueError) as error:
     raise UserError(
       f"{path}: cannot be read as JSON ({str(error)[:80]}): fetch it again"

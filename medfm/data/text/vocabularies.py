@@ -140,7 +140,7 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
   if not path.exists():
     return {}
   try:
-    content = jsons.parsed(path.read_text(encoding="utf-8"))
+    content = jsons.read(path)
   except (OSError, ValueError):
     content = None
   if isinstance(content, dict):
