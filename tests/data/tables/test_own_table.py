@@ -329,4 +329,4 @@ def test_a_class_of_minus_one_is_named(table):
   dataset = table(content)
   assert dataset.info.target.names == ("-1", "0", "1")
   *_, line = cards.lines(dataset.card)
-  assert line.startswith("note: the label -1 is read as a class of its own")
+  assert line.startswith("note: the label -1 is read as a class like any other")
