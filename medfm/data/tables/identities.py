@@ -1,9 +1,9 @@
 """Which columns look as if they identify a patient.
 
-Names, addresses, record numbers and dates are not features: a model learns
-them by heart, and their values would be written into a run's `info.json`. A
-column is known by its name, in a few languages, or by what its cells hold.
-This is a guess and errs both ways, so the user always has the last word.
+Names, addresses, record numbers and dates are not features: a model memorizes
+them, and their values would be written into a run's `info.json`. Such a column
+is recognised by its name, in a few languages, or by its cells. This is a guess
+and errs both ways, so the user can always overrule it.
 """
 
 import functools

@@ -44,7 +44,7 @@ def test_patients_are_disjoint_and_every_row_is_kept(table):
 def test_without_a_patient_column_the_card_says_so(table):
   dataset = table()
   assert dataset.splits["train"].patients is None
-  assert "each row was taken for a patient" in dataset.card["split"]
+  assert "each row was taken for a separate patient" in dataset.card["split"]
 
 
 def test_statistics_are_those_of_the_training_split(table):

@@ -64,7 +64,7 @@ def test_a_mistake_is_one_line_that_says_where(fault, content, settings, words):
      ["later.csv", "'dose'", "nearest: dosis"]),
     (text(4).replace("20", "young"), {},
      ["later.csv, row 2", "'age'", "'young'"]),
-    (text(4), {"split_column": "sex"}, ["give one of them"]),
+    (text(4), {"split_column": "sex"}, ["not both"]),
   ],
 )  # fmt: skip
 def test_a_test_file_that_does_not_fit_is_refused(
