@@ -1,8 +1,8 @@
-"""A tokenizer.json, tried in a process of its own before it is used.
+"""A tokenizer.json, tried in a child process before it is used.
 
 A few bytes can make the library panic (which is not an Exception), abort the
-process, or take gigabytes or hours. That happens to a child process, and what
-happened is reported here.
+process, or take gigabytes or hours. So this happens in a child process, and its
+fault is reported here.
 """
 
 import hashlib

@@ -142,5 +142,5 @@ def test_every_prompt_fits_into_the_model():
 def test_answers_must_differ(token):
   assert len(prompts.answers(token, (" yes", " no"))) == 2
   for wrong in ((" yes", " yes"), ("", " no")):
-    with pytest.raises(UserError, match="each class needs one"):
+    with pytest.raises(UserError, match="each class needs an answer"):
       prompts.answers(token, wrong)
