@@ -171,7 +171,7 @@ def test_a_label_spelled_otherwise_is_told_and_a_wrong_one_refused(
   what = "labels of 'outcome' spelled otherwise than in training, taken for one"
   assert what in changes
   path.write_text(path.read_text().replace(",Ill", ",sick"))
-  with pytest.raises(UserError, match=r"'sick', which .* and not 'ill'"):
+  with pytest.raises(UserError, match=r"'sick', which .* but lacks 'ill'"):
     judged(of_table, folders, "own_table.py", *settings)
 
 
