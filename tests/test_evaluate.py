@@ -194,13 +194,13 @@ def test_a_cohort_is_judged_without_the_training_data(
   try:
     results = _elsewhere(run, tmp_path / "north.csv")
     told = capsys.readouterr().out
-    assert "the training data are not at hand" in told
+    assert "the training data are not available" in told
     stage = results["stages"]["train"]
     assert stage["splits"]["test"]["baselines"] == {}
     assert "Shift of table: numbers" in _titles(results)
     assert "Are the cohorts told apart?" not in _titles(results)
     page = (place / "evaluations/north/report.html").read_text()
-    assert "The training data are not at hand" in page
+    assert "The training data are not available" in page
     (place / "training.json").unlink()
     results = _elsewhere(run, tmp_path / "north.csv")
     told = capsys.readouterr().out
