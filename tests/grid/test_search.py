@@ -73,7 +73,7 @@ def test_a_hopeless_trial_is_pruned_and_that_is_no_failure(whole):
   found = states(whole)
   assert set(found) == {"done", "pruned"}
   page = (whole / "summary.md").read_text()
-  assert "behind the median of the trials before it" in page
+  assert "worse than the median of the trials before it" in page
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.3"])
@@ -125,7 +125,7 @@ def test_without_its_database_a_search_is_read_from_its_cells(whole, tmp_path):
 def test_a_damaged_database_is_one_line(whole, tmp_path):
   root = shutil.copytree(whole, tmp_path / "damaged")
   (root / "search.db").write_bytes(b"no database at all" * 100)
-  with pytest.raises(UserError, match="damaged; remove it"):
+  with pytest.raises(UserError, match="damaged: remove it"):
     searching.trials(root, searching.experiment())
 
 
