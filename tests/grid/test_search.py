@@ -287,7 +287,7 @@ def test_a_minus_before_the_metric_looks_for_less():
 
 def test_a_search_the_wrong_way_ends_with_its_first_result(tmp_path):
   asked = dataclasses.replace(searching.experiment(), metric="-auroc")
-  with pytest.raises(UserError, match="of auroc more is better"):
+  with pytest.raises(UserError, match="more auroc is better"):
     searching.run(tmp_path, asked)
 
 
