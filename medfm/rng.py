@@ -1,4 +1,5 @@
-"""Named random streams: no key lives in a state or travels through a loop."""
+"""Named random streams, so no key is kept in a state or passed through a loop.
+"""
 
 import zlib
 

@@ -110,8 +110,8 @@ def test_a_cohort_has_its_numbers_its_report_and_the_runs_thresholds(
     "cohort 60 examples",
     "External evaluation of the run own_table",
     "in the data set here",
-    "Here it is judged on all rows of north",
-    "Nothing was fitted on this cohort but the recalibration",
+    "Here it is scored on all rows of north",
+    "Nothing was fitted on this cohort except the recalibration",
     "On the run&#x27;s own test split",
     "PPV at a prevalence of 3 %",
     "Cross-fitted",
@@ -153,7 +153,7 @@ def test_a_damaged_evaluation_is_left_alone_and_told(run, tmp_path, capsys):
   evaluate.several(place, None, asked, folders)
   told = capsys.readouterr().out
   assert "holds a damaged evaluation" in told
-  assert "is damaged: it is left out of the table" in told
+  assert "is damaged and left out of the table" in told
   assert (out / "north" / "results.json").read_text() == "{"
   rows = list(csv.DictReader((out / "summary.csv").open()))
   assert [row["cohort"][:6] for row in rows] == ["north-"]
