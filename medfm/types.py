@@ -1,4 +1,4 @@
-"""The nouns that every part of MedFM shares. Imports no jax."""
+"""The types that every part of MedFM shares. Imports no jax."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -68,7 +68,7 @@ def test_an_empty_class_folder_is_told(classes):
 
 def test_one_class_is_not_enough(classes):
   shutil.rmtree(classes / "benign")
-  with pytest.raises(UserError, match=r"one class only \('malignant'\)"):
+  with pytest.raises(UserError, match=r"only one class \('malignant'\)"):
     scans.read(classes)
 
 

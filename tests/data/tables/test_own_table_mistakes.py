@@ -24,7 +24,7 @@ PATIENT_TWICE = "pid,x,part,outcome\n" + "".join(
     (text() + "p9,40,f,1,,n\n", {}, ["row 32", "'outcome'", "missing",
                                      "missing_label='drop'"]),
     (text(), {"missing_label": "skip"}, ["'skip'", "'error' or 'drop'"]),
-    (text().replace(",n,", ",y,"), {}, ["'outcome'", "one class only"]),
+    (text().replace(",n,", ",y,"), {}, ["'outcome'", "only one class"]),
     (text(), {"classes": ("y", "no")}, ["row 2", "'n'", "y, no",
                                        "nearest: no"]),
     (text(), {"positive": "yes"}, ["'yes'", "n, y", "nearest: y"]),
