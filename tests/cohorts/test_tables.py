@@ -188,7 +188,7 @@ def test_a_file_laid_out_otherwise_is_told_to_both_alike(
   assert any("taken for missing that training did not" in c for c in changes)
   equal(rows, of_table, path, tmp_path, *given)
   for wrong in ("data.classes=a,b", "batch_size=3"):
-    with pytest.raises(UserError, match="read as in training; only their layout"):
+    with pytest.raises(UserError, match="only their layout"):
       predict.predict(of_table, None, str(path), None, [wrong])
 
 
