@@ -104,12 +104,12 @@ def _there(
     show=False,
     brought=scoring.Brought(_decisions(before), trained),
   )
-  told = {
+  entry = {
     "data": of_data(cohort) | {"leakage": shared},
     "trained_on": before.get("data") or {},
     "answers": shifts.answers(cohort.splits[cohorts.SPLIT], cohort.info),
   }
-  results = about(past, opened.name) | told | _beside(scored.results, before)
+  results = about(past, opened.name) | entry | _beside(scored.results, before)
   return Done(opened.name, cohort, results, scored.rows(opened.name), notes)
 
 

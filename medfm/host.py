@@ -102,8 +102,9 @@ def lack(error: Exception, run: str) -> str:
       return f"{line}; make room, or repair the disk"
     return f"{line}; correct this"
   if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
-    told = " ".join(text.split())[:200] or "the system has no more"
-    return f"out of memory: {told}; lower batch_size, or take a larger machine"
+    reason = " ".join(text.split())[:200] or "the system has no more"
+    advice = "lower batch_size, or take a larger machine"
+    return f"out of memory: {reason}; {advice}"
   if "can't start new thread" in text:
     return f"{text}; raise the limit of processes and threads (ulimit -u)"
   return ""

@@ -124,8 +124,8 @@ def dataset(
   report = leakage.leakage(data)
   leakage.refuse(report)
   targets = tasks.of(data.info.target).TARGETS
-  told = copied.lines(data.splits["train"], data.info, targets)
-  if warnings := [*leakage.warnings(report), *told]:
+  copies = copied.lines(data.splits["train"], data.info, targets)
+  if warnings := [*leakage.warnings(report), *copies]:
     known = data.card.get(cards.WARNINGS, [])
     card = {**data.card, cards.WARNINGS: [*known, *warnings]}
     data = dataclasses.replace(data, card=card)

@@ -227,8 +227,8 @@ def _better(
     nearer = apart < best.get(second, -math.inf)
     if more < 0 or (more == 0 and not nearer):
       return best
-  told = {second: apart} if math.isfinite(apart) else {}
-  return {"metric": name, "value": value, "step": step, **told}
+  tie = {second: apart} if math.isfinite(apart) else {}
+  return {"metric": name, "value": value, "step": step, **tie}
 
 
 def _stop_diverged(

@@ -27,8 +27,8 @@ def lines(card: Mapping[str, Any]) -> Iterator[str]:
   for part, inner in parts.items():
     yield from (f"{part}: {line}" for line in lines(inner))
   if parts:
-    told = {w for inner in parts.values() for w in inner.get(WARNINGS, ())}
-    rest = [text for text in card.get(WARNINGS, ()) if text not in told]
+    repeated = {w for inner in parts.values() for w in inner.get(WARNINGS, ())}
+    rest = [text for text in card.get(WARNINGS, ()) if text not in repeated]
     yield from (f"note: {text}" for text in rest)
     return
   if READ in card:

@@ -241,8 +241,8 @@ def _changed(
     f"{os.path.basename(table.paths[table.files[row]])} row {table.rows[row]}"
     for row in dict.fromkeys(same.rows)
   ]
-  told = what.format(f" (first: {' and '.join(places)})")
+  text = what.format(f" (first: {' and '.join(places)})")
   return (
     table.replace(**{column: same.cells}),
-    [{"what": told, "count": len(same.merged)}],
+    [{"what": text, "count": len(same.merged)}],
   )

@@ -142,7 +142,7 @@ def _rows(shots, answers, batch: Batch) -> Batch:
   classes, longest = answers.shape
   answers = answers[:, :-1]
   before = jnp.broadcast_to(tokens[None], (count, len(tokens)))
-  told = jnp.broadcast_to(answers.reshape(1, -1), (count, answers.size))
+  spread = jnp.broadcast_to(answers.reshape(1, -1), (count, answers.size))
   shown = jnp.broadcast_to(jnp.arange(len(tokens))[None] < size, before.shape)
   real = jnp.concatenate([shown, batch["segment"] > 0], 1)  # [B,P+T]
   length = real.sum(1, dtype=jnp.int32)
@@ -151,11 +151,11 @@ def _rows(shots, answers, batch: Batch) -> Batch:
   beside = length[:, None] + places[None]
   answer = jnp.repeat(jnp.arange(1, classes + 1), longest - 1)
   group = jnp.concatenate([jnp.zeros(real.shape[1], jnp.int32), answer])
-  seen = jnp.concatenate([real, jnp.ones(told.shape, bool)], 1)
+  seen = jnp.concatenate([real, jnp.ones(spread.shape, bool)], 1)
   related = (group[None] == 0) | (group[None] == group[:, None])
   itself = jnp.eye(len(group), dtype=bool)
   return {
-    "tokens": jnp.concatenate([before, batch["tokens"], told], 1),
+    "tokens": jnp.concatenate([before, batch["tokens"], spread], 1),
     "segment": seen.astype(jnp.int32),
     "positions": jnp.concatenate([positions, beside], 1),
     "mask": (seen[:, None] & related[None]) | itself[None],

@@ -82,8 +82,8 @@ def _body(
   yield sections.summary_box(run)
   for note in run.evaluation.get("notes", ()):
     yield tag("p", f"{note[:1].upper()}{note[1:]}.", class_="notice")
-  told = (stage.card.get(cards.WARNINGS, ()) for stage in stages)
-  for text in dict.fromkeys(itertools.chain(*told)):
+  warnings = (stage.card.get(cards.WARNINGS, ()) for stage in stages)
+  for text in dict.fromkeys(itertools.chain(*warnings)):
     yield tag("p", f"Warning: {text}.", class_="notice")
   for problem in run.problems:
     yield tag("p", f"Not read: {problem}.", class_="notice")

@@ -187,8 +187,8 @@ def head(path: str | os.PathLike) -> Head | None:
 
 def bits(path: str | os.PathLike) -> np.dtype | None:
   """The dtype that `decoded` will give, from a file's head; None if damaged."""
-  told = head(path)
-  return told and told.dtype
+  start = head(path)
+  return start and start.dtype
 
 
 def is_colour(path: str | os.PathLike, frame: Frame = None) -> bool:

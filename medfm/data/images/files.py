@@ -155,8 +155,8 @@ def encoded(
     images.append(each.pixels)
     changes.update(each.changes)
   if changes:
-    told = [f"{count:,} {what}" for what, count in changes.items()]
-    logging.warning("%s: images as in training: %s", path, ", ".join(told))
+    counts = [f"{count:,} {what}" for what, count in changes.items()]
+    logging.warning("%s: images as in training: %s", path, ", ".join(counts))
   return Split({"image": np.stack(images)}, np.array(names))
 
 

@@ -103,8 +103,8 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
         f"({self._shape.resize})": sum(other.values()),
         **made,
       }
-    told = {"images": sum(counts.values()), "bits": self._shape.bits}
-    return [*records.counted(self._changes), told | {"made": made}]
+    summary = {"images": sum(counts.values()), "bits": self._shape.bits}
+    return [*records.counted(self._changes), summary | {"made": made}]
 
   def features(self) -> dict[str, tfds.features.FeatureConnector]:
     shape = self._shape
@@ -242,7 +242,7 @@ def own_images(
     max_bad_fraction=max_bad_fraction,
     **shape | of_training,
   )
-  *changes, told = prepared.changes
+  *changes, summary = prepared.changes
   train = next(iter(prepared.splits.values()))
   described = image_input.of(train)
   truth = {key: np.asarray(train.arrays[key]) for key in images.truth}
@@ -255,7 +255,7 @@ def own_images(
       "licence": "the user's own data",
       "citation": "",
       "notes": images.notes,
-      cards.READ: _read(described, "" if reading else asked, told),
+      cards.READ: _read(described, "" if reading else asked, summary),
       "changes": [*images.changes, *changes],
       **cards.warned(cards.doubts(images.names), masks.warnings(images.raw)),
       "split": images.split,
@@ -264,12 +264,12 @@ def own_images(
     image=listing.get("image", ""),
     exclude=tuple(listing.get("exclude", ())),
     delimiter=listing.get("delimiter", ","),
-    **shape | {"channels": described.channels, "bits": told["bits"]},
+    **shape | {"channels": described.channels, "bits": summary["bits"]},
   )
 
 
 def _read(
-  described: image_input.Image, asked: int | str, told: Mapping[str, Any]
+  described: image_input.Image, asked: int | str, summary: Mapping[str, Any]
 ) -> str:
   """A line on how the images were read and how many were changed in what way.
 
@@ -278,10 +278,10 @@ def _read(
   why = "as the files have" if asked == _AUTO else f"as channels={asked} says"
   why = why if asked else "as in training"
   depth = 8 * np.dtype(described.dtype).itemsize
-  made = [f"{count:,} {what}" for what, count in told["made"].items()]
+  made = [f"{count:,} {what}" for what, count in summary["made"].items()]
   return (
-    f"images: {told['images']:,}, read as {described.describe()} ({why}) and "
-    f"{depth} bits: {', '.join(made) or 'none was changed'}"
+    f"images: {summary['images']:,}, read as {described.describe()} ({why}) "
+    f"and {depth} bits: {', '.join(made) or 'none was changed'}"
   )
 
 

@@ -231,8 +231,8 @@ def _refuse_pairs(reading: Reading, split: Split, name: str) -> None:
 
 def _read(settings: Mapping[str, Any]) -> str:
   """How the texts of another cohort are read."""
-  told = ", ".join(f"{key}={value}" for key, value in settings.items())
-  return f"texts: read with the tokenizer of training and {told}, as there"
+  shown = ", ".join(f"{key}={value}" for key, value in settings.items())
+  return f"texts: read with the tokenizer of training and {shown}, as there"
 
 
 def _one_word_each(texts: Iterable[str]) -> bool:
