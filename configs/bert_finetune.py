@@ -120,7 +120,7 @@ def _finetuning(name, size, trained, weights, start=""):
     _, model = public.model(weights, {"bert": bert.Bert})
     tokenizer = bind(tokenizers.loaded, path=weights)
     if words:
-      model.pooling = "mean"  # Every token is read out; [CLS] has no special role.
+      model.pooling = "mean"  # All tokens are read out, not only [CLS].
   objective = bind(factory, model=model)
   rules = {
     "full": (),

@@ -41,7 +41,7 @@ def get_config(arg: str = ""):
     model = bind(MODELS[name], width=width, **layers)
     tokenizer = bind(tokenizers.wordpiece, vocabulary=600 if tiny else 8192)
   if name == "bert":
-    model.pooling = "mean"  # Every token is read out; [CLS] has no special role.
+    model.pooling = "mean"  # All tokens are read out, not only [CLS].
   config = spec(
     settings.Run,
     name="own_iob",
