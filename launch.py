@@ -177,7 +177,7 @@ def _check_processes(given: flags.FlagValues) -> None:
 
 def _stop(stop: interrupt.Interrupted) -> NoReturn:
   again = " ".join(map(shlex.quote, ["python", *sys.argv]))
-  line = f"{stop}; go on with: {again}"
+  line = f"{stop}; continue with: {again}"
   if host.count > 1:
     _fail(line, stop.exit_code)
   interrupt.end(f"error: {line}", stop.exit_code)

@@ -144,7 +144,7 @@ def _cohort(text: str, overrides: Sequence[str], trained: str) -> Asked:
   if len(files) > 1:
     raise UserError(
       f"--on={text}: {files[1]!r} is neither a setting (--config.name=value) "
-      "nor a cohort of its own: give --on once for each cohort"
+      "nor a second cohort: give --on once for each cohort"
     )
   (source,) = files or [trained]
   path, _ = _file(source)

@@ -292,7 +292,7 @@ class Reading(NamedTuple):
 
 
 class Folders(NamedTuple):
-  """Where data come from, and for whom they are read.
+  """Where data come from, and the model, if any, that they are read for.
 
   raw, cache: folders of the user's original files, and of all files that are
     prepared or downloaded.

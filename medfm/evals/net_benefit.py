@@ -91,7 +91,8 @@ def drawn(asked: Sequence[Asked], settings: Settings) -> Iterator[Block]:
     "beside": {"name": "Treat none", "slope": 0},
     "note": "Net benefit of treating everybody whose risk is at least the "
     "threshold, against treating all and none; the band is a pointwise "
-    f"bootstrap over {asked[0].whom}. In brackets: who has the event by then.",
+    f"bootstrap over {asked[0].whom}. In brackets: the share with the event by "
+    "then.",
     "section": REVIEW,
     "headline": "",
   }

@@ -74,8 +74,8 @@ def transferred(
     more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
     raise UserError(
       f"start weights {source} do not fit: {'; '.join(faults[:3])}{more}; give "
-      "those of this model (with their own config.json), or declare what may "
-      "differ in start.fresh and start.unused"
+      "weights of this model (with their config.json), or list what may differ "
+      "in start.fresh and start.unused"
     )
   merged = jax.tree_util.tree_map_with_path(
     lambda path, leaf: taken.get(tree.name(path), leaf), fresh

@@ -120,11 +120,10 @@ COHORTS = {
     groups=("age",),
     citation=f"{_HOSMER}; {_KATZMAN}",
     notes=(
-      "Most test rows stand in the training rows as well (229 of 328, with "
-      "the same follow-up): scores on this test split are no estimate for new "
-      "patients.",
-      "The file names no columns; all but the first were told by comparing "
-      "with whas500.",
+      "Most test rows are also training rows (229 of 328, with the same "
+      "follow-up): scores on this test split are no estimate for new patients.",
+      "The file names no columns; all but the first were identified by "
+      "comparison with whas500.",
     ),
   ),
   "gbsg2": Cohort(

@@ -1,4 +1,4 @@
-"""Near copies of pictures: shifted, cropped, flipped, turned, or saved anew.
+"""Near copies of pictures: shifted, cropped, flipped, turned, or saved again.
 
 Radiographs of different patients look alike anyway, so the search has two
 steps. The first finds the few pictures of the other split that could be a copy,

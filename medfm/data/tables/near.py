@@ -110,8 +110,8 @@ def _looks(train: np.ndarray, coded: np.ndarray) -> rough.Looks | None:
   share = len(np.unique(j[i != j])) / len(train)
   if share > _ROUGHLY:
     logging.info(
-      "near copies of a table: rows that agree but for rounding are not looked "
-      "for, since %.1f %% of training rows do so with another",
+      "near copies of a table: rows that agree except for rounding are not "
+      "looked for, since %.1f %% of training rows have such a twin",
       100 * share,
     )
   return looks if share <= _ROUGHLY else None

@@ -127,7 +127,7 @@ def encoded(
 
 
 def _spans(words: Sequence[str]) -> list[tuple[int, int]]:
-  """Where words stand in their sentence, with a blank between them."""
+  """The places of words in their sentence, with a blank between them."""
   stops = itertools.accumulate(len(word) + 1 for word in words)
   return [(s - 1 - len(w), s - 1) for s, w in zip(stops, words, strict=True)]
 
