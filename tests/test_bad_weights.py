@@ -248,7 +248,7 @@ FAULTS = {
     settings(num_attention_heads=0),
     "num_attention_heads=0",
   ),
-  "a wider model": ("bert", settings(hidden_size=32), "their own config.json"),
+  "a wider model": ("bert", settings(hidden_size=32), "weights of this model"),
   "a deeper model": ("bert", settings(num_hidden_layers=3), "block2.*missing"),
   "a flatter model": (
     "bert",

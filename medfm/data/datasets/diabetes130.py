@@ -1,7 +1,7 @@
 """Diabetes 130-US hospitals: readmission within 30 days of a discharge.
 
 101,766 encounters of 71,518 patients, 1999 to 2008. Encounters that end in
-death or a hospice are dropped, since nobody returns from there.
+death or a hospice are dropped, since those patients cannot be readmitted.
 """
 
 import re

@@ -253,7 +253,7 @@ def _notes(member: Member, splits: dict[str, Split]) -> list[str]:
   return [
     f"images: {member.source}, cropped and shrunk by the authors",
     "the files name no patients: intervals count images as independent, and "
-    "are too narrow where one patient has several",
+    "are too narrow if patients have several",
     *member.notes,
     *(
       f"{name}: {len(split)} images, officially {count}: numbers are not "

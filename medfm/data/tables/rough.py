@@ -10,7 +10,7 @@ from medfm.data.pairing import Pairs
 STEP = 0.1  # By how many standard deviations numbers of a copy may differ.
 _TOLERATED = 10  # One in so many columns may differ in any way.
 _GRID = 0.5  # Standard deviations: the cells by which rows are looked up.
-_LOOKS, _BITS = 16, 10  # Each look has this many bits more than rows need.
+_LOOKS, _BITS = 16, 10  # Looks; bits of each beyond those that rows need.
 _FIT, _COMMON, _PAIRS = 5000, 50, 1 << 16
 
 
