@@ -15,8 +15,7 @@ from medfm.types import UserError
 _SPARED = re.compile(
   r"(^|/)(\w*bias|scale|embedding|positions|cls|mask|missing\w*|level|column)$"
 )
-"""Parameters that add, scale or are looked up, by the last word of their path.
-"""
+"""Parameters that add, scale or are looked up, by their path's last word."""
 
 
 def learning_rate(

@@ -1,5 +1,4 @@
-"""Named random streams, so no key is kept in a state or passed through a loop.
-"""
+"""Named random streams: no key is kept in a state or passed through a loop."""
 
 import zlib
 

@@ -31,8 +31,7 @@ def participants(context: Context) -> Findings:
 
 
 def _names(context: Context) -> Callable[[str], str]:
-  """What a split is called; the only split of another cohort is no test split.
-  """
+  """What a split is called; another cohort's only split is not a test split."""
   ours = "train" in context.data.splits
   return lambda split: split if ours else "cohort"
 

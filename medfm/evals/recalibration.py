@@ -161,8 +161,7 @@ def _table(
   measured: Mapping[str, Any],
   note: str,
 ) -> Block:
-  """A row per metric, a column per way; one that failed says why in each cell.
-  """
+  """A row per metric, a column per way; a failed way says why in each cell."""
   described = scores.described(
     context.task, context.info, target, predicted, context.settings.specificity
   )

@@ -71,8 +71,7 @@ def checked_binary(
 
 
 def ratio(numerator: Value, denominator: Value) -> Array:
-  """numerator / denominator, NaN or infinite, without a warning, if that is 0.
-  """
+  """numerator / denominator; by 0, NaN or infinite without a warning."""
   with np.errstate(divide="ignore", invalid="ignore"):
     return np.divide(numerator, denominator)
 

@@ -1,5 +1,4 @@
-"""Normalisation that does not depend on padded rows or the number of devices.
-"""
+"""Normalisation independent of padded rows and the number of devices."""
 
 import math
 from collections.abc import Callable

@@ -160,8 +160,7 @@ def image(png: bytes, alt: str) -> Markup:
 
 
 def _table(block: Block) -> Markup | None:
-  """A block as a table; columns are right-aligned from the first with numbers.
-  """
+  """A block as a table, right-aligned from the first column with numbers."""
   rows, note = block["rows"], block.get("note")
   if not rows:
     return None
