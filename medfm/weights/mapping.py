@@ -101,7 +101,7 @@ def imported(
 def exported(
   leaves: Sequence[Leaf], variables: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-  """Tensors, float32, of variables by path; UserError for a leaf without any."""
+  """float32 tensors of variables by path; UserError for a leaf without any."""
   flat = dict(variables)
   tensors: dict[str, np.ndarray] = {}
   for leaf in leaves:
