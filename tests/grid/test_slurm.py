@@ -130,7 +130,7 @@ def test_a_scheduler_that_never_answers_is_given_up(fake, queued, monkeypatch):
 def test_a_damaged_list_of_jobs_is_not_an_empty_one(fake, queued, tmp_path):
   path = tmp_path / "grid/slurm/jobs.json"
   path.write_text(path.read_text()[:-4])
-  with pytest.raises(UserError, match=r"jobs\.json is damaged, and it tells"):
+  with pytest.raises(UserError, match=r"jobs\.json is damaged; it records"):
     queued()
   assert submitted(fake) == 2
 

@@ -44,7 +44,7 @@ PATIENT_TWICE = "pid,x,part,outcome\n" + "".join(
     (text(), {"units": ("mg",)}, ["units"]),
     (text(), {"drop": ("pid", "age", "sex", "dose", "note")}, ["no feature"]),
     (PATIENT_TWICE, {"patient": "pid", "split_column": "part"},
-     ["row 2 (train)", "row 11 (test)", "one patient"]),
+     ["row 2 (train)", "row 11 (test)", "the same patient"]),
     (PATIENT_TWICE.replace(",test,", ",train,"), {"split_column": "part"},
      ["'part'", "'test'"]),
   ],

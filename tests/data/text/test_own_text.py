@@ -214,7 +214,7 @@ def test_a_list_label_unseen_in_training_is_named(fault):
 
 def test_a_document_in_two_splits_is_refused(fault):
   said = fault(document="who", other=lines(3))
-  assert "one document" in said
+  assert "the same document" in said
 
 
 def test_a_text_over_the_length_is_refused_on_demand(fault):
