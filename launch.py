@@ -10,8 +10,8 @@ python launch.py --grid=experiments/optimizers_activations.py --jobs=2
 python launch.py --sweep --config=configs/cnn.py --config.seed=0,1,2
 srun --ntasks=2 python launch.py --distributed=auto --config=configs/cnn.py
 
-Every knob of a config is a flag, `--config.a.b=value`; --print_config lists
-them. The same command in the same workdir goes on where it stopped.
+Every setting of a config is a flag, `--config.a.b=value`; --print_config lists
+them. The same command in the same workdir continues where it stopped.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ def parse(argv: list[str]) -> list[str]:
       _fail(f"{word!a} is not UTF-8 text")
   for word in rest:
     if not word.startswith("-"):
-      _fail(f"stray argument {word!r}; settings are --name=value")
+      _fail(f"unexpected argument {word!r}; write settings as --name=value")
     if not word.startswith("--config."):
       name = word.lstrip("-").partition("=")[0]
       _fail(f"unknown flag {word!r}{nearest(name, flags.FLAGS)}")
@@ -66,14 +66,14 @@ def main(overrides: list[str]) -> None:
   try:
     _check_processes(flags.FLAGS)
     if flags.FLAGS.on and flags.FLAGS.mode != "evaluate":
-      _fail("--on is for --mode=evaluate")
+      _fail("--on works with --mode=evaluate only")
     MODES[flags.FLAGS.mode](flags.FLAGS, overrides)
     sys.stdout.flush()
     interrupt.ignore_signals()
   except interrupt.Interrupted as stop:
     _stop(stop)
   except Exception as error:
-    # XLA, or a module that was being imported, made it an error.
+    # XLA, or a module that was being imported, turned the signal into an error.
     if (number := interrupt.raised()) is not None:
       _stop(interrupt.Interrupted(number))
     if isinstance(error, UserError):
@@ -87,7 +87,7 @@ def main(overrides: list[str]) -> None:
     if host.count == 1:
       raise
     traceback.print_exc()
-    _fail(f"process {host.index} of {host.count} could not go on", 1)
+    _fail(f"process {host.index} of {host.count} failed", 1)
 
 
 def _train(given: flags.FlagValues, overrides: list[str]) -> None:
@@ -126,8 +126,8 @@ def _apply(given: flags.FlagValues, overrides: list[str]) -> None:
   source = "--output" if given.mode == "export" else "--input"
   predicts = given.mode == "predict"
   if (overrides and not predicts) or (source == "--input" and not given.input):
-    what = "no --config settings" + " but of data" * predicts
-    _fail(f"{given.mode} takes --workdir and {source}, {what}")
+    what = "no --config settings" + " but those of data" * predicts
+    _fail(f"{given.mode} takes --workdir and {source}, and {what}")
   place = _workdir(given)
   from medfm import setup
 
@@ -163,16 +163,21 @@ def _check_processes(given: flags.FlagValues) -> None:
   if None in words and any(word is not None for word in words):
     _fail("--coordinator, --num_processes, --process_id: give all or none")
   if given.mode != "train" or given.grid or given.sweep:
-    _fail("several processes are for --mode=train, and for cells of a grid")
+    _fail(
+      "several processes train one run together: use --mode=train without "
+      "--grid or --sweep"
+    )
   if given.coordinator and not 0 <= given.process_id < given.num_processes:
-    _fail(f"--process_id={given.process_id} is not below --num_processes")
+    _fail(
+      f"--process_id={given.process_id}: expected 0 to --num_processes less 1"
+    )
   if given.coordinator and not re.fullmatch(r"\S+:\d+", given.coordinator):
     _fail(f"--coordinator={given.coordinator}: expected HOST:PORT")
 
 
 def _stop(stop: interrupt.Interrupted) -> NoReturn:
   again = " ".join(map(shlex.quote, ["python", *sys.argv]))
-  line = f"{stop}; go on with: {again}"
+  line = f"{stop}; continue with: {again}"
   if host.count > 1:
     _fail(line, stop.exit_code)
   interrupt.end(f"error: {line}", stop.exit_code)
@@ -185,7 +190,7 @@ def _fail(line: str, code: int = 2) -> NoReturn:
     from medfm import processes
 
     processes.leave(f"error: {line}", code)
-  with contextlib.suppress(OSError):  # It may lead to a full disk.
+  with contextlib.suppress(OSError):  # stderr may be a file on a full disk.
     print(f"error: {line}", file=sys.stderr, flush=True)
   sys.exit(code)
 
@@ -201,9 +206,9 @@ MODES = {
 }
 
 flags.DEFINE_string("config", None, "FILE[:variant]: a config, or config.json.")
-flags.DEFINE_string("workdir", None, "Where the run lives; runs/<config>.")
+flags.DEFINE_string("workdir", None, "The run's folder; default runs/<config>.")
 flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
-flags.DEFINE_bool("print_config", False, "Print every knob and stop.")
+flags.DEFINE_bool("print_config", False, "Print every setting and stop.")
 flags.DEFINE_string("data_dir", None, "Raw files; default $MEDFM_DATA_DIR.")
 flags.DEFINE_string("input", None, "predict, generate: the new file or folder.")
 flags.DEFINE_string("output", None, "predict, generate, export: what to write.")
@@ -213,23 +218,23 @@ flags.DEFINE_string("sampling", "", "generate: new=64,temperature=0.8,seed=0.")
 flags.DEFINE_multi_string(
   "on",
   [],
-  "evaluate: a config whose data to use, FILE[:variant]. Once for each cohort; "
-  "settings of one stand behind its FILE, as in "
-  "--on='configs/own_table.py --config.data.path=b.csv', or alone, as in "
-  "--on=--config.data.path=b.csv, for the run's own config.",
+  "evaluate: a cohort, as the config FILE[:variant] whose data to use; give it "
+  "once for each cohort. Settings of a cohort follow its FILE, as in "
+  "--on='configs/own_table.py --config.data.path=b.csv', or change the run's "
+  "own config, as in --on=--config.data.path=b.csv.",
 )
 flags.DEFINE_string("grid", None, "FILE[:words]: an experiment to run.")
 flags.DEFINE_bool("sweep", False, "Settings may be lists: --config.a=1,2.")
 flags.DEFINE_integer("search", 0, "sweep: trials of a search; a=1..9.", 0)
 flags.DEFINE_enum("executor", "local", EXECUTORS, "grid: where cells run.")
 flags.DEFINE_integer("jobs", 0, "grid: cells at a time; 0 chooses.", 0)
-flags.DEFINE_enum("retry", "stale", RETRIES, "grid: what is run again.")
+flags.DEFINE_enum("retry", "stale", RETRIES, "grid: which cells run again.")
 flags.DEFINE_enum("distributed", "off", ("off", "auto"), "auto: ask srun.")
-flags.DEFINE_string("coordinator", None, "HOST:PORT of several processes.")
-flags.DEFINE_integer("num_processes", None, "How many there are.", 1)
-flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.", 0)
+flags.DEFINE_string("coordinator", None, "HOST:PORT where processes meet.")
+flags.DEFINE_integer("num_processes", None, "How many processes.", 1)
+flags.DEFINE_integer("process_id", None, "This one's number, from 0.", 0)
 flags.DEFINE_string("sbatch", "", "slurm: options, such as --gres=gpu:1.")
-flags.DEFINE_bool("dry_run", False, "grid: say what would be run.")
+flags.DEFINE_bool("dry_run", False, "grid: print what would run.")
 
 if __name__ == "__main__":
   app.run(main, flags_parser=parse)

@@ -12,17 +12,17 @@ Run:  python launch.py --config=configs/bert_finetune.py:bc5cdr
         --config=configs/bert_finetune.py:bc5cdr,weights=models/BiomedBERT
       python launch.py --config=configs/bert_finetune.py:bc5cdr,compare
 
-Public weights are a folder in the Hugging Face layout, whose settings and
-tokenizer are taken with them; `compare` then has them for its pre-training,
-and their model with fresh weights beside.
-`compare` is a study: pre-training, then this task after it and from scratch.
-What is trained: everything (full), heads alone (frozen, with a linear and a
-nearest-neighbour probe beside them), heads and low-rank changes (lora), or
-everything with lower rates towards the input (layerwise). In a study this
-holds for the pre-trained arm.
+Public weights are a folder in the Hugging Face layout; the model's settings and
+the tokenizer are read from it. `compare` is a study: pre-training, then this
+task after it and from scratch. With public weights, `compare` uses them instead
+of pre-training, and compares with the same model with fresh weights.
+What is trained: everything (full), only the heads (frozen, with a linear and a
+nearest-neighbour probe), heads and low-rank changes (lora), or everything with
+lower rates towards the input (layerwise). In a study this holds for the
+pre-trained arm.
 
-Compare with the classical model that stands beside each; published numbers,
-on each task's card, took pre-training on millions of papers.
+Compare with the classical model shown beside each; the published numbers, on
+each task's card, took pre-training on millions of papers.
 """
 
 from medfm import optim, settings
@@ -55,7 +55,7 @@ PARTIAL = {
   "fresh": (r"(^|/)(head|pooler)/", "^lora/"),
   "unused": (r"(^|/)(head|pooler)/", "^decoder/", "^lora/"),
 }
-"""A language model's file may lack the pooler, and have what is unused."""
+"""A language model's file may lack the pooler and have unused leaves."""
 
 
 def get_config(arg: str = ""):
@@ -111,7 +111,7 @@ def _pretraining(size):
 
 
 def _finetuning(name, size, trained, weights, start=""):
-  """weights: a folder whose model and tokenizer are taken, or ""."""
+  """weights: a folder whose model and tokenizer are used, or ""."""
   task = text_tasks.TASKS[name]
   factory, model = OBJECTIVES[task.task], _model(size)
   words = factory is language.token_labels
@@ -120,7 +120,7 @@ def _finetuning(name, size, trained, weights, start=""):
     _, model = public.model(weights, {"bert": bert.Bert})
     tokenizer = bind(tokenizers.loaded, path=weights)
     if words:
-      model.pooling = "mean"  # Every token is read out, none stands for all.
+      model.pooling = "mean"  # All tokens are read out, not only [CLS].
   objective = bind(factory, model=model)
   rules = {
     "full": (),

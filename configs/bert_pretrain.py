@@ -3,13 +3,13 @@
 Masked language modelling (Devlin et al. 2019) on the text of the training
 splits of eight public biomedical sets, never of a validation or test split,
 packed into rows whose documents do not see each other. The report gives the
-size of the corpus and the perplexity of hidden tokens on documents held out.
-A BERT learns how common each token is long before it looks at the tokens
-around: small batches and many steps take it past that.
+size of the corpus and the perplexity of hidden tokens on held-out documents.
+A BERT first learns only how common each token is, and much later to use the
+tokens around it; small batches and many steps take it that far.
 
 Seen in one run (seed 0, jax 0.12.0.1, 2026-11-28): test perplexity 44.9 of a
 hidden token after 16,720 steps, 1.6 million parameters, 11 minutes on two CPU
-cores. Weight decay then fell on norms, biases and embeddings too.
+cores. At that time weight decay also applied to norms, biases and embeddings.
 
 Run:  python launch.py --config=configs/bert_pretrain.py
       python launch.py --config=configs/bert_pretrain.py:base   (a GPU)

@@ -1,12 +1,12 @@
 """How well does a small GPT learn to continue biomedical text?
 
 Next-token prediction on the training texts of eight public sets (abstracts,
-sentences, drug labels), those held out anywhere removed; a byte-level BPE is
+sentences, drug labels), without texts held out anywhere; a byte-level BPE is
 learnt from the same texts. The report's data card says how much text that is
 (36,257 documents, 1.6 million words) and the result is the perplexity of
 held-out documents.
 
-Seen in one run (seed 0, 2026-11-24): test perplexity 53.6 a token after 600
+Seen in one run (seed 0, 2026-11-24): test perplexity 53.6 per token after 600
 steps, 2.6 million parameters, 111 test rows of 512 tokens; about 25 minutes on
 two CPU cores.
 
@@ -14,9 +14,9 @@ Run:  python launch.py --config=configs/gpt_pretrain.py          (two CPU cores)
       python launch.py --config=configs/gpt_pretrain.py:tiny     (seconds)
 Then: python launch.py --mode=generate --workdir=runs/gpt_pretrain \
         --input=prompts.txt
-Layouts: modern (rotary positions, RMS norm, gated SiLU: rows at use may be
-longer than in training), gpt2 (can be exported as such); each of these is also
-a flag, --config.objective.model.norm=layer.
+Layouts: modern (rotary positions, RMS norm, gated SiLU: rows may be longer in
+use than in training), gpt2 (can be exported as GPT-2); each part is also a flag
+such as --config.objective.model.norm=layer.
 Sizes: small, base (as wide and deep as GPT-2; for a GPU), tiny. Texts of your
 own beside them: --config.data.path=notes.jsonl.
 """

@@ -1,22 +1,23 @@
 """What does a causal model say of a text when it is only asked?
 
-A GPT gets a text, perhaps after a few labelled ones (shots), and the class
-whose name it finds likeliest to follow is the answer; nothing is trained on
-the labels. The report shows every prompt's score and their spread, with and
+A GPT gets a text, perhaps after a few labelled texts (shots); its answer is the
+class whose name is likeliest to follow. Nothing is trained on the labels. The
+report shows every prompt's score and the spread of the scores, with and
 without contextual calibration (Zhao et al. 2021), beside the majority class
 and TF-IDF with logistic regression on all training labels.
 
 Run:  python launch.py --config=configs/gpt_prompt.py:pubmedqa
       python launch.py --config=configs/gpt_prompt.py:medical_abstracts
       python launch.py --config=configs/gpt_prompt.py:pubmedqa,tiny  (seconds)
-With weights there are, a finished run of gpt_pretrain.py or a folder of public
-GPT-2 weights with its tokenizer.json, whose sizes are then those of the model:
+With existing weights, from a finished run of gpt_pretrain.py or a folder of
+public GPT-2 weights with its tokenizer.json, which also gives the model's
+sizes:
       python launch.py --config=configs/gpt_prompt.py:pubmedqa,gpt2 \
         --config.stages.*.start.weights=DIR \
         --config.stages.*.data.tokenizer.path=DIR
 Sources: pretrain (the model of gpt_pretrain.py, as a first stage), modern and
-gpt2 (weights there are, of either layout; for other sizes set
---config.stages.*.objective.model.width and the like). Sizes: full, tiny.
+gpt2 (existing weights of either layout; for other sizes set
+--config.stages.*.objective.model.width and so on). Sizes: full, tiny.
 """
 
 from medfm import optim, settings
@@ -44,7 +45,7 @@ SHORT = {
   "pubmedqa": {"template": "Question: {text}\nAnswer:", "room": 96},
   "medical_abstracts": {"room": 256},
 }
-"""What makes a task tiny."""
+"""Settings of the tiny variant of each task."""
 
 SHOTS = {"pubmedqa": (0, 1, 3), "medical_abstracts": (0, 1, 5)}
 SIZES = {
@@ -120,7 +121,7 @@ def get_config(arg: str = ""):
 
 
 def _pretrain(model, learnt, sets, tiny):
-  """The stage that `gpt_pretrain.py` is."""
+  """The stage of `gpt_pretrain.py`."""
   return spec(
     settings.Run,
     data=bind(

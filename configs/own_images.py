@@ -11,13 +11,12 @@ label, and perhaps a patient and groups (sex, site, ...):
         --config.data.groups=sex,site
 Then:  python launch.py --mode=predict --workdir=runs/own_images --input=new/
 
-PNG, JPEG and DICOM, 8 and 16 bit, grey or in colour as the files are
-(--config.data.channels=1 makes them grey). With several CSV columns or `;`
-between labels choose the variant multilabel, with a number to predict
-regression.
+PNG, JPEG and DICOM, 8 and 16 bit, grey or in colour like the files
+(--config.data.channels=1 makes them grey). Choose the variant multilabel for
+several label columns or labels separated by `;`, and regression to predict a
+number.
 Models: resnet, vit. From public weights of either, in the layout of Hugging
-Face, timm or torchvision, whose settings, image size and scaling are taken
-with them:
+Face, timm or torchvision, which also give the settings, image size and scaling:
 
       python launch.py --config=configs/own_images.py:weights=models/resnet-50 \
         --config.data.path=scans/

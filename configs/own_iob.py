@@ -4,9 +4,9 @@
         --config.data.path=train.iob --config.data.test_path=test.iob
 Then:  python launch.py --mode=predict --workdir=runs/own_iob --input=new.txt
 
-CoNLL or IOB files: one word and its tag a line, a tab between them, a blank
+CoNLL or IOB files: one word and its tag per line, a tab between them, a blank
 line after each sentence. From public weights of a BERT in the Hugging Face
-layout, whose settings and tokenizer are taken with them:
+layout, which also give the settings and the tokenizer:
 
       python launch.py --config=configs/own_iob.py:weights=models/BiomedBERT \
         --config.data.path=train.iob
@@ -41,7 +41,7 @@ def get_config(arg: str = ""):
     model = bind(MODELS[name], width=width, **layers)
     tokenizer = bind(tokenizers.wordpiece, vocabulary=600 if tiny else 8192)
   if name == "bert":
-    model.pooling = "mean"  # Every token is read out, none stands for all.
+    model.pooling = "mean"  # All tokens are read out, not only [CLS].
   config = spec(
     settings.Run,
     name="own_iob",

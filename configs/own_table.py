@@ -5,9 +5,9 @@
         --config.data.patient=patient_id --config.data.groups=sex,site
 Then:  python launch.py --mode=predict --workdir=runs/own_table --input=new.csv
 
-Numbers and categories are told apart by what the training rows hold; missing
-values are learnt as such. For several label columns choose the variant
-multilabel (--config.data.label=a,b), for a number to predict regression. The
+The training rows decide whether a column holds numbers or categories; the model
+is told which values are missing. For several label columns choose the variant
+multilabel (--config.data.label=a,b), to predict a number regression. The
 variant survival reads a time and an event instead of a label:
 
       python launch.py --config=configs/own_table.py:survival \

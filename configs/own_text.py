@@ -5,14 +5,14 @@
         --config.data.document=patient
 Then:  python launch.py --mode=predict --workdir=runs/own_text --input=new.csv
 
-CSV, TSV or JSON lines. From public weights in the Hugging Face layout, BERT's
-or GPT-2's, whose settings and tokenizer are taken with them:
+CSV, TSV or JSON lines. From public weights of a BERT or GPT-2 in the Hugging
+Face layout, which also give the settings and the tokenizer:
 
       python launch.py --config=configs/own_text.py:weights=models/BiomedBERT \
         --config.data.path=notes.csv --config.data.label=diagnosis
 
-Models: bert, gpt, rnn. Tasks: multiclass, multilabel, regression. With lora
-only adapters and the head are trained. Sizes: full, tiny.
+Models: bert, gpt, rnn. Tasks: multiclass, multilabel, regression. The variant
+lora trains only adapters and the head. Sizes: full, tiny.
 """
 
 from medfm import optim, settings

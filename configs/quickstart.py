@@ -2,8 +2,8 @@
 
 A small transformer over table columns is pre-trained to restore hidden values
 of the training patients' records, without their labels, and then fine-tuned
-to tell malignant from benign with 5, 10, 25 and 100 % of the labels; beside
-it the same model from scratch and a logistic regression on the same patients.
+to tell malignant from benign with 5, 10, 25 and 100 % of the labels. The same
+model from scratch and a logistic regression see the same patients.
 
 Data: Wisconsin diagnostic breast cancer, 569 patients, in scikit-learn.
 Run:  python launch.py --config=configs/quickstart.py        (two CPU cores)

@@ -5,10 +5,10 @@ Run:  python launch.py --config=configs/survival.py:metabric
 Sets: metabric, gbsg (trained on Rotterdam, tested on the GBSG trial), whas,
 gbsg2, actg320, breast_cancer, flchain, veteran, whas500, and with competing
 risks bmt, cgvhd (always by hazards). Objectives: cox, hazards (discrete
-time). Models: mlp, linear, transformer. Beside them stand Kaplan-Meier, Cox
-and a random survival forest (pip install 'medfm[survival]').
-docs/studies.md has three seeds of metabric and of gbsg, and what has changed
-since.
+time). Models: mlp, linear, transformer. They are compared with Kaplan-Meier,
+Cox and a random survival forest (pip install 'medfm[survival]').
+docs/studies.md has results of three seeds of metabric and gbsg, and what has
+changed since.
 """
 
 from medfm import optim, settings
@@ -59,7 +59,7 @@ def get_config(arg: str = ""):
       warmup=0.1,
       weight_decay=1e-2,
     ),
-    batch_size=0,  # All examples: Cox tells within a batch who is at risk.
+    batch_size=0,  # All examples: Cox takes its risk sets from the batch.
     steps=300,
     schedule=spec(settings.Schedule, evaluate_every=10, select="c_index"),
     evaluators={

@@ -1,9 +1,9 @@
 """How does a small vision transformer do on a medical image set, from scratch?
 
 ViT with patches of 4 pixels (49 of them at 28x28), width 192, six blocks of
-three heads, trained by AdamW with warm-up and a cosine; else as
-`configs/resnet.py`, whose numbers it stands beside: without pre-training on a
-small set a convolutional network is expected to win (Dosovitskiy et al. 2021).
+three heads, trained by AdamW with warm-up and a cosine; otherwise as
+`configs/resnet.py`, so that the two can be compared: without pre-training, on a
+small set, a convolutional network is expected to win (Dosovitskiy et al. 2021).
 
 Run:  python launch.py --config=configs/vit.py:breastmnist
       python launch.py --config=configs/vit.py:pneumoniamnist,fast

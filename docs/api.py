@@ -1,7 +1,7 @@
 """API pages, made from the docstrings of the package: python -m docs.api.
 
-One page a module and a search over all of them, as HTML that needs no server.
-Modules are imported and nothing else of them is run.
+One page per module and a search over all pages, as HTML that needs no server.
+Modules are imported, but nothing else in them is run.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def write(folder: Path, modules: Sequence[str]) -> None:
   render.env.filters["to_markdown"] = str
   render.env.filters["to_html"] = shown
   with warnings.catch_warnings():
-    # Names that flax and jax import for type checkers alone.
+    # Names that flax and jax import only for type checkers.
     warnings.filterwarnings("ignore", "Error parsing type annotation")
     pdoc.pdoc(*modules, output_directory=folder)
 

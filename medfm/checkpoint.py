@@ -6,8 +6,8 @@ checkpoints/<step>/manifest.json   written last: sha256 of every file, shape
                                    and the sha256 of all that
 
 A step without a manifest was never finished and is ignored. A step whose
-files disagree with its manifest is named and passed over for the newest one
-that agrees. Nothing is deleted before its successor stands complete.
+files disagree with its manifest is reported, and the newest step that agrees
+is used instead. Nothing is deleted before its successor is complete.
 """
 
 import concurrent.futures
@@ -30,9 +30,9 @@ from medfm.types import UserError
 
 FORMAT = 2
 _SUMS = {1: ("leaves", "leaves_sha256"), 2: ("content", "sha256")}
-"""Of each format that is read: a part of the manifest, and where its sum is."""
+"""By format: the part of the manifest that is summed, and where its sum is."""
 _UNFINISHED = "unfinished"
-"""An empty file in the folder of a step, until its manifest stands."""
+"""An empty file in the folder of a step until its manifest is written."""
 
 
 class Checkpoints:
@@ -55,11 +55,11 @@ class Checkpoints:
   def save(self, step: int, state: Any, notes: dict[str, Any]) -> None:
     """Starts writing a step; the state may be donated afterwards.
 
-    `notes` is JSON-able; `notes["best"]["step"]`, where given, names the step
-    that pruning must keep. Errors of the previous save are raised here.
+    `notes` is JSON-able; `notes["best"]["step"]`, if given, names the step that
+    pruning must keep. Errors of the previous save are raised here.
     """
     self.wait()
-    # Without the run's own files a checkpoint would be taken for the run.
+    # A checkpoint without the run's other files would look like a whole run.
     if not self.folder.parent.is_dir():
       raise UserError(
         f"{self.folder.parent} has disappeared while the run was writing to it"
@@ -72,7 +72,7 @@ class Checkpoints:
     self._pending = self._finisher.submit(self._finish, place, content)
 
   def wait(self) -> None:
-    """Blocks until the last save stands complete; raises its error."""
+    """Blocks until the last save is complete; raises its error."""
     pending, self._pending = self._pending, None
     if pending is None:
       return
@@ -108,7 +108,7 @@ class Checkpoints:
           raise
 
   def newest(self) -> int | None:
-    """The newest sound step; None where there is no checkpoint at all."""
+    """The newest sound step; None if there is no checkpoint at all."""
     return processes.by_first(self._newest)
 
   def _newest(self) -> int | None:
@@ -193,7 +193,7 @@ class Checkpoints:
     )
 
   def raw(self, step: int) -> dict[str, Any]:
-    """A step's state as nested dicts of numpy arrays, whatever its run."""
+    """A step's state as nested dicts of numpy arrays, for any run."""
     place = self.folder / str(step) / "state"
     metadata: Any = self._writer.metadata(place).item_metadata
     arguments = jax.tree.map(
@@ -211,9 +211,9 @@ class Checkpoints:
     if host.index:
       return
     if not (place / _UNFINISHED).exists():  # Orbax has made another folder.
-      raise FileNotFoundError(f"{place} has been taken away")
+      raise FileNotFoundError(f"{place} was removed while it was being written")
     manifest = {"format": FORMAT, **content, "files": _checksums(place)}
-    # Makes no folder, as `workdir.write` would where this one was taken away.
+    # Unlike `workdir.write`, this makes no folder if the step's was removed.
     temporary = place / "manifest.json.partial"
     with temporary.open("w") as file:
       json.dump({**manifest, "sha256": _digest(manifest)}, file)
@@ -224,10 +224,10 @@ class Checkpoints:
     self._prune(content["step"])
 
   def _prune(self, newest: int) -> None:
-    """Keeps the newest steps, and the best step that each of them needs.
+    """Keeps the newest steps, and the best step that each of them names.
 
-    Steps past `newest` are those that the run went back from; they are left
-    alone, and do not count.
+    Steps past `newest` were abandoned when the run resumed from an earlier
+    one; they are neither removed nor counted.
     """
     paths = self.folder.glob("*/manifest.json")
     finished = sorted(int(path.parent.name) for path in paths)
@@ -241,11 +241,11 @@ class Checkpoints:
 
 
 def _unless_abandoned(unraisable: Any) -> None:
-  """Prints an error that nobody can catch, except those that follow another.
+  """Prints an uncaught error of a thread, unless it only follows another.
 
   When one write of a checkpoint fails, the writes still under way find their
-  event loop closed, and each would print a traceback of its own beside the
-  error that matters.
+  event loop closed, and each would print a traceback beside the error that
+  matters.
   """
   if "Event loop is closed" not in str(unraisable.exc_value):
     unless_interrupted(unraisable)

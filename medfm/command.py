@@ -1,4 +1,4 @@
-"""From the command line to a config; every mistake is one line."""
+"""Turns the command line into a config; every mistake is a one-line error."""
 
 import ast
 import difflib
@@ -70,7 +70,7 @@ def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
     node = _child(node, group, key, config)
   current = _child(node, word, key, config)
   if word in (spec.CALL, spec.BIND):
-    raise UserError(f"--config.{key} can be chosen in the config file only")
+    raise UserError(f"--config.{key} can only be set in the config file")
   if not isinstance(current, ml_collections.ConfigDict):
     if spec.holds_words(node, word):
       node[word] = _words(text)
@@ -107,14 +107,13 @@ def elsewhere(
 ) -> list[Asked]:
   """The cohorts that `--on` names.
 
-  Each is `FILE[:variant]`, perhaps with settings of its own behind it, as in
-  `configs/a.py --config.data.path=b.csv`; without a FILE they are settings of
-  the run's own config. FILEs without settings may stand in one list, with
-  commas between them.
+  Each is `FILE[:variant]`, perhaps followed by its settings, as in
+  `configs/a.py --config.data.path=b.csv`; settings without a FILE change the
+  run's config. FILEs without settings may be given as one list with commas.
 
-  overrides: settings for all of them, of `data` or those of `JUDGING`. trained:
-  the run's config.json. With nothing given there is one cohort: the run's own
-  data, or what its config names after overrides of `data`.
+  overrides: settings for all cohorts, of `data` or those of `JUDGING`.
+  trained: the run's config.json. Without `--on` there is one cohort: the data
+  of the run's config, after overrides of `data`.
   """
   if not given:
     return [_cohort("", overrides, trained) if overrides else Asked("", None)]
@@ -126,7 +125,7 @@ def elsewhere(
 
 
 def _listed(text: str) -> list[str]:
-  """`a.py,b.py` as two; a comma within a variant or a setting is its own."""
+  """Splits `a.py,b.py`, but not at commas within a variant or a setting."""
   parts = [part.strip() for part in text.split(",")]
   files = [_file(part)[0].is_file() for part in parts]
   return parts if all(files) else [text]
@@ -139,13 +138,13 @@ def _cohort(text: str, overrides: Sequence[str], trained: str) -> Asked:
     raise UserError(f"--on={text}: {error}".lower()) from None
   flag = "--config."
   if flag not in text and _file(text)[0].is_file():
-    words = [text]  # Its name may hold blanks.
+    words = [text]  # A file whose name holds blanks.
   settings = [w.removeprefix(flag) for w in words if w.startswith(flag)]
   files = [word for word in words if not word.startswith(flag)]
   if len(files) > 1:
     raise UserError(
       f"--on={text}: {files[1]!r} is neither a setting (--config.name=value) "
-      "nor a cohort of its own: give --on once for each cohort"
+      "nor a second cohort: give --on once for each cohort"
     )
   (source,) = files or [trained]
   path, _ = _file(source)
@@ -168,7 +167,7 @@ def _cohort(text: str, overrides: Sequence[str], trained: str) -> Asked:
 def _asked(
   text: str, run: ml_collections.ConfigDict, keys: Sequence[str], own: bool
 ) -> Asked:
-  """The cohort of a config of which these keys were given.
+  """The cohort of a config in which these keys were set.
 
   own: whether it is the config of the trained run.
   """
@@ -177,8 +176,8 @@ def _asked(
   for key, word, fits in zip(keys, words, of_data, strict=True):
     if word not in JUDGING and not fits:
       raise UserError(
-        f"--config.{key} changes nothing here: an evaluation takes the run's "
-        f"own settings, but for those of data and {' and '.join(JUDGING)}"
+        f"--config.{key} changes nothing here: an evaluation uses the settings "
+        f"of the run, except those of data and {' and '.join(JUDGING)}"
       )
   names = [word.partition(".")[2] for word in words if word in JUDGING]
   chosen = {name: run.evaluation[name] for name in names}
@@ -190,14 +189,15 @@ def _asked(
 
 
 def _leave_out_second_file(run: ml_collections.ConfigDict) -> None:
-  """The run's own test file does not belong to another cohort."""
+  """Drops the run's test file, which does not belong to another cohort."""
   if run.data.get("test_path"):
-    print(f"test_path={run.data.test_path} of the run is left out", flush=True)
+    line = f"test_path={run.data.test_path} is the run's, and is not used here"
+    print(line, flush=True)
     run.data.test_path = ""
 
 
 JUDGING = ("evaluation.prevalence", "evaluation.replicates")
-"""What may be set differently when a trained run is evaluated."""
+"""Settings, beside those of data, that an evaluation may change."""
 
 
 def data(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
@@ -214,7 +214,7 @@ def _first_stage(
 
 
 def listing(config: ml_collections.ConfigDict) -> str:
-  """One line per knob: key = value (type)."""
+  """One line per setting: key = value (type)."""
   return "\n".join(
     f"{key} = {value!r}  ({'none' if value is None else type(value).__name__})"
     for key, value in spec.flat(config).items()
@@ -245,12 +245,14 @@ def _child(node: Any, word: str, key: str, config: Any) -> Any:
 
 
 def _parsed(key: str, text: str, kind: type, current: Any) -> Any:
-  """The value of a text in a knob's type."""
+  """The value of a text in a setting's type."""
   if current is None and text == "None":
     return None
   if kind is str:
     if text == "None":
-      raise UserError(f"--config.{key}=None: for no text give an empty one")
+      raise UserError(
+        f"--config.{key}=None: to give no text, write --config.{key}="
+      )
     return text
   try:
     if kind is bool:

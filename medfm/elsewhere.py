@@ -1,7 +1,7 @@
 """The stages of a trained run on a cohort that they were not trained on.
 
 Nothing is fitted on the cohort except the recalibration, which is shown as
-such. How it is read, the weights and the thresholds are the run's own.
+such. The way it is read, the weights and the thresholds are those of the run.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ _OF_TRAINING += ("objective", "best", "init")
 
 
 class Done(NamedTuple):
-  """A stage, evaluated. notes: what a reader must know, one sentence each."""
+  """A stage and its results. notes: sentences that a reader must know."""
 
   stage: str
   cohort: Dataset
@@ -39,7 +39,7 @@ class Done(NamedTuple):
 
 
 Open = Callable[[str], stages.Trained]
-"""Opens a stage by its name, to be judged as the user asks."""
+"""Opens a stage by its name, with the user's evaluation settings."""
 
 
 def evaluated(
@@ -74,15 +74,15 @@ def _there(
   learnt: "_Learnt",
   fitted: dict[tuple, Any],
 ) -> Done:
-  """A stage on a cohort that it reads as it read its own data."""
+  """A stage on a cohort that it reads as it read its training data."""
   before = past.get("stages", {}).get(opened.name) or {}
   trained, notes = _kept(opened.folder)
   data, note = learnt.data(opened, before)
   train = shared = None
   if not before:
     notes.append(
-      "the run has not finished: there are no thresholds, and no test split "
-      "to stand beside"
+      "the run has not finished, so there are no thresholds and there is no "
+      "test split to compare with"
     )
   if data is None:
     notes.append(note)
@@ -106,12 +106,12 @@ def _there(
       _decisions(before), trained, before.get("drawn") or {}
     ),
   )
-  told = {
+  entry = {
     "data": of_data(cohort) | {"leakage": shared},
     "trained_on": before.get("data") or {},
     "answers": shifts.answers(cohort.splits[cohorts.SPLIT], cohort.info),
   }
-  results = about(past, opened.name) | told | _beside(scored.results, before)
+  results = about(past, opened.name) | entry | _beside(scored.results, before)
   return Done(opened.name, cohort, results, scored.rows(opened.name), notes)
 
 
@@ -128,12 +128,12 @@ def _beside(
     results["own_test"] = kept
     results["apart"] = unpaired.differences(here, kept["metrics"])
     blocks = [unpaired.block(results, here, main), *blocks]
-  # There is one split, so that no title needs to name it.
+  # There is only one split, so no title needs to name it.
   return results | {"blocks": [block | {"split": ""} for block in blocks]}
 
 
 class _Learnt:
-  """The training data of stages, where they are still as they were."""
+  """The training data of stages, if they are available and unchanged."""
 
   def __init__(self, folders: Folders):
     self.folders = folders
@@ -142,7 +142,7 @@ class _Learnt:
   def data(
     self, opened: stages.Trained, before: Mapping[str, Any]
   ) -> tuple[Dataset | None, str]:
-    """What the stage was trained on, or None; and a sentence that says so."""
+    """The stage's training data, or None; and a sentence that says which."""
     run = opened.model.run
     if (key := repr(run.data)) not in self.known:
       try:
@@ -153,21 +153,21 @@ class _Learnt:
     if isinstance(data, Dataset):
       card = before.get("data", {}).get("card", {})
       if before and card.get("fingerprint") != data.card.get("fingerprint"):
-        data = "they, or how they are prepared, have changed since"
+        data = "they or their preparation have changed since"
       elif setup.seen(run, data).info != opened.model.info:
         data = "they are read in another way than in training"
     if isinstance(data, str):
       return None, (
-        f"the training data are not at hand ({data}), so that no baseline is "
-        "fitted, and neither shared patients nor copies are looked for"
+        f"the training data are not available ({data}), so no baseline is "
+        "fitted, and shared patients and copies are not looked for"
       )
-    return data, "baselines are fitted on the run's training data, at hand"
+    return data, "baselines are fitted on the run's training data"
 
 
 def _cohort(
   factory: Callable[[Folders], Dataset], folders: Folders
 ) -> Callable[[stages.Trained], Dataset]:
-  """(a stage) -> the cohort as it reads it; stages that read alike share it."""
+  """stage -> the cohort as the stage reads it; read once if stages agree."""
   known: dict[str, Dataset] = {}
 
   def read(trained: stages.Trained) -> Dataset:
@@ -181,7 +181,7 @@ def _cohort(
 
 
 def _named(cohort: Dataset, factory: Callable[[Folders], Dataset]) -> Dataset:
-  """The cohort by the name of the user's file or folder, if it is of one."""
+  """The cohort, named after the user's file or folder if it has one."""
   path = spec.settings(factory).get("path")
   name = Path(path).resolve().stem if isinstance(path, str) else ""
   info = dataclasses.replace(cohort.info, name=name or cohort.info.name)
@@ -189,7 +189,7 @@ def _named(cohort: Dataset, factory: Callable[[Folders], Dataset]) -> Dataset:
 
 
 def _tell(left: Mapping[str, str], any_fits: bool) -> None:
-  """Says which stages were left out; UserError where no stage fits."""
+  """Says which stages were left out; UserError if no stage fits."""
   reasons = [f"{name}: left out: {reason}" for name, reason in left.items()]
   if not any_fits:
     alike = set(left.values())
@@ -199,7 +199,7 @@ def _tell(left: Mapping[str, str], any_fits: bool) -> None:
 
 
 def _kept(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-  """The summary of the training split, or None and a sentence that says so."""
+  """The summary of the training split, or None with a sentence on why."""
   path = folder / shifts.KEPT
   what = "is damaged"
   try:
@@ -209,13 +209,13 @@ def _kept(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
   except (UserError, ValueError):
     pass
   return None, [
-    f"{path.name} {what}: how the cohort's inputs differ is shown only where "
-    "the training data are at hand"
+    f"{path.name} {what}: how the cohort's inputs differ is shown only if "
+    "the training data are available"
   ]
 
 
 def _seen(shared: Mapping[str, Any], whom: str) -> list[str]:
-  """A sentence where the cohort has what the model was trained on."""
+  """A sentence if the cohort shares examples or patients with training."""
   (pair,) = shared["pairs"].values()
   equal, alike = (
     (pair[kind] or {}).get("count", 0) for kind in ("exact", "near")
@@ -228,8 +228,8 @@ def _seen(shared: Mapping[str, Any], whom: str) -> list[str]:
     of_whom = f"{patients['count']:,} are of {whom}s named in training"
   return [
     f"of this cohort's examples {equal:,} equal a training example, {alike:,} "
-    f"are nearly alike, and {of_whom}: where they are the same, the scores "
-    "flatter the model"
+    f"are nearly equal to one, and {of_whom}: on these the scores flatter the "
+    "model"
   ]
 
 
@@ -242,13 +242,13 @@ def _decisions(before: Mapping[str, Any]) -> dict[str, float]:
 
 
 def about(past: Mapping[str, Any], name: str) -> dict[str, Any]:
-  """What the run's results say of the training of a stage."""
+  """What the run's results say about the training of a stage."""
   before = past.get("stages", {}).get(name) or {}
   return {key: before[key] for key in _OF_TRAINING if key in before}
 
 
 def of_data(cohort: Dataset) -> dict[str, Any]:
-  """What a report says of the data."""
+  """What a report says about the data."""
   target = cohort.info.target
   return {
     "name": cohort.info.name,

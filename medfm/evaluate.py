@@ -1,8 +1,8 @@
 """A trained run on its own data again, or on other cohorts.
 
-Each evaluation has a folder of its own, `evaluations/<cohort>` in the workdir,
-and is never written over another: of two cohorts of one name the second's
-folder ends in a hash of what it is.
+Each evaluation has its own folder, `evaluations/<cohort>` in the workdir, and
+never overwrites another: if two cohorts have the same name, the folder of the
+second ends in a hash of its data.
 """
 
 import contextlib
@@ -45,7 +45,8 @@ def several(
 ) -> None:
   """Evaluates on one cohort after another, and puts them into one table.
 
-  One that cannot be evaluated is reported and left out; UserError at the end.
+  A cohort that cannot be evaluated is reported and left out; in the end that
+  raises UserError.
   """
   failed = 0
   for label, data, evaluation in asked:
@@ -65,7 +66,7 @@ def several(
     )
   if failed:
     raise UserError(
-      f"{failed} of {len(asked)} cohorts could not be evaluated (told above); "
+      f"{failed} of {len(asked)} cohorts could not be evaluated (see above); "
       "the others are done"
     )
 
@@ -79,16 +80,16 @@ def evaluate(
 ) -> dict[str, Any]:
   """Scores of the stages of a workdir, as results.json holds them.
 
-  stage: one of them; all by default.
+  stage: the name of one stage; all by default.
   data: the `data` entry of another config, to evaluate on every row of that
     cohort; None for the run's own data, which gives the numbers of the
     training run again.
   evaluation: settings that replace the run's, such as the prevalence at which
     predictive values are stated.
 
-  Rivals are fitted where the run's training data are at hand. A stage that
-  cannot read the cohort is left out, with the reason; UserError where none
-  can, or the folder cannot be written.
+  Rivals are fitted if the run's training data are available. A stage that
+  cannot read the cohort is left out, with the reason; UserError if no stage
+  can, or if the folder cannot be written.
   """
   runs, past = stages.chosen(place, stage), _results(place)
   _require_writable(place / FOLDER)
@@ -161,7 +162,7 @@ def _compared(
 
 
 def _results(place: Path) -> dict[str, Any]:
-  """The run's results.json; {} where it has not finished."""
+  """The run's results.json; {} if the run has not finished."""
   path = place / "results.json"
   if not path.exists():
     return {}
@@ -194,7 +195,7 @@ def _resolved(node: Any) -> Any:
 
 
 def _folder(place: Path, name: str, stage: str | None, key: str) -> Path:
-  """Where this evaluation lives: its own folder, or a new one."""
+  """The folder of this evaluation: its earlier one, or a new one."""
   words = f"{name}-{stage}" if stage else name
   plain = re.sub(r"[^\w.-]+", "_", words).strip("._-")[:80] or "cohort"
   out = place / FOLDER / plain
@@ -213,7 +214,7 @@ def _folder(place: Path, name: str, stage: str | None, key: str) -> Path:
 
 
 def _require_writable(folder: Path) -> None:
-  """UserError where no file can be written there; before anything is done."""
+  """Raises UserError, before any work, if the folder cannot be written."""
   try:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):

@@ -20,14 +20,14 @@ def export(
 ) -> Path:
   """Writes a folder that `transformers` loads; returns its path.
 
-  config.json, model.safetensors and, of texts, the tokenizer, or of images,
-  preprocessor_config.json. LoRA's adapters are merged into their kernels. A
-  regression's head gives raw units. UserError for a model, or a leaf of it,
-  that no public layout has.
+  It holds config.json, model.safetensors and, for texts, the tokenizer or, for
+  images, preprocessor_config.json. LoRA's adapters are merged into their
+  kernels. A regression's head gives raw units. UserError for a model, or a leaf
+  of it, that no public layout has.
 
-  place, stage: as `stages.opened` takes them.
-  output: a folder that is new or empty; `export` in the stage's by default.
-  alone: the adapters (and heads) alone, as `weights.adapters` reads them.
+  place, stage: as in `stages.opened`.
+  output: a new or empty folder; by default `export` in the stage's folder.
+  alone: writes only the adapters (and heads), as `weights.adapters` reads them.
   """
   trained = stages.opened(place, stage)
   target = Path(output or trained.folder / "export").expanduser()
@@ -67,7 +67,7 @@ def _write(part: Path, trained: stages.Trained) -> None:
     params, units = _raw_units(params, info.target)
     notes |= units
   text = text_input.among(info)
-  if text is not None:  # The special tokens' ids, as config.json names them.
+  if text is not None:  # The ids of special tokens, by their config.json names.
     ids = {"pad": tokenizer_files.padding(text.special)}
     ids |= {role: text.special.get(role) for role in ("bos", "eos")}
     notes |= {f"{k}_token_id": v for k, v in ids.items() if v is not None}
@@ -88,14 +88,14 @@ def _write(part: Path, trained: stages.Trained) -> None:
 
 
 def _raw_units(params: Any, target: Numbers) -> tuple[Any, dict[str, Any]]:
-  """Parameters whose head gives raw units; else what converts its outputs."""
+  """Parameters whose head gives raw units, or else the mean and SD to do so."""
   mean, std = np.asarray(target.mean), np.asarray(target.std)
   std = np.where(std > 0, std, 1)
   head = dict(params["model"]["head"])
   if "bias" not in head:
     print(
-      "the head has no bias: its outputs stay standardised, by target_mean and "
-      "target_std of config.json"
+      "the head has no bias, so its outputs stay standardised by target_mean "
+      "and target_std of config.json"
     )
     return params, {"target_mean": mean.tolist(), "target_std": std.tolist()}
   head["kernel"] = np.asarray(head["kernel"]) * std[None]
@@ -106,7 +106,7 @@ def _raw_units(params: Any, target: Numbers) -> tuple[Any, dict[str, Any]]:
 def _describe_images(
   part: Path, trained: stages.Trained, model: Any, params: Mapping[str, Any]
 ) -> None:
-  """Writes preprocessor_config.json, where the images' size is known."""
+  """Writes preprocessor_config.json, if the images' size is known."""
   size = 0
   if (trained.folder / "encode.json").exists():
     size = spec.settings(stages.read_encode(trained.folder)).get("size", 0)
@@ -116,7 +116,7 @@ def _describe_images(
   if not size:
     return
   objective = spec.settings(trained.model.run.objective)
-  while "objective" in objective:  # Others are wrapped around it.
+  while "objective" in objective:  # Unwraps objectives around another.
     objective = spec.settings(objective["objective"])
   scaling = spec.settings(objective.get("inputs"))  # Those of `inputs.image`.
   public.note(part / images.NAME, images.described(size, scaling))

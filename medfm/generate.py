@@ -1,4 +1,4 @@
-"""Let a trained causal model continue a user's texts."""
+"""Lets a trained causal model continue a user's texts."""
 
 import dataclasses
 import json
@@ -21,9 +21,9 @@ from medfm.types import UserError
 class Sampling:
   """How tokens are chosen, as `--sampling=new=64,temperature=0.8`.
 
-  new: tokens at most; fewer where the model ends the text itself.
+  new: tokens at most; fewer if the model ends the text itself.
   samples: continuations of each text.
-  temperature: 0 takes the likeliest token always.
+  temperature: 0 always takes the likeliest token.
   top_k: draw from this many likeliest tokens only; 0 means all.
   top_p: draw from the likeliest tokens that together have this probability.
   seed: of the draws; the same seed gives the same texts.
@@ -77,9 +77,9 @@ def generate(
   A line has `id`, `prompt`, `text` (what is new), `tokens` (how many) and
   `ended` (whether the model ended the text itself).
 
-  place, stage: as `stages.opened` takes them; the stage must have a causal
-    model that has learnt to continue texts.
-  source: a .txt (a text a line), CSV or JSON lines file with `text`.
+  place, stage: as in `stages.opened`; the stage must have a causal model that
+    has learnt to continue texts.
+  source: a .txt (one text per line), CSV or JSON lines file with `text`.
   output: the file to write; generated-<source>.jsonl in the workdir by default.
   """
   trained = stages.opened(place, stage)
@@ -114,7 +114,7 @@ def _continued(
 ) -> list[tuple[list[int], int]]:
   """(new ids, how many of them are text) for each sample of each prompt.
 
-  All batches have one shape, so that one program serves them.
+  All batches have the same shape, so that one program is compiled.
   """
   width = max(map(len, tokens))
   arrays = packing.padded([Piece(ids) for ids in tokens], width)
@@ -144,8 +144,8 @@ def _continued(
 def _model(trained: stages.Trained) -> tuple[GPT, Any]:
   """The causal model of a run that continues texts, and its parameters.
 
-  Its token embedding also predicts the next token, so that it has no head;
-  nothing else was trained with it.
+  Its token embedding also predicts the next token, so it has no head; the
+  objective has no other parameters.
   """
   outer, params = trained.model.objective, trained.variables["params"]
   objective, params = outer.innermost(params)
@@ -167,7 +167,7 @@ def _tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer(workdir.sealed(path), str(path))
   except OSError:
     raise UserError(
-      f"{path} is missing; is {folder} the folder of a run on text?"
+      f"{path} is missing: give --workdir the folder of a run on text"
     ) from None
 
 
@@ -178,5 +178,6 @@ def _check_lengths(
   if not net.rotary and size + new > net.length:
     raise UserError(
       f"{name}: {size} tokens and {new} new ones are more than the "
-      f"{net.length} positions of the model: shorten the text or lower new"
+      f"{net.length} positions of the model: shorten the text or lower "
+      "--sampling=new"
     )

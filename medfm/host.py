@@ -1,9 +1,9 @@
 """The host process, set up once before jax is imported.
 
-XLA frees and takes its temporaries at every step. glibc gives them back to the
-system each time, and on a CPU the page faults can take a large part of a step
-(benchmarks/README.md). `keep_freed_memory` tells it to hold on to them, at the
-price of a higher resident size, until `give_back`. Set
+XLA allocates and frees its temporaries at every step. glibc gives their pages
+back to the system each time, and on a CPU the page faults can take a large part
+of a step (benchmarks/README.md). `keep_freed_memory` makes glibc keep the
+pages, at the price of a higher resident size, until `give_back`. Set
 MEDFM_KEEP_FREED_MEMORY=0 to leave the allocator alone.
 """
 
@@ -15,14 +15,14 @@ import sys
 from collections.abc import Callable
 
 index, count = 0, 1
-"""Which process of a run this is, and of how many; `processes.start` tells."""
+"""Which process of a run this is, and of how many; set by `processes.start`."""
 
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_WRITABLE += (errno.EIO, errno.EROFS, errno.EACCES)
-"""What a disk answers that is full, failing or not ours."""
+"""Errors of a disk that is full, failing or not writable for us."""
 
 LONGEST_LINE = 2000
-"""Characters of an error message."""
+"""Characters of an error message, at most."""
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 
@@ -42,13 +42,13 @@ def keep_freed_memory() -> bool:
 
 
 def give_back() -> None:
-  """Hands all freed pages back to the system; other work needs other sizes."""
+  """Gives all freed pages back to the system; other work needs other sizes."""
   if trim := _of_glibc("malloc_trim"):
     trim(0)
 
 
 def _of_glibc(name: str) -> Callable[..., int] | None:
-  """One of its functions; None with another C library or system."""
+  """A function of glibc; None with another C library or system."""
   try:
     return getattr(ctypes.CDLL("libc.so.6"), name)
   except (OSError, AttributeError):
@@ -56,9 +56,9 @@ def _of_glibc(name: str) -> Callable[..., int] | None:
 
 
 def open_streams() -> None:
-  """Gives the process the standard streams that it was started without.
+  """Opens the standard streams that the process was started without.
 
-  Otherwise the next file to be opened would get a missing stream's number, and
+  Otherwise the next opened file would get a missing stream's number, and
   whatever a library prints would be written into that file. Characters that a
   terminal cannot show are replaced.
   """
@@ -78,7 +78,7 @@ def line(text: str) -> str:
   Messages quote names from files, which may hold line ends, control characters
   or megabytes.
   """
-  if len(text) > LONGEST_LINE:  # What to do stands at the end.
+  if len(text) > LONGEST_LINE:  # The fix is at the end, so keep that.
     text = f"{text[: LONGEST_LINE - 500]} … {text[-500:]}"
   return "".join(
     sign if sign.isprintable() else sign.encode("unicode_escape").decode()
@@ -89,7 +89,7 @@ def line(text: str) -> str:
 def lack(error: Exception, run: str) -> str:
   """What the machine lacks or refuses, and what to do, in words; "" if none.
 
-  run: what to call the place where no file is named.
+  run: what to call the place if the error names no file.
   """
   text = str(error)
   if isinstance(error, OSError) and error.errno:
@@ -100,22 +100,23 @@ def lack(error: Exception, run: str) -> str:
     if error.errno in NOT_WRITABLE:
       line += f" ({room(error.filename or run)})"
       return f"{line}; make room, or repair the disk"
-    return f"{line}; put this right"
+    return f"{line}; correct this"
   if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
-    told = " ".join(text.split())[:200] or "the system has no more"
-    return f"out of memory: {told}; lower batch_size, or take a larger machine"
+    reason = " ".join(text.split())[:200] or "the system has no more"
+    advice = "lower batch_size, or take a larger machine"
+    return f"out of memory: {reason}; {advice}"
   if "can't start new thread" in text:
     return f"{text}; raise the limit of processes and threads (ulimit -u)"
   return ""
 
 
 def refusal(text: str) -> int:
-  """The number of a disk's refusal that a library's message holds; or 0."""
+  """The number of a disk error that a library's message quotes, or 0."""
   return next((n for n in NOT_WRITABLE if os.strerror(n) in text), 0)
 
 
 def room(place: str | os.PathLike) -> str:
-  """What is free on the disk of a file or folder, in words."""
+  """How much is free on the disk of a file or folder, in words."""
   place = os.path.abspath(place)
   while not os.path.exists(place):
     place = os.path.dirname(place)

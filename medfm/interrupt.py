@@ -1,4 +1,5 @@
-"""Signals that ask a run to stop: finish the step, save, say how to go on."""
+"""Signals that ask a run to stop: it finishes the step, saves, and says how to
+continue."""
 
 import contextlib
 import os
@@ -12,13 +13,13 @@ EXIT = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGHUP: 75}
 EXIT[signal.SIGINT] = 130
 """Exit codes; a cluster requeues on 75 (EX_TEMPFAIL).
 
-SIGUSR1 asks for the same as SIGTERM, which Slurm's srun does not pass on;
-SIGHUP comes when the terminal is closed, except to a run that nohup started.
+SIGUSR1 means the same as SIGTERM, which Slurm's srun does not pass on; SIGHUP
+comes when the terminal is closed, except for a run started by nohup.
 """
 
 
 class Interrupted(BaseException):
-  """The run was asked to stop, and stopped with all it had done saved."""
+  """The run was asked to stop, and stopped after saving all its work."""
 
   def __init__(self, number: int, step: int | None = None):
     where = f" at step {step}" if step is not None else ""
@@ -33,7 +34,7 @@ _raised: list[int] = []
 def raise_on_signals() -> None:
   """The next signal raises `Interrupted` wherever the program is.
 
-  Those after it change nothing: how the program ends has been decided.
+  Later signals change nothing, since the program is ending already.
   """
   _raised.clear()
   if sys.unraisablehook is sys.__unraisablehook__:
@@ -50,7 +51,7 @@ def raise_on_signals() -> None:
 
 
 def leave_on_signals() -> None:
-  """The next signal ends the program at once, which has done nothing yet."""
+  """The next signal ends the program at once, as it has done nothing yet."""
 
   def handler(number: int, frame: Any) -> None:
     _leave_terminal()
@@ -62,14 +63,14 @@ def leave_on_signals() -> None:
 
 
 def _heard(numbers: Iterable[int] = EXIT) -> list[int]:
-  """The signals to listen to: nohup has SIGHUP ignored."""
+  """The signals to handle: all but those ignored, such as SIGHUP by nohup."""
   ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
   return [n for n in numbers if n != signal.SIGHUP or not ignored]
 
 
 def _leave_terminal() -> None:
-  """Where the terminal has been closed, output goes to /dev/null: writing to
-  it would fail."""
+  """If the terminal was closed, sends output to /dev/null, since writing to
+  the terminal would fail."""
   for descriptor in (1, 2):
     with contextlib.suppress(OSError):
       kind = os.fstat(descriptor).st_mode
@@ -87,7 +88,7 @@ def raised() -> int | None:
 
 
 def unless_interrupted(unraisable: Any) -> None:
-  """Prints an exception that nobody can catch, unless a signal raised it.
+  """Prints an uncatchable exception, unless a signal raised it.
 
   A signal may arrive in a callback of the garbage collector, where its
   exception is lost; `raised` remembers it.
@@ -100,8 +101,8 @@ def end(line: str, code: int) -> NoReturn:
   """Prints a last line and ends the process at once, without shutting down.
 
   Threads of XLA may still be compiling, and freeing memory under them would
-  end in a segmentation fault. All contexts have been left by now, and what
-  they held is on the disk.
+  end in a segmentation fault. All contexts have been left by now, and their
+  data are on the disk.
   """
   ignore_signals()
   with contextlib.suppress(OSError, ValueError):
@@ -114,18 +115,18 @@ def end(line: str, code: int) -> NoReturn:
 def ignore_signals() -> None:
   """From now on no signal changes how the program ends.
 
-  While Python shuts down it gives its handlers back to the system, so that a
-  late signal would kill it with all its work done.
+  Python restores the system's handlers while it shuts down, so a late signal
+  would kill it after all its work is done.
   """
   for number in EXIT:
     signal.signal(number, signal.SIG_IGN)
 
 
 class Watch:
-  """Notes a signal while it is entered, instead of dying of it.
+  """A context that notes a signal instead of ending the process.
 
-  A second signal changes nothing: what is being saved is finished, and the
-  caller, who acts on the first one, ends undisturbed.
+  A second signal changes nothing: saving finishes, and the caller, who acts on
+  the first signal, ends undisturbed.
   """
 
   numbers = tuple(EXIT)

@@ -1,4 +1,4 @@
-"""JSON that others wrote, refused where it is nested or spelt dangerously."""
+"""JSON from other programs, refused if nested too deeply or badly encoded."""
 
 import json
 import stat
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 DEEPEST = 64
-"""How many objects and lists may lie within each other."""
+"""How deeply objects and lists may be nested."""
 
 
 def read(path: Path) -> Any:

@@ -15,14 +15,14 @@ from tensorboardX.proto import event_pb2 as _event_pb2
 from medfm import host, jsons
 from medfm.types import UserError
 
-event_pb2: Any = _event_pb2  # Its messages are made when it is imported.
+event_pb2: Any = _event_pb2  # Its classes are created at import.
 
 
 class Metrics:
   """Scalars by step, to metrics.jsonl and TensorBoard event files.
 
   A run that resumes from the step `start` first drops the lines past it, so
-  that no step stands there twice. With several processes only the first writes.
+  that no step is there twice. With several processes only the first writes.
   """
 
   def __init__(self, folder: Path, start: int):
@@ -64,9 +64,9 @@ class Metrics:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-  """The lines of a metrics.jsonl; a last line cut short is left out.
+  """The lines of a metrics.jsonl; a last line that is cut short is left out.
 
-  UserError for any other line that is damaged: those after it are not lost.
+  UserError for any other damaged line, since the lines after it are sound.
   """
   lines = []
   text = path.read_bytes() if path.exists() else b""
@@ -76,8 +76,8 @@ def read(path: Path) -> list[dict[str, Any]]:
       content = jsons.parsed(line)
     if not isinstance(content, dict) or type(content.get("step")) is not int:
       raise UserError(
-        f"{path}, line {row}: is damaged; mend or remove the line, which only "
-        "curves are drawn of"
+        f"{path}, line {row}: is damaged; correct or remove the line, which "
+        "is used only to draw curves"
       )
     lines.append(content)
   return lines

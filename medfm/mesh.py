@@ -1,4 +1,4 @@
-"""Where arrays live: one named mesh, rules from paths to shardings."""
+"""Where arrays are kept: one named mesh, and rules from paths to shardings."""
 
 import functools
 import math
@@ -44,7 +44,7 @@ def mesh(*, data: int = -1, fsdp: int = 1, tensor: int = 1) -> Mesh:
   if math.prod(sizes) != count:
     raise UserError(
       f"mesh data={data} fsdp={fsdp} tensor={tensor} does not use the "
-      f"{count} devices there are; their product must be {count}"
+      f"{count} devices; the product of the three must be {count}"
     )
   return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * 3)
 
@@ -63,7 +63,7 @@ def share(mesh: Mesh, count: int) -> np.ndarray:
 def assembled(
   arrays: Mapping[str, np.ndarray], share: np.ndarray, mesh: Mesh, count: int
 ) -> dict[str, jax.Array]:
-  """The whole batch of `count` rows, of which each process gives its share."""
+  """The whole batch of `count` rows, assembled from every process's share."""
 
   def whole(array):
     def part(index):
@@ -81,8 +81,8 @@ def gather(split: Split, mesh: Mesh) -> Callable[[Batch], Batch]:
   """A batch's `row` int32 [B] -> the split's arrays [B, ...] of these rows.
 
   The whole split is put on every device now, and stays there as long as the
-  function does: the host then hands over which rows a batch holds, and not
-  their content. Whatever else the batch holds is passed on.
+  function exists: the host then sends only the numbers of a batch's rows, not
+  their content. Other arrays of the batch are passed on.
   """
   whole = NamedSharding(mesh, PartitionSpec())
 
@@ -108,10 +108,10 @@ def shardings(
 ) -> Any:
   """A sharding for every leaf, from (regex, one axis name per dimension).
 
-  A rule may also be the name of several in `RULES`. The axis name "" leaves a
-  dimension whole; "..." in front stands for all that the rest does not name,
-  left whole. A leaf that no rule matches is split over fsdp along its largest
-  divisible dimension, where fsdp > 1.
+  A rule may also be the name of a set of rules in `RULES`. The axis name ""
+  leaves a dimension whole; "..." in front stands for all further dimensions,
+  which stay whole. A leaf that no rule matches is split over fsdp along its
+  largest divisible dimension, if fsdp > 1.
   """
   ordered = []
   for rule in rules:

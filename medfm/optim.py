@@ -15,7 +15,7 @@ from medfm.types import UserError
 _SPARED = re.compile(
   r"(^|/)(\w*bias|scale|embedding|positions|cls|mask|missing\w*|level|column)$"
 )
-"""Parameters that add, scale or are looked up, by the last word of a path."""
+"""Parameters that add, scale or are looked up, by their path's last word."""
 
 
 def learning_rate(
@@ -67,17 +67,18 @@ def optimizer(
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
   """An optax optimizer over `params`, and its learning-rate schedule.
 
-  name: any optimizer of optax; gradient_descent is another word for sgd.
+  name: any optimizer of optax; gradient_descent is another name for sgd.
   options: further arguments of that optimizer, such as {"momentum": 0.9}.
   clip_norm: gradients are scaled down to this global norm; 0 turns it off.
   weight_decay: added to the gradient before the optimizer (L2), but handed to
     optimizers that have their own decoupled decay (adamw, lamb, lion, ...).
-  lr_rules: (regex, multiplier) on the paths of the parameters, the first
-    match wins, the rest keep 1; a multiplier of 0 freezes them.
+  lr_rules: (regex, multiplier) on the paths of the parameters; the first match
+    wins, others keep 1; a multiplier of 0 freezes parameters.
   decay_rules: the same for weight decay; any multiplier but 0 means decay.
-    What they do not name decays if it is a matrix that multiplies: norms,
-    biases, embeddings, positions and class tokens do not, as with BERT (Devlin
-    et al. 2019), GPT-2 and DeiT. `((".*", 1.0),)` lets everything decay.
+    Parameters that they do not name decay only if they are matrices that
+    multiply: norms, biases, embeddings, positions and class tokens do not, as
+    with BERT (Devlin et al. 2019), GPT-2 and DeiT. `((".*", 1.0),)` lets
+    everything decay.
   curve: the settings of `learning_rate`.
   """
   rate = learning_rate(steps, **curve)
@@ -105,30 +106,30 @@ def layerwise(
 ) -> tuple[tuple[str, float], ...]:
   """`lr_rules` that lower the rate layer by layer towards the input.
 
-  Of n groups the last gets decay, the one before decay^2, ..., the first
-  decay^n; what is in none (heads, last norms) keeps the full rate (Howard and
-  Ruder 2018, Clark et al. 2020).
+  Of n groups the last gets the multiplier decay, the one before it decay^2,
+  ..., the first decay^n. Parameters in no group (heads, last norms) keep the
+  full rate (Howard and Ruder 2018, Clark et al. 2020).
 
   groups: regexes on paths, from the input on; `transformer_layers(12)`, or
     for a ResNet (r"/(conv1|norm1)/", "layer1_", "layer2_", ...).
   """
   if not 0 < decay <= 1:
-    raise UserError(f"layerwise: decay={decay} is outside (0, 1]")
+    raise UserError(f"layerwise: decay={decay}: expected above 0, at most 1")
   powers = range(len(groups), 0, -1)
   return tuple((g, decay**k) for g, k in zip(groups, powers, strict=True))
 
 
 def transformer_layers(depth: int) -> tuple[str, ...]:
-  """Groups for `layerwise`: what embeds, then each of `depth` blocks.
+  """Groups for `layerwise`: embeddings, then each of `depth` blocks.
 
-  For models whose blocks are apart; stacked ones share one rate.
+  For models with separate blocks; stacked blocks share one rate.
   """
   embedding = r"(^|/)(embed_\w+|cls|positions|tokens)(/|$)"
   return (embedding, *(rf"(^|/)block{index}/" for index in range(depth)))
 
 
 def _decayed(params: Any, rules: Sequence[tuple[str, float]]) -> Any:
-  """Whether weight decay falls on each leaf."""
+  """Whether weight decay applies to each leaf."""
   unnamed = -1.0
   named = tree.select(params, (*rules, (".*", unnamed)))
 
@@ -141,7 +142,7 @@ def _decayed(params: Any, rules: Sequence[tuple[str, float]]) -> Any:
 
 
 def _named(name, rate, weight_decay, decayed, options):
-  """One of optax's optimizers, with weight decay where it belongs."""
+  """An optimizer of optax, with weight decay added in the right place."""
   factory = getattr(optax, "sgd" if name == "gradient_descent" else name, None)
   if not callable(factory):
     raise UserError(
@@ -169,7 +170,7 @@ def _scaled(factors: Any) -> optax.GradientTransformation:
   """Updates times a factor per leaf: a learning rate per parameter."""
 
   def update(updates, state, params=None):
-    # Leaves that another transformation masks out are not arrays here.
+    # Leaves masked out by another transformation are not arrays here.
     def scale(update, factor):
       return update * factor if hasattr(update, "dtype") else update
 

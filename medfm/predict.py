@@ -15,9 +15,9 @@ def predict(
 ) -> Path:
   """Writes probabilities (or values) for new files; returns the CSV's path.
 
-  place, stage: as `stages.opened` takes them.
-  source: what the run's kind of data takes: an image, a folder, a CSV.
-  given: how its files are laid out, where not as training's were
+  place, stage: as in `stages.opened`.
+  source: new data of the run's kind: an image, a folder, a CSV.
+  given: settings for the layout of its files, if it differs from training's
     (`stages.read_encode`).
   output: the CSV to write; predictions-<source>.csv in the workdir by default.
   """

@@ -1,11 +1,11 @@
 """predictions.csv: one row per example, split and model; written and read.
 
 Columns: stage, split, id, patient, group_<name>..., then those of the task
-(`Task.columns`). Rivals stand under the stage `<stage>:<kind>_<name>`, such
-as `train:baseline_majority`.
+(`Task.columns`). Rivals have the stage `<stage>:<kind>_<name>`, such as
+`train:baseline_majority`.
 
-A cell that a spreadsheet would run as a formula (=1+1, +x, -x, @x, but no
-number) has an apostrophe before it, which `read` takes away again.
+A cell that a spreadsheet would run as a formula (=1+1, +x, -x, @x, but not a
+number) gets an apostrophe before it, which `read` removes.
 """
 
 import csv
@@ -27,7 +27,7 @@ _MENDING = (
   "remove it and the results.json beside it, and give the training command "
   "again, which evaluates without training again"
 )
-_LONGEST_CELL = 2**31 - 1  # Python's own limit loses what is longer.
+_LONGEST_CELL = 2**31 - 1  # Python's default limit refuses longer cells.
 
 
 def rows(
@@ -38,7 +38,7 @@ def rows(
   info: Info,
   predicted: Arrays,
 ) -> list[Row]:
-  """The rows of one split; [] where the task writes none.
+  """The rows of one split; [] if the task writes none.
 
   split, predicted: units as the task has assembled them.
   """
@@ -67,9 +67,9 @@ def text(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read(path: Path) -> list[Row]:
-  """The rows of a predictions.csv; [] where there is none yet.
+  """The rows of a predictions.csv; [] if there is none yet.
 
-  Raises: UserError where the file is damaged.
+  Raises: UserError if the file is damaged.
   """
   if not path.exists():
     return []
@@ -79,7 +79,7 @@ def read(path: Path) -> list[Row]:
       header, *lines = [*csv.reader(file)] or [[]]
   except (UnicodeDecodeError, csv.Error) as error:
     raise UserError(f"{path} is damaged ({error}); {_MENDING}") from None
-  # As csv.DictReader has it: None is the name, or content, of what is missing.
+  # As in csv.DictReader, None is the name or content of a missing cell.
   header = [*map(_unshielded, header)]
   rows: list[Any] = [
     {None: line[len(header) :]} | dict(zip(header, line, strict=False))
@@ -92,7 +92,7 @@ def read(path: Path) -> list[Row]:
 
 
 def _written(value: Any) -> str:
-  """A cell as it stands in the file, quoted where a reader needs it."""
+  """A cell as it is written to the file, quoted if necessary."""
   cell = "" if value is None else str(value)
   if _FORMULA.match(cell) and not _number(cell):
     cell = f"'{cell}"
@@ -116,7 +116,7 @@ def _number(cell: str) -> bool:
 def held(
   rows: Iterable[Row], stage: str, split: str, task: Task, info: Info
 ) -> tuple[Split, Arrays] | None:
-  """The units of a split and what a stage predicted; None without any rows."""
+  """The units of a split and a stage's predictions; None without any rows."""
   chosen = [
     row for row in rows if row["stage"] == stage and row["split"] == split
   ]

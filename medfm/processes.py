@@ -1,7 +1,7 @@
-"""Several processes of one run: they start, go on and end together.
+"""Several processes of one run: they start, continue and end together.
 
-Each runs the same program on devices of its own, with its share of every
-batch. Only the first one reads files and clocks that decide something, writes
+Each runs the same program on its own devices, with its share of every batch.
+Only the first process reads files and clocks on which something depends, writes
 files and prints; it tells the others, which wait for it.
 """
 
@@ -22,7 +22,7 @@ from medfm import host, interrupt, jsons
 from medfm.types import UserError
 
 LOST_S = 10
-"""A process that is silent for so long is given up, and ends the others."""
+"""A process that is silent for this long is given up, which ends the others."""
 
 _PATIENCE_S = 7 * 24 * 3600  # The first may prepare data or write for hours.
 _LEAVE_S = 5
@@ -36,7 +36,7 @@ def start(
 
   coordinator: HOST:PORT, where the first process is to listen. Without it the
     cluster is asked (Slurm's srun, Open MPI's mpirun, and others jax knows).
-  count, index: how many processes there are, and which this is, from 0.
+  count, index: the number of processes, and which one this is, from 0.
   """
   given = coordinator is not None
   try:
@@ -62,7 +62,7 @@ def start(
 
 
 def wait() -> None:
-  """Until all processes are here."""
+  """Waits until all processes are here."""
   if host.count > 1:
     _barrier(f"medfm-{next(_waits)}", _PATIENCE_S)
 
@@ -87,9 +87,9 @@ def by_first(function: Callable, *arguments: Any) -> Any:
 
 
 def in_turn(function: Callable, *arguments: Any) -> Any:
-  """What the function gives here, called by the first process before others.
+  """The function's result here; the first process calls it before the others.
 
-  So what it prepares on a shared disk is prepared once.
+  So anything that it prepares on a shared disk is prepared once.
   """
   made = []
   by_first(lambda: made.append(function(*arguments)))
@@ -104,15 +104,15 @@ def gathered(arrays: Any) -> Any:
 
 
 def leave(line: str, code: int) -> NoReturn:
-  """Ends this process with an error, told once where all processes have it.
+  """Ends this process with an error, printed once if all processes have it.
 
-  Where the others do not come to the same end within seconds, this one goes
-  alone, and they find it gone.
+  If the others do not come here too within seconds, this process ends alone,
+  and they notice that it is gone.
   """
   together = True
   try:
     _barrier("medfm-leave", _LEAVE_S)
-  except Exception:  # Whatever is wrong with the others, this one leaves.
+  except Exception:  # Whatever is wrong with the others, this process ends.
     together = False
   if host.index == 0 or not together:
     print(line, file=sys.stderr, flush=True)
@@ -122,15 +122,15 @@ def leave(line: str, code: int) -> NoReturn:
 
 
 def watch() -> interrupt.Watch:
-  """Notes a signal to this process or, where there are several, to any."""
+  """Notes a signal to this process or, if there are several, to any."""
   return _SharedWatch() if host.count > 1 else interrupt.Watch()
 
 
 class _SharedWatch(interrupt.Watch):
   """A signal to any process is noted by all of them after the same step.
 
-  jax's own service carries it. It has taken SIGTERM over when the processes
-  were joined, and a handler of Python's would take it away again.
+  jax's coordination service passes it on. It took over SIGTERM when the
+  processes were joined, and a Python handler would take SIGTERM away from it.
   """
 
   numbers = (signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)

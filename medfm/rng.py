@@ -1,4 +1,4 @@
-"""Named random streams: no key lives in a state or travels through a loop."""
+"""Named random streams: no key is kept in a state or passed through a loop."""
 
 import zlib
 
@@ -17,7 +17,7 @@ def stream(seed: int, name: str, step: int | jax.Array = 0) -> jax.Array:
 def per_example(key: jax.Array, ids: jax.Array) -> jax.Array:
   """One key [B] per example, from its `id` [B] alone.
 
-  Padding, accumulation, batch order and the number of devices then change no
-  example's draws.
+  So padding, accumulation, batch order and the number of devices do not change
+  an example's draws.
   """
   return jax.vmap(jax.random.fold_in, (None, 0))(key, ids)

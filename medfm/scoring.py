@@ -13,7 +13,7 @@ from medfm.evals.context import Block, Context, Settings
 from medfm.types import Arrays, Dataset, Info, Split, Task
 
 Units = Mapping[str, tuple[Split, Arrays]]
-"""split -> its units, and what is predicted of them."""
+"""split -> its units, and the predictions for them."""
 
 Blocks = Mapping[str, list[Block]]
 """split -> blocks."""
@@ -38,7 +38,7 @@ class Contender(NamedTuple):
 class Brought(NamedTuple):
   """What a trained model brings to a cohort that it was not trained on.
 
-  decisions: thresholds, fixed on the run's own validation split.
+  decisions: thresholds, fixed on the run's validation split.
   trained: a summary of the training split (`shifts.summary`), if it was kept.
   drawn: the thresholds that other validation patients would have chosen.
   """
@@ -51,10 +51,10 @@ class Brought(NamedTuple):
 class Evaluated(NamedTuple):
   """A trained model on the splits that it was not trained on.
 
-  results: what results.json says of it.
+  results: its entry in results.json.
   contenders: the model and its rivals, with their predictions.
   shown: split -> blocks that show examples; see `evals.context.Findings`.
-  Where there are several processes, only the first has any of this.
+  If there are several processes, only the first has any of this.
   """
 
   info: Info
@@ -117,15 +117,15 @@ def evaluation(
 ) -> Evaluated:
   """Scores of the model and its rivals on the splits not trained on.
 
-  train: the examples that the model had, from which rivals learn; None where
-    they are not at hand.
-  fitted: what rivals have predicted so far, to which this adds; stages of the
+  train: the examples that the model was trained on, from which rivals learn;
+    None if they are not available.
+  fitted: the rivals' predictions so far, to which this adds; stages with the
     same data and training examples need each only once.
   show: whether evaluators that show examples of the data are called.
-  brought: where these are the data of another cohort; the evaluators of
-    `settings.ELSEWHERE` are called as well.
+  brought: given if these are the data of another cohort; the evaluators of
+    `settings.ELSEWHERE` are then called as well.
 
-  Where there are several processes, all predict and the first scores.
+  If there are several processes, all predict and the first scores.
   """
   evaluators = settings.evaluators(model.run, elsewhere=brought is not None)
   if not show:
@@ -196,7 +196,7 @@ def _contenders(
   chosen: Settings,
   brought: Brought | None = None,
 ) -> list[Contender]:
-  """A model on every split, with what was decided on validation, if any."""
+  """A model on every split, with its decisions from validation, if any."""
   decisions = {}
   if brought is not None:
     decisions = brought.decisions
@@ -221,8 +221,8 @@ def _entry(
 ) -> dict[str, Any]:
   """One split in results.json: the model's scores, and its rivals'.
 
-  `sha256` is of all that the split holds, `asked` of its examples and their
-  truth: equal for models of one question, though each reads other inputs.
+  `sha256` covers all that the split holds, `asked` only its examples and their
+  truth: it is equal for models of the same question that read other inputs.
   """
   model, *rivals = [each for each in contenders if each.split == name]
   return {
@@ -260,7 +260,7 @@ def _scored(
 def difference(
   info: Info, model: Contender, rival: Contender, chosen: Settings
 ) -> dict[str, Any]:
-  """The model minus the rival; {} where they answer different questions."""
+  """The model minus the rival; {} if they answer different questions."""
   if rival.task is not model.task:
     return {}
   return paired.difference(

@@ -22,20 +22,20 @@ EVALUATORS: Mapping[str, Callable] = {
   "baselines": baselines.baselines,
   "examples": examples.examples,
 }
-"""For a run that names none: its task's rivals, examples of public texts."""
+"""Evaluators of a run that names none: rivals, examples of public texts."""
 
 STANDARD: Mapping[str, Callable] = {
   "decisions": decisions.decisions,
   "subgroups": subgroups.subgroups,
   "participants": participants.participants,
 }
-"""For every run, beside those that it names: what a clinical reviewer asks."""
+"""Evaluators of every run, beside those it names, for a clinical reviewer."""
 
 ELSEWHERE: Mapping[str, Callable] = {
   "recalibration": recalibration.recalibration,
   "shift": shifts.shift,
 }
-"""On a cohort that the run was not trained on, beside those of the run."""
+"""Further evaluators on a cohort that the run was not trained on."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Schedule:
   evaluate_every, checkpoint_every: in steps; 0 means once an epoch.
   log_every: steps between lines of metrics.jsonl.
   keep: how many newest checkpoints are kept besides the best.
-  skip_limit: non-finite steps in a row that stop the run.
+  skip_limit: how many non-finite steps in a row stop the run.
   """
 
   select: str = ""
@@ -98,12 +98,11 @@ class Devices:
 class Evaluation:
   """How a trained model is scored.
 
-  replicates: of the bootstrap, where an interval is made by one; 0 leaves
-    all intervals out.
+  replicates: of the bootstrap, for intervals that use one; 0 leaves out all
+    intervals.
   specificity: at which sensitivity is reported.
-  prevalence: at which PPV and NPV are stated beside those of the data, above
-    0 and below 1: of who would be tested, where the data have more positives.
-    0 states none.
+  prevalence: at which PPV and NPV are also stated, above 0 and below 1: that of
+    the people who would be tested, if the data have more positives. 0 for none.
   """
 
   replicates: int = 1000
@@ -126,29 +125,29 @@ class Run:
   objective: an objective factory; it is called with the dataset's `Info`.
   optimizer: an optimizer factory; called with parameters and steps.
   batch_size: examples per step; 0 takes the whole training split.
-  epochs, steps: the length of the run; steps, where above 0, wins. With both
-    0 nothing is trained: the start weights are evaluated as they are.
+  epochs, steps: the length of the run; steps, if above 0, wins. With both 0
+    nothing is trained: the start weights are evaluated as they are.
   label_fraction: the share of the training patients that is used, drawn by
-    class; smaller shares are subsets of larger ones. What is known of the
-    target (class counts, means) is fitted on their labels.
+    class; smaller shares are subsets of larger ones. The target's class counts
+    and means are fitted on their labels.
   validation_fraction: the share of the validation patients that chooses the
-    step and the thresholds, drawn the same way; 0 takes `label_fraction`,
-    since whoever has few labels has few to choose by, and 1 takes all. With
-    a share, steps of equal score, which are common with few examples, are
-    ranked by their Brier score where there is one.
+    step and the thresholds, drawn the same way; 0 takes `label_fraction`, since
+    with few labels one would also have few to choose by; 1 takes all. With a
+    share below 1, steps of equal score, which are common with few examples, are
+    ranked by their Brier score if there is one.
   transforms: host augmentations, applied in turn to each training example.
-  augment: (batch, info, keys [B]) -> batch, on the device within the step, in
-    training alone; an example's key depends on the seed, its visit and itself.
-  order: in which the training examples are visited (`data.orders`).
+  augment: (batch, info, keys [B]) -> batch, on the device within the step, only
+    in training; an example's key depends on the seed, its visit and its id.
+  order: the order of the training examples (`data.orders`).
   gradients: the gradient of a batch's summed loss (`step.Gradients`).
-  accumulate: micro-batches per step; refused with batch normalisation, the
-    one thing whose numbers it would change.
-  ema_decay: of the averages of parameters and batch statistics that are
-    evaluated, at most (1 + k) / (10 + k) at step k; 0 keeps none.
-  evaluators: what is measured of the trained model beside its own scores,
-    name -> bound function (`evals.context`), such as those of `medfm.evals`
-    and `explain.examples`. None takes `EVALUATORS`. Those of `STANDARD` are
-    called too, unless the entry of one's name is None.
+  accumulate: micro-batches per step; refused with batch normalisation, the only
+    part whose numbers it would change.
+  ema_decay: decay of the averages of parameters and batch statistics that are
+    evaluated, at most (1 + k) / (10 + k) at step k; 0 keeps no averages.
+  evaluators: what is measured beside the model's scores, name -> bound function
+    (`evals.context`), such as those of `medfm.evals` and `explain.examples`.
+    None takes `EVALUATORS`. Those of `STANDARD` are called too, unless the
+    entry under their name is None.
   """
 
   data: Callable
@@ -189,9 +188,9 @@ class Study:
 
 
 def evaluators(run: Run, *, elsewhere: bool = False) -> Mapping[str, Callable]:
-  """Those that the run names, else `EVALUATORS`, and those of `STANDARD`.
+  """The run's evaluators, or `EVALUATORS`, and those of `STANDARD`.
 
-  elsewhere: those of `ELSEWHERE` as well.
+  elsewhere: whether to add those of `ELSEWHERE`.
   """
   named = EVALUATORS if run.evaluators is None else run.evaluators
   first = ELSEWHERE if elsewhere else {}

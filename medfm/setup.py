@@ -30,16 +30,16 @@ from medfm.types import (
 )
 
 ROWS = 1024
-"""New rows that are predicted at a time, for a run without a batch size."""
+"""How many new rows are predicted at a time, if a run has no batch size."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
-  """A run's model, ready to predict; there is nothing of training in it.
+  """A run's model, ready to predict, without anything for training.
 
   mesh: the devices it predicts on.
   predict: (variables, batch) -> arrays, compiled.
-  share: the rows of a batch that are this process's; None where it is alone.
+  share: this process's rows of a batch; None if there is only one process.
   """
 
   run: settings.Run
@@ -60,8 +60,8 @@ class Job:
   """A run that is ready to train.
 
   split: the examples it learns from.
-  steps, per_epoch: the run's length and an epoch's.
-  learning_rate: step -> the rate there.
+  steps, per_epoch: the steps of the run and of an epoch.
+  learning_rate: step -> its learning rate.
   initial: () -> TrainState, compiled and placed.
   abstract: the state's shapes, dtypes and shardings.
   """
@@ -92,19 +92,19 @@ def folders(data_dir: str | None) -> Folders:
       raw=raw and str(Path(raw).expanduser()),
       cache=str(Path(cache).expanduser()),
     )
-  except RuntimeError:  # No HOME, and a user that the system does not know.
+  except RuntimeError:  # No HOME, and a user unknown to the system.
     raise UserError(
       f"the home folder in {cache} or {raw} is not known: set "
-      "MEDFM_CACHE_DIR, and MEDFM_DATA_DIR where it begins with ~"
+      "MEDFM_CACHE_DIR, and MEDFM_DATA_DIR if it begins with ~"
     ) from None
 
 
 def jax_settings(folders: Folders) -> None:
-  """Before jax's first use of a device: what holds for the whole process.
+  """Sets jax up for the whole process; call it before jax uses a device.
 
-  Compiled programs are kept between runs. One CPU runs a program where it is
-  called: a step launched ahead of its turn would hold its temporaries beside
-  those of the step under way, and only very short steps gain by it
+  Compiled programs are kept between runs. On one CPU a program runs in the
+  thread that calls it: a step launched ahead would hold its temporaries beside
+  those of the current step, and only very short steps would be faster
   (benchmarks/README.md).
   """
   jax.config.update("jax_compilation_cache_dir", f"{folders.cache}/compiled")
@@ -118,14 +118,14 @@ def dataset(
 ) -> tuple[Dataset, dict[str, Any]]:
   """The run's data and its leakage report; refuses shared patients.
 
-  What looks like leakage without being certain is a warning of its card.
+  What may be leakage but is not certain becomes a warning in the card.
   """
   data = processes.in_turn(run.data, folders)
   report = leakage.leakage(data)
   leakage.refuse(report)
   targets = tasks.of(data.info.target).TARGETS
-  told = copied.lines(data.splits["train"], data.info, targets)
-  if warnings := [*leakage.warnings(report), *told]:
+  copies = copied.lines(data.splits["train"], data.info, targets)
+  if warnings := [*leakage.warnings(report), *copies]:
     known = data.card.get(cards.WARNINGS, [])
     card = {**data.card, cards.WARNINGS: [*known, *warnings]}
     data = dataclasses.replace(data, card=card)
@@ -133,10 +133,10 @@ def dataset(
 
 
 def seen(run: settings.Run, data: Dataset) -> Dataset:
-  """The data with those labels alone that the run may see.
+  """The data with only the labels that the run may see.
 
   Training and validation are cut to their shares, and the target is fitted
-  anew on the labels that are left. With all labels it is `data` itself.
+  again on the labels that are left. With all labels it is `data` itself.
   """
   shares = {"train": run.label_fraction, "validation": choosing(run)}
   task, parts = tasks.of(data.info.target), dict(data.splits)
@@ -160,7 +160,7 @@ def choosing(run: settings.Run) -> float:
 
 
 def used(run: settings.Run, data: Dataset, whole: Dataset) -> str:
-  """How many labels `data`, as the run has `seen` them, has of all; or ""."""
+  """A line on how many of all labels the run sees (`data`), or ""."""
   if data is whole:
     return ""
 
@@ -168,7 +168,7 @@ def used(run: settings.Run, data: Dataset, whole: Dataset) -> str:
     few, all_ = len(data.splits[name]), len(whole.splits[name])
     return f"all {few:,}" if few == all_ else f"{few:,} of {all_:,}"
 
-  words = f"{count('train')} training examples are learnt from"
+  words = f"the run learns from {count('train')} training examples"
   if "validation" in whole.splits:
     by = (
       "the step and any threshold" if run.schedule.select else "any threshold"
@@ -189,18 +189,18 @@ def inference(run: settings.Run, info: Info) -> Inference:
 
 
 def sized(run: settings.Run, split: Split) -> settings.Run:
-  """The run with a batch size: all of the training examples where it has none.
+  """The run with a batch size, by default all of the training examples.
 
-  Predictions are equal to the last digit in batches of one size.
+  Predictions are equal to the last digit only in batches of the same size.
   """
   return dataclasses.replace(run, batch_size=run.batch_size or len(split))
 
 
 def for_new_rows(model: Inference) -> Inference:
-  """The model for rows that it was not trained beside.
+  """The model for new rows.
 
-  Without a batch size they come in batches of `ROWS`, so that what is said of
-  a row depends on no other.
+  Without a batch size they come in batches of `ROWS`, so that a row's
+  prediction does not depend on how many others there are.
   """
   rows = model.run.batch_size or ROWS
   run = dataclasses.replace(model.run, batch_size=rows)
@@ -216,9 +216,9 @@ def judged(model: Inference, **evaluation: Any) -> Inference:
 
 
 def job(run: settings.Run, data: Dataset) -> Job:
-  """Checks a run's settings against its data; nothing is computed yet.
+  """Checks a run's settings against its data; computes nothing yet.
 
-  data: as the run has `seen` them.
+  data: as from `seen`.
   """
   split = data.splits["train"]
   run = sized(run, split)
@@ -299,17 +299,17 @@ def placed(model: Inference, batch: Mapping[str, np.ndarray]) -> Batch:
     return meshes.assembled(batch, model.share, model.mesh, rows)
   batch = _padded(batch, rows)
   if model.mesh.size == 1:
-    return batch  # Compiled functions place it in a third of the time.
+    return batch  # Compiled functions place it three times as fast.
   return jax.device_put(batch, meshes.rows(model.mesh))
 
 
 def predictions(
   model: Inference, variables: Any, split: Split, keeps: Sequence[str] = ()
 ) -> dict[str, np.ndarray]:
-  """What the task needs of the predictions for a split, and those of `keeps`.
+  """The outputs for a split that the task needs, and those of `keeps`.
 
-  In the split's order; predictions for each token are 0 beyond the end of the
-  longest sequence. Where there are several processes, all must call it.
+  In the split's order; predictions per token are 0 beyond the end of the
+  longest sequence. If there are several processes, all must call it.
   """
   collected: dict[str, list[np.ndarray]] = {}
   size = model.run.batch_size or len(split)
@@ -332,7 +332,7 @@ def predictions(
 
 
 def _joined(cuts: Sequence[np.ndarray]) -> np.ndarray:
-  """Batches one after another, those of shorter sequences padded with 0."""
+  """Batches one after another; shorter sequences are padded with 0."""
   longest = np.max([cut.shape[1:] for cut in cuts], axis=0)
   whole = np.zeros((sum(map(len, cuts)), *longest), cuts[0].dtype)
   start = 0
@@ -344,7 +344,7 @@ def _joined(cuts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _rows(size: int, run: settings.Run, mesh: Mesh) -> int:
-  """The rows of a batch, rounded up to what all devices share equally."""
+  """The rows of a batch, rounded up so that devices share them equally."""
   parts = mesh.shape["data"] * mesh.shape["fsdp"] * run.accumulate
   return -(-size // parts) * parts
 

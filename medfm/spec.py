@@ -1,11 +1,11 @@
 """Config <-> objects: real function references in source, strings on disk.
 
-`spec(resnet.ResNet, depth=18)` is a ConfigDict that names its target, holds
-every knob with its default, and is called by `build`. `bind` is the same for
+`spec(resnet.ResNet, depth=18)` is a ConfigDict that names its target and holds
+every setting with its default; `build` calls the target. `bind` is the same for
 functions that stay functions: building gives a `functools.partial`.
 
 Keyword-only arguments (and the fields of a linen module) are configuration;
-positional arguments are data and never stand in a config.
+positional arguments are data and are never in a config.
 """
 
 import dataclasses
@@ -87,8 +87,8 @@ def from_json(
 ) -> ml_collections.ConfigDict:
   """The config of a JSON text, checked against today's signatures.
 
-  source: its path, for the UserError about what does not exist (any more).
-  ValueError where it is not an object in JSON.
+  source: its path, for the UserError about targets or settings that do not
+  exist (any more). ValueError if it is not an object in JSON.
   """
   content = jsons.parsed(text)
   if not isinstance(content, dict):
@@ -106,7 +106,7 @@ def from_json(
 def plain(value: Any) -> Any:
   """Configs, containers and dataclasses as JSON-able values.
 
-  `noun` reads back a frozen dataclass that is written so.
+  `noun` reads back a frozen dataclass that was written this way.
   """
   if dataclasses.is_dataclass(value) and not isinstance(value, type):
     kind = type(value)
@@ -138,18 +138,18 @@ def noun(value: Any) -> Any:
     return kind(**fields)
   except TypeError:
     raise UserError(
-      f"the fields of {value[NOUN]} are those of another version of MedFM"
+      f"the fields of {value[NOUN]} come from another version of MedFM"
     ) from None
 
 
 def forwards(
   target: Callable[..., Any], *names: str, **defaults: Any
 ) -> Callable[[_Function], _Function]:
-  """Decorator: what a function takes as `**settings` are settings of `target`.
+  """Decorator for a function whose `**settings` are settings of `target`.
 
-  They become its own in signature and config. names: which of the target's
-  keyword-only arguments; without any, all that the function has not.
-  defaults: of those for which the function has another than the target.
+  They are added to the function's signature and config. names: which of the
+  target's keyword-only arguments; by default all that the function lacks.
+  defaults: values where the function's default differs from the target's.
   """
 
   def decorated(function: _Function) -> _Function:
@@ -183,7 +183,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def holds_words(config: Mapping[str, Any], name: str) -> bool:
-  """Whether a setting of a config is a tuple of words, as its target says."""
+  """Whether a setting of a config is a tuple of words, by its target."""
   target = config.get(CALL) or config.get(BIND)
   knob = _knobs(resolve(target)).get(name) if target else None
   if knob is None:
@@ -202,18 +202,18 @@ def settings(bound: Any) -> Mapping[str, Any]:
 
 
 def function(bound: Any) -> Callable[..., Any]:
-  """The function that `build` bound settings to; any other as it is."""
+  """The function that `build` bound settings to; any other unchanged."""
   return bound.func if isinstance(bound, functools.partial) else bound
 
 
 def nearest(name: str, names: typing.Iterable[str]) -> str:
-  """' (nearest: x)' for an error message, or '' where nothing is near."""
+  """' (nearest: x)' for an error message, or '' if no name is near."""
   close = difflib.get_close_matches(name, list(names), 1, 0.5)
   return f" (nearest: {close[0]})" if close else ""
 
 
 def chosen(setting: str, name: Any, choices: Mapping[Any, _T]) -> _T:
-  """What a setting names among its choices; another name is a UserError."""
+  """The choice that a setting names; UserError for any other name."""
   if name in choices:
     return choices[name]
   names = [str(choice) for choice in choices]
@@ -230,7 +230,10 @@ def _entry(
   if path.startswith("optax._src."):
     path = f"optax.{target.__qualname__}"
   if resolve(path) is not target:
-    raise UserError(f"config target {path!r} is not reachable by its name")
+    raise UserError(
+      f"config target {path!r} cannot be imported by its name: define it at "
+      "the top of a module"
+    )
   knobs = _knobs(target)
   for name in kwargs:
     if name not in knobs:
@@ -263,7 +266,7 @@ def _knobs(target: Callable) -> dict[str, inspect.Parameter]:
 
 
 def _value(value: Any, annotation: Any) -> Any:
-  """A value as a config holds it: None typed, functions bound."""
+  """A value in the form for a config: None typed, functions bound."""
   if value is None:
     kinds = [k for k in typing.get_args(annotation) if k is not type(None)]
     kind = typing.get_origin(kinds[0]) or kinds[0] if kinds else object

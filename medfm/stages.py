@@ -15,7 +15,7 @@ from medfm.data import files
 from medfm.types import Info, Reading, Split, UserError, Variables
 
 SINGLE = "train"
-"""The name of the one stage of a config that is a run by itself."""
+"""The name of the only stage of a config for a single run."""
 
 
 def ordered(built: Any) -> Mapping[str, settings.Run]:
@@ -26,7 +26,7 @@ def ordered(built: Any) -> Mapping[str, settings.Run]:
   if isinstance(built, settings.Run):
     return {SINGLE: built}
   if not isinstance(built, settings.Study):
-    raise UserError("a config describes a settings.Run or a settings.Study")
+    raise UserError("a config must describe a settings.Run or a settings.Study")
   for name in (name for pair in built.compare for name in pair):
     if name not in built.stages:
       raise UserError(
@@ -59,7 +59,7 @@ def chosen(place: Path, stage: str | None) -> Mapping[str, settings.Run]:
     built = spec.build(spec.from_json(jsons.text(path), path))
   except (OSError, ValueError):
     raise UserError(
-      f"{path} is missing or damaged; --workdir must be the folder of a run"
+      f"{path} is missing or damaged; set --workdir to the folder of a run"
     ) from None
   known = ordered(built)
   if stage is None:
@@ -76,9 +76,9 @@ class Trained(NamedTuple):
   """A finished stage, opened again.
 
   name, folder: of the stage.
-  model: the run, what training knew of its data, its objective, and a
+  model: the run, the description of its training data, its objective, and a
     compiled `predict` of (variables, a batch that `setup.placed` placed).
-  variables: what `predict` reads, on the host.
+  variables: those that `predict` reads, on the host.
   """
 
   name: str
@@ -90,8 +90,8 @@ class Trained(NamedTuple):
 def opened(place: Path, stage: str | None = None) -> Trained:
   """A stage of a workdir, the last one by default, with no optimizer built.
 
-  It predicts on all devices there are, whatever mesh it was trained on.
-  UserError where there is no such stage, or no sound checkpoint of it.
+  It predicts on all devices, whatever mesh it was trained on. UserError if
+  there is no such stage, or no sound checkpoint of it.
   """
   name, run = list(chosen(place, stage).items())[-1]
   home = folder(place, name)
@@ -102,7 +102,7 @@ def opened(place: Path, stage: str | None = None) -> Trained:
 
 
 def folder(place: Path, name: str) -> Path:
-  """Where a stage lives: the workdir itself for a single run."""
+  """The folder of a stage: the workdir itself for a single run."""
   return place if name == SINGLE else place / name
 
 
@@ -111,7 +111,7 @@ def weights(place: Path) -> steps.TrainState:
   with contextlib.closing(Checkpoints(place / "checkpoints")) as saved:
     newest = saved.newest()
     if newest is None:
-      raise UserError(f"{place} has no finished checkpoint")
+      raise UserError(f"{place} has no finished checkpoint: train it first")
     best = saved.best(newest)
     return steps.TrainState(**saved.raw(newest if best is None else best))
 
@@ -122,13 +122,13 @@ def read_encode(
   """The reader of new files that fit a stage's data, from its encode.json.
 
   given: `data.name=value`, settings of the new files' layout
-    (`files.laid_out`); what stands for missing is added to what training knew.
+    (`files.laid_out`); cells that mean missing are added to those of training.
   """
   path = place / "encode.json"
   if not path.exists():
     raise UserError(
       f"{place} was trained on a fixed data set, which takes no new files; "
-      "evaluate it on another one with --mode=evaluate --on=CONFIG"
+      "evaluate it on another data set with --mode=evaluate --on=CONFIG"
     )
   try:
     config = spec.from_json(workdir.sealed(path), path)
@@ -139,7 +139,7 @@ def read_encode(
 
 
 def _lay_out(config: Any, given: Sequence[str]) -> None:
-  """Sets how new files are laid out."""
+  """Applies the settings of the new files' layout."""
   names = files.layout(spec.function(spec.build(config)))
   known = config.get("missing", ())
   for text in given:
@@ -147,8 +147,8 @@ def _lay_out(config: Any, given: Sequence[str]) -> None:
     name = key.removeprefix("data.")
     if name not in names or key == name:
       raise UserError(
-        f"--config.{key}: new files are read as training read its own; of "
-        f"their layout, --config.data may have {', '.join(names)}"
+        f"--config.{key}: new files are read as in training; only their layout "
+        f"can be set, with --config.data and {', '.join(names)}"
       )
     command.override(config, name, value)
   if given and known:

@@ -20,19 +20,19 @@ Gradients = Callable[
 ]
 """(objective, variables, batch, key) -> (gradient, (sums, weight, updates)).
 
-The batch is the whole one, or a part of it where a step is cut into
-micro-batches or mapped devices: all three sums are added up over the parts,
-and the gradient is then divided by the weight. A function that looks at
-examples one by one has the attribute `per_example = True`: it is refused for
-a coupled objective. What is drawn once a step, such as noise, belongs to the
-optimizer, which sees the whole gradient.
+The batch is whole, or a part if a step is divided into micro-batches or mapped
+devices: all three sums are added up over the parts, and the gradient is then
+divided by the weight. A function that looks at examples one by one has the
+attribute `per_example = True`; it is refused for a coupled objective. Anything
+drawn once per step, such as noise, belongs to the optimizer, which sees the
+whole gradient.
 """
 
 
 class TrainState(NamedTuple):
   """All that training changes; arrays only.
 
-  step: int32, the number of steps taken (skipped ones too).
+  step: int32, the number of steps taken, including skipped ones.
   params: what is trained.
   extra: other collections (`batch_stats`), `ema` of them and `params`, and the
     counts of non-finite steps: `skipped` in all, `skipped_in_row`.
@@ -65,10 +65,10 @@ def initial(
 
 
 def variables(state: TrainState) -> Variables:
-  """What `predict` reads: averages where the run keeps them.
+  """The variables that `predict` reads: averages if the run keeps them.
 
-  Batch statistics are averaged too: those of the last steps belong to other
-  activations than averaged parameters give.
+  Batch statistics are averaged too, since those of the last steps do not fit
+  the activations of averaged parameters.
   """
   live = {"params": state.params, **_collections(state)}
   return state.extra.get("ema", live)
@@ -106,13 +106,13 @@ def train_step(
 ) -> Step:
   """(state, batch) -> (state, scalars): one optimizer step.
 
-  The loss is sum(weight * loss) / sum(weight) over the whole batch, whatever
-  it was cut into: `accumulate` micro-batches, devices of a mesh, or the
-  mapped axis `axis`. A step whose loss or gradient is not finite changes
-  nothing but the counts.
+  The loss is sum(weight * loss) / sum(weight) over the whole batch, however it
+  is divided: into `accumulate` micro-batches, devices of a mesh, or the mapped
+  axis `axis`. A step whose loss or gradient is not finite changes only the
+  counts.
 
-  augment: (batch, keys [B]) -> batch; an example's key depends on the seed,
-    its `visit` and its `id`, and on nothing else.
+  augment: (batch, keys [B]) -> batch; an example's key depends only on the
+    seed, its `visit` and its `id`.
   """
   if objective.coupled:
     what = "an objective that compares the examples of a batch with each other"
@@ -126,7 +126,7 @@ def train_step(
 
     def summed(part: Batch, collections: Variables) -> tuple[Any, Variables]:
       if augment is not None:
-        # By visit too, so that every epoch draws afresh.
+        # By visit too, so that every epoch has new draws.
         visits = rng.per_example(rng.stream(seed, "augment"), part["visit"])
         keys = jax.vmap(jax.random.fold_in)(visits, part["id"])
         part = augment(part, keys)
@@ -162,13 +162,13 @@ def _updated(
   finite: jax.Array,
   ema_decay: float,
 ) -> TrainState:
-  """The state after a step; where that is not finite, counted and no more."""
+  """The state after a step; a step that is not finite is only counted."""
   updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
   params = optax.apply_updates(state.params, updates)
   collections = dict(collections)
   if ema_decay:
     taken = state.step - state.extra["skipped"]
-    # Else the random start would keep decay^steps of the average.
+    # Otherwise the random start would keep decay^steps of the average.
     decay = jnp.minimum(ema_decay, (1.0 + taken) / (10.0 + taken))
     collections["ema"] = jax.tree.map(
       lambda mean, new: (
@@ -215,7 +215,9 @@ def compiled(
   if parallel != "pmap":
     raise UserError(f"devices.parallel is {parallel!r}; choose jit or pmap")
   if jax.process_count() > 1:
-    raise UserError("devices.parallel='pmap' is for one process; choose jit")
+    raise UserError(
+      "devices.parallel='pmap' works in one process only; choose jit"
+    )
   mapped = jax.pmap(
     step(axis="data"), axis_name="data", in_axes=(None, 0), out_axes=None
   )
@@ -237,7 +239,7 @@ def _collections(state: TrainState) -> dict[str, Any]:
 def refuse_cuts(
   what: str, gradients: Gradients, accumulate: int, axis: str | None = None
 ) -> None:
-  """Refuses settings by which `what` would see only a part of a batch."""
+  """Refuses settings with which `what` would see only a part of a batch."""
   of_examples = getattr(spec.function(gradients), "per_example", False)
   for cut, part, choice in (
     (accumulate > 1, "one micro-batch", "accumulate=1"),
@@ -246,7 +248,7 @@ def refuse_cuts(
   ):
     if cut:
       raise UserError(
-        f"{what} needs the whole batch, and would see {part} at a time: "
+        f"{what} needs the whole batch, but would see {part} at a time: "
         f"choose {choice}"
       )
 
@@ -259,7 +261,7 @@ def _parts(batch: Batch, count: int) -> list[Mapping[str, Any]]:
   if size % count:
     raise UserError(
       f"accumulate={count} does not divide the {size} rows of a batch "
-      "on each device"
+      "on each device: choose a divisor"
     )
   return [
     {name: array[i::count] for name, array in batch.items()}

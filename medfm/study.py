@@ -85,7 +85,7 @@ def _conclude(
 class Stage(NamedTuple):
   """A stage whose settings are checked, ready to train.
 
-  about: what results.json says of its data.
+  about: the entry of its data in results.json.
   weights: loads its start weights.
   """
 
@@ -101,7 +101,7 @@ def _stages(
   place: Path,
   folders: Folders,
 ) -> list[Stage]:
-  """The stages that are not finished; those of one data config share it."""
+  """The unfinished stages; those with the same data config share the data."""
   ready, known, cut = [], {}, {}
   for name, run in remaining.items():
     if (key := repr(run.data)) not in known:
@@ -155,7 +155,7 @@ def _run_stage(
 
 
 def _write_data(folder: Path, data: Dataset) -> None:
-  """What `predict` and `evaluate` must know of the data, in the stage's folder.
+  """Writes what `predict` and `evaluate` must know about the data.
 
   Only a summary of the training split is kept (`shifts.summary`).
   """
@@ -179,7 +179,7 @@ def _about(
   leaked: Mapping[str, Any],
   manifest: Mapping[str, Any],
 ) -> dict[str, Any]:
-  """What results.json says of a stage's data; its splits are the whole ones."""
+  """The entry of a stage's data in results.json, with the whole splits."""
   target = whole.info.target
   about = {
     "name": whole.info.name,
@@ -231,7 +231,7 @@ def _start_weights(
   elif not source.is_dir():
     near = spec.nearest(run.start.weights, todo)
     raise UserError(
-      f"start.weights={run.start.weights!r} is neither a stage{near} nor a "
+      f"start.weights={run.start.weights!r} is neither a stage{near} nor the "
       "folder of a run or of public weights"
     )
   if text_input.among(info) and (source / "info.json").exists():
@@ -249,7 +249,7 @@ def comparisons(
 ) -> list[dict[str, Any]]:
   """Paired differences on the test split between pairs of a study's stages.
 
-  rows: of predictions.csv, beside the `results`, which may be of a cohort.
+  rows: of predictions.csv, to go with `results`, which may be of a cohort.
   """
   compared = []
   for a, b in pairs:
@@ -266,7 +266,7 @@ def comparisons(
       or pair[0].units.ids.tolist() != pair[1].units.ids.tolist()
     ):
       raise UserError(
-        f"stages {a} and {b} have no common {split} split to be compared on"
+        f"stages {a} and {b} have no {split} split in common to be compared on"
       )
     first, second = pair
     difference = scoring.difference(info, first, second, scoring.intervals(run))
@@ -308,6 +308,6 @@ def _refuse_stale(
       and (stages.folder(place, name) / "checkpoints").exists()
     ):
       raise UserError(
-        f"stage {source} now has another length than when {name} was trained "
+        f"stage {source} has another length now than when {name} was trained "
         "from it; choose another --workdir"
       )

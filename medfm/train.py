@@ -30,14 +30,14 @@ class Diverged(UserError):
 def train(
   job: Job, folder: Path, name: str, weights: Callable[[], Variables] | None
 ) -> tuple[steps.TrainState, dict[str, Any]]:
-  """Trains one stage from wherever it stands to its last step.
+  """Trains one stage from its newest checkpoint, or its start, to its end.
 
-  Gives the state to evaluate (of the best step, where one is selected), and
-  the notes kept with it: `best` and the account of start weights.
+  Gives the state to evaluate (of the best step, if one is selected), and the
+  notes kept with it: `best` and the account of start weights.
 
   folder: of the stage: checkpoints, metrics.jsonl, event files.
   name: of the stage, for messages.
-  weights: loads start weights; called only where there is no checkpoint.
+  weights: loads start weights; called only if there is no checkpoint.
   """
   folder.mkdir(parents=True, exist_ok=True)
   checkpoints = Checkpoints(folder / "checkpoints", keep=job.run.schedule.keep)
@@ -56,7 +56,7 @@ def train(
     if select and not best:
       print(
         f"{name}: {select} could not be measured on validation at any step, "
-        "so that the last step is taken",
+        "so the last step is taken",
         flush=True,
       )
     if best and best["step"] != int(state.step):
@@ -80,7 +80,7 @@ def _start(
     if newest > job.steps:
       raise UserError(
         f"{saved.folder} holds step {newest} already, but this run ends at "
-        f"step {job.steps}: set steps or epochs to reach {newest} at least, or "
+        f"step {job.steps}: set steps or epochs to reach at least {newest}, or "
         "choose another --workdir"
       )
     return saved.restore(newest, job.abstract), notes
@@ -99,9 +99,9 @@ def _start(
 def begun(
   run: settings.Run, state: steps.TrainState, start: Variables
 ) -> tuple[steps.TrainState, transfer.Account]:
-  """The state with the leaves of start weights, and what became of each.
+  """The state with the leaves of start weights, and the account of each leaf.
 
-  Given an abstract state it checks that they fit, before anything runs.
+  With an abstract state it only checks that they fit, before anything runs.
   """
   old = {"params": state.params, **state.extra}
   new, accounts = {}, []
@@ -204,10 +204,10 @@ def _better(
   step: int,
   second: str = "",
 ) -> dict[str, Any] | None:
-  """The best step so far, of equal ones the earlier; its value is finite.
+  """The best step so far, the earlier of equals; its value is finite.
 
-  second: a metric by which equal steps are told apart, where less of it is
-    better and there is one; "" for none.
+  second: a metric that ranks equal steps, less being better, if there is such a
+    metric; "" for none.
   """
   if not select:
     return None
@@ -227,8 +227,8 @@ def _better(
     nearer = apart < best.get(second, -math.inf)
     if more < 0 or (more == 0 and not nearer):
       return best
-  told = {second: apart} if math.isfinite(apart) else {}
-  return {"metric": name, "value": value, "step": step, **told}
+  tie = {second: apart} if math.isfinite(apart) else {}
+  return {"metric": name, "value": value, "step": step, **tie}
 
 
 def _stop_diverged(
@@ -244,6 +244,6 @@ def _stop_diverged(
   workdir.write(path, culprits)
   raise Diverged(
     f"step {step}: loss or gradient not finite for {count} steps in a row; "
-    f"their examples are named in {path}; lower the learning rate, set "
-    "optimizer.clip_norm, or mend those examples"
+    f"{path} names their examples; lower the learning rate, set "
+    "optimizer.clip_norm, or correct those examples"
   )

@@ -1,4 +1,4 @@
-"""Parameters are a tree, their names are paths such as `model/head/kernel`."""
+"""Trees of parameters, named by paths such as `model/head/kernel`."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def name(path: tuple[Any, ...]) -> str:
 
 
 def select(tree: Any, rules: Sequence[tuple[str, Any]]) -> Any:
-  """Each leaf's value: that of the first rule whose regex is in its path.
+  """Each leaf's value, from the first rule whose regex matches its path.
 
   UserError for a leaf that no rule matches, or a rule (other than the last)
   that decides no leaf.

@@ -1,4 +1,4 @@
-"""The nouns that every part of MedFM shares. Imports no jax."""
+"""The types that every part of MedFM shares. Imports no jax."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,11 +19,11 @@ Variables = Mapping[str, Any]
 """Linen collections: `params`, and perhaps `batch_stats`."""
 
 PRESENT = "present"
-"""[B] bool, of each of several inputs: whether an example has it."""
+"""[B] bool, for each of several inputs: whether an example has it."""
 
 
 class UserError(Exception):
-  """A mistake the user can mend: shown as one line, without a traceback."""
+  """A mistake the user can correct: shown in one line, without a traceback."""
 
   exit_code = 2
 
@@ -31,8 +31,8 @@ class UserError(Exception):
 class Lengths(NamedTuple):
   """How far each example fills the columns that are padded to one length.
 
-  sizes: [N] int, how many places of an example count, from the first on.
-  columns: names of the arrays [N,L,...] whose second axis is that place.
+  sizes: [N] int, how many places of an example are used, from the first on.
+  columns: names of the arrays [N,L,...] whose second axis is the place.
   """
 
   sizes: np.ndarray
@@ -45,9 +45,10 @@ class Ragged:
 
   values: all examples end to end [total,...], often memory-mapped.
   ends: [N] int, where each example ends in `values`.
-  shapes: [N,R] int, the extents of each example, where `values` are flat
-    [total]; None where examples differ along their first axis alone.
-  starts: [N] int, where each begins; None where the one before it ends.
+  shapes: [N,R] int, the extents of each example, if `values` are flat [total];
+    None if examples differ only along their first axis.
+  starts: [N] int, where each begins; None if each begins where the one before
+    it ends.
   """
 
   values: np.ndarray
@@ -59,7 +60,7 @@ class Ragged:
     return len(self.ends)
 
   def __getitem__(self, index: Any) -> Any:
-    """The array of one row; of several rows, or a slice, a `Ragged`."""
+    """The array of one row; a `Ragged` for several rows or a slice."""
     start, end = self.begins[index], self.ends[index]
     shape = None if self.shapes is None else self.shapes[index]
     if not isinstance(index, int | np.integer):
@@ -89,13 +90,13 @@ class Split:
   """The examples of one split, held by column.
 
   arrays: what models and losses see, name -> [N, ...], often memory-mapped;
-    a `Ragged` where examples differ in shape.
+    a `Ragged` if examples differ in shape.
   ids: [N] str, the name of each example in every report.
-  patients: [N] str, or None where the source names no patients.
-  groups: name -> [N] str for subgroup tables; "" where unknown.
-  lengths: of the examples, where some arrays are padded; else None.
-  source: what a new file says of each example, name -> [N] objects, to show
-    beside its predictions; no model sees it.
+  patients: [N] str, or None if the source names no patients.
+  groups: name -> [N] str for subgroup tables; "" if unknown.
+  lengths: of the examples, if some arrays are padded; else None.
+  source: further content of a new file, name -> [N] objects, to show beside its
+    predictions; models do not see it.
   """
 
   arrays: dict[str, Any]
@@ -134,7 +135,7 @@ class Near(NamedTuple):
 
   rule: in words, for reports.
   search: an input's arrays by split -> (a, b) -> rows (i of a, j of b) that
-    are near; where they are equal they may be among them.
+    are near; equal rows may be among them.
   """
 
   rule: str
@@ -155,8 +156,8 @@ class Design(NamedTuple):
 class Profile(NamedTuple):
   """Examples in numbers and words that a reader knows, to compare cohorts by.
 
-  names, values: of the numbers [N,D], not finite where missing.
-  levels: name -> (its levels, codes [N] of them, below 0 where missing).
+  names, values: of the numbers [N,D], not finite if missing.
+  levels: name -> (its levels, codes [N] of them, below 0 if missing).
   """
 
   names: tuple[str, ...] = ()
@@ -165,19 +166,19 @@ class Profile(NamedTuple):
 
 
 class Input(Protocol):
-  """What a model must know of one kind of input; JSON-able, frozen.
+  """What a model must know about one kind of input; JSON-able, frozen.
 
   arrays: names of the arrays that it may have in a split.
   suits: classical models that suit it by default: `linear`, `trees`, `words`.
-  near: the rule that finds near duplicates; None where there is none.
-  settings: keyword arguments for a model of it, but those already `chosen`.
-  scale: the batch as models see it, on the device; operators alone.
-  blank: arrays for examples without it, of the names and shapes of `like`.
+  near: the rule that finds near duplicates, or None.
+  settings: keyword arguments for its models, except those already `chosen`.
+  scale: the batch as models see it, on the device; with operators alone.
+  blank: arrays for examples that lack it, with the names and shapes of `like`.
   design: columns for linear models, fitted on the training split: no NaN.
-  native: those for trees, which take NaN for missing and levels as they are.
+  native: columns for trees, which take NaN for missing and codes of levels.
   recoded: arrays in the codes of `trained`; ValueError says what differs.
-  profile: its arrays in numbers and words, by which cohorts are compared; of
-    many examples some may stand for all.
+  profile: its arrays in numbers and words, to compare cohorts by; of many
+    examples, a part may represent all.
   describe: a few words for reports and errors.
   """
 
@@ -198,10 +199,10 @@ class Input(Protocol):
 
 
 class Rival(NamedTuple):
-  """What a classical model of a task predicts, and how it was tuned.
+  """The predictions of a classical model of a task, and how it was tuned.
 
-  predicted: split -> predicted arrays, as the task's own model gives them.
-  chosen: target ("" where there is one only) -> the settings that
+  predicted: split -> predicted arrays, in the form of the task.
+  chosen: target ("" if there is only one) -> the settings that
     cross-validation within training chose, in words.
   """
 
@@ -218,14 +219,14 @@ class Target(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Info:
-  """What a model, a task and a report must know of a dataset.
+  """What a model, a task and a report must know about a dataset.
 
   JSON-able, fitted on the training split alone, and saved with a run, so that
-  `predict` treats a new file exactly as training treated the old ones.
+  `predict` treats a new file exactly as training treated its files.
 
   inputs: name -> description (`Table`, `Image`, `Tokens`), as its folder in
-    `medfm.data` defines it. The arrays of a sole input stand in a split under
-    their own names, those of several under `<input>/<array>`.
+    `medfm.data` defines it. In a split, the arrays of a single input have their
+    own names, those of several inputs `<input>/<array>`.
   """
 
   name: str
@@ -234,10 +235,10 @@ class Info:
 
   @property
   def only(self) -> Input:
-    """The sole input."""
+    """The input, if there is only one; else UserError."""
     names, inputs = ", ".join(self.inputs), list(self.inputs.values())
     if len(inputs) != 1:
-      raise UserError(f"{self.name} has the inputs {names}; this takes one")
+      raise UserError(f"{self.name} has the inputs {names}; expected only one")
     return inputs[0]
 
   def describe(self) -> str:
@@ -246,14 +247,14 @@ class Info:
 
 
 def key(info: Info, name: str, array: str) -> str:
-  """What an input's array is called in a batch or split."""
+  """The name of an input's array in a batch or split."""
   return array if len(info.inputs) == 1 else f"{name}/{array}"
 
 
 def view(batch: Batch, inputs: Iterable[str], name: str) -> dict[str, Any]:
   """One input's arrays under their own names, with those of the example.
 
-  inputs: the names of all; the arrays of the others are left out.
+  inputs: the names of all inputs; the arrays of the others are left out.
   """
   others = tuple(f"{other}/" for other in inputs if other != name)
   if not others:
@@ -266,12 +267,12 @@ def view(batch: Batch, inputs: Iterable[str], name: str) -> dict[str, Any]:
 
 
 class Reading(NamedTuple):
-  """How a trained model reads data, for another cohort that it is to judge.
+  """How a trained model reads data, to be evaluated on another cohort.
 
-  inputs, target: as training described them; no target where the labels are
-    not what the model predicts.
+  inputs, target: as training described them; no target if the labels are not
+    what the model predicts.
   settings: of its reader of new files (`Dataset.encode`), such as the size of
-    images or the tokenizer; {} where it has none.
+    images or the tokenizer; {} if it has no such reader.
   """
 
   inputs: Mapping[str, Input]
@@ -279,7 +280,7 @@ class Reading(NamedTuple):
   settings: Mapping[str, Any] = {}
 
   def only(self, kind: type, cohort: str) -> Any:
-    """The sole input, of this kind; UserError where the model reads another."""
+    """The only input, of this kind; UserError if the model reads another."""
     inputs = list(self.inputs.values())
     if len(inputs) == 1 and isinstance(inputs[0], kind):
       return inputs[0]
@@ -291,12 +292,13 @@ class Reading(NamedTuple):
 
 
 class Folders(NamedTuple):
-  """Where data come from, and for whom they are read.
+  """Where data come from, and the model, if any, that they are read for.
 
-  raw, cache: the user's original files, and all that is made or fetched.
+  raw, cache: folders of the user's original files, and of all files that are
+    prepared or downloaded.
   reading: of a trained model. A dataset factory then fits nothing, splits
-    nothing and leaves no row out: every row is read as training read its own.
-    None where the data are to be learnt from.
+    nothing and leaves no row out: every row is read as training read its rows.
+    None to read data to learn from.
   """
 
   raw: str | None
@@ -306,15 +308,16 @@ class Folders(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-  """Splits by name ("train", "validation", "test"), and what is known of them.
+  """Splits by name ("train", "validation", "test"), with their description.
 
   card: the data card, JSON-able: `source`, `licence`, `citation`, `notes`,
     `changes` (what was dropped, repaired or relabelled, and how many),
     `split` (how it was made) and `fingerprint` (sha256 of the prepared data).
-  encode: path -> a label-free `Split` of a user's new file or folder, treated
-    as the training split was: a partial of a function of (path, info) with
-    `info` and JSON-able settings. None where there is no such format.
-  private: the user's own data, of which a run shows no example unless asked.
+  encode: path -> a `Split`, without labels, of a user's new file or folder,
+    treated as the training split was: a partial of a function of (path, info)
+    with `info` and JSON-able settings. None if there is no such format.
+  private: whether it is the user's own data, of which a run shows no example
+    unless asked.
   """
 
   splits: dict[str, Split]
@@ -327,22 +330,22 @@ class Dataset:
 class Task(Protocol):
   """What depends on what is predicted: a module of `medfm.tasks`.
 
-  `target` is the truth about N rows, `predicted` what a model says of them.
+  `target` is the truth about N rows, `predicted` a model's predictions.
   """
 
   __name__: str
   TARGETS: tuple[str, ...]
   """Names of a split's arrays that are the truth; () for none."""
   STRATIFY: str
-  """The one of them that shares of the data keep in proportion."""
+  """The one of `TARGETS` that shares of the data keep in proportion."""
   OBJECTIVE: str
-  """What learns it, in `medfm.objectives`, for messages."""
+  """The objective for it, in `medfm.objectives`, for messages."""
   PROBLEM_TYPE: str
   """Its `problem_type` in Hugging Face's config.json, or ""."""
   RIVALS: Mapping[str, Callable[..., Rival]]
   """name -> fit(train, others, info, seed)."""
   LINEAR: str
-  """The rival that is fitted to a frozen embedding; "" for none."""
+  """The rival that can be fitted to a frozen embedding; "" for none."""
   rivals: Callable[[Info], tuple[str, ...]]
   """Names of `RIVALS` that stand beside a model by default."""
   condense: Callable[[Info, Batch, Arrays], Arrays]
@@ -350,7 +353,7 @@ class Task(Protocol):
   assembled: Callable[[Info, Split, Arrays], tuple[Split, Arrays]]
   """Both with one row per text or recording, joined from its windows."""
   known: Callable[[Info, Arrays, Arrays], tuple[np.ndarray, Arrays, Arrays]]
-  """(which truth is known [N] bool, its target, predicted), or ValueError."""
+  """(rows with known truth [N] bool, their target, predicted); ValueError."""
   panel: Callable[..., Any]
   """Metrics (`tasks.panel.Panel`) of known rows by `decisions` of `decide`."""
   details: Callable[[Info, Arrays, Arrays, Mapping[str, float]], dict[str, Any]]
@@ -358,20 +361,20 @@ class Task(Protocol):
   decide: Callable[..., dict[str, float]]
   """Thresholds by name, fixed on the validation split at a `specificity`."""
   headline: Callable[[Iterable[str], str], list[str]]
-  """(metrics, the one that chose the best step) -> what to show first."""
+  """(metrics, the one that chose the best step) -> those to show first."""
   events: Callable[[Info, Arrays], np.ndarray | None]
-  """[N] bool, of known rows: who had what is predicted; None where that is
-  no matter of having or not."""
+  """[N] bool, of known rows: who had the event or class; None if the task is
+  not about having it or not."""
   questions: Callable[[Info, Arrays, Arrays], Sequence[Any]]
   """Of known rows, the questions of two answers (`tasks.binary.Question`)."""
   columns: Callable[[Info, Arrays | None, Arrays], dict[str, list[str]]]
-  """Columns of predictions.csv; {} where no row is written."""
+  """Columns of predictions.csv; {} if no rows are written."""
   table: Callable[[Info, Sequence[Mapping]], tuple[Arrays | None, Arrays]]
   """(target, predicted), read back from rows that `columns` wrote."""
   strata: Callable[[Info, Arrays], np.ndarray | None]
   """[N] int codes by which examples may be balanced; None without any."""
   recoded: Callable[[Arrays, Info, Info], Arrays]
-  """Another cohort's target, from the codes of its info to the trained."""
+  """Another cohort's target, recoded from its info to the trained info."""
   answers: Callable[[Info, Arrays, Arrays], Any]
   """Right and wrong answers (`tasks.answers.Answers`) of all rows, or None."""
   votes: Callable[[Info, Arrays], Any]
@@ -379,20 +382,20 @@ class Task(Protocol):
   refitted: Callable[[Any, Arrays], Any]
   """(target, truth) -> the target, fitted on this training truth alone."""
   profile: Callable[[Info, Arrays], Profile]
-  """The truth in numbers and words, by which cohorts are compared."""
+  """The truth in numbers and words, to compare cohorts by."""
   recalibration: Callable[[Info], Any]
   """How predictions are recalibrated (`tasks.recalibration`), or None."""
 
 
 class Objective(NamedTuple):
-  """What is learnt, as three pure functions.
+  """What is learnt, mainly as three pure functions.
 
   init: (key, batch) -> variables.
   loss: (variables, batch, key) -> (terms, updates); every term is [B], and
     terms["loss"] is minimised; updates are new non-trained collections.
   predict: (variables, batch) -> dict of [B, ...] arrays, deterministic.
-  task: what scores the predictions; None for that of the data's target.
-  coupled: whether an example's loss depends on the others of its batch.
+  task: scores the predictions; None for the task of the data's target.
+  coupled: whether an example's loss depends on others in its batch.
   net: the linen module that is trained.
   inner, to_inner: the wrapped objective, if any, and params -> its params.
   """

@@ -12,10 +12,10 @@ from medfm.types import UserError
 
 
 def variants(arg: str, **choices: Sequence[str]) -> dict[str, str]:
-  """One word of each kind: those named in `arg`, else each kind's first.
+  """One word of each kind: the word named in `arg`, else the kind's first.
 
-  A kind of no choices, `weights=()`, takes any value, written
-  `weights=value`, and is "" otherwise.
+  A kind without choices, `weights=()`, takes any value, written
+  `weights=value`, and is "" by default.
   """
   chosen = {kind: next(iter(words), "") for kind, words in choices.items()}
   known = [word for words in choices.values() for word in words if word]
@@ -30,7 +30,7 @@ def variants(arg: str, **choices: Sequence[str]) -> dict[str, str]:
         raise UserError(f"variant {prefix}= needs a value")
     if not kinds:
       cut = [named[k[:-1]] for k in free if k[:-1] in named]
-      hint = f"; {cut[0]!r} before it may not hold a comma" if cut else ""
+      hint = f"; {cut[0]!r} before it must not hold a comma" if cut else ""
       raise _unknown(word, [*known, *free], hint)
     kind = kinds[0]
     if kind in named:
@@ -57,11 +57,11 @@ def subsets(arg: str, **choices: Sequence[str]) -> dict[str, list[str]]:
 def shrunk(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   """A config whose runs take seconds: four steps, few bootstrap replicates.
 
-  Small models and batches are the config's own choice.
+  The config itself chooses small models and batches.
   """
   for run in config.stages.values() if "stages" in config else [config]:
     run.evaluation.replicates = 50
-    run.devices.onednn = False  # It would be compiled at every start.
+    run.devices.onednn = False  # Such a step is compiled at every start.
     if run.steps or run.epochs:
       run.steps = 4
       schedule = run.schedule

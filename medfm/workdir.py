@@ -23,11 +23,11 @@ MAY_CHANGE = re.compile(
 )
 """Config keys that a resumed run may give a new value.
 
-Among them are its devices: a run goes on with others than it began with.
+Among them are the devices: a run may continue on others than it began with.
 """
 
 SEALS = "seals.json"
-"""In a stage's folder: the sha256 of each file that prediction rests on."""
+"""In a stage's folder: the sha256 of each file that prediction depends on."""
 
 _PACKAGES = (
   "jax",
@@ -45,10 +45,10 @@ _PACKAGES = (
 
 @contextlib.contextmanager
 def owned(workdir: Path) -> Iterator[Path]:
-  """Holds the workdir for this process alone; made where it is missing.
+  """Locks the workdir for this process; made if it is missing.
 
-  A workdir that nothing was written to is removed again at the end. The lock
-  is the kernel's: it ends with its process, however that ends.
+  A workdir that nothing was written to is removed again at the end. The kernel
+  holds the lock and releases it with the process, however that ends.
   """
   try:
     workdir.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def owned(workdir: Path) -> Iterator[Path]:
     try:
       yield workdir
     finally:
-      with contextlib.suppress(FileNotFoundError):  # It was taken away.
+      with contextlib.suppress(FileNotFoundError):  # Removed meanwhile.
         if [path.name for path in workdir.iterdir()] == [".lock"]:
           (workdir / ".lock").unlink()
           workdir.rmdir()
@@ -105,7 +105,7 @@ def claim(workdir: Path, config: Any) -> None:
 
 
 def write(path: Path, content: str | Any) -> None:
-  """Writes text (or JSON) so that a reader sees the old or the new, whole.
+  """Writes text (or JSON) so that a reader sees all of the old or of the new.
 
   With several processes only the first one writes.
   """
@@ -124,15 +124,15 @@ def write(path: Path, content: str | Any) -> None:
 
 
 def short(name: str) -> str:
-  """A name that leaves room for what is put around it; files have 255 bytes."""
+  """A name short enough for prefixes and suffixes; names have 255 bytes."""
   return name.encode()[:200].decode(errors="ignore")
 
 
 def write_sealed(folder: Path, files: Mapping[str, Any]) -> None:
-  """Writes files by name, and their sums, by which `sealed` knows them.
+  """Writes files by name, and their sums, which `sealed` checks.
 
-  The old sums go first and the new ones come last, so that whoever is killed
-  between leaves files without any.
+  The old sums are removed first and the new ones written last, so that a
+  process killed in between leaves files without sums.
   """
   if host.index:
     return
@@ -143,7 +143,7 @@ def write_sealed(folder: Path, files: Mapping[str, Any]) -> None:
 
 
 def sealed(path: Path) -> str:
-  """The text of a file; UserError where it is not what was written.
+  """The text of a file; UserError if it is not what was written.
 
   A file without a sum, as earlier versions wrote it, is taken as it is.
   """
@@ -165,13 +165,13 @@ def _sum(path: Path) -> str:
 
 
 def info(folder: Path) -> Info:
-  """What training knew of its data, from a stage's info.json."""
+  """The description of a stage's training data, from its info.json."""
   known = None
   with contextlib.suppress(OSError, ValueError):
     known = spec.noun(jsons.parsed(sealed(folder / "info.json")))
   if not isinstance(known, Info):
     raise UserError(
-      f"{folder.resolve().name}/info.json is missing, damaged or of another "
+      f"{folder.resolve().name}/info.json is missing, damaged or from another "
       "version of MedFM: give the folder of a run, train again in another "
       "--workdir, or use the version that environment.json names"
     )
@@ -196,7 +196,7 @@ def environment(devices: list[str]) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-  """The commit of MedFM's own checkout, `+changes` where files differ."""
+  """The commit of MedFM's checkout, with `+changes` if files differ."""
   command = ["git", "-C", str(Path(__file__).parent), "describe", "--always"]
   command += ["--exclude=*", "--abbrev=40", "--dirty=+changes"]
   try:

@@ -226,7 +226,7 @@ def test_a_checkpoint_that_is_taken_away_is_no_checkpoint(
 
   monkeypatch.setattr(saved._writer, "wait_until_finished", taken)
   saved.save(1, state(1), {})
-  with pytest.raises(UserError, match="has been taken away"):
+  with pytest.raises(UserError, match="was removed while it was being written"):
     saved.wait()
   assert saved.newest() is None
 

@@ -52,7 +52,7 @@ def test_a_variant_reaches_the_config(path):
     ("model.dept=2", r"no such key \(nearest: model.depth\)"),
     ("steps=1.5", "expected int"),
     ("flag=2", "expected bool"),
-    ("name=None", "give an empty one"),
+    ("name=None", "to give no text, write"),
     ("model={'depht': 2}", r"nearest: model.depth"),
     ("model=3", "is a group of settings"),
     ("steps", "needs a value"),
@@ -151,7 +151,7 @@ def test_the_runs_own_test_file_is_none_of_another_cohort(own, capsys):
   pathlib.Path(own).write_text(text)
   (asked,) = command.elsewhere(["--config.data.path=b"], [], own)
   assert asked.data.test_path == ""
-  assert "test_path=mine of the run is left out" in capsys.readouterr().out
+  assert "test_path=mine is the run's" in capsys.readouterr().out
   given = "--config.data.path=b --config.data.test_path=c"
   (asked,) = command.elsewhere([given], [], own)
   assert asked.data.test_path == "c"

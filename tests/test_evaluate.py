@@ -111,8 +111,8 @@ def test_a_cohort_has_its_numbers_its_report_and_the_runs_thresholds(
     "External evaluation of the run own_table",
     "in the data set here",
     "north (evaluates train)",
-    "Here it is judged on all rows of north",
-    "Nothing was fitted on this cohort but the recalibration",
+    "Here it is scored on all rows of north",
+    "Nothing was fitted on this cohort except the recalibration",
     "On the run&#x27;s own test split",
     "PPV at a prevalence of 3 %",
     "Cross-fitted",
@@ -154,7 +154,7 @@ def test_a_damaged_evaluation_is_left_alone_and_told(run, tmp_path, capsys):
   evaluate.several(place, None, asked, folders)
   told = capsys.readouterr().out
   assert "holds a damaged evaluation" in told
-  assert "is damaged: it is left out of the table" in told
+  assert "is damaged and left out of the table" in told
   assert (out / "north" / "results.json").read_text() == "{"
   rows = list(csv.DictReader((out / "summary.csv").open()))
   assert [row["cohort"][:6] for row in rows] == ["north-"]
@@ -195,13 +195,13 @@ def test_a_cohort_is_judged_without_the_training_data(
   try:
     results = _elsewhere(run, tmp_path / "north.csv")
     told = capsys.readouterr().out
-    assert "the training data are not at hand" in told
+    assert "the training data are not available" in told
     stage = results["stages"]["train"]
     assert stage["splits"]["test"]["baselines"] == {}
     assert "Shift of table: numbers" in _titles(results)
     assert "Are the cohorts told apart?" not in _titles(results)
     page = (place / "evaluations/north/report.html").read_text()
-    assert "The training data are not at hand" in page
+    assert "The training data are not available" in page
     (place / "training.json").unlink()
     results = _elsewhere(run, tmp_path / "north.csv")
     told = capsys.readouterr().out

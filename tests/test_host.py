@@ -77,7 +77,7 @@ def test_what_a_stream_cannot_show_is_replaced():
   ("error", "words"),
   [
     (OSError(errno.EMFILE, "", "x.npy"), "Too many open files: x.npy; raise"),
-    (OSError(errno.EISDIR, "", "x"), "Is a directory: x; put this right"),
+    (OSError(errno.EISDIR, "", "x"), "Is a directory: x; correct this"),
     (OSError(errno.ENOSPC, ""), "No space left on device: a file of runs/a ("),
     (MemoryError("Unable to allocate 9 GiB"), "out of memory: Unable to"),
     (RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), "lower batch_size"),

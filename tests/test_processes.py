@@ -194,7 +194,7 @@ def test_a_signal_to_one_process_stops_both_at_one_step(tmp_path, shared_cache):
     every[0].send_signal(signal.SIGTERM)
     (_, err), (_, other) = ended(every, 75)
   stopped = int(re.search(r"stopped at step (\d+)", err)[1])
-  assert "go on with: python" in err
+  assert "continue with: python" in err
   assert "stopped" not in other
   assert (place / "checkpoints" / str(stopped) / "manifest.json").exists()
 

@@ -73,7 +73,7 @@ def test_what_rows_alone_do_not_tell_is_refused(settings):
   split = dataclasses.replace(
     split, lengths=Lengths(np.full(len(split), 3), ("features",))
   )
-  with pytest.raises(UserError, match="resident=true takes whole examples"):
+  with pytest.raises(UserError, match="needs whole, unchanged examples"):
     loader.batches(
       split,
       batch_size=4,

@@ -235,7 +235,7 @@ def test_evaluation_builds_a_share_of_every_batch():
 
 def test_several_processes_are_no_pmap(monkeypatch):
   monkeypatch.setattr(jax, "process_count", lambda: 2)
-  with pytest.raises(UserError, match="is for one process; choose jit"):
+  with pytest.raises(UserError, match="works in one process only; choose jit"):
     job((1, 1, 1), parallel="pmap")
 
 

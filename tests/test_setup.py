@@ -98,7 +98,7 @@ def test_a_run_with_few_labels_knows_nothing_of_the_others():
   assert seen.info.target.mean == pytest.approx(label.mean(0))
   assert seen.info.target.std == pytest.approx(label.std(0))
   assert setup.used(run, seen, NUMBERS) == (
-    "22 of 400 training examples are learnt from; "
+    "the run learns from 22 of 400 training examples; "
     f"{len(seen.splits['validation'])} of 100 validation examples choose any "
     "threshold"
   )

@@ -26,7 +26,7 @@ def source(tmp_path):
 
 def test_another_tokenizer_is_refused(source):
   other = infos.info("mine", "none", vocabulary=9, tokenizer="b" * 64)
-  with pytest.raises(UserError, match="aaaaaaaaaaaa, mine is cut by bbbb"):
+  with pytest.raises(UserError, match="aaaaaaaaaaaa, mine has bbbb"):
     weights(source, other)
 
 

@@ -46,13 +46,13 @@ class _Member(NamedTuple):
 def unpacked(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
   """The folder `into` with the archive's files, unpacked once.
 
-  The folder belongs to this function: one that an earlier run left half done,
-  that came from other bytes, or whose files were damaged since, is made anew,
-  and appears only when whole.
+  The folder belongs to this function. If an earlier run left it half done, or
+  it came from other bytes, or its files were damaged since, it is made again;
+  it appears only when complete.
 
-  Raises: UserError for a damaged archive, and before anything is written where
-    a member lies outside the folder, is a link or a device, comes twice, or
-    the whole is larger than the limits or expands more than 1000 times.
+  Raises: UserError for a damaged archive, and, before anything is written, if
+    a member lies outside the folder, is a link or a device or occurs twice, or
+    if the whole is larger than the limits or expands more than 1000 times.
   """
   mark = {"archive": archive.name, "sha256": disk.digest(archive)}
   with disk.locked(into):
@@ -75,7 +75,7 @@ def unpacked(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
 
 
 def _sums(folder: pathlib.Path) -> dict[str, dict[str, str]]:
-  """The sha256 of every file of a folder, but of the mark itself."""
+  """The sha256 of every file of a folder, except the mark itself."""
   files = (path for path in folder.rglob("*") if path.is_file())
   sums = {p.relative_to(folder).as_posix(): disk.digest(p) for p in files}
   sums.pop(_MARK, None)
@@ -85,7 +85,7 @@ def _sums(folder: pathlib.Path) -> dict[str, dict[str, str]]:
 def members(archive: pathlib.Path) -> Iterator[_Member]:
   """What a zip or tar holds, unchecked; a damaged one raises one of `DAMAGED`.
 
-  A tar may end in a zip, and is then both.
+  A file may be both: a tar that ends in a zip.
   """
   if zipfile.is_zipfile(archive) and not tarfile.is_tarfile(archive):
     with zipfile.ZipFile(archive) as file:

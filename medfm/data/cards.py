@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 READ = "read"
-"""A card's entry: what became of the columns or files, in one line."""
+"""A card's entry: what was read, in one line."""
 
 WARNINGS = "warnings"
-"""A card's entry: lines about what is probably not what the user wants."""
+"""A card's entry: lines about what the user probably does not want."""
 
 _EXCLUDES = re.compile(
   r"^([\w -]+: )?dropped (?!the column|as asked)|, (dropped|skipped)$"
@@ -19,16 +19,16 @@ _NAMES = 12
 
 
 def lines(card: Mapping[str, Any]) -> Iterator[str]:
-  """What was read, and what was changed or dropped: a line each, and warnings.
+  """A line on what was read, one on what was changed or dropped, and warnings.
 
-  Those of several inputs stand one after another.
+  The lines of several inputs follow one another.
   """
   parts = card.get("parts", {})
   for part, inner in parts.items():
     yield from (f"{part}: {line}" for line in lines(inner))
   if parts:
-    told = {w for inner in parts.values() for w in inner.get(WARNINGS, ())}
-    rest = [text for text in card.get(WARNINGS, ()) if text not in told]
+    repeated = {w for inner in parts.values() for w in inner.get(WARNINGS, ())}
+    rest = [text for text in card.get(WARNINGS, ()) if text not in repeated]
     yield from (f"note: {text}" for text in rest)
     return
   if READ in card:
@@ -49,8 +49,8 @@ def warned(*texts: list[str]) -> dict[str, list[str]]:
 def doubts(names: Collection[str]) -> list[str]:
   """Warns of a class -1, which often means that the label is unknown."""
   text = (
-    "the label -1 is read as a class of its own; where it means unknown, empty "
-    "those cells and set missing_label=drop"
+    "the label -1 is read as a class like any other; if it means unknown, "
+    "empty those cells and set missing_label=drop"
   )
   return [text] if "-1" in names else []
 
@@ -67,7 +67,7 @@ def amount(count: int, noun: str) -> str:
 
 
 def line(change: Mapping[str, Any]) -> str:
-  """A change; of columns, which are named, how many there are goes unsaid."""
+  """A change and its count; without one for columns, which are named."""
   what, count = change["what"], change["count"]
   return what if "column" in what else f"{what} ({count:,})"
 

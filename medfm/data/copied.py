@@ -9,7 +9,7 @@ import numpy as np
 from medfm.types import Info, Split, view
 
 AUROC, CORRELATION, PURE = 0.99, 0.999, 0.995
-_FEWEST = 10  # Examples of either answer, below which chance does as much.
+_FEWEST = 10  # Examples of either answer; with fewer, chance does as much.
 _ROWS, _COLUMNS = 20_000, 5_000
 _ASK = (
   "in training: is it the label in other words, or known only afterwards? then "
@@ -18,13 +18,13 @@ _ASK = (
 
 
 def lines(train: Split, info: Info, targets: Sequence[str]) -> Iterator[str]:
-  """A warning for each column of a table that tells a target by itself.
+  """A warning for each column of a table that gives a target away by itself.
 
-  A number with an AUROC above 0.99 for a class or label (either way), or whose
-  correlation with a number is above 0.999; a category of which 99.5 % of the
-  rows have the commonest answer of their level; and whether a value is missing,
-  where that tells as much. Large tables are checked by an even sample of 20,000
-  rows and the first 5,000 columns.
+  These are a number with an AUROC above 0.99 for a class or label (either way),
+  or whose correlation with a number is above 0.999; a category of which 99.5 %
+  of the rows have the commonest answer of their level; and whether a value is
+  missing, if that tells as much. Of large tables an even sample of 20,000 rows
+  and the first 5,000 columns are checked.
 
   targets: names of the arrays that are the truth.
   """
@@ -53,7 +53,7 @@ def lines(train: Split, info: Info, targets: Sequence[str]) -> Iterator[str]:
 def _readings(
   feature: str, column: np.ndarray, coded: bool
 ) -> Iterator[tuple[str, np.ndarray, Callable[..., str]]]:
-  """(what, values, how it tells) of a column, and of whether it is known."""
+  """(what, values, test) of a column, and of whether its values are missing."""
   yield feature, column, _category if coded else _number
   known = np.isfinite(column)
   if not known.all():

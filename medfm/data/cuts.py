@@ -1,7 +1,7 @@
 """Batches in a few shapes, each compiled once.
 
-Sequences that are padded to one length are cut to the longest of a batch;
-arrays that differ in shape (`Ragged`) are padded to a shape that holds them.
+Sequences padded to one length are cut to the longest in the batch; arrays that
+differ in shape (`Ragged`) are padded to a shape that holds them.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def holding(lengths: np.ndarray, longest: int) -> np.ndarray:
 
 
 def buckets(split: Split) -> np.ndarray | None:
-  """[N] the length that holds each example; None where all are equal."""
+  """[N] the length that holds each example; None if all are equal."""
   if split.lengths is None:
     return None
   longest = split.arrays[split.lengths.columns[0]].shape[1]
@@ -46,7 +46,7 @@ def cut(
   lengths: np.ndarray | None,
   rows: np.ndarray | slice = slice(None),
 ) -> dict[str, np.ndarray]:
-  """A batch cut to what these rows need of `buckets` [N]; whole for None."""
+  """A batch cut to the longest of `buckets` [N] at these rows; None: uncut."""
   if lengths is None or split.lengths is None:
     return arrays
   end = int(lengths[rows].max())
@@ -57,8 +57,8 @@ def cut(
 class Padding(NamedTuple):
   """The few shapes that a ragged column is padded to.
 
-  shapes: [S,R], from the smallest to what holds every example.
-  levels: [N], the first of them that holds each example.
+  shapes: [S,R], from the smallest to one that holds every example.
+  levels: [N], the number of the first shape that holds each example.
   """
 
   shapes: np.ndarray
@@ -98,9 +98,9 @@ def paddings(split: Split) -> dict[str, Padding]:
 def filled(
   examples: Sequence[np.ndarray], shape: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Arrays [*extents,...] as one [B,*shape,...], 0 beyond each; and extents.
+  """Arrays [*extents,...] padded with 0 to one [B,*shape,...]; and extents.
 
-  The extents are int32, [B] where there is one axis, else [B,R].
+  The extents are int32, [B] if there is one axis, else [B,R].
   """
   rank, first = len(shape), examples[0]
   batch = np.zeros((len(examples), *shape, *first.shape[rank:]), first.dtype)
@@ -111,7 +111,7 @@ def filled(
 
 
 def likeness(split: Split) -> np.ndarray | None:
-  """[N] int, equal for examples of like size; None where all are equal."""
+  """[N] int, equal for examples of similar size; None if all are equal."""
   if split.lengths is not None:
     return buckets(split)
   levels = [each.levels for each in paddings(split).values()]

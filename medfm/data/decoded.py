@@ -1,12 +1,12 @@
 """Decoded examples, kept by column on the disk and memory-mapped.
 
-Decoding takes far longer than training a small model, so it is done once.
-The files of a cache are listed with their sizes and hashes in its manifest: a
-cache that a killed run left half written, or that was damaged later, is made
-anew and never read. Every process hashes all of it once, which also reads
-into memory what training would read next. Files are
-written as files: a memory map of one that the disk has no room for ends the
-process (SIGBUS) where a write raises an error.
+Decoding takes far longer than training a small model, so it is done once. A
+cache's manifest lists its files with their sizes and hashes: a cache that a
+killed run left half written, or that was damaged later, is made again and never
+read. Every process hashes the whole cache once, which also reads into memory
+what training reads next. Files are written with ordinary writes, not through a
+memory map: on a full disk a write raises an error, while a memory map would end
+the process (SIGBUS).
 """
 
 import hashlib
@@ -42,12 +42,12 @@ Made = tuple[dict[str, Split], Changes]
 def cached(
   folder: pathlib.Path, made: Callable[[], tuple[Sources, Changes]]
 ) -> Made:
-  """(splits, changes) of a cache folder, which is made where it is not sound.
+  """(splits, changes) of a cache folder, which is made unless it is sound.
 
   made: gives split -> its examples, and the card's list of changes; an
     example holds `id`, perhaps `patient` and `group_*`, and arrays. Arrays
-    that a source's `ragged` names, with how many of their axes differ, become
-    `Ragged` columns. Only called where the cache must be made.
+    named in a source's `ragged`, which says how many of their axes differ,
+    become `Ragged` columns. Called only if the cache must be made.
   """
   with disk.locked(folder):
     why = _unsound(folder)
@@ -108,7 +108,7 @@ def _read(folder: pathlib.Path) -> Made:
 
 
 def _split(files: Mapping[tuple[str, str], np.ndarray]) -> Split:
-  """Names and groups are read into memory: reports ask for all of them.
+  """A split; ids, patients and groups are read into memory, arrays mapped.
 
   files: by column, and the part of it that they hold ("" for all).
   """
@@ -144,7 +144,7 @@ def _write_manifest(
   splits: Sequence[str],
   keys: Mapping[str, str],
 ) -> None:
-  """keys: the names of files -> those of columns, where they differ."""
+  """keys: name of a file -> name of its column, if they differ."""
   manifest = {"format": _FORMAT, "splits": splits, "changes": changes}
   manifest["keys"] = keys
   files = manifest["files"] = {}
@@ -164,7 +164,7 @@ def _sum(manifest: Mapping[str, Any]) -> str:
 
 
 def _placed(key: str) -> str:
-  """The name of a column's file; any text may be the name of a column."""
+  """The name of a column's file; a column's name may be any text."""
   if re.fullmatch(r"[\w. -]{1,100}", key):
     return key
   return f"column-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
@@ -238,8 +238,8 @@ class _ArrayFile:
   def append(self, value: np.ndarray, row: int) -> None:
     if value.shape != self._shape:
       raise ValueError(
-        f"{self._path.stem} of example {row} has the shape {value.shape}, the "
-        f"ones before {self._shape}: the builder must make them equal"
+        f"{self._path.stem} of example {row} has the shape {value.shape}, "
+        f"earlier ones {self._shape}: the builder must make them equal"
       )
     self._missing -= 1
     self._file.write(value.astype(self._dtype, copy=False).tobytes())
@@ -273,7 +273,7 @@ class _RaggedFile:
     self._file.write(np.ascontiguousarray(value).data)
 
   def close(self) -> None:
-    """Writes what is known at the end alone: lengths and shapes."""
+    """Writes what is known only at the end: lengths and shapes."""
     shapes = np.array(self._shapes, np.int64)
     ends = np.cumsum(shapes.prod(1))
     self._write_header(int(ends[-1]))
@@ -289,7 +289,7 @@ class _RaggedFile:
 
 
 def _write_header(file: IO, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-  """Numpy leaves room in it for a longer first axis."""
+  """Writes numpy's header, which leaves room for a longer first axis."""
   descr = np.lib.format.dtype_to_descr(dtype)
   np.lib.format.write_array_header_1_0(
     file, {"descr": descr, "fortran_order": False, "shape": shape}

@@ -1,6 +1,6 @@
 """What a classical model sees of a dataset: the columns of all its inputs.
 
-Each input makes its part columns; here they are put side by side.
+Each input makes its columns; here they are put side by side.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ from medfm.types import PRESENT, Design, Info, Split, UserError, view
 def linear(train: Split, info: Info, seed: int) -> Design:
   """For linear models: no NaN, fitted on the training split.
 
-  An example without one of several inputs has the training means of its
-  columns, and 1 in the column `<input> missing`.
+  An example that lacks one of several inputs gets the training means of that
+  input's columns, and 1 in the column `<input> missing`.
   """
   return _side_by_side(train, info, seed, trees=False)
 
@@ -35,7 +35,7 @@ def of_input(
   if design is None:
     raise UserError(
       f"{info.name}: this baseline has no columns for {name} "
-      f"({each.describe()}); set its baselines to ()"
+      f"({each.describe()}); set the config's baselines to ()"
     )
   if present is not None:
     return _filled(design, rows, info, name, trees)
@@ -70,7 +70,7 @@ def alone(split: Split, info: Info, name: str) -> Split:
 def _filled(
   design: Design, rows: Split, info: Info, name: str, trees: bool
 ) -> Design:
-  """A design of one of several inputs, which an example may not have."""
+  """A design of one of several inputs, which an example may lack."""
   fill = np.nan if trees else design.of(rows).mean(0)
 
   def of(split: Split) -> np.ndarray:

@@ -51,7 +51,7 @@ def locked(path: pathlib.Path) -> Iterator[None]:
 def remembered(
   path: pathlib.Path, make: Callable[[], str], read: Callable[[str], _T]
 ) -> _T:
-  """What `read` gives of a file's text; a damaged or missing file is made anew.
+  """What `read` makes of a file's text; a damaged or missing file is remade.
 
   The sha256 of the text is the file's first line.
 
@@ -77,7 +77,7 @@ def remembered(
 
 @contextlib.contextmanager
 def replaced(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A place for a file or folder that becomes `path`, whole, or vanishes.
+  """A temporary path that becomes `path` once complete, or is removed.
 
   Call it under `locked(path)`: leftovers of killed runs are removed.
   """
@@ -122,6 +122,6 @@ def synced(path: pathlib.Path) -> None:
 
 @functools.lru_cache(maxsize=4096)
 def _file_digest(path: str, algorithm: str, size: int, mtime_ns: int) -> str:
-  """Size and time are there to hash a file again when it has changed."""
+  """A cached hash; size and time make it hash a changed file again."""
   with open(path, "rb") as file:
     return hashlib.file_digest(file, algorithm).hexdigest()

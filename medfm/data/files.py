@@ -26,16 +26,16 @@ def find(
   download: bool = True,
   **sums: str,
 ) -> pathlib.Path:
-  """The raw file (or folder) of a dataset, downloaded where it is absent.
+  """The raw file (or folder) of a dataset, downloaded if it is absent.
 
   Looks for each of `names` in the user's raw folder and two levels below it,
-  then among earlier downloads, and then fetches `url` under the first name.
-  A file of the user's is taken as it is, since mirrors save anew; `origin`
-  tells whether it is the official one. A download must match the checksums,
-  and is fetched again where it no longer does.
+  then among earlier downloads, and then downloads `url` under the first name.
+  A file of the user's is taken as it is, since mirrors may save a file again
+  with other bytes; `origin` tells whether it is the official one. A download
+  must match the checksums, and is repeated if it no longer does.
 
   sums: the published `sha256` or `md5`.
-  what: the dataset, for the message. download: False where `url` is a page to
+  what: the dataset, for the message. download: False if `url` is a page to
     read (terms to accept) and not the file. The environment variable
     MEDFM_OFFLINE=1 forbids every download.
   """
@@ -73,7 +73,7 @@ def of_user(
 ) -> pathlib.Path:
   """A file of the user's, in the data folder or where the command runs.
 
-  expected: what it should be, for messages. folder: it may be one.
+  expected: what it should be, for messages. folder: it may be a folder.
   """
   try:
     name = pathlib.Path(path).expanduser()
@@ -108,7 +108,7 @@ def origin(path: pathlib.Path, *, url: str, **sums: str) -> dict[str, Any]:
 
 
 def own_card(what: str, raw: Iterable[pathlib.Path]) -> dict[str, Any]:
-  """What is known of the user's own files before reading, for the data card."""
+  """What the data card says about the user's own files before they are read."""
   return {
     "source": what,
     "licence": "",
@@ -119,7 +119,7 @@ def own_card(what: str, raw: Iterable[pathlib.Path]) -> dict[str, Any]:
 
 
 def member(folders: Folders, path: pathlib.Path, *names: str) -> pathlib.Path:
-  """The first of these names within an archive; a path that is one itself."""
+  """The first of these names within an archive, or `path` if it is one."""
   if path.name in {name.rpartition("/")[2] for name in names}:
     return path
   if path.is_file():
@@ -156,10 +156,10 @@ _Reader = TypeVar("_Reader", bound=Callable)
 
 
 def laid_out(*settings: str) -> Callable[[_Reader], _Reader]:
-  """Marks a reader of files with its settings that say how a file is laid out.
+  """Marks a reader of files with the settings that describe a file's layout.
 
   New files may have another layout than those of training; the other settings
-  say what the model is given, and stay as they were.
+  decide what the model is given, and stay as in training.
   """
 
   def marked(reader: _Reader) -> _Reader:
@@ -175,7 +175,7 @@ def layout(reader: Callable) -> tuple[str, ...]:
 
 
 def real(path: pathlib.Path) -> pathlib.Path:
-  """Where links lead; one that leads in a circle leads nowhere else.
+  """Where links lead; a link in a circle stays as it is.
 
   `Path.resolve` raises RuntimeError for such a link, in Python 3.11.
   """
@@ -189,7 +189,7 @@ def _downloaded(
   if not url.startswith("https://"):
     raise OSError(f"{url} is not an https address")
   with disk.locked(path):
-    if path.exists():  # Another launch was faster.
+    if path.exists():  # Another process was faster.
       return path
     logging.info("downloading %s", url)
     with disk.replaced(path) as part:
@@ -201,13 +201,13 @@ def _downloaded(
         length = response.headers.get("Content-Length")
       size = part.stat().st_size
       if length is not None and size != int(length):
-        raise OSError(f"{size} bytes came of {length}")
+        raise OSError(f"{size} of {length} bytes arrived")
       if algorithm := _other(part, sums):
         raise OSError(f"its {algorithm} is not {sums[algorithm]}")
   return path
 
 
 def _other(path: pathlib.Path, sums: dict[str, str]) -> str:
-  """The algorithm by which a file is not the published one, or ""."""
+  """The algorithm whose checksum differs from the published one, or ""."""
   wrong = (a for a, wanted in sums.items() if disk.digest(path, a) != wanted)
   return next(wrong, "")

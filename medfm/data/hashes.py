@@ -12,11 +12,11 @@ _ROWS = 1024
 
 
 def of_rows(columns: Mapping[str, Any]) -> np.ndarray:
-  """[N] of 32 hexadecimal digits (S32): the content of each row.
+  """[N] the hash of each row's content, as 32 hexadecimal digits (S32).
 
-  columns: [N, ...] arrays, often memory-mapped, of which a thousand rows are
-    held at a time, or `Ragged`. Equal rows have equal hashes: NaN is NaN
-    whatever its bits, and -0 is 0.
+  columns: [N, ...] arrays, often memory-mapped, or `Ragged`; a thousand rows
+    are in memory at a time. Equal rows have equal hashes: NaN is NaN whatever
+    its bits, and -0 is 0.
   """
   count = len(next(iter(columns.values()))) if columns else 0
   hashes = []
@@ -39,7 +39,7 @@ def of_all(columns: Mapping[str, Any]) -> str:
 
 
 def _bytes(column: Any, rows: slice) -> Iterable[bytes]:
-  """The bytes of each of these rows, with what tells other shapes apart."""
+  """The bytes of each of these rows; rows of other shapes have other bytes."""
   if isinstance(column, Ragged):
     return _ragged(column, range(rows.start, rows.stop))
   array = np.asarray(column[rows])

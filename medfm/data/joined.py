@@ -27,7 +27,7 @@ from medfm.types import (
 )
 
 _NO_ROWS = np.array([], int)
-_SUFFIX = re.compile(r"\.[A-Za-z]{2,5}$")  # Of a file's name, not of a row's.
+_SUFFIX = re.compile(r"\.[A-Za-z]{2,5}$")  # Of a file's name.
 
 
 def joined(
@@ -42,14 +42,15 @@ def joined(
   """Examples with the inputs of several datasets, by patient or id.
 
   An example's arrays are `<part>/<array>`, and `<part>/present` says whether
-  it has that input; where it has not, its arrays hold placeholders.
+  it has that input; if not, its arrays hold placeholders.
 
   parts: a name for each input -> its dataset factory, each with one input.
-  target: the part whose examples and labels these are; "" for the only one
-    with labels. Where a patient has several of them, each gets the patient's
-    other inputs.
-  by: what rows that belong together share, one at most in a part other than
-    the target's. An id that is a file's name counts without its suffix.
+  target: the part that gives the examples and labels; "" for the only part
+    with labels. If a patient has several examples there, each gets the
+    patient's other inputs.
+  by: what rows that belong together have in common, the patient or the id; at
+    most one such row in a part other than the target's. An id that is the name
+    of a file is compared without its suffix.
   keep: "all" also keeps examples that only another part has, without a label;
     "target" keeps the examples of the target's part; "complete" keeps those of
     them that have every input.
@@ -57,8 +58,8 @@ def joined(
   The splits are those of the parts, which must agree: give all of them a
   split column. Each input keeps the description that its part fitted.
 
-  Raises: UserError for parts that name no patients, have several rows for one,
-    or put one into different splits.
+  Raises: UserError for parts that name no patients, have several rows for one
+    patient, or put a patient into different splits.
   """
   if by not in ("patient", "id") or keep not in ("all", "target", "complete"):
     raise UserError(
@@ -75,8 +76,8 @@ def joined(
   target = target or " and ".join(labelled)
   if len(parts) < 2 or target not in parts:
     raise UserError(
-      f"parts={tuple(parts)}: expected two or more and one with labels, not "
-      f"{target or 'none'!r}; set target to one of them"
+      f"parts={tuple(parts)}: expected two or more parts, one of them with "
+      f"labels, not {target or 'none'!r}; set target to one of the parts"
     )
   inputs = {part: data.info.only for part, data in datasets.items()}
   # The target's part comes first: its examples, ids and patients lead.
@@ -126,7 +127,7 @@ def joined(
 def _for_part(
   folders: Folders, part: str, parts: Mapping[str, Any], target: str
 ) -> Folders:
-  """The folders as one part is read from them, for the same trained model."""
+  """The folders for reading one part, for the same trained model."""
   reading = folders.reading
   if reading is None:
     return folders
@@ -152,9 +153,9 @@ def encoded(
 ) -> Split:
   """New examples from a folder with a file or folder for each input.
 
-  They are named as the inputs (`table.csv`, `scan/`); an input may be absent,
-  of all examples or of some. Rows belong together by patient, or where the
-  files name none by id.
+  They are named after the inputs (`table.csv`, `scan/`); an input may be
+  absent, for all examples or for some. Rows are joined by patient or, if the
+  files name none, by id.
   """
   folder = pathlib.Path(path).expanduser()
   places = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -180,9 +181,9 @@ def encoded(
 
 
 def _keys(parts: Mapping[str, Split], by: str) -> dict[str, list[str]]:
-  """part -> the patient or id of each of its rows; "" where it is unknown.
+  """part -> the patient or id of each of its rows; "" if it is unknown.
 
-  In one spelling: the parts are files of different hands.
+  In one spelling, since the parts may be spelt differently.
   """
   keys = {}
   for part, split in parts.items():
@@ -206,8 +207,9 @@ def _rows(keys: Mapping[str, list[str]], keep: str) -> dict[str, np.ndarray]:
     repeated = sum(map(bool, names)) - len(places[part])
     if repeated:
       raise UserError(
-        f"{part} has {cards.amount(repeated, 'row')} beside the first of a "
-        "patient: join by id, or leave one"
+        f"{part} has more than one row for a patient "
+        f"({cards.amount(repeated, 'row')} too many): join by id, or keep one "
+        "row each"
       )
   # Only a dict keeps the order in which the other parts name them.
   extra = dict.fromkeys(itertools.chain(*places.values()))
@@ -255,12 +257,13 @@ def _taken(split: Split, each: Input, rows: np.ndarray) -> Split:
   """These rows of a part, with placeholders for a row of -1."""
   if split.documents is not None:
     raise UserError(
-      "texts that are read in several windows cannot be joined: raise length"
+      "texts that are read in several windows cannot be joined with other "
+      "inputs: raise length"
     )
   content = {k: split.arrays[k] for k in each.arrays if k in split.arrays}
   blank = each.blank(1, content)
   for name, array in split.arrays.items():
-    if name not in content:  # What is to be predicted: -1 or NaN is unknown.
+    if name not in content:  # The target: -1 or NaN means unknown.
       unknown = np.nan if array.dtype.kind == "f" else -1
       blank[name] = np.full((1, *array.shape[1:]), unknown, array.dtype)
 
@@ -282,7 +285,7 @@ def _completed(cells: np.ndarray, others: np.ndarray) -> np.ndarray:
 def _card(
   cards: dict[str, dict], by: str, keep: str, changes: list[dict[str, Any]]
 ) -> dict[str, Any]:
-  """The cards of the parts in one, that of the target's part foremost."""
+  """The cards of the parts in one, that of the target's part first."""
   target = next(iter(cards))
   prints = {part: card["fingerprint"] for part, card in cards.items()}
   content = json.dumps([prints, target, by, keep])
@@ -301,6 +304,6 @@ def _card(
 
 
 def _without_info(read: Callable) -> Callable:
-  """A reader without what it knows of its own part."""
+  """A reader without its argument `info`."""
   settings = {k: v for k, v in spec.settings(read).items() if k != "info"}
   return functools.partial(spec.function(read), **settings)

@@ -26,11 +26,11 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
    "pairs": {"train/test": {"patients", "exact", "near"}, ...},
    "within": {"train": {"exact"}, ...}, "near_rule": str | None}; each entry
   is {"count": int, "examples": the ids of at most 20 pairs of twins}, or None
-  where it cannot be known (no patients named, no rule for such an input).
+  if it cannot be known (no patients named, no rule for such an input).
 
-  exact: equal content, whatever the label. near: by `near_rule`, without the
-    equal ones. within/exact counts the repeats: examples minus distinct ones.
-    Where there are several inputs, one that is equal, or near, suffices.
+  exact: equal content, whatever the label. near: by `near_rule`, without equal
+    examples. within/exact counts the repeats: examples minus distinct ones. Of
+    several inputs, one that is equal or near is enough.
   """
   splits, info = dataset.splits, dataset.info
   inputs = [_Compared(splits, info, name) for name in info.inputs]
@@ -41,7 +41,7 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
   if len(rules) > 1:
     rules = {name: f"{name}: {rule}" for name, rule in rules.items()}
   whom = dataset.card.get("grouped_by", "patient")
-  named = whom != "text"  # Equal texts were grouped, nobody named them.
+  named = whom != "text"  # "text": equal texts were grouped, without names.
   pairs, within = {}, {}
   for a, b in itertools.combinations(splits, 2):
     exact = _union([each.equal(a, b) for each in inputs])
@@ -98,15 +98,15 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
 
 
 def refuse(report: dict[str, Any]) -> None:
-  """Raises UserError where a patient is in two splits; names no patient."""
+  """Raises UserError if a patient is in two splits; names no patient."""
   for names, pair in report["pairs"].items():
     shared = pair["patients"]
     if shared and shared["count"]:
       a, b = names.split("/")
       first, second = shared["examples"][0]
       raise UserError(
-        f"{cards.amount(shared['count'], 'example')} of {b} from patients that "
-        f"are in {a} too (first: {second} and {first}): split by patient"
+        f"{cards.amount(shared['count'], 'example')} of {b} from patients who "
+        f"are also in {a} (first: {second} and {first}): split by patient"
       )
 
 
@@ -129,13 +129,13 @@ def _patients(a: Split, b: Split) -> dict[str, Any] | None:
 
 
 def _windows(split: Split) -> bool:
-  """Whether patients are no more than the texts that rows are windows of."""
+  """Whether the patients are only the texts that the rows are windows of."""
   cut = split.documents is not None
   return cut and bool(np.isin(split.patients, split.ids).all())
 
 
 def _folded(patients: np.ndarray) -> np.ndarray:
-  """[N] str, equal for one patient whatever the spelling."""
+  """[N] str, equal for the same patient in any spelling."""
   names, place = np.unique(np.asarray(patients, str), return_inverse=True)
   return np.array([*map(spelling.owner, names)], str)[place]
 
@@ -151,7 +151,7 @@ def _twins(a: np.ndarray, b: np.ndarray) -> Pairs:
 
 
 class _Compared:
-  """The splits compared by one of their inputs, as far as it is present."""
+  """The splits compared by one of their inputs, over rows that have it."""
 
   def __init__(self, splits: Mapping[str, Split], info: Info, name: str):
     described = info.inputs[name]
@@ -170,7 +170,7 @@ class _Compared:
     self.near = described.near and described.near.search(contents)
 
   def equal(self, a: str, b: str) -> Pairs:
-    """Rows of b that equal rows of a, or earlier ones where both are one."""
+    """Rows of b that equal rows of a, or earlier rows if a is b."""
     i, j = _twins(self._hashes[a], self._hashes[b])
     others = (i != j) | (a != b)
     return self._rows[a][i[others]], self._rows[b][j[others]]

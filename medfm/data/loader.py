@@ -45,12 +45,13 @@ def batches(
     (seed, visit, row), so that another batch size changes no augmentation.
   share: the places of a batch, ascending, that this process builds; B is then
     their number, and places past `batch_size` are padding. None builds all.
-  rows_alone: give `row` int32 [B], the rows of the split that a batch holds,
-    instead of its arrays, which are gathered on the device.
+  rows_alone: give `row` int32 [B], the batch's rows in the split, instead of
+    the arrays, which are then gathered on the device.
   """
   if batch_size < 1 or steps < 0:
     raise UserError(
-      f"batch_size {batch_size}, steps {steps}: expected at least 1 and 0"
+      f"batch_size={batch_size}, steps={steps}: expected a batch_size of at "
+      "least 1 and steps of at least 0"
     )
   if batch_size > len(split):
     raise UserError(
@@ -60,7 +61,7 @@ def batches(
   chosen = order(split, strata, batch_size, seed)
   if rows_alone and (transforms or chosen.cut or cuts.paddings(split)):
     raise UserError(
-      "devices.resident=true takes whole examples as they are: choose "
+      "devices.resident=true needs whole, unchanged examples: choose "
       "transforms=(), data of one shape and an order that cuts nothing, such "
       "as orders.uniform, or devices.resident=false"
     )
@@ -95,7 +96,7 @@ class Batches:
     whole, visits = self.order.rows(index)
     share = np.arange(self.batch_size) if self.share is None else self.share
     real = share < len(whole)
-    # A process with nothing but padding repeats the content of the first place.
+    # A process that builds only padding repeats the first place's content.
     places = np.where(real, share, share[0] if real[0] else 0)
     rows, visits = whole[places], visits[places].astype(np.int32)
     return {
@@ -152,7 +153,7 @@ def prefetched(
   if not threads:
     yield from ((k, batches[k]) for k in range(start, stop))
     return
-  import grain  # Slow to import, and needed by threads alone.
+  import grain  # Slow to import, and needed only with threads.
 
   options = grain.ReadOptions(
     num_threads=threads, prefetch_buffer_size=2 * threads
@@ -170,7 +171,7 @@ def in_order(
   """Every example once, in the split's order; `share` is as in `batches`.
 
   order: [N], the rows as `length_order` gives them; batches are then cut to
-    what their examples need.
+    the longest of their examples.
   """
   places = np.arange(len(split)) if order is None else order
 
@@ -183,12 +184,12 @@ def in_order(
   batches = Batches(split, batch_size, steps, cut, share)
   for k in range(steps):
     batch = batches[k]
-    del batch["visit"]  # Read in training alone.
+    del batch["visit"]  # Only training reads it.
     yield batch
 
 
 def length_order(split: Split) -> np.ndarray:
-  """The rows of the split, those of like length together."""
+  """The rows of the split, those of similar length together."""
   likeness = cuts.likeness(split)
   if likeness is None:
     return np.arange(len(split))

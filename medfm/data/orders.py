@@ -21,8 +21,8 @@ class Order(NamedTuple):
 
   rows: k -> (rows [n] of the split, visits [n]: how often each was visited
     before); n is the batch size, or less where the batch is padded.
-  cut: whether batches are cut to the longest of their examples, where the
-    split tells how long each is.
+  cut: whether batches are cut to the longest of their examples, if the split
+    says how long each is.
   """
 
   rows: Callable[[int], tuple[np.ndarray, np.ndarray]]
@@ -37,7 +37,7 @@ def per_epoch(n: int, batch_size: int) -> int:
 def uniform(
   split: Split, strata: np.ndarray | None, batch_size: int, seed: int
 ) -> Order:
-  """Every example once an epoch, each epoch in an order of its own."""
+  """Every example once an epoch, in a new order each epoch."""
   del strata
   return _by_epoch(len(split), batch_size, seed)
 
@@ -45,12 +45,12 @@ def uniform(
 def balanced(
   split: Split, strata: np.ndarray | None, batch_size: int, seed: int
 ) -> Order:
-  """All strata equally often, each in an order of its own.
+  """All strata equally often, each in its own order.
 
   A stratum visits each of its examples once before any again; examples of
   stratum -1 (unlabelled) are left out. No batch is padded.
 
-  strata: [N] int codes, or UserError.
+  strata: [N] int codes; without them UserError.
   """
   if strata is None or not len(strata):
     raise UserError(
@@ -85,11 +85,11 @@ def balanced(
 def by_length(
   split: Split, strata: np.ndarray | None, batch_size: int, seed: int
 ) -> Order:
-  """Every example once an epoch, beside examples of its length.
+  """Every example once an epoch, in batches of similar length.
 
-  The epoch's order is sorted by length, without moving examples of one
-  length, and cut into batches, which are then visited in an order of their
-  own and cut to their longest example: there is little padding to compute.
+  The epoch's order is sorted by length (stably) and divided into batches. These
+  are visited in random order and cut to their longest example, which leaves
+  little padding to compute.
   """
   del strata
   lengths = cuts.likeness(split)
@@ -104,7 +104,7 @@ def by_length(
 def _by_epoch(
   n: int, batch_size: int, seed: int, lengths: np.ndarray | None = None
 ) -> Order:
-  """Every row once an epoch; beside rows of its length, where [N] is given."""
+  """Every row once an epoch; with rows of its length, if lengths are given."""
   count = per_epoch(n, batch_size)
 
   @functools.lru_cache(maxsize=_KEPT)

@@ -9,7 +9,7 @@ Pairs = tuple[np.ndarray, np.ndarray]
 def equal(a: np.ndarray, b: np.ndarray, most: int | None = None) -> Pairs:
   """Places i of a [N], j of b [M] that hold the same number, in order of j.
 
-  most: a number that stands more often in a is passed over.
+  most: a number that occurs in a more often than this is skipped.
   """
   order = np.argsort(a, kind="stable")
   held = a[order]

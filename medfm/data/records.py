@@ -38,7 +38,7 @@ _MANIFEST = "manifest.json"
 class Prepared(NamedTuple):
   """splits by name; changes: [{"what", "count"}]; fingerprint: sha256.
 
-  reading: of the model that they are read for, as `Folders` has it.
+  reading: the trained model that they are read for, as in `Folders`.
   """
 
   splits: dict[str, Split]
@@ -48,7 +48,7 @@ class Prepared(NamedTuple):
 
 
 def counted(changes: Mapping[str, int]) -> list[dict[str, Any]]:
-  """Changes for the data card, those that there were: what -> how many."""
+  """The changes that occurred, for the data card; from what -> how many."""
   return [{"what": k, "count": int(n)} for k, n in changes.items() if n]
 
 
@@ -57,8 +57,9 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   Subclasses: `class Name(records.Builder, skip_registration=True)` with
   VERSION, `features`, `_split_generators` and `_generate_examples`; raise
-  VERSION whenever the examples change. Settings of their own are keyword
-  arguments that `prepared` passes on. They live in an importable module.
+  VERSION whenever the examples change. Settings of a subclass are keyword
+  arguments that `prepared` passes on. The class must be in an importable
+  module.
   """
 
   VERSION = tfds.core.Version("1.0.0")
@@ -92,9 +93,9 @@ class RowsBuilder(Builder, skip_registration=True):
   """Writes N cleaned rows in their order; subclasses give `rows`.
 
   Rows are an object with `ids`; `strings`, `groups` and `arrays` [N, ...] by
-  name (`patient` is a string); `part`, the split of each, or None where none
-  is given; `changes` for the data card; and `schema`, what the arrays mean,
-  JSON-able, under a name of its own, which comes back among the changes.
+  name (`patient` is a string); `part`, the split of each, or None if none is
+  given; `changes` for the data card; and `schema`, what the arrays mean,
+  JSON-able, which comes last among the changes.
   """
 
   shuffled = False
@@ -153,8 +154,8 @@ def prepared(
   """The dataset of a builder, from the cache or made from the raw files.
 
   Records and cache are kept under the fingerprint of the raw bytes and of the
-  builder's name, version and settings, so that another raw file never meets
-  old records.
+  builder's name, version and settings, so that records of another raw file are
+  never read.
   """
   paths = raw if isinstance(raw, Mapping) else {"": raw} if raw else {}
   fingerprint = _digest(
@@ -181,7 +182,7 @@ def prepared(
 
 
 class _Records:
-  """The examples of a split, with one error for every way to be damaged.
+  """The examples of a split; any damage raises the same error.
 
   ragged: feature -> how many of its axes differ between examples.
   """
@@ -208,7 +209,7 @@ class _Records:
   def _checked(self):
     try:
       yield
-    except Exception as error:  # Each reader has errors of its own.
+    except Exception as error:  # Each reader raises other types.
       reason = " ".join(str(error).split())[:200]
       raise UserError(
         f"the records of split {self._split!r} cannot be read ({reason}): "
@@ -236,7 +237,7 @@ def _written(
   paths = [path for path in sorted(root.rglob("*")) if path.is_file()]
   files = {p.relative_to(root).as_posix(): disk.digest(p) for p in paths}
   content = {"changes": builder.changes, "files": files}
-  # Written last, so that what a killed run left has none.
+  # Written last, so that a killed run leaves none.
   place.write_text(json.dumps(content | {"sha256": _digest(content)}))
   return builder, builder.changes
 

@@ -11,8 +11,8 @@ _NO_WORDS = np.zeros(4, np.uint64)
 def generator(seed: int, *counters: int | str) -> np.random.Generator:
   """The generator of one place in a run: at most three numbers or names.
 
-  Each place has a stream of its own (Philox, Salmon et al. 2011), whatever was
-  drawn elsewhere: threads, resuming and the batch size change no draw.
+  Each place has its own stream (Philox, Salmon et al. 2011), whatever was drawn
+  elsewhere: threads, resuming and the batch size change no draw.
   """
   return moved(np.random.Generator(np.random.Philox(0)), seed, *counters)
 
@@ -44,10 +44,10 @@ def moved(
 
 
 def permutation(n: int, seed: int, *counters: int | str) -> np.ndarray:
-  """[n] int64, the order of one place: the same in every numpy version.
+  """[n] int64, the order for one place: the same in every numpy version.
 
-  Sorts raw Philox words, since numpy keeps those as they are and may change
-  how its own `permutation` uses them.
+  Sorts raw Philox words, since numpy keeps those stable but may change how its
+  `permutation` uses them.
   """
   words = generator(seed, *counters).bit_generator.random_raw(n)
   return np.argsort(words, kind="stable")

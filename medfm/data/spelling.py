@@ -4,11 +4,12 @@ Exports and keyboards write one name in many ways: 7, 007 and 7.0 (a column of
 whole numbers with one blank comes out as 1.0), composed and decomposed
 accents, full-width digits, blanks and invisible marks. Taking two patients for
 one only puts both into the same split; taking one patient for two puts that
-patient into training and test. So names that differ only in this way are one.
+patient into training and test. So names that differ only in spelling count as
+the same name.
 
-For patients and documents case is ignored too, and what stands between letters
-and digits (P-001 and P1). For classes and levels case may matter (the genotypes
-AA, Aa and aa), so it is ignored only where no name fits exactly.
+For patients and documents, case and what separates letters from digits (P-001
+and P1) are ignored too. For classes and levels case may matter (the genotypes
+AA, Aa and aa), so it is ignored only if no name fits exactly.
 """
 
 import collections
@@ -36,7 +37,7 @@ _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 _NOBODY = {"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "unknown"}
 _HIDDEN = {*"\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"} | {
   *map(chr, range(0xFE00, 0xFE10))
-}  # Of other categories than those of control and format.
+}  # Invisible characters outside the categories control and format.
 _LOOK = str.maketrans(
   "авекмнорстухіѕјԛԝ" + "αβεζηικμνορτυχ", "abekmhopctyxisjqw" + "abezhikmnoptyx"
 )  # Cyrillic and Greek letters, to the Latin ones whose capitals look the same.
@@ -44,11 +45,11 @@ _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
 _QUOTES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc"), "'")
 IN_CLASSES = ", or name both in classes= if they are two"
 ALIKE = "case, blanks, unseen marks, leading zeros, 1 or 1.0, and P-1 or P1"
-"""What does not tell two patients apart, for messages."""
+"""Differences between ids that do not make two patients, for messages."""
 
 
 def plain(name: str) -> str:
-  """What a name says, whatever its spelling; its case counts.
+  """A name in one spelling; its case is kept.
 
   Unicode's compatibility form (NFKC), single blanks, ASCII digits, dashes and
   apostrophes, no invisible characters; numbers without leading zeros, a
@@ -80,10 +81,11 @@ def folded(name: str) -> str:
 
 
 def owner(name: str) -> str:
-  """As `folded`: what identifies a patient or a document; "" for nobody.
+  """An id of a patient or a document in one spelling, "" if it names nobody.
 
-  Without a spreadsheet's quotes (="001"), leading zeros of any of its numbers,
-  and what stands between letters and digits; between others it is a dash.
+  As `folded`, without a spreadsheet's quotes (="001"), leading zeros of any
+  number in it, and separators between letters and digits; other separators
+  become a dash.
   """
   if quoted := _QUOTED.fullmatch(name.strip()):
     name = quoted[1] or quoted[2] or ""
@@ -97,10 +99,10 @@ def owner(name: str) -> str:
 
 
 class Unified(NamedTuple):
-  """cells: each in the first spelling of its name, "" where it says nothing.
+  """cells: each in the first spelling of its name, "" if it names nothing.
 
-  merged: spellings that were changed -> what they became; rows: where the
-  first of them stands, and the one that it is a spelling of.
+  merged: spellings that were changed -> what they became; rows: the row of the
+  first such spelling, and the row of the name that it became.
   """
 
   cells: list[str]
@@ -109,7 +111,7 @@ class Unified(NamedTuple):
 
 
 def unified(cells: Sequence[str], form: Callable[[str], str]) -> Unified:
-  """The cells in one spelling a name: as it first occurs, but seen."""
+  """The cells with one spelling per name: its first, without unseen marks."""
   cells = list(cells)
   first: dict[str, str] = {}
   shown: dict[str, str] = {}
@@ -128,9 +130,9 @@ def unified(cells: Sequence[str], form: Callable[[str], str]) -> Unified:
 def owners(
   table: Table, column: str, what: str
 ) -> tuple[Table, list[dict[str, Any]]]:
-  """The table with one spelling a patient (`what`), and the changes made.
+  """The table with one spelling per patient (`what`), and the changes made.
 
-  Raises: UserError for a name of which a spreadsheet has rounded digits away.
+  Raises: UserError for an id whose digits a spreadsheet has rounded away.
   """
   cells = table[column]
   if rounded := next(filter(_ROUNDED.fullmatch, dict.fromkeys(cells)), ""):
@@ -160,7 +162,7 @@ def owners(
 def names(
   table: Table, columns: Iterable[str]
 ) -> tuple[Table, list[dict[str, Any]]]:
-  """The table with one spelling a class, level or group of these columns."""
+  """The table with one spelling per class, level or group of these columns."""
   changes = []
   for column in columns:
     what = f"spellings in {column!r} taken for another of the same name{{}}"
@@ -171,9 +173,9 @@ def names(
 
 
 def refuse_cases(where: str, known: Iterable[str], fix: str = "") -> None:
-  """Raises UserError where two names differ in case alone.
+  """Raises UserError if two names differ in case alone.
 
-  where: the names are; fix: another way out. Both are for the message.
+  where: where the names are; fix: another remedy. Both are for the message.
   """
   first: dict[str, str] = {}
   for name in dict.fromkeys(known):
@@ -190,8 +192,8 @@ def refuse_cases(where: str, known: Iterable[str], fix: str = "") -> None:
 def matcher(known: Sequence[str]) -> Callable[[str], int]:
   """name -> the place of the known name that it is a spelling of, or -1.
 
-  An equal name comes first, then one that differs in spelling, then the only
-  one that differs in case.
+  An equal name is preferred, then one that differs in spelling, then a name
+  that differs in case, if there is only one.
   """
   counts = collections.Counter(map(folded, known))
   places: list[dict[str, int]] = [{}, {}, {}]
@@ -211,7 +213,7 @@ def matcher(known: Sequence[str]) -> Callable[[str], int]:
 
 
 def _seen(name: str) -> str:
-  """A name without characters that are not seen."""
+  """A name without invisible characters."""
   return name if name.isascii() else "".join(filter(_is_seen, name))
 
 
@@ -232,15 +234,15 @@ def _digit(character: str) -> str:
 def _changed(
   table: Table, column: str, same: Unified, what: str
 ) -> tuple[Table, list[dict[str, Any]]]:
-  """The table with these cells, and the change: `what`, with the places."""
+  """The table with these cells, and the change: `what`, with the rows."""
   if not same.merged:
     return table, []
   places = [
     f"{os.path.basename(table.paths[table.files[row]])} row {table.rows[row]}"
     for row in dict.fromkeys(same.rows)
   ]
-  told = what.format(f" (first: {' and '.join(places)})")
+  text = what.format(f" (first: {' and '.join(places)})")
   return (
     table.replace(**{column: same.cells}),
-    [{"what": told, "count": len(same.merged)}],
+    [{"what": text, "count": len(same.merged)}],
   )

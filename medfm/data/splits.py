@@ -1,8 +1,8 @@
 """Splits by patient, nested label fractions, and the hash of a split.
 
-Everything is ordered by sha256(seed, patient), never by a generator's draws,
-so that a split stays the same in every version of numpy, and adding a patient
-moves no other patient's place in the order.
+Patients are ordered by sha256(seed, patient), never by random draws, so that a
+split stays the same in every version of numpy, and adding a patient does not
+change the order of the others.
 """
 
 import collections
@@ -49,7 +49,7 @@ def by_patient(
     0 leaves that split out. A class with at least as many patients as there
     are splits is present in each of them.
 
-  Raises: UserError for fractions that do not add up to 1, or few patients.
+  Raises: UserError for fractions that do not add up to 1, or too few patients.
   """
   if (
     not 0 < len(fractions) <= len(NAMES)
@@ -70,8 +70,8 @@ def by_patient(
       "or fewer splits"
     )
   parts: list[list[int]] = [[] for _ in names]
-  # What rounding takes from a split in one class is given back in the next, so
-  # that many small classes do not starve the smallest split.
+  # A patient that a split loses to rounding in one class is given back in the
+  # next, so that many small classes do not starve the smallest split.
   owed = np.zeros(len(names))
   for members in sorted(strata, key=len):
     wanted = shares * len(members) + owed
@@ -94,17 +94,17 @@ def completed(
   fractions: tuple[float, ...],
   stratify: str = "label",
 ) -> tuple[dict[str, Split], str]:
-  """The three splits, and how they came about, in words for the card.
+  """The three splits, and how they were made, in words for the card.
 
-  given: the split "whole", cut into three; or "train" and "test", where
+  given: the split "whole", which is cut into three; or "train" and "test", and
     validation is taken out of train; or all three.
-  stratify: the array that is kept in proportion, where there is one.
+  stratify: the array that is kept in proportion, if any.
   """
   whole = WHOLE in given
   source = given[WHOLE if whole else "train"]
   note = ""
   if source.patients is None:
-    note = "; each row was taken for a patient of its own"
+    note = "; each row was taken for a separate patient"
   if "validation" in given:
     return dict(given), f"given{note}"
   shared = 1 if whole else 2
@@ -131,7 +131,7 @@ def completed(
 def together(parts: Mapping[str, Split]) -> Split:
   """All rows of all splits as one, in their order.
 
-  An id that occurs in several of them is told apart by the split's name.
+  An id that occurs in several splits gets the split's name added.
   """
   if len(parts) == 1:
     return next(iter(parts.values()))
@@ -201,8 +201,8 @@ def fraction(
   for members in strata:
     count = max(1, math.floor(fraction * len(members) + 0.5))
     kept.update(*members[:count])
-  # A class may occur only beside rarer ones, in patients of their strata: the
-  # first patient of every class is taken at every fraction (hence nested).
+  # A class may occur only in patients who are in the stratum of a rarer class,
+  # so the first patient of every class is taken at every fraction (nested).
   seen: set[int] = set()
   for rows in owned:
     new = {levels[row] for row in rows} - seen
@@ -215,8 +215,9 @@ def fraction(
 def sha256(split: Split, arrays: Sequence[str] | None = None) -> str:
   """The hash of a split: of ids, labels and inputs, in any order of the rows.
 
-  arrays: the names of those that it covers beside the ids; None for all. With
-  those of the truth alone it says what was asked, whatever a model was shown.
+  arrays: names of the arrays that it covers beside the ids; None for all. With
+    those of the truth alone, it shows which question was asked, whatever the
+    inputs were.
   """
   chosen = split.arrays if arrays is None else arrays
   columns = {k: split.arrays[k] for k in chosen if k in split.arrays}
@@ -224,7 +225,7 @@ def sha256(split: Split, arrays: Sequence[str] | None = None) -> str:
 
 
 def units(split: Split) -> int:
-  """How many examples a split holds; windows of a text are one."""
+  """How many examples a split holds; all windows of a text count as one."""
   if split.documents is None:
     return len(split)
   return len(np.unique(split.documents))
@@ -248,7 +249,7 @@ def manifest(dataset: Dataset) -> dict[str, dict]:
 
 
 def _owners(ids: np.ndarray, patients: np.ndarray | None) -> list[str]:
-  """[N] the patient of each example, or itself, told apart by a prefix."""
+  """[N] the patient of each example, else its id; a prefix says which."""
   if patients is None:
     return [f"example {name}" for name in ids]
   return [
@@ -260,10 +261,11 @@ def _owners(ids: np.ndarray, patients: np.ndarray | None) -> list[str]:
 def folds(
   split: Split, count: int, stratify: str = "", seed: int = 0
 ) -> np.ndarray:
-  """[N] int from 0: each row's part of `count`, a patient's rows in one.
+  """[N] int from 0: the fold of each row; a patient's rows share one fold.
 
-  Patients are dealt to the parts in the order of a hash, class by class of
-  the array `stratify`, so that each part has its share of every class.
+  Patients are dealt to the `count` folds in the order of a hash, one class of
+  the array `stratify` after another, so that each fold gets its share of every
+  class.
   """
   levels = _levels(split.arrays.get(stratify), len(split))
   _, strata = _strata(split.ids, split.patients, levels, seed)
@@ -299,7 +301,7 @@ def _strata(
   levels: Sequence[int],
   seed: int,
 ) -> tuple[list[list[int]], list[list[list[int]]]]:
-  """Each patient's rows in the seed's order; the same by their rarest class."""
+  """Each patient's rows in the seed's order; and grouped by rarest class."""
   rows = collections.defaultdict(list)
   for row, owner in enumerate(_owners(ids, patients)):
     rows[owner].append(row)
@@ -318,9 +320,9 @@ def _strata(
 
 
 def in_several(places: Iterable[tuple[str, str]]) -> int:
-  """How many owners, "" being none, are in several splits: (owner, split).
+  """How many owners of these pairs (owner, split) are in several splits.
 
-  They are compared as they are spelt here.
+  An owner of "" is unknown and not counted; spellings must be equal.
   """
   counts = collections.Counter(owner for owner, _ in set(places) if owner)
   return sum(count > 1 for count in counts.values())
@@ -329,19 +331,20 @@ def in_several(places: Iterable[tuple[str, str]]) -> int:
 def given(
   table: Table, column: str, owner: str, what: str
 ) -> np.ndarray | None:
-  """[N] the split of each row, where a column or a second file gives it.
+  """[N] the split of each row, as given by a column or a second file.
 
-  owner: the column, `what` in short, whose rows are in one split; "" for none.
+  owner: the column, called `what` in messages, whose rows must share a split;
+    "" for none.
   """
   if len(table.paths) > 1:
     if column:
-      raise UserError("split_column and test_path: give one of them")
+      raise UserError("give split_column or test_path, not both")
     part = np.where(table.files > 0, "test", "train")
   elif column:
     part = of_words(table, column)
     for name in ("train", "test"):
       if not (part == name).any():
-        raise UserError(f"{table.path}: no row of {column!r} says {name!r}")
+        raise UserError(f"{table.path}: no row has {name!r} in {column!r}")
   else:
     return None
   first: dict[str, int] = {}
@@ -350,8 +353,8 @@ def given(
     if name and part[seen] != part[index]:
       raise UserError(
         f"{table.place(seen)} ({part[seen]}) and {table.place(index)} "
-        f"({part[index]}) are of one {what}: move all rows of a {what} into "
-        f"one split ({spelling.ALIKE} do not tell {what}s apart)"
+        f"({part[index]}) are of the same {what}: move all rows of a {what} "
+        f"into one split ({spelling.ALIKE} do not tell {what}s apart)"
       )
   return part
 

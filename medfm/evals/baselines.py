@@ -12,10 +12,10 @@ def baselines(
 ) -> Findings:
   """The rivals of a task (`Task.RIVALS`), fitted on the training split alone.
 
-  Stages of the same data and training examples fit each only once. A block
-  shows which settings were chosen within training.
+  Stages with the same data and training examples share the fitted rivals. A
+  block shows which settings were chosen within training.
 
-  names: of rivals of the data's task; by default those that its own task puts
+  names: of rivals of the data's task; by default those that the task puts
     beside a model.
   """
   if names is None:
@@ -48,7 +48,7 @@ def rival(
 ) -> Rival:
   """A rival fitted on `train`, with its predictions for the other splits.
 
-  UserError where the task has no rival of this name, or it cannot be fitted.
+  UserError if the task has no rival of this name, or it cannot be fitted.
   """
   if name not in task.RIVALS:
     known = ", ".join(task.RIVALS) or "none: take them out of `evaluators`"

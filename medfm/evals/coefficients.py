@@ -12,10 +12,10 @@ from medfm.types import Info, Split, UserError
 def coefficients(context: Context) -> Findings:
   """Learnt and exact coefficients in raw units, as a block of pairs.
 
-  The model is asked at the training mean and a hundred deviations from it
-  along each feature; for a linear model the differences are its slopes.
+  The model predicts at the training mean and at a hundred deviations from it
+  along each feature; for a linear model the differences give its slopes.
 
-  UserError where the model is not of one number from numeric features.
+  UserError unless the model predicts one number from numeric features.
   """
   if context.train is None:
     return Findings()
@@ -57,8 +57,8 @@ def coefficients(context: Context) -> Findings:
 def closed_form(train: Split, info: Info) -> dict[str, float]:
   """Least squares of one target in raw units, by feature, and "intercept".
 
-  Missing values and categories as in `designs.linear`. Where columns depend
-  on one another, the solution of least norm in standardised columns.
+  Missing values and categories as in `designs.linear`. If columns depend on one
+  another, the solution of least norm in standardised columns.
   """
   design = designs.linear(train, info, seed=0)
   target = np.asarray(train.arrays["label"], np.float64)[:, 0]

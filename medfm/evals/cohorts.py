@@ -25,12 +25,12 @@ def read(
 ) -> Dataset:
   """A cohort as a trained model reads it: one split, `SPLIT`, of every row.
 
-  factory: the cohort's own, as its config names it. What depends on training
-    (sizes, levels, the tokenizer) is the model's, whatever the config says;
+  factory: the data of the cohort's config. What depends on training (sizes,
+    levels, the tokenizer) is taken from the model, whatever the config says;
     the card's `changes` say where the two differ.
 
   The info has the cohort's name, and the inputs and target of training.
-  UserError where the model cannot read the cohort, or predicts other things.
+  UserError if the model cannot read the cohort or predicts other things.
   """
   data = factory(folders._replace(reading=reading))
   info = Info(data.info.name, reading.inputs, reading.target)
@@ -41,7 +41,7 @@ def read(
 
 
 def lines(data: Dataset) -> Iterator[str]:
-  """What the terminal says of a cohort: its rows, and what was changed."""
+  """What the terminal says about a cohort: its rows, and what was changed."""
   counts = splits.manifest(data)[SPLIT]
   patients = counts["patients"]
   known = patients is not None
@@ -58,11 +58,11 @@ def lines(data: Dataset) -> Iterator[str]:
 def as_trained(data: Dataset, trained: Info) -> Dataset:
   """Another dataset of the same task, in the codes the model was trained on.
 
-  Classes and category levels are matched by name; a level that training did
-  not know is missing (-1), and so is a class, which the card tells.
+  Classes and category levels are matched by name. A level or class that did
+  not occur in training becomes missing (-1), and the card says so.
 
-  UserError where inputs or task are others, or names of what is predicted may
-  be spelled differently.
+  UserError if the inputs or the task differ, or if the names of what is
+  predicted may be spelt differently.
   """
   info = data.info
   kinds = [tasks.of(each.target).__name__ for each in (info, trained)]

@@ -2,9 +2,9 @@
 
 An evaluator is a function `(context) -> Findings`, configured by keyword-only
 arguments; a run's `evaluators` names those it calls. An evaluator that needs
-outputs of the model which the task does not keep names them with `keeps`. One
-whose findings show examples of the data has a setting `show`; where that is
-False it shows none.
+outputs of the model which the task does not keep names them with `keeps`. An
+evaluator whose findings show examples of the data has a setting `show`; if it
+is False no example is shown.
 """
 
 import dataclasses
@@ -46,7 +46,7 @@ class Findings(NamedTuple):
     `Context.splits`; they are scored, and compared with the model.
   blocks: split ("" for the whole run) -> blocks of numbers and words.
   shown: split -> blocks that show examples of the data. They are kept in a
-    file of their own, which is removed when the run may no longer show any.
+    separate file, which is removed when the run may no longer show any.
   drawn: of decisions, by name, what other validation patients would have
     chosen, in rising order; kept for other cohorts.
   """
@@ -69,26 +69,26 @@ class Settings(NamedTuple):
 class Context:
   """A trained model and its predictions for the splits not trained on.
 
-  data: whose splits but "train" are evaluated; in the codes of training.
-  train: the examples that the model was trained on; None where they are not
-    at hand, as perhaps on another cohort.
-  trained: a summary of the training split (`shifts.summary`), where the run
-    has kept one.
-  task: of the model. asked: of the data's target, by which rivals are scored;
-    it differs from `task` for a model that was pre-trained on labelled data.
-  splits: split -> its units as `asked` has them, one row each.
+  data: all splits but "train" are evaluated; in the codes of training.
+  train: the examples that the model was trained on; None if they are not
+    available, as may be with another cohort.
+  trained: a summary of the training split (`shifts.summary`), if the run kept
+    one.
+  task: of the model. asked: the task of the data's target, by which rivals are
+    scored; it differs from `task` for a model pre-trained on labelled data.
+  splits: split -> its units for `asked`, one row each.
   predicted: split -> the model's predictions for these, and the outputs that
     `keeps` names.
   decisions: of the model, from validation.
   drawn: where these are the data of another cohort, `Findings.drawn` of the
     run itself.
   predict: a split as the model reads it -> name -> [N, ...] in its order.
-    Where there are several processes, all must call it, equally often.
+    If there are several processes, all must call it equally often.
   first: whether this is the first process, which alone computes what does not
     need `predict`.
   fitted: predictions of rivals so far, shared by the stages of a study.
-  objective, variables: the model itself, for what looks inside.
-  prevalence: at which predictive values are stated too; 0 states none.
+  objective, variables: the model, for evaluators that look inside it.
+  prevalence: a prevalence at which to state predictive values; 0 for none.
   """
 
   data: Dataset

@@ -13,14 +13,14 @@ from medfm.tasks.binary import Question
 
 PLACES = 41
 PANELS = 6
-"""Questions that are drawn: those with most positives."""
+"""How many questions are drawn, at most: those with most positives."""
 
 
 class Asked(NamedTuple):
   """A question of a split's N examples, as the panel's metrics see them.
 
   cluster: [N] the patient of each. threshold: chosen on validation, or None.
-  drawn: [R] those that other validation patients would have chosen.
+  drawn: [R] thresholds that other validation patients would have given.
   """
 
   question: Question
@@ -31,7 +31,7 @@ class Asked(NamedTuple):
 
   @property
   def known(self) -> tuple[Array, Array]:
-    """(label [n], prob [n]) where the answer is known."""
+    """(label [n], prob [n]) of the examples with a known answer."""
     rows = np.isfinite(self.question.label)
     return self.question.label[rows], self.question.prob[rows]
 
@@ -45,7 +45,7 @@ def curve(
 ) -> list[Entry]:
   """A curve of `metrics.risk_curves` at [G] risks, with its band.
 
-  cluster: [N], whom each example is of.
+  cluster: [N], the patient of each example.
   """
   rows = np.isfinite(asked.label)
   label, prob = asked.label[rows], asked.prob[rows]
@@ -69,8 +69,8 @@ def line(name: str, at: Array, entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def commonest(asked: Sequence[Question]) -> list[int]:
-  """The places of the questions that are drawn, in their order; one that not
-  both answers are known to has no curve."""
+  """The places of the questions that are drawn, in their order; a question
+  without both answers among its known ones has no curve."""
   positives = [np.nansum(each.label) for each in asked]
   known = [np.isfinite(each.label).sum() for each in asked]
   both = [k for k, count in enumerate(positives) if 0 < count < known[k]]
@@ -78,6 +78,6 @@ def commonest(asked: Sequence[Question]) -> list[int]:
 
 
 def _entry(value: float, low: float, high: float) -> Entry:
-  """A point of a curve; None where it is not finite."""
+  """A point of a curve; a number that is not finite becomes None."""
   numbers = {"value": value, "low": low, "high": high}
   return {k: float(x) if np.isfinite(x) else None for k, x in numbers.items()}

@@ -1,4 +1,4 @@
-"""What deciding by a binary answer of the model is worth to patients.
+"""What decisions by a binary answer of the model are worth to patients.
 
 Counts at the threshold, predictive values and likelihood ratios, how much the
 threshold itself varies, net benefit, and observed against predicted risk.
@@ -27,7 +27,7 @@ from medfm.tasks.binary import threshold_name
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5)
 RISKS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 BEYOND = 0.02
-"""The share of the predictions at either end about which a curve is silent."""
+"""The share of predictions at either end that a curve leaves out."""
 KEPT = np.linspace(0, 1, 41)
 """The quantiles of drawn thresholds that are kept for other cohorts."""
 _RATES = {
@@ -49,7 +49,7 @@ def decisions(
   """Blocks of each split, about every binary question that the task asks.
 
   thresholds: risks at which net benefit is given, each above 0 and below 1.
-  risks: predicted ones, at which the observed one is given.
+  risks: predicted risks at which the observed risk is given.
   """
   if not context.first or context.asked is not context.task:
     return Findings()
@@ -87,7 +87,7 @@ def _key(asked: Asked, settings: Settings) -> str:
 
 
 def _asked(context: Context, name: str) -> list[Asked]:
-  """The questions of a split that has both answers to them."""
+  """The questions of a split to which both answers occur."""
   split, task = context.splits[name], context.task
   target = scores.target_of(task, split.arrays)
   if not task.TARGETS:
@@ -109,7 +109,7 @@ def _asked(context: Context, name: str) -> list[Asked]:
 
 
 def _drawn(asked: Asked, settings: Settings) -> np.ndarray:
-  """[R] the thresholds that other validation patients would have chosen."""
+  """[R] the thresholds that other validation patients would have given."""
   label, prob = asked.question.label, asked.question.prob
   replicates = min(settings.replicates, risk_curves.REPLICATES)
   pieces = [np.zeros(0)]
@@ -125,9 +125,9 @@ def _drawn(asked: Asked, settings: Settings) -> np.ndarray:
 def _at_threshold(
   asked: Sequence[Asked], context: Context, *, others: bool
 ) -> Block:
-  """Counts and rates of what is called positive; a column a question.
+  """Counts and rates at the threshold; a column for each question.
 
-  others: whether the split is another than that of the threshold.
+  others: whether the threshold was chosen on another split.
   """
   asked = [each for each in asked if each.threshold is not None]
   rates: dict[str, Metric] = {}
@@ -141,8 +141,8 @@ def _at_threshold(
   columns = [dict(_rates(each, rates, settings, others)) for each in asked]
   names = list(dict.fromkeys(name for column in columns for name in column))
   varying = (
-    "In brackets beside the threshold: what other validation patients would "
-    "have chosen (bootstrap)."
+    "In brackets beside the threshold: the thresholds that other validation "
+    "patients would have given (bootstrap)."
     if any(len(each.drawn) for each in asked)
     else "How much the threshold varies cannot be shown without the validation "
     "split."
@@ -152,8 +152,9 @@ def _at_threshold(
     "title": "At the threshold chosen on validation",
     "columns": ["", *(each.question.name for each in asked)],
     "rows": [[n, *(column.get(n, {}) for column in columns)] for n in names],
-    "note": "Called positive at or above the threshold, the lowest with a "
-    f"specificity of {100 * settings.specificity:g} % on validation. {varying}",
+    "note": "An example is called positive at or above the threshold, the "
+    f"lowest with a specificity of {100 * settings.specificity:g} % on "
+    f"validation. {varying}",
     "section": REVIEW,
     "headline": _in_words(asked[0], columns[0]) if len(asked) == 1 else "",
   }
@@ -165,7 +166,7 @@ def _rates(
   settings: Settings,
   others: bool,
 ) -> Iterator[tuple[str, Any]]:
-  """What is known of a threshold, by its name in the table."""
+  """The numbers at a threshold, by their names in the table."""
   threshold, (label, prob) = asked.threshold, asked.known
   yield "Threshold", _spread(threshold, asked.drawn)
   (tn, fp), (fn, tp) = classification.confusion(
@@ -189,7 +190,7 @@ def _rates(
 
 
 def _spread(value: float | None, drawn: np.ndarray) -> Entry:
-  """A value with the middle 95 % of what was drawn, if anything was."""
+  """A value with the middle 95 % of the drawn values, if there are any."""
   if not len(drawn):
     return {"value": value, "low": None, "high": None}
   low, high = np.quantile(drawn, [0.025, 0.975]).tolist()

@@ -1,4 +1,4 @@
-"""What deciding by a risk is worth, against treating all and none."""
+"""The net benefit of deciding by a risk, against treating all and none."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -15,13 +15,13 @@ from medfm.metrics.undefined import Array
 def table(
   asked: Sequence[Asked], thresholds: Sequence[float], settings: Settings
 ) -> Block:
-  """The model against treating all and none; a row a question and threshold."""
+  """The model against treating all and none, by question and threshold."""
   rows, gained, cuts = [], [], np.array(thresholds)
   for each in asked:
     asks = each.question, cuts, each.cluster, settings
     model = curves.curve(risk_curves.net_benefit, *asks)
     treat_all = curves.curve(_treat_all, *asks)
-    # All examples decide which is better, not each resample.
+    # Which of all and none is better is decided once, not by each resample.
     better = np.array([entry["value"] > 0 for entry in treat_all])
     gains = curves.curve(partial(_gain, better=better), *asks)
     name = [each.question.name] if len(asked) > 1 else []
@@ -34,10 +34,10 @@ def table(
     "title": "Net benefit",
     "columns": [*name, "Threshold", "Model", "Treat all", "Gain"],
     "rows": rows,
-    "note": "True positives less false positives, these weighed by the odds "
-    "of the threshold, per example (Vickers & Elkin 2006); to treat nobody "
-    "has 0. The threshold is the risk from which on somebody would be "
-    "treated. Gain: the model less the better of treating all and none.",
+    "note": "Net benefit: true positives minus false positives weighted by the "
+    "odds of the threshold, per example (Vickers & Elkin 2006); treating "
+    "nobody has 0. The threshold is the lowest risk at which somebody would be "
+    "treated. Gain: the model minus the better of treating all and none.",
     "section": REVIEW,
     "headline": _gained(thresholds, gained) if len(asked) == 1 else "",
   }
@@ -50,15 +50,15 @@ def _treat_all(label: Array, prob: Array, at: Array, weight: Array) -> Array:
 def _gain(
   label: Array, prob: Array, at: Array, weight: Array, *, better: Array
 ) -> Array:
-  """Net benefit less that of treating all where that is `better`, or none."""
+  """Net benefit minus that of treating all, if `better`, or else none."""
   other = np.where(better, _treat_all(label, prob, at, weight), 0)
   return risk_curves.net_benefit(label, prob, at, weight) - other
 
 
 def drawn(asked: Sequence[Asked], settings: Settings) -> Iterator[Block]:
-  """Net benefit over all thresholds, of answers that stand for others.
+  """Net benefit over all thresholds, for questions with weighted answers.
 
-  The others are drawn from predictions.csv, which holds no such weights.
+  Other questions are drawn from predictions.csv, which holds no weights.
   """
   asked = [each for each in asked if each.question.weight is not None]
   panels = []
@@ -89,9 +89,10 @@ def drawn(asked: Sequence[Asked], settings: Settings) -> Iterator[Block]:
     "x": "Threshold of the risk",
     "y": "Net benefit",
     "beside": {"name": "Treat none", "slope": 0},
-    "note": "Net benefit of treating whoever has at least the threshold's "
-    "risk, against treating all and none; the band is a pointwise bootstrap "
-    f"over {asked[0].whom}. In brackets: who has the event by then.",
+    "note": "Net benefit of treating everybody whose risk is at least the "
+    "threshold, against treating all and none; the band is a pointwise "
+    f"bootstrap over {asked[0].whom}. In brackets: the share with the event by "
+    "then.",
     "section": REVIEW,
     "headline": "",
   }

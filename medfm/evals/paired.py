@@ -33,12 +33,13 @@ def difference(
 ) -> dict[str, dict[str, Any]]:
   """Metric of a - metric of b, with 95 % intervals, by metric.
 
-  Both are measured without the same patients in turn (the jackknife), so that
-  easy and hard ones cancel; each model at its own thresholds. Means are taken
-  over the classes that both can be measured on. Arguments as in `scores`.
+  Both models are measured with the same patient left out in turn (the
+  jackknife), so that easy and hard patients cancel; each model at its own
+  thresholds. Means are taken over the classes on which both can be measured.
+  Arguments as in `scores`.
 
   For a metric that should be near an ideal value, `closer` has value, low and
-  high of |a - ideal| - |b - ideal|: below 0 where a is nearer. For a mean over
+  high of |a - ideal| - |b - ideal|: below 0 if a is nearer. For a mean over
   classes it is the mean of the classes' differences of distances.
   """
   panels = []

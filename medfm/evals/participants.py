@@ -31,13 +31,13 @@ def participants(context: Context) -> Findings:
 
 
 def _names(context: Context) -> Callable[[str], str]:
-  """What a split is called: another cohort's only one is no test split."""
+  """What a split is called; another cohort's only split is not a test split."""
   ours = "train" in context.data.splits
   return lambda split: split if ours else "cohort"
 
 
 def _units(split: Split) -> Split:
-  """One row for each text of which the rows are windows."""
+  """One row for each text, if rows are windows of texts."""
   return split.take(documents.firsts(split))
 
 
@@ -65,7 +65,7 @@ def _flow(context: Context, units: Mapping[str, Split]) -> Block:
       rows.append([f"{name}: in the split", len(split), _told(split)])
     used = units.get(name, split)
     if len(used) < len(split):
-      what = f"{name}: left out, for the share of labels to learn from"
+      what = f"{name}: left out, to learn from a share of the labels"
       rows.append([what, len(split) - len(used), ""])
     labelled = used.take(np.flatnonzero(_known(context, used)))
     if len(labelled) < len(used):
@@ -80,7 +80,7 @@ def _flow(context: Context, units: Mapping[str, Split]) -> Block:
     "title": "Participant flow",
     "columns": ["", "Examples", whom],
     "rows": rows,
-    "note": "Rows that never reached the files are not known here.",
+    "note": "Exclusions made before the files were written are not known here.",
     "section": REVIEW,
     "headline": f"Analysed: {', '.join(analysed)} examples; {excluded:,} were "
     "excluded beforehand.",
@@ -130,11 +130,11 @@ def _per_variable(context: Context, train: Split) -> Block:
     "title": "Events per variable",
     "columns": ["Of the training examples used", "Count"],
     "rows": [list(row) for row in rows],
-    "note": "A regression without a penalty is advised 10 or more events per "
-    "parameter (Peduzzi 1996; Riley 2020 asks for a calculation of its own). "
-    "A network has more weights than events as a rule: it is held back by "
-    "early stopping, weight decay and pre-training, so that their ratio says "
-    "little; the classical baseline beside it and the calibration slope tell "
+    "note": "For a regression without a penalty, 10 or more events per "
+    "parameter are advised (Peduzzi 1996; Riley 2020 recommends a specific "
+    "calculation). A network usually has more weights than events; early "
+    "stopping, weight decay and pre-training restrain it, so this ratio says "
+    "little. The classical baseline beside it and the calibration slope show "
     "whether it overfits.",
     "section": REVIEW,
     "headline": headline,
@@ -159,7 +159,7 @@ def _sizes(context: Context, train: Split) -> Iterator[tuple[str, Any]]:
 
 
 def _events(context: Context, train: Split) -> tuple[str, int] | None:
-  """How many events limit learning: those of the rarest answer, or numbers."""
+  """The count that limits learning: the rarest answer's, or of numbers."""
   if not set(context.task.TARGETS) <= train.arrays.keys():
     return None
   target = scores.target_of(context.task, train.arrays)

@@ -1,9 +1,8 @@
-"""What frozen features know: linear and nearest-neighbour probes.
+"""Linear and nearest-neighbour probes of frozen features.
 
-Numbers only: the features are the `embedding` that a model of any kind
-predicts for each split. Both probes are called as a task's rivals are: with
-the training examples, the splits to predict, and a seed, and give split ->
-{"probs": [N,K]} or {"value": [N,T]}.
+The features are the `embedding` that a model predicts for each split. Probes
+are called like a task's rivals, with the training examples, the splits to
+predict and a seed, and give split -> {"probs": [N,K]} or {"value": [N,T]}.
 """
 
 import dataclasses
@@ -20,7 +19,7 @@ Predictions = dict[str, dict[str, np.ndarray]]
 """split -> predicted arrays."""
 
 CHUNK = 1024
-"""Queries compared with all training examples at once."""
+"""How many queries are compared with all training examples at a time."""
 
 
 @keeps("embedding")
@@ -57,7 +56,7 @@ def probes(
 def embedded(task: Task, name: str, split: Split, outputs: Arrays) -> Split:
   """The split's truth, with its embedding [N,E] for features."""
   if "embedding" not in outputs:
-    raise UserError(f"a probe lacks the embedding of the split {name}")
+    raise UserError(f"probes need an embedding, and the split {name} has none")
   embedding = np.asarray(outputs["embedding"], np.float32)
   if len(embedding) != len(split):
     raise UserError(
@@ -98,9 +97,9 @@ def nearest(
 ) -> Predictions:
   """The k nearest training examples by cosine vote, each exp(cosine / t).
 
-  As in Wu et al. 2018 and DINO. Unlabelled examples have no vote; for labels
-  and targets the weighted mean of the known ones is predicted, and 0.5 or the
-  training mean where no neighbour knows.
+  As in Wu et al. 2018 and DINO. Unlabelled examples have no vote. For labels
+  and targets the weighted mean of the neighbours' known values is predicted, or
+  0.5 or the training mean if no neighbour has one.
   """
   votes = task.votes(info, scores.target_of(task, train.arrays))
   if votes is None:

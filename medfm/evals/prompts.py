@@ -1,4 +1,4 @@
-"""Every prompt's own score, their spread, and what calibration changes."""
+"""The score of every prompt, their spread, and what calibration changes."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ METRICS = ("accuracy", "f1", "balanced_accuracy", "auroc")
 
 @keeps(PLAIN, CALIBRATED)
 def prompts(context: Context) -> Findings:
-  """A table of the prompts on each split; none where prompts were not used."""
+  """A table of the prompts on each split; nothing if there are no prompts."""
   if not context.first:
     return Findings()
   task, info, settings = context.task, context.info, context.settings
@@ -34,8 +34,8 @@ def table(
 
   outputs: `prompt_probs` and perhaps `calibrated_probs` [N,O,K].
 
-  For each of them it has a row of the mean over all prompts, one of each
-  prompt alone, and one of their spread; last comes the paired difference of
+  For each of these two it has a row for the mean over all prompts, one for each
+  prompt alone, and one for their spread; last comes the paired difference of
   the calibrated and the uncalibrated mean. A terminal shows no single prompt.
   """
   target = scores.target_of(task, split.arrays)

@@ -50,7 +50,7 @@ def cross_fitted(
 ) -> tuple[Arrays, list[Fitted]]:
   """Predictions for all rows, each with parameters fitted on other parts.
 
-  Gives the fits as well. `Undefined` where one of them cannot be made.
+  Also gives the fits. Raises `Undefined` if one of them cannot be made.
   """
   moved: dict[str, Any] = {}
   fits = []
@@ -100,12 +100,12 @@ def _split(
       f" Cross-fitted: the {whom} are dealt to {folds} parts, class by class "
       "in the order of a hash of their names, and each part is recalibrated "
       "with parameters fitted on the others, so that no row is scored with "
-      "parameters that have seen it. The intervals leave out that the "
-      "parameters themselves are estimates."
+      "parameters that have seen it. The intervals do not include the "
+      "uncertainty of the parameters."
     )
   if left:
     names = ", ".join(dict.fromkeys(left))
-    note += f" Too few examples, so left as it is in some parts: {names}."
+    note += f" Not recalibrated in some parts, for lack of examples: {names}."
   shown: list[Block] = [_table(context, target, predicted, measured, note)]
   if listed:
     shown += _figure(asked, split, context.settings)
@@ -124,7 +124,7 @@ def _split(
 def _figure(
   asked: Mapping[str, Sequence[Question]], split: Split, settings: Settings
 ) -> Iterator[Block]:
-  """Flexible calibration curves, a panel a question and a line a way."""
+  """Flexible calibration curves: a panel per question, a line per way."""
   cluster = bootstrap.clusters(split.patients, len(split))
   first, *_, last = asked
   panels = []
@@ -161,7 +161,7 @@ def _table(
   measured: Mapping[str, Any],
   note: str,
 ) -> Block:
-  """A row a metric, a column a way; a way that failed says why in each."""
+  """A row per metric, a column per way; a failed way says why in each cell."""
   described = scores.described(
     context.task, context.info, target, predicted, context.settings.specificity
   )
@@ -211,7 +211,7 @@ def _metrics(
 def _parameters(
   way: str, whole: Fitted, fits: Sequence[Fitted]
 ) -> list[list[Any]]:
-  """A row a parameter: of all rows, and from lowest to highest of the parts."""
+  """A row per parameter: fitted on all rows, and its range over the parts."""
   rows = []
   for name, value in whole.parameters.items():
     values = [f.parameters[name] for f in fits if name in f.parameters]

@@ -13,8 +13,8 @@ from medfm.types import Arrays, Info, Task
 
 UNKNOWN = "unknown"
 MIN_GROUP = 10
-"""Patients, or examples where patients are not known, that a part of a split
-has at least for its intervals."""
+"""How many patients (or examples, if patients are not known) a part of a split
+needs to have intervals."""
 
 
 def scores(
@@ -40,9 +40,9 @@ def scores(
     threshold are undefined, and say why.
   replicates: 0 leaves the intervals out (for monitoring while training).
 
-  Gives n (rows of known truth), unlabelled (those left out, where the task
-  has a truth), patients (None where unknown), metrics, thresholds, groups and
-  the task's `details`. Entries are those of `intervals.entries`.
+  Gives n (rows of known truth), unlabelled (rows left out, if the task has a
+  truth), patients (None if unknown), metrics, thresholds, groups and the task's
+  `details`. Entries are those of `intervals.entries`.
   """
   rows, target, predicted = task.known(info, target, predicted)
   patients = None if patients is None else np.asarray(patients)[rows]
@@ -92,7 +92,7 @@ def scores(
 
 
 def _few(part: Mapping[str, Any]) -> str:
-  """Why a part of a split has no intervals; "" where it has."""
+  """Why a part of a split has no intervals; "" if it has them."""
   known = part["patients"] is not None
   if part["patients" if known else "n"] >= MIN_GROUP:
     return ""

@@ -1,7 +1,7 @@
 """How the examples of a cohort differ from those that a model learnt from.
 
 This needs only a summary of the training split, which a run keeps beside its
-weights, so that cohorts can be compared where the training data are absent.
+weights, so that cohorts can be compared without the training data.
 """
 
 import math
@@ -31,7 +31,7 @@ from medfm.types import (
 KEPT = "training.json"
 """In a stage's folder: the summary of its training split."""
 NOTICEABLE = 0.1
-"""Standardised mean difference of cohorts that differ (Austin 2009)."""
+"""Cohorts differ beyond this standardised mean difference (Austin 2009)."""
 SHOWN, BRIEF = 100, 5
 _CELLS = 1 << 22
 _SOURCE_ROWS = 5000
@@ -58,7 +58,7 @@ def answers(split: Split, info: Info) -> dict[str, dict[str, int]]:
 def shift(context: Context) -> Findings:
   """Blocks of how each input, and how often each answer, differs.
 
-  With the training examples at hand, also how well a linear model tells the
+  If the training examples are available, also how well a linear model tells the
   two cohorts apart.
   """
   if not context.first:
@@ -107,7 +107,7 @@ def _summed(profile: Profile) -> Summary:
   """numbers: name -> n, mean, std, p1, p99 (None without any), missing.
   levels: name -> level -> count, and `missing`.
 
-  p1, p99: percentiles, since an extreme value is one patient's.
+  p1, p99: percentiles, since an extreme value would disclose one patient's.
   """
   numbers = {}
   width = max(1, _CELLS // max(1, len(profile.values)))
@@ -143,7 +143,7 @@ def _moments(values: np.ndarray) -> Iterator[dict[str, Any]]:
 def _percentiles(
   values: np.ndarray, known: np.ndarray, shares: Sequence[float]
 ) -> Iterator[np.ndarray]:
-  """[C] of each share, of the known values [N,C]; a column without is inf.
+  """[C] percentiles for each share, of known values [N,C]; inf without any.
 
   As np.nanquantile, but all columns at once.
   """
@@ -195,12 +195,12 @@ def _blocks(part: str, there: Summary, here: Profile) -> Iterator[Block]:
 _DIFFERENCE = "Std. difference"
 _HOW = (
   "The standardised difference is (cohort − training) / root mean square of "
-  "both SDs; beyond 0.1 cohorts are taken to differ (Austin 2009), and in few "
-  "examples chance alone exceeds that."
+  "both SDs; beyond 0.1 cohorts are taken to differ (Austin 2009). With few "
+  "examples, chance alone can exceed this."
 )
 _OUTSIDE = (
   "Outside 1–99\u00a0%: below the 1st or above the 99th percentile of "
-  "training, as about 2 % of a like cohort are."
+  "training; about 2 % in a similar cohort."
 )
 
 
@@ -210,7 +210,7 @@ def _table(
   rows: list[list[Any]],
   missing: Sequence[float] = (),
 ) -> Block:
-  """The rows that differ most come first; those beyond `SHOWN` are counted.
+  """A table with the rows that differ most first; beyond `SHOWN` only counted.
 
   missing: the standardised difference in how often each is missing.
   """
@@ -261,7 +261,7 @@ def _number(
 
 
 def _standardised(there: Mapping, here: Mapping) -> float | str:
-  """(here - there) / root mean square of both SDs; a word where it is none."""
+  """(here - there) / root mean square of both SDs, or words if undefined."""
   if not there["n"] or not here["n"]:
     return "all missing"
   apart = here["mean"] - there["mean"]
@@ -333,16 +333,16 @@ def _told_apart(context: Context, split: Split) -> list[Block]:
       "columns": ["Measure", "AUROC"],
       "rows": [["Training against cohort", entry]],
       "note": "A logistic regression on the columns of all inputs, "
-      f"cross-validated by patient over at most {_SOURCE_ROWS:,} examples a "
-      "side: near or below 0.5 the cohorts look alike to a linear model, at 1 "
-      "no example could be of the other. The interval does not count how far "
+      f"cross-validated by patient over at most {_SOURCE_ROWS:,} examples of "
+      "each: near or below 0.5 the cohorts look alike to a linear model, at 1 "
+      "it can tell every example apart. The interval does not include how much "
       "another such model would differ.",
     }
   ]
 
 
 def _owners(split: Split) -> np.ndarray:
-  """[N] the patient of each row; the row itself where none is named."""
+  """[N] the patient of each row, or the row itself if none is named."""
   if split.patients is None:
     return np.asarray(split.ids, str)
   return np.where(split.patients == "", split.ids, split.patients).astype(str)

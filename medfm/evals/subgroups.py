@@ -1,7 +1,8 @@
 """Whether subgroups differ: a metric in a group minus that in the others.
 
-Overlapping intervals do not show that two groups are alike, and separate ones
-do not show by how much they differ. The interval of the difference does both.
+Overlapping intervals do not show that two groups are alike, and separate
+intervals do not show by how much they differ. The interval of the difference
+shows both.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,8 +28,8 @@ def subgroups(
 ) -> Findings:
   """A block of differences for each split whose examples have groups.
 
-  metrics: by name; by default those that answer the task's question, and of
-    two answers sensitivity, specificity and observed / expected.
+  metrics: by name; by default those that answer the task's question and, for
+    two answers, sensitivity, specificity and observed / expected.
   """
   if not context.first or context.asked is not context.task:
     return Findings()
@@ -99,8 +100,8 @@ def _block(
     "columns": ["Subgroups", *counts, *titles],
     "rows": compared,
     "note": "The first minus the second, with 95 % intervals from those of "
-    "both (Newcombe's square-and-add); counts stand for the first / the "
-    "second. Intervals are not corrected for the number of comparisons.",
+    "both (Newcombe's square-and-add); counts are of the first / the second. "
+    "Intervals are not corrected for the number of comparisons.",
     "section": REVIEW,
     "headline": _in_words(compared, titles),
   }
@@ -109,10 +110,10 @@ def _block(
 def _sides(
   group: str, levels: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-  """(title, the first [N], the second [N]) of what is compared.
+  """(title, the first [N], the second [N]) of each comparison.
 
-  Two levels are compared with each other, each of more with the others.
-  Examples whose level is not known are in neither.
+  Two levels are compared with each other; of three or more, each is compared
+  with all others. Examples whose level is not known are in neither.
   """
   names = [name for name in np.unique(levels) if name]
   if len(names) == 2:

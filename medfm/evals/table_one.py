@@ -1,7 +1,7 @@
 """Table 1: who is in each split, and whether the splits are alike.
 
-Numbers are mean (SD), or median [quartiles] where they are skewed; categories
-are n (%) of those that are known. What is missing stands beside it.
+Numbers are mean (SD), or median [quartiles] if they are skewed; categories are
+n (%) of the known values. The share of missing values is shown beside them.
 """
 
 import math
@@ -15,10 +15,10 @@ from medfm.evals.context import REVIEW, Block
 from medfm.types import Info, Profile, Split
 
 SHOWN = 100
-"""Characteristics of one input that are shown."""
+"""How many characteristics of one input are shown."""
 LEVELS = 12
 SKEWED = 1.0
-"""The skewness from which on a median says more than a mean."""
+"""Beyond this skewness the median is shown instead of the mean."""
 NOTICEABLE = shifts.NOTICEABLE
 
 
@@ -34,7 +34,7 @@ class Characteristic(NamedTuple):
 
 
 def block(splits: Mapping[str, Split], info: Info) -> Block:
-  """The table of these splits; where "train" is among them, with differences.
+  """The table of these splits; with differences if "train" is among them.
 
   The outcome comes first, then groups, then inputs.
   """
@@ -58,14 +58,14 @@ def block(splits: Mapping[str, Split], info: Info) -> Block:
     rows += _rows(each, apart)
   sizes = ["n", *(f"{len(split):,}" for split in splits.values())]
   note = (
-    "Numbers are mean (SD), or median [quartiles] where they are skewed; "
+    "Numbers are mean (SD), or median [quartiles] if they are skewed; "
     "categories are n (% of the known). "
   )
   if compared:
     note += (
       "SMD: the standardised difference from the training split (Yang & Dalton "
       "2012 for categories); beyond 0.1 splits are taken to differ (Austin "
-      "2009), and in few examples chance alone exceeds that."
+      "2009). With few examples, chance alone can exceed this."
     )
   if left:
     note += f" {left:,} more characteristics are not shown."
@@ -107,8 +107,8 @@ def _characteristics(
 ) -> Iterator[Characteristic]:
   """The first numbers and the levels of one part, by split.
 
-  None where the splits have different characteristics, as rows of words and
-  rows of tokens do.
+  None if the splits have different characteristics, as rows of words and rows
+  of tokens do.
   """
   first = next(iter(profiles.values()))
   if any(each.names != first.names for each in profiles.values()):
@@ -206,7 +206,7 @@ def _of_shares(a: np.ndarray, b: np.ndarray, levels: int) -> float | None:
   """Mahalanobis' distance of the shares of all levels but one.
 
   Yang & Dalton 2012, A unified approach to measuring the effect size between
-  two groups using SAS; of two levels it is the difference of proportions over
+  two groups using SAS; for two levels it is the difference of proportions over
   their root mean variance.
   """
   counts = [np.bincount(c[c >= 0], minlength=levels) for c in (a, b)]

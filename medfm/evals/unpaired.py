@@ -11,7 +11,7 @@ from medfm.tasks.panel import stem
 _SIDES = ("this cohort", "the run's test split")
 _NOTE = (
   "The patients differ, so the differences are unpaired; their intervals "
-  "are made of both intervals (Zou & Donner 2008, Statistics in Medicine: "
+  "combine both intervals (Zou & Donner 2008, Statistics in Medicine: "
   "MOVER). A cohort with another case mix can be harder without the model "
   "being worse."
 )
@@ -31,9 +31,9 @@ def differences(
 def block(
   results: Mapping[str, Any], here: Mapping[str, Entry], main: list[str]
 ) -> Block:
-  """A row a metric of the whole, the main ones first and on a terminal.
+  """A row per metric of the whole split; a terminal shows the main ones, first.
 
-  results: with `described`, and of the run's test split `own_test` and
+  results: with `described` and, for the run's test split, `own_test` and
     `apart`, the differences. here: the metrics on this cohort.
   """
   described, apart = results["described"], results["apart"]

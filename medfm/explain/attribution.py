@@ -1,14 +1,14 @@
-"""How much each token speaks for an answer: attributions of its embedding.
+"""How much each token contributes to an answer: attributions of embeddings.
 
 Every model of tokens reads them through a layer `embed_tokens` and answers
 through a layer `head`. Both are intercepted from outside, whatever objective
 wraps the model, so that no model needs code for it.
 
 A token's value is the sum over its embedding's width. The baseline gives every
-ordinary token the mean embedding of the vocabulary and leaves padding and the
-tokenizer's own tokens ([CLS], [SEP]) as they are, so that their value is 0. (At
-a zero embedding, the papers' usual choice, a normalisation has its kink, and
-the integral converges slowly or not at all.)
+ordinary token the mean embedding of the vocabulary and leaves padding and
+special tokens ([CLS], [SEP]) as they are, so that their value is 0. (At a zero
+embedding, the papers' usual choice, normalisation has a kink, and the integral
+converges slowly or not at all.)
 """
 
 from typing import NamedTuple
@@ -44,8 +44,8 @@ def integrated_gradients(
   """The mean slope along the line from the baseline to the text, times the
   difference of the two (Sundararajan et al. 2017).
 
-  classes: [B] int, whose logits are explained. places: [B] int, the tokens
-  whose labels are asked for, of a model that labels tokens; else None.
+  classes: [B] int, the classes whose logits are explained. places: [B] int, for
+  a model that labels tokens, the tokens whose labels are explained; else None.
 
   The values add up to score - baseline, up to the error of the integral, which
   is computed by Gauss-Legendre quadrature at `points` places.
@@ -78,7 +78,7 @@ def integrated_gradients(
 def _answer(objective, variables, batch, embedded=None):
   """Logits [B,K] or [B,L,K], embeddings [B,L,E] and their table [V,E].
 
-  embedded: stands in for those of the batch.
+  embedded: embeddings to use instead of those of the batch.
   """
   seen = {}
 

@@ -1,8 +1,9 @@
 """A few held-out texts with their tokens' attributions, for the report.
 
-The surest right answers, the surest wrong ones and the least sure: what a
-reader asks to see first. Texts are cut to `SHOWN` tokens. With several
-labels an answer is the set of those predicted, right where all of it is.
+These are the surest right answers, the surest wrong answers and the least sure
+answers, which a reader wants to see first. Texts are cut to `SHOWN` tokens.
+With several labels an answer is the set of predicted labels, and right only if
+the whole set is.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from medfm.tasks.answers import Answers
 from medfm.types import Info, Objective, Split, Variables
 
 HOW = (
-  "Texts as the model's tokens. Orange tokens speak for "
+  "Texts as the model's tokens. Orange tokens count for "
   "the class named, blue ones against it: integrated gradients "
   "(Sundararajan et al. 2017) from the average token of the vocabulary, the "
   "strongest token of a line the darkest. They show what moved this model's "
@@ -31,20 +32,20 @@ HOW = (
 SHOWN = 100
 MOST = 3
 VIEWS = 3
-"""The labels, of several, whose attributions are shown."""
+"""Of how many labels, at most, attributions are shown."""
 
 LABELS = 12
-"""The labels, of several, that are named."""
+"""How many labels, at most, are named."""
 
 _ROWS = 4
 
 
 def examples(context: Context, *, show: bool | None = None) -> Findings:
-  """A few texts of the test split, where the run may show any.
+  """A few texts of the test split, if the run may show any.
 
-  show: None shows those of published sets alone. Off, no text is written
-    anywhere; the vocabulary of a tokenizer that was learnt here still holds
-    single words.
+  show: None shows texts of published sets only. If False, no text is written
+    anywhere; the vocabulary of a tokenizer learnt by the run still holds single
+    words.
   """
   data, task, info = context.data, context.task, context.info
   settings = data.encode.keywords if data.encode is not None else {}
@@ -52,7 +53,7 @@ def examples(context: Context, *, show: bool | None = None) -> Findings:
   if hidden or not ("tokenizer" in settings and "test" in data.splits):
     return Findings()
   if getattr(info.only, "prompts", None):
-    return Findings()  # Answers are of the vocabulary, not of a head.
+    return Findings()  # The model answers in words and has no head.
   whole = context.splits["test"]
   if not task.TARGETS or not set(task.TARGETS) <= whole.arrays.keys():
     return Findings()
@@ -115,10 +116,10 @@ def described(
 
 
 def _classes(answers: Answers, index: int) -> list[int]:
-  """Whose attributions are asked for: the answer's and the truth's.
+  """The classes whose attributions are shown: the answer and the truth.
 
-  With several labels the mistakes come first, then what is rightly called, the
-  surest of each first; at most `VIEWS` of them.
+  With several labels mistakes come first, then right answers, each with the
+  surest first; at most `VIEWS` of them.
   """
   if answers.probs is not None:
     return _named(answers, index)[:VIEWS]
@@ -127,7 +128,7 @@ def _classes(answers: Answers, index: int) -> list[int]:
 
 
 def _named(answers: Answers, index: int) -> list[int]:
-  """The labels that are called or true, mistakes first."""
+  """The labels that are predicted or true, mistakes first."""
   called, true = answers.answer[index], answers.true[index]
   sure = np.abs(answers.probs[index] - answers.cut)
   wrong = np.isfinite(true) & (called != (true > 0.5))

@@ -1,10 +1,10 @@
 """Arms: the runs that differ in their seed alone, and how arms compare.
 
-For a single arm two things are shown apart: the spread over seeds (a standard
-deviation of runs), and the uncertainty from the number of test patients (an
-interval). A difference between arms counts both (`metrics.seeds`); where each
-has one run, it compares one trained model with another. An arm's tuned settings
-are those with the best mean validation score; the test split chooses nothing.
+For a single arm two things are shown separately: the spread over seeds (a
+standard deviation of runs), and the uncertainty from the number of test
+patients (an interval). A difference between arms counts both (`metrics.seeds`);
+if each has one run, it compares two trained models. An arm's tuned settings are
+those with the best mean validation score; the test split chooses nothing.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _PER_COMPARISON = 400
 """Draws of patients: 1,000, and 400 more for each comparison, so that the
 smallest possible p stays far below 0.05 after adjustment; 10,000 at most."""
 _WORK = 1_000_000
-"""Weights of examples drawn at a time."""
+"""How many weights of examples are drawn at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Arm:
   """The runs of one setting and stage on one test split.
 
   setting: its keys that vary, without seeds.
-  metric: what the runs are judged by; ideal: what is better of it.
+  metric: what the runs are judged by; ideal: which of its values are better.
   asked: how many runs there should be; runs: those with a result.
   """
 
@@ -56,7 +56,7 @@ class Arm:
   def spread(self, split: str, metric: str = "") -> dict[str, Any]:
     """mean and sd over runs; low and high: the runs' intervals, averaged.
 
-    By default of the metric that the arm is judged by.
+    metric: by default the one that the arm is judged by.
     """
     metric = metric or self.metric
     return spread([run.stage.entry(split, metric) for run in self.runs])
@@ -88,7 +88,7 @@ def is_seed(key: str) -> bool:
 
 
 def shown(key: str, value: str) -> str:
-  """A setting as a table shows it: its value, with a word on what it is."""
+  """A setting as a table shows it: the last word of its key, and its value."""
   if key == "config":
     return value.partition(":")[2] or Path(value).stem
   word = key.rpartition(".")[2]
@@ -106,8 +106,8 @@ def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list]:
 def arms(records: Sequence[Record]) -> list[Arm]:
   """The arms of all records that have a score on a test split.
 
-  Shared stages are none; nor is pre-training where there is a labelled task
-  to judge it by.
+  Shared stages are not arms; nor is pre-training if there is a labelled task to
+  judge by.
   """
   answers = [each for each in records if not each.cell.startswith("shared-")]
   if any(each.stage.finished and each.stage.supervised for each in answers):
@@ -122,8 +122,8 @@ def arms(records: Sequence[Record]) -> list[Arm]:
     asked.setdefault(setting, set()).add(record.cell)
     stage, judge = record.stage, (record.metric, record.ideal)
     if stage.entry("test", record.metric).get("value") is not None:
-      # The examples that it was tested on and their truth; arms may differ
-      # in what they read of them.
+      # Arms are rivals if they have the same test examples and truth; they may
+      # read different inputs.
       test = stage.splits["test"]
       asked_of = test.get("asked", test.get("sha256"))
       place = (setting, stage.name, asked_of, *judge)
@@ -135,12 +135,12 @@ def arms(records: Sequence[Record]) -> list[Arm]:
 
 
 def rivals(every: Sequence[Arm]) -> list[list[Arm]]:
-  """Arms that answer one question: of one test split, judged by one metric."""
+  """Arms that answer one question: on the same test split, by one metric."""
   return list(grouped(every, lambda arm: (arm.test, arm.metric)).values())
 
 
 def best(candidates: Sequence[Arm]) -> Arm | None:
-  """Of rivals, the arm of best mean validation score; the first of equals."""
+  """The rival with the best mean validation score; the first of equals."""
   merits = [
     (wording.merit(mean, arm.ideal), arm)
     for arm in candidates
@@ -165,9 +165,9 @@ def pairs(
 ) -> list[tuple[Arm, Arm]]:
   """Which arms are compared: the first of a pair minus the second.
 
-  For pairs of stages, arms of those stages under the same setting but for
-  tuned keys; else every arm with the reference among its rivals, which is the
-  best by validation where none is named.
+  For pairs of stages, arms of those stages under the same setting except for
+  tuned keys; else every arm with the reference among its rivals, by default
+  the best by validation.
   """
   if stages:
     by_stage = {(_rest(arm, tuned_keys), arm.stage): arm for arm in chosen}
@@ -196,10 +196,10 @@ def comparisons(
   """The paired difference of each pair on its test split, with p values.
 
   The difference is the mean over the seeds that both have. With several seeds,
-  interval and p count the patients and the seeds (`metrics.seeds`). With one,
-  two trained models are compared by a bootstrap of test patients, the same
-  draws for both; p counts the draws beyond zero, in both tails, and carries
-  `at_most` where there were none. `p_holm` is adjusted for the number of
+  interval and p count the patients and the seeds (`metrics.seeds`). With one
+  seed, two trained models are compared by a bootstrap of test patients, the
+  same draws for both; p counts the draws beyond zero, in both tails, and
+  `at_most` is True if there were none. `p_holm` is adjusted for the number of
   comparisons (Holm 1979).
   """
   count = min(_DRAWS[0] + _PER_COMPARISON * len(compared), _DRAWS[1])
@@ -216,7 +216,7 @@ def comparisons(
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-  """p values adjusted for their number; None is passed over and not counted."""
+  """p values adjusted for their number; None is skipped and not counted."""
   order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
   adjusted: list[float | None] = [None] * len(p_values)
   largest = 0.0
@@ -231,7 +231,7 @@ def _rest(arm: Arm, keys: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 class Scored(NamedTuple):
-  """A score, that of each bootstrap draw, and how many patients it is of."""
+  """A score, the scores of bootstrap draws, and the number of patients."""
 
   value: float
   draws: np.ndarray
@@ -295,7 +295,7 @@ def _scores(
 def _scorer(
   root: Path, run: Record, metric: str
 ) -> tuple[bootstrap.Metric, np.ndarray | None, int]:
-  """A metric of a run's test predictions, their patients, how many they are."""
+  """A metric of a run's test predictions, their patients, and their number."""
   task, stage = run.stage.task, run.stage.name or "train"
   rows = predictions.read(root / run.cell / "predictions.csv")
   if task is None or not rows:

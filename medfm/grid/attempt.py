@@ -13,25 +13,25 @@ from medfm.grid import cells
 from medfm.grid.cells import Cell
 
 AGAIN = 75
-"""The exit code of a run that was stopped with all it had done saved."""
+"""The exit code of a run that was stopped after saving all its work."""
 
 _STOPS = (signal.SIGTERM, signal.SIGUSR1)
 _UNHEARD = [code for n in _STOPS for code in (-n, 128 + n)]
-"""Exit codes of a run stopped before it could listen: alone, behind srun."""
+"""Exit codes of a run stopped before it handled signals: alone, under srun."""
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-  """Room for one cell; () as processors leaves it all of this process's."""
+  """Room for one cell; with processors=() it may use all of this process's."""
 
   environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
   processors: tuple[int, ...] = ()
 
 
 def slots(jobs: int) -> list[Slot]:
-  """`jobs` slots, or for 0 one per GPU, or one where there is no GPU.
+  """`jobs` slots; for 0 one per GPU, or one if there is no GPU.
 
   More slots than GPUs share them, and their memory, evenly. Without a GPU the
   processors are divided; more slots than processors share them.
@@ -97,7 +97,7 @@ class Attempt:
           stderr=subprocess.STDOUT,
           env={**os.environ, **slot.environment},
           pass_fds=[lock],
-          start_new_session=True,  # Ctrl-C reaches the runner alone.
+          start_new_session=True,  # Ctrl-C reaches only the runner.
         )
     finally:
       if slot.processors:
@@ -108,9 +108,9 @@ class Attempt:
     return time.monotonic() - self._begun
 
   def stop(self) -> None:
-    """Asks the run to save and leave.
+    """Asks the run to save and end.
 
-    At SIGTERM srun would kill what it runs; SIGUSR1 it passes on.
+    At SIGTERM srun would kill what it runs; it passes SIGUSR1 on.
     """
     self.stopping = True
     if self.process.poll() is None:
@@ -120,8 +120,8 @@ class Attempt:
   def end(self) -> int:
     """Notes in cell.json how the process ended, and gives its exit code.
 
-    A run that was asked to stop has not failed, whatever its code; nor has
-    one that others stopped before it had begun.
+    A run that was asked to stop has not failed, whatever its exit code; nor has
+    a run that something else stopped before it had begun.
     """
     code = self.process.wait()
     code = AGAIN if code in _UNHEARD else code

@@ -1,7 +1,7 @@
-"""Cells: the runs of a grid, and what their folders say of them.
+"""Cells: the runs of a grid, and their states, read from their folders.
 
 A cell is an ordinary run in an ordinary workdir, `<name>-<hash of config>`.
-Beside the run's own files it has request.json, the resolved config it is
+Beside the run's files the folder has request.json, the resolved config it is
 started with; cell.json, the setting, the version of the code and how the last
 attempt ended; log.txt; and .running, locked by the kernel for as long as any
 process of the cell lives. States follow from these files alone.
@@ -38,9 +38,10 @@ class Cell:
   """One run of a grid.
 
   name: the folder's name within the grid's folder.
-  setting: what tells it from the others; {} for a shared stage.
+  setting: the settings in which it differs from other cells; {} for a shared
+    stage.
   request: the resolved config as JSON text.
-  needs: names of the cells that must be done before.
+  needs: names of the cells that must be done before it.
   unavailable: why it cannot run on this machine, or "".
   """
 
@@ -118,7 +119,7 @@ def _word(key: str, value: Any) -> str:
 
 
 def status(cell: Cell) -> Status:
-  """What a cell's folder says of it."""
+  """The status of a cell, from its folder."""
   if running(cell.folder):
     return Status(RUNNING)
   noted = read(cell.folder / "cell.json")
@@ -140,8 +141,8 @@ def status(cell: Cell) -> Status:
 def statuses(cells: Sequence[Cell]) -> dict[str, Status]:
   """The status of every cell, by name.
 
-  Of finished cells with the same data config, those that saw other data than
-  the newest one did are stale.
+  Finished cells with the same data config are stale if they saw other data than
+  the newest of them.
   """
   states = {cell.name: status(cell) for cell in cells}
   paths = [
@@ -167,7 +168,7 @@ def counted(every: Iterable[Status]) -> dict[str, int]:
 def fingerprints(path: Path) -> dict[str, str]:
   """Data config -> fingerprint of the data, of a results.json."""
   config, prints = read(path.with_name("config.json")), {}
-  # Of a damaged one, as far as it can be told; the run itself refuses it.
+  # Of a damaged file, whatever can be read; the run itself refuses it.
   with contextlib.suppress(LookupError, TypeError, AttributeError):
     for name, stage in read(path).get("stages", {}).items():
       data = stage_config(config, name).get("data")
@@ -177,12 +178,12 @@ def fingerprints(path: Path) -> dict[str, str]:
 
 
 def stage_config(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-  """A stage's part of a config; all of it where it has no stages."""
+  """A stage's part of a config; all of it if it has no stages."""
   return config.get("stages", {}).get(name, config)
 
 
 def lacking(cell: Cell) -> str:
-  """The first cell that it needs and that is not done, or ""."""
+  """The first cell that this one needs and that is not done, or ""."""
   for name in cell.needs:
     needed = dataclasses.replace(cell, folder=cell.folder.with_name(name))
     if status(needed).state != DONE:
@@ -191,9 +192,9 @@ def lacking(cell: Cell) -> str:
 
 
 def prepare(cell: Cell, stale: bool) -> bool:
-  """Writes what a cell is started with; a stale run is moved aside first.
+  """Writes the files a cell starts with; a stale run is moved aside first.
 
-  False, with the reason noted, where what it needs is not done.
+  Returns False, and notes the reason, if a cell that it needs is not done.
   """
   if stale:
     aside = cell.folder.parent / ".stale"
@@ -269,7 +270,7 @@ def last_error(log: Path, exit_code: int) -> str:
 
 
 def last_lines(log: Path) -> list[str]:
-  """What a log ends with, without its blank lines; [] where there is none."""
+  """The last lines of a log, without blank lines; [] if there is no log."""
   try:
     with log.open("rb") as file:
       file.seek(max(0, log.stat().st_size - 2**15))
@@ -280,7 +281,7 @@ def last_lines(log: Path) -> list[str]:
 
 
 def read(path: Path) -> dict[str, Any]:
-  """A JSON object, or {} where the file is missing or damaged."""
+  """A JSON object, or {} if the file is missing or damaged."""
   try:
     content = jsons.read(path)
   except (OSError, ValueError):

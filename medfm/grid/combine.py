@@ -20,14 +20,14 @@ Part = Mapping[str, Any] | Iterable[Mapping[str, Any]]
 
 
 def as_text(setting: Mapping[str, Any]) -> dict[str, str]:
-  """A setting with its values in words, as JSON files of a grid have it."""
+  """A setting with its values as text, as in the JSON files of a grid."""
   return {key: str(value) for key, value in setting.items()}
 
 
 def product(*parts: Part) -> list[Setting]:
   """Every setting of the first part with every one of the next, and so on.
 
-  A part is a list of settings, or a dict of key -> values, each of which is
+  A part is a list of settings, or a dict of key -> values, whose values are
   taken in turn: `product({"optimizer.lr": (1e-3, 1e-4)}, seeds(3))` has six.
   """
   return [_merged(chosen) for chosen in itertools.product(*_lists(parts))]
@@ -36,8 +36,8 @@ def product(*parts: Part) -> list[Setting]:
 def zipped(*parts: Part) -> list[Setting]:
   """The first setting of each part together, then the second, and so on.
 
-  In a dict of key -> values, too, the values go along with each other; all
-  parts are of one length.
+  The values in a dict of key -> values are paired in the same way; all parts
+  must have the same length.
   """
   lists = list(_lists(parts))
   lengths = sorted(set(map(len, lists)))
@@ -58,7 +58,7 @@ def seeds(count: int, key: str = "seed") -> list[Setting]:
 
 @dataclasses.dataclass(frozen=True)
 class Between:
-  """Numbers from low to high; evenly in their logarithm, where asked.
+  """Numbers from low to high; with `log`, evenly in their logarithm.
 
   Whole numbers where both ends are `int`, else to three digits.
   """
@@ -88,7 +88,7 @@ class Between:
 
 
 Range = Between | Sequence[Any]
-"""What a searched key may be: a span of numbers, or choices."""
+"""The range of a searched key: a span of numbers, or choices."""
 
 
 def ends(values: Range) -> list[Any]:
@@ -106,9 +106,9 @@ class Search:
   that completed trials had after as many evaluations is pruned (Golovin et
   al. 2017). Needs `pip install optuna`.
 
-  trials: how many in all; more of them go on from those there are.
+  trials: how many in all; a larger number continues an earlier search.
   space: key -> range.
-  stage: whose scores count; needed where the config is a study of stages.
+  stage: the stage whose scores count; needed if the config is a study.
   startup: trials drawn at random, and completed, before any choice is made.
   warmup: evaluations that a trial has before it may be pruned.
   """
@@ -136,10 +136,10 @@ class Search:
 def sampled(
   count: int, ranges: Mapping[str, Range], seed: int = 0
 ) -> list[Setting]:
-  """Random search: `count` settings, each key drawn by itself.
+  """Random search: `count` settings, each key drawn independently.
 
   The i-th setting is a function of (ranges, seed, i): a larger count adds
-  settings to those there are, so that a search goes on where it stopped.
+  settings to the earlier ones, so that a search continues where it stopped.
   """
 
   def drawn(i: int, key: str) -> Any:
@@ -164,8 +164,8 @@ def sweep(overrides: Iterable[str]) -> list[Setting]:
 def searched(overrides: Iterable[str], trials: int) -> Search:
   """The search of command-line overrides: ranges, choices and fixed values.
 
-  `optimizer.lr=1e-5..1e-1` is a range, of logarithms where it begins with
-  `log:`, `seed=0..9` one of whole numbers, and `name=a,b` are choices.
+  `optimizer.lr=1e-5..1e-1` is a range, `log:1e-5..1e-1` one of logarithms,
+  `seed=0..9` one of whole numbers, and `name=a,b` are choices.
   """
   space: dict[str, Range] = {}
   fixed = {}
@@ -202,7 +202,7 @@ def _number(key: str, text: str) -> float:
 
 
 def number(value: str | None) -> float | None:
-  """A setting's value as a number; None where it is none."""
+  """A setting's value as a number, or None."""
   try:
     return float(value)
   except (TypeError, ValueError):
@@ -231,7 +231,7 @@ def _merged(chosen: Iterable[Mapping[str, Any]]) -> Setting:
 
 
 def _divided(text: str) -> list[str]:
-  """Text at its commas, but for those within brackets or quotes."""
+  """Text split at its commas, except within brackets or quotes."""
   parts, depth, quote = [""], 0, ""
   for character in text:
     if quote:

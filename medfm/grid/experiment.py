@@ -6,11 +6,11 @@
   def grid(): ...                   settings; see `combine`
   METRIC = "auroc"                  what arms are judged by (default: the
                                     metric that its runs select by); a search
-                                    needs "-rmse" where less is better
+                                    needs "-rmse" if less is better
   TUNED = ("optimizer.lr",)         keys whose best value each arm gets, by
                                     validation
-  REFERENCE = {"optimizer.name": "adam"}   the arm others are tested against
-                                    (default: the best by validation)
+  REFERENCE = {"optimizer.name": "adam"}   the arm that others are compared
+                                    with (default: the best by validation)
   FIGURE = {"x": "optimizer.lr", "panels": "optimizer.name"}
   def unavailable(setting, raw): ...   why a setting cannot run on a machine
                                     with the raw folder `raw`, or ""
@@ -41,7 +41,7 @@ Config = dict[str, Any]  # With every default, as JSON has it.
 
 
 class Question(NamedTuple):
-  """What a search is judged by on validation; identity: a hash of all of it."""
+  """What judges a search on validation; identity: a hash of the search."""
 
   metric: str
   maximize: bool
@@ -53,12 +53,12 @@ _OPTIONAL = ("METRIC", "TUNED", "REFERENCE", "FIGURE", "unavailable")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
-  """What an experiment file, or a sweep of the command line, asks for.
+  """What an experiment file, or a sweep on the command line, asks for.
 
-  Either `settings`, or `search` has them chosen as results come in.
+  It has either `settings`, or `search`, which chooses them from results.
 
   overrides: `key=value` of the command line, for every cell; a setting wins.
-  raw: the folder of raw data files, for what may be unavailable.
+  raw: the folder of raw data files, to find out what is unavailable.
   """
 
   name: str
@@ -89,7 +89,7 @@ class Experiment:
   def cells(self, root: Path) -> list[Cell]:
     """The cells of a grid in a folder, in the order they are run in.
 
-    A stage that several of them start from is a cell of its own.
+    A stage that several of them start from becomes a separate cell.
     """
     distinct: dict[str, tuple[combine.Setting, Config]] = {}
     for setting in self.settings:
@@ -111,7 +111,7 @@ class Experiment:
     return list(planned.values())
 
   def cell(self, root: Path, setting: combine.Setting) -> Cell:
-    """The cell of one trial of a search; its name tells what is searched."""
+    """The cell of one trial of a search; its name shows the searched keys."""
     setting = {**self.search.fixed, **setting}
     text = _text(self.resolved(setting))
     name = f"{readable(setting, self.search.space)}-{digest(text)[:8]}"
@@ -122,8 +122,8 @@ class Experiment:
     """Checks a search against its config, before anything runs.
 
     Raises:
-      UserError: a key, an end of a range or a choice that the config does not
-        take; a stage that is missing; no metric to judge by.
+      UserError: the config does not take a key, an end of a range or a choice;
+        a stage is missing; there is no metric to judge by.
     """
     search = self.search
     first = {key: ends(values)[0] for key, values in search.space.items()}
@@ -138,7 +138,10 @@ class Experiment:
     selected = schedule.get("select", "")
     metric = (self.metric or selected).removeprefix("-")
     if not metric:
-      raise UserError("a search needs METRIC, or a config that selects by one")
+      raise UserError(
+        "a search needs METRIC in the experiment, or a config that sets "
+        "schedule.select"
+      )
     maximize = "-" + metric not in (self.metric, selected)
     same = dataclasses.replace(search, trials=1)
     text = json.dumps([config, repr(same), metric], sort_keys=True)
@@ -153,7 +156,7 @@ class Experiment:
 
 
 def load(argument: str) -> Experiment:
-  """The experiment of `FILE[:words]`; any mistake in it is one line."""
+  """The experiment of `FILE[:words]`; any mistake in it is a one-line error."""
   name, _, words = argument.partition(":")
   path = Path(name)
   if not path.is_file():
@@ -204,10 +207,10 @@ def _experiment(path: Path, words: str) -> Experiment:
   module = importlib.util.module_from_spec(module_spec)
   module_spec.loader.exec_module(module)
   if not hasattr(module, "CONFIG"):
-    raise UserError("an experiment file has CONFIG; this one has none")
+    raise UserError("CONFIG is missing: set it to the base config")
   functions = [name for name in ("grid", "search") if hasattr(module, name)]
   if len(functions) != 1:
-    raise UserError("an experiment file has either grid or search")
+    raise UserError("expected a function grid or a function search, not both")
   (name,) = functions
   function = getattr(module, name)
   takes_words = bool(inspect.signature(function).parameters)
@@ -217,11 +220,11 @@ def _experiment(path: Path, words: str) -> Experiment:
   if name == "grid":
     given: dict[str, Any] = {"settings": list(asked)}
     if not given["settings"]:
-      raise UserError("grid() gives no settings")
+      raise UserError("grid() returns no settings")
   elif isinstance(asked, combine.Search):
     given = {"search": asked}
   else:
-    raise UserError("search() gives a combine.Search")
+    raise UserError("search() must return a combine.Search")
   set_here = [key for key in _OPTIONAL if hasattr(module, key)]
   given |= {key.lower(): getattr(module, key) for key in set_here}
   return Experiment(
@@ -248,7 +251,8 @@ def _shared(configs: Iterable[Config]) -> dict[str, str]:
 
 
 def _sources(config: Config) -> dict[str, str]:
-  """Name -> text of stages that others start from: fresh, and not compared."""
+  """Name -> text of stages that others start from, that start fresh and are not
+  compared."""
   stages = config.get("stages", {})
   compared = {name for pair in config.get("compare", ()) for name in pair}
   started = {stage["start"]["weights"] for stage in stages.values()}

@@ -1,8 +1,8 @@
 """Runs the cells of a grid on this machine, several at a time.
 
 A cell that fails never stops the others. Killing this process at any moment
-loses nothing: cells under way go on by themselves, and the next runner waits
-for them. SIGTERM or Ctrl-C has every cell save and leave.
+loses nothing: running cells continue by themselves, and the next runner waits
+for them. SIGTERM or Ctrl-C makes every cell save and end.
 """
 
 import collections
@@ -25,13 +25,13 @@ _MOST_AGAIN = 20
 
 
 class Runner:
-  """Runs cells, and waits for those of them that are running already.
+  """Runs cells, and waits for cells that are running already.
 
-  todo: those needed by others first.
+  todo: the cells; those that others need come first.
   command: of launch.py.
   room: a slot for each cell that may run at a time.
   stale: names of cells whose old runs are moved aside.
-  source: gives further cells as there is room for them.
+  source: gives further cells when there is room for them.
   """
 
   def __init__(
@@ -51,7 +51,7 @@ class Runner:
     self._progress = _Progress(len(todo) + (source.left() if source else 0))
 
   def run(self) -> None:
-    """Runs all; asked to stop, raises `Interrupted` once all have saved."""
+    """Runs all; if asked to stop, raises `Interrupted` once all have saved."""
     with Watch() as watch:
       self._draw()
       while watch.signal is None and (
@@ -64,7 +64,7 @@ class Runner:
         raise Interrupted(watch.signal)
 
   def _advance(self) -> None:
-    """Deals with what has ended, and starts what there is room for."""
+    """Handles cells that have ended, and starts others if there is room."""
     self._collect()
     for under_way in self._under_way.values() if self._source else ():
       cell = under_way.cell
@@ -78,10 +78,10 @@ class Runner:
     self._progress.show(self._under_way.values(), len(self._waiting))
 
   def _stop(self) -> None:
-    """Has every cell save and end; those that take too long are killed."""
+    """Makes every cell save and end; those that take too long are killed."""
     attempts = self._under_way.values()
     count = cards.amount(len(attempts), "cell")
-    self._progress.say(f"stopping: what {count} did is being saved")
+    self._progress.say(f"stopping: waiting for {count} to save")
     for under_way in attempts:
       under_way.stop()
     limit = time.monotonic() + _GRACE_S
@@ -111,7 +111,7 @@ class Runner:
       self._again[name] += again
       if again and self._again[name] <= _MOST_AGAIN:
         self._waiting.append(under_way.cell)
-        self._progress.say(f"{name} was stopped and will go on later")
+        self._progress.say(f"{name} was stopped and will continue later")
       else:
         self._ended(under_way.cell, under_way.seconds())
     for name, (cell, slot) in list(self._adopted.items()):

@@ -22,12 +22,12 @@ _STYLE = """
 figure.wide img { width: auto; max-width: 100%; }
 td { overflow-wrap: break-word; }
 """
-"""A figure of one panel stays as large as it was drawn; no short word of a
-table is broken."""
+"""A figure of one panel keeps the size it was drawn in; short words in tables
+are not broken."""
 
 
 def pages(facts: Facts, figures: Mapping[str, bytes]) -> tuple[str, str]:
-  """The summary as GitHub shows it, and as a page that loads nothing."""
+  """The summary in Markdown, and as an HTML page that loads nothing."""
   parts = list(_parts(facts, figures))
   notice = tag("p", report.NOTICE, class_="notice")
   shown = tag("h1", facts["name"]), *(markup for _, markup in parts), notice
@@ -128,7 +128,7 @@ def _figures(
 
 
 def _spread(runs: Facts) -> str:
-  """`0.912 ± 0.008`, unbroken; the mean alone where there is one run."""
+  """`0.912 ± 0.008`, unbroken; for a single run its value alone."""
   text = wording.number(runs["mean"])
   return text if runs["sd"] is None else f"{text}\xa0±\xa0{runs['sd']:.3f}"
 
@@ -156,13 +156,12 @@ def _best(facts: Facts) -> Iterator[Part]:
 def _arms(facts: Facts) -> Iterator[Part]:
   arms, tuned = facts["arms"], bool(facts["tuned"])
   text = (
-    "Mean ± standard deviation over seeds. In brackets, apart from it, the 95 "
-    "% interval that comes from the number of test patients (the average of "
-    "the runs' own intervals)."
+    "Mean ± standard deviation over seeds. The interval counts only the test "
+    "patients, not the seeds (it is the average of the runs' 95 % intervals)."
   )
   if tuned:
     text += (
-      " Settings marked “chosen” are the best by validation of those tried; "
+      " Settings marked “chosen” are the best of those tried, by validation; "
       "the test split chose nothing."
     )
   if any(arm["baselines"] for arm in arms):
@@ -183,7 +182,7 @@ def _arms(facts: Facts) -> Iterator[Part]:
     shown = {name: _spread(runs) for name, runs in arm["others"].items()}
     rows.append(row + [shown.get(name, "") for name in others])
     if following and following["baselines"] == arm["baselines"]:
-      continue  # Of arms on the same examples, below the last one.
+      continue  # Baselines come below the last arm on the same examples.
     for name, runs in arm["baselines"].items():
       row = [f"baseline {name}", arm["data"], "", title, "", _spread(runs)]
       rows.append([*row, _sampling(runs), *("" for _ in others)])
@@ -208,10 +207,10 @@ def _trials(facts: Facts, title: str) -> Iterator[Part]:
   ]
   return _section(
     "Trials",
-    "In the order they were drawn in, each by the validation scores before "
-    "it; the test split chose nothing. The validation score of the best of "
-    "many trials is too good by selection: the test score of the one chosen "
-    "is the one to read.",
+    "Trials in the order they were drawn, each based on the validation scores "
+    "before it; the test split chose nothing. The validation score of the best "
+    "of many trials is too good, because it was selected: read the test score "
+    "of the chosen trial instead.",
     ["trial", "state", *names, f"validation {title}"],
     rows,
     numbers_from=2,
@@ -237,19 +236,19 @@ def _comparisons(facts: Facts) -> Iterator[Part]:
   text = (
     "Test score of the first minus the second, on the same patients and "
     "averaged over the seeds that both have. Interval and p value count both "
-    "what other patients and what other seeds would change (Student's t with "
-    "one degree of freedom less than there are seeds); the standard deviation "
-    "is that of the paired differences over seeds. "
+    "the choice of patients and the choice of seeds (Student's t with one "
+    "degree of freedom less than there are seeds); the standard deviation is "
+    "that of the paired differences over seeds. "
   )
   if any(pair["n"] == 1 for pair in compared):
     text += (
-      "Where there is one seed, one trained model is compared with another: "
-      "interval and p value count the patients alone (a bootstrap) and say "
-      "nothing of what the two methods would give with another seed. "
+      "With a single seed, two trained models are compared: interval and p "
+      "value count the patients alone (a bootstrap) and say nothing about what "
+      "the two methods would give with another seed. "
     )
   text += (
-    f"{len(compared)} comparisons were made; p (Holm) is adjusted for that "
-    "number, and is the one to read."
+    f"{len(compared)} comparisons were made; read p (Holm), which is adjusted "
+    "for that number."
   )
   return _section(
     "Differences between arms",
@@ -260,7 +259,7 @@ def _comparisons(facts: Facts) -> Iterator[Part]:
 
 
 def _p(value: float | None, at_most: bool) -> str:
-  """`0.031`, or `≤ 0.002` where no draw of a bootstrap was beyond zero."""
+  """`0.031`, or `≤ 0.002` if no draw of a bootstrap was beyond zero."""
   if value is None:
     return "n/a"
   if at_most and value < 1:
@@ -269,7 +268,7 @@ def _p(value: float | None, at_most: bool) -> str:
 
 
 def _evaluators(facts: Facts) -> Iterator[Part]:
-  """What evaluators have to show of the best arms, each by its first run."""
+  """The blocks of evaluators for the best arms, each from its first run."""
   by_run = itertools.groupby(
     facts["blocks"], lambda block: f"{block['run']} {block['stage']}".rstrip()
   )
@@ -283,7 +282,7 @@ def _evaluators(facts: Facts) -> Iterator[Part]:
       table = _lines(list(map(str, listed["columns"])), rows)
       texts = [f"{report_blocks.caption(block)}.", table, block.get("note")]
       markup = report_blocks.markup(block, plate) or Markup()
-      if section := block.get("section"):  # Told in full on the page alone.
+      if section := block.get("section"):  # Shown in full only on the page.
         texts = [f"{texts[0]} {section}: see the page or the run's report."]
         markup = folded(report_blocks.caption(block), markup)
       yield "\n\n".join(filter(None, texts)), markup

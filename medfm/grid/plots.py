@@ -10,7 +10,7 @@ from medfm.grid.combine import number
 from medfm.report import style, wording
 
 Facts = Mapping[str, Any]
-"""The content of summary.json or of grid.json, or an entry of it."""
+"""The content of summary.json or of grid.json, or an entry of one."""
 
 _MOST_PANELS = 12
 _MOST_LINES = 9
@@ -23,7 +23,7 @@ def figures(facts: Facts, description: Facts) -> dict[str, bytes]:
 
 
 def _curves(facts: Facts, description: Facts) -> dict[str, bytes]:
-  """Scores of arms against a setting swept; {} where no number was swept."""
+  """Scores of arms against a swept setting; {} if no number was swept."""
   asked = description["figure"]
   key, split_by = asked.get("x") or _swept(facts["arms"]), asked.get("panels")
   firsts = {(run["cell"], run["stage"]): run for run in facts["runs"]}
@@ -59,7 +59,7 @@ def _curves(facts: Facts, description: Facts) -> dict[str, bytes]:
     y = wording.title(metric, facts["described"])
     style.describe(panel, title, swept.replace("_", " "), y)
     labels = set(panel.get_legend_handles_labels()[1])
-    if labels - labelled:  # What no panel before it has named.
+    if labels - labelled:  # Lines that no earlier panel has named.
       style.legend(panel)
     labelled |= labels
   what = metrics.pop() if len(metrics) == 1 else "score"
@@ -101,9 +101,9 @@ def _trials(facts: Facts, description: Facts) -> dict[str, bytes]:
 def _panels(
   count: int, height: float, least: float = 0, **options: Any
 ) -> tuple[Any, list[Any]]:
-  """(figure, axes): so many panels, at most three in a row.
+  """(figure, axes): `count` panels, at most three in a row.
 
-  height: of a row; least: the width of a figure at least; in inches.
+  height: of a row; least: the least width of the figure; in inches.
   """
   columns = min(3, count)
   rows = -(-count // columns)
@@ -182,7 +182,7 @@ def _points(axes: Any, xs: Sequence[float], rows: Sequence[Mapping]) -> None:
 
 
 def _places(axes: Any, values: Sequence[str]) -> list[float]:
-  """Where values stand on an axis; numbers in proportion, names in a row."""
+  """The places of values on an axis: numbers to scale, names evenly spaced."""
   numbers = [number(value) for value in values]
   if None not in numbers:
     _scale(axes, numbers, 30)

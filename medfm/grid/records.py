@@ -13,11 +13,11 @@ from medfm.report import reading, wording
 class Record:
   """One stage of one cell, or a cell that has no result.
 
-  setting: all that tells the cell from others, as text.
-  stage: what it found; named "" where the cell has one stage only.
-  metric: what it is judged by: as the experiment tells, as it selects its best
-    step, or the first of its task's; "" without a result.
-  ideal: what is better of it: "more", "less" or the value to be near.
+  setting: all settings in which the cell differs from others, as text.
+  stage: its results; named "" if the cell has only one stage.
+  metric: what it is judged by: the experiment's METRIC, the metric that selects
+    its best step, or the first of its task; "" without a result.
+  ideal: which values are better: "more", "less" or the value to be near.
   """
 
   cell: str
@@ -41,8 +41,8 @@ class Record:
 def records(every: Sequence[Cell], metric: str) -> list[Record]:
   """The records of all cells, in the order of cells and stages.
 
-  metric: what the experiment has all of them judged by, after a minus where
-    less is better; "" leaves it to each.
+  metric: what the experiment judges all of them by, with a minus before it if
+    less is better; "" leaves it to each stage.
   """
   listed, states = [], cells.statuses(every)
   for cell in every:
@@ -65,9 +65,9 @@ def records(every: Sequence[Cell], metric: str) -> list[Record]:
 def _judge(
   asked: str, config: Mapping[str, Any], stage: reading.Stage
 ) -> tuple[str, str | float]:
-  """The metric that a stage is judged by, and what is better of it.
+  """The metric that a stage is judged by, and which of its values are better.
 
-  The metric says so itself, else a minus before its name.
+  The metric's description says so or, without one, a minus before its name.
   """
   selected = config.get("schedule", {}).get("select", "")
   first = next(iter(stage.main(stage.part("test", "metrics"))), "")

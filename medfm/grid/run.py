@@ -20,15 +20,17 @@ AGAIN = {
   "stale": _LEFT | {cells.STALE},
   "failed": _LEFT | {cells.STALE, cells.FAILED},
 }
-"""What --retry takes, and the states that it runs."""
+"""Values of --retry, and the states that each runs."""
 
 
 def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
   """Runs the grid that the flags ask for; launch: the path of launch.py."""
   if bool(given.grid) == bool(given.sweep and given.config):
-    raise UserError("a grid is --grid=FILE, or --sweep with --config=FILE")
+    raise UserError("give --grid=FILE, or --sweep with --config=FILE")
   if given.search and not given.sweep:
-    raise UserError("--search=N goes with --sweep; an experiment has search()")
+    raise UserError(
+      "--search=N needs --sweep; in an experiment file, define search() instead"
+    )
   raw = given.data_dir or os.environ.get("MEDFM_DATA_DIR")
   if given.grid:
     asked = experiment.load(given.grid)
@@ -44,7 +46,7 @@ def of_flags(given: Any, overrides: list[str], launch: Path) -> None:
 def _grid(
   asked: Experiment, root: Path, command: list[str], given: Any
 ) -> None:
-  """Runs the cells of an experiment that have to be run, and sums up."""
+  """Runs the cells of an experiment that must be run; writes the summary."""
   every = asked.cells(root)
   states = cells.statuses(every)
   again = AGAIN[given.retry]
@@ -72,7 +74,7 @@ def _grid(
 def _search(
   asked: Experiment, root: Path, command: list[str], given: Any
 ) -> None:
-  """Runs what is left of a search, and sums up; as `_grid` does."""
+  """Runs the rest of a search and writes the summary, as `_grid` does."""
   asked.question()
   again = AGAIN[given.retry]
   trials = f"{asked.search.trials} trials"
@@ -81,7 +83,7 @@ def _search(
     print(_listing(cells.statuses(drawn), again))
     print(f"{trials}, {len(drawn)} of them drawn so far")
     return
-  room = [attempt.Slot()] * max(1, given.jobs)  # Slurm chooses their places.
+  room = [attempt.Slot()] * max(1, given.jobs)  # Slurm assigns the machines.
   if given.executor == "slurm":
     command = [*slurm.step(given.sbatch), *command]
   elif given.executor == "local":

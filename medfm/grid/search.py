@@ -1,11 +1,11 @@
 """Search: cells one after another, each chosen by earlier validation scores.
 
-A trial is a cell like any other; its number and its cell stand in search.db,
-which is Optuna's, and in grid.json. What a trial found is read from its cell's
+A trial is a cell like any other; its number and its cell are recorded in
+Optuna's search.db and in grid.json. A trial's result is read from its cell's
 files, and whether it is hopeless follows from validation curves alone; the
 sampler's seed is a function of the trial. So a runner may be killed at any
-moment, and with one job at a time a search that was broken off, or whose
-search.db was deleted, ends as the unbroken one.
+moment, and with one job at a time a search that was interrupted, or whose
+search.db was deleted, ends like an uninterrupted one.
 """
 
 import math
@@ -29,11 +29,11 @@ RUNNING, COMPLETE, PRUNED, FAIL = "RUNNING", "COMPLETE", "PRUNED", "FAIL"
 class Trials:
   """The trials of a search in a grid's folder.
 
-  A failed trial that is repeated is added to Optuna's as another, with the
-  number of the failed one as its `again`; -1 marks what is to be forgotten.
+  A failed trial that is repeated is added to Optuna's trials as another, with
+  the number of the failed one as its `again`; -1 marks a trial to ignore.
 
   root: the grid's folder.
-  again: states of cells that are run.
+  again: states in which a cell is run.
 
   Raises:
     UserError: the search does not fit its config, Optuna is missing, or
@@ -63,8 +63,8 @@ class Trials:
       self._open()
     except (DatabaseError, optuna.exceptions.StorageInternalError):
       raise UserError(
-        f"{path} is damaged; remove it: what trials found is read again from "
-        "their cells"
+        f"{path} is damaged: remove it; the results of trials are read again "
+        "from their cells"
       ) from None
     self._write()
 
@@ -74,13 +74,13 @@ class Trials:
     return list({cell.name: cell for cell in planned}.values())
 
   def left(self) -> int:
-    """How many trials have still to be drawn."""
+    """How many trials are still to be drawn."""
     return max(0, self._search.trials - len(self._trials()))
 
   def next(self) -> tuple[Cell, bool] | None:
     """A cell to run, and whether its old run is stale; None if all have run.
 
-    A trial whose cell has run before takes what that found.
+    A trial whose cell has run before takes that cell's result.
     """
     for trial in self._trials():
       if trial.number not in self._taken and (taken := self._take(trial)):
@@ -93,8 +93,8 @@ class Trials:
   def verdict(self, cell: Cell) -> dict[str, Any]:
     """Why a cell is hopeless by its validation curve so far; or {}.
 
-    Its score is that of the evaluations that sufficed for the verdict: how many
-    more it made before it stopped is chance.
+    Its score is that of the evaluations that the verdict needed, since it is
+    chance how many more it made before it stopped.
     """
     curve, count = self._curve(cell)
     if not count:
@@ -102,8 +102,8 @@ class Trials:
     best = (max if self._question.maximize else min)(curve[:count])
     why = (
       f"pruned after {count} evaluations: its validation "
-      f"{self._question.metric}, {wording.number(best)}, was behind the median "
-      "of the trials before it"
+      f"{self._question.metric}, {wording.number(best)}, was worse than the "
+      "median of the trials before it"
     )
     return {"pruned": why, "validation": best}
 
@@ -112,7 +112,7 @@ class Trials:
     self._under_way.discard(cell.name)
     state = cells.status(cell).state
     if state == cells.DONE and (verdict := self.verdict(cell)):
-      cells.note(cell.folder, verdict)  # Though the end came before it.
+      cells.note(cell.folder, verdict)  # Even if the cell ended before it.
       state = cells.PRUNED
     value, (curve, count) = self._value(cell), self._curve(cell)
     result: tuple = (curve, value, COMPLETE)
@@ -129,11 +129,11 @@ class Trials:
     return self._study.get_trials(deepcopy=False)
 
   def _trials(self) -> list[Any]:
-    """The trials in the order they were drawn in, a repeated one once."""
+    """The trials in the order they were drawn, a repeated trial once."""
     return [each for each in self._frozen() if "again" not in each.user_attrs]
 
   def _open(self) -> None:
-    """Opens the question's last study, or a new one after stale trials."""
+    """Opens the last study of this search, or a new one after stale trials."""
     names = self._optuna.get_all_study_names(self._storage)
     identity = self._question.identity
     count = sum(name.rpartition("-")[0] == identity for name in names)
@@ -218,7 +218,7 @@ class Trials:
     )
 
   def _hopeless(self, number: int, curve: Sequence[float]) -> int:
-    """How many scores of a curve suffice to give it up; 0 to let it go on.
+    """How many scores of a curve suffice to give it up; 0 to continue.
 
     It is compared with the completed trials that were drawn before it.
     """
@@ -264,7 +264,7 @@ class Trials:
     return self._planned[trial.number]
 
   def _take(self, trial: Any) -> tuple[Cell, bool] | None:
-    """The trial's cell if it must run; else tells Optuna what it found."""
+    """The trial's cell if it must run; else gives its result to Optuna."""
     cell = self._cell(trial)
     self._taken[trial.number] = cell.name
     if trial.state.name == RUNNING:
@@ -283,7 +283,7 @@ class Trials:
   def _curve(self, cell: Cell) -> tuple[list[float], int]:
     """A cell's validation scores, and how many sufficed to give it up, or 0.
 
-    metrics.jsonl is read again only where it has changed.
+    metrics.jsonl is read again only if it has changed.
     """
     path = cell.folder / self._search.stage / "metrics.jsonl"
     try:
@@ -303,7 +303,7 @@ class Trials:
     return curve, count
 
   def _value(self, cell: Cell) -> float | None:
-    """The validation score of the state that a finished run is judged by."""
+    """The validation score of the state that a finished run reports."""
     results = cells.read(cell.folder / "results.json")
     stage = results.get("stages", {}).get(self._search.stage or "train", {})
     metric = self._question.metric
@@ -311,8 +311,8 @@ class Trials:
     ideal = wording.better(metric, stage.get("described") or {})
     if ideal not in (None, goal):
       raise UserError(
-        f"of {metric} {ideal} is better, but the search looks for {goal}: a "
-        "minus before METRIC, as in -rmse, looks for less"
+        f"{ideal} {metric} is better, but the search looks for {goal}: write a "
+        "minus before METRIC, as in -rmse, only if less is better"
       )
     metrics = stage.get("splits", {}).get("validation", {}).get("metrics", {})
     value = (metrics.get(metric) or {}).get("value")

@@ -1,12 +1,12 @@
 """Runs the cells of a grid as Slurm job arrays, with plain sbatch.
 
-`submit` queues one array of tasks, an array before it for the stages that
-others start from, and a job behind both (afterany) that writes the summary. A
-task that is stopped (preempted, or at its time limit) saves and queues itself
-again; exit code 75 says so to clusters with RequeueExit=75. Nothing here needs
-accounting. Submitting again queues what is neither done nor in the queue.
-Where the options ask for several tasks (--nodes=2 --ntasks-per-node=4), each
-cell is one run of that many processes.
+`submit` queues an array of tasks, an array before it for the stages that others
+start from, and a job after both (afterany) that writes the summary. A task that
+is stopped (preempted, or at its time limit) saves and queues itself again; exit
+code 75 tells clusters with RequeueExit=75 to do so. Nothing here needs
+accounting. Submitting again queues the cells that are neither done nor in the
+queue. If the options ask for several tasks (--nodes=2 --ntasks-per-node=4),
+each cell is one run of that many processes.
 
 On a node: python -m medfm.grid.slurm task FILE | summary FOLDER | again
 """
@@ -33,15 +33,15 @@ GRACE_S = 90
 
 _PERIOD_S = 0.2
 _PAUSES_S = (1, 2, 4, 8, 15)
-"""Between tries of a scheduler that does not answer; within `GRACE_S`."""
+"""Pauses between tries of a scheduler without an answer; within `GRACE_S`."""
 _PATIENCE_S = 15
 """How long a command of the scheduler may take; it may never answer."""
 _IDS = re.compile(r"(\d+([_+]\S+)?\s+)*")
-"""Of jobs, or of tasks of an array, as squeue lists them."""
+"""Ids of jobs, or of tasks of an array, as squeue lists them."""
 
 _SCRIPT = """#!/bin/bash
-# SIGTERM is passed on. Python that dies of it, since it was still starting,
-# has done nothing yet, and the job is queued again.
+# SIGTERM is passed on. If Python dies of it, it was still starting and has done
+# nothing, so the job is queued again.
 export PYTHONPATH={home}:$PYTHONPATH
 trap 'told=1; kill -TERM $work 2> /dev/null' TERM
 {asked} &
@@ -73,8 +73,8 @@ def submit(
   stale: names of cells whose old runs are moved aside.
 
   Raises:
-    UserError: sbatch is missing or refuses, or squeue keeps failing: what is
-      in the queue is not known then, and nothing is queued a second time.
+    UserError: sbatch is missing or refuses, or squeue keeps failing. Then it is
+      not known what is in the queue, and nothing is queued a second time.
   """
   folder = root / "slurm"
   asked = {cell.name for cell in todo}
@@ -108,27 +108,29 @@ def submit(
     workdir.write(folder / "jobs.json", known)
   if ids:
     ids.append(_sbatch(folder, "summary", root, before, options))
-    print(f"jobs {', '.join(ids[:-1])}; {ids[-1]} sums up", flush=True)
+    print(
+      f"jobs {', '.join(ids[:-1])}; {ids[-1]} writes the summary", flush=True
+    )
   return ids
 
 
 def _queued(folder: Path) -> dict[str, str]:
-  """Cell -> the job that it was queued as, when the grid was submitted."""
+  """Cell -> the job that it was queued as when the grid was submitted."""
   path = folder / "jobs.json"
   known = cells.read(path)
   if path.exists() and not known:
     raise UserError(
-      f"{path} is damaged, and it tells which cells are in the queue: restore "
+      f"{path} is damaged; it records which cells are in the queue: restore "
       "it, or remove it once squeue lists no job of this grid"
     )
   return known
 
 
 def _in_queue(known: Collection[str]) -> set[str]:
-  """The ids of all that the user has in the queue.
+  """The ids of all jobs that the user has in the queue.
 
-  Where one of `known` is not listed, the table may be cut short: what else is
-  said must not be an error, and squeue is asked again.
+  If one of `known` is not listed, the table may be cut short: then squeue must
+  not report an error, and is asked again.
   """
 
   def whole(done: subprocess.CompletedProcess) -> bool:
@@ -145,7 +147,7 @@ def _in_queue(known: Collection[str]) -> set[str]:
 
 
 def step(options: str) -> list[str]:
-  """What to put before a cell's command, so that it runs as its own job."""
+  """The words before a cell's command that make it run as its own job."""
   _asked("srun", "--version")
   return ["srun", "--quiet", *shlex.split(options)]
 
@@ -154,7 +156,7 @@ def task(tasks: Path, index: int) -> int:
   """Runs one cell of a tasks file within its job; gives the exit code."""
   content = cells.read(tasks)
   if not content:
-    raise UserError(f"{tasks} is missing or damaged: submit the grid once more")
+    raise UserError(f"{tasks} is missing or damaged: submit the grid again")
   cell = cells.listed(tasks.parent.parent, tasks)[index]
   state = cells.status(cell).state
   first = int(os.environ.get("SLURM_RESTART_COUNT", "0")) == 0
@@ -163,7 +165,7 @@ def task(tasks: Path, index: int) -> int:
     return 0
   if not cells.prepare(cell, stale):
     return 2
-  # As a step, it gets the signals that a batch script is not sent.
+  # A job step gets signals that a batch script is not sent.
   command = ["srun", *content["command"]]
   counts = ("SLURM_NTASKS", "SLURM_JOB_NUM_NODES")
   if any(int(os.environ.get(word, "1")) > 1 for word in counts):
@@ -181,15 +183,15 @@ def task(tasks: Path, index: int) -> int:
 
 
 def _requeue() -> int:
-  """Has this job queued again, unless it is being cancelled."""
+  """Queues this job again, unless it is being cancelled."""
   number = os.environ.get("SLURM_JOB_ID", "")
   try:
     if not _cancelled(number):
       _asked("scontrol", "requeue", number, sound=_silent)
   except UserError as error:
     print(
-      f"error: {error}; job {number} is not in the queue again: submit the "
-      "grid once more",
+      f"error: {error}; job {number} could not be queued again: submit the "
+      "grid again",
       file=sys.stderr,
       flush=True,
     )
@@ -197,7 +199,7 @@ def _requeue() -> int:
 
 
 def _cancelled(number: str) -> bool:
-  """Whether a job is being cancelled; False where the scheduler cannot tell."""
+  """Whether a job is being cancelled; False if the scheduler cannot tell."""
   try:
     command = "scontrol", "show", "job", "-o", number
     shown = _asked(*command, sound=lambda done: "JobState=" in done.stdout)
@@ -231,13 +233,13 @@ def _sbatch(
     *shlex.split(options),
     str(script),
   )
-  if done.returncode:  # Not tried again: it may have been queued all the same.
+  if done.returncode:  # Not tried again: it may have been queued anyway.
     raise UserError(f"sbatch refuses: {_reason(done)}")
   number = done.stdout.strip().partition(";")[0]
   if not number.isdecimal():
     raise UserError(
-      f"sbatch answers {number[:80]!r}, which is no job's number: look with "
-      "squeue whether it has queued one"
+      f"sbatch answers {number[:80]!r}, which is not a job number: check with "
+      "squeue whether it has queued a job"
     )
   return number
 
@@ -248,9 +250,9 @@ def _asked(
 ) -> str:
   """What a command prints; a failure is reported and tried again.
 
-  A scheduler that is busy fails now and then, which says nothing about jobs.
+  A busy scheduler fails now and then, which says nothing about jobs.
 
-  sound: whether what it says without failing is an answer.
+  sound: whether output without a failure counts as an answer.
 
   Raises:
     UserError: it fails every time, or does not exist.
@@ -260,15 +262,15 @@ def _asked(
     if done.returncode == 0 and sound(done):
       return done.stdout.strip()
     line = f"{' '.join(command[:2])} fails: {_reason(done)}"
-    if pause is None or "Invalid job id" in line:  # That is an answer.
+    if pause is None or "Invalid job id" in line:  # The latter is an answer.
       break
-    print(f"{line}; again in {pause} s", file=sys.stderr, flush=True)
+    print(f"{line}; trying again in {pause} s", file=sys.stderr, flush=True)
     time.sleep(pause)
   raise UserError(f"{line}; try again later")
 
 
 def _silent(done: subprocess.CompletedProcess) -> bool:
-  """Whether a command tells of no error, which may stand beside success."""
+  """Whether a command prints no error, which it may do despite success."""
   return "error" not in done.stderr.lower()
 
 
@@ -299,7 +301,7 @@ def main(arguments: Sequence[str]) -> int:
   try:
     if what == "task":
       return task(path, int(os.environ["SLURM_ARRAY_TASK_ID"]))
-    from medfm.grid import summary  # Its imports are heavy, a task's are not.
+    from medfm.grid import summary  # Slow to import, and a task needs none.
 
     print(f"summary: {summary.write(path)}")
   except UserError as error:

@@ -15,7 +15,7 @@ from medfm.grid.records import Record
 from medfm.types import UserError
 
 _FURTHER = ("auroc", "accuracy", "precision", "recall", "f1", "rmse", "r2")
-"""Metrics that a table of arms shows beside the one they are judged by."""
+"""Metrics that a table of arms shows beside the metric that judges them."""
 
 
 def write(root: Path) -> Path:
@@ -149,13 +149,12 @@ def _run(record: Record) -> dict[str, Any]:
 def _trials(
   root: Path, description: Mapping[str, Any], every: Sequence[Record]
 ) -> list[dict[str, Any]]:
-  """One row per trial, in their order; [] where the grid is not a search.
+  """One row per trial, in their order; [] if the grid is not a search.
 
-  `trial` counts the trials that were drawn to their end: Optuna's numbers also
+  `trial` counts only trials whose drawing was completed; Optuna's numbers also
   count those whose runner was killed while it drew them.
-  `validation` is the score of the state that a finished run is judged by, the
-  best score of a pruned run up to the verdict, and that of another run before
-  it ended.
+  `validation` is the score of the state that a finished run reports, the best
+  score of a pruned run up to the verdict, and the best score of any other run.
   """
   search, metric = description.get("search") or {}, description["metric"]
   first = {

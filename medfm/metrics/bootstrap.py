@@ -26,20 +26,20 @@ Metric = Callable[[Weight], Value]
 """Weight [N] or [R,N] (None = all ones) -> one value, or R."""
 
 Entry = dict
-"""{"value", "low", "high", "method"}; where something is None, a "reason"."""
+"""{"value", "low", "high", "method"}, and "reason" if one of these is None."""
 
 METHOD = "bootstrap"
 SINGLE = "no interval: only one patient or example"
 MAX_UNDEFINED = 0.1
 BLOCK = 1 << 20
-"""Weights drawn at a time: about eight megabytes."""
+"""How many weights are drawn at a time: about eight megabytes."""
 
 
 class Mean(NamedTuple):
   """A mean of other metrics, one per class, label or target.
 
   columns: class name -> name of its metric.
-  reason: set where the mean has no meaning.
+  reason: set if the mean has no meaning.
   """
 
   columns: dict[str, str]
@@ -47,9 +47,10 @@ class Mean(NamedTuple):
 
 
 def clusters(patients: np.ndarray | None, count: int) -> np.ndarray:
-  """Whom each of `count` examples belongs to: integers [N] from 0.
+  """The cluster of each of `count` examples: integers [N] from 0.
 
-  Without patients, and for a patient named "", every example is its own.
+  A patient's examples form a cluster. An example without a patient, or with a
+  patient named "", is a cluster of its own.
   """
   if patients is None:
     return np.arange(count)
@@ -64,8 +65,8 @@ def weights(
 ) -> np.ndarray:
   """How often each example is drawn: [R,N] in float64, whole numbers.
 
-  As many clusters as there are, drawn with replacement, `replicates` times;
-  these are the replicates `first`, `first` + 1, ...
+  All clusters are drawn with replacement `replicates` times; these are the
+  replicates `first`, `first` + 1, ...
   """
   count = int(cluster.max()) + 1
   drawn = np.empty((replicates, len(cluster)))
@@ -79,22 +80,22 @@ def weights(
 def resamples(
   cluster: np.ndarray, replicates: int, seed: int
 ) -> Iterator[np.ndarray]:
-  """`weights` of all replicates, some megabytes at a time."""
+  """`weights` of all replicates, a few megabytes at a time."""
   size = max(1, BLOCK // max(1, len(cluster)))
   for start in range(0, replicates, size):
     yield weights(cluster, min(size, replicates - start), seed, start)
 
 
 def without(reason: str, value: float | None = None) -> Entry:
-  """The entry of what has no interval, or no value either."""
+  """The entry of a metric without an interval, or without a value."""
   return {"value": value, "low": None, "high": None, "reason": reason}
 
 
 def percentile(metric: Metric, sample: Sample) -> Bounds:
   """The percentile interval of one metric.
 
-  Undefined replicates are ignored up to a tenth of them; `NoBounds` beyond
-  it, and where there are few clusters.
+  Up to a tenth of the replicates may be undefined and are ignored; `NoBounds`
+  if more are, or if there are few clusters.
   """
   clusters = int(sample.cluster.max()) + 1
   enough(clusters, FEW_FOR_MEANS, sample.whom)

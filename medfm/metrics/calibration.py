@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say.
+"""Whether probabilities agree with observed frequencies.
 
 label [N] in {0, 1, NaN = missing}, prob [N] of the positive class; weight:
 [N] or [R,N], giving one value or R.
@@ -52,7 +52,7 @@ def _squares_of_classes(
 
 def _variance(probs: Array, losses: Array) -> float:
   """The variance of a random example's loss if the probabilities [N,K] were
-  right; losses [N,K] are those if each class is true."""
+  right; losses [N,K] are the losses if each class in turn were true."""
   mean = (probs * losses).sum(1)
   return float((probs * losses**2).sum(1).mean() - mean.mean() ** 2)
 
@@ -97,8 +97,8 @@ def _binned(
 @bounded(gaps.interval, _binned)
 @described(
   "Calibration error",
-  "mean gap between predicted and observed frequency, of which chance alone "
-  "makes some; less is better",
+  "mean gap between predicted and observed frequency; chance alone causes "
+  "some of it; less is better",
   "less",
 )
 def calibration_error(
@@ -110,7 +110,7 @@ def calibration_error(
   bins are (low, high], the first one with 0. For several classes give the
   top label: label = (prediction is right), prob = its probability (Guo et
   al. 2017, On calibration of modern neural networks). It is larger than the
-  true error, the more so the fewer the examples: see `intervals.gaps`.
+  true error, especially with few examples: see `intervals.gaps`.
   """
   label, prob, weight = _probabilities(label, prob, weight)
   apart = np.zeros((len(prob), bins))
@@ -197,7 +197,7 @@ def calibration_intercept(
 @jackknife.on(jackknife.LOG)
 @described(
   "Observed / expected",
-  "positives observed over the sum of the probabilities; above 1 the risk is "
+  "observed positives over the sum of the probabilities; above 1 the risk is "
   "underestimated, below 1 overestimated",
   1.0,
 )
@@ -206,7 +206,7 @@ def observed_expected(
 ) -> Value:
   """Calibration in the large as a ratio of counts; ideal 1.
 
-  Undefined without a positive, of which a ratio of 0 would say nothing.
+  Undefined without a positive, as a ratio of 0 would be meaningless.
   """
   label, prob, weight = _probabilities(label, prob, weight)
   observed, expected = weight @ label.astype(float), weight @ prob
@@ -247,9 +247,9 @@ def _range(x: Array, live: Array) -> tuple[Array, Array]:
 def _newton(design: Array, offset: Array, label: Array, weight: Array) -> Array:
   """Logistic regressions: design [N,D], weight [R,N] -> parameters [R,D].
 
-  Starts from the fit to the summed weights. A step after which the slope
-  along it has grown went too far and is halved. Rows that have not converged
-  after 60 rounds are NaN.
+  Starts from the fit to the summed weights. A step is halved if the slope along
+  it has grown, since it went too far. Rows that have not converged after 60
+  rounds are NaN.
   """
   size = design.shape[1]
   at = np.zeros((len(weight), size))

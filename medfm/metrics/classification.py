@@ -1,7 +1,7 @@
 """Metrics of predicted classes.
 
 label, predicted: [N]; weight: [N] or [R,N], giving one value or R. See
-`undefined` for what happens where a metric has no value.
+`undefined` for what happens if a metric has no value.
 """
 
 from collections.abc import Callable
@@ -82,7 +82,7 @@ def accuracy(label: Array, predicted: Array, weight: Weight = None) -> Value:
 def balanced_accuracy(
   label: Array, predicted: Array, weight: Weight = None, *, classes: int = 2
 ) -> Value:
-  """Mean recall of all classes; undefined where a class has no example.
+  """Mean recall of all classes; undefined if a class has no example.
 
   scikit-learn instead leaves an absent class out of the mean, silently.
   """
@@ -108,10 +108,10 @@ def precision(
 ) -> Value:
   """Positive predictive value: true among predicted positives (binary).
 
-  Undefined where nothing is predicted positive. For the mean of classes give
-  `empty` = 0, scikit-learn's convention: it stands in there, so that never
-  predicting a class cannot raise the mean; then a class without an example
-  is what is undefined.
+  Undefined if nothing is predicted positive. For the mean of classes give
+  `empty` = 0, scikit-learn's convention, as the value in that case, so that
+  never predicting a class cannot raise the mean; then precision is undefined
+  only for a class without an example.
   """
   tp, fp, fn, _ = _cells(label, predicted, weight)
   if empty is None:
@@ -162,7 +162,7 @@ def f1(label: Array, predicted: Array, weight: Weight = None) -> Value:
   "more",
 )
 def weighted_f1(label: Array, predicted: Array, weight: Weight = None) -> Value:
-  """A class that no example has or is predicted to have counts nothing."""
+  """A class that is neither true nor predicted for any example has weight 0."""
   label, predicted, weight = checked(label, predicted, weight)
   score = np.zeros(weight.shape[:-1])
   for k in np.unique(label):
@@ -185,7 +185,7 @@ def weighted_f1(label: Array, predicted: Array, weight: Weight = None) -> Value:
   "more",
 )
 def positive_f1(label: Array, predicted: Array, weight: Weight = None) -> Value:
-  """F1 over all classes but the first: as relation extraction is scored."""
+  """F1 over all classes but the first, as is usual for relation extraction."""
   label, predicted, weight = checked(label, predicted, weight)
   right = weight @ ((label == predicted) & (label > 0)).astype(float)
   total = weight @ ((label > 0).astype(float) + (predicted > 0))
@@ -223,8 +223,8 @@ def threshold_at_specificity(
 
   Predict positive where score >= threshold.
 
-  It is a score of the split, or just above its highest one where even that
-  calls too many negatives positive. Undefined without a negative example.
+  It is a score of the split, or just above the highest score if even that calls
+  too many negatives positive. Undefined without a negative example.
   """
   label, score, weight = checked_binary(label, score, weight)
   candidates, where = np.unique(score, return_inverse=True)
@@ -236,7 +236,7 @@ def threshold_at_specificity(
   below = ratio(np.cumsum(mass, -1), total[..., None])
   below = np.concatenate([np.zeros_like(below[..., :1]), below], -1)
   candidates = np.append(candidates, np.nextafter(candidates[-1], np.inf))
-  # Sums of weights carry rounding: 0.9 reached as 0.8999... is reached.
+  # Sums of weights are rounded, so 0.8999... counts as 0.9.
   first = np.argmax(below >= specificity - 1e-12, axis=-1)
   return settled(candidates[first], (total == 0, NO_NEGATIVE))
 
@@ -268,13 +268,13 @@ def at_threshold(
   threshold: float | None,
   **settings: Any,
 ) -> Value:
-  """The metric of what is called positive, where score >= threshold."""
+  """The metric, with examples called positive if score >= threshold."""
   called = _called_from(score, threshold)
   return metric(label, called, weight, **settings)
 
 
 def _called_from(score: Array, threshold: float | None) -> Array:
-  """[N] in {0, 1}, NaN where the score is not finite."""
+  """[N] in {0, 1}, NaN if the score is not finite."""
   if threshold is None:
     raise Undefined("no threshold could be chosen on validation")
   score = np.asarray(score, np.float64)

@@ -1,4 +1,4 @@
-"""What a metric says of itself: a title, how to read it, what is better.
+"""The description of a metric: a title, how to read it, what is better.
 
 Reports and grid pages read it from results.json and hold no table of names.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeVar
 
 Better = Literal["more", "less"] | float
-"""Which of two values is the better one, or the value to be near."""
+"""Whether more or less is better, or the value to be near."""
 
 _Function = TypeVar("_Function", bound=Callable)
 

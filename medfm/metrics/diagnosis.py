@@ -39,7 +39,7 @@ def negative_predictive_value(
 @described(
   "Positive likelihood ratio",
   "the odds of disease after a positive call over those before it: "
-  "sensitivity / (1 - specificity); 1 tells nothing",
+  "sensitivity / (1 - specificity); 1 is uninformative",
   "more",
 )
 def positive_likelihood_ratio(
@@ -47,7 +47,7 @@ def positive_likelihood_ratio(
 ) -> Value:
   """sensitivity / (1 - specificity), 0 and more.
 
-  Undefined, for being infinite, where no negative is called positive.
+  Undefined (infinite) if no negative is called positive.
   """
   return _likelihood(_counts(label, predicted, weight), "positive")
 
@@ -56,7 +56,7 @@ def positive_likelihood_ratio(
 @described(
   "Negative likelihood ratio",
   "the odds of disease after a negative call over those before it: "
-  "(1 - sensitivity) / specificity; 1 tells nothing",
+  "(1 - sensitivity) / specificity; 1 is uninformative",
   "less",
 )
 def negative_likelihood_ratio(
@@ -64,7 +64,7 @@ def negative_likelihood_ratio(
 ) -> Value:
   """(1 - sensitivity) / specificity, 0 and more.
 
-  Undefined, for being infinite, where no negative is called negative.
+  Undefined (infinite) if no negative is called negative.
   """
   return _likelihood(_counts(label, predicted, weight), "negative")
 
@@ -72,8 +72,8 @@ def negative_likelihood_ratio(
 @jackknife.on(jackknife.LOGIT)
 @described(
   "Positive predictive value at a prevalence",
-  "share of those called positive that would be, were positives as frequent "
-  "as stated",
+  "share of those called positive that are positive, if positives were as "
+  "frequent as stated",
   "more",
 )
 def positive_value_at(
@@ -92,8 +92,8 @@ def positive_value_at(
 @jackknife.on(jackknife.LOGIT)
 @described(
   "Negative predictive value at a prevalence",
-  "share of those called negative that would be, were positives as frequent "
-  "as stated",
+  "share of those called negative that are negative, if positives were as "
+  "frequent as stated",
   "more",
 )
 def negative_value_at(

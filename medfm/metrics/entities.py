@@ -28,9 +28,9 @@ class Entity(NamedTuple):
 
 
 def entities(tags: Sequence[str]) -> list[Entity]:
-  """Those of one sentence, in order; ValueError for a tag that is not IOB2."""
+  """The entities of a sentence, in order; ValueError for a tag not in IOB2."""
   whole: list[Entity] = []
-  kind, start = "", 0  # Of the entity that is open.
+  kind, start = "", 0  # Of the current entity.
   for place, tag in enumerate([*tags, "O"]):
     prefix, _, mine = tag.partition("-")
     if (prefix in "BI") != bool(mine) or prefix not in ("O", "B", "I"):
@@ -66,8 +66,9 @@ def counts(label: Array, tags: Array, classes: Sequence[str]) -> Array:
 def confusion(label: Array, tags: Array, classes: Sequence[str]) -> Array:
   """[T+1,T+1] entities of exactly the same words: true by predicted type.
 
-  The last column holds the true ones of whose words none is predicted, the
-  last row those that are predicted where none is true. Arguments as `counts`.
+  The last column holds true entities whose words are not predicted as any
+  entity, the last row predicted entities whose words are not any true entity.
+  Arguments as in `counts`.
   """
   types = kinds(classes)
   table = np.zeros((len(types) + 1, len(types) + 1), int)
@@ -84,11 +85,12 @@ ERRORS = ("exact", "other type", "other words", "both", "missed", "invented")
 
 
 def errors(label: Array, tags: Array, classes: Sequence[str]) -> Array:
-  """[T,6] entities by true type and by what became of them, as in `ERRORS`.
+  """[T,6] entities by true type and by outcome, as in `ERRORS`.
 
-  other type: the same words, of another type; other words: one that overlaps
-  is of the type; both: one overlaps; missed: none does. invented: predicted
-  of this type where no true one overlaps.
+  other type: the same words are predicted as another type; other words: an
+  overlapping entity of this type is predicted; both: an overlapping entity of
+  another type is; missed: no predicted entity overlaps. invented: predicted of
+  this type, and no true entity overlaps.
   """
   types = kinds(classes)
   table = np.zeros((len(types), len(ERRORS)), int)
@@ -130,9 +132,9 @@ def _by_row(table: Array) -> Array:
   "more",
 )
 def precision(table: Array, weight: Weight = None) -> Value:
-  """The share of the predicted entities that is right; table as in `counts`.
+  """The share of the predicted entities that are right; table as in `counts`.
 
-  Over all types together (micro), or of a table [N,1,3] of one. weight:
+  Over all types together (micro), or over one type in a table [N,1,3]. weight:
   [N] or [R,N], per sentence.
   """
   right, called, _ = _totals(table, weight)
@@ -147,7 +149,7 @@ def precision(table: Array, weight: Weight = None) -> Value:
   "more",
 )
 def recall(table: Array, weight: Weight = None) -> Value:
-  """The share of the true entities that is found; else as `precision`."""
+  """The share of the true entities that are found; else as `precision`."""
   right, _, true = _totals(table, weight)
   return share(right, true, _NONE)
 
@@ -160,7 +162,7 @@ def recall(table: Array, weight: Weight = None) -> Value:
 )
 @described("F1", "harmonic mean of the entities' precision and recall", "more")
 def f1(table: Array, weight: Weight = None) -> Value:
-  """2 found / (predicted + true): 0 where none is predicted."""
+  """2 found / (predicted + true); 0 if no entity is predicted."""
   right, called, true = _totals(table, weight)
   return settled(ratio(2 * right, called + true), (true == 0, _NONE))
 
@@ -197,7 +199,7 @@ def _pairs(
 
 
 def _outcome(entity: Entity, called: set[Entity]) -> str:
-  """What became of a true entity, one of `ERRORS`."""
+  """The outcome of a true entity, one of `ERRORS`."""
   near = [other for other in called if _overlap(entity, other)]
   if entity in called:
     return "exact"

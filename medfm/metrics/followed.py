@@ -1,4 +1,4 @@
-"""Sums over the pairs of which one is followed longer, in n log n."""
+"""Sums over pairs in which one is followed longer, in n log n."""
 
 import numpy as np
 
@@ -28,10 +28,7 @@ def followed(
 def by_row(
   group: Array, key: Array, first: Array, second: Array
 ) -> tuple[Array, Array]:
-  """In how many of these pairs each row is i, and in how many it is j: [N].
-
-  Pairs are those of `followed`.
-  """
+  """In how many pairs of `followed` each row is i, and in how many j: [N]."""
   order = np.lexsort((key, group))
   group, key = group[order], key[order]
   place = group * (key.max(initial=0) + 1) + key

@@ -24,10 +24,10 @@ def _right(right: Array) -> tuple[Array, Array]:
 @bounded(means.interval, _counted)
 @described("Loss", "what training minimised; less is better", "less")
 def loss(losses: Array, tokens: Array, weight: Weight = None) -> Value:
-  """Mean loss a token, in nats.
+  """Mean loss per token, in nats.
 
   losses: [N] mean loss of each row's tokens; tokens: [N] how many of them
-  count. A row without any is left out. weight: [N] or [R,N], per row.
+  count. A row without such tokens is left out. weight: [N] or [R,N], per row.
   """
   losses, tokens = np.asarray(losses, float), np.asarray(tokens, float)
   if (~np.isfinite(losses[tokens > 0])).any():
@@ -40,8 +40,8 @@ def loss(losses: Array, tokens: Array, weight: Weight = None) -> Value:
 @bounded(means.interval, _counted, value=math.exp)
 @described(
   "Perplexity",
-  "of how many equally likely tokens the model chooses; less is better, and"
-  " only models with one tokenizer compare",
+  "between how many equally likely tokens the model has to choose; less is "
+  "better; compare only models with the same tokenizer",
   "less",
 )
 def perplexity(losses: Array, tokens: Array, weight: Weight = None) -> Value:
@@ -53,10 +53,10 @@ def perplexity(losses: Array, tokens: Array, weight: Weight = None) -> Value:
 @bounded(proportions.interval, _right)
 @described(
   "Next-sentence accuracy",
-  "share of the pairs of texts of which it is rightly told whether the second "
-  "follows the first",
+  "share of the pairs of texts for which the model is right about whether the "
+  "second follows the first",
   "more",
 )
 def next_sentence_accuracy(right: Array, weight: Weight = None) -> Value:
-  """Mean of `right` [N], 1 where a pair is told apart correctly, else 0."""
+  """Mean of `right` [N], 1 if the model is right about a pair, else 0."""
   return loss(right, np.ones(len(right)), weight)

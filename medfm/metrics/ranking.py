@@ -61,7 +61,7 @@ def average_precision(
   """Sum over thresholds of (recall gained) x precision, as scikit-learn's.
 
   Not interpolated; tied scores share one threshold. Undefined without
-  positives (scikit-learn: 0) and, having nothing to rank, without negatives.
+  positives (scikit-learn: 0) and without negatives, as nothing can be ranked.
   """
   positive, negative, at, below = _sides(label, score, weight)
   true, false = (

@@ -86,7 +86,7 @@ def pearson(label: Array, value: Array, weight: Weight = None) -> Value:
 
 
 def _spread(values: Array, weight: Array) -> tuple[Array, Array]:
-  """Weighted squared deviation from the mean, and where it is nil."""
+  """Weighted squared deviation from the mean, and where it is zero."""
   # Measured from the median, so that a large offset costs no digits.
   distance = values - np.median(values)
   squares = weight @ distance**2

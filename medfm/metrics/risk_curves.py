@@ -13,9 +13,9 @@ from medfm.metrics.intervals.bounds import FEW_FOR_MEANS
 from medfm.metrics.undefined import Array, Weight
 
 SPAN = 0.75
-"""The share of the examples that a local line is fitted to."""
+"""The share of the examples to which a local line is fitted."""
 REPLICATES = 300
-"""Of a band, at most."""
+"""Resamples of a band, at most."""
 
 
 def observed(
@@ -31,15 +31,15 @@ def observed(
   Local straight lines with tricube weights over the nearest `span` of the
   examples (Cleveland 1979, JASA, without its robust steps), held within 0..1,
   as Van Calster et al. 2016, Journal of Clinical Epidemiology, advise. The
-  neighbourhoods are those of the whole split, in every resample. NaN where a
-  resample has nobody near.
+  neighbourhoods are those of the whole split, in every resample. NaN if a
+  resample has no example nearby.
   """
   label, prob, at, weight = _checked(label, prob, at, weight)
   apart = prob - at[:, None]
   distance = np.abs(apart)
   near = int(np.clip(np.ceil(span * len(prob)), 1, len(prob))) - 1
   reach = np.partition(distance, near, axis=1)[:, near, None]
-  # Where as many share one probability, they alone are near.
+  # If that many examples share one probability, only they are near.
   reach = np.maximum(reach, 1e-9) * (1 + 1e-9)
   kernel = np.clip(1 - (distance / reach) ** 3, 0, None) ** 3
   unit = apart / reach
@@ -60,10 +60,10 @@ def observed(
 def net_benefit(
   label: Array, prob: Array, at: Array, weight: Weight = None
 ) -> Array:
-  """TP / n - FP / n * t / (1 - t), where prob >= t is treated, 0 < t < 1.
+  """TP / n - FP / n * t / (1 - t), treating if prob >= t, 0 < t < 1.
 
-  Vickers & Elkin 2006, Medical Decision Making. To treat everybody has the
-  net benefit of prob = 1, to treat nobody has 0. NaN without any weight.
+  Vickers & Elkin 2006, Medical Decision Making. Treating everybody has the net
+  benefit of prob = 1, treating nobody has 0. NaN without any weight.
   """
   label, prob, at, weight = _checked(label, prob, at, weight)
   harm = at / (1 - at)
@@ -82,8 +82,8 @@ def band(
 ) -> tuple[Array, Array] | None:
   """Pointwise 95 % of a curve of weights [R,N], resampling whole patients.
 
-  cluster: [N], as of `bootstrap.clusters`. NaN at a place where more than a
-  tenth of the resamples has no value; None of fewer than ten patients, or
+  cluster: [N], from `bootstrap.clusters`. NaN at a place where more than a
+  tenth of the resamples have no value; None for fewer than ten patients, or
   without replicates.
   """
   replicates = min(replicates, REPLICATES)

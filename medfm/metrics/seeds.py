@@ -1,16 +1,16 @@
 """The difference between two methods, each trained with several seeds.
 
-A method is not one trained model: another seed gives another model. The mean
-difference varies for two reasons, and neither covers the other:
+A method is more than one trained model, since another seed gives another model.
+The mean difference varies for two separate reasons:
 
-- the test patients are a sample, and another would have been tested;
-- the seeds are a sample too. How a seed treats single patients counts here.
+- the test patients are a sample, and another sample might have been tested;
+- the seeds are a sample too; this includes how a seed treats single patients.
 
 With k seeds the difference is D +- sqrt(A) T1 + sqrt(S2 / k) T2. A is the
 variance over patients that all seeds share, S2 the variance of the k paired
 differences; T1 has Student's distribution with (patients - 1) degrees of
 freedom, T2 with (k - 1). This is Behrens and Fisher's distribution; its test is
-exact where A is 0 and conservative elsewhere (`benchmarks.type1`).
+exact if A is 0 and otherwise conservative (`benchmarks.type1`).
 """
 
 import functools
@@ -28,9 +28,9 @@ def difference(
   """The mean difference over seeds, with a 95 % interval and a p value.
 
   values: [k] the paired difference of each seed, two or more.
-  draws: [k,R] the same of bootstrap draws of the test patients, one draw the
-    same for all seeds.
-  patients: how many were tested on.
+  draws: [k,R] the differences in bootstrap draws of the test patients; each
+    draw is the same for all seeds.
+  patients: how many test patients there are.
 
   Gives `value`, `low`, `high`, `sd` (over seeds) and `p` (two-sided).
   """
@@ -46,7 +46,7 @@ def difference(
 
 
 def p_value(values: np.ndarray, draws: np.ndarray, patients: int) -> float:
-  """`difference`'s p value alone."""
+  """Only the p value of `difference`."""
   tail, _ = _deviation(values, draws, patients)
   return min(1.0, 2 * tail(abs(float(np.mean(values)))))
 
@@ -57,12 +57,12 @@ def of_table(
   spreads: tuple[float, float],
   count: int,
 ) -> dict[str, float]:
-  """`difference` from the numbers of a table, where the runs are not at hand.
+  """`difference` from the numbers of a table, if the runs are not available.
 
   interval: 95 %, of the patients alone. spreads: each method's standard
-    deviation over its `count` seeds. Both parts tend to be too large: the
-    interval also holds how single seeds treat patients, and methods that share
-    their seeds may differ by less than their spreads together.
+    deviation over its `count` seeds. Both variances tend to be too large: the
+    interval also includes how single seeds treat patients, and methods that
+    share seeds may differ by less than their spreads suggest.
   """
   patients = ((interval[1] - interval[0]) / 3.92) ** 2
   seeds = (spreads[0] ** 2 + spreads[1] ** 2) / count
@@ -115,7 +115,7 @@ def _tail(
 
 @functools.cache
 def _nodes(freedom: int) -> tuple[np.ndarray, np.ndarray]:
-  """Places of Student's t and their shares of the probability, which add to 1.
+  """Values of Student's t and their probabilities, which add up to 1.
 
   The trapezoid rule over the logits of probabilities, which converges fast.
   """

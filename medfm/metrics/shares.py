@@ -1,7 +1,7 @@
 """What each example adds to a share: its hits and its counts.
 
-Each gives (hits [N], counted [N]), 0 where a label is missing; the share is
-that of their sums. Arguments are those of the metrics.
+Each function gives (hits [N], counted [N]), 0 if a label is missing; the share
+is the ratio of their sums. Arguments are those of the metrics.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ Share = tuple[Array, Array]
 
 
 def cells(label: Array, predicted: Array) -> Array:
-  """(tp, fp, fn, tn) of each example: [4,N]; 0 where a label is missing."""
+  """(tp, fp, fn, tn) of each example: [4,N]; 0 if a label is missing."""
   label, predicted = np.asarray(label, float), np.asarray(predicted)
   true, false, hit = label == 1, label == 0, predicted == 1
   table = [true & hit, false & hit, true & ~hit, false & ~hit]
@@ -27,7 +27,7 @@ def right(label: Array, predicted: Array) -> Share:
 
 def called(label: Array, predicted: Array, empty: float | None = None) -> Share:
   """Precision: those called positive; the positives are hits."""
-  del empty  # Where nothing is called there is no interval.
+  del empty  # If nothing is called positive there is no interval.
   tp, fp, _, _ = cells(label, predicted)
   return tp, tp + fp
 

@@ -38,7 +38,7 @@ from medfm.metrics.undefined import (
 )
 
 Curve = tuple[tuple[float, ...], tuple[float, ...]]
-"""Times in ascending order, and the value from each on; before them, 1."""
+"""Times in ascending order, and the value from each time on; 1 before them."""
 
 Times = Sequence[float] | Array
 
@@ -49,8 +49,8 @@ NOT_FOLLOWED = "nobody is followed past the horizon"
 def _concordance_bounds(
   sample: Sample, time: Array, event: Array, risk: Array, *, cause: int = 1
 ) -> Bounds:
-  """The interval of `concordance`, from its derivative by each weight: what a
-  pair adds is counted for both of its members."""
+  """The interval of `concordance`, from its derivative by each weight: a pair
+  counts for both of its members."""
   known = (np.asarray(event) >= 0) & ~np.isnan(np.asarray(time, float))
   time, event, risk, _ = _checked(time, event, risk, None)
   failed, key, rank = _order(time, event, risk, cause)
@@ -75,7 +75,7 @@ def _concordance_bounds(
 @described(
   "C-index",
   "how often, of two patients whose order is known, the one who fails "
-  "first was given the higher risk (Harrell); 0.5 is chance",
+  "first was given a higher risk (Harrell); 0.5 is chance",
   "more",
 )
 def concordance(
@@ -88,17 +88,17 @@ def concordance(
 ) -> Value:
   """Harrell's C of risks [N] of any scale (1996, Statistics in Medicine).
 
-  Over all comparable pairs: one fails of `cause`, the other is followed
-  longer, or as long and then censored. Two who fail at one time are not
-  compared, equal risks count half, and who fails of another cause counts as
-  censored then, as in scikit-survival's `concordance_index_censored`.
+  Over all comparable pairs: one fails of `cause`, the other is followed longer,
+  or as long and then censored. Two patients who fail at the same time are not
+  compared, equal risks count half, and a patient who fails of another cause
+  counts as censored then, as in scikit-survival's `concordance_index_censored`.
   """
   time, event, risk, weight = _checked(time, event, risk, weight)
   failed, key, rank = _order(time, event, risk, cause)
   everyone = np.ones(len(time), bool)
   pairs = followed(weight, np.zeros_like(rank), key, failed, everyone)
   wins = 0.5 * followed(weight, rank, key, failed, everyone)
-  # Two ranks differ first in one bit: there, the higher one has a 1.
+  # At the first bit in which two ranks differ, the higher rank has a 1.
   for bit in range(int(rank.max()).bit_length()):
     high = (rank >> bit) % 2 == 1
     wins = wins + followed(weight, rank >> bit + 1, key, failed & high, ~high)
@@ -108,8 +108,8 @@ def concordance(
 @jackknife.on(jackknife.LOG)
 @described(
   "Brier score at a horizon",
-  "squared error of the risk by the horizon, with the censored made up "
-  "for by weights; 0 is perfect",
+  "squared error of the risk by the horizon, with weights that correct for "
+  "censoring; 0 is perfect",
   "less",
 )
 def brier_at(
@@ -132,8 +132,8 @@ def brier_at(
 @jackknife.on(jackknife.LOG)
 @described(
   "Integrated Brier",
-  "squared error of the risks, with the censored made up for by "
-  "weights, averaged over the follow-up; 0 is perfect",
+  "squared error of the risks, with weights that correct for censoring, "
+  "averaged over the follow-up; 0 is perfect",
   "less",
 )
 def integrated_brier(
@@ -164,7 +164,7 @@ def _by_horizon(
   censoring: Curve,
   cause: int = 1,
 ) -> tuple[Array, Array, float]:
-  """Who fails by the horizon, who certainly does not, and the pairs."""
+  """Patients who fail by the horizon, who surely do not, and the pairs."""
   del risk, censoring
   time, event = np.asarray(time, np.float64), np.asarray(event)
   known = (event >= 0) & ~np.isnan(time)
@@ -176,8 +176,8 @@ def _by_horizon(
 @jackknife.ranked(_by_horizon, "the event by the horizon")
 @described(
   "AUROC at a horizon",
-  "how often who fails by the horizon was given a higher risk than who "
-  "does not, with the censored made up for by weights; 0.5 is chance",
+  "how often a patient who fails by the horizon was given a higher risk than "
+  "one who does not, with weights that correct for censoring; 0.5 is chance",
   "more",
 )
 def auroc_at(
@@ -192,9 +192,10 @@ def auroc_at(
 ) -> Value:
   """Cumulative/dynamic AUROC of the risk [N] (any scale), by IPCW.
 
-  P(who has failed by the horizon has a higher risk than who has not), ties
-  counting half (Uno et al. 2007, JASA). Who failed of another cause by then
-  has not failed of this one (Blanche et al. 2013, Statistics in Medicine).
+  The probability that a patient who has failed by the horizon has a higher risk
+  than one who has not, ties counting half (Uno et al. 2007, JASA). A patient
+  who failed of another cause by then has not failed of this one (Blanche et al.
+  2013, Statistics in Medicine).
   """
   time, event, risk, weight = _checked(time, event, risk, weight)
   failed = (time <= horizon) & (event == cause)
@@ -210,7 +211,7 @@ def auroc_at(
 @described(
   "Observed / expected risk",
   "observed risk (Kaplan-Meier, or Aalen-Johansen) over the mean "
-  "predicted one; above 1 the model predicts too little",
+  "predicted risk; above 1 the model predicts too little risk",
   1.0,
 )
 def observed_expected(
@@ -279,8 +280,8 @@ def numbers_at_risk(time: Array, times: Array) -> Array:
 def censoring(time: Array, event: Array) -> Curve:
   """Kaplan-Meier curve of P(not yet censored), ending at the last time.
 
-  At equal times failures come first: they were not censored, and are no longer
-  at risk of it, as in scikit-survival.
+  At equal times failures come first: those patients were not censored and are
+  no longer at risk of being censored, as in scikit-survival.
   """
   time, event = np.asarray(time, np.float64), np.asarray(event)
   distinct = np.unique(time)
@@ -296,7 +297,7 @@ def censoring(time: Array, event: Array) -> Curve:
 
 
 def value_at(curve: Curve, times: Array | float) -> Array:
-  """The value of a curve at each time; it goes on as it was at its end."""
+  """The value of a curve at each time; after its end it stays constant."""
   starts, values = curve
   return np.array([1.0, *values])[np.searchsorted(starts, times, "right")]
 
@@ -345,7 +346,7 @@ def _squares(
 
 
 def ipcw(time: Array, event: Array, horizon: float, censoring: Curve) -> Array:
-  """1 / P(an outcome by the horizon is known), 0 where it is not: [N]."""
+  """1 / P(an outcome by the horizon is known), 0 if it is not known: [N]."""
   if horizon > censoring[0][-1]:
     raise Undefined("no training example is followed to the horizon")
   if value_at(censoring, horizon) <= 0:
@@ -357,6 +358,6 @@ def ipcw(time: Array, event: Array, horizon: float, censoring: Curve) -> Array:
 def _followed_past(
   value: Value, time: Array, weight: Array, horizon: float
 ) -> Value:
-  """`value` where an example with weight is followed past the horizon."""
+  """`value`, if an example with weight is followed past the horizon."""
   lost = weight[..., time > horizon].sum(-1) == 0
   return settled(np.asarray(value), (lost, NOT_FOLLOWED))

@@ -20,7 +20,7 @@ class Undefined(Exception):
 
 
 def settled(value: Value, *conditions: tuple[Value, str]) -> Value:
-  """`value` where no condition (mask, reason) holds, each shaped as `value`.
+  """`value`, NaN where any condition (mask, reason) holds; masks like `value`.
 
   A single number raises `Undefined` with the reason of the first that holds.
   """
@@ -36,8 +36,8 @@ def checked(
 ) -> tuple[Array, Array, Array]:
   """(label [n], values [n,...], weight [...,n]) in float64, NaN labels out.
 
-  Undefined where no label is left or a prediction is not finite; ValueError
-  where lengths differ or a weight is negative or not finite.
+  Undefined if no label is left or a prediction is not finite; ValueError if
+  lengths differ or a weight is negative or not finite.
   """
   label, values = np.asarray(label, float), np.asarray(values, float)
   weight = np.ones(len(label)) if weight is None else np.asarray(weight, float)
@@ -63,7 +63,7 @@ def checked(
 def checked_binary(
   label: Array, values: Array, weight: Weight
 ) -> tuple[Array, Array, Array]:
-  """As `checked`, with label as bool; ValueError where it is not 0 or 1."""
+  """As `checked`, with label as bool; ValueError if a label is not 0 or 1."""
   label, values, weight = checked(label, values, weight)
   if not np.isin(label, (0, 1)).all():
     raise ValueError("a binary label is 0, 1 or NaN (missing)")
@@ -71,13 +71,13 @@ def checked_binary(
 
 
 def ratio(numerator: Value, denominator: Value) -> Array:
-  """numerator / denominator, quietly NaN or infinite where that is zero."""
+  """numerator / denominator; by 0, NaN or infinite without a warning."""
   with np.errstate(divide="ignore", invalid="ignore"):
     return np.divide(numerator, denominator)
 
 
 def share(part: Value, whole: Value, reason: str) -> Value:
-  """part / whole, undefined for this reason where `whole` is 0."""
+  """part / whole; undefined, with this reason, if `whole` is 0."""
   return settled(ratio(part, whole), (whole == 0, reason))
 
 

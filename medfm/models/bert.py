@@ -16,12 +16,12 @@ from medfm.types import Batch
 class Bert(nn.Module):
   """BERT (Devlin et al. 2019): tokens [B,L] -> logits [B,K].
 
-  Post-norm with exact GELU as published, whose weights in the Hugging Face
-  layout fit this module exactly. Deviation: dropout does not reach into
-  attention. With `pre_norm` (Xiong et al. 2020) the embeddings' norm moves
-  behind the last block, and deep models need no warm-up.
+  Post-norm with exact GELU as published; the published weights in the Hugging
+  Face layout fit this module exactly. Deviation: no dropout inside attention.
+  With `pre_norm` (Xiong et al. 2020) the embeddings' norm moves behind the last
+  block, and deep models need no warm-up.
 
-  Reads what `nn.text.text` does, `token_type` (0 where absent), and `id`.
+  Reads what `nn.text.text` reads, `token_type` (0 if absent), and `id`.
   Returns `tokens` [B,L,E], the states; `embedding` [B,E]; and `logits`.
 
   pooling: of the embedding: "cls" is tanh(dense) of the first state, as

@@ -17,22 +17,22 @@ from medfm.types import PRESENT, Batch, UserError, view
 class Fusion(nn.Module):
   """An encoder for each input, then one head: arrays -> logits [B,K].
 
-  Late fusion: the embedding [B,E] of each input is mapped to `width`, all of
-  them stand one after another, and a hidden layer and the head read them.
+  Late fusion: the embedding [B,E] of each input is mapped to `width`, the
+  results are concatenated, and a hidden layer and the head read them.
 
-  A learnt vector stands for an input that an example lacks. (A mean over the
-  others would hide from the head that one is missing, and inputs are seldom
-  missing by chance.) So that it is learnt even from complete examples, training
+  A learnt vector replaces an input that an example lacks. (A mean over the
+  other inputs would hide from the head that one is missing, and inputs are
+  seldom missing by chance.) To learn it even from complete examples, training
   hides each input of an example with probability `hide`, but never all of them
   (modality dropout, Neverova et al. 2016).
 
   Reads `<input>/<array>` and `<input>/present` [B] bool of each input, `id`,
-  and `weight` for batch statistics. What stands in a missing input's arrays is
-  taken as 0, with weight 0. `embedding` is the hidden layer [B,width].
+  and `weight` for batch statistics. The arrays of a missing input are taken as
+  0, with weight 0. `embedding` is the hidden layer [B,width].
 
   encoders: input -> its model, called with `outputs=0`.
-  inputs: input -> what it says of itself (`levels`, `vocabulary`); an
-    objective takes it from the data.
+  inputs: input -> its settings for a model (`levels`, `vocabulary`); an
+    objective takes them from the data.
   """
 
   outputs: int
@@ -49,8 +49,8 @@ class Fusion(nn.Module):
     names = tuple(self.inputs)
     if set(names) != set(self.encoders):
       raise UserError(
-        f"model.encoders are for {', '.join(self.encoders)}; the data hold "
-        + ", ".join(names)
+        f"model.encoders are for {', '.join(self.encoders)}; give one for each "
+        "input of the data: " + ", ".join(names)
       )
     parts = [view(batch, names, name) for name in names]
     everyone = jnp.ones(batch["id"].shape, bool)
@@ -75,7 +75,7 @@ class Fusion(nn.Module):
   def _read(
     self, name: str, part: Batch, kept: jax.Array, batch: Batch, train: bool
   ) -> jax.Array:
-    """[B,width] of one input, the learnt vector where it is not kept."""
+    """[B,width] of one input; the learnt vector if it is missing or hidden."""
     mine = {
       array: _where(kept, values, jnp.zeros((), values.dtype))
       for array, values in part.items()
@@ -94,6 +94,6 @@ class Fusion(nn.Module):
 
 
 def _where(kept: jax.Array, values: jax.Array, other: jax.Array) -> jax.Array:
-  """Values [B,...] of the rows kept [B], else the other."""
+  """Values [B,...] in the rows kept [B], `other` in the rest."""
   shape = (-1,) + (1,) * (values.ndim - 1)
   return jnp.where(kept.reshape(shape), values, other)

@@ -15,16 +15,16 @@ from medfm.types import Batch
 class GPT(nn.Module):
   """GPT-2 (Radford et al. 2019): tokens [B,L] -> logits [B,K].
 
-  Its weights in the Hugging Face layout fit this module exactly. `rotary`,
-  `norm="rms"` and `gated` make it the modern variant (Llama's). Deviation:
-  dropout does not reach into attention.
+  The published weights in the Hugging Face layout fit this module exactly.
+  `rotary`, `norm="rms"` and `gated` make it the modern variant (Llama's).
+  Deviation: no dropout inside attention.
 
-  Reads what `nn.text.text` does; `id`; and to generate (`nn.generation`) `slot`
-  and `mask`, as `nn.transformer.Attention` has them.
+  Reads what `nn.text.text` reads; `id`; and, to generate (`nn.generation`),
+  `slot` and `mask`, as in `nn.transformer.Attention`.
   Returns `tokens` [B,L,E], the states, whose products with `embed_tokens` are
   the vocabulary's logits; `embedding` [B,E], the last state; and `logits`.
 
-  length: positions there are; of any number with `rotary`.
+  length: the number of positions; unlimited with `rotary`.
   hidden, scan_layers, remat: see `transformer.run_blocks`.
   """
 

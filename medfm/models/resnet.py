@@ -37,9 +37,9 @@ class ResNet(nn.Module):
   Reads `image` (float, scaled) and `weight` for the batch statistics.
   `embedding` is the globally averaged last layer, [B,8*width] (50: 32*width).
 
-  depth: 18, 34 or 50 (and for trials one block a stage: 10 basic ones, or 14
-    with bottlenecks).
-  norm: "batch", or "group", which is the same for every batch size.
+  depth: 18, 34 or 50 (and for trials with one block per stage: 10 with basic
+    blocks, 14 with bottlenecks).
+  norm: "batch", or "group", which does not depend on the batch size.
   stem: "cifar" is one 3x3 convolution, for images below about 64 pixels;
     "imagenet" is 7x7 stride 2 and a 3x3 stride 2 max pool.
   width: features of the first stage.

@@ -14,7 +14,7 @@ from medfm.types import Batch
 class RNN(nn.Module):
   """LSTM or GRU, in both directions or one: tokens [B,L] -> logits [B,K].
 
-  Reads what `nn.text.text` does, and `id`; each segment starts anew.
+  Reads what `nn.text.text` reads, and `id`; each segment starts from zero.
   Returns `tokens` [B,L,E], the last layer's states with E = width, twice
   that if bidirectional; `embedding` [B,E]; and `logits`.
 

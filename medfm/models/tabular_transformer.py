@@ -18,8 +18,8 @@ class TabularTransformer(nn.Module):
 
   Gorishniy et al. 2021: every column becomes a token, [CLS] joins them, and
   its last state gives the logits through norm, ReLU and a linear head; blocks
-  are pre-norm with ReGLU. Deviations: a missing value has a token of its own
-  per column; the first norm is kept; dropout does not reach into attention.
+  are pre-norm with ReGLU. Deviations: each column has a separate token for a
+  missing value; the first norm is kept; no dropout inside attention.
 
   Reads `features` (standardised, NaN = missing), `categories` (-1 =
   missing), either of which may be absent; if present `mask_features` [B,F+M]

@@ -12,9 +12,10 @@ from medfm.types import Batch, UserError
 class ViT(nn.Module):
   """Vision transformer (Dosovitskiy et al. 2021): image -> logits [B,K].
 
-  The defaults are ViT-B/16, whose weights in the Hugging Face layout fit this
-  module exactly: patches of the image, [CLS] before them, learned positions,
-  pre-norm blocks with exact GELU, and the [CLS] state after the last norm.
+  The defaults are ViT-B/16, whose published weights in the Hugging Face layout
+  fit this module exactly: patches of the image, [CLS] before them, learned
+  positions, pre-norm blocks with exact GELU, and the [CLS] state after the last
+  norm.
 
   Reads `image` [B,H,W,C] (float, scaled), whose sides are multiples of
   `patch` and fixed by the first image the model sees; and `id`.
@@ -43,8 +44,8 @@ class ViT(nn.Module):
     rows, height, width, channels = batch["image"].shape
     if height % size or width % size:
       raise UserError(
-        f"images of {height} x {width} are not whole patches of {size}: set "
-        "model.patch or the images' size"
+        f"images of {height} x {width} do not divide into patches of {size}: "
+        "set model.patch or the images' size"
       )
     # A convolution of that stride is one product over patches [B,P,S*S*C].
     shape = (rows, height // size, size, width // size, size, channels)

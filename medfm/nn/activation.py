@@ -18,13 +18,13 @@ _BY_NAME = {
 }
 
 MONOTONE = frozenset({"relu", "sigmoid", "tanh", "identity"})
-"""Those that commute with taking a maximum."""
+"""Activations that commute with taking a maximum."""
 
 
 def activation(name: str) -> Callable[[jax.Array], jax.Array]:
-  """The elementwise function of this name; UserError where there is none.
+  """The elementwise function of this name; UserError if there is none.
 
-  `gelu` is the exact one, x * Phi(x), as in torch and BERT; `gelu_tanh` is
-  its tanh approximation, as in GPT-2.
+  `gelu` is exact, x * Phi(x), as in torch and BERT; `gelu_tanh` is its tanh
+  approximation, as in GPT-2.
   """
   return chosen("activation", name, _BY_NAME)

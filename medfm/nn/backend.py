@@ -1,8 +1,8 @@
-"""Which implementation of an operation runs here: the only place to choose.
+"""Which implementation of an operation is used; chosen only here.
 
 On XLA's CPU backend a convolution with few output places takes far longer than
 its arithmetic, and the gradient of a max pool (select-and-scatter) takes much
-of a small network's step. There, and only there, our own forms with the same
+of a small network's step. Only on that backend, our own forms with the same
 values and gradients are used; `python -m benchmarks.run` times each of them.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-_EIGEN = {  # What is left to YNNPACK: products and sums, no convolutions.
+_EIGEN = {  # YNNPACK is left products and sums, but no convolutions.
   "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,"
   "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 }
@@ -27,8 +27,8 @@ def on_cpu() -> bool:
 def conv_as_dot(places: int, inputs: int) -> bool:
   """Whether a convolution becomes one dot.
 
-  places: height x width of its result. inputs: numbers that each place is
-    made of, window x channels.
+  places: height x width of its result. inputs: how many numbers each place is
+    computed from, window x channels.
   """
   return on_cpu() and (places <= 16 or inputs <= 9)
 
@@ -39,7 +39,7 @@ def pool_by_index() -> bool:
 
 
 def lstm_by_hand() -> bool:
-  """Whether an LSTM keeps its gates' slopes for a gradient of our own."""
+  """Whether an LSTM keeps its gates' slopes for MedFM's own gradient."""
   return on_cpu()
 
 
@@ -52,14 +52,14 @@ def product_for_input(places: int) -> bool:
 
 
 def compiled(function: Callable, *, onednn: bool = False, **jit) -> Callable:
-  """`jax.jit(function, **jit)`, with the libraries that are quickest here.
+  """`jax.jit(function, **jit)`, with the libraries that are fastest here.
 
-  On a CPU, XLA's convolutions come from Eigen instead of YNNPACK, which takes
-  three times as long with jax 0.10 for those of 16 channels and more.
+  On a CPU, XLA's convolutions come from Eigen instead of YNNPACK, which with
+  jax 0.10 takes three times as long for 16 channels and more.
 
   onednn: matrix products by oneDNN, on a CPU from jax 0.11 on. Such programs
-    are not kept in the compilation cache: jaxlib 0.12 runs out of memory
-    trying.
+    are not kept in the compilation cache, since jaxlib 0.12 runs out of memory
+    when it tries.
   """
   if not on_cpu():
     return jax.jit(function, **jit)
@@ -78,7 +78,7 @@ def compiled(function: Callable, *, onednn: bool = False, **jit) -> Callable:
     finally:
       jax.config.update(setting, before)
 
-  call.lower = program.lower  # As `jax.jit` has it, to ask for its costs.
+  call.lower = program.lower  # As in `jax.jit`, for its cost analysis.
   return call
 
 
@@ -88,7 +88,7 @@ def eigen_convolutions() -> bool:
   try:
     program = jax.jit(jnp.negative, compiler_options=_EIGEN)
     program.lower(1.0).compile()
-  except jax.errors.JaxRuntimeError:  # An experimental option, since gone.
+  except jax.errors.JaxRuntimeError:  # This jaxlib lacks the option.
     return False
   return on_cpu()
 

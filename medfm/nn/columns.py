@@ -12,7 +12,8 @@ def vector(
   """[B,F] features and [B,M] categories -> [B,F+sum(levels)] float32.
 
   A missing feature is 0 (the mean, once standardised); a category is one-hot,
-  and missing is all zeros. UserError where a batch has neither.
+  or all zeros if missing. UserError if a batch has neither features nor
+  categories.
 
   levels: the number of levels of each categorical column.
   indicate_missing: append a 0/1 column per feature that says it is missing.
@@ -27,7 +28,10 @@ def vector(
   columns = categories(batch, levels).T
   parts += map(jax.nn.one_hot, columns, levels)
   if not parts:
-    raise UserError("a tabular model needs `features` or `categories`")
+    raise UserError(
+      "a tabular model needs `features` or `categories`; the batch has "
+      f"{', '.join(sorted(batch))}"
+    )
   return jnp.concatenate(parts, -1)
 
 

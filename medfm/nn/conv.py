@@ -1,4 +1,4 @@
-"""Convolution and pooling of images [B,H,W,C]: flax's values, quick on CPU."""
+"""Convolution and pooling of images [B,H,W,C]: flax's values, fast on CPU."""
 
 import functools
 import itertools
@@ -27,8 +27,8 @@ class Conv(nn.Module):
 
   Parameters `kernel` [h,w,C,features] and `bias` [features] are `nn.Conv`'s.
 
-  padding: "SAME", "VALID", or pairs (low, high) for height and width. Note
-    that a strided "SAME" pads otherwise than torch's `padding=1`.
+  padding: "SAME", "VALID", or pairs (low, high) for height and width. A strided
+    "SAME" pads differently from torch's `padding=1`.
   dtype: of the arithmetic and the result; parameters stay float32.
   """
 
@@ -44,7 +44,8 @@ class Conv(nn.Module):
   def __call__(
     self, x: jax.Array, *, before_bias: Callable | None = None
   ) -> jax.Array:
-    """before_bias: such as `max_pool`, which leaves it a quarter to add to."""
+    """before_bias: applied before the bias, such as `max_pool`, after which
+    the bias is added to a quarter of the places."""
     shape = (*self.kernel_size, x.shape[-1], self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
     x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
@@ -67,7 +68,7 @@ def conv(
   """`lax.conv_general_dilated` of [B,H,W,C] and [h,w,C,F], NHWC.
 
   Reverse-mode derivatives of any order exist on every backend; forward-mode
-  ones do not where the convolution runs as a dot.
+  derivatives do not if the convolution runs as a dot.
   """
   size, window = x.shape[1:3], kernel.shape[:2]
   if isinstance(padding, str):
@@ -92,9 +93,9 @@ def _xla_conv(x, kernel, strides, padding):
 
 
 def _live_taps(size, window, stride, padding):
-  """The taps of one axis that ever meet the image, not padding alone:
+  """The taps of one axis that ever meet the image and not only padding.
 
-  the first, the last + 1, the number of output places, and the padding
+  The first, the last + 1, the number of output places, and the padding
   (negative: cropping) that gives as many places with those taps.
   """
   low, high = padding
@@ -111,7 +112,7 @@ def _live_taps(size, window, stride, padding):
 
 
 def _patches(x, window, strides):
-  """[B*rows*columns, taps*C]: what each output place sees.
+  """[B*rows*columns, taps*C]: the inputs of each output place.
 
   The barrier keeps XLA from fusing the concatenation into the dot that reads
   it, which is much slower than doing one after the other.
@@ -130,7 +131,7 @@ def places(size: Pair, window: Pair, strides: Pair) -> Pair:
 
 
 def taps(x: jax.Array, window: Pair, strides: Pair) -> Iterator[jax.Array]:
-  """[B,rows,columns,C]: what lies under each tap, taps in row-major order."""
+  """[B,rows,columns,C]: the inputs under each tap, in row-major order."""
   rows, columns = places(x.shape[1:3], window, strides)
   bottom, right = (rows - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1
   for i, j in itertools.product(*map(range, window)):
@@ -140,7 +141,7 @@ def taps(x: jax.Array, window: Pair, strides: Pair) -> Iterator[jax.Array]:
 def summed(
   parts: Iterable[jax.Array], size: Pair, window: Pair, strides: Pair
 ) -> jax.Array:
-  """[B,H,W,C] of a size: what each tap gives back to the image.
+  """[B,H,W,C] of a size: the sum of what each tap gives back to the image.
 
   parts: [B,rows,columns,C] of each tap, in row-major order.
   """
@@ -191,7 +192,7 @@ def _input_gradient(kernel, dy, size, strides):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _dot_gradient_conv(x, kernel, strides, padding):
-  """XLA's convolution, but for the gradient of its input."""
+  """XLA's convolution, with another gradient for its input."""
   return _xla_conv(x, kernel, strides, padding)
 
 
@@ -246,8 +247,8 @@ def _pool_forward(x, window, strides):
   parts = list(taps(x, window, strides))
   for index in reversed(range(len(parts) - 1)):
     winner = jnp.where(parts[index] == y, jnp.uint8(index), winner)
-  # Without the barrier XLA computes both anew in each fusion that reads them,
-  # the gradients' too, from an input four times their size.
+  # Without the barrier XLA computes both again in each fusion that reads them,
+  # also in the gradients, from an input four times their size.
   y, winner = lax.optimization_barrier((y, winner))
   # The shape travels as an empty array: residuals must be arrays.
   return y, (winner, jnp.zeros((0, *x.shape[1:]), jnp.bool_))
@@ -260,7 +261,7 @@ def _pool_backward(window, strides, residuals, dy):
   if window != strides:
     parts = (jnp.where(winner == tap, dy, zero) for tap in numbers)
     return (summed(parts, size, window, strides),)
-  # Windows that tile the image: every input has one.
+  # If windows tile the image, every input is in exactly one.
   numbers = numbers.reshape(1, 1, window[0], 1, window[1], 1)
   here = winner[:, :, None, :, None] == numbers
   dx = jnp.where(here, dy[:, :, None, :, None], zero)

@@ -33,7 +33,7 @@ def apply(
   """The module's outputs and its new non-trained collections, scoped.
 
   train: whether collections other than `params` may change.
-  key: the source of dropout; needed only where a module drops.
+  key: the source of dropout; needed only by modules with dropout.
   """
   inner = {
     name: tree[scope] for name, tree in variables.items() if scope in tree

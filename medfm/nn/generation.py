@@ -13,7 +13,7 @@ from medfm.types import UserError
 
 
 class Generated(NamedTuple):
-  """tokens [B,new] int32, `end` after the end; lengths [B] of what is new."""
+  """tokens [B,new] int32, `end` after the end; lengths [B] of the new text."""
 
   tokens: jax.Array
   lengths: jax.Array
@@ -25,16 +25,16 @@ def generation(
   """A compiled generator of `new` tokens after each prompt of a batch.
 
   It is compiled once for each shape of the prompts. These are padded on the
-  right; whatever the padding, a row's tokens are those it would get alone.
+  right; a row's tokens do not depend on the padding or on other rows.
 
   model: such as `models.gpt.GPT`, without outputs.
-  end: the token that ends a text; -1 generates `new` tokens always.
+  end: the token that ends a text; -1 always generates `new` tokens.
 
-  The generator is called (variables, tokens [B,P], segment [B,P], key=,
+  The generator is called with (variables, tokens [B,P], segment [B,P], key=,
   ids=, temperature=, top_k=, top_p=); `segment` is 0 at padding. temperature
   0 is greedy, top_k 0 and top_p 1 leave everything in. `ids` [B] name the
-  rows' streams of randomness. UserError where the model has too few positions
-  for prompt and continuation.
+  rows' streams of randomness. UserError if the model has too few positions for
+  prompt and continuation.
   """
 
   @jax.jit
@@ -46,7 +46,8 @@ def generation(
     if not model.rotary and total > model.length:
       raise UserError(
         f"a prompt of {prompt} tokens and {new} new ones need {total} "
-        f"positions and the model has {model.length}: shorten one"
+        f"positions, but the model has {model.length}: shorten the prompt or "
+        "lower new"
       )
     lengths = (segment > 0).sum(1, dtype=jnp.int32)
     settings = jnp.float32(temperature), jnp.int32(top_k), jnp.float32(top_p)
@@ -127,7 +128,7 @@ def sampled(
 
 
 def _limited(logits, top_k, top_p):
-  """The logits with -inf for what top_k or top_p leave out."""
+  """The logits, -inf for tokens that top_k or top_p leave out."""
   ordered = -jnp.sort(-logits, -1)
   rank = jnp.arange(logits.shape[-1])[None]
   stay = (top_k <= 0) | (rank < top_k)

@@ -1,6 +1,6 @@
 """What happens to a batch on the device before a model sees it.
 
-Each function is `(batch, info) -> batch`; only what it names is replaced.
+Each function is `(batch, info) -> batch`; it replaces only the arrays it names.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from medfm.types import Batch, Info, UserError, key, view
 
 
 def standard(batch: Batch, info: Info) -> Batch:
-  """Every input scaled as its description says; nothing else is touched."""
+  """Scales every input as its description says; changes nothing else."""
   return _scaled(batch, info, lambda name, part: info.inputs[name].scale(part))
 
 
@@ -28,8 +28,8 @@ def image(
   Inputs that are not images are scaled as by `standard`.
 
   mean, std: one number, or one per channel (after copying).
-  channels: a grey image is copied to this many, a colour image of another
-    number refused; 0 keeps what there is.
+  channels: a grey image is copied to this many channels, a colour image with
+    another number is refused; 0 keeps the channels as they are.
   """
 
   def scaled(name: str, part: Batch) -> Batch:
@@ -39,7 +39,7 @@ def image(
     if channels and x.shape[-1] not in (1, channels):
       raise UserError(
         f"inputs.channels: {info.name} has images of {x.shape[-1]} channels, "
-        f"and only grey ones can be copied to {channels}; set channels=0"
+        f"and only grey images can be copied to {channels}; set channels=0"
       )
     x = jnp.broadcast_to(x, (*x.shape[:-1], channels or x.shape[-1]))
     return info.inputs[name].scale({**part, "image": x}, mean=mean, std=std)

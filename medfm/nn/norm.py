@@ -1,4 +1,4 @@
-"""Normalisation that does not depend on padded rows or on how many devices."""
+"""Normalisation independent of padded rows and the number of devices."""
 
 import math
 from collections.abc import Callable
@@ -15,10 +15,10 @@ DATA_AXIS = "data"
 class BatchNorm(nn.Module):
   """Batch normalisation of [B,...,C] over all axes but the last.
 
-  Ioffe and Szegedy 2015, with torch's settings: momentum 0.9 (torch counts
-  it as 0.1), epsilon 1e-5, biased variance to normalise, unbiased in the
+  Ioffe and Szegedy 2015, with torch's settings: momentum 0.9 (which torch calls
+  0.1), epsilon 1e-5, biased variance to normalise, unbiased variance in the
   running average (flax keeps the biased one). In training, rows of weight 0 are
-  ignored, and a batch of nothing else leaves the averages as they were.
+  ignored, and a batch of only such rows leaves the averages unchanged.
 
   Parameters `scale`, `bias` [C]; `batch_stats` `mean`, `var` [C], all float32
   as in flax. Statistics are float32; the result has x's dtype.
@@ -30,7 +30,7 @@ class BatchNorm(nn.Module):
   def __call__(
     self, x: jax.Array, weight: jax.Array | None = None, *, train: bool = False
   ) -> jax.Array:
-    """weight: [B], of which only "is it 0" is used; None counts every row."""
+    """weight: [B]; rows of weight 0 are left out; None counts every row."""
     channels = x.shape[-1]
     scale = self.param("scale", self.scale_init, (channels,))
     bias = self.param("bias", nn.initializers.zeros, (channels,))
@@ -52,8 +52,8 @@ class BatchNorm(nn.Module):
 class GroupNorm(nn.Module):
   """Group normalisation of [B,...,C] (Wu and He 2018), per example.
 
-  groups: at most so many; the largest number that divides C and leaves every
-    group two channels. `weight` and `train` change nothing.
+  groups: the most groups; the largest number up to it is taken that divides C
+    and leaves every group two channels. `weight` and `train` change nothing.
   """
 
   groups: int = 32
@@ -106,7 +106,7 @@ def masked_moments(
 
 
 def over_devices(value: jax.Array) -> jax.Array:
-  """The sum over the mapped data axis, where there is one (`pmap`)."""
+  """The sum over the mapped data axis, if there is one (`pmap`)."""
   try:
     lax.axis_index(DATA_AXIS)
   except NameError:

@@ -71,18 +71,18 @@ def _lstm_states(given, hidden, same, reverse, barrier=lambda sums: sums):
 def _lstm_kept(given, hidden, same, reverse):
   """`_lstm_states` and its gradients, in less time and memory on a CPU.
 
-  Without a barrier XLA computes the matrix product anew in each fusion that
-  reads a gate. A gradient of the gradient holds the slopes once a place, L
+  Without a barrier XLA computes the matrix product again in each fusion that
+  reads a gate. A gradient of the gradient holds the slopes once per place, L
   times their size.
   """
   return _lstm_states(given, hidden, same, reverse, lax.optimization_barrier)
 
 
 def _lstm_forward(given, hidden, same, reverse):
-  """The states, and of every place what the gradients multiply by.
+  """The states, and the factors of the gradients at every place.
 
-  For each gate that is its slope, which overwrites the input product: arrays
-  that a loop stacks are allocated anew and filled with zeros first.
+  For each gate the factor is its slope, which overwrites the input product,
+  since a loop would allocate a new array and fill it with zeros first.
   """
 
   def step(carry, inputs):
@@ -109,7 +109,7 @@ def _lstm_forward(given, hidden, same, reverse):
 def _lstm_backward(reverse, residuals, d_states):
   """Gradients; that of `hidden` is one product after the loop.
 
-  Those of the input products take the place of the slopes.
+  The gradients of the input products overwrite the slopes.
   """
   slopes, states, out, forget, hidden, same = residuals
   turned = lax.optimization_barrier(hidden.T)
@@ -139,7 +139,7 @@ _lstm_kept.defvjp(_lstm_forward, _lstm_backward)
 
 
 def _gru_states(given, hidden, same, reverse, bias):
-  """As `_lstm_states`, of 3W; bias [W]."""
+  """As `_lstm_states`, with 3W instead of 4W; bias [W]."""
 
   def step(carry, inputs):
     given, same = inputs

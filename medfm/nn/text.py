@@ -1,4 +1,4 @@
-"""What every model of tokens reads from a batch."""
+"""Arrays that every model of tokens reads from a batch."""
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,10 @@ def text(
 
   Segment 0 is padding; several texts in one row have segments 1, 2, ..., which
   do not see each other. Positions count within a text. A batch without segments
-  and positions is read as one text a row.
+  and positions is read as one text per row.
 
-  vocabulary: the model's number of token ids, as an objective has set it.
-  length: the model's longest text, beyond which rows are refused; 0 for any.
+  vocabulary: the model's number of token ids, as set by the objective.
+  length: the model's longest text; longer rows are refused; 0 allows any.
   """
   if "tokens" not in batch:
     names = ", ".join(sorted(batch))
@@ -29,8 +29,8 @@ def text(
     )
   if length and tokens.shape[1] > length:
     raise UserError(
-      f"rows have {tokens.shape[1]} tokens and the model's positions end at "
-      f"{length}: lower data.length to it or set model.length"
+      f"rows have {tokens.shape[1]} tokens, but the model has {length} "
+      f"positions: lower data.length to {length} or raise model.length"
     )
   count = jnp.arange(tokens.shape[1], dtype=jnp.int32)[None]
   count = jnp.broadcast_to(count, tokens.shape)
@@ -52,7 +52,7 @@ def at(states: jax.Array, places: jax.Array) -> jax.Array:
 
 
 def mean(states: jax.Array, segment: jax.Array) -> jax.Array:
-  """[B,L,E] -> [B,E]: the mean over what is not padding."""
+  """[B,L,E] -> [B,E]: the mean over places that are not padding."""
   real = (segment > 0)[:, :, None]
   total = jnp.where(real, states, 0).sum(1)
   return total / jnp.maximum(real.sum(1), 1)

@@ -22,17 +22,17 @@ class Block(nn.Module):
   Pre-norm as in GPT-2 and ViT: x + attention(norm(x)), then x + mlp(norm(x));
   post-norm as in BERT: norm(x + attention(x)), then norm(x + mlp(x)). Dropout
   acts on the MLP's hidden layer and on both branches before they are added,
-  not on the attention weights (the fused attention of jax knows none).
+  not on the attention weights (jax's fused attention has no dropout).
 
   heads: must divide E.
   hidden: width of the MLP's hidden layer.
   gated: the MLP is (f(xW) * xV)U, as in ReGLU and SwiGLU (Shazeer 2020).
-  causal: a position sees itself and what precedes it.
+  causal: a position sees only itself and earlier positions.
   hidden_dropout: of the MLP's hidden layer; below 0 means as `dropout`.
   norm: "layer", or "rms" (Zhang and Sennrich 2019).
-  rotary: positions turn queries and keys (Su et al. 2021).
+  rotary: queries and keys are rotated by their position (Su et al. 2021).
   std: of normal initial kernels; 0 means Xavier's uniform.
-  out_std: of the two kernels that end a branch; 0 means as `std`.
+  out_std: std of the two kernels that end a branch; 0 means as `std`.
   """
 
   heads: int
@@ -54,7 +54,7 @@ class Block(nn.Module):
   def __call__(
     self, x: jax.Array, ids: jax.Array, *inputs: Any, train: bool = False
   ) -> jax.Array:
-    """ids: [B]. inputs: what `Attention` gets after x."""
+    """ids: [B]. inputs: the arguments of `Attention` after x."""
     norm1, norm2 = (
       normalisation(self.norm, name, self.epsilon, self.dtype)
       for name in ("norm1", "norm2")
@@ -100,11 +100,11 @@ class Attention(nn.Module):
     slot: jax.Array | None = None,
   ) -> jax.Array:
     """
-    mask: [B,L], False where nobody may look (padding), or [B,L,S] per query.
-    positions: [B,L], read by `rotary` alone; None counts from 0.
+    mask: [B,L], False where no query may look (padding), or [B,L,S] per query.
+    positions: [B,L], read only by `rotary`; None counts from 0.
     slot: scalar; None attends within x. Else keys and values are kept in the
       collection `cache` [B,S,heads,E/heads], those of x from this slot on,
-      and queries look at all S slots as the mask [B,L,S] allows.
+      and queries look at all S slots that the mask [B,L,S] allows.
     """
     width = x.shape[-1]
     if width % self.heads:
@@ -175,9 +175,9 @@ def run_blocks(
     scan_layers: parameters are one `blocks` whose leaves have a leading axis
     of depth, not `block0`, `block1`, ...; one block is compiled instead of
     all (slower on CPU).
-    remat: the gradient computes blocks again, all but their products with
+    remat: the gradient computes blocks again, except their products with
     parameters.
-  inputs: what every block gets after x. settings: further ones of `Block`.
+  inputs: the arguments of every block after x. settings: others of `Block`.
   """
   hidden = model.hidden or 4 * model.width
   shared = (model.heads, hidden, model.dropout, model.activation)
@@ -220,10 +220,10 @@ def normalisation(
 
 
 def rotated(x: jax.Array, positions: jax.Array | None = None) -> jax.Array:
-  """x [B,L,heads,D] with each pair (i, i + D/2) turned by its position.
+  """x [B,L,heads,D] with each pair (i, i + D/2) rotated by its position.
 
-  By position / 10000^(2i/D) radians (Su et al. 2021), halves apart as in
-  GPT-NeoX and Llama. positions: [B,L] int; None counts from 0.
+  By position / 10000^(2i/D) radians (Su et al. 2021); pairs are half of D
+  apart, as in GPT-NeoX and Llama. positions: [B,L] int; None counts from 0.
   """
   half = x.shape[-1] // 2
   if positions is None:

@@ -1,4 +1,4 @@
-"""What every objective does with its dataset's description and its model."""
+"""What all objectives share: building the model, checking the task."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,11 @@ from medfm.types import Info, Objective, Task, UserError
 
 
 def backbone(info: Info, model: Callable, *, outputs: int) -> nn.Module:
-  """The model with as many outputs, and the settings, that the data ask for.
+  """The model with this many outputs and the settings that the data need.
 
   model: a module's class with its configuration bound. It receives `outputs`
-    and what the sole input says of itself (`levels`, `vocabulary`); where
-    there are several inputs, `inputs`: what each says of itself, by name.
+    and the settings of a single input (`levels`, `vocabulary`) or, for several
+    inputs, `inputs`: the settings of each, by name.
   """
   chosen = spec.settings(model)
   if len(info.inputs) == 1:
@@ -24,8 +24,8 @@ def backbone(info: Info, model: Callable, *, outputs: int) -> nn.Module:
   encoders = chosen.get("encoders", {})
   if set(encoders) != set(info.inputs):
     raise UserError(
-      f"objective: {info.name} holds {info.describe()}; give "
-      "medfm.models.fusion.Fusion an encoder for each"
+      f"objective: {info.name} holds {info.describe()}; use "
+      "medfm.models.fusion.Fusion with an encoder for each"
     )
   settings = {
     name: each.settings(spec.settings(encoders[name]))
@@ -59,7 +59,7 @@ def supervised(
 
   model: as for `backbone`. inputs: (batch, info) -> what the model sees.
   terms: (logits, batch) -> the terms of the loss.
-  predicted: logits -> what `predict` gives beside `embedding`.
+  predicted: logits -> the predictions, without `embedding`.
   """
   net = backbone(info, model, outputs=outputs)
 
@@ -80,6 +80,6 @@ def supervised(
 
 
 def known_mean(values: jax.Array, known: jax.Array) -> jax.Array:
-  """[B]: the mean of values [B,K] where known [B,K]; 0 where nothing is."""
+  """[B]: the mean of the values [B,K] that are known [B,K]; 0 without any."""
   total = jnp.where(known, values, 0).sum(-1)
   return total / jnp.maximum(known.sum(-1), 1)

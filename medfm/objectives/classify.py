@@ -1,8 +1,8 @@
 """Classification: one class of several, or several labels at once.
 
-Terms are [B]. `terms["weight"]`, where there is one, says how much of an
-example was labelled; a step multiplies `batch["weight"]` by it before it
-averages: sum(weight * loss) / sum(weight).
+Terms are [B]. `terms["weight"]`, if present, is the share of an example that
+was labelled; a step multiplies `batch["weight"]` by it before it averages:
+sum(weight * loss) / sum(weight).
 """
 
 from collections.abc import Callable
@@ -107,6 +107,6 @@ def _importance(info, class_weights):
       f'class_weights="balanced": {info.name} names no count per class; '
       'use "none"'
     )
-  # A class nobody has in training keeps its loss as it is.
+  # The loss of a class without training examples is not weighted.
   shares = counts.sum() / (len(counts) * np.maximum(counts, 1))
   return np.where(counts > 0, shares, 1).astype(np.float32)

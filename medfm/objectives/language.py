@@ -2,7 +2,7 @@
 
 Terms are [B] and `weight` is the share of a row's places that count, so that
 the weighted mean over rows is the mean over tokens, however texts are padded,
-packed, or divided into batches. Perplexity is exp of that mean.
+packed or divided into batches. Perplexity is exp of that mean.
 """
 
 import functools
@@ -35,15 +35,16 @@ def masked_lm(
 ) -> Objective:
   """Restores hidden tokens from both sides (Devlin et al. 2019).
 
-  What is hidden is drawn anew at every step (`masking.masked`), and logits are
-  computed there alone. Terms: `loss`, `accuracy`, `weight`. `predict` hides by
-  a fixed key and returns those, and `embedding` with nothing hidden.
+  The hidden tokens are drawn anew at every step (`masking.masked`), and logits
+  are computed only for them. Terms: `loss`, `accuracy`, `weight`. `predict`
+  hides by a fixed key and returns the terms, and `embedding` with nothing
+  hidden.
 
-  model: one of tokens that looks both ways, such as `bert.Bert`; its token
-    embedding is the decoder's too, `decoder` has the rest.
-  next_sentence: also tells from the embedding whether the second text of a
+  model: a model of tokens that looks both ways, such as `bert.Bert`; the
+    decoder shares its token embedding, `decoder` has the rest.
+  next_sentence: also predicts from the embedding whether the second text of a
     pair follows the first (`next_sentence` [B] of the data); training adds
-    its loss to that of the tokens, `predict` keeps it apart.
+    this loss to that of the tokens, `predict` keeps them separate.
   """
   special = text_input.only(info).special
   if not 0 < mask_rate < 1:
@@ -107,19 +108,19 @@ def masked_lm(
 def causal_lm(info: Info, *, model: Callable, chunks: int = 1) -> Objective:
   """Predicts each token from those before it, within its segment.
 
-  Terms: `loss`, `accuracy`, `weight`. `predict` returns those, `embedding`,
-  and `log_probs` [B,L], of each token after those before it (0 where nothing
-  is before it, or it is padding): their sum over an answer is its likelihood.
+  Terms: `loss`, `accuracy`, `weight`. `predict` returns the terms, `embedding`,
+  and `log_probs` [B,L], of each token given those before it (0 for the first
+  token and padding): their sum over an answer is its log-likelihood.
 
-  model: one of tokens that looks back alone, such as `gpt.GPT`.
+  model: a model of tokens that only looks back, such as `gpt.GPT`.
   chunks: logits [B,L,V] are computed in so many parts of L, again for the
-    gradient, and never stand in memory at once; must divide L.
+    gradient, so that they are never all in memory; must divide L.
   """
   text_input.only(info)
   net = backbone(info, model, outputs=0)
 
   def scored(variables, batch, **training):
-    """Outputs, updates, and each next token's loss, [B,L]; which are known."""
+    """Outputs, updates, the next token's loss [B,L], and where it is known."""
     outputs, updates = forward.apply(net, variables, batch, **training)
     table = variables["params"]["model"]["embed_tokens"]["embedding"]
     tokens, after = batch["tokens"], ((0, 0), (0, 1))
@@ -152,11 +153,11 @@ def token_labels(
   dropout: float = 0.1,
   label_smoothing: float = 0.0,
 ) -> Objective:
-  """One class per token: `label` [B,L] int, -1 where there is none to learn.
+  """One class per token: `label` [B,L] int, -1 for tokens without a label.
 
-  Cross-entropy over the target's names (IOB tags) of a linear read-out of the
-  model's states after `dropout`, `decoder/head`. Terms: `loss`, `accuracy`,
-  `weight`. `predict`: `probs` [B,L,K], `embedding` [B,E].
+  Cross-entropy over the target's names (IOB tags), from a linear read-out
+  (`decoder/head`) of the model's states after `dropout`. Terms: `loss`,
+  `accuracy`, `weight`. `predict`: `probs` [B,L,K], `embedding` [B,E].
   """
   expect_task(info, tags)
   net = backbone(info, model, outputs=0)
@@ -212,7 +213,8 @@ class TiedDecoder(nn.Module):
     if x.shape[-1] != table.shape[-1]:
       raise UserError(
         f"masked_lm: states of width {x.shape[-1]} cannot share a token "
-        f"embedding of width {table.shape[-1]}; set model.embed to the former"
+        f"embedding of width {table.shape[-1]}; set "
+        f"model.embed={x.shape[-1]}"
       )
     logits = text.vocabulary_logits(x, table) + bias.reshape(1, 1, -1)
     if not self.next_sentence:
@@ -240,7 +242,8 @@ def _in_chunks(chunks, states, label, table):
   length = states.shape[1]
   if length % chunks:
     raise UserError(
-      f"objective.chunks={chunks} does not divide {length} tokens"
+      f"objective.chunks={chunks} does not divide rows of {length} tokens: "
+      "choose a divisor"
     )
 
   def terms(part):
@@ -270,7 +273,7 @@ def _token_terms(logits, label, label_smoothing=0.0):
 def _is_likeliest(logits, label):
   """`logits.argmax(-1) == label`, in a fraction of argmax's time on a CPU.
 
-  The first of equal maxima is the likeliest; beside a NaN nothing is.
+  The first of equal maxima is the likeliest; with a NaN, no class is.
   """
   right = jnp.take_along_axis(logits, label[..., None], -1)
   most = logits.max(-1, keepdims=True)

@@ -31,20 +31,20 @@ def lora(
 ) -> Objective:
   """Another objective with kernels W + alpha / rank * A B (Hu et al. 2022).
 
-  A kernel is read as the matrix of its inputs and outputs: a convolution's
-  window belongs to its inputs, and the fused queries, keys and values of an
-  attention share one A. A begins normal with variance 1 / inputs, B at zero:
-  training starts from the frozen model exactly. Blocks that are stacked
-  (`scan_layers`) have an A and a B each.
+  A kernel is read as a matrix of inputs by outputs: a convolution's window
+  belongs to its inputs, and the fused queries, keys and values of an attention
+  share one A. A is initially normal with variance 1 / inputs and B zero, so
+  training starts exactly from the frozen model. Stacked blocks (`scan_layers`)
+  have an A and a B each.
 
-  Adapters are `params/lora/<path of the kernel>/a` and `b`. What is neither
-  adapter nor head, pooler or decoder gets no gradient; set the optimizer's
-  `lr_rules` to `LR_RULES` and a run's `start.fresh` to include "^lora/".
+  Adapters are `params/lora/<path of the kernel>/a` and `b`. Only adapters,
+  heads, poolers and decoders get a gradient; set the optimizer's `lr_rules` to
+  `LR_RULES` and a run's `start.fresh` to include "^lora/".
 
-  targets: regexes of paths of kernels; each must match one.
+  targets: regexes of paths of kernels; each must match at least one.
   """
   if rank < 1:
-    raise UserError(f"lora: rank={rank} must be 1 or more")
+    raise UserError(f"lora: rank={rank}: expected 1 or more")
   inner = objective(info)
   merge = Merge(alpha)
 
@@ -75,9 +75,9 @@ def lora(
 
 @dataclasses.dataclass(frozen=True)
 class Merge:
-  """The parameters of the inner objective, adapters added to their kernels.
+  """The parameters of the inner objective, with adapters added to the kernels.
 
-  Its `predict` with these is that of the adapted model, exactly.
+  With these its `predict` gives exactly that of the adapted model.
   """
 
   alpha: float
@@ -100,7 +100,7 @@ class Merge:
 def adapters(
   params: Any, targets: Sequence[str], rank: int, key: jax.Array
 ) -> dict[str, Any]:
-  """Fresh A and B of each targeted kernel; UserError where there is none."""
+  """Fresh A and B of each targeted kernel; UserError if a target has none."""
   leaves = tree.paths(params)
   matrices = {path: _matrix(path, leaf.shape) for path, leaf in leaves.items()}
   chosen = {}
@@ -125,17 +125,17 @@ def adapters(
 
 
 def trained(params: Mapping[str, Any]) -> dict[str, Any]:
-  """The adapters, heads and decoders, by path: all that a run has changed."""
+  """The adapters, heads and decoders, by path: all that a run changes."""
   leaves = tree.paths(params).items()
   return {path: leaf for path, leaf in leaves if re.search(_TRAINED, path)}
 
 
 def _matrix(path: str, shape: tuple[int, ...]) -> tuple[Any, ...]:
-  """The stack, inputs and outputs of a kernel; () for what is no matrix."""
+  """The stack, inputs and outputs of a kernel; () if it is not a matrix."""
   depth = 1 if re.search(r"(^|/)blocks/", path) else 0
   stack, shape = shape[:depth], shape[depth:]
   if len(shape) < 2:
     return ()
-  # Attention's fused kernel is [inputs, 3, heads, D]; others end in outputs.
+  # The fused kernel of attention is [inputs, 3, heads, D].
   cut = 1 if path.endswith("qkv/kernel") else len(shape) - 1
   return stack, math.prod(shape[:cut]), math.prod(shape[cut:])

@@ -25,15 +25,15 @@ def masked_features(
 ) -> Objective:
   """Restores hidden columns from the others; needs no label.
 
-  As BERT's masked tokens (Devlin et al. 2019) on columns. Each observed value
-  is hidden with probability `mask_rate`, drawn per example; the loss of a
-  hidden feature is the squared error of its standardised value, of a hidden
-  category the cross-entropy over its levels. An example's `loss` is the mean
-  over its hidden columns and its `weight` their share of all columns.
+  Like BERT's masked tokens (Devlin et al. 2019), but of columns. Each observed
+  value is hidden with probability `mask_rate`, drawn per example. The loss of a
+  hidden feature is the squared error of its standardised value, that of a
+  hidden category the cross-entropy over its levels. An example's `loss` is the
+  mean over its hidden columns and its `weight` their share of all columns.
 
   Terms: `loss`, `weight`. `predict` hides by a fixed key and returns both,
   `mask` [B,F+M], `reconstruction` [B,F] in raw units, `reconstructed_level`
-  [B,M] int where there are categories, and `embedding` [B,E] of the whole row.
+  [B,M] int if there are categories, and `embedding` [B,E] of the whole row.
 
   model: a tabular model that reads `mask_features` and returns `tokens`.
   """
@@ -45,7 +45,7 @@ def masked_features(
   decoder = Decoder(features=len(table.numeric), levels=levels)
 
   def hidden(batch, key):
-    """The batch with a drawn `mask_features`; only what is known is hidden."""
+    """The batch with a drawn `mask_features`; only known values are hidden."""
     known = columns.categories(batch, levels) >= 0
     if "features" in batch:
       known = jnp.concatenate([~jnp.isnan(batch["features"]), known], 1)

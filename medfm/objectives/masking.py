@@ -10,15 +10,15 @@ from medfm.data.text import input as text_input
 from medfm.types import Batch, Info, UserError
 
 _PASSES = 8
-"""Rounds; each passes over words longer than what is left of a row's budget.
-After a round less than a word is left, and it shrinks with each that fits."""
+"""Rounds; each skips words longer than the rest of a row's budget. After a
+round less than a word is left, and it shrinks with each word that fits."""
 STRUCTURAL = ("pad", "cls", "sep", "mask", "bos", "eos")
 
 
 def masked(
   batch: Batch, info: Info, key: jax.Array, *, rate: float, whole_word: bool
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Hides round(rate * n) of the n ordinary tokens of each row, 1 at least.
+  """Hides round(rate * n) of the n ordinary tokens of each row, at least 1.
 
   Returns the tokens [B,L] with the hidden ones replaced, the hidden places
   [B,P] in no order, and which of those count [B,P]. 80 % of the hidden tokens
@@ -26,9 +26,9 @@ def masked(
   belong to the example (`id`) and differ from step to step.
 
   whole_word: words are hidden as a whole or not at all, in random order. A word
-    that would exceed the number is passed over, as in BERT's own code, so a
-    row without a word short enough hides nothing. `word_start` [B,L] says
-    where words begin.
+    that would exceed the number is skipped, as in BERT's original code, so a
+    row without a word that is short enough hides nothing. `word_start` [B,L]
+    says where words begin.
   """
   text, tokens = text_input.only(info), jnp.asarray(batch["tokens"])
   length = tokens.shape[1]
@@ -65,7 +65,7 @@ def masked(
 
 
 def ordinary(batch: Batch, info: Info) -> jax.Array:
-  """[B,L]: neither padding nor a token of the tokenizer's own."""
+  """[B,L]: whether a token is neither padding nor a special token."""
   tokens, special = batch["tokens"], text_input.only(info).special
   plain = batch.get("segment", jnp.ones_like(tokens)) > 0
   for role in STRUCTURAL:
@@ -78,7 +78,7 @@ def _of_word(score, batch, ordinary):
   """Every token's score replaced by that of its word's first token."""
   if "word_start" not in batch:
     raise UserError(
-      "whole_word=True needs `word_start` [B,L] in the data; set "
+      "whole_word=True needs the array `word_start` [B,L] in the data; set "
       "objective.whole_word=False"
     )
   # Special tokens count as words, so that they separate their neighbours.

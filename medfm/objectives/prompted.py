@@ -1,8 +1,8 @@
 """Prompting: the class whose answer a causal model finds likeliest.
 
-Rows of the data (`data.datasets.prompted`) hold the text to label,
-`Tokens.prompts` what precedes it in each of O prompts and follows it for each
-of K classes.
+Rows of the data (`data.datasets.prompted`) hold the text to label, and
+`Tokens.prompts` what precedes it in each of O prompts and what follows it for
+each of K classes.
 """
 
 from collections.abc import Callable
@@ -29,27 +29,27 @@ def prompted(
 ) -> Objective:
   """Classes by the likelihood of their answers (Brown et al. 2020).
 
-  A class's probability is that of its answer's tokens after the prompt, made
-  to sum to 1 over the classes. Contextual calibration (Zhao et al. 2021)
-  divides it by the same probability, averaged over texts that say nothing,
-  and makes it sum to 1 again: W = diag(p)^-1, b = 0. Deviation: no softmax
-  of the quotients, which would change no prompt's answer, but its confidence.
+  A class's probability is that of its answer's tokens after the prompt,
+  normalised to sum to 1 over the classes. Contextual calibration (Zhao et al.
+  2021) divides it by the same probability, averaged over texts without content,
+  and normalises again: W = diag(p)^-1, b = 0. Deviation: no softmax of the
+  quotients, which would change the confidence but not the answer.
 
   `predict`: `probs` [B,K], the mean over the prompts; `prompt_probs` and
   `calibrated_probs` [B,O,K]. Terms: `loss`, the mean over prompts of the
   cross-entropy of `prompt_probs` and `label` [B] (-1 is unlabelled, weight
   0); `accuracy` of their mean; `weight`.
 
-  model: `gpt.GPT`; no model that looks ahead can be asked.
-  calibrated: whether `probs` are.
-  per_token: an answer counts by the mean over its tokens, not by their sum.
+  model: `gpt.GPT`; a model that looks ahead cannot be prompted.
+  calibrated: whether `probs` are calibrated.
+  per_token: score an answer by the mean over its tokens instead of their sum.
   """
   expect_task(info, multiclass)
   net = backbone(info, model, outputs=0)
   if not isinstance(net, GPT):
     raise UserError(
       f"objective: {type(net).__name__} does not read from left to right; "
-      "only a medfm.models.gpt.GPT can be asked for an answer"
+      "prompts need a medfm.models.gpt.GPT"
     )
   given = text_input.only(info).prompts
   if not given:
@@ -62,7 +62,7 @@ def prompted(
   nothing, sizes = _padded(given["content_free"])
   if calibrated and not len(nothing):
     raise UserError(
-      "objective.calibrated needs data.content_free, texts that say nothing"
+      "objective.calibrated needs data.content_free, texts without content"
     )
 
   def init(key, batch):
@@ -70,7 +70,7 @@ def prompted(
     return forward.init(net, key, _rows(first, answers, batch))
 
   def asked(variables, batch, **training):
-    """Log-probabilities [B,O,K]; prompt by prompt, to hold B rows alone."""
+    """Log-probabilities [B,O,K]; prompt by prompt, to hold only B rows."""
 
     @jax.checkpoint
     def after(shots):
@@ -117,7 +117,7 @@ def prompted(
 
 
 def calibration(log_probs: jax.Array, free: jax.Array) -> jax.Array:
-  """log-probabilities [B,O,K], as shares of what nothing gets [1,O,K]."""
+  """log-probabilities [B,O,K] over those of content-free texts [1,O,K]."""
   return jax.nn.log_softmax(log_probs - jnp.log(jnp.maximum(free, 1e-30)))
 
 
@@ -133,16 +133,16 @@ def _padded(lists) -> tuple[np.ndarray, np.ndarray]:
 def _rows(shots, answers, batch: Batch) -> Batch:
   """Rows [B,L] = shots [P], text [T], and K answers [A-1] side by side.
 
-  An answer sees shots, text and itself, and its positions go on from the
-  text's, so that one pass over a row asks for every class. Nothing attends to
-  the gaps between the parts. The last token of an answer is never read.
+  An answer sees shots, text and itself, and its positions continue the text's,
+  so that one pass over a row scores every class. Nothing attends to the gaps
+  between the parts. The last token of an answer is never read.
   """
   tokens, size = shots
   count = len(batch["tokens"])
   classes, longest = answers.shape
   answers = answers[:, :-1]
   before = jnp.broadcast_to(tokens[None], (count, len(tokens)))
-  told = jnp.broadcast_to(answers.reshape(1, -1), (count, answers.size))
+  spread = jnp.broadcast_to(answers.reshape(1, -1), (count, answers.size))
   shown = jnp.broadcast_to(jnp.arange(len(tokens))[None] < size, before.shape)
   real = jnp.concatenate([shown, batch["segment"] > 0], 1)  # [B,P+T]
   length = real.sum(1, dtype=jnp.int32)
@@ -151,11 +151,11 @@ def _rows(shots, answers, batch: Batch) -> Batch:
   beside = length[:, None] + places[None]
   answer = jnp.repeat(jnp.arange(1, classes + 1), longest - 1)
   group = jnp.concatenate([jnp.zeros(real.shape[1], jnp.int32), answer])
-  seen = jnp.concatenate([real, jnp.ones(told.shape, bool)], 1)
+  seen = jnp.concatenate([real, jnp.ones(spread.shape, bool)], 1)
   related = (group[None] == 0) | (group[None] == group[:, None])
   itself = jnp.eye(len(group), dtype=bool)
   return {
-    "tokens": jnp.concatenate([before, batch["tokens"], told], 1),
+    "tokens": jnp.concatenate([before, batch["tokens"], spread], 1),
     "segment": seen.astype(jnp.int32),
     "positions": jnp.concatenate([positions, beside], 1),
     "mask": (seen[:, None] & related[None]) | itself[None],

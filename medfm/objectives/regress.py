@@ -16,9 +16,9 @@ def regression(
 ) -> Objective:
   """Squared error on `label` [B,T] in raw units; NaN is missing.
 
-  The model learns targets standardised by the training split, so losses of
-  different targets weigh alike; `predict` gives raw units again. An example's
-  `loss` is the mean over its known targets and its `weight` the share known.
+  The model learns targets standardised by the training split, so that different
+  targets have similar weight; `predict` gives raw units. An example's `loss` is
+  the mean over its known targets and its `weight` the share known.
   Terms: `loss`, `weight`. `predict`: `value` [B,T], `embedding` [B,E].
   """
   expect_task(info, regression_task)

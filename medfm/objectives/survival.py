@@ -2,7 +2,7 @@
 
 `time` [B], `event` [B] int (0 censored, k failed of cause k, -1 unknown).
 Every `predict` gives `risk` [B] to rank by, `survival` [B,T] at the target's
-`times`, and where there are several causes `incidence` [B,K,T].
+`times`, and for several causes `incidence` [B,K,T].
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from medfm.tasks import survival
 from medfm.types import Batch, Info, Objective, UserError
 
 _NIL = -1e30
-"""The logarithm of a weight of nothing; its exponential is exactly 0."""
+"""The logarithm of a weight of 0; its exponential is exactly 0."""
 
 
 def cox(
@@ -39,8 +39,8 @@ def cox(
   The baseline hazard (Breslow 1974) is a collection `baseline`: every step
   updates it from its training batch, predicted without dropout.
 
-  baseline_decay: the share kept of the hazards before, as 0.99 for small
-    batches; 0 where a batch is the whole training split.
+  baseline_decay: the share of the earlier hazards that is kept, such as 0.99
+    for small batches; 0 if a batch is the whole training split.
   Terms: `loss`, `weight`. `predict`: `risk` (the log hazard ratio),
   `survival`, `embedding`.
   """
@@ -49,7 +49,7 @@ def cox(
   if len(target.names) > 1:
     raise UserError(
       f"{info.name} has several causes ({', '.join(target.names)}): use "
-      "medfm.objectives.survival.discrete_hazards, or take one cause"
+      "medfm.objectives.survival.discrete_hazards, or name one cause"
     )
   if not 0 <= baseline_decay < 1:
     raise UserError(f"baseline_decay={baseline_decay} is outside [0, 1)")
@@ -160,9 +160,9 @@ def partial_likelihood(
 ) -> jax.Array:
   """[B]: of each example with an event, its negative log partial likelihood.
 
-  risk: log hazard ratios. Each of d who fail at one time is charged with the
-  mean over l < d of log(sum over those at risk - l/d sum over the d), which
-  is Efron's, with weights as in R's survival. 0 for the others.
+  risk: log hazard ratios. Each of d examples that fail at the same time is
+  charged with the mean over l < d of log(sum over those at risk - l/d sum over
+  the d), as by Efron, with weights as in R's survival. 0 without an event.
   """
   order, group, failed, scores, total = _at_risk(risk, time, event, weight)
   size = len(risk)
@@ -189,9 +189,9 @@ def breslow(risk, time, event, weight, times: np.ndarray) -> jax.Array:
 
 
 def _at_risk(risk, time, event, weight):
-  """A batch by descending time, examples without weight last, each [B]:
+  """A batch by descending time, examples without weight last, each [B].
 
-  the order of its examples; groups of the same time; 1 for an event; scores,
+  The order of its examples; groups of the same time; 1 for an event; scores,
   log(weight) + risk; the logarithm of the sum of those at risk at each time.
   """
   counts = weight > 0
@@ -234,7 +234,7 @@ _cumulated.defvjp(_cumulated_forward, _cumulated_backward)
 
 
 def _outcomes(batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Time, event and whether both are known, which are 0 where they are not."""
+  """Time and event, 0 if unknown, and whether both are known."""
   known = (batch["event"] >= 0) & ~jnp.isnan(batch["time"])
   time = jnp.where(known, batch["time"], 0)
   return time, jnp.where(known, batch["event"], 0), known
@@ -243,7 +243,7 @@ def _outcomes(batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
 def _prior(incidence: np.ndarray) -> np.ndarray:
   """Log odds [K,T] of each cause against none, in each interval.
 
-  A hazard is at least 0.001: an interval without an event is not hopeless.
+  A hazard is at least 0.001, since an interval without an event has some risk.
   """
   before = np.pad(incidence[:, :-1], ((0, 0), (1, 0)))
   alive = np.maximum(1 - before.sum(0), 1e-6)

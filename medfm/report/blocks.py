@@ -1,4 +1,4 @@
-"""Blocks, which evaluators and tasks have to show (`evals.context.Block`)."""
+"""The blocks that evaluators and tasks want shown (`evals.context.Block`)."""
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _TEXTS = {
 }
 _ENDS, _POINTS = ("value", "low", "high"), ("x", "y", "low", "high")
 _UNBROKEN = 16
-"""Letters of a cell that stand on one line."""
+"""How many letters of a cell are shown on one line."""
 _HIDDEN = ("[CLS]", "<s>", "<|endoftext|>", "[PAD]")
 
 
@@ -48,9 +48,9 @@ def section(
 
 
 def markup(block: Block, plate: Plate | None = None) -> Markup | None:
-  """A block as HTML; None where it has nothing to show.
+  """A block as HTML; None if it has nothing to show.
 
-  plate: its figure, of a block that has one.
+  plate: the block's figure, if it has one.
   """
   match block["kind"]:
     case "table":
@@ -71,7 +71,7 @@ def markup(block: Block, plate: Plate | None = None) -> Markup | None:
 def drawings(shown: Iterable[Block], owner: str) -> dict[str, Plate]:
   """Caption -> figure, of the blocks that are drawn.
 
-  owner: the stage or run they are of, for the files' names.
+  owner: the stage or run of the blocks, for file names.
   """
   drawn = {}
   for block in shown:
@@ -94,7 +94,7 @@ def drawings(shown: Iterable[Block], owner: str) -> dict[str, Plate]:
 
 
 def listed(block: Block) -> Block:
-  """A block that is drawn as a table; any other as it is."""
+  """A block that is drawn, as a table; any other block unchanged."""
   match block["kind"]:
     case "pairs":
       x, y = block["x"], block["y"]
@@ -128,8 +128,8 @@ def text(cell: Any) -> str:
 
 
 def value(entry: Mapping[str, Any]) -> Markup:
-  """A metric with its interval, and below it why it has none, or no value, and
-  what a calibrated model would have."""
+  """A metric with its interval or value, or why it lacks them, and what a
+  calibrated model would have."""
   if not entry:
     return Markup("n/a")
   if entry.get("value") is None:
@@ -160,7 +160,7 @@ def image(png: bytes, alt: str) -> Markup:
 
 
 def _table(block: Block) -> Markup | None:
-  """Numbers are set flush right, from the first column that has any."""
+  """A block as a table, right-aligned from the first column with numbers."""
   rows, note = block["rows"], block.get("note")
   if not rows:
     return None
@@ -241,7 +241,7 @@ def _line(example: Mapping[str, Any], view: Mapping[str, Any]) -> Markup:
 
 
 def _tokens(example: Mapping[str, Any], values: list[float]) -> Iterator[str]:
-  """The strongest token is the darkest; the word asked about is outlined."""
+  """The tokens; the strongest is darkest, the word asked about is outlined."""
   most = max(map(abs, values), default=0) or 1.0
   start, stop = example["word"] or (0, 0)
   pieces = zip(example["pieces"], values, strict=True)

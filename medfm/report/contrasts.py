@@ -18,11 +18,11 @@ class Row(NamedTuple):
 
 
 def forest(rows: Sequence[Row], title: str, x: str, reference: float):
-  """Values with intervals, one a line, their notes at the right.
+  """Values with intervals, one per line, with their notes at the right.
 
   rows: from the top down.
-  reference: where the dotted line stands: 0 for differences, or the value
-    of all together.
+  reference: the place of the dotted line: 0 for differences, or the value of
+    all together.
   """
   axes = _list([row.name for row in rows], 44, 1.4 + 0.34 * len(rows))
   axes.axvline(reference, linewidth=1.2, **style.DOTTED)
@@ -61,7 +61,7 @@ def label_efficiency(lines: Sequence[Series], metric: str, title: str):
   figure, (axes,) = style.panels(10.8, 4.4)
   shares = sorted({share for line in lines for share, _ in line.points})
   for index, line in enumerate(lines):
-    # Points stand side by side, so that their bars do not hide each other.
+    # Points are side by side, so that their bars do not hide each other.
     aside = 1 + 0.035 * (index - (len(lines) - 1) / 2)
     points = [
       [share * aside, *(entry.get(key) for key in ("value", "low", "high"))]
@@ -88,7 +88,7 @@ def label_efficiency(lines: Sequence[Series], metric: str, title: str):
 
 
 def pairs(block: Mapping[str, Any], most: int = 15):
-  """A block of pairs (`report.blocks`), one a line, the largest of x first.
+  """A block of pairs (`report.blocks`), one per line, the largest x first.
 
   x is drawn as a hollow diamond.
   """

@@ -25,7 +25,7 @@ class Binary(NamedTuple):
 
   @property
   def both(self) -> bool:
-    """Whether there are positives as well as negatives."""
+    """Whether there are both positives and negatives."""
     return 0 < self.truth.sum() < len(self.truth)
 
 
@@ -36,7 +36,7 @@ def question(
   known: np.ndarray,
   patients: np.ndarray | None,
 ) -> Binary:
-  """A question of the rows [N] that are known and have a finite score."""
+  """A question, over the rows [N] that are known and have a finite score."""
   known = known & np.isfinite(scores)
   named = None if patients is None else patients[known]
   return Binary(name, truth[known], scores[known], named)
@@ -61,8 +61,8 @@ def roc_band(question: Binary, replicates: int = 300):
   """(grid [101], low [101], high [101]): pointwise 95 % bootstrap band.
 
   Patients are drawn with replacement, with all their rows; a row whose patient
-  is not known is drawn by itself, as everywhere. None where either class has
-  rows of fewer than 5, or where all draws agree, as of a perfect ranking.
+  is not known is drawn by itself, as everywhere. None if either class has rows
+  of fewer than 5 patients, or if all draws agree, as for a perfect ranking.
   """
   truth, scores = question.truth, question.scores
   cluster = bootstrap.clusters(question.patients, len(truth))

@@ -16,9 +16,9 @@ _ENDS = ("value", "low", "high")
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
-  """A row a cohort, stage and main metric, of every evaluation in a folder.
+  """A row per cohort, stage and main metric, of every evaluation in a folder.
 
-  Folders that hold something else are passed over; a damaged evaluation is
+  Folders that hold something else are skipped; a damaged evaluation is
   reported.
   """
   return [
@@ -34,7 +34,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     stages = [Stage(k, entry) for k, entry in results["stages"].items()]
     yield from [row for s in stages for row in _of_stage(path.parent.name, s)]
   except (OSError, ValueError, AttributeError, LookupError, TypeError):
-    print(f"{path} is damaged: it is left out of the table", flush=True)
+    print(f"{path} is damaged and left out of the table", flush=True)
 
 
 def _of_stage(cohort: str, stage: Stage) -> Iterator[dict[str, Any]]:
@@ -57,7 +57,7 @@ def _of_stage(cohort: str, stage: Stage) -> Iterator[dict[str, Any]]:
 
 
 def events(result: Mapping[str, Any]) -> str:
-  """How often each answer occurs; of two answers only the second: `12`."""
+  """How often each answer occurs; with two answers only the second: `12`."""
   shown = []
   for name, counts in (result.get("answers") or {}).items():
     prefix = "" if len(result["answers"]) == 1 else f"{name} "
@@ -69,7 +69,7 @@ def events(result: Mapping[str, Any]) -> str:
 
 
 def text(listed: list[dict[str, Any]]) -> str:
-  """The table for a terminal; a sole stage is not named."""
+  """The table for a terminal; a single stage is not named."""
   lines = [_HEAD, *_all_cells(listed)]
   if len({row["stage"] for row in listed}) == 1:
     lines = [(line[0], *line[2:]) for line in lines]
@@ -93,7 +93,7 @@ def write(folder: Path, listed: list[dict[str, Any]]) -> Path:
 
 
 def _all_cells(listed: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
-  """The lines: each metric on the run's own test split, then on cohorts."""
+  """The lines: each metric on the run's test split, then on cohorts."""
   order = {}
   for row in listed:
     order.setdefault((row["stage"], row["metric"]), []).append(row)
@@ -123,7 +123,7 @@ def _linked(cells: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def _csv(listed: list[dict[str, Any]]) -> str:
-  """All numbers in full, and the reason where there is none."""
+  """All numbers in full, and the reasons for missing numbers."""
   plain = ("cohort", "stage", "n", "patients", "events", "metric")
   parts = {
     "value": "",

@@ -16,7 +16,7 @@ from medfm.report.curves import Binary
 SHOWN = 10
 _UNIT_METRICS = ("auroc", "average_precision", "accuracy", "f1", "r2")
 _CIRCLE = {"ms": 8, "mfc": "white", "mew": 1.8, "color": style.BLACK}
-"""The point that a decision threshold picks on a curve."""
+"""The mark of a decision threshold on a curve."""
 
 
 def learning_curves(
@@ -28,7 +28,7 @@ def learning_curves(
 
   history: lines of metrics.jsonl.
   best: metric, value and step of the weights that were kept, if chosen.
-  described: what metrics say of themselves (`report.wording`).
+  described: the descriptions of metrics (`report.wording`).
   """
   names = _validation_names(history, best)
   figure, axes = style.panels(10.8, 3.8, columns=2 if names else 1)
@@ -167,7 +167,7 @@ def _validation_names(history, best) -> list[str]:
 
 
 def _points(history, name: str) -> np.ndarray:
-  """Steps and values [2,N] of what was logged; text is what is not finite."""
+  """Steps and values [2,N] that were logged; text stands for not finite."""
   points = ((line.get("step"), line.get(name)) for line in history)
   drawn = [p for p in points if all(isinstance(v, int | float) for v in p)]
   return np.array(drawn, float).reshape(-1, 2).T
@@ -183,7 +183,7 @@ def _lines(
 ) -> None:
   """A line for each question, then for each baseline, with their areas.
 
-  curve: (truth, scores) -> x, y. area: (truth, scores) -> what is below it.
+  curve: (truth, scores) -> x, y. area: (truth, scores) -> the area below it.
   """
   single = len(questions) == 1
   lines = [("Model", questions[0])] if single else []

@@ -20,11 +20,11 @@ NOTICE = (
 def write(workdir: Path | str, home: Path | str | None = None) -> Path:
   """Writes `workdir`/figures/*.png and `workdir`/report.html.
 
-  home: of an evaluation, the workdir of the run (`reading.Run`).
+  home: for an evaluation, the workdir of the run (`reading.Run`).
 
   The page holds its figures and its style and loads nothing from anywhere.
-  A run that has not finished is reported as far as it has come. Returns the
-  page's path. Errors are those of `reading.Run`.
+  An unfinished run is reported as far as it has come. Returns the page's path.
+  Errors are those of `reading.Run`.
   """
   run = Run(workdir, home)
   folder = run.workdir / "figures"
@@ -47,7 +47,7 @@ def write(workdir: Path | str, home: Path | str | None = None) -> Path:
 
 
 def document(title: str, body: Markup, style: str = "") -> str:
-  """A page that loads nothing from anywhere; style: CSS beside the house's."""
+  """A page that loads nothing from anywhere; style: CSS beside `STYLE`."""
   head = tag(
     "head",
     tag("meta", charset="utf-8"),
@@ -67,7 +67,7 @@ def _body(
 ) -> Iterator[Markup | None]:
   """The page's parts from the top down.
 
-  figures: of each stage. drawn: those of its blocks, by title.
+  figures: of each stage. drawn: the figures of its blocks, by title.
   comparing: the figures that compare stages and baselines.
   """
   stages = run.stages.values()
@@ -82,8 +82,8 @@ def _body(
   yield sections.summary_box(run)
   for note in run.evaluation.get("notes", ()):
     yield tag("p", f"{note[:1].upper()}{note[1:]}.", class_="notice")
-  told = (stage.card.get(cards.WARNINGS, ()) for stage in stages)
-  for text in dict.fromkeys(itertools.chain(*told)):
+  warnings = (stage.card.get(cards.WARNINGS, ()) for stage in stages)
+  for text in dict.fromkeys(itertools.chain(*warnings)):
     yield tag("p", f"Warning: {text}.", class_="notice")
   for problem in run.problems:
     yield tag("p", f"Not read: {problem}.", class_="notice")
@@ -102,7 +102,7 @@ def _body(
     if len(stages) == 1 or stage is about:
       yield tag("h2", title)
       yield from content
-    else:  # Folded where the run is about another one.
+    else:  # Folded if the run is about another stage.
       yield folded(title, *content, class_="stage")
   yield from papers.data_cards(run)
   yield from papers.training(run)

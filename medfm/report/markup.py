@@ -11,11 +11,11 @@ _TURNING = {
   number: f"[U+{number:04X}]"
   for number in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
-"""Marks that turn the text after them around, shown instead of obeyed."""
+"""Marks that reverse the direction of text, shown instead of obeyed."""
 
 
 class Markup(str):
-  """Text that is HTML already; everything else is escaped on its way in."""
+  """Text that is HTML already; all other text is escaped."""
 
   __slots__ = ()
 
@@ -56,7 +56,7 @@ def table(
   """A table whose first column heads its rows.
 
   rows: cells, each text or markup.
-  numbers_from: the first column that is set flush right.
+  numbers_from: the first column that is right-aligned.
   """
 
   def side(column: int) -> str | None:
@@ -77,6 +77,6 @@ def table(
 
 
 def definitions(pairs: Iterable[tuple[Any, Any]]) -> Markup:
-  """A list of names and what they stand for; empty values are left out."""
+  """A list of names and their values; empty values are left out."""
   shown = [pair for pair in pairs if pair[1] not in (None, "")]
   return tag("dl", *(join(tag("dt", k), tag("dd", v)) for k, v in shown))

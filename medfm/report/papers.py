@@ -1,4 +1,4 @@
-"""The report's papers: the data card, the model, and how to reproduce it."""
+"""The report's details: the data card, the model, and how to reproduce it."""
 
 import datetime
 import itertools
@@ -31,7 +31,7 @@ def data_cards(run: Run) -> Iterator[Markup]:
 def training(run: Run) -> Iterator[Markup]:
   """Model, objective, optimizer and start weights.
 
-  What all stages share stands once; the rest has a column for each stage.
+  What all stages share is shown once; the rest has a column for each stage.
   """
   yield tag("h2", "Model and training")
   stages = [stage for stage in run.stages.values() if stage.finished]
@@ -73,7 +73,7 @@ def reproduction(run: Run) -> Iterator[Markup]:
 
 
 def facts(run: Run) -> Markup:
-  """The page's opening list: data, numbers, hashes, date."""
+  """The list at the head of the page: data, numbers, hashes, date."""
   stage = summary.headline(run)
   data = stage.data if stage else {}
   splits = data.get("splits") or {}
@@ -101,7 +101,7 @@ def _card(stages: list[Stage]) -> Iterator[Markup]:
   use = "evaluates" if "trained_on" in stage.result else "used by"
   yield tag("h3", f"{data.get('name', 'Data')} ({use} {users})")
   if summary.synthetic(stage):
-    words = "These data are synthetic: numbers say nothing about patients."
+    words = "These data are synthetic; the numbers say nothing about patients."
     yield tag("p", words, class_="notice")
   written = [
     (key.replace("_", " ").capitalize(), _shown(value))
@@ -140,7 +140,7 @@ def _overlaps(entry: Any, *path: str) -> Iterator[tuple[str, str, str]]:
         yield from _overlaps(inner, *path, key)
     case None:
       if path[-1:] != ("near_rule",):
-        yield name, "cannot be known", ""
+        yield name, "not known", ""
     case _:
       yield name, _shown(entry), ""
 
@@ -165,7 +165,7 @@ def _training(stage: Stage) -> Iterator[tuple[str, str]]:
     whole = stage.data.get("splits", {}).get(split, {}).get("n")
     few = stage.data.get(f"{split}_used")
     if None not in (few, whole) and few < whole:
-      what = {"train": "learnt from", "validation": "chosen by"}[split]
+      what = {"train": "learnt from", "validation": "used to choose"}[split]
       yield f"Examples {what}", f"{few:,} of {whole:,} ({split})"
   kept, start = "the last", "all fresh"
   if best := result.get("best"):

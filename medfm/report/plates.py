@@ -44,7 +44,7 @@ def one_question(
 ) -> Iterator[Plate]:
   """ROC, precision-recall, calibration and net benefit of one question.
 
-  rivals: the same question put to others, by name; the first few are drawn.
+  rivals: the same question answered by others, by name; a few are drawn.
   """
   drawn = {
     name.removeprefix("baseline_"): rival
@@ -58,11 +58,11 @@ def one_question(
   whom = stage.whom if question.patients is not None else "examples"
   cuts = [float(cut) for cut in stage.part(split, "thresholds").values()]
   roc = (
-    f"curve. The band is a pointwise bootstrap over {whom}, where five of "
-    "them are of either class and the curve is not perfect; the circle is the "
-    "decision threshold, chosen on validation."
+    f"curve. The band is a pointwise bootstrap over {whom}, shown if each "
+    "class has at least five of them and the curve is not perfect; the circle "
+    "is the decision threshold, chosen on validation."
   )
-  other = "curve; guessing stays at the prevalence, dotted."
+  other = "curve; the dotted line is guessing, at the prevalence."
   cut = cuts[0] if len(cuts) == 1 else None
   yield from _curves(stage, split, title, [question], roc, other, cut, rivals)
   axis = f"P({wording.short(question.name)})"
@@ -75,13 +75,13 @@ def several_questions(
 ) -> Iterator[Plate]:
   """ROC, precision-recall and decision curves, for each class or label.
 
-  asked: those with positives and negatives.
-  total: what a title counts: `5 labels`.
+  asked: the questions with positives and negatives.
+  total: the number in the title: `5 labels`.
   how: one clause on what each question is.
   """
   title = title_of(split, asked, total)
   roc = f"curves, {how}, each with its prevalence and AUROC."
-  other = "curves; guessing stays at the shown prevalence."
+  other = "curves; guessing would stay at the given prevalence."
   yield from _curves(stage, split, title, asked, roc, other)
   yield decision(stage, split, asked, title)
 
@@ -102,12 +102,12 @@ def calibration(
   axis: str = "Probability",
   how: str = "observed share against predicted probability",
 ) -> Plate:
-  """Flexible calibration curves; of one question with its band."""
+  """Flexible calibration curves; a single question also gets its band."""
   caption = f"Calibration: {how}, as a smooth curve (loess)"
   if len(asked) == 1:
     whom = stage.whom if asked[0].patients is not None else "examples"
     caption += f" with its pointwise bootstrap over {whom}; hollow points are "
-    caption += "ten bins of equal width, and below is how the predictions lie"
+    caption += "ten bins of equal width, the histogram shows the predictions"
   asked = risks.shown(asked, figures.SHOWN)
   name = file_name(stage.name, split, "calibration")
   alt = f"Calibration curve of {stage.name} on {split}."
@@ -122,12 +122,12 @@ def decision(
   title: str,
   rivals: Mapping[str, Binary] = {},
 ) -> Plate:
-  """Decision curves, of the answers with most positives."""
+  """Decision curves for the answers with most positives."""
   asked = risks.shown(asked, risks.PANELS)
   whom = stage.whom if asked[0].patients is not None else "examples"
   caption = (
-    "Decision curve: net benefit of treating whoever has at least the "
-    "threshold's risk, against treating all and none (Vickers & Elkin 2006); "
+    "Decision curve: net benefit of treating everybody whose risk is at least "
+    "the threshold, against treating all and none (Vickers & Elkin 2006); "
     f"the band is a pointwise bootstrap over {whom}."
   )
   name = file_name(stage.name, split, "decision")
@@ -137,7 +137,7 @@ def decision(
 
 
 def confusion(stage: Stage, split: str, caption: str) -> Iterator[Plate]:
-  """The confusion matrix of a split, where its entry has one."""
+  """The confusion matrix of a split, if its entry has one."""
   entry = stage.splits[split].get("confusion")
   if entry is None:
     return
@@ -221,7 +221,7 @@ def _subgroups(stage: Stage, split: str) -> Iterator[Plate]:
     )
     yield Plate(
       file_name(stage.name, split, "subgroups"),
-      "Subgroups with 95 % intervals; the dotted line is the value of all. "
+      "Subgroups with 95 % intervals; the dotted line is the overall value. "
       "Intervals are not corrected for the number of groups.",
       f"{title} of {stage.name} on {split} in {len(rows) - 1} subgroups.",
       style.png(figure),
@@ -245,7 +245,7 @@ def _label_efficiency(run: Run) -> Iterator[Plate]:
       named = ", ".join(line.name for line in lines)
       yield Plate(
         file_name(data if len(by_data) > 1 else run.name, "label_efficiency"),
-        "Label efficiency: what each way of training reaches from few labels. "
+        "Label efficiency: what each way of training reaches with few labels. "
         "Points are moved sideways a little so that bars stay visible.",
         f"{metric} on {split} against label share for {named}.",
         style.png(contrasts.label_efficiency(lines, metric, title)),
@@ -311,14 +311,14 @@ def _differences(run: Run) -> Iterator[Plate]:
     side = {
       "more": "right of 0 favours the first named",
       "less": "left of 0 favours the first named",
-      None: "left of 0 the first named has less",
-    }.get(ideal, f"left of 0 the first named is nearer to {ideal}, the ideal")
+      None: "left of 0 the first named has the lower value",
+    }.get(ideal, f"left of 0 the first named is nearer to the ideal {ideal}")
     name = wording.title(metric, described)
     title, x = f"Paired differences in {name}", f"Difference in {name}"
     yield Plate(
       file_name(run.name, "differences", metric),
-      f"Paired differences of one trained model from another, with 95 % "
-      f"intervals; {side}. An interval that crosses 0 shows no difference.",
+      f"Paired differences between two trained models, with 95 % "
+      f"intervals; {side}. An interval that includes 0 shows no difference.",
       f"{len(lines)} paired differences in {name}.",
       style.png(contrasts.forest(lines, title, x, 0)),
       wide=True,

@@ -1,4 +1,4 @@
-"""A run's files as plain values; a run that has not finished reads too."""
+"""A run's files as plain values; unfinished runs can be read too."""
 
 import contextlib
 import importlib
@@ -13,19 +13,19 @@ from medfm.report import wording
 from medfm.types import UserError
 
 EXAMPLES = "examples.json"
-"""In a stage's folder: split -> a few texts of it, where any may be shown."""
+"""In a stage's folder: split -> a few of its texts, if any may be shown."""
 
 
 COHORT = "cohort"
-"""What a page calls the one split of another cohort, which is no test split of
-the run."""
+"""What a page calls the only split of another cohort, which is not a test split
+of the run."""
 
 
 class Predictions(NamedTuple):
-  """What one model said of one split, beside the truth.
+  """What one model predicted for one split, beside the truth.
 
   names: [K] of classes, labels or targets.
-  patients: [N] str, "" where one is not known, or None where none is.
+  patients: [N] str, "" if a patient is not known, or None if none is.
   target: the truth, name -> [N, ...], as the task's `table` gives it.
   predicted: name -> [N, ...]: probabilities, values, tags.
   """
@@ -39,19 +39,20 @@ class Predictions(NamedTuple):
 class Stage:
   """One stage of a run.
 
-  result: its entry in results.json; {} where it has not finished.
+  result: its entry in results.json; {} if it has not finished.
   config: its part of config.json.
   history: the lines of its metrics.jsonl.
-  blocks: what its evaluators have to show (`report.blocks`).
+  blocks: what its evaluators want shown (`report.blocks`).
   task, figures: its module of `medfm.tasks`, and that task's figures and
-    words; None where they are not known.
-  described: how its metrics describe themselves, by stem.
-  whom: what examples are of, which splits and intervals keep together.
-  final_split: the one that answers the question: test where there is one.
-  origin: where its start weights came from; "" for fresh ones.
+    words; None if they are not known.
+  described: the descriptions of its metrics, by stem.
+  whom: what groups the examples ("patients"); splits and intervals keep a
+    group together.
+  final_split: the split that answers the question: test if there is one.
+  origin: where its start weights came from; "" for fresh weights.
   share: of the labels that it learnt from.
-  learnt: of another cohort's evaluation, the data it was trained on.
-  predictions: split -> its own predictions.
+  learnt: the data it was trained on, also in another cohort's evaluation.
+  predictions: split -> the stage's predictions.
   baselines: split -> baseline -> predictions.
   """
 
@@ -86,7 +87,7 @@ class Stage:
 
   @property
   def supervised(self) -> bool:
-    """Whether it learns from labels; taken for granted if not known."""
+    """Whether it learns from labels; assumed if not known."""
     return self.task is None or bool(self.task.TARGETS)
 
   def title(self, metric: str) -> str:
@@ -97,7 +98,7 @@ class Stage:
     return (self.splits.get(split) or {}).get(name) or {}
 
   def entry(self, split: str, metric: str) -> Mapping[str, Any]:
-    """A metric with its interval; {} where it has none."""
+    """A metric with its interval; {} without such a metric."""
     return self.part(split, "metrics").get(metric) or {}
 
   def levels(self, split: str) -> dict[str, dict[str, Any]]:
@@ -109,7 +110,7 @@ class Stage:
     }
 
   def main(self, metrics: Mapping[str, Any]) -> list[str]:
-    """The metrics that answer its question, of those by name."""
+    """The names of the metrics that answer the stage's question."""
     names, select = list(metrics), self.result.get("select") or ""
     if self.task is None:
       return [select] if select in names else names[:1]
@@ -119,11 +120,11 @@ class Stage:
 class Run:
   """A workdir, read as far as the run has come.
 
-  home: the workdir itself; of an evaluation, which has a folder of its own,
-    that of the run.
-  evaluation: what an evaluation says of itself; {} for a run.
-  problems: what could not be read, one line each. UserError where there is no
-  run, or one of its JSON files is damaged.
+  home: the workdir itself; for an evaluation, which has its own folder, the
+    workdir of the run.
+  evaluation: the entry of an evaluation in its results; {} for a run.
+  problems: what could not be read, one line each. UserError if there is no run,
+  or one of its JSON files is damaged.
   """
 
   def __init__(self, workdir: Path | str, home: Path | str | None = None):
@@ -134,8 +135,8 @@ class Run:
     self.config = config = _json(home / "config.json")
     if not results and not config:
       raise UserError(
-        f"{workdir} holds neither results.json nor config.json; give "
-        "--workdir the folder of a run"
+        f"{workdir} holds neither results.json nor config.json; set --workdir "
+        "to the folder of a run"
       )
     self.name = results.get("name") or config.get("name") or workdir.name
     self.description = config.get("description") or ""
@@ -169,7 +170,7 @@ class Run:
 
 
 def as_shown(results: Mapping[str, Any]) -> Mapping[str, Any]:
-  """The results; those of another cohort with its split called `COHORT`."""
+  """The results; the only split of another cohort is called `COHORT`."""
   if not (results.get("evaluation") or {}).get("elsewhere"):
     return results
 
@@ -189,7 +190,7 @@ def as_shown(results: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def is_sound(results: Any) -> bool:
-  """Whether a results.json has the outline of one."""
+  """Whether the content of a results.json has the expected structure."""
 
   def table(value: Any, *keys: str) -> bool:
     return isinstance(value, dict) and all(
@@ -254,8 +255,8 @@ def _tables(path: Path) -> tuple[_Tables, list[str]]:
   for row in whole:
     tables.setdefault((row["stage"], row["split"]), []).append(row)
   short = len(rows) - len(whole)
-  problem = f"{path.name}: {short} rows of another length than its header were"
-  return tables, [f"{problem} left out"] if short else []
+  problem = f"{path.name}: {short} rows are not as long as the header"
+  return tables, [f"{problem} and were left out"] if short else []
 
 
 def _attach(stage: Stage, folder: Path, tables: _Tables) -> Iterator[str]:
@@ -263,7 +264,7 @@ def _attach(stage: Stage, folder: Path, tables: _Tables) -> Iterator[str]:
   if stage.finished and stage.task is None:
     yield (
       f"stage {stage.name}: this version knows no task "
-      f"{stage.result.get('task', '')!r}, so that its figures are left out"
+      f"{stage.result.get('task', '')!r}, so its figures are left out"
     )
   mine = [key for key in tables if key[0].partition(":")[0] == stage.name]
   if not mine or stage.task is None or not stage.supervised:

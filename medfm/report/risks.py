@@ -1,4 +1,4 @@
-"""Figures of risks: calibration, and what deciding by a risk is worth.
+"""Figures of risks: calibration, and the net benefit of decisions.
 
 Each function returns a matplotlib `Figure`.
 """
@@ -13,13 +13,13 @@ from medfm.report import curves, style, wording
 from medfm.report.curves import Binary
 
 PANELS = 6
-"""Decision curves that are drawn of several questions."""
+"""For how many questions, at most, decision curves are drawn."""
 _BAND = "#C9DDEC"
 _PLACES = 61
 
 
 def shown(questions: Sequence[Binary], most: int) -> list[Binary]:
-  """At most so many questions: those with most positives, in their order."""
+  """At most `most` questions: those with most positives, in their order."""
   order = sorted(range(len(questions)), key=lambda k: -questions[k].truth.sum())
   return [questions[k] for k in sorted(order[:most])]
 
@@ -27,8 +27,8 @@ def shown(questions: Sequence[Binary], most: int) -> list[Binary]:
 def calibration(questions: Sequence[Binary], title: str, x: str):
   """Flexible calibration curves over a histogram of the probabilities.
 
-  One question gets the band of its curve, the shares of ten bins as hollow
-  points, and a histogram for either answer; several get a line each.
+  A single question gets the band of its curve, the shares of ten bins as hollow
+  points, and a histogram for either answer; several questions get a line each.
   """
   figure, (top, bottom) = style.panels(
     5.4, 6.2, rows=2, sharex=True, height_ratios=(3.4, 1)
@@ -82,7 +82,7 @@ def decision(
 ):
   """Net benefit against the threshold, a panel for each question.
 
-  rivals: the same question put to others, where there is one.
+  rivals: the same question answered by others, if there is one question.
   """
   figure, panels = _panels(len(questions), title)
   for axes, question in zip(panels, questions, strict=True):
@@ -122,7 +122,7 @@ def lines(block: Mapping[str, Any]):
 
 
 def _panels(count: int, title: str):
-  """(figure, its axes): one by itself, or several below their title."""
+  """(figure, its axes): a single panel, or several below a common title."""
   if count == 1:
     return style.panels(5.4, 5.9)
   columns = min(count, 3)

@@ -1,4 +1,4 @@
-"""The report's results: what each stage reached, as markup."""
+"""The report's results: the scores of each stage, as markup."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from medfm.report.reading import Run, Stage
 
 
 def overview(run: Run) -> Iterator[Markup]:
-  """Every stage in a line, with its main metrics on its final split."""
+  """One line per stage, with its main metrics on its final split."""
   rows = []
   for stage in run.stages.values():
     split, metrics = stage.final_split, stage.part(stage.final_split, "metrics")
@@ -30,7 +30,7 @@ def overview(run: Run) -> Iterator[Markup]:
 
 
 def _labels(stage: Stage) -> str:
-  """How many labels a stage has learnt from, or has been shown."""
+  """The share of labels a stage learnt from, or the number in its prompts."""
   asked = stage.card.get("prompts")
   if asked and not stage.result.get("steps"):
     return f"{len(next(iter(asked['shots'].values())))} a prompt"
@@ -45,7 +45,7 @@ def stage_results(
 ) -> Iterator[Markup | None]:
   """Metrics, baselines, subgroups, figures and blocks of one stage.
 
-  What a terminal shows of its blocks comes first here too.
+  The blocks that a terminal shows come first here too.
 
   drawn: the figures of its blocks (`blocks.drawings`).
   """
@@ -92,7 +92,7 @@ def _apart(
 
 
 def _metrics(stage: Stage) -> Block:
-  """All metrics of whole splits: one row each, one column a split."""
+  """All metrics of whole splits: one row each, one column per split."""
   by_split = [stage.part(split, "metrics") for split in stage.splits]
   names = [name for name in _names(by_split) if "[" not in name]
   first = [name for name in stage.main(dict.fromkeys(names)) if name in names]
@@ -128,13 +128,13 @@ def _by_class(stage: Stage, split: str) -> Block:
 
 
 def _baselines(stage: Stage, split: str) -> Block:
-  """Rivals on the same examples, and the paired differences."""
+  """Rivals on the same examples, with paired differences."""
   rivals = stage.part(split, "baselines")
   rows, note = [], None
   for metric in _names(rival["metrics"] for rival in rivals.values()):
     entries = [rival["metrics"].get(metric) or {} for rival in rivals.values()]
     if all(entry.get("value") is None for entry in entries):
-      note = "Metrics that no baseline has a value of are left out."
+      note = "Metrics for which no baseline has a value are left out."
       continue
     cells = (_rival(rival, metric) for rival in rivals.values())
     rows.append((stage.title(metric), stage.entry(split, metric), *cells))
@@ -157,9 +157,9 @@ def comparisons(run: Run) -> Block:
       rows.append((names, pair["split"], title, signed, badge))
   header = ("Stages", "Split", "Metric", "Difference", "Shown by the interval")
   title = (
-    "Paired differences on the same examples, one trained model against "
-    "another: 95 % intervals over the patients, which leave out what "
-    "another seed would change, not corrected for the number of comparisons"
+    "Paired differences between two trained models on the same examples; 95 % "
+    "intervals over the patients, which do not include what another seed would "
+    "change and are not corrected for the number of comparisons"
   )
   return blocks.table(title, header, rows)
 
@@ -212,7 +212,7 @@ def _rival(rival: Mapping[str, Any], metric: str) -> Markup:
 
 
 def _badge(metric: str, entry: Mapping[str, Any], pair, described) -> Markup:
-  """The verdict; of a metric to be near a value, how much nearer as well."""
+  """The verdict; for a metric to be near a value, also how much nearer."""
   word = wording.verdict(metric, entry, described)
   words = {"better": f"{pair['a']} better", "worse": f"{pair['b']} better"}
   kind = "shown" if word in words else "open"
@@ -227,7 +227,7 @@ def _names(tables: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def summary_box(run: Run) -> Markup:
-  """What was done and found, in sentences."""
+  """What was done and what came out, in sentences."""
   shown = [tag("li", sentence) for sentence in summary.findings(run)]
   title, text = tag("h2", "Summary"), " ".join(summary.sentences(run))
   listed = tag("ul", *shown) if shown else None

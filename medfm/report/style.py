@@ -1,7 +1,7 @@
-"""How every figure looks: colour-blind safe, and told apart in grey too.
+"""How every figure looks: colour-blind safe, and distinguishable in grey.
 
-Colours are those of Okabe and Ito (2008). Each series also has a dash
-pattern and a marker of its own, so that nothing rests on colour alone.
+Colours are those of Okabe and Ito (2008). Each series also has its own dash
+pattern and marker, so that nothing depends on colour alone.
 """
 
 import io
@@ -45,7 +45,7 @@ def describe(axes: Any, title: str, x: str, y: str) -> None:
 
 
 def legend(axes: Any, **options: Any) -> None:
-  """The legend, where anything is labelled."""
+  """The legend, if anything is labelled."""
   handles, _ = axes.get_legend_handles_labels()
   if handles:
     options.setdefault("fontsize", SMALL if len(handles) < 7 else 7.5)
@@ -54,7 +54,7 @@ def legend(axes: Any, **options: Any) -> None:
 
 
 _LETTER, _HANDLE = 0.075, 7
-"""A letter's width in a legend, in inches, and a line's in letters."""
+"""In a legend, a letter's width in inches, and a line sample's in letters."""
 
 
 def legend_below(figure: Any, *panels: Any, title: str = "") -> None:
@@ -92,7 +92,7 @@ def plain(text: str, width: int = 30) -> str:
 
 
 def png(figure: Any) -> bytes:
-  """The figure as a PNG file's bytes; the same figure, the same bytes."""
+  """The figure as a PNG file's bytes; equal figures have equal bytes."""
   buffer = io.BytesIO()
   figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
   return buffer.getvalue()

@@ -23,8 +23,8 @@ _PRETRAINING = {
 def headline(run: Run) -> Stage | None:
   """The stage the run is about.
 
-  Among the finished stages that predict something: the one with most labels
-  that starts from another stage's weights; the later where they tie.
+  Among the finished stages that predict something, the one with most labels
+  that starts from another stage's weights; of equals, the later one.
   """
   stages = [stage for stage in run.stages.values() if stage.final_split]
   predicting = [stage for stage in stages if stage.supervised] or stages
@@ -59,26 +59,26 @@ def sentences(run: Run) -> list[str]:
 
 
 def _elsewhere(run: Run) -> Iterator[str]:
-  """What was fitted on another cohort, which is only its recalibration."""
+  """How another cohort was evaluated: only recalibration was fitted on it."""
   yield (
-    f"Here it is judged on all rows of {run.name}, read as training read its "
-    "own data."
+    f"Here it is scored on all rows of {run.name}, which were read as training "
+    "read its data."
   )
   yield (
-    "Nothing was fitted on this cohort but the recalibration that is shown as "
-    "such; thresholds are those that the run chose on its validation split."
+    "Nothing was fitted on this cohort except the recalibration, which is "
+    "shown as such; the run chose the thresholds on its validation split."
   )
 
 
 def _against_test(stage: Stage) -> Iterator[str]:
-  """A cohort's main metrics beside those of the run's own test split."""
+  """A cohort's main metrics beside those of the run's test split."""
   apart = stage.result.get("apart") or {}
   for metric in stage.main(apart)[:1]:
     internal = wording.spoken(stage.result["own_test"]["metrics"][metric])
     yield (
       f"On the run's own test split its {_name(stage, metric)} was "
-      f"{internal}; the difference, this cohort minus that split, "
-      f"is {wording.spoken(apart[metric], signed=True)}, of different patients."
+      f"{internal}; the difference, this cohort minus that split, which has "
+      f"other patients, is {wording.spoken(apart[metric], signed=True)}."
     )
 
 
@@ -102,7 +102,7 @@ def findings(run: Run) -> list[str]:
 def pretraining_verdict(run: Run) -> str:
   """Which model was better, over all comparisons; "" without any.
 
-  About models, not about pre-training: each stage is one model of one seed.
+  About models, not about pre-training: each stage is one model with one seed.
   """
   words = [_turned(word, which) for *_, which, word in _compared(run) if which]
   if not words:
@@ -115,17 +115,17 @@ def pretraining_verdict(run: Run) -> str:
   total = wording.count(len(words), "comparisons")
   return (
     f"Against fresh weights, {', '.join(counts)} of {total} (a difference is "
-    "shown only where the interval excludes 0). Each is one trained model "
-    "against another: whether pre-training itself helps is seen over several "
-    "seeds, in a grid."
+    "shown only if the interval excludes 0). Each comparison is of two trained "
+    "models; to see whether pre-training itself helps, run several seeds in a "
+    "grid."
   )
 
 
 def _compared(run: Run) -> Iterator[tuple[Mapping[str, Any], str, int, str]]:
   """Each comparison with the metric that decides it and its verdict.
 
-  Between these, 1 where only the first stage was pre-trained, -1 where only
-  the second was, else 0.
+  The third item is 1 if only the first stage was pre-trained, -1 if only the
+  second was, else 0.
   """
   for pair in run.comparisons:
     if first := run.stages.get(pair["a"]):
@@ -138,7 +138,7 @@ def _compared(run: Run) -> Iterator[tuple[Mapping[str, Any], str, int, str]]:
 
 
 def _turned(word: str, which: int) -> str:
-  """The verdict on the pre-trained of two stages."""
+  """The verdict, from the view of the pre-trained stage of two."""
   opposite = {"better": "worse", "worse": "better"}
   return word if which > 0 else opposite.get(word, word)
 
@@ -154,7 +154,7 @@ def synthetic(stage: Stage) -> bool:
 def _unfinished(run: Run) -> Iterator[str]:
   if run.finished:
     return
-  yield "This run has not finished; what follows is what there is so far."
+  yield "This run has not finished; this report shows the results so far."
   for stage in run.stages.values():
     if not stage.finished:
       steps = stage.config.get("steps")

@@ -10,17 +10,17 @@ from medfm.report.reading import Stage, as_shown
 _HEAD = ("stage", "split", "n", "metric", "value [95 % interval]", "difference")
 _WIDTH = 100
 _COLUMNS = 6
-"""The columns of a block's table that a terminal has room for."""
+"""How many columns of a block's table a terminal has room for."""
 _NAME = 12
-"""Names are cut to no less than this, as long as numbers fit beside them."""
+"""Names keep at least this many letters, if numbers fit beside them."""
 
 
 def text(results: Mapping[str, Any]) -> str:
   """The main metrics of every stage and split, baselines below each.
 
   A difference is the stage minus the baseline, or the first minus the second
-  stage of a comparison, paired on the same examples. Below them stand the
-  blocks of final splits that are marked for a terminal.
+  stage of a comparison, paired on the same examples. Below come the blocks of
+  final splits that are marked for a terminal.
 
   results: the content of results.json. Lines have at most 100 columns; the
   last one does not end in a newline.
@@ -84,9 +84,9 @@ def aligned(
 ) -> list[str]:
   """Rows as lines of at most 100 columns; the widest names are cut.
 
-  An interval is cut only where it has no room beside names of 12 letters.
+  An interval is cut only if it has no room beside names of 12 letters.
 
-  right: the column that is set flush right.
+  right: the column that is right-aligned.
   """
   columns = [*zip(*rows, strict=True)]
   widths = [max(map(len, column)) for column in columns]

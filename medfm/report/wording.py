@@ -1,9 +1,9 @@
 """Names of metrics, formatted numbers, and what may be said of a difference.
 
-Where a function takes `described`, it is a mapping of stems of metrics to how
-each describes itself: `title`, `clause` (how to read it) and `better`, which
-is "more", "less" or the value to be near. It stands in results.json; a metric
-without a description is shown under its plain name.
+`described` maps the stem of each metric to its description: `title`, `clause`
+(how to read it) and `better`, which is "more", "less" or the value to be near.
+It is stored in results.json; a metric without a description is shown under its
+plain name.
 """
 
 import math
@@ -24,17 +24,17 @@ def title(metric: str, described: Described) -> str:
 
 
 def meaning(metric: str, described: Described) -> str:
-  """One clause on how to read a metric; "" where it has none."""
+  """One clause on how to read a metric, or ""."""
   return described.get(stem(metric), {}).get("clause") or ""
 
 
 def better(metric: str, described: Described) -> str | float | None:
-  """ "more", "less" or the value to be near; None where it is not known."""
+  """ "more", "less" or the value to be near; None if it is not known."""
   return described.get(stem(metric), {}).get("better")
 
 
 def merit(value: float, ideal: str | float | None) -> float:
-  """A metric's value as a number of which more is better.
+  """A metric's value as a number that is better if larger.
 
   ideal: as `better` gives it; None counts as "more".
   """
@@ -46,10 +46,10 @@ def merit(value: float, ideal: str | float | None) -> float:
 def number(
   value: float | None, signed: bool = False, scale: float = 0.0
 ) -> str:
-  """A value with the digits worth reading; `n/a` where it is not finite.
+  """A value with the digits worth reading; `n/a` if it is not finite.
 
   signed: shows a plus.
-  scale: the largest size of the numbers it stands beside.
+  scale: the largest absolute value of the numbers beside it.
   """
   if value is None or not math.isfinite(value):
     return "n/a"
@@ -67,7 +67,7 @@ def number(
 def ends(entry: Mapping[str, Any], signed: bool = False) -> tuple[str, ...]:
   """A metric's value, low and high, in the same digits; () without them.
 
-  Only the value where there is no interval.
+  Only the value if there is no interval.
   """
   values = [entry.get(name) for name in ("value", "low", "high")]
   if values[0] is None:
@@ -125,8 +125,8 @@ def judged(
 ) -> Mapping[str, Any] | None:
   """The entry whose sign says which of two is better; None without one.
 
-  For a metric that should be near a value it is `closer`, how much farther from
-  it the first is than the second; for others it is the difference itself.
+  For a metric that should be near a value it is `closer`, how much farther the
+  first is from that value than the second; for others, the difference itself.
   """
   ideal = better(metric, described)
   if isinstance(ideal, str):
@@ -139,9 +139,9 @@ def verdict(
 ) -> str:
   """`better`, `worse`, `no difference shown` or `not assessed`.
 
-  About the first of two, where `difference` is the first minus the second. Only
-  an interval that excludes 0 shows a difference. A metric that does not say
-  what is better is not assessed.
+  About the first of two; `difference` is the first minus the second. Only an
+  interval that excludes 0 shows a difference. A metric whose description does
+  not say what is better is not assessed.
   """
   entry = judged(metric, difference, described) or {}
   low, high = entry.get("low"), entry.get("high")
@@ -167,7 +167,7 @@ def distance(
 
 
 def count(n: int | None, noun: str = "") -> str:
-  """`1,234 patients`; `patients unknown` where n is None."""
+  """`1,234 patients`; `patients unknown` if n is None."""
   if n is None:
     return f"{noun} unknown".strip()
   return f"{n:,} {noun.removesuffix('s') if n == 1 else noun}".strip()
@@ -180,12 +180,12 @@ def percent(share: float) -> str:
 
 
 def short(text: str, width: int = 28) -> str:
-  """Text cut to a width, with an ellipsis where something was cut."""
+  """Text cut to a width, with an ellipsis if something was cut."""
   return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
-  """`a, b and c`; of more than `most` names the first and how many more."""
+  """`a, b and c`; of more than `most` names, the first and how many more."""
   shown = [*names[:most]]
   if len(names) > most:
     return f"{', '.join(shown)} and {len(names) - most} more"

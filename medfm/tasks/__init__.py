@@ -1,7 +1,7 @@
-"""What is predicted: one folder a task, with its numbers, figures and words.
+"""What is predicted: one folder per task, with its numbers, figures and words.
 
 A task is a module with the functions of `types.Task`. An objective names the
-task that its predictions are of; a target is a dataclass of its task.
+task of its predictions; a target is a dataclass of its task.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ _CALLED = {"none": "pretext"}
 
 
 def of(target: Target) -> Task:
-  """The task in whose folder the target's dataclass stands."""
+  """The task whose folder defines the target's dataclass."""
   folder = ".".join(type(target).__module__.split(".")[:_DEPTH])
   task: Any = importlib.import_module(folder)
   return task
@@ -41,8 +41,8 @@ def columns_of(
   """How a task reads a table's label columns: its `Columns`.
 
   task: its folder's name, or "none".
-  written: how files of this kind are written, for the tasks that ask.
-  settings: fields of its `Columns`; those that are empty are left out.
+  written: how files of this kind are written, for tasks that need to know.
+  settings: fields of its `Columns`; empty settings are left out.
   """
   modules: dict[str, Any] = {
     folder.name: named(f"{__name__}.{folder.name}")
@@ -60,6 +60,9 @@ def columns_of(
   settings = {key: value for key, value in settings.items() if value}
   for key in settings:
     if key not in fields:
-      raise UserError(f"{key}={settings[key]!r}: is not for the task {task}")
+      raise UserError(
+        f"{key}={settings[key]!r}: the task {task} has no such setting; "
+        "leave it out"
+      )
   written = {key: value for key, value in written.items() if key in fields}
   return kind(**written, **settings)

@@ -1,4 +1,4 @@
-"""For tasks that have no use for some of the functions of `types.Task`."""
+"""Functions of `types.Task` for tasks that have no use for them."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ def none(*given: Any, **settings: Any) -> None:
 
 
 def kept(target: Any, *given: Any) -> Any:
-  """A target of which nothing is fitted."""
+  """A target without anything fitted."""
   return target
 
 
 def unseen(*given: Any) -> Profile:
-  """Nothing by which cohorts could be compared."""
+  """Nothing to compare cohorts by."""
   return Profile()

@@ -8,12 +8,12 @@ import numpy as np
 class Answers(NamedTuple):
   """Answers [M] that may be shown to a reader, beside the truth.
 
-  example: the row that an answer is of.
-  answer, true: class numbers; or of several labels [M,K], bool, and true with
-    NaN where it is not known.
+  example: the row of each answer.
+  answer, true: class numbers; or for several labels [M,K], answer bool and true
+    NaN if it is not known.
   certainty: how sure the answer was, 0..1. right: bool.
-  place: the word of a text that is asked about, -1 for the whole.
-  probs: [M,K] of several labels, which are called above the probability `cut`.
+  place: the word of a text that is asked about, -1 for the whole text.
+  probs: [M,K] for several labels, which are predicted above `cut`.
   """
 
   example: np.ndarray
@@ -27,12 +27,12 @@ class Answers(NamedTuple):
 
 
 class Votes(NamedTuple):
-  """What each labelled training example votes for, as its neighbours do.
+  """What each labelled training example votes for as a neighbour.
 
-  rows: [N] bool, those that vote.
-  values: [n,K] of those rows, NaN where one is not known.
-  fallback: [K] or a number, where no neighbour knows.
-  name: of the prediction that a mean of votes is.
+  rows: [N] bool, the rows that vote.
+  values: [n,K] of those rows, NaN if a value is not known.
+  fallback: [K] or a number, for when no neighbour's value is known.
+  name: of the prediction that the mean of the votes gives.
   """
 
   rows: np.ndarray

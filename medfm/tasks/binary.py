@@ -1,4 +1,4 @@
-"""The numbers of one yes-or-no question, for every task that asks some."""
+"""The numbers of one yes-or-no question, for every task that has any."""
 
 import contextlib
 from collections.abc import Iterable
@@ -35,18 +35,18 @@ AT_THRESHOLD = {
   "positive_likelihood_ratio": diagnosis.positive_likelihood_ratio,
   "negative_likelihood_ratio": diagnosis.negative_likelihood_ratio,
 }
-"""Metrics of the calls at the threshold, `<name>_at_threshold`; the
-sensitivity stands beside them under a name of its own."""
+"""Metrics of the calls at the threshold, `<name>_at_threshold`; the sensitivity
+there has another name."""
 RANKING = (ranking.auroc, ranking.average_precision)
 
 
 class Question(NamedTuple):
   """One question of two answers, of N examples.
 
-  name: of the answer that is asked for, as decisions name it.
+  name: of the positive answer, as in decisions.
   label: [N] in {0, 1, NaN = not known}; prob: [N].
-  weight: [N], by which each example stands for others whose answer is not
-    known (survival); None where every one stands for itself.
+  weight: [N], larger for examples that also represent others whose answer is
+    not known (survival); None if all count alike.
   """
 
   name: str
@@ -65,7 +65,7 @@ def metrics(
   """Every metric of one binary question, by name.
 
   label: [N] in {0, 1, NaN}; prob: [N]; called: [N] in {0, 1}.
-  threshold: chosen on validation to reach `specificity`; None where none was.
+  threshold: chosen on validation to reach `specificity`, or None.
   """
   called = np.where(np.isfinite(prob), called, np.nan)
   metrics = {
@@ -97,8 +97,8 @@ def described(specificity: float) -> dict[str, Description]:
     sensitivity_name(specificity): Description(
       f"Sensitivity at specificity {percent}",
       "share of the positives found at the threshold which reached a "
-      f"specificity of {percent} % on validation; the specificity that it "
-      "reaches on this split stands beside it",
+      f"specificity of {percent} % on validation; the specificity reached on "
+      "this split is shown beside it",
       "more",
     ),
     "specificity_at_threshold": Description(
@@ -120,14 +120,14 @@ def described(specificity: float) -> dict[str, Description]:
     ),
     "positive_likelihood_ratio_at_threshold": Description(
       "Positive likelihood ratio at threshold",
-      f"sensitivity / (1 - specificity) {where}: the odds of disease are "
-      "multiplied by it after a positive call; 1 tells nothing",
+      f"sensitivity / (1 - specificity) {where}: a positive call multiplies "
+      "the odds of disease by it; 1 is uninformative",
       "more",
     ),
     "negative_likelihood_ratio_at_threshold": Description(
       "Negative likelihood ratio at threshold",
-      f"(1 - sensitivity) / specificity {where}: the odds of disease are "
-      "multiplied by it after a negative call; 1 tells nothing",
+      f"(1 - sensitivity) / specificity {where}: a negative call multiplies "
+      "the odds of disease by it; 1 is uninformative",
       "less",
     ),
   }
@@ -138,13 +138,13 @@ def sensitivity_name(specificity: float) -> str:
 
 
 def of_groups(specificity: float) -> tuple[str, ...]:
-  """By which groups are compared, beside what ranks."""
+  """Metrics by which groups are compared, beside those of ranking."""
   at = sensitivity_name(specificity), "specificity_at_threshold"
   return (*at, "observed_expected")
 
 
 def threshold_name(specificity: float, label: str) -> str:
-  """Where the threshold of one class stands: `specificity_90[malignant]`."""
+  """The name of a class's threshold: `specificity_90[malignant]`."""
   return f"specificity_{100 * specificity:g}[{label}]"
 
 

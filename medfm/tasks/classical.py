@@ -1,7 +1,7 @@
 """Classical models of tables and images, one target at a time.
 
-All are fitted on the training split alone, missing labels left out. The
-tasks choose among them.
+All are fitted on the training split alone, without examples that lack a label.
+The tasks choose among the models.
 """
 
 import itertools
@@ -40,10 +40,10 @@ class Learnt(NamedTuple):
 
 
 class Fitted(NamedTuple):
-  """What models of T targets predict.
+  """The predictions of models of T targets.
 
   values: split -> values [N,T], or probabilities [N,T,K].
-  chosen: of each target; see `Learnt`.
+  chosen: for each target; see `Learnt`.
   """
 
   values: dict[str, np.ndarray]
@@ -68,7 +68,7 @@ def default_classifiers(info: Info) -> tuple[str, ...]:
 
 
 _NOTHING = Design((), lambda split: np.zeros((len(split), 1)))
-"""For models that look at labels alone."""
+"""For models that look only at labels."""
 
 
 def predictions(
@@ -81,11 +81,11 @@ def predictions(
   seed: int,
   classes: int = 0,
 ) -> Fitted:
-  """A model of each target, and what it predicts for the other splits.
+  """A model of each target, and its predictions for the other splits.
 
-  design: of `data.designs`, what the model sees; None for labels alone.
-  targets: T of [n], NaN where not known; each is a problem of its own.
-  classes: how many class numbers a target has; 0 where it is a number.
+  design: from `data.designs`, what the model sees; None for labels alone.
+  targets: T of [n], NaN if not known; each is a separate problem.
+  classes: how many class numbers a target has; 0 if it is a number.
   """
   seen = design(train, info, seed) if design else _NOTHING
   cluster = clusters(train.patients, len(train))
@@ -103,7 +103,7 @@ def fitted(
 ) -> Fitted:
   """A model of each target [n], on the rows of `problem` where it is known.
 
-  others: split -> x [N,D], of which it predicts.
+  others: split -> x [N,D], for which it predicts.
   """
   models = []
   for target in targets:
@@ -127,9 +127,9 @@ def of_columns(
   name: str,
   classes: int = 0,
 ) -> Rival:
-  """Predicts {name: [N,T]}, each column of the labels a problem of its own.
+  """Predicts {name: [N,T]}; each column of the labels is a separate problem.
 
-  classes: 2 for columns of 0 and 1, of which it is the probability of 1.
+  classes: 2 for columns of 0 and 1, whose probability of 1 is predicted.
   """
   targets = list(np.asarray(train.arrays["label"], np.float64).T)
   names = info.target.names
@@ -143,8 +143,8 @@ def of_columns(
 
 
 def of_classes(fit: Fit, problem: Problem, classes: int) -> Learnt:
-  """A model's probabilities of every class [N,classes], 0 of those not seen;
-  a single class in training has its frequency."""
+  """A model's probabilities of every class [N,classes], 0 for classes not in
+  training; with a single class in training, the frequencies."""
   seen = np.unique(problem.y).astype(int)
   learnt = (frequencies if len(seen) == 1 else fit)(problem)
 
@@ -159,9 +159,9 @@ def of_classes(fit: Fit, problem: Problem, classes: int) -> Learnt:
 def require_labels(
   info: Info, targets: Sequence[np.ndarray], names: Sequence[str]
 ) -> None:
-  """Refuses a target of which no training example has a label.
+  """Refuses a target without any labelled training example.
 
-  names: of the targets; "" where the message needs none.
+  names: of the targets; "" if the message needs no name.
   """
   for target, name in zip(targets, names, strict=True):
     if np.isnan(target).all():
@@ -215,7 +215,7 @@ def tuned(
 
 
 def learnt(model: Any, problem: Problem) -> Callable[[Any], np.ndarray]:
-  """A scikit-learn model, fitted: probabilities if it has them, else values."""
+  """A fitted scikit-learn model: probabilities if it has them, else values."""
   model.fit(problem.x, problem.y)
   predict = getattr(model, "predict_proba", None) or model.predict
   # scikit-learn refuses to predict for an empty array.
@@ -227,9 +227,9 @@ def boosted(problem: Problem) -> Learnt:
   """Trees; a column never observed in training, which cannot be binned, is
   0 everywhere.
 
-  Trees choose each split among a share of the columns where that is better
-  (it is with few rows), and leaves may be small: with scikit-learn's 20 rows
-  a leaf no tree can grow on fewer than 40.
+  Trees choose each split among a share of the columns if that is better (it is
+  with few rows), and leaves may be small: with scikit-learn's default of 20
+  rows per leaf no tree can grow on fewer than 40.
   """
   from sklearn import ensemble
   from threadpoolctl import threadpool_limits
@@ -245,7 +245,7 @@ def boosted(problem: Problem) -> Learnt:
   seen = problem._replace(x=np.where(blank, 0, problem.x))
   n = len(problem.y)
   grid = [each for each in BOOSTS if 4 * each["min_samples_leaf"] <= n]
-  # Threads cost small trees more than they save them.
+  # For small trees, threads cost more than they save.
   with threadpool_limits(1 if n <= BOOST_ROWS else None, "openmp"):
     trees = tuned(
       model,
@@ -277,7 +277,7 @@ def least_squares(problem: Problem) -> Learnt:
 def solved(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
   """Slopes [D] and intercept of least squares, in the units of x and y.
 
-  Solved in standardised columns for its digits; a constant column gets 0.
+  Solved in standardised columns for precision; a constant column gets 0.
   """
   middle, scale = x.mean(0), x.std(0)
   scale = np.where(scale == 0, 1, scale)
@@ -297,9 +297,9 @@ CLASSIFIERS = {
 """majority: training frequencies for everyone. logistic_regression: L2,
 standardised columns; C from 0.01, 0.1, 1, 10 by the log-loss of 5 folds of
 the training split (whole patients). gradient_boosting: scikit-learn's
-histogram trees; of learning rate 0.03 and 0.1, 3 and 20 rows a leaf, all or
-three tenths of the columns at each split, the best in 3 folds. With more than
-5,000 rows, for trees 2,000, so many choose."""
+histogram trees; of learning rate 0.03 and 0.1, 3 and 20 rows per leaf, all or
+three tenths of the columns at each split, the best in 3 folds. Of more than
+5,000 rows (2,000 for trees), only this many are used to choose."""
 
 REGRESSORS = {
   "mean": partial(predictions, None, mean),

@@ -1,7 +1,7 @@
 """Linear models of counted words, for texts.
 
-They read the pieces of words that the model reads, so that no other text has
-to be kept.
+They read the pieces of words that the model reads, so the text itself need not
+be kept.
 """
 
 import itertools
@@ -26,7 +26,7 @@ MAX_TERMS = 20_000
 PIECES, CHARACTERS = "pieces", "characters"
 
 Columns = Callable[[Split], Any]
-"""A split, one row a text -> what a model sees of it [N,D]."""
+"""A split with one row per text -> what a model sees of it [N,D]."""
 
 
 def tfidf(
@@ -41,14 +41,18 @@ def tfidf(
   """TF-IDF for a linear model: of one and two pieces in a row, and for texts
   of one word (SMILES, sequences) also of two to five characters.
 
-  Sublinear counts of the 20,000 commonest terms that two training texts hold.
-  Other inputs beside a text are standardised columns. Windows of a text are
-  one text again, and have equal predictions. Else as `classical.predictions`.
+  Sublinear counts of the 20,000 commonest terms that occur in at least two
+  training texts. Other inputs beside a text are standardised columns. Windows
+  of a text are joined again and have equal predictions. Otherwise as
+  `classical.predictions`.
 
   fit: (problem, kind=[D] str, what each column counts) -> what was learnt.
   """
   if text_input.among(info) is None:
-    raise UserError(f"{info.name}: a baseline of counted words reads text")
+    raise UserError(
+      f"{info.name}: a baseline of counted words needs text; take it out of "
+      "`evaluators`"
+    )
   firsts = documents.firsts(train)
   columns: list[tuple[str, Columns]] = []
   for name, each in info.inputs.items():
@@ -63,7 +67,7 @@ def tfidf(
   kinds, parts = zip(*columns, strict=True)
   widths = [of(train.take(firsts[:1])).shape[1] for of in parts]
   kind = np.repeat(np.array(kinds), widths)
-  # Unnamed patients are one each; all windows of a text belong to one.
+  # Each unnamed patient is separate; all windows of a text share a patient.
   cluster = clusters(train.patients, len(train))[firsts]
   problem = Problem(_beside(parts, train), np.array([]), cluster, (), seed)
   x = {name: _beside(parts, split) for name, split in others.items()}
@@ -86,7 +90,7 @@ def _beside(columns: Sequence[Columns], split: Split) -> Any:
 def _terms(
   train: Split, info: Info, name: str, spelling: Sequence[str] = ()
 ) -> Columns:
-  """Counted terms of one input: of characters, where their spelling is given.
+  """Counted terms of one input; of characters if its spelling is given.
 
   Upper and lower case differ, as they do in SMILES.
   """
@@ -168,9 +172,9 @@ def _tuned(
   kind: np.ndarray,
   grid: Sequence[tuning.Setting],
 ) -> Learnt:
-  """With the setting of least error in 3 folds of whole patients.
+  """A model with the setting of least error in 3 folds of whole patients.
 
-  kind: [D] of each column: PIECES, CHARACTERS, or "" for what is always seen.
+  kind: [D] of each column: PIECES, CHARACTERS, or "" if it is always used.
   """
   if CHARACTERS in kind:
     grid = [
@@ -200,8 +204,8 @@ CLASSIFIERS = classical.CLASSIFIERS | {
   "tfidf_logistic_regression": partial(tfidf, _logistic)
 }
 """tfidf_logistic_regression: L2 with C from 1, 10, 100 by the log-loss of 3
-folds of whole patients; of texts of one word also whether pieces or
-characters are counted."""
+folds of whole patients, which for texts of one word also decides whether to
+count pieces or characters."""
 
 REGRESSORS = classical.REGRESSORS | {"tfidf_ridge": partial(tfidf, _ridge)}
 """tfidf_ridge: strength from 0.1, 1, 10 by the squared error of 3 folds."""

@@ -1,7 +1,7 @@
-"""From windows of a text back to the whole text, which is what is scored.
+"""From windows of a text back to the whole text, which is scored.
 
 Models see windows of long texts; scores and predictions.csv are of whole
-texts, whose windows share a number in the array `document`.
+texts. The windows of a text share a number in the array `document`.
 """
 
 import numpy as np

@@ -17,7 +17,7 @@ Known = tuple[np.ndarray, Arrays, Arrays]
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-  """The columns of a table that hold labels, for a task's own `Columns`."""
+  """The columns of a table that hold labels; a base for a task's `Columns`."""
 
   label: tuple[str, ...] = ()
   stratify = "label"
@@ -30,7 +30,7 @@ class Columns:
 def condense(
   info: Info, batch: Batch, outputs: Arrays, *, name: str = "probs"
 ) -> Arrays:
-  """The output of this name [B,K] alone."""
+  """Only the output of this name [B,K]."""
   return {name: outputs[name]}
 
 
@@ -60,7 +60,7 @@ def shaped(info: Info, count: int, predicted: Arrays, name: str) -> np.ndarray:
 
 
 def require_codes(label: np.ndarray, count: int) -> None:
-  """Raises ValueError where a label is none of -1 (not known) .. count - 1."""
+  """Raises ValueError if a label is not in -1 (not known) .. count - 1."""
   if label.size and not -1 <= label.min() <= label.max() < count:
     raise ValueError(f"a label is not one of -1..{count - 1}")
 
@@ -74,7 +74,7 @@ def counts(label: np.ndarray, classes: int) -> tuple[int, ...]:
 def reordered(arrays: Arrays, info: Info, trained: Info) -> Arrays:
   """Another cohort's `label` [N,K] in the order of the trained names.
 
-  NaN, not known, where the cohort has no such name.
+  NaN (not known) if the cohort has no such name.
   """
   label = np.asarray(arrays["label"])
   unknown = np.full((len(label), 1), np.nan, label.dtype)
@@ -86,7 +86,7 @@ def reordered(arrays: Arrays, info: Info, trained: Info) -> Arrays:
 def renumbered(arrays: Arrays, info: Info, trained: Info) -> Arrays:
   """Another cohort's `label` of class numbers as training numbered them.
 
-  -1, not known, stays -1.
+  -1 (not known) stays -1.
   """
   place = spelling.matcher(trained.target.names)
   codes = [*map(place, info.target.names), -1]
@@ -107,8 +107,8 @@ def numbers(values: np.ndarray) -> list[str]:
 
 
 def read(rows: Rows, prefix: str, names: Sequence[str]) -> np.ndarray:
-  """[N,K] of the columns `<prefix>_<name>`, NaN where a cell is empty;
-  KeyError where a column is missing."""
+  """[N,K] of the columns `<prefix>_<name>`, NaN for an empty cell; KeyError if
+  a column is missing."""
   for name in names if rows else ():
     if f"{prefix}_{name}" not in rows[0]:
       raise KeyError(f"no column {prefix}_{name}")
@@ -134,7 +134,7 @@ def columns(
 def table(
   info: Info, rows: Rows, *, name: str, prefix: str
 ) -> tuple[Arrays, Arrays]:
-  """`Task.table`: `label` and `name` of what `columns` wrote."""
+  """`Task.table`: `label` and `name`, read from what `columns` wrote."""
   names = info.target.names
   values = read(rows, prefix, names)
   return {"label": read(rows, "label", names)}, {name: values}

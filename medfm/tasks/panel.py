@@ -1,4 +1,4 @@
-"""Which metrics a task has, bound to the labels and predictions of a split."""
+"""The metrics of a task, bound to the labels and predictions of a split."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from medfm.metrics.described import Description
 class Panel(NamedTuple):
   """The metrics of one split, by name, and the means of some of them.
 
-  `auroc[a]` is of the class a; a name with "_" before it serves means alone.
+  `auroc[a]` is of the class a; a name that begins with "_" is only for means.
   described: stem (`auroc`) -> description, of all metrics and means.
   """
 
@@ -42,7 +42,7 @@ def panel(
 def bound(
   functions: Iterable, *given: Any, **settings: Any
 ) -> dict[str, Metric]:
-  """The metrics that these functions are of what is given, by their names."""
+  """The functions bound to the given arguments, by their names."""
   return {f.__name__: partial(f, *given, **settings) for f in functions}
 
 
@@ -52,7 +52,7 @@ def stem(metric: str) -> str:
 
 
 def mean(names: Sequence[str], key: str) -> Mean:
-  """The mean of a metric over classes, labels or targets; of precision, a
+  """The mean of a metric over classes, labels or targets; in precision's, a
   class that is never predicted counts 0 (`classification.precision`)."""
   column = f"_{key}" if key.startswith("precision") else key
   return Mean({name: f"{column}[{name}]" for name in names})
@@ -61,7 +61,7 @@ def mean(names: Sequence[str], key: str) -> Mean:
 def listed(
   metrics: Iterable[str], select: str, *, wanted: Sequence[str]
 ) -> list[str]:
-  """The wanted metrics that there are, else as `chosen`."""
+  """The wanted metrics that exist, else as `chosen`."""
   names = list(metrics)
   return [name for name in wanted if name in names] or chosen(names, select)
 

@@ -1,9 +1,9 @@
 """Predictions moved to a new cohort's level and spread, for every task.
 
-What is fitted is two numbers a question at most, by maximum likelihood: the
+At most two numbers per question are fitted, by maximum likelihood: the
 intercept alone (recalibration in the large), or intercept and slope (Cox 1958;
 Steyerberg 2019, Clinical Prediction Models, chapter 15; Van Calster et al.
-2019, BMC Medicine). The evaluator `evals.recalibration` says on which rows.
+2019, BMC Medicine). The evaluator `evals.recalibration` decides on which rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,16 +17,16 @@ from medfm.metrics.undefined import Undefined
 from medfm.types import Arrays, Info
 
 MIN_EACH = 10
-"""Examples of each class (of known numbers) below which nothing is fitted."""
+"""The fewest examples of each class (or known numbers) for fitting."""
 _EDGE = float(np.finfo(np.float32).eps)
 
 
 class Fitted(NamedTuple):
   """One recalibration.
 
-  parameters: what was fitted, by name, such as `slope` or `slope[a]`.
+  parameters: the fitted numbers, by name, such as `slope` or `slope[a]`.
   applied: predicted -> predicted, recalibrated.
-  left: labels that stay as they are, since there is too little to fit.
+  left: labels that stay as they are, for lack of examples.
   """
 
   parameters: Mapping[str, float]
@@ -39,7 +39,7 @@ class Recalibration(NamedTuple):
 
   ways: name -> fit of (info, target, predicted) of known rows; `Undefined`
     says why it cannot be fitted.
-  metrics: stems of those that it is about.
+  metrics: stems of the metrics that it is meant to improve.
   how: what is fitted, or why nothing is, as one sentence.
   """
 
@@ -61,14 +61,14 @@ def logistic(
 ) -> tuple[float, float]:
   """(a, b) of label ~ a + b logit(prob); b is 1 without `slope`.
 
-  label: [N] in {0, 1, NaN}. Undefined where one side has too few examples.
+  label: [N] in {0, 1, NaN}. Undefined if one side has too few examples.
   """
   for value in (0, 1):
     require(
       int((np.asarray(label) == value).sum()), f"examples labelled {value}"
     )
   b = float(calibration.calibration_slope(label, prob)) if slope else 1.0
-  # Where b is the best slope, the best level beside it is the best of both.
+  # Given the best slope b, the best intercept completes the joint optimum.
   a = calibration.calibration_intercept(label, moved(prob, 0, b))
   return float(a), b
 
@@ -136,17 +136,17 @@ def of_classes(info: Info) -> Recalibration:
   if len(info.target.names) == 2:
     return Recalibration(_ways(_two), OF_PROBS, LOGISTIC)
   how = (
-    "Multinomial recalibration: the log-probability of each class gets an "
-    "intercept of its own, and in the second way all are also multiplied by "
-    "one slope (temperature scaling: slope = 1 / temperature)."
+    "Multinomial recalibration: the log-probability of each class gets its "
+    "own intercept, and in the second way all are also multiplied by one slope "
+    "(temperature scaling: slope = 1 / temperature)."
   )
   return Recalibration(_ways(_several), OF_PROBS[:2], how)
 
 
 def of_labels(info: Info) -> Recalibration:
-  """Each label by itself; one with too few examples stays as it is."""
+  """Each label separately; a label with too few examples stays as it is."""
   del info
-  how = f"{LOGISTIC} Each label has parameters of its own."
+  how = f"{LOGISTIC} Each label has separate parameters."
   return Recalibration(_ways(_each_label), OF_PROBS, how)
 
 
@@ -243,7 +243,7 @@ def _ways(fit: Callable) -> dict[str, Callable]:
 
 
 def require(count: int, what: str) -> None:
-  """Undefined where there are too few to fit anything to."""
+  """Raises Undefined if there are too few examples to fit anything."""
   if count < MIN_EACH:
     raise Undefined(f"{count} {what}: recalibration needs {MIN_EACH}")
 

@@ -1,6 +1,6 @@
 """Settings of classical models, chosen by cross-validation within training.
 
-Folds are of whole patients; classes are judged by log-loss, numbers by squared
+Folds keep patients whole; classes are scored by log-loss, numbers by squared
 error. The same data, seed and settings give the same choice.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 FEWEST = 3
-"""Patients that each class, or the numbers, must have for a choice."""
+"""The fewest patients of each class, or with numbers, for a choice."""
 
 
 class Problem(NamedTuple):
@@ -38,7 +38,7 @@ Setting = Mapping[str, Any]
 """Numbers or words by name."""
 
 Cuts = list[tuple[np.ndarray, np.ndarray]]
-"""(rows to fit, rows to judge by) of each fold."""
+"""(rows to fit, rows to score) of each fold."""
 
 
 def chosen(
@@ -50,13 +50,12 @@ def chosen(
   rows: int,
   default: Setting,
 ) -> tuple[Setting, str]:
-  """The setting of least error on what the folds hold out, and in words.
+  """The setting of least error on the held-out parts of folds; and in words.
 
   model: a setting's numbers by name -> an estimator of scikit-learn.
-  folds: at most; as many as the rarest class has patients where these are
-    fewer.
-  rows: of a larger problem only patients of about so many rows are used.
-  default: the setting where a class has fewer than three patients.
+  folds: their number, but at most the patients of the rarest class.
+  rows: of a larger problem, only patients with about this many rows are used.
+  default: the setting if a class has fewer than three patients.
   """
   strata = problem.y if problem.classes else np.zeros(len(problem.y))
   parts = cuts(strata, problem.cluster, problem.seed, folds, rows)
@@ -74,12 +73,12 @@ def chosen(
 def cuts(
   strata: np.ndarray, cluster: np.ndarray, seed: int, folds: int, rows: int
 ) -> Cuts:
-  """Folds of whole patients; none where a class has too few of them.
+  """Folds of whole patients; none if a class has too few of them.
 
   strata: [n] classes that are kept in proportion; cluster: [n] patients.
-  folds: at most, or as many as the rarest class has patients.
-  rows: of more only those of some patients are in any fold, of each class
-    the same share.
+  folds: their number, but at most the patients of the rarest class.
+  rows: of more rows, only those of some patients are in any fold, with the same
+    share of each class.
   """
   from sklearn.model_selection import StratifiedGroupKFold
 
@@ -134,7 +133,7 @@ def _error(model: Any, held: Problem) -> float:
 def _bounded(
   strata: np.ndarray, cluster: np.ndarray, seed: int, rows: int
 ) -> np.ndarray:
-  """About so many row numbers: of each class the same share of patients."""
+  """About `rows` row numbers, with the same share of patients of each class."""
   n = len(strata)
   if n <= rows:
     return np.arange(n)

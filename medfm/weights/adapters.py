@@ -1,4 +1,4 @@
-"""Adapters in a file of their own, without the model they change."""
+"""Adapters in a separate file, without the model that they change."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from medfm.weights import safetensors_file
 
 
 def write(folder: Path, leaves: Mapping[str, Any], *, alpha: float) -> None:
-  """Writes leaves by path (`lora.trained`) and the alpha they go with."""
+  """Writes leaves by path (`lora.trained`) and their alpha."""
   tensors = {path: np.asarray(leaf) for path, leaf in leaves.items()}
   config = {"model_type": "medfm_lora", "alpha": alpha}
   safetensors_file.write(folder, tensors, config)
@@ -32,8 +32,8 @@ def read(folder: Path, params: Any) -> tuple[Any, float]:
   for path, leaf in saved.items():
     if path not in places or places[path].shape != leaf.shape:
       raise UserError(
-        f"{folder}: {path} {leaf.shape} has no place in this model; rank and "
-        "targets must be those it was trained with"
+        f"{folder}: {path} {leaf.shape} has no place in this model; set rank "
+        "and targets as in the run that trained it"
       )
   filled = jax.tree_util.tree_map_with_path(
     lambda path, leaf: saved.get(tree.name(path), leaf), params

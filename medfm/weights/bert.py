@@ -15,7 +15,7 @@ KINDS = {
   "decoder/dense": "ForMaskedLM",
   "model/head": "ForSequenceClassification",
 }
-"""What their model is called by the first part of ours that it has."""
+"""The class of theirs, by the first of these parts that our model has."""
 _SIZES = mapping.ENCODER | {
   "vocabulary": "vocab_size",
   "length": "max_position_embeddings",
@@ -25,7 +25,7 @@ _WORDS = "bert.embeddings.word_embeddings.weight"
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Of `models.bert.Bert`, from config.json."""
+  """The settings of `models.bert.Bert`, from config.json."""
   mapping.expect(
     "config.json", config, position_embedding_type="absolute", is_decoder=False
   )
@@ -33,7 +33,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
-  """config.json with `kind` on top; UserError where BERT's layout has none."""
+  """config.json for the head `kind`; UserError if the layout has no such."""
   mapping.expect("BERT's layout", settings, pre_norm=False)
   if kind == "ForSequenceClassification":
     mapping.expect("BERT's layout", settings, pooling="cls")
@@ -46,7 +46,7 @@ def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Names as today's files have them, without what is derived or repeated."""
+  """Tensors by today's names, without derived or repeated ones."""
   rules = (
     (r"LayerNorm\.gamma$", "LayerNorm.weight"),
     (r"LayerNorm\.beta$", "LayerNorm.bias"),
@@ -60,7 +60,7 @@ def canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def leaves(settings: Mapping[str, Any], kind: str) -> list[Leaf]:
-  """The table; kind is "TokenClassification" where the head is per token."""
+  """The table; kind is "TokenClassification" if the head is per token."""
   model, theirs = "params/model", "bert.embeddings"
   scope = "decoder" if kind.endswith("TokenClassification") else "model"
   head = "cls.predictions.transform"

@@ -21,7 +21,7 @@ _VARIANT = {"norm": "layer", "rotary": False, "gated": False}
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Of `models.gpt.GPT`, from config.json."""
+  """The settings of `models.gpt.GPT`, from config.json."""
   mapping.expect(
     "config.json",
     config,
@@ -37,10 +37,10 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
-  """config.json with `kind` on top; UserError where GPT-2's has none."""
+  """config.json for the head `kind`; UserError if the layout has no such."""
   mapping.expect("GPT-2's layout", settings, **_VARIANT)
   hidden = settings["hidden"]
-  # GPT-2's own token is beyond a smaller vocabulary.
+  # The id of GPT-2's token lies beyond a smaller vocabulary.
   end = min(50256, settings["vocabulary"] - 1)
   return {theirs: settings[ours] for ours, theirs in _SIZES.items()} | {
     "architectures": [f"GPT2{kind}"],
@@ -57,14 +57,14 @@ def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Names as today's files have them, without what is derived or repeated."""
+  """Tensors by today's names, without derived or repeated ones."""
   rules = ((r"^(wte|wpe|h|ln_f)\.", r"transformer.\1."),)
   twins = {"lm_head.weight": "transformer.wte.weight"}
   return mapping.renamed(tensors, rules, r"\.attn\.(bias|masked_bias)$", twins)
 
 
 def leaves(settings: Mapping[str, Any], kind: str) -> list[Leaf]:
-  """The table; GPT-2's kernels are [in,out] as ours."""
+  """The table; GPT-2's kernels are [in,out] like ours."""
   heads, width = settings["heads"], settings["width"]
   model = "params/model"
   queries = reshaped((width, 3, heads, -1), (width, -1))

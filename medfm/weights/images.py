@@ -1,4 +1,4 @@
-"""How public image models want their images; and the same written for ours."""
+"""How public image models want their images, read; and written for ours."""
 
 import math
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def wanted(path: str) -> dict[str, Any]:
     OSError, ValueError, TypeError, KeyError, IndexError, AttributeError,
   ) as error:  # fmt: skip
     raise UserError(
-      f"{file} does not say how large and how scaled images are: {error!r}"
+      f"{file} does not say the size and scaling of images: {error!r}"
     ) from None
   return {**values, "channels": channels}
 
@@ -76,7 +76,7 @@ def described(size: int, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _processor(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Of Hugging Face's image processors."""
+  """The size and scaling in the config of a Hugging Face image processor."""
   values = {}
   if not config.get("do_normalize", True):
     values = {"mean": (0.0,) * 3, "std": (1.0,) * 3}

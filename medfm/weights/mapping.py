@@ -1,7 +1,7 @@
 """What the layouts of public models have in common.
 
-A layout is a table of leaves of ours and tensors of theirs, read in both
-directions, and what it says in config.json.
+A layout is a table of our leaves and their tensors, used in both directions,
+and the settings in its config.json.
 """
 
 import re
@@ -31,11 +31,11 @@ ENCODER = {
 }
 
 UNREAD = "unread"
-"""Where tensors go that a layout's table does not know."""
+"""The place of tensors that a layout's table does not list."""
 
 
 class Codec(NamedTuple):
-  """How the tensors of one leaf become it, and it them again."""
+  """How a leaf is made from its tensors, and they from the leaf."""
 
   take: Callable[[list[np.ndarray]], np.ndarray]
   give: Callable[[np.ndarray], Iterable[np.ndarray]]
@@ -51,7 +51,7 @@ CONV = Codec(
 
 
 class Leaf(NamedTuple):
-  """ours: its path; theirs: the names of one tensor or several."""
+  """ours: the leaf's path; theirs: the names of its tensors."""
 
   ours: str
   theirs: tuple[str, ...]
@@ -61,10 +61,10 @@ class Leaf(NamedTuple):
 def imported(
   leaves: Sequence[Leaf], tensors: Mapping[str, np.ndarray], source: str
 ) -> dict[str, Any]:
-  """Variables of the tensors; what no leaf wants is under `params/unread`.
+  """Variables of the tensors; tensors of no leaf are under `params/unread`.
 
-  A leaf with none of its tensors is left out; UserError for one with only some
-  of them, or with unexpected shapes.
+  A leaf without any of its tensors is left out; UserError for a leaf with only
+  some of them, or with unexpected shapes.
   """
   flat, unread = {}, dict(tensors)
   for leaf in leaves:
@@ -86,8 +86,8 @@ def imported(
     except (ValueError, TypeError, IndexError):
       shapes = ", ".join(f"{name} {part.shape}" for name, part in parts.items())
       raise UserError(
-        f"{source}: {shapes} cannot become {leaf.ours}; its config.json "
-        "describes another model"
+        f"{source}: {shapes} cannot become {leaf.ours}, since its config.json "
+        "describes another model: use the config.json of these weights"
       ) from None
   if not flat:
     raise UserError(
@@ -101,7 +101,7 @@ def imported(
 def exported(
   leaves: Sequence[Leaf], variables: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-  """Tensors, float32, of variables by path; UserError if one has no place."""
+  """float32 tensors of variables by path; UserError for a leaf without any."""
   flat = dict(variables)
   tensors: dict[str, np.ndarray] = {}
   for leaf in leaves:
@@ -196,7 +196,7 @@ def size(
   default: Any = None,
   largest: int = 1 << 24,
 ) -> int:
-  """The size under a key; UserError where there is none."""
+  """The size under a key; UserError if there is none."""
   value = config.get(key, default)
   if type(value) is not int or not 0 < value <= largest:
     raise UserError(
@@ -207,17 +207,16 @@ def size(
 
 
 def expect(what: str, given: Mapping[str, Any], **values: Any) -> None:
-  """Raises UserError if a given value, where there is one, is another."""
+  """Raises UserError if a given value is present and differs."""
   for key, value in values.items():
     if given.get(key, value) != value:
       raise UserError(
-        f"{what}: {key}={given[key]!r} is a variant that cannot be converted; "
-        f"only {value!r} can"
+        f"{what}: {key}={given[key]!r} cannot be converted; only {value!r} can"
       )
 
 
 def encoder_config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
-  """What BERT and ViT write alike into config.json."""
+  """The entries of config.json that BERT and ViT share."""
   return {theirs: settings[ours] for ours, theirs in ENCODER.items()} | {
     "architectures": [kind],
     "hidden_act": NAMES[settings["activation"]],
@@ -233,11 +232,11 @@ def renamed(
   dropped: str = "(?!)",
   twins: Mapping[str, str] = {},
 ) -> dict[str, np.ndarray]:
-  """Tensors under today's names, without what is derived or repeated.
+  """Tensors by today's names, without derived or repeated ones.
 
   rules: regex and replacement, applied to each name in turn.
   dropped: regex of the names of derived tensors.
-  twins: tensor -> the one it repeats; where it differs it stays.
+  twins: tensor -> the one it repeats; it is kept if it differs.
   """
   renamed = {}
   for name, tensor in tensors.items():

@@ -1,4 +1,4 @@
-"""Reads weights that others trained, and writes ours in their layout."""
+"""Reads public weights, and writes ours in the same layouts."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -39,13 +39,13 @@ def holds(path: Path) -> bool:
 
 
 def read(path: Path, model: nn.Module | None = None) -> dict[str, Any]:
-  """Variables of public weights; `params/unread` has what has no place.
+  """Variables of public weights; `params/unread` has tensors without a place.
 
   path: a folder in the Hugging Face layout (config.json beside safetensors,
     shards and their index, or pytorch_model.bin), or such a file; a ResNet of
     torchvision or timm needs no config.json.
-  model: what will be started from them; one that would compute something
-    else from these weights is refused.
+  model: the model to start from them; it is refused if it would compute
+    something else from these weights.
 
   Raises: UserError for a damaged or hostile file, or an unknown kind of model.
   """
@@ -56,7 +56,7 @@ def read(path: Path, model: nn.Module | None = None) -> dict[str, Any]:
     given = settings.get(key)
     if key in settings and getattr(model, key, given) != given:
       raise UserError(
-        f"the weights of {path} are for a model of {key}={given!r}, and this "
+        f"the weights of {path} are for a model with {key}={given!r}, but this "
         f"one has {key}={getattr(model, key)!r}; set model.{key}"
       )
   kind = str([*(config.get("architectures") or ()), "Model"][0])
@@ -73,10 +73,10 @@ def settings(path: Path) -> dict[str, Any]:
 def model(
   path: str, among: Mapping[str, Callable], named: str = ""
 ) -> tuple[str, ml_collections.ConfigDict]:
-  """The name, and the config entry, of the model that public weights are of.
+  """The name and the config entry of the model that public weights fit.
 
-  among: name -> class of the models that would do; UserError for others.
-  named: the one that is wanted; "" takes what the weights have.
+  among: name -> class of the models that are allowed; UserError for others.
+  named: the one that is wanted; "" takes that of the weights.
   """
   place = Path(path).expanduser()
   if not holds(place):
@@ -89,7 +89,7 @@ def model(
   fitting = [k for k, v in among.items() if _MODELS.get(v.__name__) is layout]
   if not fitting or named not in ("", fitting[0]):
     raise UserError(
-      f"weights={path}: are of the kind {layout.TYPE!r}, not of "
+      f"weights={path}: the weights are of the kind {layout.TYPE!r}, expected "
       f"{named or ' or '.join(among)}"
     )
   return fitting[0], spec.bind(among[fitting[0]], **settings(place))
@@ -108,7 +108,7 @@ def write(
 
   variables: of the model, {"params": {"model": ...}, ...}; UserError for a
     leaf, or a model, that has no place in the layout.
-  shard_bytes: a larger model is cut into shards.
+  shard_bytes: a larger model is divided into shards of this size.
   classes: the names of the head's outputs.
   notes: further entries of config.json.
   """
@@ -128,7 +128,7 @@ def write(
   config = {"model_type": layout.TYPE} | layout.config(chosen, kind)
   tensors = mapping.exported(layout.leaves(chosen, kind), flat)
   config |= {**_classes(tensors, classes), **notes}
-  # Torch's batch normalisations count their batches, beside the rest.
+  # torch's batch normalisation also has a count of batches.
   tensors |= {
     name.replace("running_mean", "num_batches_tracked"): np.zeros((), np.int64)
     for name in tensors
@@ -141,7 +141,7 @@ def write(
 def described(
   path: Path, tensors: Mapping[str, Any] | None = None
 ) -> tuple[Any, dict[str, Any]]:
-  """The layout and config of public weights; tensors: where they are read."""
+  """The layout and config of public weights; tensors: those already read."""
   folder = path.parent if path.is_file() else path
   config: dict[str, Any] = {}
   if (folder / "config.json").is_file():
@@ -152,12 +152,12 @@ def described(
   kind = config.get("model_type")
   if not config:
     raise UserError(
-      f"{folder} has no config.json, which would say what model its weights "
-      "are of"
+      f"{folder} has no config.json to say which model its weights are for; "
+      "get it from where the weights came from"
     )
   if not isinstance(kind, str) or kind not in LAYOUTS:
     raise UserError(
-      f"{folder / 'config.json'} says model_type={kind!r}; known here are "
+      f"{folder / 'config.json'} says model_type={kind!r}; expected "
       f"{', '.join(LAYOUTS)}"
     )
   return LAYOUTS[kind], config
@@ -188,7 +188,7 @@ def _tensors(path: Path) -> dict[str, Any]:
 
 
 def _sizes(flat: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict:
-  """What a layout's config says and a module learns from its first batch."""
+  """Sizes for a layout's config that a module takes from its first batch."""
   model = "params/model"
   if f"{model}/conv1/kernel" in flat:
     return {"channels": flat[f"{model}/conv1/kernel"].shape[2]}
@@ -209,7 +209,7 @@ def note(path: Path, content: Mapping[str, Any]) -> None:
 def _classes(
   tensors: Mapping[str, Any], classes: Sequence[str]
 ) -> dict[str, Any]:
-  """Names for the outputs of a head; without them there would be two."""
+  """Names for the outputs of a head; by default there would be two."""
   for name in ("classifier.bias", "classifier.1.bias", "score.weight"):
     if name in tensors:
       labels = classes or [f"LABEL_{i}" for i in range(len(tensors[name]))]

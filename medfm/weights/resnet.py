@@ -21,7 +21,7 @@ _PARTS = {"conv": "convolution", "bn": "normalization"} | {
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Of `models.resnet.ResNet`, from config.json."""
+  """The settings of `models.resnet.ResNet`, from config.json."""
   kind = config.get("layer_type", "bottleneck")
   blocks = tuple(config.get("depths", ()))
   width = mapping.size(config, "embedding_size", 64)
@@ -29,8 +29,8 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
   depths = [depth for depth, known in STAGES.items() if known == (kind, blocks)]
   if not depths:
     raise UserError(
-      f"config.json describes a {kind} ResNet of stages {blocks}; the depths "
-      "known here are 18, 34 and 50"
+      f"config.json describes a {kind} ResNet of stages {blocks}; expected a "
+      "depth of 18, 34 or 50"
     )
   mapping.expect(
     "config.json",
@@ -50,7 +50,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def inferred(tensors: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
-  """A config of a file that has none, where its names are a ResNet's."""
+  """A config for tensors without one, if their names are a ResNet's."""
   named = canonical(tensors)
   stem = named.get(f"{_STEM}.convolution.weight")
   if stem is None or stem.ndim != 4:
@@ -64,7 +64,7 @@ def inferred(tensors: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
 
 
 def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
-  """config.json with `kind` on top; UserError where the layout has none."""
+  """config.json for the head `kind`; UserError if the layout has no such."""
   mapping.expect("ResNet's layout", settings, stem="imagenet", norm="batch")
   sizes = settings["width"], settings["channels"]
   described = _described(*STAGES[settings["depth"]], *sizes)
@@ -72,7 +72,7 @@ def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Names as Hugging Face has them, of theirs, torchvision's or timm's."""
+  """Hugging Face's names for tensors of theirs, torchvision's or timm's."""
   rules = (
     (r"^conv1\.", f"{_STEM}.convolution."),
     (r"^bn1\.", f"{_STEM}.normalization."),

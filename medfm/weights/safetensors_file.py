@@ -32,7 +32,7 @@ def read(path: Path) -> Tensors:
   """Name -> array of a safetensors file, or of a folder's file or shards.
 
   Headers are checked against the files before anything is allocated. UserError
-  for no such file, or one that is damaged or hostile.
+  for a missing, damaged or hostile file.
   """
   if not (path / INDEX).is_file():
     file = path if path.is_file() else path / NAME
@@ -74,7 +74,7 @@ def write(
   for number, shard in enumerate(shards, 1):
     name = f"model-{number:05d}-of-{count:05d}.safetensors"
     name = name if count > 1 else NAME
-    # The metadata tell torch's readers that the layout is theirs.
+    # The metadata tell torch's readers that the layout is torch's.
     safetensors_numpy.save_file(shard, folder / name, {"format": "pt"})
     placed |= dict.fromkeys(shard, name)
   if count > 1:
@@ -91,7 +91,7 @@ def read_config(folder: Path) -> dict[str, Any]:
   try:
     config = jsons.read(path)
   except (OSError, ValueError):
-    raise UserError(f"{path} is missing or no JSON text") from None
+    raise UserError(f"{path} is missing or is not JSON text") from None
   if not isinstance(config, dict):
     raise UserError(f"{path} holds no JSON object")
   return config
@@ -136,7 +136,7 @@ def _check_header(path: Path) -> None:
       length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
       if length > min(HEADER_BYTES, size - 8):
         raise UserError(
-          f"{path} is truncated or no safetensors file: its header claims "
+          f"{path} is truncated or not a safetensors file: its header claims "
           f"{length} bytes of {size}; get the file again"
         )
       header = jsons.parsed(file.read(length), pairs=_without_twins)
@@ -153,13 +153,13 @@ def _check_header(path: Path) -> None:
     place = end
   if place != size - 8 - length:
     raise UserError(
-      f"{path} is truncated or has more than its header says: {place} bytes "
-      f"are promised, {size - 8 - length} there; get the file again"
+      f"{path} is truncated or longer than its header says: expected {place} "
+      f"bytes, found {size - 8 - length}; get the file again"
     )
 
 
 def _span(name: str, entry: Mapping[str, Any]) -> tuple[int, int, str]:
-  """Where a tensor lies, once its shape and type are found to fill it."""
+  """The place of a tensor, checked to be filled by its shape and type."""
   shape, (begin, end) = entry["shape"], entry["data_offsets"]
   if entry["dtype"] not in _BITS:
     raise ValueError(f"{name} has the type {entry['dtype']}, which is unknown")

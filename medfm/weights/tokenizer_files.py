@@ -1,4 +1,4 @@
-"""The tokenizers of public weights, and a run's as `transformers` loads it."""
+"""The tokenizers of public weights; a run's tokenizer for `transformers`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,15 +11,15 @@ from medfm.data.text.tokenizers import Tokenizer
 from medfm.types import Folders, Info, UserError
 from medfm.weights import public
 
-_ADVICE = "set data.tokenizer to tokenizers.loaded with the path of theirs"
+_ADVICE = "set data.tokenizer to tokenizers.loaded with the weights' tokenizer"
 _ROLES = ("pad", "unk", "cls", "sep", "mask", "bos", "eos")
 
 
 def check(path: Path, info: Info) -> None:
   """Raises UserError if the weights' token numbers mean other tokens.
 
-  The tokenizer beside the weights decides, where there is one; weights may
-  then have more rows than it has tokens. Without one the numbers must agree.
+  If there is a tokenizer beside the weights, it decides; the weights may then
+  have more rows than it has tokens. Without one the numbers must agree.
   """
   rows = public.settings(path).get("vocabulary")
   text = text_input.among(info)
@@ -32,7 +32,7 @@ def check(path: Path, info: Info) -> None:
     expect(path, theirs, info)
   if text.vocabulary > rows or (not known and text.vocabulary != rows):
     raise UserError(
-      f"the weights of {path} know {rows} tokens, the tokenizer of {info.name} "
+      f"the weights of {path} have {rows} tokens, the tokenizer of {info.name} "
       f"has {text.vocabulary}: {_ADVICE}"
     )
 
@@ -42,15 +42,15 @@ def expect(path: Path, theirs: str | None, info: Info) -> None:
   text = text_input.among(info)
   if text and theirs and text.tokenizer not in ("", theirs):
     raise UserError(
-      f"the weights of {path} have the tokenizer {theirs[:12]}, {info.name} is "
-      f"cut by {text.tokenizer[:12]}: {_ADVICE}"
+      f"the weights of {path} have the tokenizer {theirs[:12]}, {info.name} "
+      f"has {text.tokenizer[:12]}: {_ADVICE}"
     )
 
 
 def write(folder: Path, text: str, info: Info, *, length: int) -> None:
-  """Writes tokenizer.json, tokenizer_config.json and, of WordPiece, vocab.txt.
+  """Writes tokenizer.json, tokenizer_config.json and, for WordPiece, vocab.txt.
 
-  With them `transformers` cuts a text as the run did, ends included.
+  With them `transformers` tokenizes a text as the run did, ends included.
 
   text: of the run's tokenizer.json. length: the model's positions; 0 for any.
   """
@@ -64,7 +64,7 @@ def write(folder: Path, text: str, info: Info, *, length: int) -> None:
   inputs = ["input_ids", "attention_mask"]
   settings: dict[str, Any] = {
     "tokenizer_class": "PreTrainedTokenizerFast",
-    # A text that spells out "[SEP]" says the word and does not end there.
+    # A text that spells out "[SEP]" does not end there.
     "split_special_tokens": True,
     "model_input_names": [*inputs, "token_type_ids"] if bert else inputs,
     **{f"{role}_token": token for role, token in special.items()},
@@ -94,7 +94,7 @@ def padding(special: Mapping[str, int]) -> int:
 
 
 def _with_ends(text: str, tokenizer: Tokenizer) -> str:
-  """The JSON with the tokens around a text that `data.sequences` puts there."""
+  """The JSON with the tokens that `data.text.sequences` puts around a text."""
   from tokenizers import Tokenizer as Inner
   from tokenizers import processors
 

@@ -1,9 +1,9 @@
-"""Weights of old torch files, read without executing anything.
+"""Weights in torch's own files, read without executing anything.
 
 A torch file since version 1.6 is an uncompressed zip archive: `data.pkl` says
 which tensor is which part of which storage, `data/<number>` are the storages.
 The pickle is interpreted here, opcode by opcode; nothing in it is imported or
-called, and whatever a file of weights does not need is refused.
+called, and anything that a file of weights does not need is refused.
 """
 
 import collections
@@ -22,7 +22,7 @@ from medfm.types import UserError
 PICKLE_BYTES = 8 * 2**20
 """Enough for some 80,000 tensors; a hostile one grows 50-fold when read."""
 SHARING = 4
-"""How many times over tensors may share the bytes of a file."""
+"""How many times tensors may share the bytes of a file."""
 AXES = 16
 LARGEST = 2**48
 """The most axes of a tensor, and the largest size, stride and offset."""
@@ -104,7 +104,7 @@ def _read(archive: zipfile.ZipFile, size: int) -> dict[str, np.ndarray]:
   )
   if seen > SHARING * sum(entry.file_size for entry in entries.values()):
     raise Refused("its tensors are many times larger than the file")
-  # Storages are read once, however many tensors look at them.
+  # Storages are read once, however many tensors share them.
   storages = {
     storage: np.frombuffer(
       archive.read(entries[f"data/{storage.key}"]), storage.kind
@@ -132,7 +132,7 @@ def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def _views(content: Any) -> dict[str, _View]:
-  """The tensors of a state dict, which may lie in a wrapper."""
+  """The tensors of a state dict, which may be in a wrapper."""
   content = content if isinstance(content, dict) else {}
   for key in _WRAPPERS:
     if isinstance(content.get(key), dict):
@@ -153,7 +153,7 @@ def _check(name: str, view: _View, entries) -> None:
   if entry is None or entry.file_size != storage.size * width:
     raise Refused(f"the storage of {name} is missing or of another size")
   if len(view.shape) != len(view.strides):
-    raise Refused(f"{name} has not one stride per dimension")
+    raise Refused(f"{name} does not have one stride per dimension")
   if len(view.shape) > AXES:
     raise Refused(f"{name} has {len(view.shape)} axes, more than {AXES}")
   numbers = (view.offset, *view.shape, *view.strides)
@@ -237,12 +237,12 @@ def _combine(name: str, argument: Any, stack: list[Any]) -> None:
     _expect(stack[-1], list).extend(values)
   elif name in ("SETITEM", "SETITEMS"):
     values = _taken(name, stack)
-    # Hashing other keys may take for ever: tuples that hold one tuple twice.
+    # Hashing other keys, such as deeply nested tuples, may take for ever.
     if any(type(key) not in (str, int) for key in values[::2]):
       raise Refused("its pickle has a key that is neither text nor a number")
     _expect(stack[-1], dict).update(zip(values[::2], values[1::2], strict=True))
   elif name == "BUILD":
-    # The state of an OrderedDict: torch's version notes, which nobody needs.
+    # The state of an OrderedDict, torch's version notes, is not needed.
     stack.pop()
     _expect(stack[-1], dict)
   else:

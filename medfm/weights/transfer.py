@@ -1,4 +1,4 @@
-"""Start weights: leaves move by path, and every leaf is accounted for."""
+"""Start weights: leaves are matched by path, and every leaf is reported."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _ALL = re.compile(r"(^|/)blocks/")
 
 
 class Account(NamedTuple):
-  """What became of every leaf: paths loaded, left fresh, left unused."""
+  """The outcome of every leaf: paths loaded, left fresh, left unused."""
 
   loaded: tuple[str, ...]
   fresh: tuple[str, ...]
@@ -41,13 +41,13 @@ def transferred(
 ) -> tuple[Any, Account]:
   """`fresh` with the leaves that `loaded` has under the same path.
 
-  fresh, loaded: trees of arrays, their blocks stacked or not.
+  fresh, loaded: trees of arrays, with stacked blocks or not.
   may_be_fresh: regexes of paths that may keep their fresh values.
-  may_be_unused: regexes of loaded paths that may go unused.
+  may_be_unused: regexes of loaded paths that may stay unused.
   prefix: of the paths in the account.
 
-  UserError, naming the source, for a leaf of another shape or one that was
-  not declared.
+  UserError, naming the source, for a leaf of another shape or a leaf that stays
+  fresh or unused without being allowed to.
   """
   new, old = tree.paths(fresh), tree.paths(loaded)
   if any(map(_ALL.search, new)):
@@ -69,13 +69,13 @@ def transferred(
     if path not in new and not declared(path, may_be_unused):
       faults.append(f"{path} of the start weights has no place here")
   if not taken:
-    faults.append("no leaf at all has the same path and shape")
+    faults.append("no leaf has the same path and shape")
   if faults:
     more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
     raise UserError(
       f"start weights {source} do not fit: {'; '.join(faults[:3])}{more}; give "
-      "those of this model (with their own config.json), or declare what may "
-      "differ in start.fresh and start.unused"
+      "weights of this model (with their config.json), or list what may differ "
+      "in start.fresh and start.unused"
     )
   merged = jax.tree_util.tree_map_with_path(
     lambda path, leaf: taken.get(tree.name(path), leaf), fresh

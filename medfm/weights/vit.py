@@ -25,14 +25,14 @@ _NEW = (
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Of `models.vit.ViT`, from config.json."""
+  """The settings of `models.vit.ViT`, from config.json."""
   mapping.expect("config.json", config, qkv_bias=True)
   channels = mapping.size(config, "num_channels", 3)
   return mapping.settings(config, _SIZES) | {"channels": channels}
 
 
 def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
-  """config.json of a model; kind: what is on top of it."""
+  """config.json of a model; kind: its head."""
   return mapping.encoder_config(settings, f"ViT{kind}") | {
     "patch_size": settings["patch"],
     "num_channels": settings["channels"],
@@ -42,7 +42,7 @@ def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Names as published files have them."""
+  """Tensors by the names in published files."""
   return mapping.renamed(tensors, _NEW)
 
 

@@ -191,7 +191,7 @@ def test_a_label_spelled_otherwise_is_told_and_a_wrong_one_refused(
   what = "labels of 'outcome' spelled otherwise than in training, taken for one"
   assert what in changes
   path.write_text(path.read_text().replace(",Ill", ",sick"))
-  with pytest.raises(UserError, match=r"'sick', which .* and not 'ill'"):
+  with pytest.raises(UserError, match=r"'sick', which .* but lacks 'ill'"):
     judged(of_table, folders, "own_table.py", *settings)
 
 
@@ -208,7 +208,7 @@ def test_a_file_laid_out_otherwise_is_told_to_both_alike(
   assert any("taken for missing that training did not" in c for c in changes)
   equal(rows, of_table, path, tmp_path, *given)
   for wrong in ("data.classes=a,b", "batch_size=3"):
-    with pytest.raises(UserError, match="read as training read its own; of"):
+    with pytest.raises(UserError, match="only their layout"):
       predict.predict(of_table, None, str(path), None, [wrong])
 
 

@@ -111,7 +111,7 @@ def test_a_download_with_another_checksum_leaves_nothing(
 
 def test_a_download_cut_short_is_refused(here, served):
   served["length"] = "99"
-  with pytest.raises(UserError, match="12 bytes came of 99"):
+  with pytest.raises(UserError, match="12 of 99 bytes arrived"):
     _find(here)
 
 

@@ -16,7 +16,7 @@ CODES[signal.SIGINT] = 130
 def once(room: Room, number: signal.Signals):
   run = room.start().until(" 12/")
   run.send(number)
-  line = run.refused("go on with: python", code=CODES[number])
+  line = run.refused("continue with: python", code=CODES[number])
   step = stopped_at(run)
   assert f"at step {step};" in line and room.steps()[-1] == step
   assert f"from step {step}" in room.finish()
@@ -29,7 +29,7 @@ def twice(room: Room, number: signal.Signals):
   run.send(number)
   time.sleep(0.02)
   run.send(number)
-  run.refused("go on with: python", code=CODES[number])
+  run.refused("continue with: python", code=CODES[number])
   room.finish()
   room.same()
 
@@ -39,7 +39,7 @@ def twice_while_the_first_is_being_saved(room: Room):
   """The checkpoint under way is finished; the second changes nothing."""
   slow = {"event": "open", "path": "manifest.json.partial", "act": "term"}
   run = room.start(fault=[slow | {"nth": n} for n in (2, 3)])
-  run.refused("go on with: python", code=75)
+  run.refused("continue with: python", code=75)
   assert room.steps()[-1] == stopped_at(run)
   room.finish()
   room.same()
@@ -59,7 +59,7 @@ def twice_while_the_first_is_being_saved(room: Room):
 def outside_the_loop(room: Room, call: str):
   room.start().until(f" {LATE}/").kill()
   fault = {"call": call, "act": "term"}
-  room.start(fault=fault).refused("go on with: python", code=75)
+  room.start(fault=fault).refused("continue with: python", code=75)
   room.finish()
   room.same()
 
@@ -78,7 +78,7 @@ def at_random_moments(room: Room, seed: int):
     run = room.start(fault=SLOWLY).until(word)
     time.sleep(draw.uniform(0.0, 0.3))
     run.send(signal.SIGTERM)
-    run.refused("go on with: python", code=75, missed=not step)
+    run.refused("continue with: python", code=75, missed=not step)
   room.finish()
   room.same()
 

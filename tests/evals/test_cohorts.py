@@ -56,7 +56,7 @@ def test_columns_of_many_lengths_are_put_end_to_end():
       "multiclass",
       ("no", "ill"),
       ("a", "b"),
-      "there has 'ill', which .* not 'yes'",
+      "there has 'ill', which .* but lacks 'yes'",
     ),
     (
       "multiclass",

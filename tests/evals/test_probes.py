@@ -80,7 +80,7 @@ def test_missing_labels_have_no_vote():
 def test_a_split_without_its_features_is_refused():
   train, embeddings, others, _ = _case()
   del embeddings["test"]
-  with pytest.raises(UserError, match="lacks the embedding"):
+  with pytest.raises(UserError, match="probes need an embedding"):
     probed(probes.linear, multiclass, train, embeddings, others, _INFO)
 
 

@@ -144,7 +144,7 @@ def test_a_label_with_too_few_examples_stays_as_it_is():
   cells = _cells(calibrated)
   both = cells["Brier score, rare"].values()
   assert len({cell["value"] for cell in both}) == 1
-  assert "left as it is in some parts: rare" in calibrated["note"]
+  assert "in some parts, for lack of examples: rare" in calibrated["note"]
   slope = cells["Calibration slope, often"]["Intercept and slope"]
   assert slope["value"] == pytest.approx(1, abs=0.03)
 

@@ -108,9 +108,9 @@ def test_a_cell_keeps_its_name_when_others_join_the_grid():
 @pytest.mark.parametrize(
   ("text", "message"),
   [
-    ("def grid(): return []", "has CONFIG"),
-    ("CONFIG = 'x'", "either grid or search"),
-    ("CONFIG = 'x'\ndef search(): return 3", "gives a combine.Search"),
+    ("def grid(): return []", "CONFIG is missing"),
+    ("CONFIG = 'x'", "a function grid or a function search"),
+    ("CONFIG = 'x'\ndef search(): return 3", "must return a combine.Search"),
     ("CONFIG = 'x'\ndef grid(): return []", "no settings"),
     ("CONFIG = 'x'\ndef grid(): return 1 / 0", "ZeroDivisionError"),
   ],

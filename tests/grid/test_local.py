@@ -113,7 +113,7 @@ def test_a_cell_that_is_stopped_goes_on_later(tmp_path, capsys):
     patch.setattr(cells, "prepare", prepare)
     assert toy.run([one]) == {"a": "done"}
   assert len(calls) == 3
-  assert capsys.readouterr().out.count("will go on later") == 2
+  assert capsys.readouterr().out.count("will continue later") == 2
 
 
 def test_a_killed_runner_loses_nothing(tmp_path):
@@ -166,7 +166,7 @@ def test_a_stopped_runner_has_its_cells_save_and_leave(tmp_path, number, code):
   process.send_signal(number)
   out, _ = process.communicate(timeout=60)
   assert process.returncode == code, out
-  assert "what 1 cell did is being saved" in out
+  assert "waiting for 1 cell to save" in out
   noted = cells.read(tmp_path / "a/cell.json")
   assert (noted["exit"], noted["error"]) == (75, "")
   one = toy.cell(tmp_path, "a", **configs["a"])

@@ -73,7 +73,7 @@ def test_a_hopeless_trial_is_pruned_and_that_is_no_failure(whole):
   found = states(whole)
   assert set(found) == {"done", "pruned"}
   page = (whole / "summary.md").read_text()
-  assert "behind the median of the trials before it" in page
+  assert "worse than the median of the trials before it" in page
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.3"])
@@ -125,7 +125,7 @@ def test_without_its_database_a_search_is_read_from_its_cells(whole, tmp_path):
 def test_a_damaged_database_is_one_line(whole, tmp_path):
   root = shutil.copytree(whole, tmp_path / "damaged")
   (root / "search.db").write_bytes(b"no database at all" * 100)
-  with pytest.raises(UserError, match="damaged; remove it"):
+  with pytest.raises(UserError, match="damaged: remove it"):
     searching.trials(root, searching.experiment())
 
 
@@ -287,7 +287,7 @@ def test_a_minus_before_the_metric_looks_for_less():
 
 def test_a_search_the_wrong_way_ends_with_its_first_result(tmp_path):
   asked = dataclasses.replace(searching.experiment(), metric="-auroc")
-  with pytest.raises(UserError, match="of auroc more is better"):
+  with pytest.raises(UserError, match="more auroc is better"):
     searching.run(tmp_path, asked)
 
 

@@ -130,7 +130,7 @@ def test_a_scheduler_that_never_answers_is_given_up(fake, queued, monkeypatch):
 def test_a_damaged_list_of_jobs_is_not_an_empty_one(fake, queued, tmp_path):
   path = tmp_path / "grid/slurm/jobs.json"
   path.write_text(path.read_text()[:-4])
-  with pytest.raises(UserError, match=r"jobs\.json is damaged, and it tells"):
+  with pytest.raises(UserError, match=r"jobs\.json is damaged; it records"):
     queued()
   assert submitted(fake) == 2
 
@@ -139,7 +139,7 @@ def test_a_damaged_list_of_jobs_is_not_an_empty_one(fake, queued, tmp_path):
 def test_a_job_without_a_number_is_one_line(fake, tmp_path, answer):
   (fake / "bin" / "sbatch").write_text(f"#!/bin/sh\n{answer}\n")
   every = [toy.cell(tmp_path / "grid", "c0")]
-  with pytest.raises(UserError, match="which is no job's number: look with"):
+  with pytest.raises(UserError, match="which is not a job number: check with"):
     slurm.submit(every, tmp_path / "grid", toy.COMMAND, 0)
 
 
@@ -191,7 +191,7 @@ def test_a_task_that_cannot_be_queued_again_says_so(fake, capsys):
   assert requeued(fake) == []
   line = capsys.readouterr().err.splitlines()[-1]
   assert line.startswith("error: scontrol requeue fails: scontrol: error: Sock")
-  assert "job 101 is not in the queue again" in line
+  assert "job 101 could not be queued again" in line
 
 
 def test_a_refused_job_is_one_line_and_is_not_tried_again(fake, tmp_path):

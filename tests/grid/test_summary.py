@@ -82,8 +82,8 @@ def test_a_difference_counts_the_seeds(grid, facts):
   half = 4.303 * found["sd"] / 3**0.5  # Student's t with two degrees.
   assert found["high"] - found["value"] >= half - 1e-4
   text = (grid / "summary.md").read_text()
-  assert "count both what other patients and what other seeds" in text
-  assert "one trained model is compared with another" not in text
+  assert "count both the choice of patients and the choice of seeds" in text
+  assert "two trained models are compared" not in text
 
 
 def test_runs_of_one_seed_are_one_trained_model_against_another(tmp_path):
@@ -95,7 +95,7 @@ def test_runs_of_one_seed_are_one_trained_model_against_another(tmp_path):
   summed(tmp_path, every)
   (found,) = json.loads((tmp_path / "summary.json").read_text())["comparisons"]
   text = (tmp_path / "summary.md").read_text()
-  assert "one trained model is compared with another" in text
+  assert "two trained models are compared" in text
   shown = f"≤\xa0{found['p']:.3f}" if found["at_most"] else f"{found['p']:.3f}"
   assert f"| 1 | {shown} |" in text
 

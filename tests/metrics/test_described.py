@@ -102,7 +102,7 @@ def test_a_sensitivity_is_at_the_threshold_that_validation_chose():
   said = panel("two classes").described["sensitivity_at_specificity_90"]
   assert said.title == "Sensitivity at specificity 90"
   assert re.search(r"reached a specificity of 90 % on validation", said.clause)
-  assert "stands beside it" in said.clause
+  assert "is shown beside it" in said.clause
   assert said.better == "more"
 
 

@@ -147,5 +147,5 @@ def test_calibration_without_content_free_texts_is_refused():
 def test_prompts_longer_than_the_model_are_refused():
   info, batch = toy.prompted()
   objective = prompted(info, model=functools.partial(_GPT, length=16))
-  with pytest.raises(UserError, match="positions end at 16"):
+  with pytest.raises(UserError, match="has 16 positions"):
     jax.eval_shape(objective.init, jax.random.key(0), batch)

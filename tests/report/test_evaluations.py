@@ -32,4 +32,4 @@ def test_an_evaluation_without_what_it_should_hold_is_told(tmp_path, capsys):
   _evaluated(tmp_path / "west", stages=[1])
   assert [row["cohort"] for row in evaluations.rows(tmp_path)] == ["north"]
   told = capsys.readouterr().out
-  assert told.count("is damaged: it is left out of the table") == 2
+  assert told.count("is damaged and left out of the table") == 2

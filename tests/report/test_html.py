@@ -84,7 +84,7 @@ def test_leakage_that_was_found_is_named_with_an_example(page):
 
 
 def test_a_leakage_check_that_was_impossible_does_not_read_as_none(page):
-  assert re.search(r"train/test, patients\s+cannot be known", visible(page))
+  assert re.search(r"train/test, patients\s+not known", visible(page))
 
 
 def test_the_threshold_of_the_run_is_shown(page):

@@ -23,7 +23,7 @@ def test_no_benefit_is_claimed_where_the_interval_includes_0(study):
   run = change(study, widen)
   assert "no difference shown" in summary.findings(run)[0]
   assert "no difference is shown in 1" in summary.pretraining_verdict(run)
-  assert "one trained model against another" in summary.pretraining_verdict(run)
+  assert "is of two trained models" in summary.pretraining_verdict(run)
 
 
 def test_a_comparison_told_backwards_counts_for_the_pretrained_side(study):

@@ -104,8 +104,8 @@ def test_an_empty_cell_of_names_is_missing_or_means_none(table):
   [
     ("ordinal", {}, "task='ordinal': expected multiclass, multilabel"),
     ("multiclas", {}, "nearest: multiclass"),
-    ("regression", {"positive": "b"}, "is not for the task regression"),
-    ("regression", {"units": ("mg",)}, "expected one for each target"),
+    ("regression", {"positive": "b"}, "regression has no such setting"),
+    ("regression", {"units": ("mg",)}, "expected one for each label"),
   ],
 )
 def test_what_a_task_does_not_know_is_refused(task, settings, message):

@@ -216,7 +216,7 @@ def test_risk_groups_stand_in_the_results_with_what_happened():
 def test_another_unit_is_refused():
   info, test, _ = said("kaplan_meier")
   months = infos.info("other", "survival", ("death",))
-  with pytest.raises(UserError, match="times in days; the model was trained"):
+  with pytest.raises(UserError, match="in days, but the model was trained"):
     survival.recoded(truth(test), info, months)
 
 

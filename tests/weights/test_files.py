@@ -60,7 +60,7 @@ ENTRIES = {
   "overlap": ({"a": _entry([2], 0, 8), "b": _entry([2], 4, 12)}, "overlaps"),
   "gap": ({"a": _entry([1], 0, 4), "b": _entry([1], 8, 12)}, "gap"),
   "truncated": ({"a": _entry([4], 0, 16)}, "truncated"),
-  "more": ({"a": _entry([2], 0, 8)}, "more than its header"),
+  "more": ({"a": _entry([2], 0, 8)}, "longer than its header"),
   "shape": ({"a": _entry([5], 0, 12)}, "does not fill"),
   "huge": ({"a": _entry([10**9, 10**9], 0, 12)}, "does not fill"),
   "negative": ({"a": _entry([-1, -3], 0, 12)}, "not a whole number"),

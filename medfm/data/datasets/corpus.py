@@ -1,9 +1,9 @@
 """The pre-training corpus: the text of all training splits, never of a test.
 
-A text that is also held out anywhere is removed: one with the same PMID, with
-equal content, or with thirteen words in a row in common, as in Brown et al.,
-"Language models are few-shot learners", 2020. Sets whose split is made here
-are split by `seed`, which should be that of the fine-tuning runs as well.
+A text that shares its PMID, its content, or thirteen words in a row with any
+held-out text is removed, as in Brown et al., "Language models are few-shot
+learners", 2020. Sets without an official split are split by `seed`; use the
+same seed in the fine-tuning runs.
 """
 
 import collections
@@ -45,7 +45,7 @@ from medfm.tasks.pretext import Nothing
 from medfm.types import Dataset, Folders, Split, UserError
 
 RUN = 13
-"""So many words in a row make two texts the same."""
+"""Texts that share this many words in a row count as the same."""
 
 _WORD = re.compile(r"\w+")
 _SOURCES = {
@@ -71,8 +71,8 @@ _NAMED = ("pubmedqa", "hallmarks_of_cancer", "pubmed_rct")
 class Documents:
   """The texts to learn from.
 
-  names: `set/document` of each. account: how many came from where, and how
-    many were removed. fingerprint: of all of them.
+  names: `set/document` of each. account: how many came from which set, and how
+    many were removed. fingerprint: of all texts.
   """
 
   names: list[str]
@@ -125,14 +125,14 @@ def corpus(
   seed: int = 0,
   fractions: tuple[float, ...] = (0.96, 0.02, 0.02),
 ) -> Dataset:
-  """Packed rows [N, length] of documents, each a segment of its own.
+  """Packed rows [N, length] of documents, each in its own segment.
 
-  cut: makes rows of the texts of a part, as `packed` does.
-  sets: of `SETS` and "pubmed_rct"; path: a file of one's own texts beside
-    them (one a line, CSV or JSON lines with the column `text`).
-  tokenizer: learnt from the corpus' own training documents. Fine-tuning with
-    the same one takes `bind(corpus.tokenizer, ...)`.
-  fractions: of the documents, held out for validation and test perplexity.
+  cut: turns the texts of a part into rows, as `packed` does.
+  sets: names from `SETS` and "pubmed_rct"; path: a file of further texts (one
+    per line, or CSV or JSON lines with the column `text`).
+  tokenizer: learnt from the corpus' training documents. To fine-tune with the
+    same tokenizer, use `bind(corpus.tokenizer, ...)`.
+  fractions: shares of the documents for training, validation and test.
 
   `word_start` is 1 where a word begins, for whole-word masking.
   """
@@ -189,7 +189,7 @@ def tokenizer(
   learnt: Callable = tokenizers.wordpiece,
   **read: Any,
 ) -> Tokenizer:
-  """The corpus' own tokenizer, for fine-tuning what was trained on it.
+  """The corpus' tokenizer, to fine-tune a model that was trained on the corpus.
 
   texts: not read. learnt: the tokenizer given to `corpus`.
   """
@@ -204,7 +204,7 @@ def gathered(
   text: str = "text",
   seed: int = 0,
 ) -> Documents:
-  """The training documents of all sets, those held out anywhere removed."""
+  """The training documents of all sets, without those held out anywhere."""
   sources = {name: _source(folders, name, seed) for name in sets}
   file = files.of_user(folders, path) if path else None
   if not sources and file is None:
@@ -221,7 +221,7 @@ def gathered(
 
 
 def _source(folders: Folders, name: str, seed: int) -> texts.Raw:
-  """A set's recorded texts; one whose split is given takes no seed."""
+  """A set's recorded texts; a set with an official split takes no seed."""
   source = chosen("sets", name, _SOURCES)
   seeded = "seed" in inspect.signature(source).parameters
   return source(folders, **({"seed": seed} if seeded else {}))[0]
@@ -266,7 +266,10 @@ def _gathered(
       size["documents"] += 1
       size["characters"] += len(string)
   if not kept:
-    raise UserError("no document of the corpus is left")
+    raise UserError(
+      "no document of the corpus is left, since all share text with held-out "
+      "ones: give other sets or another path"
+    )
   names, strings = map(list, zip(*kept.values(), strict=True))
   account = {
     "documents": len(strings),

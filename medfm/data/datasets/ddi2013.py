@@ -93,15 +93,20 @@ def _pairs(path: pathlib.Path) -> Iterator[tuple[str, str, str, str | None]]:
       name, ends = pair.get("id"), (pair.get("e1"), pair.get("e2"))
       kind = "none" if pair.get("ddi") == "false" else pair.get("type")
       if kind not in (*CLASSES, None):
-        raise UserError(f"{path}: {name} has type {kind[:20]!r}")
+        raise UserError(
+          f"{path}: {name} has type {kind[:20]!r}, expected "
+          f"{', '.join(CLASSES[1:])}"
+        )
       if not places.keys() >= set(ends):
-        raise UserError(f"{path}: {name} names a drug that is not there")
+        raise UserError(
+          f"{path}: {name} names a drug that its sentence does not have"
+        )
       marked = tokenizers.marked(text, *(places[end] for end in ends))
       yield document.get("id", path.stem), name, " ".join(marked.split()), kind
 
 
 def _span(path: pathlib.Path, entity) -> tuple[int, int]:
-  """First place and one past the last; of a split name, of all its parts."""
+  """First place and one past the last of a drug's name, over all its parts."""
   try:
     ends = [
       [int(number) for number in part.split("-")]

@@ -1,7 +1,7 @@
 """Diabetes 130-US hospitals: readmission within 30 days of a discharge.
 
 101,766 encounters of 71,518 patients, 1999 to 2008. Encounters that end in
-death or a hospice are dropped, since nobody returns from there.
+death or a hospice are dropped, since those patients cannot be readmitted.
 """
 
 import re
@@ -51,7 +51,7 @@ _CHAPTERS = (
   (679, "pregnancy"), (709, "skin"), (739, "musculoskeletal"),
   (759, "congenital"), (779, "perinatal"), (799, "symptoms"), (999, "injury"),
 )  # fmt: skip
-"""(the last code, its name) of each ICD-9-CM chapter."""
+"""(last code, name) of each ICD-9-CM chapter."""
 
 
 class Diabetes130(tabular.Builder, skip_registration=True):
@@ -111,7 +111,7 @@ def diabetes130(folders: Folders, **split: Any) -> Dataset:
 
 
 def cleaned(table: Table) -> Table:
-  """Diagnoses by chapter; a gender that is neither is missing."""
+  """Diagnoses by chapter; a gender other than male or female is missing."""
   for name in _DIAGNOSES:
     table = table.mapped(name, chapter)
   return table.mapped("gender", lambda cell: "" if "/" in cell else cell)
@@ -120,7 +120,7 @@ def cleaned(table: Table) -> Table:
 def chapter(code: str) -> str:
   """The chapter of an ICD-9-CM code such as `250.83` or `V57`; "" for none.
 
-  Diabetes (250) is told apart from the other endocrine diseases. E codes are
+  Diabetes (250) is a chapter apart from other endocrine diseases. E codes are
   `external`, V codes `services`.
   """
   match = _CODE.fullmatch(code)

@@ -1,7 +1,7 @@
 """Biomedical entities in IOB2: BC5CDR, BC2GM and LINNAEUS, official splits.
 
 As tokenised by Crichton et al., "A neural network multi-task learning approach
-to biomedical named entity recognition" (2017): a word and its tag a line.
+to biomedical named entity recognition" (2017): one word and its tag per line.
 """
 
 from typing import Any

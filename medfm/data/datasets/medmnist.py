@@ -253,7 +253,7 @@ def _notes(member: Member, splits: dict[str, Split]) -> list[str]:
   return [
     f"images: {member.source}, cropped and shrunk by the authors",
     "the files name no patients: intervals count images as independent, and "
-    "are too narrow where one patient has several",
+    "are too narrow if patients have several",
     *member.notes,
     *(
       f"{name}: {len(split)} images, officially {count}: numbers are not "
@@ -268,7 +268,7 @@ def _notes(member: Member, splits: dict[str, Split]) -> list[str]:
 
 @contextlib.contextmanager
 def _archive(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
-  """An npz file; whatever is wrong with its bytes is one clear line."""
+  """An npz file; any damage to it gives a one-line error."""
   try:
     with zipfile.ZipFile(path) as archive:
       yield archive
@@ -286,9 +286,9 @@ def _archive(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
 def _rows(
   archive: zipfile.ZipFile, key: str, shape: tuple[int, int, int], count: int
 ) -> Iterator[np.ndarray]:
-  """The images of an array one by one, so that no file needs its memory.
+  """The images of an array one by one, so that no array must fit into memory.
 
-  The last byte of a member makes zipfile compare its checksum.
+  Reading the last byte of a member makes zipfile compare its checksum.
   """
   name = pathlib.Path(archive.filename).name
   with archive.open(f"{key}.npy") as file:

@@ -34,7 +34,7 @@ _MAX_BYTES = 1 << 20  # Of one image; a real one has about two thousand.
 
 
 class MedNIST(records.Builder, skip_registration=True):
-  """Encoded JPEGs as they are, split by blocks of neighbouring numbers."""
+  """JPEG files, still encoded, split by blocks of neighbouring numbers."""
 
   def __init__(
     self, *, seed: int, fractions: tuple[float, ...], block: int, **kwargs
@@ -152,7 +152,8 @@ def mednist(
 def _contents(raw: pathlib.Path) -> dict[str, bytes]:
   """name -> bytes of all files of a folder, zip or tar; nothing is written.
 
-  The whole set is about 100 MB, and a compressed tar has no way back.
+  The whole set, about 100 MB, is read at once, since a compressed tar can only
+  be read from start to end.
   """
   if raw.is_dir():
     return {

@@ -1,8 +1,8 @@
 """Any labelled set of texts as prompts for a causal model.
 
-Zero-shot and few-shot classification: a text is followed by what each class
-is called, and the likeliest answer is the class (`objectives.prompted`).
-Shots are drawn from the training split alone.
+Zero-shot and few-shot classification: a text is followed by the words for each
+class, and the likeliest answer gives the class (`objectives.prompted`). Shots
+are drawn from the training split alone.
 """
 
 import functools
@@ -30,7 +30,7 @@ from medfm.tasks import multiclass
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 CONTENT_FREE = ("N/A", "[MASK]", "")
-"""Texts that say nothing, of Zhao et al. 2021."""
+"""Texts without content, from Zhao et al. 2021."""
 
 
 @spec.forwards(prompts.drawn, "shots", "draws", "orders", "balanced", "seed")
@@ -53,15 +53,16 @@ def prompted(
   source: gives the recorded texts and their card, as `pubmedqa.source` does.
   template: how a text is written, with {text} and perhaps {pair}; the answer
     follows it.
-  answers: what each class is called, in the order of the classes; by default
-    a blank and its name.
-  between: follows the answer of each shot.
-  shots: labelled texts before the one to label. draws: sets of them; orders:
-    of each set, so that there are draws * orders prompts.
-  balanced: shots are of the classes in turn.
-  content_free: stand in place of a text for calibration.
-  length: of the model's rows: shots, `room` for the text, and answers.
-  too_long: a text with no room is read in windows, or is an error.
+  answers: the words for each class, in the order of the classes; by default a
+    blank and the class's name.
+  between: what follows the answer of each shot.
+  shots: how many labelled texts come before the one to label. draws: how many
+    sets of shots; orders: how many orders of each set, which makes draws *
+    orders prompts.
+  balanced: whether the shots take the classes in turn.
+  content_free: texts that are put in place of the real one for calibration.
+  length: tokens of the model's rows: shots, `room` for the text, and answers.
+  too_long: whether a text longer than `room` is read in windows or is an error.
   seed: of the shots; the split's is `source.seed`.
   """
   recorded, card = source(folders)
@@ -69,14 +70,16 @@ def prompted(
   train = next(iter(recorded.splits.values()))
   label = np.asarray(train.arrays.get("label"))
   if label.ndim != 1:
-    raise UserError(f"{name} has no single label a text to ask for")
+    raise UserError(
+      f"{name}: prompts need a set of texts with one label (class) each"
+    )
   if recorded.reading:
     return _as_trained(recorded, card, name)
   token = tokenizer(texts.plain(train), folders)
   words = tuple(answers) or tuple(f" {each}" for each in recorded.names)
   if len(words) != len(recorded.names):
     raise UserError(
-      f"answers has {len(words)} words, {name} the classes "
+      f"answers has {len(words)} words; expected one for each class of {name}: "
       + ", ".join(recorded.names)
     )
   settings = {"template": template, "room": room, "too_long": too_long}
@@ -104,12 +107,12 @@ def prompted(
 def _as_trained(
   recorded: texts.Raw, card: Mapping[str, Any], name: str
 ) -> Dataset:
-  """All texts, asked as a trained model was: by its prompts and tokenizer."""
+  """All texts, with the prompts and the tokenizer of a trained model."""
   reading, (split,) = recorded.reading, recorded.splits.values()
   asked = reading.only(Tokens, name).prompts
   if not asked or "tokenizer" not in reading.settings:
     raise UserError(
-      f"{name} is asked by prompts; the model was trained to none"
+      f"{name} needs prompts, and the model was trained without any"
     )
   keys = ("template", "room", "too_long")
   settings = {key: reading.settings[key] for key in keys}
@@ -134,7 +137,7 @@ def encoded(
 ) -> Split:
   """New texts to label: a .txt (one a line), CSV or JSON lines file.
 
-  Columns are `text` and, where the template has it, `pair`.
+  Columns are `text` and, if the template has it, `pair`.
   """
   table = text_files.read(path)
   fields = {name: name for name in prompts.FIELDS if f"{{{name}}}" in template}

@@ -72,7 +72,7 @@ def pubmed_rct(
 ) -> Dataset:
   """Sentence -> one of five roles.
 
-  context: sentences before and after it that are read beside it.
+  context: how many sentences before and after it are read with it.
   """
   return texts.dataset(
     source(folders, context=context),

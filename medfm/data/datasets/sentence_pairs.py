@@ -57,10 +57,11 @@ def pairs(
   """(a, b, FOLLOWS or RANDOM) of documents, each a list of sentences' tokens.
 
   Sentences are gathered until `room` tokens are reached and divided at a
-  random place; half the time the second text is that of another document,
-  and its own sentences begin the next pair. Both are cut at their ends to
-  fit. A sentence that is left alone always gets a random second text, as in
-  BERT, so that neighbours are fewer than half; the card counts them.
+  random place. Half the time the second text is replaced by one of another
+  document, and the replaced sentences begin the next pair. Both texts are cut
+  at their ends to fit. A sentence that is left alone always gets a random
+  second text, as in BERT, so that fewer than half are neighbours; the card
+  counts them.
   """
   made = []
   for index, sentences in enumerate(documents):
@@ -90,7 +91,7 @@ def pairs(
 
 
 def _fitted(first, second, room: int) -> tuple[np.ndarray, np.ndarray]:
-  """Both cut to `room` together: the longer one loses first."""
+  """Both cut to `room` tokens in all; the longer one is cut first."""
   least = min(len(first), len(second), room // 2)
   keep = max(room - min(len(second), room - least), least)
   first = first[:keep]

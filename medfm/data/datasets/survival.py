@@ -1,4 +1,4 @@
-"""Eleven public cohorts with censored follow-up, and a table of one's own.
+"""Eleven public cohorts with censored follow-up, and a user's own table.
 
 A CSV to predict on has the columns that `survival_files` names.
 """
@@ -22,7 +22,7 @@ from medfm.types import Dataset, Folders
 
 
 class SurvivalCohort(tabular.Builder, skip_registration=True):
-  """One of the cohorts, cleaned; `part` is given by an HDF5 file."""
+  """One of the cohorts, cleaned; HDF5 files also give the split, `part`."""
 
   def __init__(self, *, cohort: str, **kwargs):
     self.cohort = cohort
@@ -75,9 +75,10 @@ def survival(
   name: metabric, gbsg, whas, gbsg2, actg320, breast_cancer, flchain, veteran,
     whas500, or with competing risks bmt, cgvhd.
   horizons: times at which risks are scored, in the cohort's unit; () for the
-    customary ones. intervals: see `tasks.survival.fitted`.
-  fractions: of the first three, which have a test split, the first two are
-    the shares of training and validation.
+    usual ones of the cohort. intervals: see `tasks.survival.fitted`.
+  fractions: for train, validation and test. metabric, gbsg and whas have a
+    test split; for them the first two are the shares of training and
+    validation.
   """
   cohort = chosen("name", name, COHORTS)
   folder, archive, licence = SOURCES[pathlib.Path(cohort.file).suffix]
@@ -132,10 +133,10 @@ def own(
   time, event, causes, unit, horizons, intervals, missing_follow_up: what the
     columns of follow-up mean, see `tasks.survival.Columns`; horizons=()
     takes the quartiles of the training events.
-  The others are those of `tables.own.of_columns`.
+  The other settings are those of `tables.own.of_columns`.
 
   Raises:
-    UserError: names the file, and the row and column where there is one.
+    UserError: names the file and, where known, the row and column.
   """
   columns = follow_up.Columns(
     time=time,

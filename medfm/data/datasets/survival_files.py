@@ -46,7 +46,7 @@ class Cohort:
   file: its name; sha256: of the published one.
   horizons: times at which risks are scored by default, in its unit.
   event: the column and its cells, {cell: name of the cause, "" if censored}.
-  names: the columns of an HDF5 file, which names none.
+  names: the columns of an HDF5 file, which does not name them.
   categorical: columns that hold codes; the other features are numbers.
   recoded: column -> {cell: what it means, "" if missing}.
   drop: columns that are not features.
@@ -120,11 +120,10 @@ COHORTS = {
     groups=("age",),
     citation=f"{_HOSMER}; {_KATZMAN}",
     notes=(
-      "Most test rows stand in the training rows as well (229 of 328, with "
-      "the same follow-up): scores on this test split are no estimate for new "
-      "patients.",
-      "The file names no columns; all but the first were told by comparing "
-      "with whas500.",
+      "Most test rows are also training rows (229 of 328, with the same "
+      "follow-up): scores on this test split are no estimate for new patients.",
+      "The file names no columns; all but the first were identified by "
+      "comparison with whas500.",
     ),
   ),
   "gbsg2": Cohort(
@@ -251,7 +250,7 @@ COHORTS = {
 def read(path: pathlib.Path, cohort: Cohort) -> Table:
   """The table as text, with the columns `time`, event and, given, `part`."""
   columns = _hdf5(path, cohort) if cohort.names else _arff(path)
-  if cohort.time not in columns:  # Of cgvhd: what came first.
+  if cohort.time not in columns:  # cgvhd: the time of the first event.
     columns |= _first(columns)
   count = len(columns[cohort.time])
   return Table(
@@ -291,14 +290,14 @@ def _arff(path: pathlib.Path) -> dict[str, list[str]]:
 
 
 def _text(value: Any) -> str:
-  """A number in as many digits as it has; "" for NaN."""
+  """A number with all its digits; "" for NaN."""
   return "" if np.isnan(value) else np.format_float_positional(value, trim="-")
 
 
 def _first(columns: dict[str, list[str]]) -> dict[str, list[str]]:
   """`time` and `first`: what came first of chronic GVHD, relapse and death.
 
-  As scikit-survival reads the file; no two of them came at one time.
+  As scikit-survival reads the file; no two of them have the same time.
   """
   times = [columns[name] for name in ("cgvhtime", "reltime", "survtime")]
   events = [columns[name] for name in ("cgvh", "rcens", "stat")]

@@ -1,4 +1,4 @@
-"""The public text tasks by name: their data, and what they are judged by."""
+"""The public text tasks by name: their data and the metric that scores them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -17,12 +17,12 @@ from medfm.types import Task
 
 
 class TextTask(NamedTuple):
-  """dataset: a factory; settings: its own.
+  """dataset: a factory; settings: its settings.
 
-  metric: of the published results, by which the best step is chosen.
-  length: tokens of a row, which hold most texts.
-  rows: a batch; longer rows come in smaller ones.
-  epochs: until a small model from scratch has learnt what it can.
+  metric: that of the published results; it also chooses the best step.
+  length: tokens of a row, enough for most texts.
+  rows: of a batch; fewer if rows are long.
+  epochs: how many a small model from scratch needs.
   """
 
   dataset: Callable

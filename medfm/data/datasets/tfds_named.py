@@ -28,13 +28,13 @@ def named(
     "malaria", "colorectal_histology", "patch_camelyon:2.0.0".
   image, label: the features to take; None takes those the set declares.
 
-  Reads records that lie as array_record in `<raw>/tfds` or `<cache>/tfds`
-  (whatever wrote them), else asks TFDS to make them there. Without official
-  validation or test examples they are split off the training ones at random:
-  TFDS names no patients.
+  Reads array_record files in `<raw>/tfds` or `<cache>/tfds` (whatever wrote
+  them), else asks TFDS to make them there. If there is no official validation
+  or test split, it is taken from the training examples at random, since TFDS
+  names no patients.
 
-  Raises: UserError where the data are absent or TFDS needs TensorFlow for
-    them, and where an image has another size than the first.
+  Raises: UserError if the data are missing or TFDS needs TensorFlow for them,
+    or if an image has another size than the first.
   """
   cache = pathlib.Path(folders.cache).expanduser()
   try:
@@ -83,7 +83,7 @@ def named(
 def _builder(folders: Folders, name: str):
   """A builder whose records can be read without TensorFlow.
 
-  Raises: UserError, and ImportError or NotImplementedError where they cannot.
+  Raises: UserError, and ImportError or NotImplementedError if they cannot.
   """
   import tensorflow_datasets as tfds  # Slow to import, and needed here alone.
 

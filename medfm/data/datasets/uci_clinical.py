@@ -1,8 +1,8 @@
 """Seven small clinical tables of the UCI repository, chosen by name.
 
 Files have no header rows; the names of the columns are those of the `.names`
-files, and a CSV to predict on must have them. Codes keep their meaning: what
-stands for "missing" becomes missing, and labels are put into words.
+files, and a CSV to predict on must have them. Codes for "missing" become
+missing, and labels are put into words.
 """
 
 import dataclasses
@@ -28,7 +28,8 @@ _ZIP = "uci_clinical.zip"
 class Study:
   """One table: where it is, what its columns are, and what they predict.
 
-  layouts: file name -> its columns in order; the first is the one fetched.
+  layouts: file name -> its columns in order; the first file is the one to
+    download.
   labels: label column -> {cell: class name}, in the order of the classes;
     the first is the default, and none of them is ever a feature.
   zeros: numeric columns in which 0 means "not measured".
@@ -51,7 +52,7 @@ class Study:
 
   @property
   def categorical(self) -> tuple[str, ...]:
-    """The columns that are left: they hold codes."""
+    """All other features, which hold codes."""
     used = (*self.numeric, *self.labels, self.patient, *self.drop)
     columns = next(iter(self.layouts.values()))
     return tuple(name for name in columns if name not in used)
@@ -271,7 +272,7 @@ def cleaned(table: Table, *, study: str) -> Table:
     zero = tables.numbers(table, name) == 0
     table = table.replace(**{name: np.where(zero, "", table[name]).tolist()})
   for name in STUDIES[study].categorical:
-    # `1.0` and `1` are one code.
+    # `1.0` and `1` are the same code.
     table = table.mapped(name, lambda cell: cell.removesuffix(".0"))
   for name, meaning in STUDIES[study].recoded.items():
     table = table.mapped(name, lambda cell, m=meaning: m.get(cell, cell))

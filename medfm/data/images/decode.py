@@ -1,7 +1,8 @@
 """Image files -> arrays [H,W,C]; equal sizes, channels and bits.
 
-PNG, JPEG, TIFF and BMP are read by Pillow, DICOM by pydicom (optional). A
-file is known by its content; its suffix only chooses what a folder offers.
+PNG, JPEG, TIFF and BMP are read by Pillow, DICOM by pydicom (optional). The
+content of a file decides its type; the suffix only decides which files of a
+folder count as images.
 """
 
 import collections
@@ -22,7 +23,7 @@ from medfm.data.images.dicom import Frame
 from medfm.types import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
-# The only decoders a file may choose. Pillow knows TIFF once it is imported.
+# The only decoders that Pillow may use; it knows TIFF once that is imported.
 _FORMATS = ("PNG", "JPEG", "BMP", TiffImagePlugin.TiffImageFile.format)
 _WHITE_IS_ZERO, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0, 258, 262  # Of TIFF.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -36,10 +37,11 @@ class Picture(NamedTuple):
 
 
 class Head(NamedTuple):
-  """What a file's head says of it.
+  """What the head of a file says about it.
 
   dtype: of the pixels. colour: whether there are three channels, which may be
-  equal. word: whether it has 16 bits a pixel and says not how many count.
+  equal. word: whether it has 16 bits a pixel and does not say how many of them
+  are used.
   """
 
   dtype: np.dtype
@@ -72,10 +74,11 @@ def picture(
   TIFF and DICOM. Palettes become RGB, alpha is dropped, EXIF orientation is
   applied. Sixteen-bit colour PNG is read at 8 bits, as Pillow does.
 
-  name: what an error calls the file; nothing else of it is ever quoted.
-  frame: of a multi-frame DICOM or TIFF, which is otherwise refused.
+  name: what an error calls the file; errors quote nothing else of it.
+  frame: which one to read of a multi-frame DICOM or TIFF; without it such a
+    file is refused.
   window: (low, high) of grey DICOM; see `dicom.pixels`.
-  bits: how many of a 16-bit file count, where it does not say itself.
+  bits: how many bits a 16-bit file uses, if it does not say so itself.
   """
   data = source if isinstance(source, bytes) else content(source)
   if not data:
@@ -86,7 +89,7 @@ def picture(
     return _pillow(data, name, frame, bits)
   except UserError:
     raise
-  except Exception:  # Each decoder has its own types for damage.
+  except Exception:  # Each decoder raises other types for damaged files.
     raise UserError(
       f"{name}: not a PNG, JPEG, TIFF, BMP or DICOM image, damaged or "
       "truncated, or far too large"
@@ -113,7 +116,7 @@ def resized(image: np.ndarray, size: int, how: str = "pad") -> np.ndarray:
 
   how: "pad" keeps all of the image and centres it on black, "crop" keeps the
     largest centred square, "stretch" ignores the aspect ratio. Bilinear, with
-    antialiasing where it shrinks.
+    antialiasing if the image shrinks.
   """
   if how not in ("pad", "crop", "stretch"):
     raise UserError(f"resize={how!r}: expected pad, crop or stretch")
@@ -159,13 +162,13 @@ def with_dtype(
   if (image.dtype, dtype) == (np.uint16, np.uint8):
     return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
   raise UserError(
-    f"{name}: {image.dtype} images cannot stand beside {dtype} ones: convert "
-    "them to one kind of file"
+    f"{name}: {image.dtype} images cannot be mixed with {dtype} images: "
+    "convert them to one kind of file"
   )
 
 
 def head(path: str | os.PathLike) -> Head | None:
-  """What a file's head says of the image; None if it is damaged."""
+  """What the head of a file says about the image; None if it is damaged."""
   try:
     data = content(path)
     if dicom.is_dicom(data[:132]):
@@ -184,8 +187,8 @@ def head(path: str | os.PathLike) -> Head | None:
 
 def bits(path: str | os.PathLike) -> np.dtype | None:
   """The dtype that `decoded` will give, from a file's head; None if damaged."""
-  told = head(path)
-  return told and told.dtype
+  start = head(path)
+  return start and start.dtype
 
 
 def is_colour(path: str | os.PathLike, frame: Frame = None) -> bool:
@@ -206,7 +209,7 @@ def top(path: str | os.PathLike, frame: Frame = None) -> int:
 
 
 def patient_key(path: str | os.PathLike) -> str:
-  """A hash of the patient a DICOM file names; "" for any other, or damaged."""
+  """A hash of the patient that a DICOM file names; "" for any other file."""
   try:
     return dicom.patient_key(content(path)) if _is_scan(path) else ""
   except (OSError, UserError):
@@ -216,9 +219,9 @@ def patient_key(path: str | os.PathLike) -> str:
 def in_order(
   function: Callable[[Any], Any], items: Iterable, *, ahead: float = math.inf
 ) -> Iterator[Any]:
-  """As `map`, from threads: decoders free the GIL.
+  """As `map`, from threads: decoders release the GIL.
 
-  ahead: at most so many are under way or waiting to be asked for.
+  ahead: how many results at most are under way or waiting to be taken.
   """
   waiting = collections.deque()
   pool = ThreadPoolExecutor(min(16, os.cpu_count() or 1))
@@ -230,7 +233,7 @@ def in_order(
     while waiting:
       yield waiting.popleft().result()
   finally:
-    # Whoever is left with it after an error may be one of its own threads.
+    # After an error, one of the pool's own threads may be the last to hold it.
     pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -286,19 +289,19 @@ def _pillow(data: bytes, name: str, frame: Frame, bits: int) -> Picture:
 def _integers(
   values: np.ndarray, bits: int, inverted: bool, name: str
 ) -> Picture:
-  """Grey values of so many bits over the whole of uint16."""
+  """Grey values of this many bits, scaled to the whole range of uint16."""
   highest = 2**bits - 1
   if bits > 16 and not inverted:
     highest, bits = 65535, 16
   if bits > 16:
     raise UserError(
-      f"{name}: a TIFF of {bits} bits says that white is zero, which is read "
-      "up to 16 bits; save it with black as zero"
+      f"{name}: a TIFF of {bits} bits says that white is zero, which can be "
+      "read up to 16 bits only; save it with black as zero"
     )
   if not ((values >= 0) & (values <= highest)).all():
     raise UserError(
       f"{name}: pixels are outside 0..{highest}"
-      + ("" if bits == 16 else f", which the {bits} bits of the others hold")
+      + ("" if bits == 16 else f", the range of the other {bits}-bit images")
     )
   values = highest - values if inverted else values
   if bits == 16:
@@ -320,9 +323,9 @@ def _floats(values: np.ndarray, inverted: bool, name: str) -> np.ndarray:
 
 
 def _stored_bits(image: Image.Image) -> int:
-  """How many bits a channel of a pixel has in the file, as far as it says."""
+  """How many bits a channel of a pixel has in the file, if the file says so."""
   if image.format == "PNG":
-    # Pillow reads the depth and forgets it, but for the name of its raw mode.
+    # Pillow keeps the depth only in the name of its raw mode.
     raw = image.tile[0][3] if image.tile else ""
     raw = raw if isinstance(raw, str) else raw[0]
     return 16 if "16" in raw else 8
@@ -333,7 +336,7 @@ def _stored_bits(image: Image.Image) -> int:
 
 
 def _tag(image: Image.Image, number: int) -> Any:
-  """A tag of a TIFF; None of any other file."""
+  """A tag of a TIFF; None for any other file."""
   tags = getattr(image, "tag_v2", None)
   return (
     tags.get(number) if tags is not None and image.format == "TIFF" else None

@@ -22,7 +22,8 @@ from medfm.types import UserError
 MAX_PIXELS = 50_000_000  # Of one image, DICOM or not.
 Window = tuple[float, float] | None
 Frame = int | str | None
-"""Which of several: a number from 0, or first, middle or last; None refuses."""
+"""Which of several frames: a number from 0, or first, middle or last; with
+None a file of several is refused."""
 
 _PLACES = {"first": 0.0, "middle": 0.5, "last": 1.0}
 _CT_RANGE = (-1024.0, 3071.0)  # Hounsfield units of a 12-bit scanner.
@@ -55,7 +56,7 @@ def is_dicom(data: bytes) -> bool:
 def chosen(name: str, pixels: int, frame: Frame, frames: int) -> int:
   """The number of the frame to read.
 
-  Refuses what is too large, or of several frames while none is chosen.
+  Refuses an image that is too large, or of several frames with none chosen.
   """
   if pixels > MAX_PIXELS:
     raise UserError(f"{name}: more than {MAX_PIXELS:,} pixels")
@@ -130,8 +131,8 @@ def head(data: bytes) -> tuple[np.dtype, bool]:
 def patient_key(data: bytes) -> str:
   """A short hash of the PatientID of a DICOM file, "" where it has none.
 
-  The number cannot be read from it, but somebody with a list of the hospital's
-  numbers can try them all: keep it out of what is published.
+  The PatientID cannot be read from the hash, but somebody with a list of the
+  hospital's ids can try them all: never publish the hash.
   """
   with _opened(data, "", ["PatientID"]) as dataset:
     patient = spelling.owner(str(dataset.get("PatientID") or ""))
@@ -173,7 +174,7 @@ def _opened(
 def _shown(
   dataset: Any, stored: np.ndarray, name: str, frame: int, window: Window
 ) -> np.ndarray:
-  """Stored values -> what a screen would show."""
+  """Stored values -> the values that a screen would show."""
   from pydicom.pixels import apply_color_lut
 
   kind = str(dataset.PhotometricInterpretation)
@@ -200,7 +201,7 @@ def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray:
   """[H,W] bool: the pixels that the file declares to be padding."""
   ends = []
   bits, signed = int(dataset.BitsStored), int(dataset.PixelRepresentation)
-  # Bits that do not count are cut off the pixels, as a rule: then here too.
+  # Unused bits are cut off the pixels, as a rule: then here too.
   low, high = -(2 ** (bits - 1)) * signed, 2 ** (bits - signed)
   if stored.min(initial=0) < low or stored.max(initial=0) >= high:
     bits = int(dataset.BitsAllocated)
@@ -227,7 +228,7 @@ def _windowed(
   frame: int,
   window: Window,
 ) -> np.ndarray:
-  """Grey values of 0..1; see `pixels` for which range counts.
+  """Grey values from 0 to 1; `pixels` says which range becomes 0 to 1.
 
   real: [H,W] bool, the pixels that are not padding.
   """
@@ -240,7 +241,9 @@ def _windowed(
     slope = float(rescale.RescaleSlope)
     intercept = float(rescale.get("RescaleIntercept") or 0.0)
     if slope == 0 or not math.isfinite(slope + intercept):
-      raise UserError(f"{name}: its rescale slope or intercept is unusable")
+      raise UserError(
+        f"{name}: its rescale slope or intercept is not a usable number"
+      )
   if table:
     values = apply_modality_lut(stored, dataset)
   else:

@@ -23,9 +23,9 @@ COLUMNS = ("image", "image_path", "path", "file", "filename", "file_name")
 
 
 class Shape(NamedTuple):
-  """What all images of a data set are made.
+  """The size, channels and depth that all images of a data set are given.
 
-  bits: how many count of files of 16 bits that do not say so themselves.
+  bits: how many bits 16-bit files use, if they do not say so themselves.
   """
 
   size: int
@@ -38,7 +38,7 @@ class Shape(NamedTuple):
 
 
 class Read(NamedTuple):
-  """An image [size,size,channels], what it was [H,W], and what was changed."""
+  """An image [size,size,channels], its former H and W, and the changes."""
 
   pixels: np.ndarray
   size: tuple[int, int]
@@ -46,7 +46,7 @@ class Read(NamedTuple):
 
 
 def read(item: tuple[str, pathlib.Path], shape: Shape) -> Read:
-  """The image of (name, path) in the shape that is wanted."""
+  """The image of (name, path), brought into `shape`."""
   name, path = item
   stored, changes = decode.picture(
     path,
@@ -86,9 +86,10 @@ def dataset(
   reading: Reading | None = None,
   **reads: Any,
 ) -> Dataset:
-  """The dataset of images; reads: settings of `encoded`, for new files.
+  """The dataset of images.
 
-  reading: of the model that they are read for, as `Folders` has it.
+  reads: settings of `encoded`, for new files.
+  reading: the trained model that the images are read for, as in `Folders`.
   """
   if reading:
     how = reads.get("resize", "pad")
@@ -116,18 +117,18 @@ def encoded(
   exclude: tuple[str, ...] = (),
   delimiter: str = ",",
 ) -> Split:
-  """A user's new images as a label-free split, treated as training's were.
+  """A user's new images as a split without labels, treated as in training.
 
   path: one image, a folder (with all below it), or a CSV file with a column
-    of image files relative to its own folder.
-  dtype, bits: of the training images; new ones are converted to them. What that
-    changes, other than sizes, is logged with the images' names.
-  frame: of files of several.
-  image: the CSV's column; found by its name where it is "".
-  exclude: patterns of a folder's files that are left out, if there are any.
-  delimiter: what stands between the cells of the CSV file.
+    of image files relative to the CSV's folder.
+  dtype, bits: of the training images; new images are converted to them.
+    Changes, other than of sizes, are logged with the images' names.
+  frame: which one to read of files of several frames.
+  image: the CSV's column; "" for the first of the usual names.
+  exclude: patterns of the folder's files that are left out.
+  delimiter: the character between the cells of the CSV file.
   """
-  del info  # Classes and scaling are the model's business, not the file's.
+  del info  # The model needs classes and scaling, reading files does not.
   place = pathlib.Path(path).expanduser()
   if not place.exists():
     raise UserError(f"{path}: no such file or folder")
@@ -154,8 +155,8 @@ def encoded(
     images.append(each.pixels)
     changes.update(each.changes)
   if changes:
-    told = [f"{count:,} {what}" for what, count in changes.items()]
-    logging.warning("%s: images as in training: %s", path, ", ".join(told))
+    counts = [f"{count:,} {what}" for what, count in changes.items()]
+    logging.warning("%s: images as in training: %s", path, ", ".join(counts))
   return Split({"image": np.stack(images)}, np.array(names))
 
 
@@ -174,13 +175,13 @@ def refuse_name(name: str, root: pathlib.Path) -> None:
 def under(
   root: pathlib.Path, exclude: tuple[str, ...] = ()
 ) -> tuple[list[str], int, int]:
-  """(names of the images below a folder, sorted; how many others it holds; how
-  many images `exclude` leaves out).
+  """(names of the images below a folder, sorted; how many other files it has;
+  how many images `exclude` leaves out).
 
-  Names are relative, with "/". Files that are not images (by suffix; hidden
-  ones; without a suffix, those that are not DICOM) are only counted.
+  Names are relative, with "/". Files that are not images (hidden files, other
+  suffixes, and files without a suffix unless DICOM) are only counted.
 
-  Raises: UserError where there are none, for a link that leads out of the
+  Raises: UserError if there are no images, for a link that leads out of the
     folder, and for a link to a folder, which could lead anywhere later.
   """
   names, others = [], 0
@@ -190,13 +191,15 @@ def under(
     for path in [pathlib.Path(folder, name) for name in folders]:
       if path.is_symlink():
         raise UserError(
-          f"{path.name}: is a link to a folder; move the real one in"
+          f"{path.name}: is a link to a folder; put the folder itself there"
         )
     for path in [pathlib.Path(folder, name) for name in inside]:
       if not path.name.isprintable():
         refuse_name(path.name, root)
       if path.is_symlink() and not files.real(path).is_relative_to(top):
-        raise UserError(f"{path.name}: is a link out of {root.name}")
+        raise UserError(
+          f"{path.name}: is a link out of {root.name}; put the file there"
+        )
       if decode.offered(path):
         if not path.is_file():  # A pipe or a device would never end.
           what = "is not a file but a pipe, a device or a link to nothing"
@@ -218,7 +221,7 @@ def is_clutter(folder: str) -> bool:
 def in_table(
   table: Table, root: pathlib.Path, column: str
 ) -> tuple[str, list[pathlib.Path]]:
-  """(the column of image files, as given or a usual one; its files)."""
+  """(the column of image files, given or by a usual name; its files)."""
   usual = [name for name in table.columns if name.lower() in COLUMNS]
   if not column and not usual:
     raise UserError(

@@ -1,4 +1,4 @@
-"""What a model must know of images; columns for classical models; copies."""
+"""What a model must know about images; columns for classical models; copies."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ MAX_PIXELS = 512
 COMPONENTS = 64
 _FIT_ROWS = 5000
 _READ = 1024  # Images at a time.
-_PROFILED = 5000  # Images that stand for all of a cohort.
+_PROFILED = 5000  # Images at most that describe a cohort.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Image:
     return Near(near.RULE, near.search)
 
   def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
-    """None: a model of images reads their shape from a batch."""
+    """No settings: a model of images reads their shape from a batch."""
     return {}
 
   def scale(
@@ -104,17 +104,16 @@ class Image:
   def recoded(
     self, arrays: Mapping[str, np.ndarray], trained: "Image"
   ) -> dict[str, np.ndarray]:
-    """Pictures as they are, which must be of the trained size and kind."""
+    """The pictures unchanged; ValueError if size or kind is not as trained."""
     held = Image(self.size, self.channels, self.dtype)
     if held != Image(trained.size, trained.channels, trained.dtype):
       raise ValueError(f"{self.describe()}, not {trained.describe()}")
     return dict(arrays)
 
   def profile(self, arrays: Arrays) -> Profile:
-    """How bright, varied, black and white each picture is, from 0 to 1.
+    """Brightness, spread, and shares of black and white of each picture, 0..1.
 
-    Where there are more than 5,000 pictures, as many, evenly spaced, stand for
-    all.
+    Of more than 5,000 pictures, 5,000 evenly spaced ones are taken.
     """
     images = arrays["image"]
     step = -(-len(images) // _PROFILED) or 1

@@ -1,9 +1,9 @@
-"""Whether a JPEG's header and its data agree, which libjpeg does not say.
+"""Checks that a JPEG's header and its data agree, which libjpeg does not.
 
 If the header promises more than the data hold, the rest of the image is flat;
 if it promises less, only a part is decoded; if it gives another width, the
-image is scrambled. All of them decode without an error. The last bytes of the
-data show it: in a sound file they belong to the last blocks of the image.
+image is scrambled. All of these decode without an error. The last bytes of the
+data give it away: in a sound file they belong to the last blocks of the image.
 """
 
 import io
@@ -14,16 +14,16 @@ import numpy as np
 from PIL import Image
 
 _LEAST, _SHARE = 16, 64
-_FEWEST = 128  # Places where units of two rows meet, to be judged by.
-_BETTER = 0.4  # Sound pictures as large: 887, none below 1.7.
+_FEWEST = 128  # Places where units of two rows meet, needed for a judgement.
+_BETTER = 0.4  # None of 887 sound pictures of that size was below 1.7.
 
 
 class _Scan(NamedTuple):
   """The only scan of a file.
 
-  unit: height and width of what is coded together, in pixels.
-  flat: bits of a unit that is as the one before it and flat.
-  restarts: whether marks stand in it.
+  unit: height and width of a coded unit, in pixels.
+  flat: bits of a flat unit that equals the one before it.
+  restarts: whether the scan holds restart markers.
   """
 
   start: int
@@ -34,7 +34,7 @@ class _Scan(NamedTuple):
 
 
 def whole(data: bytes) -> bool:
-  """Whether the end marker is there: libjpeg fills up what is missing.
+  """Whether the end marker is there: libjpeg fills in what is missing.
 
   The scan marker cannot occur inside a scan, so the last one opens the last
   scan, behind any embedded thumbnail.
@@ -45,10 +45,10 @@ def whole(data: bytes) -> bool:
 def agrees(data: bytes, pixels: np.ndarray) -> bool:
   """Whether the data are as long as an image of the header's size needs.
 
-  pixels: the image [H,W] or [H,W,C] that libjpeg made of them. True where it
-  cannot be told: progressive files, and images that end in one colour. Where
-  another width needs as many data (height and width exchanged), the picture
-  itself tells.
+  pixels: the image [H,W] or [H,W,C] that libjpeg decoded from them. True if
+  that cannot be decided: progressive files, and images that end in one colour.
+  If another width needs as many data (height and width exchanged), the picture
+  itself decides.
   """
   if _scrambled(pixels, _unit(data)):
     return False
@@ -64,7 +64,7 @@ def agrees(data: bytes, pixels: np.ndarray) -> bool:
 
 
 def _unit(data: bytes) -> tuple[int, int]:
-  """Height and width of what is coded together, in pixels."""
+  """Height and width of a coded unit, in pixels."""
   with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
     layers = getattr(image, "layer", [])
   sides = [(down, across) for _, across, down, _ in layers]
@@ -75,10 +75,10 @@ def _unit(data: bytes) -> tuple[int, int]:
 
 
 def _scrambled(pixels: np.ndarray, unit: tuple[int, int]) -> bool:
-  """Whether the units fit together in rows of another length alone.
+  """Whether the units fit together only in rows of another length.
 
-  The last line of pixels of a unit is much as the first line of that below,
-  where the rows are as long as they were.
+  If the rows have their true length, the last line of pixels of a unit is much
+  like the first line of the unit below.
   """
   grey = pixels if pixels.ndim == 2 else pixels[..., :3].mean(-1)
   (height, width), (down, across) = grey.shape, unit
@@ -89,7 +89,7 @@ def _scrambled(pixels: np.ndarray, unit: tuple[int, int]) -> bool:
   first, last = (units[:, :, n].reshape(-1, across) for n in (0, -1))
 
   def step(length: int) -> float:
-    """The mean squared difference of such lines in rows of so many units."""
+    """The mean squared difference of such lines in rows of `length` units."""
     squares = (last[:-length] - first[length:]) ** 2
     seen = np.isfinite(squares)
     few = seen.sum() < _FEWEST * across
@@ -106,9 +106,9 @@ def _scrambled(pixels: np.ndarray, unit: tuple[int, int]) -> bool:
 def _filled_up(data: bytes, scan: _Scan, size: int) -> bool:
   """Whether the image's flat end is not in the data.
 
-  libjpeg gives blocks that are missing the last value that there was. Where
-  the flat blocks at the end are in the data, nearly all that they take can be
-  cut off without a change to any block before them.
+  libjpeg fills missing blocks with the last value there was. If the flat blocks
+  at the end are in the data, nearly all bytes that they take can be cut off
+  without changing any block before them.
   """
   light = _without(data, scan, 0, "L")
   if light is None:
@@ -132,7 +132,7 @@ def _tail(pixels: np.ndarray, unit: tuple[int, int]) -> int:
 def _without(
   data: bytes, scan: _Scan, cut: int, mode: str | None = None
 ) -> np.ndarray | None:
-  """The image without the last bytes of its data; None where there is none.
+  """The image without the last bytes of its data; None if none is decoded.
 
   mode: "L" for the brightness alone, in which blocks do not touch.
   """
@@ -195,7 +195,7 @@ def _scan(data: bytes) -> _Scan | None:
 
 
 def _first_codes(content: bytes) -> dict[int, int]:
-  """Number of a code table -> bits of its symbol 0: no change, or the end."""
+  """Number of a code table -> bits of its symbol 0 (no change, or the end)."""
   lengths, position = {}, 0
   while position + 17 <= len(content):
     counts = content[position + 1 : position + 17]
@@ -209,7 +209,7 @@ def _first_codes(content: bytes) -> dict[int, int]:
 
 
 def _end(data: bytes, position: int) -> int:
-  """Where the data of a scan end: before the next marker but restarts."""
+  """Where a scan's data end: before the next marker other than a restart."""
   while (position := data.find(b"\xff", position)) >= 0:
     after = data[position + 1 : position + 2]
     if after and after != b"\0" and not 0xD0 <= after[0] <= 0xD7:

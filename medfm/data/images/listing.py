@@ -26,7 +26,7 @@ _SPLIT = "split folder"
 
 
 class Listing(NamedTuple):
-  """N images with what is true of them.
+  """N images with their labels.
 
   raw: name -> file; examples: (name, patient, groups, split) of each.
   truth: arrays [N, ...]; names: of the classes, labels or numbers.
@@ -59,17 +59,18 @@ def listed(
 ) -> Listing:
   """Images of a folder, `[<train|val|test>/]<class>/`, or of a CSV file.
 
-  labels: of a folder they read the column `FOLDER`; where they read none, the
-    folders have no meaning but for the splits.
-  whole: they are read for a trained model, and so not split.
-  root: what the CSV's names are relative to, and never outside of; its own
-    folder for "". The other settings are its columns, "" or () in a folder.
-  exclude: patterns of a folder's files that are left out, such as *_mask*.
-  delimiter: what stands between the cells of the CSV file.
+  labels: in a folder they read the column `FOLDER`; if they read no column, the
+    folders have no meaning except for the splits.
+  whole: the images are read for a trained model, and so not split.
+  root: the folder that the CSV's file names are relative to and may not leave;
+    "" for the CSV's folder. The other settings are columns of the CSV, "" or
+    () for a folder.
+  exclude: patterns of the folder's files that are left out, such as *_mask*.
+  delimiter: the character between the cells of the CSV file.
 
-  Raises: UserError for class folders without images and images without one,
-    and with the row for a file that is missing or outside, a bad label or
-    split, and rows of one image that do not agree.
+  Raises: UserError for class folders without images and images without a class
+    folder, and, with the row, for a file that is missing or outside, a bad
+    label or split, and rows of one image that do not agree.
   """
   others = left_out = 0
   top = place.parent / pathlib.Path(root).expanduser()
@@ -139,7 +140,7 @@ def _first_of_each(
   facts: Sequence[tuple],
   truth: Truth,
 ) -> np.ndarray:
-  """The rows that name an image first; a later one must say the same of it."""
+  """The first row of each image; later rows of it must have the same cells."""
   _, first, place = np.unique(ids, return_index=True, return_inverse=True)
   for row, earlier in enumerate(first[place]):
     if facts[earlier] != facts[row] or not all(
@@ -147,7 +148,7 @@ def _first_of_each(
       for array in truth.values()
     ):
       raise table.error(
-        row, column, "an earlier row of this image says something else"
+        row, column, "differs from an earlier row of the same image"
       )
   return np.sort(first)
 
@@ -162,7 +163,7 @@ def _of_folders(
 ) -> Table:
   """A folder's images of these names as a table.
 
-  whole: split folders need no `train` among them.
+  whole: whether split folders need no `train` among them.
   """
   tops = [path.name for path in sorted(root.iterdir()) if path.is_dir()]
   words = {top: splits.WORDS.get(top.lower(), "") for top in tops}
@@ -172,7 +173,7 @@ def _of_folders(
   if by_split and "" in words.values():
     odd = next(top for top, word in words.items() if not word)
     raise UserError(
-      f"{root.name}: {odd!r} stands beside split folders; expected only "
+      f"{root.name}: the folder {odd!r} is beside split folders; expected only "
       "train, validation (or val) and test"
     )
   depth = by_split + classes
@@ -200,18 +201,18 @@ def _of_folders(
 
 
 def _notes(patients: np.ndarray, given: bool) -> list[str]:
-  """What the card says of the patients, named by a column or by DICOM."""
+  """What the card says about the patients, named by a column or by DICOM."""
   known = np.count_nonzero(patients != "")
   unknown = len(patients) - known
   if given:
     without = f"{cards.amount(unknown, 'image')} without a patient id"
-    note = "each counts as a patient of its own"
+    note = "each counts as a separate patient"
     return [f"{without}: {note}"] if unknown else []
   if not known:
-    return ["no patient ids: each image counts as a patient of its own"]
+    return ["no patient ids: each image counts as a separate patient"]
   return [
     f"patient keys are sha256 prefixes of the DICOM PatientID ({known} of "
-    f"{len(patients)} images have one; others count as patients of their own)"
+    f"{len(patients)} images have one; each other counts as its own patient)"
   ]
 
 
@@ -223,7 +224,7 @@ def _split(
   fractions: tuple[float, ...],
   seed: int,
 ) -> str:
-  """Fills the parts [N] that are not given, by patient; says how."""
+  """Fills the parts [N] that are not given, by patient; also says how."""
   given = set(parts) - {""}
   how = "as given" if given else f"by patient, {tuple(fractions)}, seed {seed}"
   if given and "train" not in given:

@@ -1,4 +1,4 @@
-"""Files of a folder that are not pictures: left out, or warned of."""
+"""Masks among a folder's images: left out, or a warning."""
 
 import fnmatch
 import re
@@ -23,16 +23,16 @@ def fits(name: str, exclude: Iterable[str]) -> bool:
 def kept(names: Sequence[str], exclude: Iterable[str]) -> list[str]:
   """The names that no pattern fits.
 
-  names: relative to the folder, with "/". exclude: patterns of the shell, such
-  as *_mask*, of a file's name or of all of its path.
+  names: relative to the folder, with "/". exclude: shell patterns, such as
+  *_mask*, for a file's name or its whole path.
 
-  Raises: UserError for a pattern that fits none.
+  Raises: UserError for a pattern that fits no name.
   """
   patterns = [*exclude]
   for pattern in patterns:
     if not any(fits(name, [pattern]) for name in names):
       raise UserError(
-        f"exclude={pattern}: matches no image; * stands for any letters"
+        f"exclude={pattern}: matches no image; * matches any letters"
       )
   left = [name for name in names if not fits(name, patterns)]
   if not left:

@@ -1,4 +1,4 @@
-"""Near copies of pictures: shifted, cropped, flipped, turned, or saved anew.
+"""Near copies of pictures: shifted, cropped, flipped, turned, or saved again.
 
 Radiographs of different patients look alike anyway, so the search has two
 steps. The first finds the few pictures of the other split that could be a copy,
@@ -76,9 +76,9 @@ def _found(space: "_Space", a: Any, b: Any, index: "_Index") -> Pairs:
 
 
 class View(NamedTuple):
-  """A picture as it may stand in training: first transposed, then mirrored.
+  """A way a copy may have been changed: first transposed, then mirrored.
 
-  zoom: how many times larger its frequencies are to be read.
+  zoom: the factor by which its frequencies are read larger.
   """
 
   zoom: float
@@ -87,7 +87,7 @@ class View(NamedTuple):
 
 
 class _Space(NamedTuple):
-  """What pictures are compared in, fitted on one split.
+  """The space in which pictures are compared, fitted on one split.
 
   mean, whiten: of spectra [F] and [F,D]; shared_mean [P], shared [K,P]: the
   principal components of thumbnails.
@@ -108,13 +108,13 @@ class _Space(NamedTuple):
     shown = np.concatenate(parts)
     mean, axes, spread = _components(_spectra(shown))
     scale = np.sqrt(spread + 0.5 * spread.mean() + 1e-12)[:_CODE]
-    # Fewer for few pictures, or nothing of them would be left.
+    # Fewer components for few pictures, or nothing of these would be left.
     count = min(_SHARED, len(shown) // 8)
     shared_mean, shared, _ = _components(shown.reshape(len(shown), -1))
     return cls(mean, axes[:_CODE].T / scale, shared_mean, shared[:count])
 
   def codes(self, images: Any) -> np.ndarray:
-    """[N,D] of images [N,H,W,C]."""
+    """The codes [N,D] of images [N,H,W,C]."""
     parts = [
       self._code(_spectra(_thumbnails(_grey(images[n : n + _READ]))))
       for n in range(0, len(images), _READ)
@@ -133,7 +133,7 @@ class _Space(NamedTuple):
     return listed
 
   def twins(self, a, b, i, j, views: list[View]) -> np.ndarray:
-    """[n] bool, of pairs of rows i[n] of pictures a, j[n] of b [N,H,W]."""
+    """[n] bool, whether picture i[n] of a and j[n] of b [N,H,W] are copies."""
     alike = np.zeros(len(i), bool)
     shown_a, shown_b = _thumbnails(a), _thumbnails(b)
     by_view: dict[View, list[int]] = {}
@@ -151,9 +151,9 @@ class _Space(NamedTuple):
     left = np.full(len(a), -1.0)
     rows = np.arange(len(a))
     for factor in (1, *_FINER):
-      if factor != 1:  # Only what is alike is worth a closer look.
+      if factor != 1:  # Only pairs that are alike are worth a closer look.
         rows = np.flatnonzero((best > _ALIKE) & (left < _LEFT))
-      # A spectrum does not tell a picture from the one turned by half.
+      # A picture and the same turned by half have one spectrum.
       for upside in (b, b[:, ::-1, ::-1]) if len(rows) else ():
         laid, inside = overlay.laid(upside[rows], a[rows], zoom * factor)
         alike = overlay.correlation(a[rows], laid, inside)
@@ -181,7 +181,7 @@ class _Space(NamedTuple):
 
 
 class _Index:
-  """Codes [N,D] of unit length, in cells of neighbours where there are many."""
+  """Codes [N,D] of unit length, in cells of neighbours if there are many."""
 
   def __init__(self, codes: np.ndarray):
     self._codes = codes.astype(np.float32)
@@ -232,7 +232,7 @@ class _Index:
 
 
 def _best(codes, rows, asked, which) -> np.ndarray:
-  """[3,n]: of each question, the rows of a cell that answer it best."""
+  """[3,n]: for each view asked about, the most similar rows of a cell."""
   likeness = asked[which] @ codes[rows].T
   top = min(_TRIED, len(rows))
   best = np.argpartition(-likeness, top - 1, axis=1)[:, :top]
@@ -301,7 +301,7 @@ def _strengths(shown: np.ndarray, zoom: float = 1) -> np.ndarray:
 
 
 def _half(strengths: np.ndarray) -> np.ndarray:
-  """[n,P]: the low ones, each once; the others are their mirror images."""
+  """[n,P]: the low frequencies, each once; the others mirror them."""
   most = strengths.shape[1] // 2
   each = np.arange(-most, most + 1)
   low = each[:, None] ** 2 + each**2 <= (most + 0.5) ** 2

@@ -7,7 +7,7 @@ import numpy as np
 
 @functools.cache
 def window(side: int) -> np.ndarray:
-  """[S] that falls from 1 in the middle to 0 at the edges."""
+  """[S] weights that fall from 1 in the middle to 0 at the edges."""
   places = np.arange(side) - (side - 1) / 2
   return (0.5 + 0.5 * np.cos(2 * np.pi * places / side)).astype(np.float32)
 
@@ -15,7 +15,7 @@ def window(side: int) -> np.ndarray:
 def laid(
   b: np.ndarray, a: np.ndarray, zoom: float
 ) -> tuple[np.ndarray, np.ndarray]:
-  """b [n,S,S] in the size and place of a; where it has pixels [n,S,S] bool."""
+  """b [n,S,S] resized and moved onto a; and where b has pixels, bool."""
   still = np.zeros(1)
   matrix, inside = _moves(b.shape[1], zoom, still)
   resized = (matrix * inside[..., None])[0]
@@ -29,7 +29,7 @@ def laid(
 def _moves(
   side: int, zoom: float, shift: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Matrices [n,S,S] that resize and shift an axis; what they fill [n,S]."""
+  """Matrices [n,S,S] that resize and shift an axis; places they fill [n,S]."""
   middle = (side - 1) / 2
   places = (np.arange(side) - middle - shift[:, None]) / zoom + middle
   inside = (places >= -0.3) & (places <= side - 0.7)
@@ -44,7 +44,7 @@ def _moves(
 
 
 def _shifts(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """How far b [n,S,S] is to be moved to lie on a, in parts of a pixel."""
+  """How far to move b [n,S,S] onto a, in fractions of a pixel."""
   from scipy import fft
 
   side = a.shape[1]

@@ -27,17 +27,17 @@ _AHEAD = 256  # Images decoded before the writer asks for them.
 
 _AUTO = "auto"
 _DEPTHS = (8, 10, 12, 14)
-_SURE = 8  # Files that tell how many bits of 16 count; 12 are common enough.
+_SURE = 8  # Files needed to believe in 13 to 15 used bits; 12 are common.
 
 
 class OwnImages(records.RowsBuilder, skip_registration=True):
-  """Images of any size and kind, all made one size, depth and colour.
+  """Images of any size and kind, all given one size, depth and colour.
 
   raw: name -> file; examples: (name, patient, groups, split) of each.
-  truth: array's name -> (dtype, its values of each example).
+  truth: array's name -> (dtype, its value for each example).
   channels: 1, 3 or "auto", for those of the files.
-  dtype, bits: of a trained model that they are read for, in the order in which
-    they are listed; "" and 0 for those of the files.
+  dtype, bits: as a trained model needs them, in the order in which the images
+    are listed; "" and 0 for those of the files.
   """
 
   VERSION = tfds.core.Version("2.0.0")  # 2: padding, white is zero, 12 bits.
@@ -90,7 +90,7 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
 
   @property
   def changes(self) -> list[dict[str, Any]]:
-    """What was skipped; last, what the images were and what they were made.
+    """What was skipped; last, what the images were and what was changed.
 
     Known once all are written.
     """
@@ -103,8 +103,8 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
         f"({self._shape.resize})": sum(other.values()),
         **made,
       }
-    told = {"images": sum(counts.values()), "bits": self._shape.bits}
-    return [*records.counted(self._changes), told | {"made": made}]
+    summary = {"images": sum(counts.values()), "bits": self._shape.bits}
+    return [*records.counted(self._changes), summary | {"made": made}]
 
   def features(self) -> dict[str, tfds.features.FeatureConnector]:
     shape = self._shape
@@ -142,9 +142,8 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
     total = len(self._paths)
     if self._skipped > self._max_bad * total:
       raise UserError(
-        f"{self._skipped} or more of {cards.amount(total, 'image')} cannot be "
-        "read, more than "
-        f"max_bad_fraction={self._max_bad}; the last: {error}"
+        f"at least {self._skipped} of {cards.amount(total, 'image')} cannot be "
+        f"read, more than max_bad_fraction={self._max_bad}; the last: {error}"
       )
 
 
@@ -169,29 +168,29 @@ def own_images(
 ) -> Dataset:
   """Images of a folder or CSV file as image [N,size,size,channels].
 
-  uint16 where any file has more than 8 bits, else uint8 (float32 where all
-  files are floating point).
+  uint16 if any file has more than 8 bits, else uint8 (float32 if all files are
+  floating point).
 
   path: a folder (or a zip or tar of one) with a folder per class, perhaps
     below train, validation (or val) and test; or a CSV file. Relative paths
     start at the folder of raw data.
-  channels: 3 (colour), 1 (grey), or "auto": 3 where any file shows colour.
+  channels: 3 (colour), 1 (grey), or "auto": 3 if any file shows colour.
   label: the CSV's label column. For multilabel one column of names joined by
     ";", or a tuple of columns of 0, 1 and empty; for regression one or more
     columns of numbers.
-  classes: their names in order, where the sorted names are not wanted.
-  missing_label: "error", or "drop" to leave out such rows, counted.
+  classes: the names of the classes in order; () for the sorted names.
+  missing_label: "error", or "drop" to leave out rows without a label.
   image, patient, groups, split_column: columns of the CSV file; delimiter:
-    what stands between its cells.
+    the character between its cells.
   exclude: patterns of a folder's files that are not images, such as *_mask*.
-  root: the folder the image paths start at; the CSV file's own where "".
+  root: the folder that image paths start at; "" for that of the CSV file.
   resize: pad, crop or stretch. window: (low, high) for grey DICOM.
-  frame: which one of a DICOM or TIFF file of several is the image: first,
+  frame: which frame of a DICOM or TIFF file of several is the image: first,
     middle, last or a number from 0 on; "" refuses such a file.
   bad: "error", or "skip" up to `max_bad_fraction` of the images.
 
   Without a patient column, DICOM files are split by a hash of their
-  PatientID. Raises: UserError for whatever the files or columns lack.
+  PatientID. Raises: UserError for missing or damaged files or columns.
   """
   if bad not in ("error", "skip"):
     raise UserError(f"bad={bad!r}: expected error or skip")
@@ -243,7 +242,7 @@ def own_images(
     max_bad_fraction=max_bad_fraction,
     **shape | of_training,
   )
-  *changes, told = prepared.changes
+  *changes, summary = prepared.changes
   train = next(iter(prepared.splits.values()))
   described = image_input.of(train)
   truth = {key: np.asarray(train.arrays[key]) for key in images.truth}
@@ -256,7 +255,7 @@ def own_images(
       "licence": "the user's own data",
       "citation": "",
       "notes": images.notes,
-      cards.READ: _read(described, "" if reading else asked, told),
+      cards.READ: _read(described, "" if reading else asked, summary),
       "changes": [*images.changes, *changes],
       **cards.warned(cards.doubts(images.names), masks.warnings(images.raw)),
       "split": images.split,
@@ -265,24 +264,24 @@ def own_images(
     image=listing.get("image", ""),
     exclude=tuple(listing.get("exclude", ())),
     delimiter=listing.get("delimiter", ","),
-    **shape | {"channels": described.channels, "bits": told["bits"]},
+    **shape | {"channels": described.channels, "bits": summary["bits"]},
   )
 
 
 def _read(
-  described: image_input.Image, asked: int | str, told: Mapping[str, Any]
+  described: image_input.Image, asked: int | str, summary: Mapping[str, Any]
 ) -> str:
-  """What the images became, and of how many what was changed.
+  """A line on how the images were read and how many were changed in what way.
 
-  asked: the channels; "" where training says.
+  asked: the channels; "" if training decides.
   """
   why = "as the files have" if asked == _AUTO else f"as channels={asked} says"
   why = why if asked else "as in training"
   depth = 8 * np.dtype(described.dtype).itemsize
-  made = [f"{count:,} {what}" for what, count in told["made"].items()]
+  made = [f"{count:,} {what}" for what, count in summary["made"].items()]
   return (
-    f"images: {told['images']:,}, read as {described.describe()} ({why}) and "
-    f"{depth} bits: {', '.join(made) or 'none was changed'}"
+    f"images: {summary['images']:,}, read as {described.describe()} ({why}) "
+    f"and {depth} bits: {', '.join(made) or 'none was changed'}"
   )
 
 
@@ -303,7 +302,7 @@ def _place(folders: Folders, path: str) -> pathlib.Path:
 
 
 def _widest(heads: Iterable[decode.Head]) -> np.dtype:
-  """The dtype all images become; bad files have no say."""
+  """The dtype that all images become; damaged files are ignored."""
   kinds = {head.dtype for head in heads}
   if kinds == {np.dtype(np.float32)}:
     return np.dtype(np.float32)
@@ -311,17 +310,17 @@ def _widest(heads: Iterable[decode.Head]) -> np.dtype:
 
 
 def _channels(heads: Mapping[pathlib.Path, decode.Head], frame: str) -> int:
-  """3 where any image shows colour; three equal channels are grey."""
+  """3 if any image shows colour; three equal channels are grey."""
   perhaps = [path for path, head in heads.items() if head.colour]
   read = functools.partial(decode.is_colour, frame=frame)
   return 3 if any(decode.in_order(read, perhaps, ahead=_AHEAD)) else 1
 
 
 def _bits(heads: Mapping[pathlib.Path, decode.Head], frame: str) -> int:
-  """How many bits count of the files of 16 bits that do not say it.
+  """How many bits are used by 16-bit files that do not say so themselves.
 
-  Scanners of 10 or 12 bits are often saved so, and are nearly black then. A
-  few dark images could be chance, so that 14 are only believed of several.
+  Images of 10- or 12-bit scanners are often saved in 16 bits, and look nearly
+  black then. A few dark images could be chance, so 14 bits need several files.
   """
   words = [path for path, head in heads.items() if head.word]
   read = functools.partial(decode.top, frame=frame)

@@ -1,4 +1,4 @@
-"""Images of another cohort, as a trained model reads its own."""
+"""Images of another cohort, read as the images of training were."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +14,10 @@ from medfm.types import Reading, Split, UserError
 def shape(
   reading: Reading, cohort: str, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """The settings of reading a file that training had, with `dtype`.
+  """The settings by which training read files, with `dtype`.
 
-  given: those of the cohort's config, by name, which stay where training had
-    none (a data set that takes no new files); `cohort`: for errors.
+  given: those of the cohort's config, by name, which apply if training had none
+    (a data set that takes no new files); cohort: its name, for errors.
   """
   described = reading.only(Image, cohort)
   height, width = described.size
@@ -52,7 +52,7 @@ def refitted(
 ) -> tuple[dict[str, Split], list[dict[str, Any]]]:
   """Splits of images that are decoded already, and the changes for the card.
 
-  resize: as the cohort makes its images square, where training does not say.
+  resize: how the cohort makes its images square, if training does not say.
   """
   described = reading.only(Image, cohort)
   how = reading.settings.get("resize", resize)
@@ -89,7 +89,7 @@ def _made(
 
 
 def _differences(images: np.ndarray, described: Image, how: str) -> list[str]:
-  """What becomes of images that are not as training had them, in words."""
+  """How images that are not as in training are changed, in words."""
   height, width, channels = images.shape[1:]
   changes = []
   if (height, width) != described.size:

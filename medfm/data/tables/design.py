@@ -13,9 +13,10 @@ Levels = Mapping[str, Sequence[str]]
 def linear(train: Split, numeric: tuple[str, ...], columns: Levels) -> Design:
   """For linear models: no NaN left, columns in raw units.
 
-  Features: the median for a missing value, and a column `x missing` where
-  the training split has one. Categories (`columns`): a column `x=level` for
-  each level but the first of the 64 commonest in training, and `x missing`.
+  Features: the median for a missing value, and a column `x missing` if values
+  are missing in the training split. Categories (`columns`): a column `x=level`
+  for each of the 64 commonest training levels but the first, and a column
+  `x missing`.
   """
   seen = _features(train)
   missing = np.isnan(seen)
@@ -66,7 +67,7 @@ def native(train: Split, numeric: tuple[str, ...], columns: Levels) -> Design:
 
 
 def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Mean and population deviation [F] of what [N,F] observes, else 0 and 0."""
+  """Mean and population SD [F] of the observed values of [N,F], else 0, 0."""
   observed = ~np.isnan(values)
   count = np.maximum(observed.sum(0), 1)
   mean = np.where(observed, values, 0).sum(0) / count

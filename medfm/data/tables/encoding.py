@@ -1,7 +1,7 @@
 """From text columns to arrays and back again for a new file.
 
-What is fitted is fitted on the training rows alone and lives in `Info`, so a
-run's saved `Info` turns next year's CSV into the arrays its model expects.
+The encoding is fitted on the training rows alone and kept in `Info`, so a run's
+saved `Info` turns next year's CSV into the arrays that its model expects.
 """
 
 import dataclasses
@@ -28,9 +28,9 @@ _AGE = re.compile(r"(?<![a-z])age(?![a-z])")
 _MOST_GROUPS = 12
 _WHOLE = re.compile(r"\d+(\.0*)?", re.ASCII)
 _INDEX = re.compile(r"unnamed: ?\d+(\.\d+)?|\.\.\.\d+|index|level_0", re.I)
-_FEWEST = 20  # Rows, of which fewer may be numbered by chance.
+_FEWEST = 20  # Rows; fewer may be numbered by chance.
 _FEW, _SHARE = 50, 0.1  # More levels than both: free text or identifiers.
-_SOME, _ALMOST = 10, 0.9  # As are more texts than both, if few repeat.
+_SOME, _ALMOST = 10, 0.9  # So are more texts than both, if few repeat.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Columns:
 
   @property
   def arrays(self) -> dict[str, np.ndarray]:
-    """`features` and `categories`, without one that has no columns."""
+    """`features` and `categories`; an array without columns is left out."""
     arrays = {"features": self.features, "categories": self.categories}
     return {name: array for name, array in arrays.items() if array.shape[1]}
 
@@ -169,7 +169,7 @@ def cased(table: Table, names: Sequence[str]) -> list[dict[str, Any]]:
 def respelt(
   columns: Columns, coded: Mapping[str, np.ndarray], described: Described
 ) -> int:
-  """How many cells training spells in another way than the table does."""
+  """How many cells of the table are spelt otherwise than in training."""
   count = 0
   for old, new, (name, levels) in zip(
     columns.categories.T,
@@ -230,11 +230,11 @@ def encoded(
 ) -> Split:
   """A user's new CSV as a `Split` without labels, as training treated it.
 
-  `id`, `patient` and `groups` name columns; each is left out where the new
-  file does not have it. Without an id column, ids are `file.csv:row`. Other
-  columns are ignored and unseen levels become missing; both are logged.
+  `id`, `patient` and `groups` name columns, which the new file need not have.
+  Without an id column, ids are `file.csv:row`. Other columns are ignored and
+  unseen levels become missing; both are logged.
 
-  Raises: UserError where a column that the model reads is missing.
+  Raises: UserError if a column that the model reads is missing.
   """
   table = tables.read(
     path, missing=missing, delimiter=delimiter, decimal=decimal
@@ -267,10 +267,11 @@ def as_trained(
 ) -> tuple[Columns, list[dict[str, Any]]]:
   """A new table's columns as training coded its own, by name in any order.
 
-  roles: columns that are not features. A level that training did not know is
-  missing, and a column that it did not know is left out: changes tell both.
+  roles: columns that are not features. A level that did not occur in training
+  becomes missing, and a column that training did not have is left out; the
+  changes say so.
 
-  Raises: UserError where columns are missing.
+  Raises: UserError if columns are missing.
   """
   require(table, described)
   columns = _coded(table, described.numeric, described.levels)
@@ -292,7 +293,7 @@ def as_trained(
 
 
 def require(table: Table, described: Described) -> None:
-  """UserError, with the nearest name, where the model reads other columns."""
+  """Raises UserError, with the nearest name, if a trained column is missing."""
   used = (*described.numeric, *described.levels)
   if lacks := [name for name in used if name not in table.columns]:
     near = nearest(lacks[0], [n for n in table.columns if n not in used])
@@ -322,7 +323,7 @@ def ids(table: Table, column: str = "") -> np.ndarray:
 
 
 def group(table: Table, column: str) -> np.ndarray:
-  """A column as subgroup levels [N] str, "" where missing; ages in bands."""
+  """A column as subgroup levels [N] str, "" if missing; ages in bands."""
   cells = table[column]
   if is_age(table, column):
     return age_bands(tables.numbers(table, column))
@@ -343,7 +344,7 @@ def is_age(table: Table, column: str) -> bool:
 
 
 def age_bands(years: np.ndarray) -> np.ndarray:
-  """Ages in years [N] as bands [N] str; "" where missing."""
+  """Ages in years [N] as bands [N] str; "" if missing."""
   bands = np.array([*_AGE_BANDS, ""])
   index = np.searchsorted(_AGE_EDGES, years, side="right")
   return bands[np.where(np.isnan(years), len(_AGE_BANDS), index)]
@@ -352,7 +353,7 @@ def age_bands(years: np.ndarray) -> np.ndarray:
 def _coded(
   table: Table, numeric: Sequence[str], levels: dict[str, tuple[str, ...]]
 ) -> Columns:
-  """The columns as arrays; a cell that spells none of its levels is -1."""
+  """The columns as arrays; a cell that is none of the levels becomes -1."""
   numbers = [tables.numbers(table, name) for name in numeric]
   codes = []
   for name, known in levels.items():
@@ -371,12 +372,12 @@ def _coded(
 def _counts_rows(table: Table, name: str) -> bool:
   """Whether a column numbers the rows from 0 or 1 on, in any order.
 
-  One that is called as programs call such a column may have gaps, as where
-  rows were taken out of another file.
+  A column with a name that programs give to row counters may have gaps, for
+  example if rows were taken out of a longer file.
   """
   cells, count = table[name], len(table)
   if count <= _FEWEST or not all(map(_WHOLE.fullmatch, cells[:3])):
-    return False  # Most tables have no counter, and some 450,000 columns.
+    return False  # A quick way out: most columns, of maybe 450,000, are none.
   values = tables.numbers(table, name)
   if np.isnan(values).any() or len(np.unique(values)) < count:
     return False

@@ -1,9 +1,9 @@
 """Which columns look as if they identify a patient.
 
-Names, addresses, record numbers and dates are not features: a model learns
-them by heart, and their values would be written into a run's `info.json`. A
-column is known by its name, in a few languages, or by what its cells hold.
-This is a guess and errs both ways, so the user always has the last word.
+Names, addresses, record numbers and dates are not features: a model memorizes
+them, and their values would be written into a run's `info.json`. Such a column
+is recognised by its name, in a few languages, or by its cells. This is a guess
+and errs both ways, so the user can always overrule it.
 """
 
 import functools
@@ -52,9 +52,9 @@ _PERSON = re.compile(
 )  # F. Smith; Smith, F.; SMITH^JOHN of DICOM; and the commonest Chinese ones.
 _PARTS = re.compile(r"[^\W\d_]+|\d+")
 _LETTERS = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "ı": "i"})
-_FEW = 3  # "phone: yes or no" tells nobody apart,
+_FEW = 3  # "phone: yes or no" identifies nobody,
 _MOST_LEVELS = 12  # and neither does a number that many share.
-_SEEN = 10  # Observed rows below which cells alone say nothing.
+_SEEN = 10  # With fewer observed rows the cells alone show nothing.
 _ALMOST, _MOSTLY, _SOME = 0.9, 0.6, 0.3
 _LONG = 7
 
@@ -69,7 +69,7 @@ def suspected(table: Table, names: Iterable[str]) -> dict[str, str]:
   for name in names:
     measured = all(map(_MEASURED.fullmatch, table[name][:_SEEN]))
     if measured and not _known().search(_squeezed(name)):
-      continue  # So that half a million of them take seconds.
+      continue  # Keeps half a million columns within seconds.
     counts = Counter(filter(None, table[name]))
     rows = counts.total()
     if len(counts) <= _FEW and 2 * len(counts) <= rows:
@@ -85,15 +85,15 @@ def suspected(table: Table, names: Iterable[str]) -> dict[str, str]:
 
 
 def refuse(table: Table, names: Iterable[str]) -> None:
-  """Raises UserError where columns that nobody allowed look like identities."""
+  """Raises UserError if columns look like identities and were not allowed."""
   if not (kinds := suspected(table, names)):
     return
   shown = [f"{name!r} ({kind})" for name, kind in kinds.items()]
   some = ",".join(kinds)
   raise UserError(
-    f"{table.path}: {', '.join(shown)}: such columns tell patients apart and "
-    "are not features; name the one that does as patient or id, leave the "
-    f"others out with drop={some}, or keep them with allow={some}"
+    f"{table.path}: {', '.join(shown)}: columns that identify patients are "
+    "not features; name the identifying column as patient or id, leave others "
+    f"out with drop={some}, or keep them with allow={some}"
   )
 
 
@@ -117,7 +117,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 def _by_name(name: str, unique: bool = False) -> str:
-  """What a column's name says it is; "" for nothing of the kind.
+  """The identity that a column's name suggests; "" for none.
 
   unique: whether almost none of its cells is repeated.
   """
@@ -166,9 +166,9 @@ def _by_name(name: str, unique: bool = False) -> str:
 
 @functools.cache
 def _known() -> re.Pattern:
-  """Finds any of the words of which one at least stands in such a name.
+  """Finds the words of which every identifying name holds at least one.
 
-  Tables of half a million columns have to be looked through.
+  A quick first check, since tables may have half a million columns.
   """
   lists = (words_of.TELLING, *_SIGNS.values())
   words = sorted(set().union(*map(_words, lists)))
@@ -176,7 +176,7 @@ def _known() -> re.Pattern:
 
 
 def _contact(words: list[str]) -> bool:
-  """Whether the name ends as an address, or a number to call."""
+  """Whether the name ends like that of an address or a phone number."""
   known = _words(words_of.CONTACTS)
   if "".join(words) in _words(words_of.REACHED):
     return True
@@ -188,7 +188,7 @@ def _contact(words: list[str]) -> bool:
 
 
 def _by_days(name: str, counts: Counter) -> str:
-  """Whether a column that is called a date holds a spreadsheet's numbers."""
+  """Whether a column named as a date holds a spreadsheet's day numbers."""
   words, days = _PARTS.findall(_plain(name).replace("_", " ")), words_of.DAYS
   named = any(w in _words(days) or w.endswith(("datum", "date")) for w in words)
   several = len(counts) > _MOST_LEVELS
@@ -197,7 +197,7 @@ def _by_days(name: str, counts: Counter) -> str:
 
 
 def _by_cells(counts: Counter) -> str:
-  """What the cells of a column (and how often each occurs) look like."""
+  """The identity that a column's cells, with their counts, look like."""
   rows, first = counts.total(), [*itertools.islice(counts, _SEEN)]
   if rows < _SEEN or all(map(_MEASURED.fullmatch, first)):
     return ""

@@ -1,4 +1,4 @@
-"""Words of which the names of columns that tell a patient are made.
+"""Words that occur in the names of columns that identify patients.
 
 Without accents and capitals, in the languages of most records.
 """
@@ -98,4 +98,4 @@ TELLING = " ".join(
     *(BIRTHS, BIRTH, BORN, CONTACTS, REACHED),
   ]
 )
-"""Of which one at least stands in the name of a column that tells a patient."""
+"""The name of a column that identifies patients holds at least one of these."""

@@ -1,4 +1,4 @@
-"""What a model must know of a table, fitted on the training split alone."""
+"""What a model must know about a table, fitted on the training split alone."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -45,11 +45,11 @@ class Table:
 
   @property
   def near(self) -> Near:
-    """Rows alike up to rounding, or but for a few columns."""
+    """Rows that are alike except for rounding or a few columns."""
     return Near(near.RULE, near.search)
 
   def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
-    """What a model of it is called with: the number of levels by column."""
+    """A model's settings for this table: the number of levels by column."""
     counts = tuple(map(len, self.levels.values()))
     return {"levels": counts} if counts else {}
 
@@ -79,7 +79,7 @@ class Table:
     return {name: arrays[name] for name in self.arrays}
 
   def design(self, train: Split, seed: int) -> Design:
-    """Medians for missing values, and a column a level; see `design.linear`."""
+    """Medians for missing values, a column per level; see `design.linear`."""
     return design.linear(train, self.numeric, self.levels)
 
   def native(self, train: Split, seed: int) -> Design:
@@ -100,7 +100,7 @@ class Table:
     return {**arrays, "categories": codes}
 
   def profile(self, arrays: Arrays) -> Profile:
-    """Its columns as they are."""
+    """The columns unchanged."""
     values = arrays.get("features", np.zeros((0, 0)))
     codes = np.asarray(arrays.get("categories", np.zeros((0, 0)))).T
     levels = zip(self.levels.items(), codes, strict=True) if len(codes) else ()
@@ -121,9 +121,9 @@ def renumbered(
   old: Mapping[str, Sequence[str]],
   new: Mapping[str, Sequence[str]],
 ) -> np.ndarray:
-  """Codes [N,M] into the old levels as codes into the new ones, or -1.
+  """Codes [N,M] of the old levels as codes of the new levels, or -1.
 
-  Levels are matched by name, whatever its spelling (`spelling.matcher`).
+  Levels are matched by name, in any spelling (`spelling.matcher`).
   """
   codes = np.array(codes)
   for column, (name, levels) in zip(codes.T, old.items(), strict=True):
@@ -134,11 +134,11 @@ def renumbered(
 
 
 def only(info: Info) -> Table:
-  """The table that is the sole input; UserError where it is not."""
+  """The table, if it is the only input; else UserError."""
   table = info.only
   if not isinstance(table, Table):
     raise UserError(
-      f"{info.name} has the input {info.describe()}; this takes a table"
+      f"{info.name} has the input {info.describe()}; this needs a table"
     )
   return table
 

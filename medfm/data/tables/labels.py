@@ -1,4 +1,4 @@
-"""Label columns of a table: what every task reads in the same way."""
+"""Label columns of a table: what is common to all tasks."""
 
 import collections
 import difflib
@@ -13,10 +13,10 @@ from medfm.types import Reading, Target, UserError
 
 Policy = Literal["error", "drop"]
 KEEP = "keep"
-"""Instead of a `Policy`: rows without a label stay, not to be scored."""
+"""Instead of a `Policy`: rows without a label stay but are not scored."""
 
 Truth = dict[str, np.ndarray]
-"""What is true of each row, by the names of a split's arrays."""
+"""The truth of each row, by the names of a split's arrays."""
 
 Read = tuple[Truth, tuple[str, ...]]
 """The truth of a table's rows, and the names of what is predicted."""
@@ -25,15 +25,15 @@ Read = tuple[Truth, tuple[str, ...]]
 class Labels(Protocol):
   """How columns of a table say what is to be predicted.
 
-  Each task has its own, a frozen dataclass `medfm.tasks.<task>.Columns`
-  with the user's settings as fields. Where it has `adopted(trained)`, that
-  reads the labels of another cohort for a model with that target: by the names
-  of training, and without leaving out any row (`KEEP`).
+  Each task has its own, a frozen dataclass `medfm.tasks.<task>.Columns` with
+  the user's settings as fields. Its method `adopted(trained)`, if any, gives
+  the `Columns` for reading another cohort for a model with the target
+  `trained`: by the names of training, and without leaving out rows (`KEEP`).
   """
 
   @property
   def columns(self) -> tuple[str, ...]:
-    """The columns that are read, which are therefore no features."""
+    """The columns that hold labels, which are not features."""
 
   @property
   def stratify(self) -> str:
@@ -53,7 +53,7 @@ class Labels(Protocol):
 
 
 def adopted(labels: Labels, reading: Reading | None) -> Labels:
-  """The labels as the model that they are read for names them, if any."""
+  """The labels, by the names of the model that they are read for, if any."""
   target = reading and reading.target
   if target is None or not hasattr(labels, "adopted"):
     return labels
@@ -70,8 +70,8 @@ def labelled(
 ) -> tuple[Table, list[dict[str, Any]]]:
   """The rows with a label, and the change for the card.
 
-  every: whether all of the columns must be observed, or one of them.
-  missing: what happens to the others, a `Policy` or `KEEP`.
+  every: whether all of the columns must be observed, or at least one of them.
+  missing: what happens to rows without a label, a `Policy` or `KEEP`.
   """
   noun = what.removeprefix("a ")
   setting = f"missing_{noun.replace('-', '_')}"
@@ -114,9 +114,9 @@ def by_trained_names(
 ) -> tuple[Table, list[dict[str, Any]]]:
   """The table with a column's labels as training named them, and the changes.
 
-  A label that training did not know is missing. read: cell -> its name.
+  A label that did not occur in training becomes missing. read: cell -> name.
 
-  UserError of `refuse_strangers`.
+  Raises the UserError of `refuse_strangers`.
   """
   place = spelling.matcher(trained)
   cells = {cell: read(cell) for cell in dict.fromkeys(table[column]) if cell}
@@ -143,10 +143,10 @@ def by_trained_names(
 def refuse_strangers(
   where: str, names: Iterable[str], trained: Sequence[str]
 ) -> None:
-  """UserError where unknown names may be trained ones in another spelling.
+  """Raises UserError if unknown names may be trained names spelt differently.
 
-  That is assumed where fewer than two names are known, or where one resembles a
-  trained name that is missing.
+  That is assumed if fewer than two names are known, or if an unknown name
+  resembles a trained name that is missing.
   """
   place = spelling.matcher(trained)
   places = {name: place(name) for name in names}
@@ -159,8 +159,8 @@ def refuse_strangers(
       ", ".join(map(shortened, each[:8])) for each in (alike or others, lacks)
     )
     raise UserError(
-      f"{where} has {shown}, which the model was not trained on, and not "
-      f"{missed}: spell alike what is meant alike, and leave other labels empty"
+      f"{where} has {shown}, which the model was not trained on, but lacks "
+      f"{missed}: spell names as in training, and leave other labels empty"
     )
 
 

@@ -23,18 +23,18 @@ RULE = (
 _CELLS = 1 << 20
 _PAIRS = 1 << 16  # Compared at a time.
 _MAX_STEP = 1e-3
-_FAR = 1e5  # Standard deviations from any number: what is missing.
+_FAR = 1e5  # Missing values are put this many SD from any number.
 _FEWEST, _MOST = 4, 2000  # Columns by which rows that differ in one are found.
 _BY_CHANCE, _ROUGHLY = 0.01, 0.005
-_WORK = 40_000_000  # Cells of training; each column costs an order of all rows.
+_WORK = 40_000_000  # Cells of training; each column costs a sort of all rows.
 
 
 class _Distinct(NamedTuple):
   """The different rows of a split.
 
-  row: [D] where each first stands; place: [N] which of them each row is.
-  codes: [D,F] as `_codes` gives them; values: [D,F] numbers in standard
-  deviations, then codes of categories.
+  row: [D] the first row of each; place: [N] which of them each row equals.
+  codes: [D,F] from `_codes`; values: [D,F] numbers in standard deviations,
+  then codes of categories.
   """
 
   row: np.ndarray
@@ -43,7 +43,7 @@ class _Distinct(NamedTuple):
   values: np.ndarray
 
   def all_of(self, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(which of j, the row) of each row that is one of them."""
+    """(index into j, row) of each row that equals one of the rows j."""
     rows, which = pairing.equal(self.place, j)
     return which, rows
 
@@ -51,7 +51,7 @@ class _Distinct(NamedTuple):
 def search(splits: Mapping[str, Arrays]) -> Callable[[str, str], Pairs]:
   """(a, b) -> rows i of split a, j of split b that are alike.
 
-  Of equal rows of a, the first.
+  Of several equal rows of a, only the first is given.
   """
   mean, std = design.moments(_numbers(next(iter(splits.values()))))
   std = np.where(std > 0, std, 1)
@@ -81,7 +81,7 @@ def search(splits: Mapping[str, Arrays]) -> Callable[[str, str], Pairs]:
 
 
 def _numbers(arrays: Arrays) -> np.ndarray:
-  """[N,F]; none where there are categories alone."""
+  """[N,F] numbers; F is 0 if there are only categories."""
   none = np.zeros((len(next(iter(arrays.values()))), 0))
   return np.asarray(arrays.get("features", none), float)
 
@@ -101,7 +101,7 @@ def _distinct(arrays: Arrays, mean: np.ndarray, std: np.ndarray) -> _Distinct:
 
 
 def _looks(train: np.ndarray, coded: np.ndarray) -> rough.Looks | None:
-  """How rows that agree roughly are looked up; None where many do by chance."""
+  """How to look up rows that agree roughly; None if many do by chance."""
   if len(train) < 2 or train.shape[1] < _FEWEST:
     return None
   rows = rough.Rows(train, coded)
@@ -110,15 +110,15 @@ def _looks(train: np.ndarray, coded: np.ndarray) -> rough.Looks | None:
   share = len(np.unique(j[i != j])) / len(train)
   if share > _ROUGHLY:
     logging.info(
-      "near copies of a table: rows that agree but for rounding are not looked "
-      "for, since %.1f %% of training rows do so with another",
+      "near copies of a table: rows that agree except for rounding are not "
+      "looked for, since %.1f %% of training rows have such a twin",
       100 * share,
     )
   return looks if share <= _ROUGHLY else None
 
 
 def _codes(features: np.ndarray, categories: np.ndarray) -> np.ndarray:
-  """[N,F] uint64 that are equal where cells of a column are, else scattered."""
+  """[N,F] uint64 hashes, equal for equal cells of a column."""
   features = np.asarray(features, np.float32) + np.float32(0)
   features = np.where(np.isnan(features), np.float32(np.nan), features)
   bits = np.concatenate(
@@ -155,9 +155,9 @@ def _differ_by_choice(train: np.ndarray) -> bool:
 def _but_one(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   """[2,n]: rows i of a and j of b [N,F] that differ in exactly one column.
 
-  Among the rows of a that agree with j but for one column, one for each column.
+  For each column, one of the rows of a that differ from j in it alone.
   """
-  # The sum of a row's codes without one of them: a hash of all others.
+  # The sum of a row's codes without one of them is a hash of the others.
   sums = [codes.sum(axis=1, dtype=np.uint64) for codes in (a, b)]
   pairs = [np.zeros((2, 0), int)]
   for column in range(a.shape[1] if len(a) and len(b) else 0):
@@ -168,7 +168,7 @@ def _but_one(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     low = np.searchsorted(held, rest[1], side="left")
     high = np.searchsorted(held, rest[1], side="right") - 1
     j = np.flatnonzero(high >= low)
-    for end in (low, high):  # Where not all are equal, one end is another.
+    for end in (low, high):  # If not all cells are equal, one end differs.
       i = order[end[j]]
       other = a[i, column] != b[j, column]
       pairs.append(np.stack([i[other], j[other]]))
@@ -176,10 +176,11 @@ def _but_one(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Rows that lie close in every column lie close on any one line.
+  """Rows i of a, j of b whose numbers all differ by less than `_MAX_STEP`.
 
-  Both are put in order along one direction, and only rows within reach of
-  each other there are compared in full, so that none is missed.
+  Rows close in every column are close along any direction. So both are sorted
+  along one direction, and only rows within reach of each other there are
+  compared in full; none is missed.
   """
   direction = np.random.Generator(np.random.Philox(0)).normal(size=a.shape[1])
   reach = _MAX_STEP * np.abs(direction).sum()
@@ -188,7 +189,7 @@ def _alike(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   low = np.searchsorted(line, b @ direction - reach, side="left")
   high = np.searchsorted(line, b @ direction + reach, side="right")
   ends = np.cumsum(high - low)
-  # Rows with few or many candidates: each chunk has about as many pairs.
+  # Rows have few or many candidates; each chunk has about as many pairs.
   cuts = np.flatnonzero(np.diff(ends // _CELLS)) + 1
   pairs = [np.zeros((2, 0), int)]
   for rows in np.split(np.arange(len(b)), cuts):

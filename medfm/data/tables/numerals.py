@@ -1,7 +1,7 @@
 """What numbers look like in the cells of a table.
 
-A number is read where it is written plainly; in any other dress (1,234.5, 45 %,
-<0.5, 12 mg) it is only known for what it is, so that the user can be told.
+Only plain numbers are read. Other forms (1,234.5, 45 %, <0.5, 12 mg) are
+recognised, so that an error can tell the user what to change.
 """
 
 import collections
@@ -25,7 +25,7 @@ _DRESSED = re.compile(
   re.I,
 )
 _SIGNS = str.maketrans("\u2212\u2013\u2264\u2265\u2248", "--<>~")
-_FEW = 12  # Levels such as <5, 5 mg and 10 mg, which may well be categories.
+_FEW = 12  # So few levels, such as <5, 5 mg and 10 mg, may be categories.
 
 
 def is_number(cell: str) -> bool:
@@ -34,7 +34,7 @@ def is_number(cell: str) -> bool:
 
 
 def all_numbers(cells: Sequence[str]) -> bool:
-  """Whether every cell is empty or a number; one look at a whole column."""
+  """Whether every cell is empty or a number; checks a whole column at once."""
   text = "\n".join(cells) + "\n"
   whole = _COLUMN.fullmatch(text) is not None
   return whole and text.count("\n") == len(cells)
@@ -43,7 +43,7 @@ def all_numbers(cells: Sequence[str]) -> bool:
 def advice(cells: Sequence[str]) -> str:
   """What to do about a column whose observed cells are not all numbers.
 
-  "" where most of them are not meant as numbers at all.
+  "" if most of them are not meant as numbers at all.
   """
   levels = {*cells}
   plain = {cell for cell in levels if is_number(cell)}
@@ -57,7 +57,7 @@ def advice(cells: Sequence[str]) -> str:
   if most(plain | commas):
     if commas and all(map(_COMMAS.fullmatch, commas)):
       return (
-        "write it without commas (or set decimal=',' where the comma stands "
+        "write it without commas (or set decimal=',' if the comma comes "
         "before decimals)"
       )
     return "set decimal=',', correct it"
@@ -68,7 +68,7 @@ def advice(cells: Sequence[str]) -> str:
 
 
 def _dressed(cells: Collection[str]) -> set[str]:
-  """Those that say numbers however they are written, all in one unit."""
+  """The cells that hold a number in any form, if all have the same unit."""
   units = {}
   for cell in cells:
     seen = unicodedata.normalize("NFKC", cell).translate(_SIGNS)
@@ -83,10 +83,10 @@ def _dressed(cells: Collection[str]) -> set[str]:
 
 
 def with_points(cells: Sequence[str]) -> tuple[list[str], int]:
-  """Cells with decimal commas as with points, and which has a point of old.
+  """Cells with decimal commas turned into points; the first doubtful cell.
 
-  The latter is the place of the first number whose points may part thousands,
-  -1 where there is none.
+  The latter is the place of the first number whose points may separate
+  thousands, -1 if there is none.
   """
   made = {
     cell: cell.replace(".", "").replace(",", ".")

@@ -1,9 +1,9 @@
-"""A CSV file of one's own, without a line of code.
+"""A user's own CSV file, without a line of code.
 
-One row per example, a header row, UTF-8. The columns of label, patient, id and
-subgroups are named; every other column becomes a feature unless it is dropped.
-What does not fit is an error by file, row and column, and what is left out
-stands on the data card.
+One row per example, a header row, UTF-8. The user names the columns of label,
+patient, id and subgroups; every other column becomes a feature unless it is
+dropped. Errors name the file, row and column, and the data card lists what is
+left out.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from medfm.types import Dataset, Folders, UserError
 class Own(records.RowsBuilder, skip_registration=True):
   """Reads the user's files, `raw`, as `given` says; subclasses give `rows`.
 
-  whole: whether they are read for a trained model, and so not split.
+  whole: whether the files are read for a trained model, and so not split.
   """
 
   VERSION = tfds.core.Version("1.2.0")  # 1.2: one spelling a name.
@@ -54,9 +54,10 @@ class Own(records.RowsBuilder, skip_registration=True):
   def joined(
     self, parts: Sequence[Table], columns: Iterable[str], owner: str, what: str
   ) -> tuple[Table, tabular.Rows]:
-    """The rows of all files, and what is recorded of them but for inputs.
+    """The rows of all files, and what is recorded of them besides the inputs.
 
-    owner: the column, `what` for short, whose rows are in one split, or "".
+    owner: the column, called `what` in messages, whose rows must share a split;
+      "" for none.
     """
     table, changes = self._spelt(tables.joined(parts, columns), owner, what)
     part = None
@@ -91,13 +92,13 @@ class Own(records.RowsBuilder, skip_registration=True):
 def _row_names(
   features: list[str], kept: Sequence[str]
 ) -> list[dict[str, Any]]:
-  """Takes the names that R gives rows out of the features, and says so."""
+  """Removes R's row names from the features; gives the change for the card."""
   if tables.ROW_NAMES not in features or tables.ROW_NAMES in kept:
     return []
   features.remove(tables.ROW_NAMES)
   what = (
-    f"dropped the column {tables.ROW_NAMES!r}: the names of rows, which have "
-    f"no header (id={tables.ROW_NAMES} makes them the ids)"
+    f"dropped the column {tables.ROW_NAMES!r}: row names without a header "
+    f"(id={tables.ROW_NAMES} makes them the ids)"
   )
   return [{"what": what, "count": 1}]
 
@@ -123,7 +124,7 @@ class _Tables(Own, skip_registration=True):
 
 
 class OwnTable(_Tables, skip_registration=True):
-  """The user's table, of which every column may be a feature."""
+  """The user's table; every column may be a feature."""
 
   VERSION = tfds.core.Version("1.4.0")  # 1.4: names of rows.
 
@@ -133,9 +134,9 @@ class OwnTable(_Tables, skip_registration=True):
     roles = [*self.labels.columns, *filter(None, roles)]
     read = self.tables()
     for name in (*roles, *given.groups, *given.drop, *given.allow):
-      _ = read[0][name]  # An unknown column is an error, with the nearest one.
+      _ = read[0][name]  # An unknown column raises, with the nearest name.
       if roles.count(name) > 1:
-        raise UserError(f"the column {name!r} is given two roles")
+        raise UserError(f"the column {name!r} has two roles: leave it one")
     parts, changes = self.labelled(read)
     features = [n for n in read[0].columns if n not in (*roles, *given.drop)]
     changes += _row_names(features, (*given.numeric, *given.categorical))
@@ -151,7 +152,7 @@ class OwnTable(_Tables, skip_registration=True):
     table, rows = self.joined(parts, columns, given.patient, "patient")
     table, spelt = spelling.names(table, categorical)
     spelt += encoding.cased(table, categorical)
-    what = "rows without a patient, each taken for a patient of its own"
+    what = "rows without a patient, each taken for a separate patient"
     changes += records.counted({what: list(rows.patients or ()).count("")})
     what = f"dropped as asked: the columns {cards.listed(given.drop)}"
     changes += records.counted({what: len(given.drop)})
@@ -165,8 +166,8 @@ class OwnTable(_Tables, skip_registration=True):
 class OtherTable(_Tables, skip_registration=True):
   """Another cohort's table, with the columns that a trained model reads.
 
-  numeric, levels: as its `Table` names them. clean: how training cleaned its
-  own files, as `spec.to_json` writes it; "" where it did not.
+  numeric, levels: from the model's `Table`. clean: how training cleaned its
+  files, as `spec.to_json` writes it; "" if it did not.
   """
 
   def __init__(
@@ -210,7 +211,7 @@ class OtherTable(_Tables, skip_registration=True):
     )
 
   def _require(self, table: Table) -> None:
-    """UserError, with what to do, where a column of some role is missing."""
+    """Raises UserError, with the fix, if a column of some role is missing."""
     given, known = self.given, table.columns
     for columns, fix in (
       (self.labels.columns, "use --mode=predict, which needs none"),
@@ -221,11 +222,11 @@ class OtherTable(_Tables, skip_registration=True):
       if lacks := [name for name in columns if name and name not in known]:
         raise UserError(
           f"{table.path}: no column {lacks[0]!r}{nearest(lacks[0], known)}: "
-          f"name the one that stands for it, or {fix}"
+          f"name the column to use instead, or {fix}"
         )
 
   def _unused(self) -> list[dict[str, Any]]:
-    """What the cohort's config says of its table that training overrules."""
+    """Settings of the cohort's config that those of training replace."""
     given, described = self.given, self._described
     levels = set(described.levels)
     kept = [n for n in given.drop if n in {*described.numeric, *levels}]
@@ -237,7 +238,7 @@ class OtherTable(_Tables, skip_registration=True):
       ),
       "columns whose kind is that of training, not of this config "
       f"({', '.join(sorted(kinds))})": len(kinds),
-      f"cells taken for missing that training did not know "
+      f"cells taken for missing that training did not have "
       f"({', '.join(map(repr, given.added))})": len(given.added),
     }
     files = [path.name for path in self.raw.values()]
@@ -266,24 +267,24 @@ def of_columns(
   decimal: str = ".",
   **split: Any,
 ) -> Dataset:
-  """The dataset of a CSV file, whatever its label columns mean.
+  """The dataset of a CSV file, for any task.
 
-  labels: how a task reads them, its `columns.Columns`.
+  labels: how the task reads the label columns, its `Columns`.
   path, test_path: files, relative to the raw data folder or to where the
     command runs; all rows of `test_path` are the test split.
   patient: the column that keeps a patient's rows in one split.
   id: a column of unique names for reports; else `file.csv:row`.
   groups: columns for subgroup tables; they stay features unless dropped.
-    Ages in years (a column named so) are put into bands.
-  numeric, categorical: columns whose kind the cells do not tell.
+    Ages in years (a column named age) are put into bands.
+  numeric, categorical: columns whose cells do not show their kind.
   drop: columns that are not features.
   allow: columns that are features although they look like names, record
     numbers, addresses or dates of patients; others like that are refused.
-  missing: cells that stand for a missing value, beside the empty one.
+  missing: cells that mean a missing value, beside the empty cell.
   split_column: holds train, validation (or val, dev) or test by row. Without
     validation rows, validation is taken out of train.
-  delimiter, decimal: what stands between cells, and before a number's decimals
-    (`delimiter=; decimal=,` for a German or French spreadsheet).
+  delimiter, decimal: the characters between cells, and before a number's
+    decimals (`delimiter=; decimal=,` for a German or French spreadsheet).
   """
   raw = {"table": files.of_user(folders, path, "a CSV file")}
   if test_path:
@@ -327,7 +328,7 @@ def _recorded(
   if reading is None:
     return records.prepared(OwnTable, folders, raw=raw, **given)
   described = reading.only(Described, next(iter(raw.values())).name)
-  # Only markers that the cohort adds to the usual ones count as its own.
+  # Of the cohort's markers, only those that training did not have are added.
   known = reading.settings.get("missing", settings["missing"])
   usual = {*known, *tables.MISSING}
   added = tuple(cell for cell in settings["missing"] if cell not in usual)
@@ -365,12 +366,12 @@ def own_table(
 
   label: the label column; several, as a tuple or separated by commas, for
     multilabel (0, 1, no, yes or missing) and regression.
-  classes: their order, where not sorted; positive: the one to put last.
+  classes: their order, if not sorted; positive: the class to put last.
   units: of the regression targets.
-  missing_label: "error", or "drop" to leave out such rows, counted.
+  missing_label: "error", or "drop" to leave out rows without a label.
   table: as in `of_columns`.
 
-  Raises: UserError naming the file, and the row and column where there is one.
+  Raises: UserError naming the file and, where known, the row and column.
   """
   labels = tasks.columns_of(
     task,

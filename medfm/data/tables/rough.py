@@ -1,4 +1,4 @@
-"""Rows that agree in nearly all columns, up to what rounding does."""
+"""Rows that agree in nearly all columns, up to rounding."""
 
 from typing import NamedTuple
 
@@ -7,10 +7,10 @@ import numpy as np
 from medfm.data import pairing
 from medfm.data.pairing import Pairs
 
-STEP = 0.1  # Standard deviations, by which numbers of a copy may differ.
-_TOLERATED = 10  # Of so many columns one may be another.
+STEP = 0.1  # By how many standard deviations numbers of a copy may differ.
+_TOLERATED = 10  # One in so many columns may differ in any way.
 _GRID = 0.5  # Standard deviations: the cells by which rows are looked up.
-_LOOKS, _BITS = 16, 10  # Bits more than tell the rows apart, at each look.
+_LOOKS, _BITS = 16, 10  # Looks; bits of each beyond those that rows need.
 _FIT, _COMMON, _PAIRS = 5000, 50, 1 << 16
 
 
@@ -25,14 +25,14 @@ class Rows(NamedTuple):
 
 
 class Looks(NamedTuple):
-  """What is looked at, each time: columns, and where their cells begin."""
+  """For each look, its columns and where their cells begin."""
 
   columns: list[np.ndarray]
   starts: list[np.ndarray]
 
   @classmethod
   def of(cls, train: Rows) -> "Looks":
-    """So many random columns at a time that few rows agree by chance."""
+    """Random columns for each look, so many that few rows agree by chance."""
     generator = np.random.Generator(np.random.Philox(0))
     some = np.linspace(0, len(train.values) - 1, min(_FIT, len(train.values)))
     part = Rows(train.values[some.astype(int)], train.coded)
@@ -50,10 +50,10 @@ class Looks(NamedTuple):
 
 
 def pairs(looks: Looks, a: Rows, b: Rows) -> Pairs:
-  """Rows i of a, j of b that differ in no more than rounding may do.
+  """Rows i of a, j of b that differ by no more than rounding.
 
-  One column of ten may hold anything. Pairs are looked for among rows that lie
-  in the same cells of some columns, at several looks: nearly all are found.
+  One column of ten may hold anything. Each look compares rows that lie in the
+  same cells of a few columns; after all looks nearly every pair is found.
   """
   listed = [np.zeros((2, 0), int)]
   for columns, starts in zip(*looks, strict=True):

@@ -1,7 +1,7 @@
-"""Strict CSV reading: what does not fit is an error, never a repair.
+"""Strict CSV reading: whatever does not fit is an error and never repaired.
 
-Rows are counted as a spreadsheet counts them, from 1, with quoted line breaks
-within. Messages show at most the one cell at fault, shortened, so that no
+Rows are counted as a spreadsheet counts them, from 1; a row may hold quoted
+line breaks. Messages show at most the one cell at fault, shortened, so that no
 patient's record reaches a log.
 """
 
@@ -22,7 +22,7 @@ from medfm.spec import nearest
 from medfm.types import UserError
 
 MISSING = ("", "?", "NA", "N/A", "nan", "NaN", "null", "NULL")
-"""Cells that stand for a missing value, unless the caller names others."""
+"""Cells that mean a missing value, unless the caller names others."""
 
 ROW_NAMES = "row.names"
 """The column of the names that R and pandas give rows, which has no header."""
@@ -39,8 +39,8 @@ class Table:
   """A CSV file, or several joined, by column.
 
   paths: the files, for messages.
-  columns: name -> N cells without surrounding blanks, "" where missing.
-  rows: [N] int, the row of the file each came from; files: [N] int, which.
+  columns: name -> N cells without surrounding blanks, "" if missing.
+  rows: [N] int, the row of each in its file; files: [N] int, which file.
   """
 
   paths: tuple[str, ...]
@@ -85,7 +85,7 @@ class Table:
     return UserError(f"{self.place(index)}, column {column!r}: {what}")
 
   def place(self, index: int) -> str:
-    """Where a row stands: `file.csv, row 7`."""
+    """A row's file and number: `file.csv, row 7`."""
     return f"{self.paths[self.files[index]]}, row {self.rows[index]}"
 
 
@@ -101,7 +101,7 @@ def of_cells(
 def opened(
   path: str | os.PathLike, expected: str
 ) -> Iterator[io.BufferedReader]:
-  """A file to read bytes of; UserError where it cannot be.
+  """A file opened to read bytes; UserError if it cannot be.
 
   expected: what it should be, for messages.
   """
@@ -121,7 +121,7 @@ def opened(
   except FileNotFoundError:
     raise UserError(f"{path}: no such file") from None
   except PermissionError:
-    raise UserError(f"{path}: may not be read (permission denied)") from None
+    raise UserError(f"{path}: permission to read it is denied") from None
   except OSError as error:
     raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
@@ -139,14 +139,15 @@ def read(
 
   names: the columns of a file that has no header row.
   missing: cells that mean "missing"; they become "".
-  decimal: what stands before a number's decimals. With "," a cell such as
+  decimal: the character before a number's decimals. With "," a cell such as
     12,5 or 1.234,5 is read as 12.5 or 1234.5.
 
-  A first column without a name, or a header of one name fewer than the rows
-  have cells, as R writes them, is the column `ROW_NAMES`.
+  A first column without a name, or the first cells of rows that have one cell
+  more than the header, as R writes them, become the column `ROW_NAMES`.
 
-  Raises: UserError for no such file, not UTF-8, no rows, a nameless or repeated
-    column, a row with too few or too many cells, an unclosed quote.
+  Raises: UserError for a missing file, text that is not UTF-8, no rows, a
+    nameless or repeated column, a row with too few or too many cells, an
+    unclosed quote.
   """
   path = os.fspath(path)
   if decimal not in numerals.DECIMALS:
@@ -225,9 +226,9 @@ def numbers(table: Table, name: str) -> np.ndarray:
 def is_numeric(table: Table, name: str) -> bool:
   """Whether every observed cell of a column is a number.
 
-  One without any observed cell counts as numeric.
+  A column without observed cells counts as numeric.
 
-  Raises: UserError where most are meant as numbers, if not written as such.
+  Raises: UserError if most cells are meant as numbers but not written plainly.
   """
   if numerals.all_numbers(table[name]):
     return True
@@ -238,9 +239,10 @@ def is_numeric(table: Table, name: str) -> bool:
 
 
 def share_numeric(table: Table, name: str) -> str:
-  """How much of a text column is numbers, and where the first other cell is.
+  """The share of numbers in a text column, and where the first other cell is.
 
-  "" if none of it is. What patients wrote is not repeated.
+  "" if no cell is a number. The cell is not quoted, since it may hold text
+  about patients.
   """
   observed = [cell for cell in table[name] if cell]
   count = sum(map(numerals.is_number, observed))
@@ -256,12 +258,12 @@ def share_numeric(table: Table, name: str) -> str:
 
 
 def _not_numeric(table: Table, name: str, fix: str) -> UserError:
-  """What to do about a column of which most but not all is numbers."""
+  """The error, with the fix, for a column of mostly but not only numbers."""
   cells = table[name]
   observed = [cell for cell in cells if cell]
   odd = next(i for i, c in enumerate(cells) if c and not numerals.is_number(c))
   share = sum(map(numerals.is_number, observed)) / len(observed)
-  some = f" ({share:.0%} of the column are)" if share else ""
+  some = f" ({share:.0%} of the column are numbers)" if share else ""
   what = f"{shortened(cells[odd])} is not a finite number{some}"
   fix += ", list it as a missing marker, or name the column categorical"
   return table.error(odd, name, f"{what}: {fix}")
@@ -274,9 +276,9 @@ def coded(
   expected: str = "",
   read: Callable[[str], str] = str,
 ) -> list[Any]:
-  """What the cells of a column stand for; all must be among the codes.
+  """The codes of a column's cells; every cell must have one.
 
-  expected: what another cell `is`, for the error. read: cell -> code's name.
+  expected: what any other cell `is`, for the error. read: cell -> code's name.
   """
   cells = [read(cell) for cell in table[name]]
   for index, cell in enumerate(cells):
@@ -312,7 +314,7 @@ def _records(
 
 
 def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
-  """The names in the first row that is none of Excel's."""
+  """The names in the first row, after a line `sep=` of Excel's."""
   none = (0, [])
   _, cells = next(records, none)
   if cells and _SEPARATOR.fullmatch(cells[0].strip()):
@@ -323,11 +325,11 @@ def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
 def _uneven(
   path: str, row: int, count: int, expected: int, delimiter: str
 ) -> UserError:
-  """A row that has more or fewer cells than the header has names."""
+  """The error for a row with more or fewer cells than the header has names."""
   if expected == 1:
     return UserError(
-      f"{path}, row 1: one name, but row {row} has {count} cells: leave out "
-      f"what stands above the header, or quote cells that hold {delimiter!r}"
+      f"{path}, row 1: one name, but row {row} has {count} cells: remove the "
+      f"lines above the header, or quote cells that hold {delimiter!r}"
     )
   return UserError(
     f"{path}, row {row}: {count} cell{'s' * (count > 1)}, expected {expected}; "
@@ -338,10 +340,10 @@ def _uneven(
 def _with_row_names(
   header: list[str], rows: Sequence[Sequence[str]]
 ) -> list[str]:
-  """The header, with a name for the names of rows where they have none.
+  """The header, with a name for the column of row names if it has none.
 
-  One name fewer than cells is R's way only where the first cells tell rows
-  apart; else a comma stands in a cell, or at the end of each row.
+  A header with one name fewer than cells is R's way only if the first cells
+  are unique; else a cell holds a comma, or each row ends in one.
   """
   if len(header) > 1 and not header[0] and ROW_NAMES not in header:
     return [ROW_NAMES, *header[1:]]
@@ -357,14 +359,14 @@ def _with_row_names(
 def _with_points(table: Table) -> Table:
   """A table of decimal commas with points in their place.
 
-  Raises: UserError where a number has points that may part thousands.
+  Raises: UserError if a number has points that may separate thousands.
   """
   columns = {}
   for name, cells in table.columns.items():
     columns[name], odd = numerals.with_points(cells)
     if odd >= 0:
-      what = f"{shortened(cells[odd])} has a point where decimal=',' is set"
-      raise table.error(odd, name, f"{what}; write it without")
+      what = f"{shortened(cells[odd])} has a point although decimal=',' is set"
+      raise table.error(odd, name, f"{what}; write the number without points")
   return table.replace(**columns)
 
 
@@ -376,7 +378,7 @@ def _check_header(path: str, header: list[str], delimiter: str) -> None:
     if not name:
       raise UserError(
         f"{path}, row 1: column {index + 1} has no name; name or remove it, or "
-        "leave out what stands above the header"
+        "remove the lines above the header"
       )
     if name in seen:
       raise UserError(

@@ -1,7 +1,7 @@
 """Tables as datasets: recorded row by row, split by patient, then encoded.
 
 The records hold every column of the cleaned table in raw units with all the
-levels that occur; what depends on the training split is fitted when the
+levels that occur. Whatever depends on the training split is fitted when the
 dataset is loaded, so that another seed needs no new records.
 """
 
@@ -30,10 +30,10 @@ class Rows:
   columns: of the table; texts: `text` and perhaps `pair`, or `words` and
     `tags`, tab-separated.
   truth: what is to be predicted, by the names of a split's arrays, as `label`;
-    {} where the tags say it, or nothing does.
+    {} if the tags hold it or there is none.
   names: of the classes, labels, numbers or tags.
-  patients: whose rows stay in one split, "" where unknown; documents of texts.
-  part: the split of each, where one is given.
+  patients: whose rows stay in one split, "" if unknown; for texts, documents.
+  part: the split of each, if given.
   """
 
   ids: Sequence[str] | np.ndarray
@@ -138,7 +138,7 @@ def _read(numeric: Sequence[str], levels: Mapping[str, Any]) -> str:
 def _columns(
   parts: Mapping[str, Split], schema: Mapping[str, Any]
 ) -> tuple[dict[str, Columns], dict[str, Truth]]:
-  """The columns of each split as they were recorded, and what is true."""
+  """The recorded columns of each split, and its truth."""
   levels = {key: tuple(levels) for key, levels in schema["levels"].items()}
   columns, truth = {}, {}
   for part, split in parts.items():

@@ -1,4 +1,4 @@
-"""What a model must know of tokens."""
+"""What a model must know about tokens."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -19,12 +19,12 @@ class Tokens:
   special: role (pad, cls, sep, mask, unk, bos, eos) -> token id; a role that
     the tokenizer does not have is absent.
   tokenizer: the hash of the tokenizer's file.
-  prompts: what stands around a text whose label a causal model is asked for,
-    as lists of token ids: `shots` (what precedes it, one for each prompt),
-    `answers` (one for each class) and `content_free` (texts that say
-    nothing); and `names` of the prompts. {} where nothing is asked.
-  spelling: the characters of each token id, where texts are one word each
-    (SMILES, sequences), of which classical models count characters; else ().
+  prompts: what surrounds a text when a causal model is asked for its label, as
+    lists of token ids: `shots` (what precedes it, one for each prompt),
+    `answers` (one for each class) and `content_free` (texts without content);
+    and `names` of the prompts. {} if there are no prompts.
+  spelling: the characters of each token id, if texts are one word each
+    (SMILES, sequences) and classical models count their characters; else ().
   """
 
   vocabulary: int
@@ -38,7 +38,7 @@ class Tokens:
 
   @property
   def near(self) -> Near:
-    """Texts of which one holds most of the other."""
+    """Pairs of texts in which one holds most of the other."""
     return Near(near.RULE, near.search)
 
   def settings(self, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Tokens:
   def blank(
     self, count: int, like: Mapping[str, np.ndarray] = {}
   ) -> dict[str, np.ndarray]:
-    """Rows of padding, as long as the others, or of one place."""
+    """Rows of padding, as long as other rows, or one token long."""
     widths = {name: like[name].shape[1] for name in self.arrays if name in like}
     widths = widths or dict.fromkeys(("tokens", "segment", "positions"), 1)
     return {
@@ -71,7 +71,7 @@ class Tokens:
   def recoded(
     self, arrays: Mapping[str, np.ndarray], trained: "Tokens"
   ) -> dict[str, np.ndarray]:
-    """Token ids as they are, which one tokenizer must have given."""
+    """Token ids unchanged; ValueError if they are of another tokenizer."""
     if self.tokenizer != trained.tokenizer:
       raise ValueError(
         f"tokenizer {self.tokenizer[:12]}, not {trained.tokenizer[:12]}"
@@ -79,8 +79,8 @@ class Tokens:
     return dict(arrays)
 
   def profile(self, arrays: Arrays) -> Profile:
-    """The length of each text, as the model reads it, and what of it is
-    unknown; nothing of rows that hold no tokens, such as those of words."""
+    """The length of each text, as the model reads it, and its share of unknown
+    tokens; empty for rows without tokens, such as rows of words."""
     read = [arrays.get(name) for name in ("tokens", "segment")]
     if any(each is None for each in read):
       return Profile()
@@ -100,13 +100,13 @@ class Tokens:
 
 
 def among(info: Info) -> Tokens | None:
-  """The first input that is text; None where none is."""
+  """The first input that is text, or None."""
   texts = (each for each in info.inputs.values() if isinstance(each, Tokens))
   return next(texts, None)
 
 
 def only(info: Info) -> Tokens:
-  """The text that is the sole input; UserError where it is not."""
+  """The text, if it is the only input; else UserError."""
   text = info.only
   if not isinstance(text, Tokens) or not text.vocabulary:
     raise UserError(

@@ -1,4 +1,4 @@
-"""Near copies of texts: a word or a full stop changed, a part of another."""
+"""Near copies of texts: a few words changed, or a part of another text."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,14 +21,15 @@ _SHORT, _BY_CHANCE = (5, 13), 0.01  # Tokens; the share of texts.
 _SKETCH = 16  # Runs of each text that find candidates,
 _COMMON = 200  # unless more texts than this have them.
 _PAIRS = 1 << 18
-_MOST = 1 << 26  # Runs of all texts; of more, a part stands for all.
+_MOST = 1 << 26  # Runs of all texts; of more, only a part is compared.
 
 Runs = tuple[np.ndarray, np.ndarray]
-"""Distinct runs of each text end to end (uint64, sorted within), and ends."""
+"""The distinct runs of all texts end to end (uint64, sorted within each text),
+and where each text ends."""
 
 
 def search(splits: Mapping[str, Arrays]) -> Callable[[str, str], Pairs]:
-  """(a, b) -> rows i of split a, j of split b of which one holds the other.
+  """(a, b) -> rows i of split a, j of split b such that one holds the other.
 
   Only runs that few texts have are looked up, the smallest hashes of each
   text first (MinHash, Broder 1997; bottom-k sketches), so that the cost grows
@@ -64,7 +65,7 @@ def _differ_by_choice(train: short.Left) -> bool:
 
 
 def _words(arrays: Arrays) -> Iterator[np.ndarray]:
-  """The tokens of each row, uint64, without what opens and closes it."""
+  """The tokens of each row, uint64, without the first and the last."""
   tokens = np.asarray(arrays["tokens"])
   segment = np.asarray(arrays["segment"]) > 0
   for row, real in zip(tokens, segment, strict=True):
@@ -74,8 +75,7 @@ def _words(arrays: Arrays) -> Iterator[np.ndarray]:
 def _runs(texts: Iterable[np.ndarray], thinned: np.uint64) -> Runs:
   """The hashes of the runs of tokens of each text.
 
-  thinned: one in so many runs is kept; equal runs are kept in all texts or in
-    none.
+  thinned: one in so many runs is kept; a run is kept in all texts or in none.
   """
   values, counts = [np.zeros(0, np.uint64)], []
   for words in texts:
@@ -127,8 +127,8 @@ def _shared(a: np.ndarray, b: np.ndarray) -> int:
 def _candidates(asked: Runs, held: Runs, counts: np.ndarray) -> np.ndarray:
   """[2,n]: rows of `asked` and those of `held` that share a few of its runs.
 
-  Two of the sixteen smallest hashes must be there: a text of which four fifths
-  are in another has them with a probability of all but 1e-9.
+  At least two of the sixteen smallest hashes must be shared: a text of which
+  four fifths are in another fails this with a probability of 1e-9.
   """
   values, ends = asked
   first = np.repeat(ends - counts, counts)

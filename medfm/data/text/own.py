@@ -1,4 +1,4 @@
-"""Texts of one's own with their labels, from a CSV or JSON lines file."""
+"""A user's own texts with their labels, from a CSV or JSON lines file."""
 
 import dataclasses
 import pathlib
@@ -33,7 +33,7 @@ class OwnText(own_table.Own, skip_registration=True):
     strings = text_files.strings(table, text=given.text, pair=given.pair)
     documents = rows.patients
     if documents is None and rows.part is None:
-      # The split is made here: equal texts stay in one.
+      # The split is made here, so equal texts stay in one split.
       second = strings.get("pair", [""] * len(table))
       pairs = zip(strings["text"], second, strict=True)
       documents = [texts.content(*pair) for pair in pairs]
@@ -71,15 +71,15 @@ def own_text(
     runs; all rows of `test_path` are the test split.
   label: one column; for multilabel several columns of 0 and 1, or one with
     names separated by `|` (in JSON lines a list).
-  text, pair: the columns with the text and, for pairs, the second one.
+  text, pair: the columns with the text and, for pairs, the second text.
   document: the column (a patient's or an article's name) that keeps rows in
-    one split; without it equal texts stay in one.
-  around_markers: the text marks two entities, << so >> and [[ so ]], and a
-    long one is reduced to the part around them.
+    one split; without it equal texts stay in one split.
+  around_markers: whether the text marks two entities, << so >> and [[ so ]];
+    a long text is then reduced to the part around them.
   cutting: `tokenizer`, `length`, `too_long` and `unit` of `texts.dataset`.
-    Others as in `own_table`.
+    The other settings are as in `own_table`.
 
-  Raises: UserError naming the file, and the row and column where there is one.
+  Raises: UserError naming the file and, where known, the row and column.
   """
   reading = folders.reading
   labels = tasks.columns_of(

@@ -1,6 +1,6 @@
-"""CoNLL or IOB files of one's own, without a line of code.
+"""A user's own CoNLL or IOB files, without a line of code.
 
-One word a line with its tag, a blank line after each sentence, IOB2 tags;
+One word per line with its tag, a blank line after each sentence, IOB2 tags;
 lines with -DOCSTART- begin documents, whose sentences stay in one split.
 """
 
@@ -52,8 +52,8 @@ def own_iob(
 ) -> Dataset:
   """The dataset of IOB2 files, for finding entities.
 
-  path: the training file, or with `test_path` empty the only one, which is
-    then split by document (by sentence where it names none).
+  path: the training file or, if `test_path` is empty, the only file, which is
+    then split by document (by sentence if it names no documents).
   delimiter, word_column, tag_column, repair: as in `text_files.iob`.
   cutting: `tokenizer`, `length`, `too_long` and `unit` of `texts.dataset`.
 
@@ -62,7 +62,7 @@ def own_iob(
   given = {"train": path, "validation": validation_path, "test": test_path}
   raw = {k: files.of_user(folders, v) for k, v in given.items() if v}
   if validation_path and not test_path:
-    raise UserError("validation_path needs test_path beside it")
+    raise UserError("validation_path needs test_path as well")
   in_new_files = {"delimiter": delimiter, "word_column": word_column}
   settings = {**in_new_files, "tag_column": tag_column, "repair": repair}
   recorded = texts.raw(
@@ -97,11 +97,11 @@ def encoded(
   word_column: int = 0,
   **cutting: Any,
 ) -> Split:
-  """New sentences: words one a line as in training, tags not needed.
+  """New sentences: one word per line as in training, tags not needed.
 
-  A .txt holds a sentence a line with blanks between its words. `source` holds
-  each sentence, in which single blanks stand between the words of other files,
-  and its words as (start, stop) of characters.
+  A .txt holds one sentence per line with blanks between its words. `source`
+  holds each sentence (for other files, its words joined by single blanks) and
+  its words as (start, stop) of characters.
   """
   if pathlib.Path(path).suffix == ".txt":
     lines = enumerate(text_files.lines(path), 1)
@@ -127,7 +127,7 @@ def encoded(
 
 
 def _spans(words: Sequence[str]) -> list[tuple[int, int]]:
-  """Where words stand in their sentence, with a blank between them."""
+  """The places of words in their sentence, with a blank between them."""
   stops = itertools.accumulate(len(word) + 1 for word in words)
   return [(s - 1 - len(w), s - 1) for s, w in zip(stops, words, strict=True)]
 
@@ -142,11 +142,11 @@ def _objects(values: Collection[Any]) -> np.ndarray:
 def rows(
   parts: Mapping[str, tuple[Sequence[Sentence], int]], *, whole: bool = False
 ) -> texts.Rows:
-  """Sentences by split, "train" first, as recorded; alone it is all there is.
+  """The sentences of all splits, ready to be recorded; "train" comes first.
 
   whole: the parts are not splits, and no type of entity need occur.
 
-  Raises: UserError where a type of entity does not occur in training.
+  Raises: UserError if a type of entity does not occur in training.
   """
   sentences = [(part, s) for part, (held, _) in parts.items() for s in held]
   training = [s for part, s in sentences if whole or part == "train"]

@@ -1,8 +1,8 @@
-"""Token sequences of all lengths as arrays [N,L] that waste little room.
+"""Token sequences of all lengths as arrays [N,L] with little padding.
 
-Pre-training packs pieces of documents into rows, each a segment of its own:
+Pre-training packs pieces of documents into rows, each piece in its own segment:
 attention stays within it and positions start again, so that packing changes no
-prediction. Fine-tuning has one example a row and batches by length
+prediction. Fine-tuning has one example per row and batches by length
 (`orders.by_length`).
 """
 
@@ -34,7 +34,7 @@ def windows(n: int, capacity: int, *, full: bool = False) -> list[slice]:
   """The fewest windows of at most `capacity` that hold n, nearly equal.
 
   Together they hold each of the n places exactly once, in order. With `full`
-  all but the last are filled, which leaves less room unused when packed.
+  all windows but the last are filled, which wastes less room when packed.
   """
   if capacity < 1:
     raise UserError(f"a window of {capacity} tokens holds nothing")
@@ -48,7 +48,7 @@ def windows(n: int, capacity: int, *, full: bool = False) -> list[slice]:
 def packed(
   pieces: Sequence[Piece], length: int
 ) -> tuple[Arrays, list[list[int]]]:
-  """Rows of `length` tokens that hold every piece once, and which ones each.
+  """Rows of `length` tokens that hold every piece once; each row's pieces.
 
   Best fit, longest piece first. `segment` counts the pieces of a row from 1,
   `positions` the tokens of each from 0; on padding they, `tokens` and
@@ -65,7 +65,7 @@ def padded(pieces: Sequence[Piece], length: int) -> Arrays:
 
 
 def measured(arrays: Arrays) -> Lengths:
-  """How long each row of `packed` or `padded` arrays is, and what is cut.
+  """How long each row of `packed` or `padded` arrays is, and which are cut.
 
   A `label` for each token is cut with the tokens.
   """
@@ -96,7 +96,7 @@ def padding(segment: np.ndarray, batch_size: int = 32) -> dict[str, float]:
 
 
 def _placed(sizes: Sequence[int], length: int) -> list[list[int]]:
-  """Rows of piece numbers: each into the fullest row that has room."""
+  """Rows of piece numbers: each piece goes into the fullest row with room."""
   rows: list[list[int]] = []
   room: list[list[int]] = [[] for _ in range(length + 1)]  # Rows by room left.
   for index in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):

@@ -1,8 +1,9 @@
 """Prompts for a causal model: labelled training texts, then one to label.
 
-A prompt is <|endoftext|>, shots with their answers, and a text without one,
-all written by one template. A training text that is too long to be a shot is
-never drawn, and counted; a long text to label is read in windows, or refused.
+A prompt is <|endoftext|>, shots with their answers, and a text without an
+answer, all written by one template. A training text that is too long to be a
+shot is never drawn, and such texts are counted; a long text to label is read in
+windows or refused.
 """
 
 import itertools
@@ -25,7 +26,7 @@ FIELDS = ("text", "pair")
 
 
 class Written(NamedTuple):
-  """A text by the template: what may be windowed, and what stands around."""
+  """A text by the template: the part that may be windowed, and the rest."""
 
   head: np.ndarray
   long: np.ndarray
@@ -42,9 +43,9 @@ def written(
   """Each text by the template, as tokens.
 
   template: text with {text} and perhaps {pair} in it, each once. Its pieces
-    are cut into tokens apart; a blank before a field goes with the field.
-    `long` is the pair, where there is one, else the text.
-  columns: [N] strings of each field; a template that needs others is refused.
+    are cut into tokens separately; a blank before a field goes with the field.
+    `long` is the pair, if there is one, else the text.
+  columns: [N] strings of each field; a template with other fields is refused.
   """
   *parts, end = re.split(r"\{(\w+)\}", template)
   fields = parts[1::2]
@@ -87,7 +88,7 @@ def rows(
   """The texts to label as rows [N, room], without shots and answer.
 
   too_long: "windows" reads a long text in the fewest windows, each with the
-    rest of the template around it; "error" refuses it, by its name.
+    rest of the template around it; "error" refuses it and names it.
   """
   placed = []
   for index, each in enumerate(written(tokenizer, template, columns)):
@@ -112,14 +113,15 @@ def drawn(
 ) -> tuple[dict[str, list[int]], int]:
   """The shots of each prompt, and how many texts are too long to be one.
 
-  The prompts, `draw 1, order 2`, are of `draws` sets of shots, drawn by seed,
-  in at most `orders` orders each; shots are numbers of training texts.
+  The prompts, such as `draw 1, order 2`, have `draws` sets of shots, drawn by
+  seed, in at most `orders` orders each; shots are numbers of training texts.
 
-  sizes: [N] tokens of each training text as a shot, which may have `budget`.
+  sizes: [N] tokens of each training text as a shot; `budget` at most.
   label: [N], -1 unknown.
-  balanced: classes in turn, their order drawn; else by chance alone.
+  balanced: shots take the classes in turn, in a random order; else they are
+    drawn at random.
 
-  Raises: UserError where too few texts are short enough.
+  Raises: UserError if too few texts are short enough.
   """
   if shots < 0 or draws < 1 or orders < 1:
     raise UserError("prompts need shots >= 0, draws >= 1 and orders >= 1")
@@ -128,9 +130,9 @@ def drawn(
   short = np.flatnonzero((sizes <= budget) & (label >= 0))
   if len(short) < shots:
     raise UserError(
-      f"{shots} shots of at most {budget} tokens each: only {len(short)} of "
-      f"{len(sizes)} training texts are so short; lower shots or room, raise "
-      "length, or shorten the template"
+      f"shots={shots}: only {len(short)} of {len(sizes)} training texts have "
+      f"at most {budget} tokens, which is the room for a shot; lower shots or "
+      "room, raise length, or shorten the template"
     )
   prompts: dict[str, list[int]] = {}
   for draw in range(draws):
@@ -148,12 +150,12 @@ def drawn(
 
 
 def answers(tokenizer: Tokenizer, strings: Sequence[str]) -> list[np.ndarray]:
-  """The tokens of what each class is said as; all different, none empty."""
+  """The tokens of each class's answer; all different, none empty."""
   tokens = tokenizer.ids(list(strings))
   different = {tuple(ids.tolist()) for ids in tokens}
   if () in different or len(different) < len(tokens):
     raise UserError(
-      f"answers {tuple(strings)}: each class needs one of its own that the "
+      f"answers={tuple(strings)}: each class needs an answer that the "
       "tokenizer can tell from the others"
     )
   return tokens
@@ -165,13 +167,13 @@ def fitting(
   """The tokens a shot may have, so that every prompt fits into `length`.
 
   A row holds the opening token, shots, `room` for the text and, side by side,
-  the answers but for their last tokens, which no prediction follows.
+  the answers without their last tokens, from which nothing is predicted.
   """
   beside = len(answers) * (max(map(len, answers)) - 1)
   free = length - room - beside - 1
   if free < 0:
     raise UserError(
-      f"length={length} has no place for room={room} and the answers: raise "
+      f"length={length} is too short for room={room} and the answers: raise "
       "length or lower room"
     )
   return free // max(shots, 1)
@@ -180,7 +182,7 @@ def fitting(
 def _in_turn(
   order: np.ndarray, label: np.ndarray, seed: int, draw: int
 ) -> np.ndarray:
-  """The texts, of every class one, then of every class the next."""
+  """The texts, one of every class, then the next of every class."""
   classes, kinds = np.unique(label[order], return_inverse=True)
   turn = np.argsort(rng.permutation(len(classes), seed, "classes", draw))
   place = np.zeros(len(order), int)

@@ -1,8 +1,8 @@
-"""Texts and words as rows of tokens: what fits whole, what is windowed.
+"""Texts and words as rows of tokens, whole or in windows.
 
 A text that is longer than a row becomes several windows, which are counted, or
-is refused. A window is a row of its own with the label of its text; `document`
-[N] says which rows are of one text, so that scores are those of texts
+is refused. Each window is a row with the label of its text; `document` [N] says
+which rows are of the same text, so that texts are scored and not rows
 (`tasks.documents`).
 
 A row is [CLS] text [SEP], or [CLS] text [SEP] pair [SEP], with <|endoftext|>
@@ -24,7 +24,7 @@ TooLong = Literal["windows", "error"]
 
 
 class Rows(NamedTuple):
-  """arrays [N,L]; source [N]: the text each row is of, in ascending order."""
+  """arrays [N,L]; source [N]: the text of each row, in ascending order."""
 
   arrays: dict[str, np.ndarray]
   source: np.ndarray
@@ -46,8 +46,9 @@ def texts(
   names: of the texts, for messages.
   too_long: "windows" cuts a long text (of a pair the second, with the first
     before each window) into the fewest windows; "error" refuses it.
-  around_markers: instead of windows, the one stretch of a long text with both
-    marked entities in its middle, for relations; too far apart is an error.
+  around_markers: instead of windows, take the one stretch of a long text with
+    both marked entities in its middle, for relations; entities that are too far
+    apart are an error.
   """
   opening, closing = ends(tokenizer)
   first = tokenizer.ids(text)
@@ -84,7 +85,7 @@ def words(
 ) -> Rows:
   """Rows of words, with a `label` on the first token of each, else -1.
 
-  `word` numbers the words of a sentence by token, -1 where there is none.
+  `word` [N,L] is the number of each token's word in its sentence, -1 for none.
   Windows end between words.
   """
   opening, closing = ends(tokenizer)
@@ -96,7 +97,7 @@ def words(
     if sizes.max() > free:
       raise UserError(
         f"{names[index]}: one word has {sizes.max()} tokens, a row has room "
-        f"for {free}: raise length or mend the word"
+        f"for {free}: raise length or correct the word"
       )
     begins, edges = np.cumsum(sizes) - sizes, [0]
     while edges[-1] < len(sizes):
@@ -121,7 +122,7 @@ def rows(placed: Sequence[tuple[int, Piece]], n: int, length: int) -> Rows:
   long = windows > 1
   what = (
     f"texts longer than a row, read in {windows[long].sum()} windows and "
-    "scored by the mean of these"
+    "scored by the mean over their windows"
   )
   changes = [{"what": what, "count": int(long.sum())}] if long.any() else []
   arrays = packing.padded([piece for _, piece in placed], length)
@@ -138,8 +139,8 @@ def room(
 ) -> int:
   """How many of a text's tokens a row has room for; UserError for none.
 
-  around: tokens of each row that are not the text's.
-  setting: the one that `length` comes from, for messages.
+  around: how many tokens of each row are not the text's.
+  setting: the name of the setting that gives `length`, for messages.
   """
   free = length - around
   if too_long not in ("windows", "error"):
@@ -160,7 +161,7 @@ def room(
 
 
 def numbered(names: np.ndarray, source: np.ndarray) -> np.ndarray:
-  """[N] row names: the text's own for its first row, then `name#2`, ..."""
+  """[N] row names: the text's name for its first row, then `name#2`, ..."""
   turns = np.arange(len(source)) - np.searchsorted(source, source)
   return np.array(
     [
@@ -172,14 +173,14 @@ def numbered(names: np.ndarray, source: np.ndarray) -> np.ndarray:
 
 
 def ends(tokenizer: Tokenizer) -> tuple[int, int]:
-  """The tokens a row begins with and a text ends with."""
+  """The token that begins a row, and the token that ends a text."""
   special = tokenizer.special
   opening = special.get("cls", special.get("bos"))
   closing = special.get("sep", special.get("eos"))
   if opening is None or closing is None:
     raise UserError(
-      "the tokenizer has neither [CLS] and [SEP] nor <|endoftext|>: choose one "
-      "of BERT's or GPT-2's kind"
+      "the tokenizer has neither [CLS] and [SEP] nor <|endoftext|>: choose a "
+      "tokenizer of BERT's or GPT-2's kind"
     )
   return opening, closing
 
@@ -187,7 +188,7 @@ def ends(tokenizer: Tokenizer) -> tuple[int, int]:
 def _middle(
   ids: np.ndarray, marks: Sequence[np.ndarray], room: int, name: str
 ) -> slice:
-  """The part of ids with every mark, as far as there is room around them."""
+  """The part of ids around all marks that has room in a row."""
   edges = []
   for mark in marks:
     stretches = np.lib.stride_tricks.sliding_window_view(ids, len(mark))

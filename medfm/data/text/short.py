@@ -9,14 +9,14 @@ import numpy as np
 from medfm.data import pairing
 from medfm.data.pairing import Pairs
 
-_COMMON = 200  # Texts that agree but for one token, of which more say nothing.
+_COMMON = 200  # If more texts agree in all but one token, they are ignored.
 
 
 class Left(NamedTuple):
-  """What is left of texts: of each as it is, and without each of its tokens.
+  """Hashes of short texts, whole and without each of their tokens.
 
   hashes: [n] uint64, of what is left; row: [n] the text; whole: [N] uint64,
-  the hash of each text, 0 of those that are not short.
+  the hash of each text, 0 for texts that are not short.
   """
 
   hashes: np.ndarray
@@ -25,7 +25,7 @@ class Left(NamedTuple):
 
 
 def left(texts: Iterable[np.ndarray], fewest: int, most: int) -> Left:
-  """Of texts of so many tokens [T] uint64."""
+  """Of the texts [T] uint64 that have `fewest` to `most` tokens."""
   hashes, counts, whole = [np.zeros(0, np.uint64)], [], []
   for tokens in texts:
     distinct, itself = hashes[0], np.uint64(0)
@@ -41,7 +41,7 @@ def left(texts: Iterable[np.ndarray], fewest: int, most: int) -> Left:
 
 
 def pairs(a: Left, b: Left) -> Pairs:
-  """Rows i of a, j of b that are not equal but for one token."""
+  """Rows i of a, j of b that differ in exactly one token."""
   places = pairing.equal(a.hashes, b.hashes, _COMMON)
   both = np.stack([a.row[places[0]], b.row[places[1]]])
   i, j = np.unique(both, axis=1)

@@ -1,6 +1,6 @@
 """Strict reading of text, JSON lines and IOB files, and of texts as tables.
 
-As with tables, what does not fit is an error that names the file and the
+As with tables, whatever does not fit is an error that names the file and the
 line, and shows at most one shortened word of it.
 """
 
@@ -24,10 +24,10 @@ SEPARATOR = "|"
 
 
 class Sentence(NamedTuple):
-  """words and IOB2 tags of equal number (tags () where the file has none).
+  """words and IOB2 tags of equal number (tags () if the file has none).
 
   row: the file's line on which it begins; document: how many document marks
-    (-DOCSTART-) stand above, 0 where the file has none.
+    (-DOCSTART-) come before it, 0 if the file has none.
   """
 
   words: tuple[str, ...]
@@ -39,7 +39,7 @@ class Sentence(NamedTuple):
 def lines(path: str | os.PathLike) -> list[str]:
   """The lines of a UTF-8 file, without their ends and byte order mark.
 
-  Raises: UserError where the file is absent, empty, or not UTF-8 text.
+  Raises: UserError if the file is missing, empty, or not UTF-8 text.
   """
   with tables.opened(path, "a text file") as file:
     text = file.read().decode("utf-8-sig", "surrogateescape")
@@ -60,9 +60,9 @@ def json_lines(path: str | os.PathLike) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
       content = jsons.parsed(line)
     except ValueError as error:
-      what = getattr(error, "msg", error)  # Without places, which are ours.
+      what = getattr(error, "msg", error)  # Without the place in the line.
       raise UserError(
-        f"{path}, row {row}: is not JSON ({what}); expected one object a line"
+        f"{path}, row {row}: is not JSON ({what}); expected one object per line"
       ) from None
     if not isinstance(content, dict):
       raise UserError(
@@ -81,12 +81,12 @@ def iob(
 ) -> tuple[list[Sentence], int]:
   """The sentences of a CoNLL file in IOB2, and how many tags were repaired.
 
-  One word a line, its columns separated by `delimiter` ("" for any blanks), a
+  One word per line, its columns separated by `delimiter` ("" for any blanks), a
   blank line after each sentence.
 
   tag_column: None reads words alone.
-  repair: an I- that continues nothing becomes B- (IOB1 is written so); else
-    it is an error, as all that does not fit.
+  repair: an I- that continues nothing becomes B- (as IOB1 needs); else it is an
+    error, like anything that does not fit.
   """
   columns = [word_column]
   if tag_column is not None:
@@ -134,7 +134,7 @@ def read(path: str, text: str = "text", delimiter: str = "") -> Table:
 
 
 def strings(table: Table, **columns: str) -> dict[str, list[str]]:
-  """[N] the texts of these columns by name, none of them empty.
+  """name -> [N] the texts of its column; an empty text is an error.
 
   columns: name -> column; "" is left out.
   """
@@ -146,7 +146,7 @@ def strings(table: Table, **columns: str) -> dict[str, list[str]]:
 
 
 def _cells(path, row, cells, columns, delimiter) -> list[str]:
-  """The word and, where it is asked for, the tag."""
+  """The word and, if asked for, the tag."""
   try:
     if len(cells) < len(columns):
       raise IndexError
@@ -163,14 +163,14 @@ def _cells(path, row, cells, columns, delimiter) -> list[str]:
 
 
 def _tag(path, row: int, tag: str, before: str, repair: bool) -> str:
-  """The tag in IOB2. before: that of the word before it in the sentence."""
+  """The tag in IOB2. before: the tag of the word before it in the sentence."""
   prefix, _, kind = tag.partition("-")
   if tag == "O":
     return tag
   if not tag.isascii() and tag != spelling.plain(tag):
     raise UserError(
-      f"{path}, row {row}: the tag {tag[:20]!a} holds characters that are not "
-      f"seen, or composed otherwise: write {spelling.plain(tag)[:20]!r}"
+      f"{path}, row {row}: the tag {tag[:20]!a} holds invisible or unusually "
+      f"encoded characters: write {spelling.plain(tag)[:20]!r}"
     )
   if prefix not in ("B", "I") or not kind or len(tag.split()) > 1:
     raise UserError(
@@ -207,8 +207,8 @@ def _json(path: str) -> Table:
 def _cell(where: str, value: Any) -> str:
   if isinstance(value, float) and not math.isfinite(value):
     if math.isnan(value):
-      return ""  # So Python writes what is missing.
-    raise UserError(f"{where} is not finite")
+      return ""  # Python writes a missing number as NaN.
+    raise UserError(f"{where} is not a finite number")
   if isinstance(value, bool | int | float):
     return json.dumps(value)
   value = "" if value is None else value

@@ -1,6 +1,6 @@
 """Texts as datasets: recorded as they are, split by document, then tokenised.
 
-The records hold the texts; what depends on the training split or on the
+The records hold the texts. Whatever depends on the training split or on the
 tokenizer is made when the dataset is loaded, so that another seed, length or
 tokenizer needs no new records.
 """
@@ -39,10 +39,10 @@ Builder, Rows = tabular.Builder, tabular.Rows
 
 
 class Raw(NamedTuple):
-  """Recorded texts: splits with the columns of `Rows`, and how they came about.
+  """Recorded texts: splits with the columns of `Rows`, and how they were made.
 
   names: of the classes, labels, numbers or tags.
-  reading: of the model that they are read for, as `Folders` has it.
+  reading: the trained model that they are read for, as in `Folders`.
   """
 
   splits: dict[str, Split]
@@ -67,7 +67,7 @@ def raw(
   stratify: str = "label",
   **settings: Any,
 ) -> Raw:
-  """The texts of a builder; splits that it does not give are made."""
+  """The texts of a builder; splits that it does not give are made here."""
   prepared = records.prepared(builder, folders, raw=raw, **settings)
   *changes, schema = prepared.changes
   names, reading = tuple(schema["classes"]), prepared.reading
@@ -95,15 +95,15 @@ def public(
 ) -> tuple[Callable[..., Dataset], Callable[..., Source]]:
   """The functions `<name>` and `source` of the module of a public set.
 
-  The first gives its dataset, the second its recorded texts and card.
+  The first gives the set's dataset, the second its recorded texts and card.
 
-  names: of its archive, and of what that holds, which may lie there unpacked.
-  url: the page to fetch it from; the card's `source` is what it calls itself.
+  names: of the archive, and of its contents, which may be there unpacked.
+  url: the page to download it from; the card's `source` is the set's title.
   target: as the task's `columns.target`.
-  length: the default, as `fractions` is of a set that is split here; it then
-    has the setting `seed` as well.
-  name: where it is not the module's.
-  parent: the builder reads the folder that the file lies in.
+  length: the default. fractions: the default for a set without an official
+    split; the set then has the setting `seed` as well.
+  name: of the set, if it is not the module's name.
+  parent: whether the builder reads the folder that the file is in.
   reads: settings of `dataset` that the set decides, such as its columns.
   """
   module = builder.__module__
@@ -153,12 +153,11 @@ def dataset(
 
   target: (names, truth in training) -> description, as the task's
     `columns.target`.
-  tokenizer: (training texts, which it may leave unread; folders) ->
-    `Tokenizer`.
+  tokenizer: (training texts, which need not be read; folders) -> `Tokenizer`.
   encode: reads a user's new file: `encode(path, info, tokenizer=, length=,
     too_long=, **columns)`; None takes `encoded`, for text.
-  unit: what texts are of, in one word for reports: abstract, molecule,
-    patient; "" says document.
+  unit: what a text is about, in one word for reports: abstract, molecule,
+    patient; "" for document.
   """
   recorded, card = source
   reading, train = recorded.reading, next(iter(recorded.splits.values()))
@@ -206,9 +205,9 @@ def dataset(
 def of_training(
   reading: Reading, name: str, cutting: Mapping[str, Any]
 ) -> tuple[Tokenizer | None, dict[str, Any]]:
-  """The tokenizer of a trained model, if it is kept, and how it cuts texts.
+  """The tokenizer of a trained model, if it was kept, and how it cuts texts.
 
-  name: of the cohort, for errors; cutting: what its config says.
+  name: of the cohort, for errors; cutting: the settings of its config.
   """
   reading.only(Tokens, name)
   known = reading.settings
@@ -219,7 +218,7 @@ def of_training(
 
 
 def _refuse_pairs(reading: Reading, split: Split, name: str) -> None:
-  """UserError where a model of pairs is to read single texts, or reversed."""
+  """Raises UserError if a model of pairs would read single texts or reverse."""
   known, arrays = reading.settings, split.arrays
   pairs = bool(known.get("pair"))
   if "text" in arrays and "text" in known and pairs != ("pair" in arrays):
@@ -232,12 +231,12 @@ def _refuse_pairs(reading: Reading, split: Split, name: str) -> None:
 
 def _read(settings: Mapping[str, Any]) -> str:
   """How the texts of another cohort are read."""
-  told = ", ".join(f"{key}={value}" for key, value in settings.items())
-  return f"texts: read with the tokenizer of training and {told}, as there"
+  shown = ", ".join(f"{key}={value}" for key, value in settings.items())
+  return f"texts: read with the tokenizer of training and {shown}, as there"
 
 
 def _one_word_each(texts: Iterable[str]) -> bool:
-  """Whether almost no text has a blank, as SMILES and sequences have none."""
+  """Whether almost no text has a blank, as in SMILES and sequences."""
   blanks = [" " in text.strip() for text in itertools.islice(texts, _LOOKED_AT)]
   return bool(blanks) and sum(blanks) < 0.05 * len(blanks)
 
@@ -253,7 +252,7 @@ def plain(split: Split) -> Iterator[str]:
 
 
 def _of_whom(parts: Mapping[str, Split], token: Tokenizer, unit: str) -> str:
-  """How many texts there are, of whom, and in what they were cut."""
+  """How many texts and patients there are, and how texts were tokenised."""
   texts = sum(map(splits.units, parts.values()))
   rows, owners = sum(map(len, parts.values())), set()
   for split in parts.values():
@@ -264,10 +263,10 @@ def _of_whom(parts: Mapping[str, Split], token: Tokenizer, unit: str) -> str:
     if owners and "" not in owners
     else ""
   )
-  if of and unit == "text":  # Equal ones are one.
+  if of and unit == "text":  # Equal texts were grouped.
     of = f" ({len(owners):,} different)" if len(owners) < texts else ""
   card = token.card()
-  case = "in small letters" if card["lowercase"] else "with their case"
+  case = "in lower case" if card["lowercase"] else "with their case"
   kind = f"{card['kind']} tokens from a vocabulary of {card['vocabulary']:,}"
   return f"texts: {texts:,}{of}, read {case} as {kind}{cut}"
 
@@ -285,10 +284,10 @@ def encoded(
   delimiter: str = "",
   **cutting: Any,
 ) -> Split:
-  """New texts without labels: a .txt (one a line), CSV or JSON lines file.
+  """New texts without labels: .txt (one per line), CSV or JSON lines file.
 
-  text, pair, id: columns of the file; of a .txt there is the text alone.
-  delimiter: between its cells; "" for what its suffix says.
+  text, pair, id: columns of the file; a .txt has the text alone.
+  delimiter: between its cells; "" for the usual one of its suffix.
   """
   table = text_files.read(path, text, delimiter)
   strings = text_files.strings(table, text=text, pair=pair)
@@ -300,7 +299,7 @@ def encoded(
 
 
 def content(*strings: str) -> str:
-  """A name for what texts say, whatever their case, spaces and punctuation.
+  """A hash of what texts say, whatever their case, spaces and punctuation.
 
   Composed and decomposed accents are equal too. In a text of one word, such as
   a molecule's SMILES, case and punctuation count.

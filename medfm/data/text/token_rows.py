@@ -34,7 +34,7 @@ def tokenised(
 ) -> tuple[Split, list[dict[str, Any]]]:
   """Recorded or new texts as rows of tokens, and changes for the card.
 
-  classes: of the tags, where there are any.
+  classes: of the tags, if there are any.
   cutting: settings of `sequences.words` or `sequences.texts`.
   """
   arrays = split.arrays
@@ -52,13 +52,13 @@ def tokenised(
 
 
 def of_rows(split: Split, cut: sequences.Rows) -> Split:
-  """The split whose rows are those that its texts became."""
+  """The split with the rows of tokens that its texts became."""
   facts = {name: array[cut.source] for name, array in truth(split).items()}
   arrays = cut.arrays | facts
   if len(cut.source) > len(split):
     arrays["document"] = cut.source.astype(np.int32)
   taken = split.take(cut.source)
-  # Windows of a text resample together, whoever wrote it.
+  # All windows of a text are resampled together.
   patients = taken.patients
   if patients is None and "document" in arrays:
     patients = np.array(taken.ids, str)
@@ -72,7 +72,7 @@ def of_rows(split: Split, cut: sequences.Rows) -> Split:
 
 
 def truth(split: Split) -> Truth:
-  """What is true of a recorded split's texts."""
+  """The truth of a recorded split's texts."""
   arrays = split.arrays.items()
   return {k: records.read(array) for k, array in arrays if k not in STRINGS}
 
@@ -91,7 +91,7 @@ def of_tokens(
 ) -> Dataset:
   """The dataset of rows of tokens.
 
-  content: what its fingerprint is of, JSON-able. prompts: for `Tokens`.
+  content: what its fingerprint covers, JSON-able. prompts: for `Tokens`.
   spelled: whether `Tokens` keeps how each token is spelled.
   encode: reads a new file: `encode(path, info=, tokenizer=)`.
   """

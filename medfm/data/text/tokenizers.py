@@ -1,6 +1,6 @@
-"""Tokenizers: trained here, or anyone's `tokenizer.json` or vocabulary.
+"""Tokenizers: trained here, or from a `tokenizer.json` or vocabulary file.
 
-A tokenizer is the text of a Hugging Face `tokenizer.json`: what is saved with
+A tokenizer is the text of a Hugging Face `tokenizer.json`, which is saved with
 a run, hashed, and read back. WordPiece is BERT's (Devlin et al. 2019),
 byte-level BPE is GPT-2's (Radford et al. 2019).
 """
@@ -35,7 +35,7 @@ _ROLES = {
 }
 _BYTE_BPE = ("<|pad|>", "<|endoftext|>")
 FILES = ("tokenizer.json", "vocab.txt", "vocab.json")
-"""What a folder may hold a tokenizer in; the first one found is taken."""
+"""Files that may hold a tokenizer; the first that a folder has is taken."""
 
 _MAX_BYTES = 1 << 27
 _BATCH = 1000
@@ -61,10 +61,10 @@ class Tokenizer:
       raise UserError(trial.refusal(where, str(error))) from None
     trial.refuse(text, where)
     self._inner = tokenizers.Tokenizer.from_str(text)
-    # Cutting and padding are ours to count, never the file's to do.
+    # MedFM cuts and pads itself, and counts it.
     self._inner.no_truncation()
     self._inner.no_padding()
-    # A text that spells out "[SEP]" says the word and does not end there.
+    # A text that spells out "[SEP]" does not end there.
     self._inner.encode_special_tokens = True
     self.text = text
     self.sha256 = hashlib.sha256(text.encode()).hexdigest()
@@ -77,7 +77,7 @@ class Tokenizer:
         f"{where}: the ids of {len(known)} tokens go up to "
         f"{self.vocabulary - 1}; number them without gaps"
       )
-    self.special = {  # The first name of a role is taken, so it comes last.
+    self.special = {  # A role's first name wins, so it is set last.
       role: known[name]
       for role, names in _ROLES.items()
       for name in reversed(names)
@@ -98,10 +98,10 @@ class Tokenizer:
     return ids
 
   def words(self, words: Sequence[str]) -> list[tuple[int, ...]]:
-    """The ids of each word of a sentence, one at least for each.
+    """The ids of each word of a sentence, at least one for each.
 
     The words are cut as in their sentence with single spaces between them; a
-    word of which nothing is left (a control character) is an unknown token.
+    word that leaves no token (a control character) becomes an unknown token.
     """
     return [
       self._word(f" {word}" if self._spaced and i else word)
@@ -156,14 +156,14 @@ class Tokenizer:
 def marked(text: str, first: tuple[int, int], second: tuple[int, int]) -> str:
   """The text with << >> around one stretch [a, b) and [[ ]] around another.
 
-  Where one lies within the other, so do its marks.
+  If one stretch lies within the other, so do its marks.
   """
   marks = []
   for (start, stop), left, right in zip(
     (first, second), MARKERS[::2], MARKERS[1::2], strict=True
   ):
     size = stop - start
-    # At one place: what ends comes before what begins, the shorter inside.
+    # At the same place: ends come before beginnings, the shorter goes inside.
     marks.append((start, 1, -size, f" {left} "))
     marks.append((stop, 0, size, f" {right} "))
   for place, _, _, mark in sorted(marks, reverse=True):
@@ -190,7 +190,7 @@ def wordpiece(
 
   Ids 0 to 4 are [PAD], [UNK], [CLS], [SEP] and [MASK]; then `markers`.
 
-  lowercase: None keeps the case of codes alone (`are_codes`), as in SMILES, in
+  lowercase: None keeps the case only of codes (`are_codes`) such as SMILES, in
     which c and C are different atoms.
   """
   texts = list(texts)
@@ -249,7 +249,7 @@ def loaded(
   path: str = "",
   lowercase: bool | None = None,
 ) -> Tokenizer:
-  """A tokenizer from a file, which must be one, or from its folder.
+  """A tokenizer from its file or folder.
 
   path: a Hugging Face `tokenizer.json` (a finished run's stage folder has one),
     BERT's `vocab.txt`, or GPT-2's `vocab.json` with a `merges.txt` beside it.
@@ -277,17 +277,17 @@ def loaded(
 
 
 def is_code(text: str) -> bool:
-  """Whether it is one word, as a molecule, a sequence or an identifier is."""
+  """Whether it is one word, such as a molecule, a sequence or an identifier."""
   return len(text.split(maxsplit=1)) < 2
 
 
 def are_codes(texts: Sequence[str]) -> bool:
-  """Whether most of these are codes (`is_code`) and no prose."""
+  """Whether most of these are codes (`is_code`) and not prose."""
   return 2 * sum(map(is_code, texts)) > len(texts)
 
 
 def _folds_case(normalizer: Any) -> bool:
-  """Whether a tokenizer's normalizer, as JSON, makes all letters small."""
+  """Whether a tokenizer's normalizer, as JSON, makes letters lower case."""
   held = normalizer or {}
   if held.get("type") == "Sequence":
     return any(map(_folds_case, held.get("normalizers", ())))
@@ -301,7 +301,7 @@ def _wordpiece_text(
 
   The library's trainer numbers the characters in the order of a hash map,
   which differs from run to run and decides ties; here they are numbered
-  first, in their own order.
+  first, in sorted order.
   """
   import tokenizers
 

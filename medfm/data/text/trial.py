@@ -1,8 +1,8 @@
-"""A tokenizer.json, tried in a process of its own before it is used.
+"""A tokenizer.json, tried in a child process before it is used.
 
 A few bytes can make the library panic (which is not an Exception), abort the
-process, or take gigabytes or hours. That happens to a child process, and what
-happened is reported here.
+process, or take gigabytes or hours. So this happens in a child process, and its
+fault is reported here.
 """
 
 import hashlib
@@ -72,8 +72,8 @@ def _fault(content: bytes) -> str:
   if done.returncode == 0:
     return ""
   lines = done.stderr.decode(errors="replace").strip().splitlines()
-  told = [line for line in lines if "memory allocation" in line]
-  if done.returncode < 0 and not told:
+  memory = [line for line in lines if "memory allocation" in line]
+  if done.returncode < 0 and not memory:
     return f"it takes more than {CPU_S} s or {MEMORY_BYTES >> 30} GiB"
-  reason = " ".join((told or lines or ["it cannot be read"])[-1].split())
+  reason = " ".join((memory or lines or ["it cannot be read"])[-1].split())
   return reason.rpartition("PanicException: ")[2][:120]

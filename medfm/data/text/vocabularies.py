@@ -1,4 +1,4 @@
-"""Vocabulary files from before tokenizer.json, turned into the JSON of one.
+"""Older vocabulary files, turned into the JSON of a tokenizer.json.
 
 BERT's is a vocab.txt, GPT-2's a vocab.json with a merges.txt beside it. The
 tokenizer_config.json of their folder decides about case, accents, Chinese and
@@ -48,8 +48,8 @@ def gpt2(model: Any, *, add_prefix_space: bool = False) -> Any:
 def wordpiece(place: pathlib.Path, text: str, lowercase: bool | None) -> str:
   """The tokenizer of a vocab.txt: one token a line, id = line.
 
-  lowercase: None takes `do_lower_case` of the config, else whether the
-    vocabulary has no capital letter.
+  lowercase: None takes `do_lower_case` of the config or, without it, True if
+    the vocabulary has no capital letter.
   """
   import tokenizers
 
@@ -91,7 +91,7 @@ def byte_bpe(place: pathlib.Path, text: str) -> str:
     ids, numbers = {}, {None}
   whole = all(type(i) is int and 0 <= i < _LARGEST for i in numbers)
   if not whole or len(numbers) < len(ids):
-    raise UserError(f"{place}: tokens lack a number of their own; {_AGAIN}")
+    raise UserError(f"{place}: tokens lack a unique number; {_AGAIN}")
   absent = {*tokenizers.pre_tokenizers.ByteLevel.alphabet()} - ids.keys()
   if absent:
     raise UserError(
@@ -99,7 +99,7 @@ def byte_bpe(place: pathlib.Path, text: str) -> str:
       f"byte-level BPE of GPT-2; {_AGAIN}"
     )
   beside = place.with_name("merges.txt")
-  merges = []  # The first is the first to be merged.
+  merges = []  # In the order in which they are merged.
   for row, line in enumerate(text_files.lines(beside), 1):
     pair = line.split(" ")
     if not line.strip() or (row == 1 and line.startswith("#version")):
@@ -123,10 +123,10 @@ def byte_bpe(place: pathlib.Path, text: str) -> str:
 
 
 def _config(place: pathlib.Path) -> dict[str, Any]:
-  """What is true or false in the tokenizer_config.json beside a vocabulary.
+  """The true or false settings in the tokenizer_config.json of a vocabulary.
 
   Raises:
-    UserError: tokens added to the vocabulary, which its own file lacks.
+    UserError: tokens were added that the vocabulary's file lacks.
   """
   if added := _json(place.with_name("added_tokens.json")):
     raise UserError(
@@ -145,5 +145,5 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
     content = None
   if isinstance(content, dict):
     return content
-  logging.warning("%s is damaged: nothing is taken from it", path)
+  logging.warning("%s is damaged and is not used", path)
   return {}

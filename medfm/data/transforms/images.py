@@ -12,7 +12,7 @@ from medfm.types import Example
 def flip_horizontal(
   example: Example, generator: np.random.Generator, *, probability: float = 0.5
 ) -> Example:
-  """Mirrors left and right. Not for images whose sides mean something."""
+  """Mirrors left and right. Not for images in which left and right matter."""
   if generator.random() >= probability:
     return example
   return {**example, "image": example["image"][:, ::-1].copy()}

@@ -1,11 +1,12 @@
 """Intervals of areas under ROC curves and of C-indices.
 
-The wider of two, end by end. The first is DeLong's (1988, Biometrics) on the
-logit, with the variance between clusters of Obuchowski (1997, Biometrics) and
-Student's t. Near 1 too few pairs are out of order to estimate a variance; the
-second then holds: Newcombe's method 5 (2006, Statistics in Medicine), a score
-interval with the variance of Hanley & McNeil (1982, Radiology), for as many
-examples as are left after the design effect of clusters.
+Each end is the wider one of two intervals. The first is DeLong's (1988,
+Biometrics) on the logit, with the variance between clusters of Obuchowski
+(1997, Biometrics) and Student's t. Near 1 too few pairs are out of order to
+estimate a variance; there the second is used: Newcombe's method 5 (2006,
+Statistics in Medicine), a score interval with the variance of Hanley & McNeil
+(1982, Radiology), for as many examples as are left after the design effect of
+clusters.
 """
 
 from typing import NamedTuple
@@ -31,7 +32,7 @@ _STEPS = 50
 
 
 class Sides(NamedTuple):
-  """How many are ranked: above [G] and below [G] by cluster, and `pairs`."""
+  """How many examples are ranked: above [G], below [G] by cluster, `pairs`."""
 
   above: np.ndarray
   below: np.ndarray
@@ -101,7 +102,7 @@ def hanley_mcneil(area: float, above: float, below: float) -> float:
 def design(
   area: float, variance: float, evidence: float, sides: Sides
 ) -> float:
-  """The design effect, 1 or more: as observed, or as assumed where too few
+  """The design effect, 1 or more: as observed, or as assumed if too few
   clusters show it."""
   above, below = sides.above.sum(), sides.pairs / sides.above.sum()
   area = min(max(area, 0.5), 1 - 0.5 / max(sides.pairs, 1.0))
@@ -132,7 +133,7 @@ def _logit(
 
 
 def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-  """For each value the share of the others below it, equal ones by half."""
+  """For each value the share of the others below it; ties count half."""
   others = np.sort(others)
   below = np.searchsorted(others, values, "left")
   not_above = np.searchsorted(others, values, "right")

@@ -1,7 +1,7 @@
-"""What an interval is made from, and how a metric names the one that suits it.
+"""What an interval is computed from, and how a metric names its interval.
 
 A metric is marked with a function that computes its interval from the metric's
-own arguments, so that no other code knows metrics by name. An interval rests on
+arguments, so that no other code knows metrics by name. An interval rests on
 each cluster's (patient's) influence: how the metric changes with the cluster's
 weight. The squares of the influences add up to the metric's variance.
 """
@@ -14,24 +14,24 @@ import numpy as np
 
 LEVEL = 0.95
 FEW = 5
-"""The fewest clusters that a share, or a side of a ranking, is counted from."""
+"""The fewest clusters for the interval of a share, or a side of a ranking."""
 
 FEW_FOR_MEANS = 10
-"""The fewest clusters that any other interval is made from."""
+"""The fewest clusters for any other interval."""
 
 ICC = 0.3
-"""Correlation within a cluster, assumed where the data cannot show it."""
+"""Correlation within a cluster, assumed if the data cannot show it."""
 
 PRIOR = 5.0
-"""Clusters of evidence that outweigh `ICC`."""
+"""How many clusters of evidence outweigh `ICC`."""
 
 _Function = TypeVar("_Function", bound=Callable)
 
 
 class Sample(NamedTuple):
-  """Whom the examples are of, and how resamples of them are drawn.
+  """The clusters of the examples, and how resamples of them are drawn.
 
-  cluster: [N] integers from 0. whom: what a cluster is called.
+  cluster: [N] integers from 0. whom: what clusters are called, "patients".
   """
 
   cluster: np.ndarray
@@ -48,7 +48,7 @@ class Sample(NamedTuple):
 class Bounds(NamedTuple):
   """An interval, the method that made it, and each cluster's influence [G].
 
-  beside: numbers that the value is to be read with, by name.
+  beside: numbers to read the value with, by name.
   """
 
   low: float
@@ -86,7 +86,7 @@ def bounded(
 
 
 def of(metric: Callable) -> Callable[[Sample], Bounds] | None:
-  """What gives the interval of a metric, bound or not; None without one."""
+  """The function for the interval of a metric, bound or not, or None."""
   given, settings = (), {}
   while isinstance(metric, functools.partial):
     given = metric.args + given
@@ -99,15 +99,15 @@ def of(metric: Callable) -> Callable[[Sample], Bounds] | None:
 
 
 def enough(count: int, least: int, whom: str, what: str = "") -> None:
-  """NoBounds where fewer clusters than `least` count."""
+  """Raises NoBounds if fewer clusters than `least` count."""
   if count < least:
     those = f"{whom} with {what}" if what else whom
     raise NoBounds(f"no interval: fewer than {least} {those}")
 
 
 def effective(influence: np.ndarray) -> float:
-  """How many equally influential clusters these [G] are worth; 0 where none
-  has any influence."""
+  """How many equally influential clusters these [G] are worth; 0 if none has
+  any influence."""
   squares = influence**2
   fourth = (squares**2).sum()
   return float(squares.sum() ** 2 / fourth) if fourth > 0 else 0.0
@@ -116,15 +116,15 @@ def effective(influence: np.ndarray) -> float:
 def freedom(influence: np.ndarray, least: float = 4.0) -> float:
   """Degrees of freedom of the variance that influences [G] give.
 
-  The fewer clusters the variance hangs on, the less well it is known: 1.5 times
-  the effective number (with normal influences a third of the clusters are
-  effective, which gives half of them), and at most one less than there are.
+  The fewer clusters the variance depends on, the less well it is known: 1.5
+  times the effective number of clusters (with normal influences a third are
+  effective, which gives half of them), and at most their number less one.
   """
   return min(max(1.5 * effective(influence), least), len(influence) - 1)
 
 
 def correlation(excess: float, size: float, evidence: float) -> float:
-  """The correlation within clusters that an interval is made for, 0 to 1.
+  """The correlation within clusters that an interval allows for, 0 to 1.
 
   excess: observed variance over that of independent examples, less one.
   size: examples of the cluster of an average example. evidence: clusters that

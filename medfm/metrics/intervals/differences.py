@@ -6,13 +6,13 @@ from medfm.metrics.bootstrap import Entry, without
 
 
 def difference(a: Entry, b: Entry, names: tuple[str, str]) -> Entry:
-  """a - b; its ends lie as far off as those of a and b allow together.
+  """a - b, with an interval that combines those of a and b.
 
   Newcombe's square-and-add (1998, Statistics in Medicine), which Zou & Donner
-  (2008) call the method of variance estimates recovery. Where some patients
-  are in both it is a little wide.
+  (2008) call the method of variance estimates recovery. If some patients are
+  in both it is a little wide.
 
-  names: what a and b are of, for the reason where one has no value or ends.
+  names: of the two sides, for the reason if one has no value or interval.
   """
   for entry, name in zip((a, b), names, strict=True):
     if entry["value"] is None:

@@ -18,11 +18,11 @@ def entries(
 ) -> dict[str, Entry]:
   """All metrics and means: {"value", "low", "high", "method"}.
 
-  A metric has the interval that suits it, and without one the percentile
-  bootstrap; where none can be trusted, low and high are None and "reason"
-  says why. A mean is taken over the columns that are defined on the whole
-  split; the others are named in "left_out". A metric named "_..." serves means
-  alone and has no entry. Without replicates there are values alone.
+  A metric has the interval that it is marked with, or else the percentile
+  bootstrap; if none can be trusted, low and high are None and "reason" says
+  why. A mean is taken over the columns that are defined on the whole split; the
+  others are named in "left_out". A metric named "_..." is used only in means
+  and has no entry. Without replicates there are only values.
   """
   values, reasons = _values(metrics)
   ends = {
@@ -57,7 +57,7 @@ def entries(
 def _values(
   metrics: dict[str, Metric],
 ) -> tuple[dict[str, float], dict[str, str]]:
-  """Values by name, and reasons of those that have none."""
+  """Values by name, and the reasons for missing values."""
   values, reasons = {}, {}
   for name, metric in metrics.items():
     try:

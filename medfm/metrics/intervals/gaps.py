@@ -36,7 +36,7 @@ def interval(
 
   The errors of the bins' gaps are drawn together. The lower end is as far
   below the value as the gaps can have moved in all (which the triangle
-  inequality makes safe); the upper one takes back what resampling adds.
+  inequality makes safe); the upper end subtracts what resampling adds.
   """
   n, bins = known.sum(), int(place.max()) + 1
   within = (place[:, None] == np.arange(bins)) & known[:, None]

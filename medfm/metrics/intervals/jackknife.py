@@ -2,7 +2,7 @@
 
 The jackknife's variance on a scale where the metric's error is nearly the
 same everywhere, with Student's t (Efron & Stein 1981, Annals of Statistics).
-Of more than 200 clusters, 200 groups of them are left out in turn.
+With more than 200 clusters, 200 groups of them are left out in turn.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -48,7 +48,7 @@ UNEXPLAINED: Scale = (
   lambda x: 1 / (1 - x),
   lambda x: -np.expm1(-x),
 )
-"""Of 1 less a ratio, as R² is."""
+"""The scale of 1 minus a ratio, such as R²."""
 
 
 def on(scale: Scale) -> Callable[[_Function], _Function]:
@@ -64,7 +64,7 @@ def on(scale: Scale) -> Callable[[_Function], _Function]:
 
 
 def of_differences(metric: _Function) -> _Function:
-  """Marks a difference, which may stay 0 whoever is left out."""
+  """Marks a difference, which may stay 0 whichever cluster is left out."""
 
   def measured(sample: Sample, *given: Any, **settings: Any) -> Bounds:
     apart = partial(metric, *given, **settings)
@@ -81,7 +81,8 @@ def ranked(
 ) -> Callable[[_Function], _Function]:
   """Marks an area whose sides are sides(*given): (above, below, pairs).
 
-  above, below: [N], how often each is ranked. what: those above have.
+  above, below: [N], how often each is ranked. what: what those above have in
+  common, for messages.
   """
 
   def mark(metric: _Function) -> _Function:
@@ -109,12 +110,16 @@ def interval(
   with np.errstate(all="ignore"):
     middle, error = forth(value), np.sqrt(variance) * slope(value)
   if not (np.isfinite(middle) and np.isfinite(error) and error > 0):
-    raise NoBounds("no interval: the value stays the same whoever is left out")
+    raise NoBounds(
+      f"no interval: leaving out any of the {sample.whom} changes nothing"
+    )
   reach = special.stdtrit(freedom(pull), 1 - _TAIL) * error
   with np.errstate(over="ignore"):
     low, high = back(middle - reach), back(middle + reach)
   if not np.isfinite([low, high]).all():
-    raise NoBounds("no interval: the value depends on too few of them")
+    raise NoBounds(
+      f"no interval: the value depends on too few of the {sample.whom}"
+    )
   return Bounds(float(low), float(high), METHOD, pull)
 
 
@@ -135,7 +140,8 @@ def influence(sample: Sample, metric: Callable[[Weight], Value]) -> np.ndarray:
 
 
 def _left_out(sample: Sample) -> Iterable[np.ndarray]:
-  """Weights [r,N], some megabytes at a time: one cluster or group is out."""
+  """Weights [r,N], a few megabytes at a time; each leaves one cluster or group
+  out."""
   clusters = int(sample.cluster.max()) + 1
   if min(clusters, GROUPS) * len(sample.cluster) > BLOCK:
     return _blocks(sample.cluster, sample.seed)
@@ -144,7 +150,7 @@ def _left_out(sample: Sample) -> Iterable[np.ndarray]:
 
 @lru_cache(1)
 def _kept(cluster: bytes, seed: int) -> list[np.ndarray]:
-  """The same weights for all metrics of a sample, whose work they may share."""
+  """The same weights for all metrics of a sample, which may share work."""
   return list(_blocks(np.frombuffer(cluster, np.int64), seed))
 
 

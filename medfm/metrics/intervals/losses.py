@@ -1,10 +1,9 @@
 """Intervals of mean losses: Brier score, RMSE, MAE, the loss of a model.
 
-The variance is the one between clusters, or an assumed one where too few
-clusters show it. The quantile is Student's t, with fewer degrees of freedom the
-more the mean hangs on few losses. Ends are computed on the logarithm, or, for a
-loss with an upper bound, by Wilson's formula, whose error near 0 grows as that
-of counts does.
+The variance is the one between clusters, or an assumed one if too few clusters
+show it. The quantile is Student's t, with fewer degrees of freedom if the mean
+depends on few losses. Ends are computed on the logarithm or, for a loss with an
+upper bound, by Wilson's formula, whose error near 0 grows like that of counts.
 """
 
 from collections.abc import Callable
@@ -30,7 +29,7 @@ LOG = "log_t"
 SCORE = "score_t"
 _TAIL = (1 - LEVEL) / 2
 _LEAST = 8.0
-"""Degrees of freedom at least, of a bounded loss."""
+"""The least degrees of freedom for a bounded loss."""
 
 
 def interval(
@@ -61,8 +60,8 @@ def bounded_interval(
 ) -> Bounds:
   """The interval of a mean of losses [N] from 0 to `most`.
 
-  expected: variance of one loss if the model's probabilities were right; the
-  true one is hardly less, however seldom the sample has shown the rare ones.
+  expected: variance of one loss if the model's probabilities were right. The
+  true variance is hardly less, even if large losses are rare in the sample.
   """
   mean, influence, variance = _spread(sample, losses, counted, ICC, expected)
   share = mean / most
@@ -79,7 +78,7 @@ def _spread(
   assumed: float,
   expected: float = 0.0,
 ) -> tuple[float, np.ndarray, float]:
-  """(mean, influence [G] of those counted, variance) of a mean loss."""
+  """(mean, influence [G] of the counted clusters, variance) of a mean loss."""
   among = sample.summed(counted)
   clusters = int((among > 0).sum())
   enough(clusters, FEW_FOR_MEANS, sample.whom)

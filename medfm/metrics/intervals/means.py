@@ -13,9 +13,9 @@ def mover(values: Sequence[float], parts: Sequence[Bounds]) -> Bounds:
   """The interval of a mean from those of its parts.
 
   The method of variance estimates recovery (Zou & Donner 2008, Statistics in
-  Medicine): distances from the values to the ends are added as errors are,
-  with the correlation of the parts' influences. Parts of which no variance
-  was seen are taken to be as correlated as they share clusters.
+  Medicine): distances from the values to the ends are added like errors, with
+  the correlation of the parts' influences. For parts that show no variance, the
+  correlation is taken from the clusters that they share.
   """
   pulls = np.stack([part.influence for part in parts])
   lengths = np.sqrt((pulls**2).sum(1))

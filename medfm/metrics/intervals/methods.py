@@ -1,4 +1,4 @@
-"""How a report describes the methods of intervals, by `method`."""
+"""How a report describes each `method` of an interval."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,11 +25,12 @@ WORDS = {
   means.METHOD: "means combine the intervals of their parts",
   bootstrap.METHOD: "some are percentiles of a bootstrap over patients",
 }
-"""Clauses that follow each other in a sentence, in this order."""
+"""Clauses of one sentence, in this order."""
 
 
 def sentence(entries: Iterable[Mapping[str, Any]]) -> str:
-  """How the intervals of these entries were made; "" where there are none."""
+  """How the intervals of these entries were computed; "" without any."""
   used = {entry.get("method") for entry in entries}
   clauses = [words for name, words in WORDS.items() if name in used]
-  return f"How intervals are made: {'; '.join(clauses)}." if clauses else ""
+  clause = "; ".join(clauses)
+  return f"How intervals are computed: {clause}." if clauses else ""

@@ -1,13 +1,13 @@
 """Intervals of shares: accuracy, sensitivity, precision, F1 and the like.
 
-Wilson's interval (1927) for an effective number of examples: how many there
-are over the design effect, which is the variance between clusters over that
+Wilson's interval (1927) for an effective number of examples: their number
+divided by the design effect, which is the variance between clusters over that
 of independent examples (Korn & Graubard 1998, Survey Methodology; Dean &
 Pagano 2015, Journal of Survey Statistics and Methodology), with the quantile
-of Student's t. Where too few clusters show how alike their examples are, as
-near 0 and 1, a correlation of 0.3 is assumed. Near 0 and 1 the ends are those
-of the beta distribution where these lie further out (as in Brown, Cai &
-DasGupta 2001, Statistical Science, section 4.1.1).
+of Student's t. If too few clusters show how alike their examples are, as near 0
+and 1, a correlation of 0.3 is assumed. Near 0 and 1 the ends are those of the
+beta distribution if these lie further out (as in Brown, Cai & DasGupta 2001,
+Statistical Science, section 4.1.1).
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def interval(
 ) -> Bounds:
   """The interval of hits / counted, each [N] and summed; 0 <= hits <= counted.
 
-  of: what those counted have, for the reason where they are too few.
+  of: what the counted clusters have, for the message if they are too few.
   value: the metric, as an increasing function of the share.
   """
   hit, among = sample.summed(hits), sample.summed(counted)
@@ -72,8 +72,8 @@ def interval(
 
 
 def f1_of(share: float) -> float:
-  """F1 of its share of true among all that are true or called: 2j / (1 + j),
-  so that its interval is that of a share."""
+  """F1 from the share j of examples both true and called among those true or
+  called: 2j / (1 + j), so that its interval is that of a share."""
   return 2 * share / (1 + share)
 
 

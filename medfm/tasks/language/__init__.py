@@ -39,7 +39,7 @@ def condense(
   info: Info, batch: Batch, outputs: Arrays
 ) -> dict[str, np.ndarray]:
   """`loss` [B], the mean loss of a row's tokens, `weight` [B], their share
-  of a row, and of pairs of texts `next_sentence_accuracy` [B]."""
+  of a row, and for pairs of texts `next_sentence_accuracy` [B]."""
   pairs = {_PAIRS: outputs[_PAIRS]} if _PAIRS in outputs else {}
   return pretext.condense(info, batch, outputs) | pairs
 
@@ -47,7 +47,7 @@ def condense(
 def panel(
   info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
-  """Loss and perplexity of tokens; of pairs of texts the accuracy as well."""
+  """Loss and perplexity of tokens; for pairs of texts also the accuracy."""
   metrics = panels.bound(
     [perplexity.loss, perplexity.perplexity], *pretext.weighted(predicted)
   )

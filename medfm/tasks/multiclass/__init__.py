@@ -46,15 +46,15 @@ rivals = classical.default_classifiers
 headline = partial(panels.chosen, main="auroc")
 recalibration = recalibrations.of_classes
 NEGATIVE = ("none", "negative", "no relation")
-"""Names of a first class that means: none of the others."""
+"""Names of a first class that mean "none of the others"."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Classes:
-  """`label` [B] int: the number of the class, -1 where it is not known.
+  """`label` [B] int: the number of the class, -1 if it is not known.
 
   names: of the classes, in the order of the numbers.
-  counts: training examples of each; () where they were not counted.
+  counts: training examples of each; () if they were not counted.
   """
 
   names: tuple[str, ...]
@@ -67,7 +67,7 @@ def fitted(names: Sequence[str], truth: Arrays) -> Classes:
 
 
 def refitted(target: Classes, truth: Arrays) -> Classes:
-  """The classes, counted anew where they were counted."""
+  """The classes, counted again if they had been counted."""
   return fitted(target.names, truth) if target.counts else target
 
 
@@ -90,7 +90,7 @@ def panel(
 ) -> panels.Panel:
   """With two classes the second is positive; else each against the rest.
 
-  decisions: of `decide` on validation.
+  decisions: from `decide` on validation.
   """
   label, probs = target["label"], predicted["probs"]
   names = list(info.target.names)
@@ -147,9 +147,10 @@ def details(
 def decide(
   info: Info, target: Arrays, predicted: Arrays, *, specificity: float
 ) -> dict[str, float]:
-  """The lowest threshold of the second of two classes with a specificity.
+  """The lowest threshold that reaches a specificity, for two classes.
 
-  Its key is `specificity_90[malignant]`; several classes have none.
+  Its key is `specificity_90[malignant]`, after the second class; more classes
+  have no threshold.
   """
   if len(info.target.names) != 2:
     return {}
@@ -160,7 +161,7 @@ def decide(
 
 
 def events(info: Info, target: Arrays) -> np.ndarray | None:
-  """Who has the second of two classes."""
+  """Which examples have the second of two classes."""
   if len(info.target.names) != 2:
     return None
   return np.asarray(target["label"]) == 1
@@ -192,7 +193,7 @@ def columns(
 
 
 def table(info: Info, rows: labels.Rows) -> tuple[Arrays, Arrays]:
-  """`label`, -1 where there is none, and `probs` of rows of predictions.csv."""
+  """`label`, -1 if there is none, and `probs` of rows of predictions.csv."""
   names = info.target.names
   position = {name: i for i, name in enumerate(names)}
   label = [position.get(row.get("label", ""), -1) for row in rows]
@@ -263,8 +264,8 @@ RIVALS = {
 class Columns(labels.Columns):
   """One column of class names: `label` int32 [N].
 
-  classes: their order, where not sorted (numbers by value).
-  positive: the one to put last.
+  classes: their order, if not sorted (numbers by value).
+  positive: the class to put last.
   missing_label: "error", or "drop" to leave out rows without a label.
   """
 
@@ -281,7 +282,7 @@ class Columns(labels.Columns):
     )
 
   def target(self, names: Sequence[str], truth: Truth) -> Classes:
-    """The classes, counted in training; UserError where one has no example."""
+    """The classes, counted in training; UserError if one has no example."""
     classes = fitted(names, truth)
     if self.missing_label != KEEP and 0 in classes.counts:
       name = names[classes.counts.index(0)]
@@ -319,8 +320,8 @@ class Columns(labels.Columns):
     order = self._ordered(where, set(seen))
     if len(order) > max(20, len(seen) // 5):
       raise UserError(
-        f"{where} has {len(order)} classes in {len(seen)} rows; for numbers "
-        "set task='regression'"
+        f"{where} has {len(order)} classes in {len(seen)} rows; if it holds "
+        "numbers, set task='regression'"
       )
     number = {spelling.plain(name): code for code, name in enumerate(order)}
     expected = f"none of the classes {', '.join(order[:8])}"
@@ -338,7 +339,9 @@ class Columns(labels.Columns):
         raise UserError(f"classes={self.classes}: expected two or more names")
     elif len(order) < 2:
       only = ", ".join(map(tables.shortened, order))
-      raise UserError(f"{where} has one class only ({only})")
+      raise UserError(
+        f"{where} has only one class ({only}); training needs two or more"
+      )
     match = spelling.matcher(order)(positive) if positive else -1
     positive = order[match] if match >= 0 else positive
     if positive and positive not in order:
@@ -351,7 +354,7 @@ class Columns(labels.Columns):
 
 
 def _class(cell: str) -> str:
-  """A class by its cell: `1` and `1.0` are one."""
+  """The class of a cell: `1` and `1.0` are the same class."""
   if not numerals.is_number(cell):
     return cell
   return np.format_float_positional(float(cell), trim="-")

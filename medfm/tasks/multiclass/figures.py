@@ -47,7 +47,7 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
 
 
 def questions(predictions: Predictions) -> list[Binary]:
-  """Two classes ask one question, of the last; more ask one of each."""
+  """Two classes ask one question, about the last; more ask one about each."""
   label, probs = predictions.target["label"], predictions.predicted["probs"]
   names, known = predictions.names, label >= 0
   return [

@@ -38,15 +38,15 @@ rivals = classical.default_classifiers
 headline = partial(panels.chosen, main="auroc")
 recalibration = recalibrations.of_labels
 CUT = 0.5
-"""A label is predicted where its probability is above it."""
+"""A label is predicted if its probability is above this."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-  """`label` [B,K] in {0, 1}, NaN where a label is not known.
+  """`label` [B,K] in {0, 1}, NaN if a label is not known.
 
   names: of the labels, in the order of the columns.
-  counts: training examples that have each; () where they were not counted.
+  counts: training examples that have each; () if they were not counted.
   """
 
   names: tuple[str, ...]
@@ -60,7 +60,7 @@ def fitted(names: Sequence[str], truth: Arrays) -> Labels:
 
 
 def refitted(target: Labels, truth: Arrays) -> Labels:
-  """The labels, counted anew where they were counted."""
+  """The labels, counted again if they had been counted."""
   return fitted(target.names, truth) if target.counts else target
 
 
@@ -74,7 +74,7 @@ def panel(
 ) -> panels.Panel:
   """Every label as a binary question, their means, and all pairs together.
 
-  decisions: of `decide` on validation.
+  decisions: from `decide` on validation.
   """
   label, probs, names = target["label"], predicted["probs"], info.target.names
   called = np.where(np.isfinite(probs), probs > CUT, np.nan)
@@ -125,10 +125,10 @@ def profile(info: Info, target: Arrays) -> Profile:
 
 
 def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers:
-  """The set of labels called, right where all of it is.
+  """The set of predicted labels, right only if the whole set is.
 
-  A right set is as certain as its least certain label, a wrong one as its most
-  certain mistake. Examples without any label, called or true, do not count.
+  A right set is as certain as its least certain label, a wrong set as its most
+  certain mistake. Examples without a predicted or true label do not count.
   """
   label, probs = np.asarray(target["label"]), np.asarray(predicted["probs"])
   known, called = np.isfinite(label), probs > CUT
@@ -175,10 +175,10 @@ _BINARY = {
 class Columns(labels.Columns):
   """Several columns of 0 and 1, or one of names: `label` float32 [N,K].
 
-  classes: the order of the names, where not sorted.
-  separator: between the names in the one column; "" where it is 0 or 1.
-  none_if_empty: an empty cell of names says that there is none of them;
-    else it is a missing label.
+  classes: the order of the names, if not sorted.
+  separator: between the names in the one column; "" for columns of 0 and 1.
+  none_if_empty: whether an empty cell means that there is no label; else it is
+    a missing label.
   missing_label: "error", or "drop" to leave out rows without any label.
   """
 
@@ -211,7 +211,7 @@ class Columns(labels.Columns):
   def _other_than_training(
     self, table: Table
   ) -> tuple[dict[str, int], tuple[str, ...]]:
-    """What differs from training and how often, and the columns to read."""
+    """The differences from training with counts, and the columns to read."""
     names = self.label
     if self._named:
       cells = [self._names(cell) for cell in table[self.label[0]]]
@@ -219,7 +219,7 @@ class Columns(labels.Columns):
     refuse_strangers(f"{table.path}: label", names, self.classes)
     others = [n for n in names if spelling.matcher(self.classes)(n) < 0]
     what = f"labels unknown to training, not read ({', '.join(others[:8])})"
-    if self._named:  # That no row has a label is an answer.
+    if self._named:  # A row without a label is an answer too.
       return {what: len(others)}, self.label
     columns = self._trained_columns()
     lacks = [name for name in self.classes if name not in columns]
@@ -230,7 +230,7 @@ class Columns(labels.Columns):
     return changes, tuple(columns.values())
 
   def _trained_columns(self) -> dict[str, str]:
-    """Trained name -> the column that spells it; an equal one comes first."""
+    """Trained name -> the column that spells it; an equal name comes first."""
     place = spelling.matcher(self.classes)
     spelt = sorted(self.label, key=self.classes.__contains__)
     return {self.classes[place(c)]: c for c in spelt if place(c) >= 0}
@@ -243,7 +243,10 @@ class Columns(labels.Columns):
     if self._named:
       return self._of_names(table, self.label[0], training)
     if self.classes and self.missing_label != KEEP:
-      raise UserError("classes are for one column of names, not for several")
+      raise UserError(
+        "classes can be set for one label column of names, not for several "
+        "columns of 0 and 1"
+      )
     expected = (
       "no label: expected 0, 1, no, yes, false, true or a missing marker"
     )
@@ -272,7 +275,7 @@ class Columns(labels.Columns):
       sorted({name for row in rows for name in cells[row]})
     )
     if not order:
-      raise UserError(f"{table.path}: the column {column!r} names no label")
+      raise UserError(f"{table.path}: no cell of {column!r} names a label")
     place = spelling.matcher(order)
     number = {name: place(name) for row in cells for name in row}
     label = np.zeros((len(table), len(order)), np.float32)

@@ -36,7 +36,7 @@ refitted = absent.kept
 
 @dataclasses.dataclass(frozen=True)
 class Nothing:
-  """No target: the data name none."""
+  """No target."""
 
   names: tuple[str, ...] = ()
 
@@ -44,14 +44,14 @@ class Nothing:
 def condense(
   info: Info, batch: Batch, outputs: Arrays
 ) -> dict[str, np.ndarray]:
-  """`loss` [B] and, where examples count unequally, `weight` [B]."""
+  """`loss` [B] and, if examples count unequally, `weight` [B]."""
   return {name: outputs[name] for name in ("loss", "weight") if name in outputs}
 
 
 def assembled(
   info: Info, split: Split, predicted: Arrays
 ) -> tuple[Split, Arrays]:
-  """Rows stay as the model saw them."""
+  """The rows unchanged, as the model saw them."""
   return split, dict(predicted)
 
 

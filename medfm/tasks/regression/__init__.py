@@ -41,11 +41,11 @@ _METRICS = (regression.rmse, regression.mae, regression.r2, regression.pearson)
 
 @dataclasses.dataclass(frozen=True)
 class Numbers:
-  """`label` [B,T] in raw units, NaN where a target is not known.
+  """`label` [B,T] in raw units, NaN if a target is not known.
 
   names: of the targets, in the order of the columns.
   mean, std: [T], of the training split.
-  units: of each target; "" where not known.
+  units: of each target; "" if not known.
   """
 
   names: tuple[str, ...]
@@ -97,7 +97,7 @@ def panel(
 
 
 def profile(info: Info, target: Arrays) -> Profile:
-  """The targets as they are."""
+  """The targets unchanged."""
   return Profile(tuple(info.target.names), target["label"])
 
 
@@ -130,7 +130,7 @@ class Columns(labels.Columns):
 
   units: of each; missing_label: "error", or "drop" to leave out rows that
   lack one of them.
-  trained: what a model that they are read for calls them.
+  trained: the names in the model that they are read for.
   """
 
   units: tuple[str, ...] = ()
@@ -139,12 +139,12 @@ class Columns(labels.Columns):
 
   def __post_init__(self) -> None:
     if self.units and len(self.units) != len(self.label):
-      raise UserError(f"units={self.units}: expected one for each target")
+      raise UserError(f"units={self.units}: expected one for each label column")
 
   def adopted(self, trained: Target) -> "Columns":
-    """The columns of a model's targets, by name; a sole one has any name.
+    """The columns of a model's targets, by name; a single one may have any.
 
-    UserError where one is missing, or has another unit.
+    UserError if one is missing or has another unit.
     """
     if not isinstance(trained, Numbers) or not self.label:
       return self
@@ -162,7 +162,8 @@ class Columns(labels.Columns):
       for name, unit, other in zip(label, units, trained.units, strict=True):
         if unit and other and unit != other:
           raise UserError(
-            f"{name} is in {unit}; the model was trained on {other}"
+            f"{name} is in {unit}, but the model was trained on {other}: "
+            "convert the column"
           )
     return dataclasses.replace(
       self,

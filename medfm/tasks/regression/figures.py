@@ -12,7 +12,7 @@ from medfm.report.reading import Stage
 
 _MOST_TARGETS = 6
 _IN_UNIT = ("rmse", "mae")
-"""The metrics that are in the unit of what is predicted."""
+"""Metrics in the unit of the target."""
 
 
 def question(stage: Stage) -> str:
@@ -22,7 +22,7 @@ def question(stage: Stage) -> str:
 
 
 def unit(stage: Stage, metric: str) -> str:
-  """The unit of a metric of a sole target; "" where it has none."""
+  """The unit of a metric if there is one target; "" if it has no unit."""
   units = list(stage.data.get("units") or ())
   return units[0] if len(units) == 1 and metric in _IN_UNIT else ""
 

@@ -74,8 +74,9 @@ def panel(
 ) -> panels.Panel:
   """Harrell's C, the Brier score over time, and each horizon's metrics.
 
-  With several causes each has its own, ranked by the risk of that cause at the
-  end of the grid; C and the integrated Brier score have a mean over causes.
+  With several causes each has its own metrics, ranked by the risk of that cause
+  at the end of the grid; C and the integrated Brier score have a mean over
+  causes.
   """
   del decided  # Risk groups change no metric.
   names, risks = info.target.names, by_cause(info, predicted)
@@ -125,8 +126,8 @@ def _of_cause(
 def details(
   info: Info, target: Arrays, predicted: Arrays, decisions: Mapping
 ) -> dict[str, Any]:
-  """`follow_up`: the unit, times and horizons, and of each cause what was
-  observed beside what was predicted (`observed.causes`)."""
+  """`follow_up`: the unit, times and horizons, and for each cause the observed
+  and predicted incidence (`observed.causes`)."""
   fit = _of(info)
   if not len(target["time"]) or not np.isfinite(predicted["incidence"]).all():
     return {}
@@ -151,8 +152,8 @@ def details(
 def decide(
   info: Info, target: Arrays, predicted: Arrays, *, specificity: float
 ) -> dict[str, float]:
-  """Two risks that cut the validation split into thirds; {} where ties or
-  too few examples allow no such cuts."""
+  """Two risks that cut the validation split into thirds; {} if ties or too few
+  examples prevent this."""
   del specificity
   _, _, predicted = known(info, target, predicted)
   return observed.cuts(predicted["risk"])
@@ -166,9 +167,9 @@ def events(info: Info, target: Arrays) -> np.ndarray:
 def questions(
   info: Info, target: Arrays, predicted: Arrays
 ) -> list[binary.Question]:
-  """For each cause and horizon: who fails of it by then?
+  """For each cause and horizon: which patients fail of it by then?
 
-  Patients lost before then have no answer; the others stand in for them with
+  Patients lost before then have no answer; the others represent them with
   weights, one over the probability of being followed as long (IPCW).
   """
   fit, risks = _of(info), by_cause(info, predicted)
@@ -192,8 +193,8 @@ def columns(
 ) -> dict[str, list[str]]:
   """time, event, risk, and risk_by_<time> for each of the target's times.
 
-  The event is a cause or `censored`; where it or its time is not known, both
-  are empty. Several causes have risk_by_<time>_<cause>.
+  The event is a cause or `censored`; if it or its time is not known, both are
+  empty. Several causes have risk_by_<time>_<cause>.
   """
   written = {}
   if target is not None:
@@ -229,11 +230,12 @@ def _floats(rows: labels.Rows, column: str) -> np.ndarray:
 
 
 def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
-  """Causes numbered as training numbered them, by name; one unit of time."""
+  """Causes numbered as in training, by name; refuses another unit of time."""
   here, there = _of(info).unit, _of(trained).unit
   if here and there and here != there:
     raise UserError(
-      f"{info.name} has times in {here}; the model was trained on {there}"
+      f"{info.name} has times in {here}, but the model was trained on {there}: "
+      "convert the times"
     )
   number = {name: k for k, name in enumerate(trained.target.names, 1)}
   codes = [0, *(number.get(name, -1) for name in info.target.names), -1]
@@ -263,7 +265,7 @@ def recalibration(info: Info) -> recalibrations.Recalibration:
   metrics += tuple(f"observed_expected_at_{h:g}" for h in _of(info).horizons)
   if len(info.target.names) > 1:
     how = (
-      "Not recalibrated: of several causes, the risk of one cannot be moved "
+      "Not recalibrated: with several causes, the risk of one cannot be moved "
       "without those of the others."
     )
     return recalibrations.Recalibration({}, metrics, how)
@@ -314,7 +316,7 @@ def by_cause(info: Info, predicted: Arrays) -> np.ndarray:
 
 
 def _by(info: Info) -> list[str]:
-  """The ends of the columns' names: `by_60`, of several causes with each."""
+  """The ends of the columns' names: `by_60`; `by_60_<cause>` for several."""
   times = [
     np.format_float_positional(np.float32(time), trim="-")
     for time in _of(info).times
@@ -327,5 +329,7 @@ def _by(info: Info) -> list[str]:
 def _of(info: Info) -> Survival:
   """The target, which must be of this task."""
   if not isinstance(info.target, Survival):
-    raise UserError(f"{info.name} has no times and events to be scored by")
+    raise UserError(
+      f"{info.name} has no times and events; a survival model needs them"
+    )
   return info.target

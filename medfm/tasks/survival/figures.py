@@ -20,15 +20,15 @@ from medfm.tasks.survival import observed
 _REPLICATES = 200
 _MOST_HORIZONS = 3
 _TICKS = 6
-"""Times below a Kaplan-Meier plot at which patients are counted."""
+"""How many times have numbers at risk below a Kaplan-Meier plot."""
 
 
 class _Followed(NamedTuple):
   """The rows of a split whose follow-up is known.
 
   risks: [N,K,T]. weight: [R,N] resamples of patients, for bands.
-  names: of the causes. times, horizons, unit: as `details` gives them.
-  groups: [N] places in `observed.GROUPS`; None where no cut was decided.
+  names: of the causes. times, horizons, unit: from `details`.
+  groups: [N] places in `observed.GROUPS`; None if no cuts were decided.
   """
 
   time: np.ndarray
@@ -68,9 +68,9 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
   if rows.groups is not None:
     yield Plate(
       drawn.file_name(stage.name, split, "kaplan_meier"),
-      "Kaplan-Meier curves by predicted risk. Validation fixed the cuts, at "
-      f"its thirds; bands are pointwise, a bootstrap over {stage.whom}; "
-      "figures below are how many are still followed.",
+      "Kaplan-Meier curves by predicted risk. The cuts are the thirds of "
+      "validation; bands are a pointwise bootstrap over "
+      f"{stage.whom}; the numbers below say how many are still followed.",
       f"Kaplan-Meier curves of three groups by the risk that {stage.name} "
       f"predicts on {split}.",
       style.png(_by_risk(rows, rows.groups, title)),
@@ -81,8 +81,8 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
     yield Plate(
       drawn.file_name(stage.name, split, "calibration", *several),
       f"Calibration of the risk of {cause}: observed risk "
-      "(Kaplan-Meier, or Aalen-Johansen of several causes) against the mean "
-      "predicted one, in groups of equal size by predicted risk; bars are a "
+      "(Kaplan-Meier, or Aalen-Johansen for several causes) against the mean "
+      "predicted risk, in groups of equal size by predicted risk; bars are a "
       f"bootstrap over {stage.whom}.",
       f"Calibration of {stage.name} on {split} at each horizon.",
       style.png(_calibration(rows, k, split)),
@@ -108,7 +108,7 @@ def tables(stage: Stage) -> list[Mapping[str, Any]]:
 
 
 def _followed(stage: Stage, split: str) -> _Followed | None:
-  """None where nothing can be drawn."""
+  """The followed rows of a split; None if nothing can be drawn."""
   entry = stage.splits.get(split) or {}
   about, held = entry.get("follow_up"), stage.predictions.get(split)
   if about is None or held is None:
@@ -192,9 +192,9 @@ def _calibration(rows: _Followed, cause: int, split: str) -> Any:
 def _reliability(axes: Any, groups: list[dict[str, Any]]) -> None:
   """Points with bars, counts beside them, and the diagonal."""
   if not groups:
-    axes.text(0.5, 0.5, "nobody is followed to here", ha="center")
+    axes.text(0.5, 0.5, "nobody is followed this long", ha="center")
     return
-  # A group without an interval has a point alone.
+  # A group without an interval has only a point.
   x, y, low, high = np.array(
     [
       [g["predicted"], g["observed"]]
@@ -291,5 +291,5 @@ def _risk_groups(
         seen = {"value": entry["observed"], **ends}
         followed = entry["observed"] is not None
         row += [entry["predicted"], seen if followed else "not followed"]
-  note = "Validation fixed the cuts, at the thirds of its predicted risks."
+  note = "The cuts are the thirds of the predicted risks on validation."
   return blocks.table("Risk groups", columns, cells, split=split, note=note)

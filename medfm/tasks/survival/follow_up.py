@@ -1,4 +1,4 @@
-"""How the columns of a table tell the time until an event."""
+"""How the columns of a table give the time until an event."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ class Columns:
   """`time` float32 [N] and `event` int32 [N], as `Survival` describes them.
 
   time: the column of times, 0 or more. unit: of them, for figures.
-  event: the column of what ended it: 0, no or false where nothing did
-    (censored); 1, yes or true for the event.
-  causes: where there are several, their cells, as `1`, or with names
-    `1=relapse`; several cells may have one name.
+  event: the column of what ended the follow-up: 0, no or false if censored; 1,
+    yes or true for the event.
+  causes: for several causes, their cells, such as `1`, or with names
+    `1=relapse`; several cells may have the same name.
   horizons, intervals: see `learnt.fitted`.
   missing: "error", or "drop" to leave out rows without a time or an event.
-  trained: what a model predicts that they are read for.
+  trained: the target of the model that the columns are read for.
   """
 
   time: str = ""
@@ -51,7 +51,7 @@ class Columns:
     return (self.time, self.event)
 
   def adopted(self, trained: Target) -> "Columns":
-    """The columns as a model names its causes; a sole one has any name."""
+    """The columns with a model's names of causes; a single one may have any."""
     if not isinstance(trained, learnt.Survival):
       return self
     names = self._names(dict(map(_named, self.causes)))
@@ -59,7 +59,7 @@ class Columns:
     if others and not len(names) == len(trained.names) == 1:
       raise UserError(
         f"causes {', '.join(others)}: the model was trained on "
-        f"{', '.join(trained.names)}; name them alike"
+        f"{', '.join(trained.names)}; use the same names"
       )
     return dataclasses.replace(self, missing=KEEP, trained=trained)
 
@@ -75,8 +75,8 @@ class Columns:
     event = _events(table, self.event, causes, self.missing == KEEP)
     if self.missing != KEEP and not event.any():
       raise UserError(
-        f"{table.path}: every row of {self.event!r} is censored; survival is "
-        "learnt from events"
+        f"{table.path}: every row of {self.event!r} is censored; survival can "
+        "only be learnt from events"
       )
     time = tables.numbers(table, self.time)
     if (time < 0).any():
@@ -102,7 +102,7 @@ class Columns:
 def _events(
   table: Table, column: str, causes: dict[str, str], any_missing: bool
 ) -> np.ndarray:
-  """[N] int: 0 censored, else the number of the cause; -1 where missing."""
+  """[N] int: 0 censored, else the number of the cause; -1 if missing."""
   codes: dict[str, int] = dict.fromkeys(_CENSORED, 0)
   codes |= {"": -1} if any_missing else {}
   if causes:

@@ -1,4 +1,4 @@
-"""What the training split tells of the time until an event."""
+"""What is fitted on the training split about the time until an event."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from medfm.metrics.survival import Curve, aalen_johansen, censoring
 from medfm.types import Arrays, UserError
 
 CENSORED = "censored"
-"""In predictions.csv, the event of who had none."""
+"""In predictions.csv, the event of a patient without an event."""
 FOLLOWED = 0.1
-"""The grid ends where this share of the training patients is still seen."""
+"""The grid ends where this share of training patients is still followed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Survival:
 
   names: of the causes 1, 2, ..., in order.
   counts: training examples that failed of each.
-  unit: of the times, for axes and tables; "" where not known.
+  unit: of the times, for axes and tables; "" if not known.
   horizons: times at which risks are scored; all are in `times`.
-  times: [T] ascending; survival is predicted at each, by its end.
+  times: [T] ascending; survival is predicted up to and including each.
   incidence: [K][T], the share that failed of each cause by each time.
   censoring: P(not yet censored) over time, the weights of the metrics.
   """
@@ -49,10 +49,10 @@ def fitted(
   horizons: Sequence[float] = (),
   intervals: int = 20,
 ) -> Survival:
-  """What the training times [N] and events [N] tell.
+  """The target fitted on training times [N] and events [N].
 
   horizons: () for the quartiles of the event times, to two digits.
-  intervals: the times are so many quantiles of the event times, up to where
+  intervals: the times are this many quantiles of the event times, up to where
     a tenth of the patients is still followed, and the horizons.
   """
   if CENSORED in names:
@@ -89,15 +89,15 @@ def fitted(
 
 
 def target(names: Sequence[str], truth: Truth, **settings: Any) -> Survival:
-  """What the training split's follow-up tells (`fitted`)."""
+  """The target fitted on the training split's follow-up (`fitted`)."""
   return fitted(names, truth["time"], truth["event"], **settings)
 
 
 def refitted(target: Survival, truth: Arrays) -> Survival:
   """With the counts and curves of this truth.
 
-  The times and horizons, which are asked about, and the weights of the scores
-  stay those of the whole training split.
+  The times and horizons of predictions and the weights of the scores stay those
+  of the whole training split.
   """
   time, event = np.asarray(truth["time"], np.float64), truth["event"]
   rows = (np.asarray(event) >= 0) & ~np.isnan(time)
@@ -145,6 +145,6 @@ def _event_times(time: np.ndarray, event: np.ndarray) -> np.ndarray:
 
 
 def _quantiles(values: np.ndarray, count: int) -> np.ndarray:
-  """The values by which 1, 2, ... of `count` equal parts are reached."""
+  """The values at the ends of 1, 2, ... of `count` equal parts."""
   levels = np.arange(1, count + 1) / count
   return np.quantile(values, levels, method="inverted_cdf")

@@ -1,4 +1,4 @@
-"""What happened beside what was predicted: groups of risk, and over time."""
+"""Observed against predicted risk, by groups of risk and over time."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +12,12 @@ LOW, HIGH = "low_risk_up_to", "high_risk_above"
 
 GROUPS = ("low risk", "middle risk", "high risk")
 FIFTHS, FEWEST = 5, 10
-"""Groups of equal size of a calibration plot, and the fewest examples of one:
-of a small split there are fewer groups."""
+"""Groups of equal size of a calibration plot, and the fewest examples of one; a
+small split has fewer groups."""
 
 
 def cuts(risk: np.ndarray) -> dict[str, float]:
-  """The thirds of risks [N]; {} where they do not give three groups."""
+  """The thirds of risks [N]; {} if they do not give three groups."""
   if not len(risk) or not np.isfinite(risk).all():
     return {}
   low, high = np.quantile(risk, (1 / 3, 2 / 3)).tolist()
@@ -30,7 +30,7 @@ def cuts(risk: np.ndarray) -> dict[str, float]:
 def group_of(
   risk: np.ndarray, decisions: Mapping[str, float]
 ) -> np.ndarray | None:
-  """[N] the place in `GROUPS` of each risk; None where nothing was decided."""
+  """[N] the place in `GROUPS` of each risk; None without decided cuts."""
   if not {LOW, HIGH} <= decisions.keys():
     return None
   return (risk > decisions[LOW]).astype(int) + (risk > decisions[HIGH])
@@ -54,7 +54,7 @@ def causes(
   [T], and at each horizon the groups of equal size by predicted risk
   (`calibration`) and those of `GROUPS` (`risk_groups`), see `grouped`.
 
-  time, event: [N], known. risks: [N,K,T]. groups: as of `group_of`.
+  time, event: [N], known. risks: [N,K,T]. groups: from `group_of`.
   """
   entries = []
   for k, name in enumerate(target.names):
@@ -118,11 +118,12 @@ def risk_by(
   weight: np.ndarray | None = None,
 ) -> dict[str, Any]:
   """For a group: `n`, how many failed of the cause by the horizon (`events`),
-  and the `observed` risk by Kaplan-Meier (Aalen-Johansen), None where somebody
-  is lost and nobody followed to the horizon.
+  and the `observed` risk by Kaplan-Meier (Aalen-Johansen), None if somebody is
+  lost and nobody is followed to the horizon.
 
-  weight: [R,N] resamples; with them `low` and `high`, 95 %. A group of fewer
-    than ten, or where nobody fails or all do, has none: all resamples agree.
+  weight: [R,N] resamples; with them also `low` and `high`, 95 %. A group of
+    fewer than ten has no interval, nor one in which nobody or everybody fails,
+    since all resamples agree.
   """
   failed = int(((event == cause) & (time <= horizon)).sum())
   entry: dict[str, Any] = {"n": len(time), "events": failed, "observed": None}

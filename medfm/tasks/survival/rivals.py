@@ -1,8 +1,8 @@
 """Classical models of survival, fitted on the training split alone.
 
-Cox and the forest need the libraries of the extra `survival`. Where one is not
-installed the run says so in one line and goes on without that rival;
-`--mode=evaluate` adds it once the library is there.
+Cox and the forest need the libraries of the extra `survival`. If one is not
+installed, the run says so in one line and continues without that rival;
+`--mode=evaluate` adds it once the library is installed.
 """
 
 import importlib
@@ -24,13 +24,13 @@ STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 FOLDS, FOREST_FOLDS, SEARCH_ROWS = 5, 3, 5000
 TREES, LEAVES = 200, (5, 15, 50)
 STEPS = 100
-"""Times that a forest tells apart."""
+"""How many times a forest distinguishes."""
 
 
 def kaplan_meier(
   train: Split, others: Mapping[str, Split], info: Info, seed: int
 ) -> Rival:
-  """The curve of the training split for everyone: what covariates must beat."""
+  """The training split's curve for everyone, which covariates must beat."""
   del train, seed
   target: Any = info.target
   flat = np.ravel(target.incidence)
@@ -50,9 +50,9 @@ def cox(
 ) -> Rival:
   """Proportional hazards by lifelines (Efron's ties, Breslow's baseline).
 
-  Standardised columns with a small ridge, its strength from 0.001, 0.01, 0.1,
-  1 by the partial likelihood of 5 folds of whole patients, of about 5,000
-  rows where there are more. With several causes, one model each.
+  Standardised columns with a small ridge; its strength is chosen from 0.001,
+  0.01, 0.1, 1 by the partial likelihood of 5 folds of whole patients, over at
+  most about 5,000 rows. With several causes, one model each.
   """
   if not _installed("lifelines", "cox"):
     return Rival({})
@@ -79,10 +79,10 @@ def random_survival_forest(
 ) -> Rival:
   """Ishwaran's forest by scikit-survival: 200 trees, log-rank splits.
 
-  The fewest examples of a leaf from 5, 15, 50 by the out-of-bag C, or where
-  patients have several rows by that of 3 folds of whole patients. Times are
-  rounded up to 100 quantiles of the event times and the target's times, which
-  bounds its memory. With several causes, one forest each.
+  The fewest examples of a leaf are chosen from 5, 15, 50 by the out-of-bag C
+  or, if patients have several rows, by that of 3 folds of whole patients. Times
+  are rounded up to 100 quantiles of the event times and the target's times,
+  which bounds the memory. With several causes, one forest each.
   """
   if not _installed("sksurv", "random_survival_forest"):
     return Rival({})
@@ -162,10 +162,10 @@ def _predictions(
   hazards: Callable[[Any, np.ndarray], np.ndarray],
   info: Info,
 ) -> Predictions:
-  """Predictions from cumulative hazards [N,J] at `times`, a model a cause.
+  """Predictions from cumulative hazards [N,J] at `times`, one model per cause.
 
   The risk is the expected number of events, summed over event times: the
-  forest's mortality, and of Cox a monotone function of the hazard ratio.
+  forest's mortality, and for Cox a monotone function of the hazard ratio.
   """
   target: Any = info.target
   place = np.searchsorted(times, target.times, "right")
@@ -191,7 +191,7 @@ def _cox(frame: Any, strength: float) -> Any:
 
 
 def _strength(frame: Any, cluster: np.ndarray, seed: int) -> tuple[float, str]:
-  """The ridge of the greatest partial likelihood over folds, and in words."""
+  """The ridge with the greatest partial likelihood over folds; and in words."""
   failed = frame["failed"].to_numpy()
   parts = tuning.cuts(failed, cluster, seed, FOLDS, SEARCH_ROWS)
   likelihood = np.zeros(len(STRENGTHS))
@@ -214,7 +214,7 @@ def _forest(
   cluster: np.ndarray,
   seed: int,
 ) -> tuple[Any, str]:
-  """A forest, and how large its leaves are, in words."""
+  """A forest, and the size of its leaves in words."""
   from sksurv.ensemble import RandomSurvivalForest
 
   outcome = np.array(
@@ -230,7 +230,7 @@ def _forest(
     best = max(forests, key=lambda forest: forest.oob_score_)
     words = tuning.spoken({"min_samples_leaf": best.min_samples_leaf})
     return best, f"{words} (the best of {len(leaves)} by the out-of-bag C)"
-  # A tree leaves rows out of its bag, not patients, whose other rows it saw.
+  # A tree leaves out rows, not patients, and may have seen their other rows.
   parts = tuning.cuts(failed, cluster, seed, FOREST_FOLDS, SEARCH_ROWS)
   scores = np.zeros(len(leaves))
   for inside, outside in parts:
@@ -246,7 +246,7 @@ def _forest(
 def _rounded_up(
   time: np.ndarray, event: np.ndarray, grid: tuple[float, ...]
 ) -> np.ndarray:
-  """Each time as the next of some quantiles and of the grid, or itself."""
+  """Each time rounded up to some quantiles or the grid; unchanged beyond."""
   ends = np.unique(time[event > 0])
   if len(ends) > STEPS:
     levels = np.arange(1, STEPS + 1) / STEPS

@@ -38,7 +38,7 @@ class Tags:
   """`label` [B,L] int: the number of a word's tag at its first token, else -1.
 
   names: the IOB2 tags, in the order of the numbers.
-  counts: training words of each; () where they were not counted.
+  counts: training words of each; () if they were not counted.
   """
 
   names: tuple[str, ...]
@@ -53,7 +53,7 @@ def fitted(names: Sequence[str], truth: Arrays) -> Tags:
 def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
   """Another cohort's tags as training numbered them.
 
-  Types of entities that training did not know become O.
+  Types of entities that did not occur in training become O.
   """
   label = labels.renumbered(arrays, info, trained)["label"]
   is_word = np.asarray(arrays["label"]) >= 0
@@ -62,13 +62,13 @@ def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
 
 
 def refitted(target: Tags, truth: Arrays) -> Tags:
-  """The tags, counted anew where they were counted."""
+  """The tags, counted again if they had been counted."""
   return fitted(target.names, truth) if target.counts else target
 
 
 def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
-  """`tags` [B,L] int, the most probable of `probs` [B,L,K], whose probability
-  is `certainty` [B,L]; tags that were predicted as such stay."""
+  """`tags` [B,L] int, the most probable of `probs` [B,L,K], and their
+  probability, `certainty` [B,L]; tags that were predicted directly stay."""
   if "tags" in outputs:
     return {"tags": outputs["tags"]}
   probs = np.asarray(outputs["probs"])
@@ -80,12 +80,12 @@ def assembled(
 ) -> tuple[Split, Arrays]:
   """One row per text and one column per word, [N,W], -1 beyond the last.
 
-  predicted: `tags` and perhaps `certainty` [N,L] by token; those of a word are
-  those of its first token. What is not of tokens is left out. Where a new file
-  was read its `text` and `spans` of words come along.
+  predicted: `tags` and perhaps `certainty` [N,L] by token; a word takes those
+  of its first token. Other outputs are left out. For a new file its `text` and
+  the `spans` of words are added.
 
   A predicted I- that continues nothing begins an entity and becomes B-, as
-  people read it; `mended` [N] counts these.
+  people would read it; `mended` [N] counts these.
   """
   word = np.asarray(split.arrays["word"])
   before = np.concatenate([np.full((len(word), 1), -1), word[:, :-1]], 1)
@@ -107,13 +107,13 @@ def assembled(
 
 
 def _mended(tags: np.ndarray, names: Sequence[str]) -> np.ndarray:
-  """Tags [N,W] in which every entity begins with B-, where there is such a tag.
+  """Tags [N,W] in which every entity begins with B-, if there is such a tag.
 
   The type of a word is never changed.
   """
   parts = [name.partition("-") for name in names]
   kinds = np.unique([kind for *_, kind in parts], return_inverse=True)[1]
-  kinds = np.append(kinds, -1)  # Of -1, which is no word.
+  kinds = np.append(kinds, -1)  # For -1, which is not a word.
   inside = np.array([prefix == "I" for prefix, *_ in parts] + [False])
   first = [
     names.index(begin) if (begin := f"B-{kind}") in names else number
@@ -131,7 +131,7 @@ def _gathered(
   rows, columns = np.nonzero(starts)
   text = documents.of_rows(split)
   owner = text[rows]
-  first = np.searchsorted(owner, owner)  # Rows of a text stand together.
+  first = np.searchsorted(owner, owner)  # Rows of a text are adjacent.
   place = np.arange(len(owner)) - first
   width = int(place.max()) + 1 if len(place) else 1
   table = np.full((int(text.max()) + 1, width), -1, kind)
@@ -140,7 +140,7 @@ def _gathered(
 
 
 def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
-  """The texts of which a word has a label; label and tags are [N,W]."""
+  """The texts with at least one labelled word; label and tags are [N,W]."""
   label, tags = np.asarray(target["label"]), np.asarray(predicted["tags"])
   if tags.shape != label.shape:
     raise ValueError(f"tags have shape {tags.shape}, expected {label.shape}")
@@ -155,7 +155,7 @@ def known(info: Info, target: Arrays, predicted: Arrays) -> labels.Known:
 def panel(
   info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
-  """Strict entity scores: of all types together, of each, and their mean."""
+  """Strict entity scores: over all types, of each type, and their mean."""
   label, tags = target["label"], predicted["tags"]
   counts = entities.counts(label, tags, info.target.names)
   metrics = panels.bound(_METRICS, counts)
@@ -217,7 +217,7 @@ def columns(
 
 
 def _spelt(predicted: Arrays, names: Sequence[str]) -> dict[str, list[str]]:
-  """`text` and `entities` where the words of a new file are known."""
+  """`text` and `entities`, if the words of a new file are known."""
   if not {"text", "spans"} <= predicted.keys():
     return {}
   written = []
@@ -232,7 +232,7 @@ def _spelt(predicted: Arrays, names: Sequence[str]) -> dict[str, list[str]]:
     ]
     written.append(json.dumps(marked, ensure_ascii=False))
   if mended := int(np.sum(predicted.get("mended", 0))):
-    logging.warning("%d tags I- that began an entity were made B-", mended)
+    logging.warning("%d I- tags that began an entity became B-", mended)
   return {"text": list(predicted["text"]), "entities": written}
 
 
@@ -261,9 +261,9 @@ def rivals(info: Info) -> tuple[str, ...]:
 
 
 def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:
-  """The tag of every word where one is predicted or true.
+  """The tag of every word with a predicted or true tag other than O.
 
-  None where the tags come without their certainty.
+  None if the tags come without their certainty.
   """
   if "certainty" not in predicted:
     return None
@@ -281,11 +281,11 @@ def answers(info: Info, target: Arrays, predicted: Arrays) -> Answers | None:
 def dictionary(
   train: Split, others: Mapping[str, Split], info: Info, seed: int
 ) -> Rival:
-  """Each word has the tag it has most often in training, O where unseen; an I-
-  that would continue nothing becomes B-.
+  """Each word gets its commonest tag in training, or O if it did not occur; an
+  I- that would continue nothing becomes B-.
 
-  It reads the pieces of words that the model reads, so that no other text has
-  to be kept. Gives `tags` [N,L].
+  It reads the pieces of words that the model reads, so the text itself need not
+  be kept. Gives `tags` [N,L].
   """
   votes: dict[tuple[int, ...], np.ndarray] = {}
   label = np.asarray(train.arrays["label"])

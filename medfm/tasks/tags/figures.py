@@ -22,13 +22,13 @@ def plates(stage: Stage, split: str) -> Iterator[Plate]:
     stage,
     split,
     "Entities of exactly the same words, by type: counts, and the percentage "
-    "of each true type. Beside `none`: true ones that were not found so, and "
-    "predicted ones that are not true.",
+    "of each true type. Under `none`: true entities that were not found with "
+    "these words, and predicted entities that are not true.",
   )
 
 
 def tables(stage: Stage) -> list[Mapping[str, Any]]:
-  """What became of the entities of each type, a table for each split."""
+  """The outcomes of the entities of each type, a table for each split."""
   made = []
   for split, result in stage.splits.items():
     outcomes = result.get("entities") or {}
@@ -37,9 +37,9 @@ def tables(stage: Stage) -> list[Mapping[str, Any]]:
       (kind, *(counts.get(name, 0) for name in names))
       for kind, counts in outcomes.items()
     ]
-    title = "Entities, and what became of them"
+    title = "Entities by outcome"
     if mended := result.get("mended"):
-      title += f" ({mended:,} predicted I- that began one were read as B-)"
+      title += f" ({mended:,} predicted I- that began an entity read as B-)"
     columns = ("Entities of type", *names)
     made.append(blocks.table(title, columns, rows, split=split))
   return made

@@ -109,7 +109,7 @@ def test_a_column_that_is_not_named_is_asked_for(fault, role):
 
 
 def test_one_column_cannot_be_both(fault):
-  assert "'days' is given two roles" in fault(event="days")
+  assert "'days' has two roles" in fault(event="days")
 
 
 def test_an_unknown_column_is_named_with_the_nearest(fault):

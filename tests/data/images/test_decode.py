@@ -217,7 +217,7 @@ def test_narrowing_undoes_widening():
 
 
 def test_floating_point_images_do_not_mix_with_others():
-  with pytest.raises(UserError, match="cannot stand beside"):
+  with pytest.raises(UserError, match="cannot be mixed with"):
     decode.with_dtype(np.zeros((2, 2, 1), np.float32), np.uint8)
 
 

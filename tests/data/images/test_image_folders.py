@@ -50,7 +50,7 @@ def test_a_given_split_without_validation_gives_some_of_its_training(tmp_path):
 
 def test_split_folders_do_not_mix_with_others(classes):
   scans.save(classes / "train" / "benign" / "1.png")
-  with pytest.raises(UserError, match="'benign' stands beside split folders"):
+  with pytest.raises(UserError, match="'benign' is beside split folders"):
     scans.read(classes)
 
 
@@ -68,7 +68,7 @@ def test_an_empty_class_folder_is_told(classes):
 
 def test_one_class_is_not_enough(classes):
   shutil.rmtree(classes / "benign")
-  with pytest.raises(UserError, match=r"one class only \('malignant'\)"):
+  with pytest.raises(UserError, match=r"only one class \('malignant'\)"):
     scans.read(classes)
 
 

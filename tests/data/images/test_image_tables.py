@@ -184,7 +184,7 @@ def test_a_class_of_minus_one_in_a_table_is_named(root):
   )
   assert dataset.info.target.names == ("-1", "0", "1")
   *_, line = cards.lines(dataset.card)
-  assert line.startswith("note: the label -1 is read as a class of its own")
+  assert line.startswith("note: the label -1 is read as a class like any other")
 
 
 def test_a_table_of_images_may_have_another_delimiter(root):

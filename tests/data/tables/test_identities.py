@@ -118,7 +118,7 @@ def test_the_refusal_says_what_to_do_and_quotes_no_cell():
   with pytest.raises(UserError) as caught:
     identities.refuse(table, cells)
   assert str(caught.value) == (
-    "t.csv: 'dob' (a date of birth): such columns tell patients apart and are "
-    "not features; name the one that does as patient or id, leave the others "
-    "out with drop=dob, or keep them with allow=dob"
+    "t.csv: 'dob' (a date of birth): columns that identify patients are not "
+    "features; name the identifying column as patient or id, leave others out "
+    "with drop=dob, or keep them with allow=dob"
   )

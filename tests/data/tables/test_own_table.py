@@ -44,7 +44,7 @@ def test_patients_are_disjoint_and_every_row_is_kept(table):
 def test_without_a_patient_column_the_card_says_so(table):
   dataset = table()
   assert dataset.splits["train"].patients is None
-  assert "each row was taken for a patient" in dataset.card["split"]
+  assert "each row was taken for a separate patient" in dataset.card["split"]
 
 
 def test_statistics_are_those_of_the_training_split(table):
@@ -329,4 +329,4 @@ def test_a_class_of_minus_one_is_named(table):
   dataset = table(content)
   assert dataset.info.target.names == ("-1", "0", "1")
   *_, line = cards.lines(dataset.card)
-  assert line.startswith("note: the label -1 is read as a class of its own")
+  assert line.startswith("note: the label -1 is read as a class like any other")

@@ -24,7 +24,7 @@ PATIENT_TWICE = "pid,x,part,outcome\n" + "".join(
     (text() + "p9,40,f,1,,n\n", {}, ["row 32", "'outcome'", "missing",
                                      "missing_label='drop'"]),
     (text(), {"missing_label": "skip"}, ["'skip'", "'error' or 'drop'"]),
-    (text().replace(",n,", ",y,"), {}, ["'outcome'", "one class only"]),
+    (text().replace(",n,", ",y,"), {}, ["'outcome'", "only one class"]),
     (text(), {"classes": ("y", "no")}, ["row 2", "'n'", "y, no",
                                        "nearest: no"]),
     (text(), {"positive": "yes"}, ["'yes'", "n, y", "nearest: y"]),
@@ -44,7 +44,7 @@ PATIENT_TWICE = "pid,x,part,outcome\n" + "".join(
     (text(), {"units": ("mg",)}, ["units"]),
     (text(), {"drop": ("pid", "age", "sex", "dose", "note")}, ["no feature"]),
     (PATIENT_TWICE, {"patient": "pid", "split_column": "part"},
-     ["row 2 (train)", "row 11 (test)", "one patient"]),
+     ["row 2 (train)", "row 11 (test)", "the same patient"]),
     (PATIENT_TWICE.replace(",test,", ",train,"), {"split_column": "part"},
      ["'part'", "'test'"]),
   ],
@@ -64,7 +64,7 @@ def test_a_mistake_is_one_line_that_says_where(fault, content, settings, words):
      ["later.csv", "'dose'", "nearest: dosis"]),
     (text(4).replace("20", "young"), {},
      ["later.csv, row 2", "'age'", "'young'"]),
-    (text(4), {"split_column": "sex"}, ["give one of them"]),
+    (text(4), {"split_column": "sex"}, ["not both"]),
   ],
 )  # fmt: skip
 def test_a_test_file_that_does_not_fit_is_refused(

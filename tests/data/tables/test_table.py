@@ -306,7 +306,7 @@ def test_a_line_about_the_separator_is_no_header(tmp_path):
 
 
 def test_a_title_above_the_header_is_told(tmp_path):
-  assert "leave out what stands above the header" in fault(
+  assert "remove the lines above the header" in fault(
     tmp_path, "# of 2020\na,b\n1,2\n"
   )
 

@@ -214,7 +214,7 @@ def test_a_list_label_unseen_in_training_is_named(fault):
 
 def test_a_document_in_two_splits_is_refused(fault):
   said = fault(document="who", other=lines(3))
-  assert "one document" in said
+  assert "the same document" in said
 
 
 def test_a_text_over_the_length_is_refused_on_demand(fault):
@@ -288,7 +288,7 @@ def test_prose_that_differs_in_case_or_stops_is_one_document(texts):
   dataset = texts(content)
   owners = {p for split in dataset.splits.values() for p in split.patients}
   assert len(owners) == 11
-  assert "read in small letters" in dataset.card["read"]
+  assert "read in lower case" in dataset.card["read"]
 
 
 def test_the_case_of_codes_reaches_the_tokens(texts):

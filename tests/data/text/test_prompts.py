@@ -135,12 +135,12 @@ def test_every_prompt_fits_into_the_model():
   answers = [np.arange(3), np.arange(5)]
   budget = prompts.fitting(100, 40, answers, 3)
   assert 1 + 3 * budget + 40 + 2 * 4 <= 100 < 1 + 3 * (budget + 1) + 48
-  with pytest.raises(UserError, match="no place"):
+  with pytest.raises(UserError, match="too short for"):
     prompts.fitting(48, 40, answers, 0)
 
 
 def test_answers_must_differ(token):
   assert len(prompts.answers(token, (" yes", " no"))) == 2
   for wrong in ((" yes", " yes"), ("", " no")):
-    with pytest.raises(UserError, match="each class needs one"):
+    with pytest.raises(UserError, match="each class needs an answer"):
       prompts.answers(token, wrong)

@@ -139,4 +139,4 @@ def test_nan_in_json_lines_is_missing_and_infinity_an_error(file, fault):
   table = text_files.read(path)
   assert (table["n"], table["text"]) == (["", "2.5"], ["a", ""])
   message = fault(text_files.read, '{"text": "a", "n": Infinity}\n', "x.jsonl")
-  assert "row 1: 'n'" in message and "is not finite" in message
+  assert "row 1: 'n'" in message and "is not a finite number" in message

@@ -194,9 +194,9 @@ def test_a_vocab_json_with_merges_is_read_as_gpt2_reads_it(place, tmp_path):
 @pytest.mark.parametrize(
   "name, content, said",
   [
-    ("vocab.json", "[]", "lack a number of their own"),
-    ("vocab.json", '{"a": 0, "b": 0}', "lack a number of their own"),
-    ("vocab.json", '{"a": 1e9}', "lack a number of their own"),
+    ("vocab.json", "[]", "lack a unique number"),
+    ("vocab.json", '{"a": 0, "b": 0}', "lack a unique number"),
+    ("vocab.json", '{"a": 1e9}', "lack a unique number"),
     ("vocab.json", '{"a": 0}', "of the 256 bytes"),
     ("merges.txt", None, "merges.txt: no such file"),
     ("merges.txt", "a b c", "row 1"),
