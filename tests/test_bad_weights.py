@@ -230,7 +230,7 @@ FAULTS = {
   "an image model": (
     "vit",
     settings(model_type="bert"),
-    "not of resnet or vit",
+    "expected resnet or vit",
   ),
   "a size in words": ("bert", settings(vocab_size="many"), "vocab_size='many'"),
   "a size of zero": ("bert", settings(hidden_size=0), "hidden_size=0"),

@@ -224,4 +224,4 @@ def test_a_signal_while_xla_compiles_is_a_clean_end(
   run = tmp_path / "run"
   code, line = struck(run, data_dir, shared_cache, number, seconds)
   assert code == interrupt.EXIT[number]
-  assert line.startswith("error: stopped; everything up to here is saved; go")
+  assert line.startswith("error: stopped; everything up to here is saved")

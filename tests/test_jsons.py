@@ -61,7 +61,10 @@ def test_json_nested_too_deeply_is_one_line(depth, reader, tmp_path):
   assert len(line) < 400
 
 
-@pytest.mark.parametrize("reader", READERS)
+OF_FILES = READERS | {"x.safetensors": safetensors_file.read}
+
+
+@pytest.mark.parametrize("reader", OF_FILES)
 def test_a_pipe_in_place_of_json_is_one_line(reader, tmp_path):
   path = tmp_path / reader
   path.parent.mkdir(exist_ok=True)
@@ -74,7 +77,7 @@ def test_a_pipe_in_place_of_json_is_one_line(reader, tmp_path):
   signal.alarm(5)
   try:
     with pytest.raises(UserError) as caught:
-      READERS[reader](path)
+      OF_FILES[reader](path)
   finally:
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

@@ -134,7 +134,7 @@ def test_new_texts_are_written_as_the_old_ones(source, folders, tmp_path):
 
 
 def test_another_number_of_answers_is_refused(source, folders):
-  with pytest.raises(UserError, match="answers has 1 words, test_prompted"):
+  with pytest.raises(UserError, match="1 words; expected one for each class"):
     made(source, folders, answers=(" x",))
 
 

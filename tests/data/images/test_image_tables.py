@@ -92,7 +92,7 @@ def test_repeated_rows_are_dropped_and_counted(root):
 def test_an_image_with_two_labels_is_an_error_with_its_row(root):
   rows = scans.rows()
   path = scans.table(root, [*rows, rows[3] | {"label": "no"}])
-  with pytest.raises(UserError, match="row 22, column 'image': an earlier"):
+  with pytest.raises(UserError, match="row 22, column 'image': differs"):
     scans.read(root, path, label="label", patient="patient")
 
 
