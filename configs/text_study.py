@@ -49,7 +49,7 @@ def get_config(arg: str = ""):
   compare = []
   for name in TASKS[:1] if tiny else TASKS:
     task = text_tasks.TASKS[name]
-    for percent in PERCENT[1:] if tiny else PERCENT:
+    for percent in PERCENT[2:] if tiny else PERCENT:
       steps = STEPS[percent]
       for start in ("finetune", "scratch"):
         stages[f"{name}_{start}_{percent}"] = spec(

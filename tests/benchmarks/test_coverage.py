@@ -9,6 +9,8 @@ import pytest
 from benchmarks import coverage
 from benchmarks.coverage import QUICK, Cell, Row
 
+pytestmark = pytest.mark.once
+
 REPEATS = 150
 
 

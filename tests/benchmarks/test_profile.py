@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks import profile
 
+pytestmark = pytest.mark.once
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 NAMED = 'metadata={op_name="jit(step)/'

@@ -15,6 +15,8 @@ from benchmarks import cases, counted, inputs, machine, run, runner, tools
 from benchmarks.ours import limits
 from medfm.nn import backend
 
+pytestmark = pytest.mark.once
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "transformers", "tensorflow", "keras", "jax")
 

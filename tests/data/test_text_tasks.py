@@ -8,6 +8,8 @@ import pytest
 from medfm import tasks
 from medfm.data.datasets import corpus, text_tasks
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("name", text_tasks.TASKS)
 def test_a_task_names_settings_that_its_dataset_has(name):

@@ -53,7 +53,7 @@ CHANGES = (
 )
 
 
-@drill("resume with a changed config", cases=CHANGES, fast=CHANGES[1:2])
+@drill("resume with a changed config", cases=CHANGES)
 def refused_with_the_difference(room: Room, change: tuple[str, str, str]):
   key, new, old = change
   room.start().until(f" {LATE}/").kill()
@@ -91,7 +91,7 @@ def a_run_is_made_longer(room: Room):
   room.same(*longer)
 
 
-@drill("resume at the end", fast=True)
+@drill("resume at the end")
 def a_finished_run_is_launched_twice_more(room: Room):
   shutil.copytree(room.unbroken(), room.run)
   for _ in range(2):

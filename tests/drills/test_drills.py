@@ -9,6 +9,8 @@ from tests.drills import every
 from tests.drills.catalogue import Skipped
 from tests.drills.room import Room
 
+pytestmark = pytest.mark.once
+
 ALWAYS = {f"once [{int(signal.SIGTERM)}]"}
 
 

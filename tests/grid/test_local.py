@@ -13,6 +13,8 @@ from medfm.grid import attempt, cells
 from tests.grid import toy
 from tests.grid.summing import summed
 
+pytestmark = pytest.mark.once
+
 RUNNER = """
 import json, pathlib, sys
 from tests.grid import toy

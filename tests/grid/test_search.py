@@ -18,6 +18,8 @@ from medfm.types import UserError
 from tests.grid import searching, toy
 
 pytest.importorskip("optuna")
+
+pytestmark = pytest.mark.once
 TABLES = ("json", "csv", "html")
 
 

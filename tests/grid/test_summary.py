@@ -14,6 +14,8 @@ from medfm.types import UserError
 from tests.grid import toy
 from tests.grid.summing import summed
 
+pytestmark = pytest.mark.once
+
 SCORES = {"adam": (0.8, 0.7, 0.9), "sgd": (0.4, 0.5, 0.3)}
 
 

@@ -21,6 +21,8 @@ from medfm.tasks.multiclass import Classes
 from medfm.tasks.pretext import Nothing
 from medfm.types import Folders, UserError
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def folders(shared_folders):
