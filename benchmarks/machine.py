@@ -15,7 +15,7 @@ _PROBE = (
   "import importlib.metadata as m, sys; "
   "print([m.version(name) for name in sys.argv[1:]][0])"
 )
-_OWN = (
+_VERSIONS = (
   "import importlib.metadata as m, json, platform, sys; print(json.dumps("
   "{'python': platform.python_version()} "
   "| {name: m.version(name) for name in sys.argv[1:]}))"
@@ -55,7 +55,7 @@ def versions(
 ) -> dict[str, str]:
   """Package -> version, of the packages of MedFM's Python and the peers'."""
   done = subprocess.run(
-    [python, "-c", _OWN, "jax", "flax", "optax", "numpy"],
+    [python, "-c", _VERSIONS, "jax", "flax", "optax", "numpy"],
     capture_output=True,
     text=True,
     check=True,

@@ -109,6 +109,8 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
   check_pythons(parser, given.python)
   if given.beside and not shutil.which(given.beside):
     parser.error(f"--beside={given.beside}: expected a Python's path")
+  if given.beside and not machine.version(OURS, {OURS: given.beside}):
+    parser.error(f"--beside={given.beside}: jax is not installed there")
   if given.keep:
     check_keep(parser, given, os.getloadavg()[0])
   return given

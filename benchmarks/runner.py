@@ -17,7 +17,8 @@ _CONFIG = ROOT / "benchmarks" / "configs.py"
 class Runner:
   """Runs one case's tools, on files made once.
 
-  given: the command line's `threads`, `scale` and `rounds`.
+  given: the command line's `threads`, `scale`, `rounds` and `brief`.
+  cache: the folder of MedFM's decoded data and compiled programs.
   """
 
   cache = "cache"

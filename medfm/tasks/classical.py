@@ -204,14 +204,10 @@ def tuned(
   rows: int = SEARCH_ROWS,
 ) -> Learnt:
   """A scikit-learn model with the setting that `tuning.chosen` takes."""
-  from threadpoolctl import threadpool_limits
-
-  # Threads cost the products of small problems more than they save them.
-  with threadpool_limits(1 if problem.x.shape[0] <= rows else None, "blas"):
-    setting, words = tuning.chosen(
-      model, problem, grid, folds=folds, rows=rows, default=default
-    )
-    return Learnt(learnt(model(**setting), problem), words)
+  setting, words = tuning.chosen(
+    model, problem, grid, folds=folds, rows=rows, default=default
+  )
+  return Learnt(learnt(model(**setting), problem), words)
 
 
 def learnt(model: Any, problem: Problem) -> Callable[[Any], np.ndarray]:

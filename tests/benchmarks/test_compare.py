@@ -294,4 +294,7 @@ def test_a_brief_run_has_one_row_of_medfm():
 def test_a_python_beside_that_is_not_there_is_refused(tmp_path, capsys):
   with pytest.raises(SystemExit):
     run.arguments([f"--beside={tmp_path}/python"])
-  assert "--beside" in capsys.readouterr().err
+  assert "expected a Python" in capsys.readouterr().err
+  with pytest.raises(SystemExit):
+    run.arguments(["--beside=/bin/false"])
+  assert "jax is not installed there" in capsys.readouterr().err
