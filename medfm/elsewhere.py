@@ -103,7 +103,7 @@ def _there(
     fitted,
     show=False,
     brought=scoring.Brought(
-      _decisions(before), trained, before.get("drawn") or {}
+      _decisions(before), trained, before.get("drawn_thresholds") or {}
     ),
   )
   entry = {

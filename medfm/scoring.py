@@ -182,7 +182,9 @@ def evaluation(
       for split, blocks in _by_split(each.blocks for each in findings).items()
       for block in blocks
     ],
-    "drawn": {k: v for each in findings for k, v in each.drawn.items()},
+    "drawn_thresholds": {
+      k: v for each in findings for k, v in each.drawn.items()
+    },
   }
   shown = _by_split(finding.shown for finding in findings)
   return Evaluated(info, results, contenders, shown)
