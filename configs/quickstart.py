@@ -56,7 +56,11 @@ def get_config(arg: str = ""):
           fresh=("^model/head/",),
         ),
         schedule=spec(
-          settings.Schedule, evaluate_every=25, log_every=20, select="auroc"
+          settings.Schedule,
+          evaluate_every=25,
+          checkpoint_every=100,  # With few labels an epoch is one step.
+          log_every=20,
+          select="auroc",
         ),
         label_fraction=percent / 100,
         evaluators={
