@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 LAYERS = (
   ("types", "host", "interrupt", "jsons"),
   ("spec", "tree", "rng", "processes"),
-  ("nn", "variants", "predictions"),
+  ("nn", "augment", "variants", "predictions"),
   ("models", "metrics", "data", "optim", "mesh", "log", "workdir"),
   ("tasks", "step", "checkpoint", "command"),
   ("datasets", "objectives", "weights", "evals"),

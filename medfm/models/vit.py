@@ -1,32 +1,38 @@
-"""The vision transformer."""
+"""The vision transformer, of images and volumes."""
 
 import jax.numpy as jnp
 from flax import linen as nn
 
+from medfm.nn import patches
 from medfm.nn.dropout import Dropout
 from medfm.nn.forward import with_logits
 from medfm.nn.transformer import normal, normalisation, run_blocks
-from medfm.types import Batch, UserError
+from medfm.spec import chosen
+from medfm.types import Batch
 
 
 class ViT(nn.Module):
   """Vision transformer (Dosovitskiy et al. 2021): image -> logits [B,K].
 
-  The defaults are ViT-B/16, whose published weights in the Hugging Face layout
-  fit this module exactly: patches of the image, [CLS] before them, learned
-  positions, pre-norm blocks with exact GELU, and the [CLS] state after the last
-  norm.
+  The defaults are ViT-B/16, whose weights in the Hugging Face layout fit this
+  module exactly: patches of the image, [CLS] before them, learned positions,
+  pre-norm blocks with exact GELU, and the [CLS] state after the last norm.
 
-  Reads `image` [B,H,W,C] (float, scaled), whose sides are multiples of
-  `patch` and fixed by the first image the model sees; and `id`.
-  Returns `tokens` [B,P,E], the patches' states row by row; `embedding`
-  [B,E], that of [CLS]; and `logits`.
+  Reads `image` [B,H,W,C] or `volume` [B,D,H,W,C] (float, scaled), whose sides
+  are multiples of `patch`, and `id`. Its positions are those of the first
+  picture that it sees; for pictures of other sizes they are interpolated.
+  With `visible` [B,V] it sees these patches alone, in that order.
+  Returns `tokens` [B,P,E], the states of the patches row by row; `embedding`
+  [B,E]; and `logits`.
 
+  patch: its side, or one for each axis of space.
+  pooling: the embedding is the state of [CLS] ("cls"), or the mean of those of
+    the patches ("mean"), as after masked pre-training (He et al. 2022).
   hidden, scan_layers, remat: see `transformer.run_blocks`.
   """
 
   outputs: int
-  patch: int = 16
+  patch: int | tuple[int, ...] = 16
   width: int = 768
   depth: int = 12
   heads: int = 12
@@ -34,34 +40,43 @@ class ViT(nn.Module):
   activation: str = "gelu"
   dropout: float = 0.0
   epsilon: float = 1e-12
+  pooling: str = "cls"
   scan_layers: bool = False
   remat: bool = False
   dtype: str = "float32"
 
   @nn.compact
   def __call__(self, batch: Batch, *, train: bool = False) -> dict:
-    size = self.patch
-    rows, height, width, channels = batch["image"].shape
-    if height % size or width % size:
-      raise UserError(
-        f"images of {height} x {width} do not divide into patches of {size}: "
-        "set model.patch or the images' size"
-      )
-    # A convolution of that stride is one product over patches [B,P,S*S*C].
-    shape = (rows, height // size, size, width // size, size, channels)
-    x = batch["image"].reshape(shape).swapaxes(2, 3)
+    pool = chosen("model.pooling", self.pooling, _POOLS)
+    picture = batch["volume"] if "volume" in batch else batch["image"]
+    counts = patches.grid(picture.shape, self.patch)
+    # A convolution of that stride is one product over patches.
     x = nn.Dense(
       self.width, dtype=self.dtype, kernel_init=normal, name="embed_patches"
-    )(x.reshape(rows, -1, size * size * channels))
+    )(patches.cut(picture, self.patch))
     cls = self.param("cls", normal, (1, 1, self.width)).astype(x.dtype)
-    cls = jnp.broadcast_to(cls, (x.shape[0], 1, self.width))
+    seen = 1 + x.shape[1]
+    if self.has_variable("params", "positions"):
+      seen = self.get_variable("params", "positions").shape[1]
+    positions = self.param("positions", normal, (1, seen, self.width))
+    if seen != 1 + x.shape[1]:
+      positions = patches.moved(positions, counts, first=1)
+    positions = positions.astype(x.dtype)
+    x = x + positions[:, 1:]
+    if "visible" in batch:
+      x = jnp.take_along_axis(x, batch["visible"][:, :, None], 1)
+    cls = jnp.broadcast_to(cls + positions[:, :1], (len(x), 1, self.width))
     x = jnp.concatenate([cls, x], 1)
-    shape = (1, x.shape[1], self.width)
-    x = x + self.param("positions", normal, shape).astype(x.dtype)
     x = Dropout(self.dropout)(x, batch["id"], train=train)
     x = run_blocks(
       self, x, batch["id"], train=train, hidden_dropout=self.dropout
     )
     x = normalisation("layer", "norm", self.epsilon)(x).astype(jnp.float32)
-    result = {"embedding": x[:, 0], "tokens": x[:, 1:]}
-    return with_logits(result, self.outputs, x[:, 0], kernel_init=normal)
+    result = {"embedding": pool(x), "tokens": x[:, 1:]}
+    return with_logits(
+      result, self.outputs, result["embedding"], kernel_init=normal
+    )
+
+
+_POOLS = {"cls": lambda x: x[:, 0], "mean": lambda x: x[:, 1:].mean(1)}
+"""States [B,1+P,E] -> the embedding [B,E]."""

@@ -118,6 +118,19 @@ CASES = {
     "small image",
     drops=True,
   ),
+  "vit of visible patches": Case(
+    functools.partial(
+      ViT, patch=(2, 4), width=8, depth=1, heads=2, pooling="mean"
+    ),
+    "visible patches",
+  ),
+  "vit of volumes": Case(
+    functools.partial(
+      ViT, patch=(1, 4, 4), width=8, depth=1, heads=2, dropout=0.1
+    ),
+    "volume",
+    drops=True,
+  ),
 }
 
 
@@ -150,6 +163,12 @@ def _batch(kind):
   shared = {"weight": np.ones(ROWS, "float32"), "id": np.arange(ROWS) + 5}
   if kind == "small image":
     return {"image": arrays["image"][:, :8, :8]} | shared
+  if kind == "visible patches":
+    order = np.stack([generator.permutation(8)[:3] for _ in range(ROWS)])
+    return {"image": arrays["image"][:, :8, :8], "visible": order} | shared
+  if kind == "volume":
+    volume = generator.standard_normal((ROWS, 2, 8, 4, 1))
+    return {"volume": volume.astype("float32")} | shared
   if kind == "fused":
     return _fused(arrays) | shared
   return {key: arrays[key] for key in keys} | shared

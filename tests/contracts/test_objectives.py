@@ -21,15 +21,18 @@ from medfm.models.resnet import ResNet
 from medfm.models.rnn import RNN
 from medfm.models.tabular_transformer import TabularTransformer
 from medfm.objectives.classify import multiclass, multilabel
+from medfm.objectives.contrastive import simclr
 from medfm.objectives.language import causal_lm, masked_lm, token_labels
 from medfm.objectives.lora import lora
 from medfm.objectives.masked_features import masked_features
+from medfm.objectives.masked_image import masked_image
 from medfm.objectives.prompted import prompted
 from medfm.objectives.regress import regression
+from medfm.objectives.self_distillation import dino
 from medfm.objectives.survival import cox, discrete_hazards
 from medfm.types import Objective
 from tests import infos
-from tests.objectives import toy
+from tests.objectives import pictures, toy
 
 _MLP = functools.partial(MLP, widths=(16,), dropout=0.1)
 _TRANSFORMER = functools.partial(
@@ -109,6 +112,31 @@ CASES = {
     functools.partial(RNN, **_TEXT),
     toy.token_labels,
     True,
+  ),
+  "masked_image": (
+    functools.partial(masked_image, width=16, depth=1, heads=2, mask_rate=0.5),
+    pictures.VIT,
+    pictures.images,
+    True,
+  ),
+  "simclr": (
+    functools.partial(simclr, changes=pictures.CHANGES, hidden=32, width=16),
+    pictures.RESNET,
+    pictures.images,
+    False,
+  ),
+  "dino": (
+    functools.partial(
+      dino,
+      changes=pictures.CHANGES,
+      prototypes=12,
+      hidden=16,
+      width=8,
+      momentum=0.9,
+    ),
+    pictures.VIT,
+    pictures.images,
+    False,
   ),
   "multiclass text": (
     multiclass,

@@ -1,0 +1,54 @@
+"""Lists of changes for config files, by kind of picture.
+
+Each function gives the bound changes of one view; a config may replace any
+setting of them: `--config.objective.changes.0.share=0.5,1`.
+"""
+
+import ml_collections
+
+from medfm.augment import colour, geometry, intensity
+from medfm.spec import bind
+
+Changes = tuple[ml_collections.ConfigDict, ...]
+
+
+def grey(
+  *, share: tuple[float, float] = (0.3, 1.0), size=(), axes=(-1,)
+) -> Changes:
+  """Radiographs, ultrasound, CT and MRI; volumes as well.
+
+  share, size: of the crop. axes: along which a picture may be mirrored; () for
+    none, where sides mean something.
+  """
+  crop = bind(geometry.resized_crop, share=share, size=size)
+  flips = (bind(geometry.flip, axes=axes),) if axes else ()
+  return (
+    crop,
+    *flips,
+    bind(intensity.brightness_contrast, brightness=0.2, contrast=0.4),
+    bind(intensity.gamma),
+    bind(intensity.blur, span=(0.1, 1.0)),
+  )
+
+
+def coloured(*, share: tuple[float, float] = (0.2, 1.0), size=()) -> Changes:
+  """Photographs, such as of skin or the fundus (as SimCLR's)."""
+  return (
+    bind(geometry.resized_crop, share=share, size=size),
+    bind(geometry.flip, axes=(-1,)),
+    bind(colour.jitter),
+    bind(colour.greyscale),
+    bind(intensity.blur, span=(0.1, 1.0)),
+  )
+
+
+def stained(*, share: tuple[float, float] = (0.3, 1.0), size=()) -> Changes:
+  """Stained tissue, which has no up and down."""
+  return (
+    bind(geometry.resized_crop, share=share, size=size),
+    bind(geometry.flip, axes=(-1,)),
+    bind(geometry.quarter_turn),
+    bind(colour.stain),
+    bind(colour.jitter, hue=0.02, saturation=0.2),
+    bind(intensity.blur, span=(0.1, 1.0)),
+  )
