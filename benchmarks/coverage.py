@@ -24,10 +24,12 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from medfm.metrics import (
+  agreement,
   bootstrap,
   calibration,
   classification,
   ranking,
+  regions,
   regression,
   survival,
 )
@@ -174,6 +176,30 @@ def _rmse(cell: Cell, generator) -> Drawn:
   return Drawn(metric, 1.0, cluster)
 
 
+def _dice(cell: Cell, generator) -> Drawn:
+  """Of cases from a beta distribution of mean .9 and deviation .08."""
+  cluster = clusters(cell, generator)
+  order = special.ndtr(noise(cell, cluster, generator))
+  parts = np.array([0.9, 0.1]) * (0.9 * 0.1 / 0.08**2 - 1)
+  values = special.betaincinv(*parts, order)
+  return Drawn(partial(regions.dice, values), 0.9, cluster)
+
+
+def _distance(cell: Cell, generator, metric: Callable, truth: float) -> Drawn:
+  """Of surface distances, log-normal with a deviation of 0.6."""
+  cluster = clusters(cell, generator)
+  values = np.exp(0.6 * noise(cell, cluster, generator))
+  return Drawn(partial(metric, values), truth, cluster)
+
+
+def _limit(cell: Cell, generator) -> Drawn:
+  """The upper limit of agreement of normal differences."""
+  cluster = clusters(cell, generator)
+  error = noise(cell, cluster, generator) / 2
+  metric = partial(agreement.upper_limit, np.zeros(cell.n), error)
+  return Drawn(metric, 0.98, cluster)
+
+
 def _followed(slope: float, end: float, x: np.ndarray, luck: np.ndarray):
   """Times and events: hazard exp(slope x), luck standard normal, follow-up
   to `end`."""
@@ -249,10 +275,21 @@ METRICS: dict[str, Callable[..., Drawn]] = {
   "rmse": _rmse,
   "c_index": _concordance,
   "calibration_error": _calibration_error,
+  "dice": _dice,
+  "hd95": partial(_distance, metric=regions.hd95, truth=np.exp(0.18)),
+  "median_hd95": partial(_distance, metric=regions.median_hd95, truth=1.0),
+  "limit": _limit,
   "difference": _difference,
 }
 SIZES = (60, 150, 400, 2000)
-UNGRADED = ("rmse", "calibration_error")
+UNGRADED = (
+  "rmse",
+  "calibration_error",
+  "dice",
+  "hd95",
+  "median_hd95",
+  "limit",
+)
 """Of one population for each size."""
 
 QUICK = (

@@ -10,6 +10,7 @@ from scipy import optimize
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from medfm.metrics import (
+  agreement,
   calibration,
   classification,
   diagnosis,
@@ -242,6 +243,19 @@ def _library_bayes(positive):
   return value
 
 
+def _limit(sign):
+  def naive(y, v):
+    apart = v - y
+    return apart.mean() + sign * 1.96 * apart.std(ddof=1)
+
+  def library(y, v, weight):
+    apart = v - y
+    variance = np.cov(apart, fweights=weight.astype(int))
+    return np.average(apart, weights=weight) + sign * 1.96 * variance**0.5
+
+  return naive, library
+
+
 _CUT = {"threshold": 0.6}
 _RARE = {"prevalence": 0.05}
 CASES = [
@@ -368,6 +382,22 @@ CASES = [
     lambda y, v: np.corrcoef(y, v)[0, 1],
     _pearson,
   ),
+  Case(
+    agreement.size_bias,
+    "value",
+    lambda y, v: np.mean(v - y),
+    lambda y, v, weight: np.average(v - y, weights=weight),
+  ),
+  Case(
+    agreement.size_error,
+    "value",
+    lambda y, v: np.mean(abs(y - v)),
+    _weighted(reference.mean_absolute_error),
+  ),
+  Case(agreement.lower_limit, "value", *_limit(-1)),
+  Case(agreement.upper_limit, "value", *_limit(1)),
+  Case(agreement.presence_sensitivity, "binary", _recall, _rate(1)),
+  Case(agreement.presence_specificity, "binary", _specificity, _rate(0)),
   Case(
     classification.threshold_at_specificity,
     "prob",

@@ -19,12 +19,17 @@ NOT_METRICS = (
   "seeds",
   "shares",
   "undefined",
+  "components",
   "entities",
+  "instances",
+  "overlap",
   "perplexity",
+  "regions",
   "risk_curves",
+  "surfaces",
   "survival",
 )
-"""No metrics of label and prediction; the last four have tests apart."""
+"""No metrics of label and prediction; from the eighth on, with tests apart."""
 APART = {"pooled_f1"}
 """Of several labels at once: it is tested with the task that shows it."""
 

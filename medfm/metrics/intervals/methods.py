@@ -11,6 +11,7 @@ from medfm.metrics.intervals import (
   losses,
   means,
   proportions,
+  quantiles,
 )
 
 WORDS = {
@@ -21,6 +22,7 @@ WORDS = {
   losses.LOG: "mean losses Student's t on the logarithm",
   losses.SCORE: "Brier scores a score interval with Student's t",
   gaps.METHOD: "calibration errors how far the gaps of bins can have moved",
+  quantiles.METHOD: "medians Woodruff's, from the share of cases below",
   jackknife.METHOD: "others leave out one patient at a time (jackknife)",
   means.METHOD: "means combine the intervals of their parts",
   bootstrap.METHOD: "some are percentiles of a bootstrap over patients",
