@@ -24,6 +24,7 @@ _HEAD = 1024
 _SUFFIXES = {  # Of formats whose first bytes say too little.
   ".head": "afni", ".brik": "afni", ".par": "parrec", ".rec": "parrec",
 }  # fmt: skip
+_PAIRS = {".hdr": ".img", ".img": ".hdr"}
 _OTHERS = {  # Of what is no volume, or none that is read here.
   b"TRACK": "tractography",
   b"mrtrix tracks": "tractography",
@@ -40,16 +41,37 @@ def kind(path: pathlib.Path) -> str:
   The content decides, packed by gzip or not, and the suffix only where it says
   too little. Refuses anything else in one line.
   """
-  suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
-  if suffixes and suffixes[-1] in _SUFFIXES:
-    return _SUFFIXES[suffixes[-1]]
+  if suffix(path) in _SUFFIXES:
+    return _SUFFIXES[suffix(path)]
   head = b""
-  with opened(path) as file:
+  with opened(halves(path)[0]) as file:
     for chunk in _unpacked(file, path.name):
       head += chunk[:_HEAD]
       if len(head) >= _HEAD:
         break
   return _kind(head, path.name)
+
+
+def halves(path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+  """(the header, the voxels): twice the file, or a pair of one name."""
+  mine = suffix(path)
+  if mine not in _PAIRS:
+    return path, path
+  stem = path.name.lower()[: path.name.lower().rindex(mine)]
+  wanted = stem + _PAIRS[mine]
+  for other in sorted(path.parent.iterdir()):
+    if other.name.lower() in (wanted, f"{wanted}.gz"):
+      return (path, other) if mine == ".hdr" else (other, path)
+  raise UserError(
+    f"{path.name}: its other half {wanted} is missing: an Analyze or NIfTI "
+    "pair is a .hdr and an .img file in one folder"
+  )
+
+
+def suffix(path: pathlib.Path) -> str:
+  """The last one in small letters, before .gz."""
+  every = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
+  return every[-1] if every else ""
 
 
 def content(path: pathlib.Path) -> bytearray:
@@ -62,7 +84,9 @@ def content(path: pathlib.Path) -> bytearray:
     for chunk in _unpacked(file, path.name):
       whole += chunk
       if len(whole) > MAX_BYTES:
-        raise UserError(f"{path.name}: unpacks to more than {MAX_BYTES:,} bytes")
+        raise UserError(
+          f"{path.name}: unpacks to more than {MAX_BYTES:,} bytes"
+        )
   return whole
 
 

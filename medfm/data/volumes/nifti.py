@@ -21,7 +21,6 @@ from medfm.data.volumes.scan import Frame, Scan
 from medfm.types import UserError
 
 _INTEGRAL = 1e-4  # How far a label may be from a whole number.
-_PAIRS = {".hdr": ".img", ".img": ".hdr"}
 
 
 class _Stored(NamedTuple):
@@ -120,9 +119,7 @@ def _damage(name: str) -> Iterator[None]:
   except UserError:
     raise
   except ImportError as error:
-    raise UserError(
-      f"{name}: pip install {error.name} to read it"
-    ) from None
+    raise UserError(f"{name}: pip install {error.name} to read it") from None
   except MemoryError:
     raise
   except Exception:  # Each format raises other types for damaged files.
@@ -133,10 +130,7 @@ def _damage(name: str) -> Iterator[None]:
 
 def _by_header(path: pathlib.Path, kind: str, frame: Frame) -> _Stored:
   """NIfTI, MGH and Analyze: the voxels are one block of bytes."""
-  head, block = path, path
-  suffix = [s for s in path.suffixes if s.lower() != ".gz"][-1:]
-  if suffix and suffix[0].lower() in _PAIRS:
-    head, block = _pair(path, suffix[0])
+  head, block = formats.halves(path)
   data = formats.content(block)
   first = data if head == block else formats.content(head)
   header = headers.parsed(bytes(first[: headers.LONGEST]), kind, head)
@@ -152,35 +146,22 @@ def _by_header(path: pathlib.Path, kind: str, frame: Frame) -> _Stored:
   flat = np.frombuffer(data, header.dtype, count, start)
   if not flat.dtype.isnative:
     flat = flat.byteswap(inplace=True).view(flat.dtype.newbyteorder("="))
-  values, changes = _coloured(flat, shape, path.name)
-  values, squeezed = _one(values, frame, path.name)
+  if flat.dtype.names:
+    values, changes = _coloured(flat, shape, path.name)
+  else:
+    values, changes = _one(flat.reshape(shape, order="F"), frame, path.name)
   values, cast = _scaled(values, *header.scale, path.name)
-  return _Stored(
-    values, header.affine, kind, header.changes + changes + squeezed + cast
-  )
-
-
-def _pair(path: pathlib.Path, suffix: str) -> tuple[pathlib.Path, pathlib.Path]:
-  """(the header, the voxels) of two files with one name."""
-  stem = path.name[: path.name.lower().rindex(suffix.lower())].lower()
-  wanted = stem + _PAIRS[suffix.lower()]
-  for other in sorted(path.parent.iterdir()):
-    if other.name.lower() in (wanted, wanted + ".gz"):
-      return (path, other) if suffix.lower() == ".hdr" else (other, path)
-  raise UserError(
-    f"{path.name}: its other half {wanted} is missing: an Analyze or NIfTI "
-    "pair is a .hdr and an .img file in one folder"
-  )
+  return _Stored(values, header.affine, kind, header.changes + changes + cast)
 
 
 def _by_nibabel(path: pathlib.Path, kind: str, frame: Frame) -> _Stored:
   """The formats whose voxels are scaled or stored in parts."""
   import nibabel
 
-  for file in path.parent.iterdir():  # An AFNI volume has two files.
-    if file.stem.split(".")[0] == path.stem.split(".")[0]:
-      if file.suffix.lower() == ".gz":
-        formats.verify(file)
+  stem = path.name[: path.name.rindex(".")].lower().removesuffix(".brik")
+  for file in path.parent.iterdir():  # The voxels may be in another file.
+    if file.name.lower() in (path.name.lower(), f"{stem}.brik.gz"):
+      formats.verify(file)
   image: Any = nibabel.load(path)
   shape = tuple(int(n) for n in image.shape)
   scan.limited(path.name, shape)
@@ -190,27 +171,20 @@ def _by_nibabel(path: pathlib.Path, kind: str, frame: Frame) -> _Stored:
       "convert it to NIfTI, one volume a file"
     )
   values, squeezed = _one(np.asanyarray(image.dataobj), frame, path.name)
-  values, cast = _scaled(values, None, None, path.name)
+  values, _ = _scaled(values, None, None, path.name)  # From doubles.
   affine = scan.checked(image.affine, path.name)
-  return _Stored(values, affine, kind, squeezed + cast)
+  return _Stored(values, affine, kind, squeezed)
 
 
 def _coloured(
   flat: np.ndarray, shape: tuple[int, ...], name: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-  """Voxels in their shape; RGB becomes channels behind the others."""
-  if flat.dtype.names:
-    channels = len(flat.dtype.names)
-    flat = flat.view(np.uint8)
-    values = flat.reshape((channels, *shape), order="F")
-    if len(shape) > 3:
-      raise UserError(f"{name}: several volumes in colour, expected one")
-    return np.moveaxis(values, 0, -1), ("colours read as channels",)
-  if flat.dtype.kind not in "iuf":
-    raise UserError(
-      f"{name}: voxels of type {flat.dtype}, expected integers or floats"
-    )
-  return flat.reshape(shape, order="F"), ()
+  """Voxels of RGB as [X,Y,Z,C]."""
+  if len(shape) != 3:
+    raise UserError(f"{name}: has {len(shape)} axes in colour, expected 3")
+  channels = (len(flat.dtype.names or ()), *shape)
+  values = flat.view(np.uint8).reshape(channels, order="F")
+  return np.moveaxis(values, 0, -1), ("colours read as channels",)
 
 
 def _one(
@@ -245,7 +219,9 @@ def _scaled(
     if values.dtype.kind in "iu" or values.dtype == np.float32:
       return values, ()
     if values.dtype.kind != "f":
-      raise UserError(f"{name}: voxels of type {values.dtype}")
+      raise UserError(
+        f"{name}: voxels of type {values.dtype}, expected integers or floats"
+      )
     changes = ()
     if values.dtype.itemsize > 4:
       changes = (f"{8 * values.dtype.itemsize}-bit floats read as 32-bit",)
