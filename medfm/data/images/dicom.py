@@ -233,6 +233,8 @@ def rescale(dataset: Any, name: str, frame: int) -> tuple[float, float] | None:
 
 def padding(dataset: Any, stored: np.ndarray) -> np.ndarray:
   """[H,W] bool: the pixels that the file declares to be padding."""
+  if dataset.get("PixelPaddingValue") is None:
+    return np.zeros(stored.shape, bool)
   ends = []
   bits, signed = int(dataset.BitsStored), int(dataset.PixelRepresentation)
   # Unused bits are cut off the pixels, as a rule: then here too.
@@ -249,7 +251,7 @@ def padding(dataset: Any, stored: np.ndarray) -> np.ndarray:
     if signed and value >= 2 ** (bits - 1):
       value -= 2**bits
     ends.append(value)
-  if dataset.get("PixelPaddingValue") is None or not ends:
+  if not ends:
     return np.zeros(stored.shape, bool)
   return (stored >= min(ends)) & (stored <= max(ends))
 

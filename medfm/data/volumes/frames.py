@@ -18,7 +18,7 @@ _QUANTITIES = ("CT", "PT", "RTDOSE")  # MONOCHROME1 is only how to show them.
 
 
 class _Plane(NamedTuple):
-  """values: [H,W] int64 where whole numbers were rescaled, else float32.
+  """values: [H,W] wide integers where all numbers are whole, else float32.
   empty: [H,W] bool, which are padding; None if none is.
   """
 
@@ -163,6 +163,13 @@ def _rescaled(dataset: Any, stored: np.ndarray, one: Slice) -> np.ndarray:
 
     return apply_modality_lut(stored, dataset).astype(np.float32)
   slope, intercept = one.rescale or (1.0, 0.0)
-  if slope.is_integer() and intercept.is_integer() and abs(slope) < 2**15:
-    return stored.astype(np.int64) * int(slope) + int(intercept)
+  if slope.is_integer() and intercept.is_integer():
+    small = abs(slope) < 2**14 and abs(intercept) < 2**29
+    narrow = small and stored.dtype.itemsize < 4
+    wide = stored.astype(np.int32 if narrow else np.int64)
+    if slope != 1:
+      wide *= int(slope)
+    if intercept:
+      wide += int(intercept)
+    return wide
   return (stored * np.float64(slope) + intercept).astype(np.float32)

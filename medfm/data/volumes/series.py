@@ -55,19 +55,17 @@ def listed(path: str | os.PathLike) -> list[Series]:
     paths = [name for name in names if heads.is_dicom(name)]
     if len(paths) < len(names):
       changes = ("files that are not DICOM left out of a folder",)
+    images = _heads(paths)
   elif not heads.is_dicom(path):
     raise UserError(
       f"{os.path.basename(path)}: not a DICOM file, or damaged; expected one, "
       "or a folder of them"
     )
   else:
-    paths = [path]
-    if not heads.slices(path):
-      paths = heads.directory(path)
+    images = heads.slices(path) or _heads(heads.directory(path))
   found: dict[str, list[Slice]] = {}
-  for images in decode.in_order(heads.slices, paths, ahead=64):
-    for one in images:
-      found.setdefault(one.uid, []).append(one)
+  for one in images:
+    found.setdefault(one.uid, []).append(one)
   if not found:
     raise UserError(f"{os.path.basename(path) or path}: holds no DICOM files")
   short = _shortened([*found])
@@ -155,6 +153,12 @@ def _names(every: Sequence[Series]) -> str:
   ]
   more = f" and {len(every) - 8} more" if len(every) > 8 else ""
   return ", ".join(named) + more
+
+
+def _heads(paths: Sequence[str]) -> list[Slice]:
+  """The images of all files, which are opened side by side."""
+  every = decode.in_order(heads.slices, paths, ahead=64)
+  return [one for images in every for one in images]
 
 
 def _walked(folder: str) -> Iterator[str]:

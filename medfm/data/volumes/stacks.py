@@ -139,7 +139,7 @@ def _single(
 
 def _even(heights: np.ndarray, name: str) -> tuple[str, ...]:
   gaps = np.diff(heights)
-  usual = float(np.median(gaps))
+  usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # The lower median.
   worst = int(np.argmax(gaps))
   if gaps[worst] > MISSING * usual:
     lacking = max(1, round(gaps[worst] / usual) - 1)

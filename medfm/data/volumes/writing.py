@@ -104,7 +104,7 @@ def _labels(mask: np.ndarray, name: str) -> np.ndarray:
       f"{name}: a mask of {mask.dtype} with {mask.ndim} axes: expected "
       "integers [X,Y,Z]"
     )
-  least, most = int(mask.min(initial=0)), int(mask.max(initial=0))
+  least, most = int(mask.min()), int(mask.max())
   if least < 0 or most > 65535:
     raise UserError(
       f"{name}: labels from {least} to {most}, expected 0 to 65,535"

@@ -1,6 +1,7 @@
 """Made-up volumes: NIfTI files and DICOM series around given voxels."""
 
 import pathlib
+import zlib
 
 import nibabel
 import numpy as np
@@ -105,7 +106,7 @@ def head(path, plane, uid, kind):
   file.file_meta = FileMetaDataset()
   file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
   file.SOPClassUID = file.file_meta.MediaStorageSOPClassUID = kind
-  instance = f"{uid}.{abs(hash(str(path))) % 10**12}"
+  instance = f"{uid}.{zlib.crc32(str(path).encode())}"
   file.SOPInstanceUID = instance
   file.file_meta.MediaStorageSOPInstanceUID = instance
   file.StudyInstanceUID, file.SeriesInstanceUID = STUDY, uid
