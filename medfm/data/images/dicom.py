@@ -12,7 +12,7 @@ import math
 import warnings
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -29,12 +29,16 @@ _PLACES = {"first": 0.0, "middle": 0.5, "last": 1.0}
 _CT_RANGE = (-1024.0, 3071.0)  # Hounsfield units of a 12-bit scanner.
 _KINDS = ("", "Float", "DoubleFloat")  # What precedes PixelData in its name.
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
+PLUGINS = (
+  "image cannot be read: it is damaged, or its compression needs a plug-in "
+  "(pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg)"
+)
 _PALETTE = [
   f"{kind}PaletteColorLookupTable{part}"
   for kind in ("Red", "Green", "Blue")
   for part in ("Descriptor", "Data")
 ]
-_TAGS = [
+TAGS = [
   "Modality", "SamplesPerPixel", "PhotometricInterpretation",
   "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated",
   "BitsStored", "HighBit", "PixelRepresentation", "WindowCenter",
@@ -95,11 +99,7 @@ def pixels(
   minimum and maximum. MONOCHROME1 is inverted. Colour is returned as RGB of
   the full range. Floating point pixels stay float32 as they are.
   """
-  plugins = (
-    "image cannot be read: it is damaged, or its compression needs a plug-in "
-    "(pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg)"
-  )
-  with _opened(data, name, _TAGS, plugins) as dataset:
+  with opened(data, name, TAGS, PLUGINS) as dataset:
     if not any(f"{kind}PixelData" in dataset for kind in _KINDS):
       raise UserError(
         f"{name}: this DICOM file holds no image (perhaps a report, a plan, "
@@ -116,7 +116,7 @@ def pixels(
 
 def head(data: bytes) -> tuple[np.dtype, bool]:
   """(the dtype that `pixels` will give, whether it is a colour image)."""
-  with _opened(data, "", _TAGS) as dataset:
+  with opened(data, "", TAGS) as dataset:
     kind = str(dataset.get("PhotometricInterpretation") or "")
     colour = int(dataset.get("SamplesPerPixel") or 1) > 1
     depth = int(dataset.get("BitsStored") or 32)
@@ -134,16 +134,22 @@ def patient_key(data: bytes) -> str:
   The PatientID cannot be read from the hash, but somebody with a list of the
   hospital's ids can try them all: never publish the hash.
   """
-  with _opened(data, "", ["PatientID"]) as dataset:
+  with opened(data, "", ["PatientID"]) as dataset:
     patient = spelling.owner(str(dataset.get("PatientID") or ""))
   return hashlib.sha256(patient.encode()).hexdigest()[:16] if patient else ""
 
 
 @contextlib.contextmanager
-def _opened(
-  data: bytes, name: str, tags: list[str], why: str = "file cannot be read"
+def opened(
+  data: bytes | BinaryIO,
+  name: str,
+  tags: list[str],
+  why: str = "file cannot be read",
 ) -> Iterator[Any]:
-  """The elements of these names; no error quotes the file."""
+  """The elements of these names; no error quotes the file.
+
+  data: all bytes, or an open file, which is read up to its pixels alone.
+  """
   try:
     import pydicom
   except ImportError:
@@ -155,20 +161,31 @@ def _opened(
   warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
   logging.getLogger("pydicom").setLevel(logging.CRITICAL)
   try:
-    if _DEFLATED in data[132:1024]:
-      # pydicom inflates without a limit. The first element of the file's head,
-      # the twelve bytes after the marker, holds the length of the rest of it.
-      start = 144 + int.from_bytes(data[140:144], "little")
-      limit = 8 * MAX_PIXELS + 2**20
-      inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-      inflate.decompress(data[start:], limit)
-      if inflate.unconsumed_tail:
-        raise UserError(f"{name}: inflates to more than {limit:,} bytes")
-    yield pydicom.dcmread(io.BytesIO(data), specific_tags=tags)
+    whole = isinstance(data, bytes)
+    file = io.BytesIO(data) if isinstance(data, bytes) else data
+    start = file.read(1024)
+    if _DEFLATED in start[132:]:
+      _inflatable(start + file.read(8 * MAX_PIXELS), name)
+    file.seek(0)
+    yield pydicom.dcmread(
+      file, specific_tags=tags, stop_before_pixels=not whole
+    )
   except UserError:
     raise
   except Exception:
     raise UserError(f"{name}: this DICOM {why}") from None
+
+
+def _inflatable(data: bytes, name: str) -> None:
+  """Refuses a deflated file that grows without end: pydicom has no limit."""
+  # The first element of the file's head, the twelve bytes after the marker,
+  # holds the length of the rest of it.
+  start = 144 + int.from_bytes(data[140:144], "little")
+  limit = 8 * MAX_PIXELS + 2**20
+  inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+  inflate.decompress(data[start:], limit)
+  if inflate.unconsumed_tail:
+    raise UserError(f"{name}: inflates to more than {limit:,} bytes")
 
 
 def _shown(
@@ -191,14 +208,33 @@ def _shown(
     return _scaled(stored, 2**bits - 1, dtype)
   if stored.ndim != 2 or not kind.startswith("MONOCHROME"):
     raise UserError(f"{name}: this kind of DICOM colour is not supported")
-  padding = _padding(dataset, stored)
-  grey = _windowed(dataset, stored, ~padding, name, frame, window)
+  empty = padding(dataset, stored)
+  grey = _windowed(dataset, stored, ~empty, name, frame, window)
   grey = 1.0 - grey if kind == "MONOCHROME1" else grey
-  return _scaled(np.where(padding, 0.0, grey), 1.0, dtype)
+  return _scaled(np.where(empty, 0.0, grey), 1.0, dtype)
 
 
-def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray:
+def rescale(dataset: Any, name: str, frame: int) -> tuple[float, float] | None:
+  """(slope, intercept) of a frame; None if there is none, or a table."""
+  item = setting(dataset, "PixelValueTransformationSequence", frame)
+  if "RescaleSlope" not in item or dataset.get("ModalityLUTSequence"):
+    return None
+  try:
+    slope = float(item.RescaleSlope)
+    intercept = float(item.get("RescaleIntercept") or 0.0)
+  except (TypeError, ValueError):
+    slope = intercept = math.nan
+  if slope == 0 or not math.isfinite(slope + intercept):
+    raise UserError(
+      f"{name}: its rescale slope or intercept is not a usable number"
+    )
+  return slope, intercept
+
+
+def padding(dataset: Any, stored: np.ndarray) -> np.ndarray:
   """[H,W] bool: the pixels that the file declares to be padding."""
+  if dataset.get("PixelPaddingValue") is None:
+    return np.zeros(stored.shape, bool)
   ends = []
   bits, signed = int(dataset.BitsStored), int(dataset.PixelRepresentation)
   # Unused bits are cut off the pixels, as a rule: then here too.
@@ -215,7 +251,7 @@ def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray:
     if signed and value >= 2 ** (bits - 1):
       value -= 2**bits
     ends.append(value)
-  if dataset.get("PixelPaddingValue") is None or not ends:
+  if not ends:
     return np.zeros(stored.shape, bool)
   return (stored >= min(ends)) & (stored <= max(ends))
 
@@ -234,16 +270,9 @@ def _windowed(
   """
   from pydicom.pixels import apply_modality_lut, apply_voi
 
-  rescale = _setting(dataset, "PixelValueTransformationSequence", frame)
+  stated = rescale(dataset, name, frame)
   table = bool(dataset.get("ModalityLUTSequence"))
-  slope, intercept = 1.0, 0.0
-  if "RescaleSlope" in rescale and not table:
-    slope = float(rescale.RescaleSlope)
-    intercept = float(rescale.get("RescaleIntercept") or 0.0)
-    if slope == 0 or not math.isfinite(slope + intercept):
-      raise UserError(
-        f"{name}: its rescale slope or intercept is not a usable number"
-      )
+  slope, intercept = stated or (1.0, 0.0)
   if table:
     values = apply_modality_lut(stored, dataset)
   else:
@@ -254,10 +283,10 @@ def _windowed(
     shown = apply_voi(np.rint(values).astype(np.int64), dataset)
     depth = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
     return _unit(shown, 0, 2**depth - 1)
-  view = _setting(dataset, "FrameVOILUTSequence", frame)
+  view = setting(dataset, "FrameVOILUTSequence", frame)
   if view.get("WindowCenter") is not None and view.get("WindowWidth"):
     return _in_window(view, values, name)
-  if dataset.get("Modality") == "CT" and "RescaleSlope" in rescale:
+  if dataset.get("Modality") == "CT" and stated:
     return _unit(values, *_CT_RANGE)
   bits, word = int(dataset.BitsStored), int(dataset.BitsAllocated)
   if table or (bits == word and bits > 8):
@@ -268,7 +297,7 @@ def _windowed(
   return _unit(values, ends.min(), ends.max())
 
 
-def _setting(dataset: Any, sequence: str, frame: int) -> Any:
+def setting(dataset: Any, sequence: str, frame: int) -> Any:
   """The item that holds a frame's setting: its own, the shared, the file's."""
   frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
   shared = dataset.get("SharedFunctionalGroupsSequence") or []

@@ -1,0 +1,1 @@
+"""Volumes: NIfTI and its kin, DICOM series, grids in mm, and masks back."""
