@@ -137,7 +137,7 @@ def _again(
   opened = open_(name)
   cohort = setup.seen(opened.model.run, opened.model.run.data(folders))
   train = cohort.splits["train"]
-  run = setup.sized(opened.model.run, train)
+  run = setup.sized(opened.model.run, train, cohort.info)
   model = dataclasses.replace(opened.model, run=run)
   evaluated = scoring.evaluation(
     model, opened.variables, cohort, train, show=False

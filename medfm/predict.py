@@ -36,4 +36,9 @@ def predict(
     print(f"{path} held other predictions, which are replaced", flush=True)
   workdir.write(path, text)
   print(f"{len(rows):,} predictions: {path}", flush=True)
+  if split.write is not None:
+    beside = path.with_suffix("")
+    beside.mkdir(exist_ok=True)
+    count = split.write(predicted, beside)
+    print(f"{count:,} files: {beside}", flush=True)
   return path

@@ -124,7 +124,8 @@ class Run:
   data: a dataset factory; it is called with the machine's `Folders`.
   objective: an objective factory; it is called with the dataset's `Info`.
   optimizer: an optimizer factory; called with parameters and steps.
-  batch_size: examples per step; 0 takes the whole training split.
+  batch_size: examples per step; 0 takes that of the data's plan, if they have
+    one, or the whole training split.
   epochs, steps: the length of the run; steps, if above 0, wins. With both 0
     nothing is trained: the start weights are evaluated as they are.
   label_fraction: the share of the training patients that is used, drawn by
@@ -135,7 +136,8 @@ class Run:
     with few labels one would also have few to choose by; 1 takes all. With a
     share below 1, steps of equal score, which are common with few examples, are
     ranked by their Brier score if there is one.
-  transforms: host augmentations, applied in turn to each training example.
+  transforms: (example, info, generator) -> example, on the host, applied in
+    turn to each training example.
   augment: (batch, info, keys [B]) -> batch, on the device within the step, only
     in training; an example's key depends on the seed, its visit and its id.
   order: the order of the training examples (`data.orders`).

@@ -188,12 +188,14 @@ def inference(run: settings.Run, info: Info) -> Inference:
   return Inference(run, info, objective, mesh, predict, share)
 
 
-def sized(run: settings.Run, split: Split) -> settings.Run:
-  """The run with a batch size, by default all of the training examples.
+def sized(run: settings.Run, split: Split, info: Info) -> settings.Run:
+  """The run with a batch size: its own, that of the data's plan, or else all
+  of the training examples.
 
   Predictions are equal to the last digit only in batches of the same size.
   """
-  return dataclasses.replace(run, batch_size=run.batch_size or len(split))
+  size = run.batch_size or info.batch_size or len(split)
+  return dataclasses.replace(run, batch_size=size)
 
 
 def for_new_rows(model: Inference) -> Inference:
@@ -202,7 +204,7 @@ def for_new_rows(model: Inference) -> Inference:
   Without a batch size they come in batches of `ROWS`, so that a row's
   prediction does not depend on how many others there are.
   """
-  rows = model.run.batch_size or ROWS
+  rows = model.run.batch_size or model.info.batch_size or ROWS
   run = dataclasses.replace(model.run, batch_size=rows)
   return dataclasses.replace(model, run=run)
 
@@ -221,7 +223,7 @@ def job(run: settings.Run, data: Dataset) -> Job:
   data: as from `seen`.
   """
   split = data.splits["train"]
-  run = sized(run, split)
+  run = sized(run, split, data.info)
   model = inference(run, data.info)
   objective, mesh = model.objective, model.mesh
   per_epoch = orders.per_epoch(len(split), run.batch_size)
@@ -251,7 +253,7 @@ def job(run: settings.Run, data: Dataset) -> Job:
       seed=run.seed,
       order=run.order,
       strata=model.task.strata(data.info, split.arrays),
-      transforms=run.transforms,
+      transforms=[_informed(each, data.info) for each in run.transforms],
       share=model.share,
       rows_alone=run.devices.resident,
     ),
@@ -264,6 +266,11 @@ def job(run: settings.Run, data: Dataset) -> Job:
     ),
     step=_step(model, optimizer, shardings),
   )
+
+
+def _informed(transform: Callable, info: Info) -> loader.Transform:
+  """A transform of `Run.transforms` for a loader, which knows no data."""
+  return lambda example, generator: transform(example, info, generator)
 
 
 def _step(

@@ -97,6 +97,8 @@ class Split:
   lengths: of the examples, if some arrays are padded; else None.
   source: further content of a new file, name -> [N] objects, to show beside its
     predictions; models do not see it.
+  write: (predicted, folder) -> how many files it wrote there: of new examples,
+    what a table of predictions cannot hold, such as masks; None for nothing.
   """
 
   arrays: dict[str, Any]
@@ -105,6 +107,7 @@ class Split:
   groups: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
   lengths: Lengths | None = None
   source: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+  write: Callable[[Mapping[str, Any], Any], int] | None = None
 
   def __len__(self) -> int:
     return len(self.ids)
@@ -240,6 +243,11 @@ class Info:
     if len(inputs) != 1:
       raise UserError(f"{self.name} has the inputs {names}; expected only one")
     return inputs[0]
+
+  @property
+  def batch_size(self) -> int:
+    """Of a plan that the data were given, such as `volumes.plan`; else 0."""
+    return max(getattr(i, "batch_size", 0) for i in self.inputs.values())
 
   def describe(self) -> str:
     """The inputs in a few words: "table (30 numbers)"."""

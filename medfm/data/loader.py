@@ -42,7 +42,10 @@ def batches(
   order: which rows make up each batch, a function of `medfm.data.orders`.
   strata: [N] int codes, by which an order may choose.
   transforms: called per example, in order, each with the one generator of
-    (seed, visit, row), so that another batch size changes no augmentation.
+    (seed, visit, row), so that another batch size changes no augmentation. An
+    example of a `Ragged` column is a view, to be read but not changed. A
+    transform that cuts it to one shape says so by an entry `<name>/size`, the
+    extents that are left, which then belongs to the batch.
   share: the places of a batch, ascending, that this process builds; B is then
     their number, and places past `batch_size` are padding. None builds all.
   rows_alone: give `row` int32 [B], the batch's rows in the split, instead of
@@ -117,11 +120,11 @@ class Batches:
       columns = self._transformed(columns, rows, visits)
     arrays: HostBatch = {}
     for name, column in columns.items():
-      if name in self._paddings:
+      if name in self._paddings and f"{name}/size" not in columns:
         shape = self._paddings[name].shape(whole)
         arrays[name], arrays[f"{name}/size"] = cuts.filled(column, shape)
       else:
-        arrays[name] = np.asarray(column)
+        arrays[name] = np.asarray(column)  # Also examples cut to one shape.
     return cuts.cut(arrays, self.split, self._lengths, whole)
 
   def _transformed(
@@ -130,7 +133,10 @@ class Batches:
     generator = rng.generator(self.seed)
     examples: list[Example] = []
     for place, (row, visit) in enumerate(zip(rows, visits, strict=True)):
-      example = {name: np.array(c[place]) for name, c in columns.items()}
+      example = {
+        name: c[place] if name in self._paddings else np.array(c[place])
+        for name, c in columns.items()
+      }
       rng.moved(generator, self.seed, "transforms", int(visit), int(row))
       for transform in self.transforms:
         example = transform(example, generator)

@@ -32,6 +32,9 @@ curves: `panels`, each with a `title` and `lines` of {name, x, y, low,
 pairs: `names` of numbers found in two ways, `x` and `y`, each with a `title`
   and its `values`: drawn, and listed.
 texts: `how` they are to be read, and `examples` (`explain.examples`).
+regions: `cases` with their true and predicted regions (`explain.regions`), and
+  perhaps `montage`, whether slices of the only one are shown side by side:
+  drawn.
 """
 
 

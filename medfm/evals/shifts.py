@@ -98,9 +98,7 @@ def target(split: Split, info: Info) -> Profile:
   if not task.TARGETS or not set(task.TARGETS) <= arrays.keys():
     return Profile()
   rows = documents.firsts(split)
-  return task.profile(
-    info, {name: np.asarray(arrays[name])[rows] for name in task.TARGETS}
-  )
+  return task.profile(info, {name: arrays[name][rows] for name in task.TARGETS})
 
 
 def _summed(profile: Profile) -> Summary:

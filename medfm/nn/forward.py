@@ -18,8 +18,19 @@ from medfm.types import Variables
 def init(
   module: nn.Module, key: jax.Array, *inputs: Any, scope: str = "model"
 ) -> Variables:
-  """Fresh variables of a module, each collection under `scope`."""
-  return _scoped(module.init(key, *inputs), scope)
+  """Fresh variables of a module, each collection under `scope`.
+
+  Only the shapes of the inputs are read. Nothing but the parameters is then
+  compiled: XLA would otherwise compute a pass over constant inputs beforehand,
+  which takes minutes for volumes.
+  """
+  shapes = jax.tree.map(
+    lambda array: jax.ShapeDtypeStruct(
+      jnp.shape(array), jnp.result_type(array)
+    ),
+    inputs,
+  )
+  return _scoped(module.lazy_init(key, *shapes), scope)
 
 
 def apply(

@@ -77,6 +77,25 @@ class GroupNorm(nn.Module):
     return _affine(parts.reshape(x.shape), scale, bias).astype(x.dtype)
 
 
+class InstanceNorm(nn.Module):
+  """Every channel of every example by itself: [B,*S,C] (Ulyanov et al. 2016).
+
+  Parameters `scale`, `bias` [C]; statistics are float32, over the places.
+  """
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    channels = x.shape[-1]
+    scale = self.param("scale", nn.initializers.ones, (channels,))
+    bias = self.param("bias", nn.initializers.zeros, (channels,))
+    values = x.astype(jnp.float32)
+    axes = tuple(range(1, x.ndim - 1))
+    mean = values.mean(axes, keepdims=True)
+    var = jnp.square(values - mean).mean(axes, keepdims=True)
+    factor = lax.rsqrt(var + 1e-5) * scale
+    return (values * factor + (bias - mean * factor)).astype(x.dtype)
+
+
 def masked_moments(
   x: jax.Array, weight: jax.Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from medfm.metrics.intervals.gaps import IF_CALIBRATED
-from medfm.report import contrasts, plates, risks, style, wording
+from medfm.report import contrasts, overlays, plates, risks, style, wording
 from medfm.report import markup as html
 from medfm.report.markup import Markup, folded, join, tag
 from medfm.report.plates import Plate
@@ -63,6 +63,9 @@ def markup(block: Block, plate: Plate | None = None) -> Markup | None:
       )
     case "texts":
       return _texts(block)
+    case "regions":
+      drawn = figures([plate] if plate else [])
+      return join(tag("h3", caption(block)), drawn)
     case kind:
       words = f"{caption(block)}: a block of kind {kind} cannot be shown."
       return tag("p", words)
@@ -84,6 +87,9 @@ def drawings(shown: Iterable[Block], owner: str) -> dict[str, Plate]:
         names = [line["name"] for line in block["panels"][0]["lines"]]
         what = f"{block['y']} against {block['x'].lower()}: "
         what += wording.listed(names)
+      case "regions":
+        figure, wide = overlays.drawn(block), True
+        what = "; ".join(case["words"] for case in block["cases"])
       case _:
         continue
     words = caption(block)

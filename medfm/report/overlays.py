@@ -4,13 +4,15 @@ The truth is a solid blue line, the prediction a dashed orange one, both with a
 dark edge, so that they can be told apart in grey and on stained tissue.
 """
 
-from collections.abc import Iterator, Sequence
+import base64
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
 from medfm.report import style
+from medfm.tasks import regions
 
 _TRUE = {"colors": [style.SKY], "linestyles": "solid"}
 _CALLED = {"colors": [style.ORANGE], "linestyles": "dashed"}
@@ -42,6 +44,26 @@ class Case(NamedTuple):
   spacing_mm: Sequence[float] | None = None
   title: str = ""
   axes: str = ""
+
+
+def drawn(block: Mapping[str, Any]):
+  """The figure of a block of the kind `regions` (`explain.regions`)."""
+  cases = [_read(case) for case in block["cases"]]
+  if block.get("montage"):
+    return montage(cases[0], zoom=True)
+  return contours(cases)
+
+
+def _read(case: Mapping[str, Any]) -> Case:
+  image, truth, predicted = (
+    regions.unpacked(base64.b64decode(case[name]))
+    for name in ("image", "truth", "predicted")
+  )
+  words = case["words"]
+  if case["thinned"] > 1:
+    words += f" (every {case['thinned']}th place)"
+  axes = "RAS" if truth.ndim == 3 else ""
+  return Case(image, truth, predicted, case["spacing_mm"], words, axes)
 
 
 def contours(cases: Sequence[Case], *, zoom: bool = False):
@@ -81,39 +103,6 @@ def montage(case: Case, *, slices: int = 8, axis: int = 2, zoom: bool = False):
   figure.suptitle(style.plain(case.title, 100), fontsize=style.NORMAL)
   _legend(figure)
   return figure
-
-
-def extremes(
-  score: np.ndarray, patients: np.ndarray | None = None
-) -> list[tuple[str, int]]:
-  """("worst" | "median" | "best", row) by the mean score of each patient.
-
-  score: [N] or [N,K], more is better; NaN is left out. Of a patient's rows the
-  one nearest to the patient's mean. Fewer than three patients give fewer rows.
-  """
-  score = np.asarray(score, float).reshape(len(score), -1)
-  counted = (~np.isnan(score)).sum(1)
-  with np.errstate(invalid="ignore"):
-    row = np.nansum(score, 1) / counted  # NaN without any value.
-  known = np.flatnonzero(counted)
-  if not len(known):
-    return []
-  names = np.arange(len(row)) if patients is None else np.asarray(patients, str)
-  _, of = np.unique(names[known], return_inverse=True)
-  means = np.bincount(of, row[known]) / np.bincount(of)
-  order = np.argsort(means, kind="stable")
-  places = {"worst": 0, "median": (len(order) - 1) // 2, "best": len(order) - 1}
-  chosen: dict[int, str] = {}
-  for name in ("worst", "best", "median"):
-    chosen.setdefault(int(order[places[name]]), name)
-  by_name = {name: patient for patient, name in chosen.items()}
-  made = []
-  for name in places:
-    if name in by_name:
-      mine = known[of == by_name[name]]
-      nearest = abs(row[mine] - means[by_name[name]]).argmin()
-      made.append((name, int(mine[nearest])))
-  return made
 
 
 def _draw(

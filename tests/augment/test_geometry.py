@@ -95,7 +95,7 @@ def test_a_volume_is_cropped_along_all_its_axes():
 
 
 def test_a_size_of_other_dimensions_is_refused():
-  with pytest.raises(UserError, match="size=.8, 8.* the pictures 3"):
+  with pytest.raises(UserError, match=r"size=.8, 8.* the pictures 3"):
     geometry.resized_crop(
       jnp.zeros((8, 8, 8, 1)), jax.random.key(0), size=(8, 8)
     )

@@ -77,4 +77,4 @@ def test_a_recipe_is_a_list_of_bound_changes(name, channels):
   found = views.view_of(image, keys(range(6)), changes)
   assert found.shape == image.shape
   assert (np.asarray(found) != image / np.float32(255)).any((1, 2, 3)).all()
-  assert 0 <= found.min() and found.max() <= 1
+  assert found.min() >= 0 and found.max() <= 1

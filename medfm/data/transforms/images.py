@@ -1,16 +1,20 @@
 """Augmentations of `image` [H,W,C] on the host, any dtype.
 
-Each is `(example, generator, *, configuration) -> example`, gives an image of
-the same shape and dtype, and leaves its input as it was.
+Each is `(example, info, generator, *, configuration) -> example`, gives an
+image of the same shape and dtype, and leaves its input as it was.
 """
 
 import numpy as np
 
-from medfm.types import Example
+from medfm.types import Example, Info
 
 
 def flip_horizontal(
-  example: Example, generator: np.random.Generator, *, probability: float = 0.5
+  example: Example,
+  info: Info,
+  generator: np.random.Generator,
+  *,
+  probability: float = 0.5,
 ) -> Example:
   """Mirrors left and right. Not for images in which left and right matter."""
   if generator.random() >= probability:
@@ -19,7 +23,11 @@ def flip_horizontal(
 
 
 def shift(
-  example: Example, generator: np.random.Generator, *, max_pixels: int = 2
+  example: Example,
+  info: Info,
+  generator: np.random.Generator,
+  *,
+  max_pixels: int = 2,
 ) -> Example:
   """Moves by up to max_pixels each way; the border's pixels are repeated."""
   moved, *_ = _moved(example["image"], generator, max_pixels)
@@ -27,7 +35,11 @@ def shift(
 
 
 def random_crop(
-  example: Example, generator: np.random.Generator, *, padding: int = 2
+  example: Example,
+  info: Info,
+  generator: np.random.Generator,
+  *,
+  padding: int = 2,
 ) -> Example:
   """A crop of the image's own size after zero padding (He et al. 2016)."""
   moved, rows, columns = _moved(example["image"], generator, padding)

@@ -3,13 +3,16 @@
 Contours on images are drawn by `report.overlays`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from medfm.metrics import overlap
 from medfm.report import blocks, style, wording
+from medfm.report import plates as drawn
+from medfm.report.plates import Plate
+from medfm.report.reading import Stage
 
 _JITTER = 0.16
 _WIDTH = 1.96
@@ -26,6 +29,72 @@ class Panel(NamedTuple):
   title: str
   axis: str
   ends: tuple[float | None, float | None] = (None, None)
+
+
+def question(stage: Stage) -> str:
+  """What the model was trained to do: `mark anterior and posterior`."""
+  return f"mark {wording.listed([wording.short(n) for n in stage.classes])}"
+
+
+def unit(stage: Stage, metric: str) -> str:
+  """The unit of distances and sizes, if it is known."""
+  return _units(stage).get(_UNIT_OF.get(metric, ""), "")
+
+
+def plates(stage: Stage, split: str) -> Iterator[Plate]:
+  """Dice and distance of every case, and the sizes of each structure."""
+  found = stage.predictions.get(split)
+  if found is None or "dice" not in found.predicted:
+    return
+  units, columns = _units(stage), found.predicted
+  shown = [Panel(_of(columns, "dice", found.names), "Dice", "Dice", (0, 1))]
+  if np.isfinite(columns["hd95"]).any():
+    axis = "HD95" + (f" ({units['length']})" if units["length"] else "")
+    shown.append(
+      Panel(_of(columns, "hd95", found.names), "HD95", axis, (0, None))
+    )
+  yield Plate(
+    drawn.file_name(stage.name, split, "structures"),
+    "Every case as a point, by structure; boxes show the quartiles. A missed "
+    "or invented structure has a Dice of 0 and no distance.",
+    f"Dice and 95th percentile of surface distances of {stage.name} on "
+    f"{split} for every case, by structure.",
+    style.png(distributions(shown)),
+    wide=len(shown) > 1,
+  )
+  for k, name in enumerate(found.names[:_MOST]):
+    true, called = (columns[c][:, k] for c in ("true_size", "predicted_size"))
+    if not np.isfinite(true).any():
+      continue
+    title = f"{wording.short(name)}, {split}, n = {len(true):,}"
+    yield Plate(
+      drawn.file_name(stage.name, split, f"sizes_{k}"),
+      "Predicted against true size, and their difference against their mean "
+      "(Bland and Altman 1986).",
+      f"Predicted against true size of {name} of {stage.name} on {split}.",
+      style.png(agreement(true, called, title, units["size"])),
+      wide=True,
+    )
+
+
+_MOST = 6
+_UNIT_OF = {
+  **dict.fromkeys(("hd95", "median_hd95", "assd"), "length"),
+  **dict.fromkeys(
+    ("size_bias", "lower_limit", "upper_limit", "size_error"), "size"
+  ),
+}
+
+
+def _units(stage: Stage) -> dict[str, str]:
+  units = list(stage.data.get("units") or ("", ""))
+  return dict(zip(("length", "size"), units, strict=True))
+
+
+def _of(
+  columns: Mapping[str, np.ndarray], name: str, structures: Sequence[str]
+) -> dict[str, np.ndarray]:
+  return {each: columns[name][:, k] for k, each in enumerate(structures)}
 
 
 def distributions(panels: Sequence[Panel]):

@@ -1,0 +1,73 @@
+"""Mark structures in your own CT or MRI volumes, without writing code.
+
+Give a folder in the decathlon's layout (imagesTr, labelsTr, dataset.json), two
+folders of files with equal names, or a CSV file:
+
+      python launch.py --config=configs/own_volumes.py \
+        --config.data.path=Task09_Spleen/
+      python launch.py --config=configs/own_volumes.py \
+        --config.data.images=scans/ --config.data.masks=drawn/ \
+        --config.data.structures=liver,tumour
+      python launch.py --config=configs/own_volumes.py \
+        --config.data.path=pairs.csv --config.data.image=scan \
+        --config.data.mask=mask --config.data.patient=patient
+Then:  python launch.py --mode=predict --workdir=runs/own_volumes --input=new/
+
+which writes a mask for each new volume, as NIfTI in the grid of its file.
+NIfTI, MGH, Analyze and others, or in the CSV folders of DICOM slices. For CT,
+whose values have a unit, add --config.data.unit=true. Volumes of different
+spacing: --config.data.spacing_mm=1,1,3 resamples them, and predictions are
+brought back. Network, patch and batch are planned from the training volumes
+and --config.data.memory_gib (configs/segment.py).
+"""
+
+from medfm import optim, settings
+from medfm.augment import intensity, marked
+from medfm.data.transforms import patches
+from medfm.data.volumes import own_masks
+from medfm.evals import baselines
+from medfm.explain import regions
+from medfm.models import unet
+from medfm.objectives import segment
+from medfm.spec import bind, spec
+from medfm.variants import shrunk, variants
+
+
+def get_config(arg: str = ""):
+  tiny = variants(arg, size=("full", "tiny"))["size"] == "tiny"
+  planning = {}
+  if tiny:
+    planning = {"width": 2, "patch": (16, 16, 16), "batch_size": 2}
+  config = spec(
+    settings.Run,
+    name="own_volumes",
+    description="Regions in your own volumes.",
+    data=bind(own_masks.own_masks, axes=3, name="own_volumes", **planning),
+    objective=bind(segment.regions, model=bind(unet.UNet)),
+    transforms=(bind(patches.patch),),
+    augment=bind(
+      marked.regions,
+      changes=(
+        bind(intensity.brightness_contrast, brightness=0.05, contrast=0.25),
+        bind(intensity.gamma),
+        bind(intensity.noise, most=0.03, probability=0.15),
+      ),
+    ),
+    optimizer=bind(
+      optim.optimizer,
+      name="adamw",
+      lr=1e-2,
+      schedule="cosine",
+      warmup=0.05,
+      weight_decay=1e-3,
+      clip_norm=12.0,
+    ),
+    batch_size=0,
+    steps=1500,
+    schedule=spec(settings.Schedule, select="dice", evaluate_every=300),
+    evaluators={
+      "baselines": bind(baselines.baselines, names=("atlas",)),
+      "overlays": bind(regions.overlays),
+    },
+  )
+  return shrunk(config) if tiny else config

@@ -1,0 +1,391 @@
+"""Examples with regions marked in them, prepared once and described."""
+
+import functools
+import itertools
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL.Image
+import tensorflow_datasets as tfds
+
+from medfm.data import cards, disk, files, records, splits
+from medfm.data.images import decode
+from medfm.data.volumes import input as volume_input
+from medfm.data.volumes import marked, plan, reading, resample, scan, writing
+from medfm.data.volumes.marked import Style
+from medfm.tasks import regions as tasks
+from medfm.tasks.regions import Regions
+from medfm.types import (
+  Dataset,
+  Folders,
+  Info,
+  Ragged,
+  Reading,
+  Split,
+  UserError,
+)
+
+_AHEAD = 4
+"""Volumes that are read before the writer asks for them."""
+
+_CT = (0.5, 99.5)
+"""Percentiles of marked values between which values with a unit are kept."""
+
+
+class Case(NamedTuple):
+  """One example by the names of its files.
+
+  images: one, or one for each channel. masks: see `Style.masks`; () without.
+  part: its split; "whole" if the examples are yet to be split.
+  """
+
+  name: str
+  images: tuple[str, ...]
+  masks: tuple[str, ...] = ()
+  patient: str = ""
+  groups: tuple[str, ...] = ()
+  part: str = splits.WHOLE
+
+
+class Cases(records.Builder, skip_registration=True):
+  """Images of their own size, with regions; read by threads, in order.
+
+  raw: name -> file. cases: rows of `Case`. groups: their names.
+  style: fields of `Style`. labelled: whether the cases have masks.
+  """
+
+  VERSION = tfds.core.Version("1.0.0")
+  shuffled = False
+
+  def __init__(
+    self,
+    *,
+    raw: Mapping[str, pathlib.Path],
+    cases: Sequence[Sequence[Any]],
+    groups: Sequence[str],
+    style: Mapping[str, Any],
+    labelled: bool,
+    **kwargs,
+  ):
+    self._cases = [Case(*case) for case in cases]
+    self._groups, self._labelled = tuple(groups), labelled
+    self._style = Style(
+      **{
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in style.items()
+      }
+    )
+    super().__init__(raw=raw, **kwargs)
+
+  def features(self) -> dict[str, tfds.features.FeatureConnector]:
+    style, free = self._style, (None,) * self._style.axes
+    tensor = functools.partial(tfds.features.Tensor, encoding="zlib")
+    texts = ["id", "patient", *(f"group_{name}" for name in self._groups)]
+    features = {name: tfds.features.Text() for name in texts}
+    features |= {
+      "image": tensor(shape=(*free, None), dtype=np.dtype(style.dtype).type),
+      "level": tensor(shape=(2,), dtype=np.float32),
+      "spacing_mm": tensor(shape=(style.axes,), dtype=np.float32),
+    }
+    if self._labelled:
+      kind = np.uint8
+      if style.masks in ("objects", "instances"):
+        kind = np.uint16
+      features["regions"] = tensor(shape=free, dtype=kind)
+      features["places"] = tensor(shape=(None, 1 + style.axes), dtype=np.int32)
+    return features
+
+  def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+    parts = {case.part: [] for case in self._cases}
+    for number, case in enumerate(self._cases):
+      parts[case.part].append(number)
+    return {
+      name: self._generate_examples(parts[name])
+      for name in (splits.WHOLE, *splits.NAMES)
+      if name in parts
+    }
+
+  def _generate_examples(
+    self, numbers: Sequence[int]
+  ) -> Iterator[tuple[int, dict[str, Any]]]:
+    read = decode.in_order(self._read, numbers, ahead=_AHEAD)
+    for number, each in zip(numbers, read, strict=True):
+      case = self._cases[number]
+      for change in each.changes:
+        self.changed(change)
+      groups = zip(self._groups, case.groups, strict=True)
+      example = {"id": case.name, "patient": case.patient}
+      example |= {f"group_{name}": cell for name, cell in groups}
+      example |= {
+        "image": each.image,
+        "level": volume_input.level(each.image),
+        "spacing_mm": each.spacing_mm,
+      }
+      if self._labelled:
+        example["regions"] = each.regions
+        example["places"] = marked.places(each.regions, case.name)
+      yield number, example
+
+  def _read(self, number: int) -> marked.Read:
+    case = self._cases[number]
+    images, masks = (
+      [self.raw[name] for name in names] for names in (case.images, case.masks)
+    )
+    return marked.read(images, masks, self._style)
+
+
+def prepared(
+  folders: Folders,
+  cases: Sequence[Case],
+  raw: Mapping[str, pathlib.Path],
+  style: Style,
+  groups: Sequence[str] = (),
+) -> records.Prepared:
+  """The splits of cases, from the cache or read from their files.
+
+  Arrays: `image`, `level`, `spacing_mm`, and with masks `regions` and `places`
+  (`marked.places`), by which patches are chosen.
+  """
+  found = records.prepared(
+    Cases,
+    folders,
+    raw=raw,
+    cases=[list(case) for case in cases],
+    groups=list(groups),
+    style=style._asdict(),
+    labelled=any(case.masks for case in cases),
+  )
+  known = {name: _owned(split) for name, split in found.splits.items()}
+  return found._replace(splits=known)
+
+
+def _owned(split: Split) -> Split:
+  """A split without patients if none is named."""
+  if split.patients is None or any(split.patients):
+    return split
+  return Split(split.arrays, split.ids, None, split.groups)
+
+
+def dataset(
+  parts: dict[str, Split],
+  *,
+  name: str,
+  target: Regions,
+  style: Style,
+  card: dict[str, Any],
+  planning: Mapping[str, Any],
+  unit: bool = False,
+  private: bool = False,
+  reading: Reading | None = None,
+) -> Dataset:
+  """A dataset of splits that `prepared` gave.
+
+  reading: the trained model that they are read for, as in `Folders`; nothing
+    is then fitted or planned.
+
+  unit: whether values have a unit (CT), and are scaled by those of the marked
+    places of the training split; else each image is scaled by its own.
+  planning: settings of `plan.planned`.
+  """
+  if reading:
+    described = reading.only(volume_input.Volume, name)
+  else:
+    described = fitted(parts["train"], style, unit, planning)
+  info = Info(name=name, inputs={"image": described}, target=target)
+  told = f"{sum(map(len, parts.values())):,} {described.describe()}"
+  line = f"{told}; {described.plan.describe()}"
+  encode = functools.partial(encoded, info=info, style=style._asdict())
+  return Dataset(
+    splits=parts,
+    info=info,
+    card={**card, cards.READ: line, "plan": described.plan.describe()},
+    encode=encode,
+    private=private,
+  )
+
+
+def as_trained(style: Style, reading: Reading | None, name: str) -> Style:
+  """The style by which a trained model reads images; itself without one.
+
+  What a mask's file holds may differ. Raises: UserError for images of another
+  kind.
+  """
+  if reading is None:
+    return style
+  described = reading.only(volume_input.Volume, name)
+  if described.axes != style.axes:
+    raise UserError(f"{name}: the model was trained on {described.describe()}")
+  return style._replace(
+    dtype=described.dtype,
+    spacing_mm=described.spacing_mm,
+    channels=described.channels if style.axes == 2 else style.channels,
+  )
+
+
+def fitted(
+  train: Split, style: Style, unit: bool, planning: Mapping[str, Any]
+) -> volume_input.Volume:
+  """What models must know, from the training split alone."""
+  image = train.arrays["image"]
+  shapes = np.asarray(image.extents)[:, : style.axes]
+  spacings = np.asarray(train.arrays["spacing_mm"], float)
+  planned = plan.planned(shapes, np.median(spacings, 0), **planning)
+  return volume_input.Volume(
+    axes=style.axes,
+    channels=int(image.extents[0][-1]),
+    dtype=style.dtype,
+    spacing_mm=tuple(style.spacing_mm),
+    range=_range(train) if unit else (),
+    plan=planned,
+  )
+
+
+def _range(train: Split) -> tuple[float, ...]:
+  """(low, high, mean, std) of values at the kept places of the structures."""
+  values = []
+  for row in range(len(train)):
+    places = np.asarray(train.arrays["places"][row])[:, 1:]
+    values.append(
+      np.asarray(train.arrays["image"][row][tuple(places.T)]).ravel()
+    )
+  every = np.concatenate([np.zeros(0), *values]).astype(float)
+  if not every.size:
+    raise UserError(
+      "nothing is marked in the training split: the range of values that "
+      "matter is unknown; set unit=false"
+    )
+  low, high = np.percentile(every, _CT)
+  inside = every.clip(low, high)
+  return tuple(
+    round(float(n), 4) for n in (low, high, inside.mean(), inside.std())
+  )
+
+
+def encoded(path: str, info: Info, *, style: Mapping[str, Any]) -> Split:
+  """A user's new images without masks, read as training read its own.
+
+  path: a file or a folder of files; a folder of DICOM slices is one volume.
+  Images are kept in a temporary file, so that memory does not grow with their
+  number. `source` holds the grid of each, to write its prediction in.
+  """
+  how = Style(**{**style, "spacing_mm": tuple(style["spacing_mm"])})
+  place = pathlib.Path(path).expanduser()
+  if not place.exists():
+    raise UserError(f"{path}: no such file or folder")
+  names = listed(place, how.axes)
+  read = (marked.read([file], [], how) for file in names.values())
+  arrays, grids = _spilled(read, how, info.only.channels)
+  write = functools.partial(written, info=info, grids=grids)
+  return Split(arrays, np.array([*names]), write=write)
+
+
+def written(
+  predicted: Mapping[str, Any],
+  folder: pathlib.Path,
+  *,
+  info: Info,
+  grids: Sequence[Any],
+) -> int:
+  """Writes each predicted mask in the grid of its image; how many there are.
+
+  A volume's as <name>.nii.gz with the shape, axes and affine of its file, a
+  picture's as <name>.png with one number for each structure or object.
+  """
+  for mask, grid in zip(predicted["mask"], grids, strict=True):
+    regions = tasks.unpacked(mask)
+    if grid[0] == "picture":
+      with (
+        disk.errors(folder),
+        disk.replaced(folder / f"{pathlib.Path(grid[2]).stem}.png") as part,
+      ):
+        PIL.Image.fromarray(regions).save(part, format="PNG")
+      continue
+    geometry = scan.geometry(grid)
+    if info.only.spacing_mm:
+      regions = resample.back(regions, geometry)
+    name = f"{reading.stem(geometry.source)}.nii.gz"
+    writing.nifti(folder / name, regions, geometry)
+  return len(grids)
+
+
+def listed(place: pathlib.Path, axes: int) -> dict[str, pathlib.Path]:
+  """name -> the file, or the folder of a DICOM series, of each new image."""
+  if place.is_file():
+    return {place.name: place}
+  suffixes = reading.SUFFIXES if axes == 3 else decode.SUFFIXES
+  found = {
+    file.relative_to(place).as_posix(): file
+    for file in sorted(place.rglob("*"))
+    if file.is_file()
+    and (reading.offered(file) if axes == 3 else decode.offered(str(file)))
+  }
+  if axes == 3 and not found:
+    return {place.name: place}  # A folder of DICOM slices.
+  if not found:
+    raise UserError(f"{place}: holds no images ({', '.join(suffixes)})")
+  return found
+
+
+def _spilled(
+  read: Iterable[marked.Read], style: Style, channels: int
+) -> tuple[dict[str, Any], np.ndarray]:
+  """(arrays, grids) of images; the voxels lie in a file without a name."""
+  levels, spacings, grids, shapes = [], [], [], []
+  file = tempfile.TemporaryFile()  # noqa: SIM115 (the memory map keeps it)
+  for each in read:
+    image = each.image
+    if image.shape[-1] != channels:
+      raise UserError(
+        f"{each.geometry[-1]}: has {image.shape[-1]} channels, the model was "
+        f"trained on {channels}"
+      )
+    image.tofile(file)
+    levels.append(volume_input.level(image))
+    spacings.append(each.spacing_mm)
+    shapes.append(image.shape)
+    grids.append(each.geometry)
+  file.flush()
+  values = np.memmap(file, np.dtype(style.dtype), "r")
+  ends = np.cumsum([np.prod(shape) for shape in shapes])
+  kept = np.empty(len(grids), object)
+  kept[:] = grids
+  arrays = {
+    "image": Ragged(values, ends, np.array(shapes)),
+    "level": np.stack(levels),
+    "spacing_mm": np.stack(spacings),
+  }
+  return arrays, kept
+
+
+def by_hash(
+  names: Sequence[str], counts: Sequence[int], seed: int = 0
+) -> dict[str, str]:
+  """name -> split: the first, the next and the last names by sha256(seed:name).
+
+  counts: of training, validation and test; the order of names does not matter,
+  and names beyond the counts are left out.
+  """
+  import hashlib
+
+  order = sorted(
+    names,
+    key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest(),
+  )
+  ends = [0, *itertools.accumulate(counts)]
+  return {
+    name: part
+    for part, (start, end) in zip(
+      splits.NAMES, itertools.pairwise(ends), strict=True
+    )
+    for name in order[start:end]
+  }
+
+
+def origin(path: pathlib.Path, url: str) -> dict[str, Any]:
+  """For the data card: the archive or folder that was read."""
+  if path.is_dir():
+    return {"file": path.name, "url": url, "official": None}
+  return files.origin(path, url=url)

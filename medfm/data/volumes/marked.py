@@ -1,0 +1,293 @@
+"""An image and what is marked in it, read together from their files."""
+
+import functools
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from medfm.data import rng
+from medfm.data.images import decode
+from medfm.data.volumes import nifti, reading, resample
+from medfm.types import UserError
+
+PLACES = 1000
+"""Places at most that are kept of each structure, to cut patches around."""
+
+STYLES = ("labels", "structures", "objects", "instances")
+
+
+class Style(NamedTuple):
+  """How the files of a data set are read; JSON-able.
+
+  axes: 3 for volumes, 2 for pictures.
+  masks: what a mask's file holds. labels: `values`, of the structures in their
+    order; structures: one file for each, in their order, marked where it is
+    not 0; objects: one file for each object; instances: a number for each.
+  values: labels of the structures in the files; () for 1, 2, ...
+  structures: how many there are.
+  channels: of pictures, 1 or 3; volumes have as many as files.
+  dtype: of the image; integers are rounded and cut at the ends of the range.
+  spacing_mm: that volumes are resampled to; () leaves them.
+  frame, window: of files of several, and of grey DICOM; see `reading.read`.
+  """
+
+  axes: int = 3
+  masks: str = "labels"
+  values: tuple[int, ...] = ()
+  structures: int = 1
+  channels: int = 1
+  dtype: str = "float32"
+  spacing_mm: tuple[float, ...] = ()
+  frame: str = ""
+  window: tuple[float, ...] = ()
+
+
+class Read(NamedTuple):
+  """image [*S,C]; regions [*S] or None; spacing_mm [R], NaN where unknown.
+
+  geometry: the grid of the file, JSON-able, to write a prediction in it.
+  """
+
+  image: np.ndarray
+  regions: np.ndarray | None
+  spacing_mm: np.ndarray
+  geometry: Any
+  changes: tuple[str, ...]
+
+
+def read(
+  images: Sequence[pathlib.Path], masks: Sequence[pathlib.Path], style: Style
+) -> Read:
+  """The image of one example, and its regions if there are masks.
+
+  images: one file or folder, or one for each channel of a volume.
+  Raises: UserError, naming the file, if they do not fit each other.
+  """
+  return (_volume if style.axes == 3 else _picture)(images, masks, style)
+
+
+def _volume(
+  images: Sequence[pathlib.Path], masks: Sequence[pathlib.Path], style: Style
+) -> Read:
+  first, *others = (_scan(path, style) for path in images)
+  changes, channels = first.changes, [first.values]
+  for path, other in zip(images[1:], others, strict=True):
+    apart = other.values.shape != first.values.shape
+    if apart or not np.allclose(other.affine, first.affine, atol=1e-3):
+      raise UserError(
+        f"{path.name}: lies on another grid than {images[0].name}; resample "
+        "the channels of a volume to one"
+      )
+    channels.append(other.values)
+  image = np.stack(channels, -1) if first.values.ndim == 3 else first.values
+  bad = sum(scan.not_finite for scan in (first, *others))
+  if bad:
+    image = np.where(np.isfinite(image), image, 0)
+    changes += ("volumes with values that are not finite, made 0",)
+  regions = None
+  if masks:
+    regions, more = _regions(masks, style, functools.partial(_mask, like=first))
+    changes += more
+  spacing_mm = first.spacing_mm
+  if style.spacing_mm:
+    to_mm = np.asarray(style.spacing_mm)
+    if not np.allclose(spacing_mm, to_mm, rtol=1e-3):
+      changes += ("volumes resampled",)
+      if regions is not None:
+        regions = resample.resampled_mask(regions, spacing_mm, to_mm)
+      image = resample.resampled(image, spacing_mm, to_mm)
+      spacing_mm = to_mm
+  return Read(
+    _typed(image, style.dtype),
+    regions,
+    np.asarray(spacing_mm, np.float32),
+    first.geometry,
+    changes,
+  )
+
+
+def _scan(path: pathlib.Path, style: Style) -> Any:
+  return reading.read(path, frame=style.frame or None, window=style.window)
+
+
+def _mask(
+  path: pathlib.Path, *, like: Any
+) -> tuple[np.ndarray, tuple[str, ...]]:
+  mask = nifti.read_mask(path, like)
+  return mask.values, mask.changes
+
+
+def _picture(
+  images: Sequence[pathlib.Path], masks: Sequence[pathlib.Path], style: Style
+) -> Read:
+  (path,) = images
+  frame, window = style.frame or None, style.window or None
+  stored, changes = decode.picture(
+    path, name=path.name, frame=frame, window=window
+  )
+  image = decode.with_channels(stored, style.channels)
+  if image.shape[-1] < stored.shape[-1] and (stored != stored[..., :1]).any():
+    changes += ("colour made grey",)
+  typed = decode.with_dtype(image, np.dtype(style.dtype), path.name)
+  regions = None
+  if masks:
+    regions, more = _regions(masks, style, _flat_mask)
+    if regions.shape != typed.shape[:2]:
+      height, width = typed.shape[:2]
+      raise UserError(
+        f"{masks[0].name}: a mask of {regions.shape[0]} x {regions.shape[1]} "
+        f"for {path.name} of {height} x {width}; they must be equal"
+      )
+    changes += more
+  return Read(
+    typed,
+    regions,
+    np.full(2, np.nan, np.float32),
+    ["picture", list(typed.shape[:2]), path.name],
+    changes,
+  )
+
+
+def _flat_mask(path: pathlib.Path) -> tuple[np.ndarray, tuple[str, ...]]:
+  """The numbers [H,W] in a mask's file, not spread over the range of a type."""
+  import PIL.Image
+
+  try:
+    with PIL.Image.open(path) as file:
+      if getattr(file, "n_frames", 1) > 1:
+        raise UserError(
+          f"{path.name}: holds several pictures, expected one mask"
+        )
+      values = np.asarray(file.convert("L") if file.mode == "1" else file)
+  except UserError:
+    raise
+  except Exception:  # Each decoder raises other types for damaged files.
+    raise UserError(
+      f"{path.name}: not a PNG, JPEG, TIFF or BMP mask, damaged or truncated"
+    ) from None
+  changes: tuple[str, ...] = ()
+  if values.ndim == 3:
+    colours = values[..., :3] if values.shape[-1] > 2 else values[..., :1]
+    if (colours != colours[..., :1]).any():
+      raise UserError(
+        f"{path.name}: is a mask in colours; expected one number for each "
+        "pixel: save it in grey, or with a palette"
+      )
+    values = colours[..., 0]
+  if values.dtype.kind == "f":
+    if not np.isfinite(values).all() or (values != values.round()).any():
+      raise UserError(f"{path.name}: holds fractions; a mask has whole numbers")
+    values, changes = (
+      values.astype(np.int32),
+      ("masks of floats read as whole",),
+    )
+  if values.dtype.kind == "b":
+    values = values.astype(np.uint8)
+  return values, changes
+
+
+def _regions(
+  masks: Sequence[pathlib.Path], style: Style, load: Any
+) -> tuple[np.ndarray, tuple[str, ...]]:
+  """(regions [*S] uint8 or uint16, the changes) of an example's masks."""
+  names = [path.name for path in masks]
+  if style.masks in ("labels", "instances"):
+    if len(masks) != 1:
+      raise UserError(f"{', '.join(names[:3])}: expected one mask for an image")
+    values, changes = load(masks[0])
+    if values.min(initial=0) < 0:
+      raise UserError(f"{names[0]}: holds the label {values.min()}, below 0")
+    if style.masks == "instances":
+      return _numbered(values), changes
+    regions = _by_label(values, style, names[0])
+  else:
+    parts = [load(path) for path in masks]
+    changes = tuple(dict.fromkeys(c for _, some in parts for c in some))
+    shapes = {
+      part.shape: name for (part, _), name in zip(parts, names, strict=True)
+    }
+    if len(shapes) > 1:
+      raise UserError(
+        f"{' and '.join([*shapes.values()][:2])}: masks of one image have "
+        "different sizes"
+      )
+    regions, shared = _laid_over([part for part, _ in parts], style)
+    if shared:
+      changes += (
+        "pixels marked in several masks of one image, the last taken",
+      )
+  if not regions.any():
+    changes += ("masks in which nothing is marked",)
+  return regions, tuple(dict.fromkeys(changes))
+
+
+def _by_label(values: np.ndarray, style: Style, name: str) -> np.ndarray:
+  wanted = style.values or tuple(range(1, style.structures + 1))
+  numbers, places = np.unique(values, return_inverse=True)
+  table = {0: 0} | {label: k + 1 for k, label in enumerate(wanted)}
+  # A mask of one structure is often stored as 0 and 255.
+  if len(wanted) == 1 and not style.values and set(numbers) <= {0, 255}:
+    table[255] = 1
+  odd = [int(n) for n in numbers if int(n) not in table]
+  if odd:
+    counts = ", ".join(f"{n} ({(values == n).sum():,} places)" for n in odd[:5])
+    raise UserError(
+      f"{name}: holds the labels {counts}; expected 0 and "
+      f"{', '.join(map(str, wanted))}: name every structure, or set values="
+    )
+  mapped = np.array([table[int(n)] for n in numbers], np.uint8)
+  return mapped[places].reshape(values.shape)
+
+
+def _laid_over(
+  parts: Sequence[np.ndarray], style: Style
+) -> tuple[np.ndarray, bool]:
+  """One map of several masks, and whether any of them overlap."""
+  kind = np.uint16 if style.masks == "objects" else np.uint8
+  regions, shared = np.zeros(parts[0].shape, kind), False
+  for number, part in enumerate(parts, 1):
+    here = part != 0
+    shared |= bool((regions[here] > 0).any())
+    regions[here] = number
+  return regions, shared
+
+
+def _numbered(values: np.ndarray) -> np.ndarray:
+  """Instances numbered without gaps, from 1."""
+  numbers, places = np.unique(values, return_inverse=True)
+  first = 0 if len(numbers) and numbers[0] == 0 else 1
+  if len(numbers) > 2**16 - 1:
+    raise UserError(f"a mask holds {len(numbers):,} objects, expected 65,534")
+  return (places + first).reshape(values.shape).astype(np.uint16)
+
+
+def _typed(image: np.ndarray, dtype: str) -> np.ndarray:
+  kind = np.dtype(dtype)
+  if kind.kind in "iu" and image.dtype != kind:
+    ends = np.iinfo(kind)
+    image = np.clip(np.rint(image), ends.min, ends.max)
+  return np.ascontiguousarray(image, kind)
+
+
+def places(regions: np.ndarray, name: str) -> np.ndarray:
+  """[n,1+R] int32: structure and place of some marked places of each.
+
+  At most `PLACES` of each structure, drawn by the example's name alone;
+  objects count as one structure. [0,1+R] if nothing is marked.
+  """
+  generator = rng.generator(0, "places", name)
+  flat = regions.ravel()
+  marked = np.flatnonzero(flat)
+  rows = []
+  kinds = flat[marked]
+  several = regions.dtype == np.uint8
+  for kind in np.unique(kinds) if several else [None]:
+    here = marked if kind is None else marked[kinds == kind]
+    if len(here) > PLACES:
+      here = np.sort(generator.choice(here, PLACES, replace=False))
+    number = np.full(len(here), 1 if kind is None else kind)
+    rows.append(np.stack([number, *np.unravel_index(here, regions.shape)], 1))
+  empty = np.zeros((0, 1 + regions.ndim), int)
+  return np.concatenate([empty, *rows]).astype(np.int32)

@@ -1,0 +1,196 @@
+"""A user's own images with masks beside them: pictures or volumes."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from medfm.data import cards, files, splits
+from medfm.data.tables.labels import names
+from medfm.data.volumes import cases, marked, pairs, plan
+from medfm.data.volumes.marked import Style
+from medfm.spec import forwards
+from medfm.tasks.regions import Regions
+from medfm.types import Dataset, Folders, UserError
+
+
+@forwards(plan.planned)
+def own_masks(
+  folders: Folders,
+  *,
+  path: str = "",
+  images: str = "",
+  masks: str = "",
+  structures: tuple[str, ...] = (),
+  axes: int = 2,
+  style: str = "labels",
+  values: tuple[int, ...] = (),
+  channels: int = 1,
+  unit: bool = False,
+  spacing_mm: tuple[float, ...] = (),
+  tolerance: float = 1.0,
+  largest: bool = False,
+  least: int = 0,
+  image: str = "image",
+  mask: str = "mask",
+  patient: str = "",
+  groups: tuple[str, ...] = (),
+  split_column: str = "",
+  delimiter: str = ",",
+  frame: str = "",
+  seed: int = 0,
+  fractions: tuple[float, ...] = (0.7, 0.1, 0.2),
+  name: str = "own_masks",
+  **planning: Any,
+) -> Dataset:
+  """image [*S,C] of any size with regions [*S], for segmentation.
+
+  images, masks: folders whose files are paired by name (`pairs.in_folders`).
+  path: instead of them a CSV file that names both, or a folder in the
+    decathlon's layout (imagesTr, labelsTr).
+  structures: their names in the order of the values; () takes those of
+    dataset.json, or one structure called as `masks` is.
+  axes: 2 for pictures, 3 for volumes.
+  style: what a mask holds: labels, structures (a file for each), objects (a
+    file for each object), instances (a number for each object).
+  values: of the structures in the files; () for 1, 2, ...
+  channels: of pictures, 1 or 3.
+  unit: whether the values of volumes have a unit, as in CT; see
+    `cases.dataset`.
+  spacing_mm: that volumes are resampled to; () leaves them as they are.
+  tolerance: of the surface Dice, in mm of volumes, else in pixels.
+  largest, least: see `tasks.regions.Regions`.
+  image, mask, patient, groups, split_column, delimiter: of the CSV file.
+  frame: which one of files that hold several.
+
+  Raises: UserError, in one line, naming the file or the row.
+  """
+  if axes not in (2, 3) or style not in marked.STYLES or channels not in (1, 3):
+    raise UserError(
+      f"axes={axes}, style={style!r}, channels={channels}: expected axes 2 or "
+      f"3, a style of {', '.join(marked.STYLES)}, and 1 or 3 channels"
+    )
+  if spacing_mm and (axes == 2 or len(spacing_mm) != 3 or min(spacing_mm) <= 0):
+    raise UserError(
+      f"spacing_mm={spacing_mm}: expected three distances in mm, for volumes"
+    )
+  whole = folders.reading is not None
+  place, found = _found(
+    folders,
+    path,
+    images,
+    masks,
+    axes,
+    style,
+    {
+      "image": image,
+      "mask": mask,
+      "patient": patient,
+      "groups": names(groups),
+      "split_column": split_column,
+      "delimiter": delimiter,
+      "whole": whole,
+    },
+  )
+  called = names(structures) or found.names or (_called(masks, mask, path),)
+  objects = style in ("objects", "instances")
+  if objects and len(called) > 1:
+    raise UserError(
+      f"structures={','.join(called)}: objects are all of one kind; name one"
+    )
+  how = Style(
+    axes=axes,
+    masks=style,
+    values=tuple(values) or found.values,
+    structures=len(called),
+    channels=channels,
+    dtype=_dtype(axes, unit),
+    spacing_mm=tuple(float(each) for each in spacing_mm),
+    frame=frame,
+  )
+  if how.values and len(how.values) != len(called):
+    raise UserError(
+      f"values={how.values} for the structures {', '.join(called)}: expected "
+      "one for each"
+    )
+  how = cases.as_trained(how, folders.reading, name)
+  known = names(groups) if path.lower().endswith(".csv") else ()
+  prepared = cases.prepared(folders, found.cases, found.raw, how, known)
+  parts = dict(prepared.splits)
+  split = "every row, read as training read its rows"
+  if not whole:
+    parts, split = splits.completed(parts, seed, tuple(fractions), "")
+  target = Regions(
+    called,
+    instances=objects,
+    tolerance=tolerance,
+    pixels=axes == 2,
+    largest=largest,
+    least=least,
+    axes=axes,
+  )
+  patients = next(iter(parts.values())).patients is not None
+  return cases.dataset(
+    parts,
+    name=name,
+    target=target,
+    style=how,
+    unit=unit,
+    planning=planning,
+    private=True,
+    reading=folders.reading,
+    card={
+      "source": {"file": place.name, "url": None, "official": None},
+      "licence": "the user's own data",
+      "citation": "",
+      "notes": []
+      if patients
+      else ["no patient ids: each image counts as a separate patient"],
+      "changes": [*found.changes, *prepared.changes],
+      **cards.warned([]),
+      "split": split,
+      "fingerprint": prepared.fingerprint,
+    },
+  )
+
+
+def _found(
+  folders: Folders,
+  path: str,
+  images: str,
+  masks: str,
+  axes: int,
+  style: str,
+  columns: Mapping[str, Any],
+) -> tuple[pathlib.Path, pairs.Pairs]:
+  """Where the data are, and their images with masks."""
+  if images and masks and not path:
+    place = files.of_user(folders, images, folder=True)
+    beside = files.of_user(folders, masks, folder=True)
+    return place, pairs.in_folders(place, beside, axes, style)
+  if not path or images or masks:
+    raise UserError(
+      "own_masks needs images= and masks=, two folders of files with equal "
+      "names, or path=, a CSV file or a folder with imagesTr and labelsTr"
+    )
+  place = files.of_user(folders, path, folder=True)
+  if not place.is_dir():
+    return place, pairs.in_table(place, **columns)
+  if (place / "imagesTr").is_dir() and (place / "labelsTr").is_dir():
+    if axes != 3:
+      raise UserError(f"{path}: holds volumes; use configs/own_volumes.py")
+    return place, pairs.decathlon(place)
+  raise UserError(
+    f"{path}: holds no imagesTr and labelsTr; name two folders by images= and "
+    "masks=, or a CSV file by path="
+  )
+
+
+def _called(masks: str, mask: str, path: str) -> str:
+  """A name for the only structure."""
+  return pathlib.PurePath(masks).name if masks else mask.split(",")[0]
+
+
+def _dtype(axes: int, unit: bool) -> str:
+  if axes == 2:
+    return "uint8"
+  return "int16" if unit else "float32"

@@ -1,0 +1,447 @@
+"""Regions of a picture or volume: structures, or single objects."""
+
+import dataclasses
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from medfm.metrics import agreement, components, instances, overlap
+from medfm.metrics import regions as metrics
+from medfm.metrics.bootstrap import Mean
+from medfm.tasks import absent
+from medfm.tasks import panel as panels
+from medfm.tasks.regions import rivals as classical
+from medfm.types import Arrays, Batch, Info, Profile, Rival, Split, UserError
+
+TARGETS = ("regions",)
+STRATIFY = ""
+OBJECTIVE = "segment.regions"
+PROBLEM_TYPE = ""
+LINEAR = ""
+UNKNOWN = 255
+"""A place whose structure is not known, in `regions` of structures."""
+
+_PROFILED = 200  # Images at most that describe a cohort.
+MAX_STRUCTURES = UNKNOWN - 1
+
+decide = absent.nothing
+questions = absent.unasked
+strata = absent.none
+events = absent.none
+votes = absent.none
+answers = absent.none
+recalibration = absent.none
+refitted = absent.kept
+headline = partial(panels.listed, wanted=("dice", "mean_ap", "hd95"))
+_OF_STRUCTURES = (
+  metrics.dice,
+  metrics.iou,
+  metrics.surface_dice,
+  metrics.hd95,
+  metrics.median_hd95,
+  metrics.assd,
+)
+_COLUMN = {"median_hd95": "hd95"}
+_OF_SIZES = (
+  agreement.size_bias,
+  agreement.lower_limit,
+  agreement.upper_limit,
+  agreement.size_error,
+)
+_OF_PRESENCE = (
+  agreement.presence_sensitivity,
+  agreement.presence_specificity,
+)
+_OF_OBJECTS = (
+  metrics.mean_ap,
+  metrics.ap50,
+  metrics.panoptic_quality,
+  metrics.aggregated_jaccard,
+)
+_COUNTED = (
+  metrics.object_precision,
+  metrics.object_recall,
+  metrics.object_f1,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Regions:
+  """`regions` [B,*S]: 0 for the background, from 1 on the structures.
+
+  names: of the structures.
+  instances: whether the numbers are those of single objects, all of one kind.
+  tolerance: of the surface Dice, in the unit of distances.
+  pixels: whether distances are in pixels, for pictures without a spacing; else
+    they are in mm, and unknown for images whose spacing is not known.
+  largest: whether only each structure's largest component is kept of a
+    prediction. least: objects of fewer pixels are dropped.
+  axes: of the images, 2 or 3.
+  """
+
+  names: tuple[str, ...]
+  instances: bool = False
+  tolerance: float = 1.0
+  pixels: bool = False
+  largest: bool = False
+  least: int = 0
+  axes: int = 3
+
+  @property
+  def units(self) -> tuple[str, str]:
+    """Of distances and of sizes."""
+    if self.pixels:
+      return "px", "px"
+    return "mm", "ml" if self.axes == 3 else "mm²"
+
+
+def classes(target: Regions) -> int:
+  """K: the structures and the background; outside, inside and border."""
+  return 3 if target.instances else len(target.names) + 1
+
+
+def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
+  """Another cohort's structures in the numbers of training.
+
+  Structures that did not occur in training become unknown places.
+  """
+  here, there = info.target, trained.target
+  if here.names == there.names or here.instances:
+    return dict(arrays)
+  raise UserError(
+    f"{info.name} marks {', '.join(here.names)}; the model was trained to mark "
+    f"{', '.join(there.names)}: give the same structures in the same order"
+  )
+
+
+def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
+  """Of every image, the measures of its regions, and the regions packed.
+
+  `measured`'s columns [B,K] and [B], and `mask` [B], bytes that `unpacked`
+  reads; of a batch without `regions` the sizes alone.
+  """
+  rows = []
+  for row in range(len(batch["id"])):
+    part = _true_extents(info, batch, row)
+    predicted = np.asarray(outputs["regions"][row])[part]
+    truth = batch.get("regions")
+    spacing = None if info.target.pixels else batch["spacing_mm"][row]
+    columns = measured(
+      info.target,
+      None if truth is None else np.asarray(truth[row])[part],
+      marked(info.target, predicted),
+      spacing,
+    )
+    rows.append(columns)
+  return {name: stacked(rows, name) for name in rows[0]} if rows else {}
+
+
+def _true_extents(info: Info, batch: Batch, row: int) -> tuple[slice, ...]:
+  extents = batch["image"].shape[1 : 1 + info.only.axes]
+  if "image/size" in batch:
+    extents = batch["image/size"][row][: info.only.axes]
+  return tuple(slice(int(extent)) for extent in extents)
+
+
+def stacked(rows: Sequence[Arrays], name: str) -> np.ndarray:
+  """[B,...] of a column of rows; bytes become objects."""
+  if name != "mask":
+    return np.stack([row[name] for row in rows])
+  packed = np.empty(len(rows), object)
+  packed[:] = [row[name] for row in rows]
+  return packed
+
+
+def marked(target: Regions, predicted: np.ndarray) -> np.ndarray:
+  """Predicted classes [*S] as regions, by the target's settings."""
+  if target.instances:
+    return components.instances_of(predicted, least=target.least)
+  if target.largest:
+    return components.largest(predicted, structures=len(target.names))[0]
+  return predicted
+
+
+def measured(
+  target: Regions,
+  truth: np.ndarray | None,
+  predicted: np.ndarray,
+  spacing_mm: Sequence[float] | None,
+) -> dict[str, Any]:
+  """The measures of one image, by structure [K], and its regions packed.
+
+  truth, predicted: regions [*S] of one grid. Without truth, the sizes alone.
+  """
+  mask = {"mask": packed(predicted)}
+  if truth is not None:
+    mask["share"] = _shares(target, truth)
+  if target.instances:
+    objects = {} if truth is None else instances.scores(truth, predicted)
+    mask |= {name: np.float64(value) for name, value in objects.items()}
+    mask["objects_predicted"] = np.float64(
+      len(np.unique(predicted[predicted > 0]))
+    )
+    predicted = (predicted > 0).astype(np.uint8)
+    truth = None if truth is None else (truth > 0).astype(np.uint8)
+  elif truth is not None and (unknown := truth == UNKNOWN).any():
+    predicted = np.where(unknown, 0, predicted)
+    truth = np.where(unknown, 0, truth)
+  if truth is None:
+    return {**_sizes(target, predicted, spacing_mm), **mask}
+  table = overlap.measures(
+    truth,
+    predicted,
+    structures=len(target.names),
+    spacing_mm=spacing_mm,
+    tolerance=target.tolerance,
+  )
+  return {**table, **mask}
+
+
+def _sizes(
+  target: Regions, predicted: np.ndarray, spacing_mm: Sequence[float] | None
+) -> dict[str, np.ndarray]:
+  """How much of each structure is predicted: ml, mm² or pixels."""
+  counts = np.bincount(predicted.ravel(), minlength=len(target.names) + 1)
+  voxel = 1.0
+  if spacing_mm is not None:
+    voxel = float(np.prod(spacing_mm)) / (1000 if predicted.ndim == 3 else 1)
+  sizes = counts[1 : len(target.names) + 1] * voxel
+  return {"predicted_size": sizes}
+
+
+def packed(regions: np.ndarray) -> bytes:
+  """Regions [*S] in a few bytes: their kind, extents and deflated numbers."""
+  small = regions.astype(
+    np.uint8 if regions.max(initial=0) < 256 else np.uint16
+  )
+  head = np.array([small.itemsize, *small.shape], "<u4").tobytes()
+  return bytes([small.ndim]) + head + zlib.compress(small.tobytes(), 1)
+
+
+def unpacked(mask: bytes) -> np.ndarray:
+  """What `packed` packed."""
+  axes = mask[0]
+  head = np.frombuffer(mask[1 : 5 + 4 * axes], "<u4")
+  kind = {1: np.uint8, 2: np.uint16}[int(head[0])]
+  flat = np.frombuffer(zlib.decompress(mask[5 + 4 * axes :]), kind)
+  return flat.reshape(head[1:])
+
+
+def assembled(
+  info: Info, split: Split, predicted: Arrays
+) -> tuple[Split, Arrays]:
+  """The rows as they are, with shares [N,K] (`profile`) for the regions."""
+  predicted = {**predicted, **split.source}
+  if "regions" not in split.arrays:
+    return split, predicted
+  arrays = {k: a for k, a in split.arrays.items() if k not in TARGETS}
+  arrays["regions"] = predicted.pop("share")
+  return dataclasses.replace(split, arrays=arrays), predicted
+
+
+def known(
+  info: Info, target: Arrays, predicted: Arrays
+) -> tuple[np.ndarray, Arrays, Arrays]:
+  """All rows: every image has its regions, though a structure may lack."""
+  rows = np.ones(len(target["regions"]), bool)
+  names = _columns_of(info.target)
+  return rows, dict(target), {k: v for k, v in predicted.items() if k in names}
+
+
+def _columns_of(target: Regions) -> tuple[str, ...]:
+  return (*overlap.NAMES, *(instances.NAMES if target.instances else ()))
+
+
+def panel(
+  info: Info, target: Arrays, predicted: Arrays, **decided: Any
+) -> panels.Panel:
+  """Of each structure and their mean; of objects, if they are told apart."""
+  names = info.target.names
+  columns = {
+    name: _column(predicted, name, info) for name in _columns_of(info.target)
+  }
+  found, means = {}, {}
+  if info.target.instances:
+    for metric in _OF_OBJECTS:
+      found |= panels.bound([metric], columns[metric.__name__])
+    counts = [columns[f"objects_{of}"] for of in ("found", "predicted", "true")]
+    found |= panels.bound(_COUNTED, *counts)
+  for metric, given in _by_structure(columns):
+    key = metric.__name__
+    for k, name in enumerate(names):
+      shown = key if len(names) == 1 else f"{key}[{name}]"
+      found[shown] = partial(metric, *(each[:, k] for each in given))
+    if len(names) > 1:
+      means[key] = Mean({name: f"{key}[{name}]" for name in names})
+  return panels.panel(found, means)
+
+
+def _by_structure(columns: Arrays) -> Iterator[tuple[Any, list[np.ndarray]]]:
+  """Each metric, and the columns [N,K] that it is given."""
+  for metric in _OF_STRUCTURES:
+    yield metric, [columns[_COLUMN.get(metric.__name__, metric.__name__)]]
+  for metric in _OF_SIZES:
+    yield metric, [columns["true_size"], columns["predicted_size"]]
+  if (
+    columns["in_truth"] == 0
+  ).any():  # Else every structure is in every image.
+    for metric in _OF_PRESENCE:
+      yield metric, [columns["in_truth"], columns["in_predicted"]]
+
+
+def _column(predicted: Arrays, name: str, info: Info) -> np.ndarray:
+  if name in predicted:
+    return np.asarray(predicted[name], float)
+  count = len(next(iter(predicted.values()))) if predicted else 0
+  return np.zeros((count, len(info.target.names)))
+
+
+def details(
+  info: Info, target: Arrays, predicted: Arrays, decisions: Mapping
+) -> dict[str, Any]:
+  """`outcomes`: structure -> found, missed, invented, absent -> images."""
+  if not len(target["regions"]) or "in_truth" not in predicted:
+    return {}
+  table = overlap.outcomes(predicted)
+  return {
+    "outcomes": {
+      name: dict(zip(overlap.OUTCOMES, row, strict=True))
+      for name, row in zip(info.target.names, table.tolist(), strict=True)
+    }
+  }
+
+
+def columns(
+  info: Info, target: Arrays | None, predicted: Arrays
+) -> dict[str, list[str]]:
+  """`<measure>_<structure>` for each, and the measures of objects.
+
+  Sizes are ml, mm² or pixels; empty cells are not defined or not known.
+  """
+  written = {}
+  for name in _columns_of(info.target):
+    if name not in predicted:
+      continue
+    values = np.asarray(predicted[name], float)
+    if values.ndim == 1:
+      written[name] = [_cell(value) for value in values]
+      continue
+    for k, structure in enumerate(info.target.names):
+      written[f"{name}_{structure}"] = [_cell(v) for v in values[:, k]]
+  return written
+
+
+def _cell(value: float) -> str:
+  return "" if np.isnan(value) else repr(float(value))
+
+
+def table(info: Info, rows: Sequence[Mapping]) -> tuple[Arrays | None, Arrays]:
+  """The true sizes, and the measures, of rows of predictions.csv."""
+  predicted = {}
+  for name in _columns_of(info.target):
+    if name in rows[0]:
+      predicted[name] = np.array([_number(row[name]) for row in rows])
+      continue
+    keys = [f"{name}_{structure}" for structure in info.target.names]
+    if set(keys) <= rows[0].keys():
+      values = [[_number(row[key]) for key in keys] for row in rows]
+      predicted[name] = np.array(values)
+  target = None
+  if "true_size" in predicted:
+    target = {"regions": predicted["true_size"]}
+  return target, predicted
+
+
+def _number(cell: str) -> float:
+  return float(cell) if cell else np.nan
+
+
+def profile(info: Info, target: Arrays) -> Profile:
+  """The share of its image that each structure takes.
+
+  Of more than 200 images, 200 evenly spaced ones are taken. target: regions
+  [*S] of each image, or their shares [N,K], as `assembled` gives them.
+  """
+  names = tuple(f"share of {name}" for name in info.target.names)
+  found = target["regions"]
+  if isinstance(found, np.ndarray) and found.dtype.kind == "f":
+    return Profile(names, np.asarray(found))
+  few = np.linspace(0, len(found) - 1, min(len(found), _PROFILED)).astype(int)
+  shares = [_shares(info.target, np.asarray(found[row])) for row in few]
+  return Profile(names, np.array(shares).reshape(-1, len(names)))
+
+
+def _shares(target: Regions, regions: np.ndarray) -> np.ndarray:
+  if target.instances:
+    return np.array([(regions > 0).mean()])
+  count = len(target.names) + 1
+  return np.bincount(regions.ravel(), minlength=count)[1:count] / regions.size
+
+
+def rivals(info: Info) -> tuple[str, ...]:
+  """Those that suit the pictures: by brightness, or by place in the volume."""
+  return ("otsu",) if info.only.axes == 2 else ("atlas", "voxel_boosting")
+
+
+def _otsu(train: Split, info: Info, seed: int) -> classical.Predict:
+  """The side of Otsu's threshold that fits the training images."""
+  side = classical.polarity(_pairs(train))
+  axes = info.only.axes
+  if info.target.instances:
+    how = {"how": "components", "least": info.target.least}
+    return lambda image: components.instances_of(
+      classical.otsu(image, side, axes=axes), **how
+    )
+  return lambda image: classical.otsu(image, side, axes=axes).astype(np.uint8)
+
+
+def _atlas(train: Split, info: Info, seed: int) -> classical.Predict:
+  """The likeliest structure at each place of the mean training volume."""
+  grid = info.only.plan.patch
+  marked = (truth for _, truth in _pairs(train))
+  mean = classical.atlas(marked, structures=len(info.target.names), shape=grid)
+  axes = info.only.axes
+  return lambda image: classical.placed(mean, image.shape[:axes])
+
+
+def _boosting(train: Split, info: Info, seed: int) -> classical.Predict:
+  """Gradient boosting of voxels (`rivals.boosted`)."""
+  return classical.boosted(_pairs(train), seed=seed)
+
+
+def _pairs(split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """(image [*S,C], regions [*S]) of each example; unknown places are none."""
+  for row in range(len(split)):
+    truth = np.asarray(split.arrays["regions"][row])
+    if truth.dtype == np.uint8:
+      truth = np.where(truth == UNKNOWN, 0, truth)
+    yield np.asarray(split.arrays["image"][row]), truth
+
+
+def _rival(
+  train: Split, others: Mapping[str, Split], info: Info, seed: int, *, fit: Any
+) -> Rival:
+  """A classical model's measures of every image of the other splits."""
+  predict = fit(train, info, seed)
+  predicted = {}
+  for name, split in others.items():
+    rows = []
+    for row in range(len(split)):
+      image = np.asarray(split.arrays["image"][row])
+      spacing = None if info.target.pixels else split.arrays["spacing_mm"][row]
+      truth = np.asarray(split.arrays["regions"][row])
+      columns = measured(info.target, truth, predict(image), spacing)
+      columns.pop("mask")
+      rows.append(columns)
+    predicted[name] = {key: stacked(rows, key) for key in rows[0]}
+  return Rival(predicted)
+
+
+RIVALS = {
+  "otsu": partial(_rival, fit=_otsu),
+  "atlas": partial(_rival, fit=_atlas),
+  "voxel_boosting": partial(_rival, fit=_boosting),
+}
