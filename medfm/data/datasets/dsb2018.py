@@ -83,7 +83,7 @@ def nuclei(
       "notes": [
         f"no official split with masks: by sha256 of the id, seed {seed}, the "
         f"last {test} for test and {validation} before them for validation",
-        "which images are of one plate is not known: a plate may be in two splits",
+        "the plates are not known: one plate may be in two splits",
         "first place of the competition: mean AP 0.631 on its hidden stage 2 "
         "set, which is not comparable",
         *(
