@@ -37,7 +37,7 @@ def threshold(image: np.ndarray) -> float:
     gap = sums / below - (sums[-1] - sums) / (whole - below)
   between = below * (whole - below) * gap**2
   best = np.nan_to_num(between[:-1], nan=-1.0).argmax()
-  return float(middle[best])
+  return float(edges[best + 1])
 
 
 def polarity(cases: Iterable[tuple[np.ndarray, np.ndarray]]) -> str:
