@@ -100,10 +100,12 @@ def content(path: str | os.PathLike) -> bytes:
   """The bytes of an image file, unless they are too many for an image."""
   name, limit = os.path.basename(path), 8 * dicom.MAX_PIXELS
   try:
-    if not stat.S_ISREG(os.stat(path).st_mode):  # A pipe would never end.
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):  # A pipe would never end.
       raise UserError(f"{name}: is not a file but a pipe, a device or a folder")
     with open(path, "rb") as file:
-      data = file.read(limit + 1)
+      # Room for the limit itself is not asked for: many files may be open.
+      data = file.read(min(status.st_size, limit) + 1)
   except OSError as error:
     raise UserError(f"{name}: cannot be opened ({error.strerror})") from None
   if len(data) > limit:

@@ -15,12 +15,12 @@ from typing import BinaryIO
 from medfm.data.images import dicom
 from medfm.types import UserError
 
+HEAD = 1024  # Bytes that hold any head.
 MAX_BYTES = 2**34  # Of an unpacked file.
 READ = "NIfTI, MGH, Analyze, MINC, AFNI, PAR/REC or DICOM"
 
 _CHUNK = 2**20
 _GZIP = b"\x1f\x8b"
-_HEAD = 1024
 _SUFFIXES = {  # Of formats whose first bytes say too little.
   ".head": "afni", ".brik": "afni", ".par": "parrec", ".rec": "parrec",
 }  # fmt: skip
@@ -43,13 +43,18 @@ def kind(path: pathlib.Path) -> str:
   """
   if suffix(path) in _SUFFIXES:
     return _SUFFIXES[suffix(path)]
+  return _kind(start(halves(path)[0]), path.name)
+
+
+def start(path: pathlib.Path) -> bytes:
+  """The first bytes of a file, unpacked: as many as any head is long."""
   head = b""
-  with opened(halves(path)[0]) as file:
-    for chunk in _unpacked(file, path.name):
-      head += chunk[:_HEAD]
-      if len(head) >= _HEAD:
+  with opened(path) as file:
+    for chunk in _unpacked(file, path.name, 4 * HEAD):
+      head += chunk[:HEAD]
+      if len(head) >= HEAD:
         break
-  return _kind(head, path.name)
+  return head[:HEAD]
 
 
 def halves(path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
@@ -74,20 +79,22 @@ def suffix(path: pathlib.Path) -> str:
   return every[-1] if every else ""
 
 
-def content(path: pathlib.Path) -> bytearray:
-  """All bytes of a file, unpacked if they are packed by gzip.
+def content(path: pathlib.Path, most: int) -> tuple[bytearray, int]:
+  """(the first `most` bytes of a file, unpacked, how many there are in all).
 
-  Raises UserError if it is cut short or its checksum disagrees.
+  All are read. Raises UserError if a gzip file is cut short or its checksum
+  disagrees.
   """
-  whole = bytearray()
+  kept, total = bytearray(), 0
   with opened(path) as file:
     for chunk in _unpacked(file, path.name):
-      whole += chunk
-      if len(whole) > MAX_BYTES:
+      kept += chunk[: most - len(kept)]
+      total += len(chunk)
+      if total > MAX_BYTES:
         raise UserError(
           f"{path.name}: unpacks to more than {MAX_BYTES:,} bytes"
         )
-  return whole
+  return kept, total
 
 
 def verify(path: pathlib.Path) -> None:
@@ -134,16 +141,16 @@ def _kind(head: bytes, name: str) -> str:
   )
 
 
-def _unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
+def _unpacked(file: BinaryIO, name: str, size: int = _CHUNK) -> Iterator[bytes]:
   """The bytes of a file in chunks; those within gzip, if it is that."""
-  chunk = file.read(_CHUNK)
+  chunk = file.read(size)
   if not chunk.startswith(_GZIP):
     while chunk:
       yield chunk
-      chunk = file.read(_CHUNK)
+      chunk = file.read(size)
     return
   try:
-    yield from _inflated(file, chunk)
+    yield from _inflated(file, chunk, size)
   except (zlib.error, EOFError):
     raise UserError(
       f"{name}: the gzip file is cut short or damaged (its checksum "
@@ -151,17 +158,17 @@ def _unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
     ) from None
 
 
-def _inflated(file: BinaryIO, chunk: bytes) -> Iterator[bytes]:
+def _inflated(file: BinaryIO, chunk: bytes, size: int) -> Iterator[bytes]:
   """Every member of a gzip file; zlib compares the checksum of each."""
   while chunk:
     member = zlib.decompressobj(wbits=31)
     while not member.eof:
-      chunk = chunk or file.read(_CHUNK)
+      chunk = chunk or file.read(size)
       if not chunk:
         raise EOFError
-      yield member.decompress(chunk, 16 * _CHUNK)
+      yield member.decompress(chunk, 16 * size)
       chunk = member.unconsumed_tail
     # Zeros may follow, by which tapes are filled up; nothing else but a member.
     chunk = member.unused_data.lstrip(b"\0")
-    while not chunk and (more := file.read(_CHUNK)):
+    while not chunk and (more := file.read(size)):
       chunk = more.lstrip(b"\0")

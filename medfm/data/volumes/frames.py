@@ -44,7 +44,8 @@ def filled(
   lowest = math.inf
   for place, (values, empty) in enumerate(_planes(slices)):
     if window:
-      values = np.clip(values, *_like(window, values))
+      low, high = _like(window, values)
+      values = np.clip(values, low, high)
     inside = values if empty is None else values[~empty]
     if inside.size:
       lowest = min(lowest, inside.min())
@@ -116,7 +117,7 @@ def _planes(slices: Sequence[Slice]) -> Iterator[_Plane]:
 
 
 def _of_file(one: Slice) -> _Plane:
-  from pydicom.pixels import pixel_array
+  from pydicom.pixels.utils import pixel_array
 
   name = os.path.basename(one.path)
   data = decode.content(one.path)
@@ -126,7 +127,7 @@ def _of_file(one: Slice) -> _Plane:
 
 def _of_frames(slices: Sequence[Slice]) -> Iterator[_Plane]:
   """The file is read frame by frame: it may be larger than the memory."""
-  from pydicom.pixels import iter_pixels
+  from pydicom.pixels.utils import iter_pixels
 
   path, name = slices[0].path, os.path.basename(slices[0].path)
   tags = [tag for tag in dicom.TAGS if not tag.endswith("PixelData")]
@@ -159,7 +160,7 @@ def _plane(dataset: Any, stored: np.ndarray, one: Slice) -> _Plane:
 
 def _rescaled(dataset: Any, stored: np.ndarray, one: Slice) -> np.ndarray:
   if one.table:
-    from pydicom.pixels import apply_modality_lut
+    from pydicom.pixels.processing import apply_modality_lut
 
     return apply_modality_lut(stored, dataset).astype(np.float32)
   slope, intercept = one.rescale or (1.0, 0.0)

@@ -9,8 +9,6 @@ import numpy as np
 from medfm.data.volumes import scan
 from medfm.types import UserError
 
-LONGEST = 1024  # Bytes that hold any of these heads.
-
 _CIFTI = range(3000, 3100)  # NIfTI intents of brain surfaces and parcels.
 _UNITS = {1: 1000.0, 3: 0.001}  # xyzt_units: metres, micrometres.
 _MILLIMETRES = 2

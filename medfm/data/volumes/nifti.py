@@ -112,10 +112,9 @@ def _damage(name: str) -> Iterator[None]:
     raise UserError(f"{name}: pip install nibabel to read it") from None
   log = logging.getLogger("nibabel.global")
   log.setLevel(logging.CRITICAL)  # It repairs headers and only logs it.
+  warnings.filterwarnings("ignore", module=r"nibabel(\.|$)")
   try:
-    with warnings.catch_warnings():
-      warnings.filterwarnings("ignore", module=r"nibabel(\.|$)")
-      yield
+    yield
   except UserError:
     raise
   except ImportError as error:
@@ -131,19 +130,21 @@ def _damage(name: str) -> Iterator[None]:
 def _by_header(path: pathlib.Path, kind: str, frame: Frame) -> _Stored:
   """NIfTI, MGH and Analyze: the voxels are one block of bytes."""
   head, block = formats.halves(path)
-  data = formats.content(block)
-  first = data if head == block else formats.content(head)
-  header = headers.parsed(bytes(first[: headers.LONGEST]), kind, head)
+  header = headers.parsed(formats.start(head), kind, head)
   shape = header.shape
   scan.limited(path.name, shape)
-  count, start = math.prod(shape), header.offset
-  expected = start + count * header.dtype.itemsize
-  if len(data) < expected:
+  count = math.prod(shape)
+  expected = header.offset + count * header.dtype.itemsize
+  data, total = formats.content(block, expected)
+  if total < expected:
     raise UserError(
-      f"{block.name}: is cut short: {len(data):,} bytes where its header "
-      f"promises {expected:,}"
+      f"{block.name}: is cut short: {total:,} bytes where its header promises "
+      f"{expected:,}"
     )
-  flat = np.frombuffer(data, header.dtype, count, start)
+  told = header.changes
+  if total > expected and kind != "mgh":  # Whose notes follow the voxels.
+    told += ("bytes after the last voxel left out",)
+  flat = np.frombuffer(data, header.dtype, count, header.offset)
   if not flat.dtype.isnative:
     flat = flat.byteswap(inplace=True).view(flat.dtype.newbyteorder("="))
   if flat.dtype.names:
@@ -151,7 +152,7 @@ def _by_header(path: pathlib.Path, kind: str, frame: Frame) -> _Stored:
   else:
     values, changes = _one(flat.reshape(shape, order="F"), frame, path.name)
   values, cast = _scaled(values, *header.scale, path.name)
-  return _Stored(values, header.affine, kind, header.changes + changes + cast)
+  return _Stored(values, header.affine, kind, told + changes + cast)
 
 
 def _by_nibabel(path: pathlib.Path, kind: str, frame: Frame) -> _Stored:

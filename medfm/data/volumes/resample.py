@@ -17,14 +17,17 @@ from medfm.data.volumes import scan
 from medfm.data.volumes.scan import Geometry, Scan
 from medfm.types import UserError
 
+Lengths = Sequence[float] | np.ndarray
+"""[3] in mm."""
+
 ANISOTROPIC = 3.0  # Of the largest spacing to the smallest.
 _SMALLEST_MM, _LARGEST_MM = 1e-3, 1e3
 
 
 def resampled(
   values: np.ndarray,
-  spacing_mm: Sequence[float],
-  to_mm: Sequence[float],
+  spacing_mm: Lengths,
+  to_mm: Lengths,
   order: int = 3,
 ) -> np.ndarray:
   """An image [X,Y,Z] or [X,Y,Z,C] at about the spacing `to_mm` [3], float32.
@@ -37,14 +40,14 @@ def resampled(
 
 
 def resampled_mask(
-  mask: np.ndarray, spacing_mm: Sequence[float], to_mm: Sequence[float]
+  mask: np.ndarray, spacing_mm: Lengths, to_mm: Lengths
 ) -> np.ndarray:
   """A mask [X,Y,Z] of integers at about `to_mm`: see `mask_to_shape`."""
   shape = shape_at(mask.shape, spacing_mm, to_mm)
   return mask_to_shape(mask, shape, spacing_mm)
 
 
-def of_scan(image: Scan, to_mm: Sequence[float], order: int = 3) -> Scan:
+def of_scan(image: Scan, to_mm: Lengths, order: int = 3) -> Scan:
   """`resampled`, with the affine of the new grid."""
   values = resampled(image.values, image.spacing_mm, to_mm, order)
   affine = affine_at(image.affine, image.values.shape[:3], values.shape[:3])
@@ -66,7 +69,7 @@ def back(values: np.ndarray, grid: Geometry, order: int = 1) -> np.ndarray:
 
 
 def shape_at(
-  shape: Sequence[int], spacing_mm: Sequence[float], to_mm: Sequence[float]
+  shape: Sequence[int], spacing_mm: Lengths, to_mm: Lengths
 ) -> tuple[int, int, int]:
   """How many voxels of `to_mm` cover the same box: rounded, at least 1."""
   usable = len(to_mm) == 3 and all(
@@ -99,7 +102,7 @@ def affine_at(
 def to_shape(
   values: np.ndarray,
   shape: tuple[int, int, int],
-  spacing_mm: Sequence[float] = (1, 1, 1),
+  spacing_mm: Lengths = (1, 1, 1),
   order: int = 3,
 ) -> np.ndarray:
   """An image [X,Y,Z] or [X,Y,Z,C] on the grid of `shape`, float32.
@@ -133,7 +136,7 @@ def to_shape(
 def mask_to_shape(
   mask: np.ndarray,
   shape: tuple[int, int, int],
-  spacing_mm: Sequence[float] = (1, 1, 1),
+  spacing_mm: Lengths = (1, 1, 1),
 ) -> np.ndarray:
   """A mask [X,Y,Z] of integers on the grid of `shape`, of the same dtype.
 
@@ -160,7 +163,7 @@ def mask_to_shape(
 
 
 def _coarse(
-  shape: Sequence[int], to_shape: Sequence[int], spacing_mm: Sequence[float]
+  shape: Sequence[int], to_shape: Sequence[int], spacing_mm: Lengths
 ) -> int | None:
   """The axis whose spacing is far above both others, in either grid."""
   old = np.array(spacing_mm, np.float64)

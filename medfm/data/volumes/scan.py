@@ -276,8 +276,8 @@ def _turned(
   values: np.ndarray, affine: np.ndarray, order: np.ndarray, signs: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Axes taken in this order, then turned round where the sign is -1."""
-  order = [int(axis) for axis in order]
-  values = values.transpose(*order, *range(3, values.ndim))
+  rest = range(3, values.ndim)
+  values = values.transpose(*(int(axis) for axis in order), *rest)
   affine = np.array(affine, np.float64)
   affine[:, :3] = affine[:, order]
   for axis, sign in enumerate(signs):

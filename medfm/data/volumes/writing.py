@@ -78,7 +78,8 @@ def dicom_seg(
     )
   planes = labels.transpose(2, 1, 0)
   sources, order = _sources(stack, path.name)
-  with disk.errors(path), disk.replaced(path) as part:
+  # Before the file: highdicom asks the sources for what the standard requires.
+  try:
     written: Any = seg.Segmentation(
       source_images=sources,
       pixel_array=planes[order],
@@ -94,6 +95,12 @@ def dicom_seg(
       device_serial_number="0",
       omit_empty_frames=bool(planes.any()),
     )
+  except (AttributeError, KeyError, TypeError, ValueError):
+    raise UserError(
+      f"{path.name}: the heads of series {series.short} lack what a DICOM "
+      "segmentation must refer to: write NIfTI"
+    ) from None
+  with disk.errors(path), disk.replaced(path) as part:
     written.save_as(part)
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 
 import nibabel
 import numpy as np
@@ -189,6 +190,25 @@ def test_gzip_files_of_several_members_are_read_whole(tmp_path):
   both = gzip.compress(data[:360]) + gzip.compress(data[360:]) + b"\0" * 9
   path.write_bytes(both)
   assert np.array_equal(nifti.read(path).values, made.values())
+
+
+def test_bytes_after_the_voxels_are_told(tmp_path):
+  path = made.nifti(tmp_path / "a.nii", made.values())
+  path.write_bytes(path.read_bytes() + bytes(2000))
+  read = nifti.read(path)
+  assert np.array_equal(read.values, made.values())
+  assert read.changes == ("bytes after the last voxel left out",)
+
+
+def test_a_gzip_file_keeps_no_more_than_its_voxels(tmp_path):
+  path = made.nifti(tmp_path / "a.nii", made.values())
+  path.write_bytes(gzip.compress(path.read_bytes() + bytes(2**26)))
+  nifti.read(path)
+  tracemalloc.start()
+  nifti.read(path)
+  _, peak = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  assert peak < 2**26
 
 
 def test_an_unpacked_file_cut_short_is_refused(tmp_path):

@@ -136,7 +136,7 @@ def test_compressed_slices_are_the_same(tmp_path):
 
 
 def test_the_memory_of_a_series_is_that_of_its_array(tmp_path):
-  planes = np.zeros((100, 256, 256), np.uint16)
+  planes = np.zeros((60, 192, 192), np.uint16)
   made.series(tmp_path, planes, RescaleSlope=1, RescaleIntercept=-1024)
   one = series.chosen(tmp_path)
   series.read(one)  # Imports.

@@ -1,5 +1,7 @@
 """Masks go back into the grid of their scan, checked by reading them again."""
 
+import zipfile
+
 import nibabel
 import numpy as np
 import pytest
@@ -176,3 +178,26 @@ def test_labels_without_a_name_are_refused(tmp_path):
   made.series(tmp_path / "in", PLANES)
   with pytest.raises(UserError, match="labels up to 2, but there are 1 names"):
     as_seg(tmp_path, tmp_path / "in", names=("liver",))
+
+
+def test_a_series_without_a_study_gets_no_segmentation(tmp_path):
+  made.series(tmp_path / "in", PLANES, StudyInstanceUID=None)
+  with pytest.raises(UserError, match=r"lack what a DICOM segmentation must"):
+    as_seg(tmp_path, tmp_path / "in")
+  assert not (tmp_path / "seg.dcm").exists()
+
+
+@pytest.mark.once
+def test_a_real_series_gets_a_segmentation(data_dir, tmp_path):
+  inside = "pydicom_test_files/dicomdirtests/98892001/CT5N/"
+  with zipfile.ZipFile(data_dir / "volumes" / "dicom_samples.zip") as archive:
+    archive.extractall(
+      tmp_path, [n for n in archive.namelist() if n.startswith(inside)]
+    )
+  one = series.chosen(tmp_path / inside)
+  image = series.read(one)
+  mask = (image.values > -500).astype(np.uint8)
+  _, written, _ = as_seg(tmp_path, tmp_path / inside, ("body",), mask)
+  labels, affine = in_ras(written)
+  assert np.array_equal(labels, mask)
+  np.testing.assert_allclose(affine, image.affine, atol=1e-4)
