@@ -8,6 +8,7 @@ from medfm.data.text.input import Tokens
 from medfm.tasks.multiclass import Classes
 from medfm.tasks.multilabel import Labels
 from medfm.tasks.pretext import Nothing
+from medfm.tasks.regions import Regions
 from medfm.tasks.regression import Numbers
 from medfm.tasks.survival import Survival
 from medfm.tasks.tags import Tags
@@ -56,6 +57,7 @@ def info(
       incidence=((0.1, 0.2, 0.3),) * len(classes),
       censoring=((1.5, 9.0), (0.9, 0.8)),
     ),
+    "regions": Regions(classes),
     "none": Nothing(),
   }
   return Info(name, inputs, targets[task])

@@ -36,6 +36,7 @@ class UNet(nn.Module):
   width: int
   most: int = 320
   blocks: int = 1
+  dtype: str = "float32"
 
   @nn.compact
   def __call__(self, batch: Batch, *, train: bool = False) -> dict:
@@ -45,23 +46,29 @@ class UNet(nn.Module):
       for index in range(self.blocks):
         stride = self.strides[stage] if not index else (1,) * (x.ndim - 2)
         name = f"encoder{stage}_{index}"
-        x = Block(width, self.kernels[stage], stride, name=name)(x)
+        x = Block(
+          width, self.kernels[stage], stride, dtype=self.dtype, name=name
+        )(x)
       kept.append(x)
-    result = {"embedding": x.mean(tuple(range(1, x.ndim - 1)))}
+    places = tuple(range(1, x.ndim - 1))
+    result = {"embedding": x.astype(jnp.float32).mean(places)}
     if not self.outputs:
       return result
     coarse = []
     for stage in reversed(range(self.stages - 1)):
       factors, window = self.strides[stage + 1], self.kernels[stage]
-      x = Enlarge(widths[stage], factors, name=f"enlarge{stage}")(x)
+      x = Enlarge(
+        widths[stage], factors, dtype=self.dtype, name=f"enlarge{stage}"
+      )(x)
       x = jnp.concatenate([x, kept[stage]], -1)
-      x = _convolved(x, widths[stage], window, f"decoder{stage}", 1)
+      x = convolved(x, widths[stage], window, f"decoder{stage}", self.dtype)
       if stage == 0 or train or self.is_initializing():
         window = (1,) * (x.ndim - 2)
         head = Conv(
           self.outputs,
           window,
           window,
+          dtype=self.dtype,
           kernel_init=nn.initializers.variance_scaling(
             1 / 3, "fan_in", "uniform"
           ),
@@ -85,24 +92,36 @@ class Block(nn.Module):
   features: int
   window: tuple[int, ...]
   strides: tuple[int, ...]
+  dtype: str
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    y = _convolved(x, self.features, self.window, "1", self.strides)
-    y = _convolved(y, self.features, self.window, "2", 1, active=False)
+    ones = (1,) * len(self.window)
+    given = self.features, self.window
+    y = convolved(x, *given, "1", self.dtype, strides=self.strides)
+    y = convolved(y, *given, "2", self.dtype, active=False)
     if max(self.strides) > 1:
       x = nn.avg_pool(x, self.strides, self.strides)
     if x.shape[-1] != self.features:
-      ones = (1,) * len(self.window)
-      x = Conv(self.features, ones, ones, False, name="shortcut")(x)
-      x = InstanceNorm(name="shortcut_norm")(x)
+      x = convolved(x, self.features, ones, "0", self.dtype, active=False)
     return nn.leaky_relu(x + y, _SLOPE)
 
 
-def _convolved(x, features, window, name, strides, active=True):
-  """Convolution, normalisation and perhaps the rectifier."""
-  strides = strides if strides != 1 else (1,) * len(window)
-  # The bias would be taken off again by the normalisation.
-  x = Conv(features, window, strides, False, name=f"conv{name}")(x)
+def convolved(
+  x: jax.Array,
+  features: int,
+  window: tuple[int, ...],
+  name: str,
+  dtype: str,
+  *,
+  strides: tuple[int, ...] | None = None,
+  active: bool = True,
+) -> jax.Array:
+  """Convolution, instance normalisation and perhaps the rectifier.
+
+  Without a bias, which the normalisation would take off again.
+  """
+  strides = strides or (1,) * len(window)
+  x = Conv(features, window, strides, False, dtype, name=f"conv{name}")(x)
   x = InstanceNorm(name=f"norm{name}")(x)
   return nn.leaky_relu(x, _SLOPE) if active else x

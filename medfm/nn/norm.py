@@ -92,6 +92,7 @@ class InstanceNorm(nn.Module):
     axes = tuple(range(1, x.ndim - 1))
     mean = values.mean(axes, keepdims=True)
     var = jnp.square(values - mean).mean(axes, keepdims=True)
+    scale, bias = (p.reshape(*(1,) * len(axes), 1, -1) for p in (scale, bias))
     factor = lax.rsqrt(var + 1e-5) * scale
     return (values * factor + (bias - mean * factor)).astype(x.dtype)
 

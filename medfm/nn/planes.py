@@ -43,7 +43,7 @@ class Conv(nn.Module):
     y = function(x, kernel, strides=self.strides, padding=padding)
     if self.use_bias:
       bias = self.param("bias", nn.initializers.zeros, (self.features,))
-      y = y + bias.astype(self.dtype)
+      y = y + bias.astype(self.dtype).reshape(*(1,) * (y.ndim - 1), -1)
     return y
 
 
@@ -56,19 +56,22 @@ class Enlarge(nn.Module):
 
   features: int
   factors: tuple[int, ...]
+  dtype: str = "float32"
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (*self.factors, x.shape[-1], self.features)
     kernel = self.param("kernel", he, shape)
     bias = self.param("bias", nn.initializers.zeros, (self.features,))
+    x, kernel, bias = (a.astype(self.dtype) for a in (x, kernel, bias))
     axes = len(self.factors)
     y = jnp.tensordot(x, kernel, ([x.ndim - 1], [axes]))
     # [B,*S,*factors,features]: every factor beside its own axis of space.
     order = [axis for s in range(axes) for axis in (1 + s, 1 + axes + s)]
     y = y.transpose(0, *order, 1 + 2 * axes)
     sizes = zip(x.shape[1:-1], self.factors, strict=True)
-    return y.reshape(x.shape[0], *(n * f for n, f in sizes), -1) + bias
+    y = y.reshape(x.shape[0], *(n * f for n, f in sizes), -1)
+    return y + bias.reshape(*(1,) * (y.ndim - 1), -1)
 
 
 def conv(

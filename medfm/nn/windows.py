@@ -47,7 +47,7 @@ def slid(
     for each, (_, width) in zip(starts, others, strict=True)
   ]
   covered = jnp.array(list(itertools.product(*ends)), jnp.int32)
-  weights = _bell(patch)[..., None]
+  weights = _bell(patch)[None, ..., None]
   part = jax.ShapeDtypeStruct(
     (len(image), *patch, image.shape[-1]), image.dtype
   )
@@ -69,7 +69,7 @@ def slid(
         return add(number, sums)
       done = jnp.where(index > 0, (index - 1) * stride + patch[0], 0)
       done = jnp.stack([done, *covered[number]])
-      needed = (done < size[:, : len(patch)]).all(1).any()
+      needed = (done[None] < size[:, : len(patch)]).all(1).any()
       return lax.cond(needed, add, lambda number, sums: sums, number, sums)
 
     sums = lax.fori_loop(0, len(places), add_if_seen, sums)

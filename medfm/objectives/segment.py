@@ -113,7 +113,9 @@ def _terms(logits, truth, classes):
   entropy = optax.softmax_cross_entropy_with_integer_labels(logits, label)
   entropy = jnp.where(known, entropy, 0).sum(axes) / count
   probs = jnp.where(known[..., None], jax.nn.softmax(logits), 0)[..., 1:]
-  marked = label[..., None] == jnp.arange(1, classes)
+  marked = label[..., None] == jnp.arange(1, classes).reshape(
+    *(1,) * label.ndim, -1
+  )
   marked = (marked & known[..., None]).astype(jnp.float32)
   both = (probs * marked).sum(axes)
   overlaps = (2 * both + 1e-5) / (probs.sum(axes) + marked.sum(axes) + 1e-5)

@@ -20,6 +20,8 @@ from medfm.models.mlp import MLP
 from medfm.models.resnet import ResNet
 from medfm.models.rnn import RNN
 from medfm.models.tabular_transformer import TabularTransformer
+from medfm.models.unet import UNet
+from medfm.objectives import segment
 from medfm.objectives.classify import multiclass, multilabel
 from medfm.objectives.contrastive import simclr
 from medfm.objectives.language import causal_lm, masked_lm, token_labels
@@ -32,7 +34,7 @@ from medfm.objectives.self_distillation import dino
 from medfm.objectives.survival import cox, discrete_hazards
 from medfm.types import Objective
 from tests import infos
-from tests.objectives import pictures, toy
+from tests.objectives import marked, pictures, toy
 
 _MLP = functools.partial(MLP, widths=(16,), dropout=0.1)
 _TRANSFORMER = functools.partial(
@@ -138,6 +140,7 @@ CASES = {
     pictures.images,
     False,
   ),
+  "segment": (segment.regions, functools.partial(UNet), marked.volumes, True),
   "multiclass text": (
     multiclass,
     functools.partial(Bert, heads=2, **_TEXT),

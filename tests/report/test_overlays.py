@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from medfm.explain import regions
 from medfm.metrics import overlap
 from medfm.report import overlays, style
 from medfm.report.overlays import Case
@@ -140,15 +141,15 @@ def test_extremes_are_by_patient():
   score = np.array([0.1, 0.9, 0.5, 0.6, 0.8])
   patients = np.array(["a", "a", "b", "c", "d"])
   # a has a mean of 0.5, and so has b; a comes first.
-  rows = dict(overlays.extremes(score, patients))
+  rows = dict(regions.extremes(score, patients))
   assert rows["worst"] in (0, 1) and rows["best"] == 4
-  assert dict(overlays.extremes(score)) == {"worst": 0, "median": 3, "best": 1}
+  assert dict(regions.extremes(score)) == {"worst": 0, "median": 3, "best": 1}
 
 
 def test_extremes_leave_out_cases_without_a_score():
   score = np.array([[np.nan, np.nan], [0.2, np.nan], [0.9, 0.7]])
-  assert overlays.extremes(score) == [("worst", 1), ("best", 2)]
-  assert overlays.extremes(np.full((2, 2), np.nan)) == []
+  assert regions.extremes(score) == [("worst", 1), ("best", 2)]
+  assert regions.extremes(np.full((2, 2), np.nan)) == []
 
 
 def test_distributions_leave_out_what_is_not_known():

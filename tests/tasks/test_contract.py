@@ -16,16 +16,19 @@ from medfm.tasks import (
   multiclass,
   multilabel,
   pretext,
+  regions,
   regression,
   survival,
   tags,
 )
 from medfm.types import Split
 from tests import infos
+from tests.objectives import marked
 
 COUNT = 12
 GENERATOR = np.random.default_rng(0)
 PROBS = GENERATOR.dirichlet([1, 1, 1], COUNT).astype(np.float32)
+REGIONS = np.arange(COUNT * 8, dtype=np.uint8).reshape(COUNT, 2, 2, 2)
 LOSS = {"loss": np.ones(COUNT), "weight": np.ones(COUNT)}
 
 
@@ -78,6 +81,12 @@ CASES = {
     {"label": np.tile([0, 1, 2, -1], (COUNT, 1))},
     {"probs": np.tile(np.eye(3)[[0, 1, 0, 2]], (COUNT, 1, 1))},
   ),
+  "regions": (
+    regions,
+    marked.info(),
+    {"regions": REGIONS % 3},
+    {"regions": REGIONS % 4 % 3},
+  ),
   "pretext": (pretext, infos.info("toy"), {}, LOSS),
   "language": (language, infos.info("toy", vocabulary=9), {}, LOSS),
 }
@@ -89,6 +98,11 @@ with_truth = pytest.mark.parametrize(
 
 def case(name):
   task, info, target, outputs = CASES[name]
+  if task is regions:  # Is measured in batches, against their truth.
+    batch = {"id": np.arange(COUNT), "image": np.zeros((COUNT, 2, 2, 2, 1))}
+    batch |= {"spacing_mm": np.ones((COUNT, 3)), **target}
+    said = task.condense(info, batch, outputs)
+    return task, info, {"regions": said["true_size"]}, said
   return task, info, target, task.condense(info, {}, outputs)
 
 
@@ -173,7 +187,7 @@ def test_new_examples_have_columns_without_a_truth(name):
 
 @with_truth
 def test_another_cohorts_truth_is_recoded_by_name(name):
-  task, info, target, _ = case(name)
+  task, info, target, _ = CASES[name]
   names = info.target.names
   kinds = {"tags": "tokens"}
   turned = infos.info("other", kinds.get(name, name), names[::-1])
@@ -182,7 +196,7 @@ def test_another_cohorts_truth_is_recoded_by_name(name):
   assert back.keys() == target.keys()
   for key in target:
     np.testing.assert_array_equal(back[key], target[key])
-  key = task.STRATIFY or "label"
+  key = task.STRATIFY or task.TARGETS[0]
   assert not np.array_equal(
     np.nan_to_num(there[key]), np.nan_to_num(target[key])
   )

@@ -66,6 +66,7 @@ def hippocampus(
       cases.Case(name, (f"{name}/image",), (f"{name}/mask",), part=parts[name])
     )
   style = Style(masks="labels", structures=len(STRUCTURES))
+  style = cases.as_trained(style, folders.reading, "hippocampus")
   prepared = cases.prepared(folders, listed, raw, style)
   missing = [name for name in splits.NAMES if name not in prepared.splits]
   if missing:
@@ -78,6 +79,7 @@ def hippocampus(
     target=Regions(STRUCTURES, tolerance=tolerance_mm),
     style=style,
     planning=planning,
+    reading=folders.reading,
     card={
       "source": cases.origin(path, _URL),
       "licence": "CC BY-SA 4.0",

@@ -67,6 +67,7 @@ def nuclei(
       cases.Case(name, (f"{name}/image",), tuple(keys), part=parts[name])
     )
   style = Style(axes=2, masks="objects", channels=1, dtype="uint8")
+  style = cases.as_trained(style, folders.reading, "nuclei")
   prepared = cases.prepared(folders, kept, raw, style)
   return cases.dataset(
     prepared.splits,
@@ -76,6 +77,7 @@ def nuclei(
     ),
     style=style,
     planning=planning,
+    reading=folders.reading,
     card={
       "source": cases.origin(path, _URL),
       "licence": "CC0",

@@ -8,13 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from medfm.metrics import agreement, components, instances, overlap
-from medfm.metrics import regions as metrics
-from medfm.metrics.bootstrap import Mean
+from medfm.metrics import components, instances, overlap
 from medfm.tasks import absent
 from medfm.tasks import panel as panels
-from medfm.tasks.regions import rivals as classical
-from medfm.types import Arrays, Batch, Info, Profile, Rival, Split, UserError
+from medfm.tasks.regions import classical, scores
+from medfm.types import (
+  Arrays,
+  Batch,
+  Info,
+  Profile,
+  Ragged,
+  Rival,
+  Split,
+  UserError,
+)
 
 TARGETS = ("regions",)
 STRATIFY = ""
@@ -36,36 +43,6 @@ answers = absent.none
 recalibration = absent.none
 refitted = absent.kept
 headline = partial(panels.listed, wanted=("dice", "mean_ap", "hd95"))
-_OF_STRUCTURES = (
-  metrics.dice,
-  metrics.iou,
-  metrics.surface_dice,
-  metrics.hd95,
-  metrics.median_hd95,
-  metrics.assd,
-)
-_COLUMN = {"median_hd95": "hd95"}
-_OF_SIZES = (
-  agreement.size_bias,
-  agreement.lower_limit,
-  agreement.upper_limit,
-  agreement.size_error,
-)
-_OF_PRESENCE = (
-  agreement.presence_sensitivity,
-  agreement.presence_specificity,
-)
-_OF_OBJECTS = (
-  metrics.mean_ap,
-  metrics.ap50,
-  metrics.panoptic_quality,
-  metrics.aggregated_jaccard,
-)
-_COUNTED = (
-  metrics.object_precision,
-  metrics.object_recall,
-  metrics.object_f1,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,18 +80,30 @@ def classes(target: Regions) -> int:
   return 3 if target.instances else len(target.names) + 1
 
 
-def recoded(arrays: Arrays, info: Info, trained: Info) -> Arrays:
+def recoded(arrays: Arrays, info: Info, trained: Info) -> dict[str, Any]:
   """Another cohort's structures in the numbers of training.
 
-  Structures that did not occur in training become unknown places.
+  Places of structures that did not occur in training become unknown.
   """
   here, there = info.target, trained.target
   if here.names == there.names or here.instances:
     return dict(arrays)
-  raise UserError(
-    f"{info.name} marks {', '.join(here.names)}; the model was trained to mark "
-    f"{', '.join(there.names)}: give the same structures in the same order"
-  )
+  if not set(here.names) & set(there.names):
+    raise UserError(
+      f"{info.name} marks {', '.join(here.names)}; the model was trained to "
+      f"mark {', '.join(there.names)}: call equal structures alike"
+    )
+  number = {name: k for k, name in enumerate(there.names, 1)}
+  table = np.full(256, UNKNOWN, np.uint8)
+  table[0] = 0
+  for k, name in enumerate(here.names, 1):
+    table[k] = number.get(name, UNKNOWN)
+  regions = arrays["regions"]
+  if isinstance(regions, Ragged):
+    return {
+      "regions": dataclasses.replace(regions, values=table[regions.values])
+    }
+  return {"regions": table[regions]}
 
 
 def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
@@ -259,59 +248,40 @@ def panel(
   info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
   """Of each structure and their mean; of objects, if they are told apart."""
-  names = info.target.names
-  columns = {
-    name: _column(predicted, name, info) for name in _columns_of(info.target)
-  }
-  found, means = {}, {}
-  if info.target.instances:
-    for metric in _OF_OBJECTS:
-      found |= panels.bound([metric], columns[metric.__name__])
-    counts = [columns[f"objects_{of}"] for of in ("found", "predicted", "true")]
-    found |= panels.bound(_COUNTED, *counts)
-  for metric, given in _by_structure(columns):
-    key = metric.__name__
-    for k, name in enumerate(names):
-      shown = key if len(names) == 1 else f"{key}[{name}]"
-      found[shown] = partial(metric, *(each[:, k] for each in given))
-    if len(names) > 1:
-      means[key] = Mean({name: f"{key}[{name}]" for name in names})
-  return panels.panel(found, means)
+  about = info.target
+  columns = {k: _column(predicted, k, about) for k in _columns_of(about)}
+  unit, size_unit = about.units
+  found = scores.panel(
+    columns,
+    about.names,
+    unit=unit,
+    size_unit=size_unit,
+    tolerance=about.tolerance,
+  )
+  if not about.instances:
+    return found
+  objects = panels.panel(scores.objects(columns))
+  return panels.Panel(
+    objects.metrics | found.metrics,
+    found.means,
+    objects.described | found.described,
+  )
 
 
-def _by_structure(columns: Arrays) -> Iterator[tuple[Any, list[np.ndarray]]]:
-  """Each metric, and the columns [N,K] that it is given."""
-  for metric in _OF_STRUCTURES:
-    yield metric, [columns[_COLUMN.get(metric.__name__, metric.__name__)]]
-  for metric in _OF_SIZES:
-    yield metric, [columns["true_size"], columns["predicted_size"]]
-  if (
-    columns["in_truth"] == 0
-  ).any():  # Else every structure is in every image.
-    for metric in _OF_PRESENCE:
-      yield metric, [columns["in_truth"], columns["in_predicted"]]
-
-
-def _column(predicted: Arrays, name: str, info: Info) -> np.ndarray:
+def _column(predicted: Arrays, name: str, target: Regions) -> np.ndarray:
   if name in predicted:
     return np.asarray(predicted[name], float)
-  count = len(next(iter(predicted.values()))) if predicted else 0
-  return np.zeros((count, len(info.target.names)))
+  structures = () if name in instances.NAMES else (len(target.names),)
+  return np.zeros((0, *structures))
 
 
 def details(
   info: Info, target: Arrays, predicted: Arrays, decisions: Mapping
 ) -> dict[str, Any]:
   """`outcomes`: structure -> found, missed, invented, absent -> images."""
-  if not len(target["regions"]) or "in_truth" not in predicted:
+  if not len(target["regions"]):
     return {}
-  table = overlap.outcomes(predicted)
-  return {
-    "outcomes": {
-      name: dict(zip(overlap.OUTCOMES, row, strict=True))
-      for name, row in zip(info.target.names, table.tolist(), strict=True)
-    }
-  }
+  return {"outcomes": scores.outcomes(predicted, info.target.names)}
 
 
 def columns(
@@ -321,42 +291,14 @@ def columns(
 
   Sizes are ml, mm² or pixels; empty cells are not defined or not known.
   """
-  written = {}
-  for name in _columns_of(info.target):
-    if name not in predicted:
-      continue
-    values = np.asarray(predicted[name], float)
-    if values.ndim == 1:
-      written[name] = [_cell(value) for value in values]
-      continue
-    for k, structure in enumerate(info.target.names):
-      written[f"{name}_{structure}"] = [_cell(v) for v in values[:, k]]
-  return written
-
-
-def _cell(value: float) -> str:
-  return "" if np.isnan(value) else repr(float(value))
+  kept = {k: predicted[k] for k in _columns_of(info.target) if k in predicted}
+  return scores.written(kept, info.target.names)
 
 
 def table(info: Info, rows: Sequence[Mapping]) -> tuple[Arrays | None, Arrays]:
   """The true sizes, and the measures, of rows of predictions.csv."""
-  predicted = {}
-  for name in _columns_of(info.target):
-    if name in rows[0]:
-      predicted[name] = np.array([_number(row[name]) for row in rows])
-      continue
-    keys = [f"{name}_{structure}" for structure in info.target.names]
-    if set(keys) <= rows[0].keys():
-      values = [[_number(row[key]) for key in keys] for row in rows]
-      predicted[name] = np.array(values)
-  target = None
-  if "true_size" in predicted:
-    target = {"regions": predicted["true_size"]}
-  return target, predicted
-
-
-def _number(cell: str) -> float:
-  return float(cell) if cell else np.nan
+  predicted = scores.read(rows, info.target.names)
+  return {"regions": predicted["true_size"]}, predicted
 
 
 def profile(info: Info, target: Arrays) -> Profile:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.filters import threshold_otsu
 
-from medfm.tasks.regions import rivals
+from medfm.tasks.regions import classical as rivals
 
 
 def spot(value=200.0, around=20.0, at=8, side=24, channels=0):

@@ -1,0 +1,79 @@
+"""Windows over pictures of any size give every place one class."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from medfm.nn import windows
+
+
+def _sign(image):
+  """Class 1 where the image is above 0."""
+  return jnp.concatenate([-image, image], -1)
+
+
+def _image(*shape, seed=0):
+  return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+@pytest.mark.parametrize(
+  ("shape", "patch"),
+  [
+    ((9, 13), (4, 6)),
+    ((3, 5), (4, 6)),
+    ((4, 6), (4, 6)),
+    ((9, 5, 7), (4, 4, 4)),
+  ],
+)
+def test_every_place_gets_its_own_class(shape, patch):
+  image = _image(2, *shape, 1)
+  found = windows.slid(_sign, image, patch=patch)
+  assert found.dtype == jnp.uint8 and found.shape == (2, *shape)
+  np.testing.assert_array_equal(found, image[..., 0] > 0)
+
+
+def test_windows_that_overlap_are_averaged_by_a_gaussian():
+  patch, middle = (4,), 1.5
+  image = np.zeros((1, 6, 1), "float32")
+
+  def by_place(image):  # The first place of a window votes for class 1.
+    votes = jnp.array([0.9, -1, -1, -1])[None, :, None]
+    return jnp.concatenate([jnp.zeros_like(votes), votes], -1)
+
+  bell = np.exp(-0.5 * ((np.arange(4) - middle) / (4 / 8)) ** 2)
+  bell = np.maximum(bell / bell.max(), 1e-3)
+  votes = np.zeros(6)
+  for start in (0, 2):  # Half a patch apart.
+    votes[start : start + 4] += bell * [0.9, -1, -1, -1]
+  found = windows.slid(by_place, image, patch=patch)
+  np.testing.assert_array_equal(found[0], votes > 0)
+  assert found[0, 0] == 1 and found[0, 2] == 0
+
+
+def test_windows_beyond_the_true_size_are_left_out():
+  calls = []
+
+  def counted(image):
+    import jax
+
+    jax.debug.callback(lambda: calls.append(1))
+    return _sign(image)
+
+  image = _image(1, 8, 8, 1)
+  size = np.array([[4, 4, 1]])
+  found = windows.slid(counted, image, size, patch=(4, 4))
+  found.block_until_ready()
+  assert len(calls) == 1
+  np.testing.assert_array_equal(found[0, :4, :4], image[0, :4, :4, 0] > 0)
+  whole = windows.slid(counted, image, patch=(4, 4))
+  whole.block_until_ready()
+  assert len(calls) == 10
+
+
+def test_mirror_images_are_averaged():
+  def lopsided(image):
+    return image * jnp.arange(4.0)[None, :, None]
+
+  image = _image(1, 4, 1)
+  found = windows.mirrored(lopsided, (0,))(image)
+  np.testing.assert_allclose(found, image * 1.5, atol=1e-6)
