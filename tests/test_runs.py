@@ -31,6 +31,8 @@ SLOW = (
   "gpt_pretrain.py:tiny",
   "text_rnn.py:bc5cdr_disease,gru,tiny",
   "gpt_prompt.py:pubmedqa,tiny",
+  "segment.py:tiny",
+  "segment.py:nuclei,tiny",
   "quickstart.py:tiny",
   "bert_finetune.py:hallmarks_of_cancer,compare,lora,tiny",
   "text_study.py:tiny",
@@ -48,7 +50,14 @@ MAJORITY = (
   "text_study.py:tiny",
 )
 REGRESSION = "linear_regression.py:tiny"
-OWN = ("own_images.py", "own_iob.py", "own_table.py", "own_text.py")
+OWN = (
+  "own_images.py",
+  "own_iob.py",
+  "own_masks.py",
+  "own_table.py",
+  "own_text.py",
+  "own_volumes.py",
+)
 
 
 def whole(case, place, folders):

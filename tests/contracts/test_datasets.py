@@ -27,7 +27,7 @@ CASES = {
   "uci_clinical": uci_clinical.uci_clinical,
 }
 # Tested on data of their own, and in tests/data/datasets/test_text_sets.py.
-OWN = {"survival", "tfds_named"}
+OWN = {"survival", "tfds_named", "decathlon", "dsb2018"}
 TEXTS = {
   "chemprot",
   "corpus",

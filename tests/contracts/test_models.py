@@ -22,6 +22,7 @@ from medfm.models.mlp import MLP
 from medfm.models.resnet import ResNet
 from medfm.models.rnn import RNN
 from medfm.models.tabular_transformer import TabularTransformer
+from medfm.models.unet import UNet
 from medfm.models.vit import ViT
 
 ROWS, OUTPUTS = 4, 3
@@ -243,6 +244,7 @@ def _altered(batch, row):
 
 def test_every_model_has_a_case():
   covered = {case.model.func for case in CASES.values()}
+  covered.add(UNet)  # Gives logits for each place: tests/models/test_unet.py.
   for module in pkgutil.iter_modules(medfm.models.__path__):
     found = importlib.import_module(f"medfm.models.{module.name}")
     for item in vars(found).values():

@@ -12,6 +12,7 @@ from medfm.data.tables import input as table_input
 from medfm.data.tables.input import Table
 from medfm.data.text import input as text_input
 from medfm.data.text.input import Tokens
+from medfm.data.volumes.input import Volume
 from medfm.tasks.pretext import Nothing
 from medfm.types import Info, Split, UserError
 
@@ -29,6 +30,15 @@ CASES = {
     Image((2, 2), 3, "uint16"),
     {"image": np.full((2, 2, 2, 3), 65535, np.uint16)},
     "colour images of 2 x 2",
+  ),
+  "volumes": (
+    Volume(3, 1, "int16", (2, 2, 2), range=(0.0, 100.0, 40.0, 10.0)),
+    {
+      "image": np.array([0, 400], np.int16).reshape(2, 1, 1, 1, 1)
+      * np.ones((1, 2, 2, 2, 1), np.int16),
+      "level": np.array([[0, 0], [400, 0]], np.float32),
+    },
+    "volumes of 2 x 2 x 2",
   ),
   "text": (
     Tokens(9, {"pad": 0}),
@@ -77,7 +87,7 @@ def test_scaling_leaves_other_arrays_alone(case):
 def test_a_rule_finds_what_is_alike_in_either_direction(case):
   described, arrays, _ = CASES[case]
   if described.near is None:
-    assert case == "text"
+    assert case in ("text", "volumes")
     return
   twins = described.near.search({"train": arrays, "test": arrays})
   forth, back = twins("train", "test"), twins("test", "train")
@@ -123,7 +133,7 @@ def test_what_takes_one_kind_of_input_says_what_there_is_instead():
   for only in (table_input.only, text_input.only):
     with pytest.raises(UserError, match="scans"):
       only(info)
-    with pytest.raises(UserError, match="has the inputs table, images, text"):
+    with pytest.raises(UserError, match="has the inputs table, images, vol"):
       only(several())
   assert text_input.among(info) is None
   assert text_input.among(several()) is CASES["text"][0]

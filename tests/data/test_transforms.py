@@ -7,7 +7,9 @@ import pytest
 
 from medfm.data import rng
 from medfm.data.transforms import images
+from tests import infos
 
+INFO = infos.info("toy")
 CASES = {
   "flip_horizontal": functools.partial(images.flip_horizontal, probability=1),
   "shift": functools.partial(images.shift, max_pixels=3),
@@ -23,7 +25,7 @@ def _example(dtype=np.uint8):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("name", CASES)
 def test_shape_dtype_and_label_stay(name, dtype):
-  after = CASES[name](_example(dtype), rng.generator(0))
+  after = CASES[name](_example(dtype), INFO, rng.generator(0))
   assert after["image"].shape == (6, 5, 2)
   assert after["image"].dtype == dtype
   assert after["label"] == 1
@@ -33,13 +35,13 @@ def test_shape_dtype_and_label_stay(name, dtype):
 def test_the_input_stays_as_it_was(name):
   example = _example()
   for i in range(5):
-    CASES[name](example, rng.generator(0, i))["image"][:] = 0
+    CASES[name](example, INFO, rng.generator(0, i))["image"][:] = 0
   np.testing.assert_array_equal(example["image"], _example()["image"])
 
 
 def test_a_flip_mirrors_left_and_right():
   example = _example()
-  after = CASES["flip_horizontal"](example, rng.generator(0))
+  after = CASES["flip_horizontal"](example, INFO, rng.generator(0))
   np.testing.assert_array_equal(after["image"], example["image"][:, ::-1])
 
 
@@ -47,9 +49,9 @@ def test_a_flip_happens_as_often_as_its_probability():
   example = _example()
   flipped = [
     not np.array_equal(
-      images.flip_horizontal(example, rng.generator(0, i), probability=0.25)[
-        "image"
-      ],
+      images.flip_horizontal(
+        example, INFO, rng.generator(0, i), probability=0.25
+      )["image"],
       example["image"],
     )
     for i in range(1000)
@@ -65,7 +67,7 @@ def _moves(transform):
     tuple(
       int(place[0]) - 4
       for place in np.nonzero(
-        transform({"image": image}, rng.generator(0, i))["image"][..., 0]
+        transform({"image": image}, INFO, rng.generator(0, i))["image"][..., 0]
       )
     )
     for i in range(300)
@@ -86,7 +88,9 @@ def test_moves_go_every_way_up_to_their_limit(transform):
 
 def test_a_shift_repeats_the_border_and_a_crop_pads_with_zeros():
   white = {"image": np.full((4, 4, 1), 255, np.uint8)}
-  shifted = [images.shift(white, rng.generator(0, i)) for i in range(20)]
-  cropped = [images.random_crop(white, rng.generator(0, i)) for i in range(20)]
+  shifted = [images.shift(white, INFO, rng.generator(0, i)) for i in range(20)]
+  cropped = [
+    images.random_crop(white, INFO, rng.generator(0, i)) for i in range(20)
+  ]
   assert all((example["image"] == 255).all() for example in shifted)
   assert any((example["image"] == 0).any() for example in cropped)

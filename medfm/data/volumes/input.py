@@ -70,12 +70,13 @@ class Volume:
       mean, std = (batch["level"][:, i].reshape(shape) for i in (0, 1))
       image = (image - mean) / (std + 1e-6)
     size = batch.get("image/size")
-    if size is not None:
-      for axis, extent in enumerate(image.shape[1:-1]):
-        place = np.arange(extent).reshape(
-          [-1 if a == axis else 1 for a in range(self.axes)]
-        )
-        image = image * (place < size[:, axis].reshape(shape[:-1]))[..., None]
+    for axis, extent in enumerate(
+      image.shape[1:-1] if size is not None else ()
+    ):
+      along = [1] * image.ndim
+      along[1 + axis] = extent
+      place = np.arange(extent).reshape(along)
+      image = image * (place < size[:, axis].reshape(shape))
     return {**batch, "image": image}
 
   def blank(self, count: int, like: Mapping[str, np.ndarray] = {}) -> Arrays:

@@ -31,7 +31,6 @@ LINEAR = ""
 UNKNOWN = 255
 """A place whose structure is not known, in `regions` of structures."""
 
-_PROFILED = 200  # Images at most that describe a cohort.
 MAX_STRUCTURES = UNKNOWN - 1
 
 decide = absent.nothing
@@ -304,15 +303,16 @@ def table(info: Info, rows: Sequence[Mapping]) -> tuple[Arrays | None, Arrays]:
 def profile(info: Info, target: Arrays) -> Profile:
   """The share of its image that each structure takes.
 
-  Of more than 200 images, 200 evenly spaced ones are taken. target: regions
-  [*S] of each image, or their shares [N,K], as `assembled` gives them.
+  target: regions [*S] of each image, or their shares [N,K], as `assembled`
+    gives them.
   """
   names = tuple(f"share of {name}" for name in info.target.names)
   found = target["regions"]
   if isinstance(found, np.ndarray) and found.dtype.kind == "f":
     return Profile(names, np.asarray(found))
-  few = np.linspace(0, len(found) - 1, min(len(found), _PROFILED)).astype(int)
-  shares = [_shares(info.target, np.asarray(found[row])) for row in few]
+  shares = [
+    _shares(info.target, np.asarray(found[row])) for row in range(len(found))
+  ]
   return Profile(names, np.array(shares).reshape(-1, len(names)))
 
 

@@ -1,0 +1,163 @@
+"""Your own pictures and volumes with masks: trained on, and predicted for."""
+
+import csv
+import pathlib
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from medfm import predict
+from medfm.types import Folders, UserError
+from tests.cohorts import checks
+from tests.running import check_workdir, run
+
+nibabel = pytest.importorskip("nibabel")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory, shared_cache):
+  return Folders(None, str(shared_cache))
+
+
+def _pictures(folder, count=12, shape=(40, 52), masks=True):
+  """Bright squares on noise, of different sizes."""
+  generator = np.random.default_rng(0)
+  for name in ("i", "m"):
+    (folder / name).mkdir(parents=True, exist_ok=True)
+  for k in range(count):
+    height, width = shape[0] + k % 3, shape[1] - k % 2
+    values = generator.integers(0, 60, (height, width)).astype(np.uint8)
+    marked = np.zeros((height, width), np.uint8)
+    top, left = generator.integers(2, 20, 2)
+    values[top : top + 12, left : left + 14] += 150
+    marked[top : top + 12, left : left + 14] = 255
+    PIL.Image.fromarray(values).save(folder / "i" / f"p{k}.png")
+    if masks:
+      PIL.Image.fromarray(marked).save(folder / "m" / f"p{k}_mask.png")
+  return folder
+
+
+def _volumes(folder, count=9, axes=("L", "P", "S")):
+  """Bright boxes in volumes whose axes run to the left and the back."""
+  generator = np.random.default_rng(1)
+  with (folder / "pairs.csv").open("w", newline="") as file:
+    writer = csv.writer(file)
+    writer.writerow(["scan", "mask", "patient"])
+    for k in range(count):
+      shape = (18 + k % 2, 17, 20)
+      values = generator.normal(100, 10, shape).astype(np.float32)
+      marked = np.zeros(shape, np.uint8)
+      corner = generator.integers(2, 6, 3)
+      box = tuple(slice(c, c + 8) for c in corner)
+      values[box] += 100
+      marked[box] = 1
+      affine = np.diag([-2.0, -2.0, 3.0, 1.0])
+      affine[:3, 3] = 5, 6, -7
+      for name, array in (("v", values), ("m", marked)):
+        nibabel.save(
+          nibabel.Nifti1Image(array, affine), folder / f"{name}{k}.nii.gz"
+        )
+      writer.writerow([f"v{k}.nii.gz", f"m{k}.nii.gz", f"P{k // 2}"])
+  return folder
+
+
+@pytest.mark.slow
+def test_pictures_are_learnt_from_and_marked(tmp_path, folders, capsys):
+  data = _pictures(tmp_path / "data")
+  given = [f"--config.data.images={data}/i", f"--config.data.masks={data}/m"]
+  results = run(
+    "own_masks.py:tiny",
+    tmp_path / "run",
+    folders,
+    *(each.replace("--config.", "") for each in given),
+  )
+  check_workdir(tmp_path / "run", results)
+  said = capsys.readouterr().out
+  assert "plan: spacing as it is, patch 32 x 32" in said
+  scored = results["stages"]["train"]["splits"]["test"]
+  assert {"dice", "iou", "hd95"} <= scored["metrics"].keys()
+  # A threshold finds squares that are brighter than all else.
+  assert scored["baselines"]["otsu"]["metrics"]["dice"]["value"] > 0.9
+  new = _pictures(tmp_path / "new", 3, (50, 45), masks=False) / "i"
+  path = predict.predict(tmp_path / "run", None, str(new), None)
+  rows = list(csv.DictReader(path.open()))
+  assert [row["id"] for row in rows] == ["p0.png", "p1.png", "p2.png"]
+  for row in rows:
+    mask = np.asarray(PIL.Image.open(path.with_suffix("") / row["id"]))
+    image = np.asarray(PIL.Image.open(new / row["id"]))
+    assert mask.shape == image.shape and set(np.unique(mask)) <= {0, 1}
+    (size,) = [v for k, v in row.items() if k.startswith("predicted_size")]
+    assert float(size) == mask.sum()
+
+
+def test_volumes_are_learnt_from_marked_and_evaluated_elsewhere(
+  tmp_path, folders
+):
+  (tmp_path / "data").mkdir()
+  data = _volumes(tmp_path / "data")
+  place = tmp_path / "run"
+  columns = ("data.image=scan", "data.mask=mask", "data.patient=patient")
+  results = run(
+    "own_volumes.py:tiny",
+    place,
+    folders,
+    f"data.path={data}/pairs.csv",
+    *columns,
+    "evaluators.baselines.names=()",
+  )
+  stage = results["stages"]["train"]
+  card = stage["data"]["card"]
+  assert {"what": "axes LPS turned to RAS", "count": 9} in card["changes"]
+  assert stage["splits"]["test"]["patients"] is not None
+  assert stage["splits"]["test"]["metrics"]["hd95"]["value"] is not None
+  # The training volumes are the user's own: none is shown.
+  assert "montage" not in (place / "report.html").read_text()
+  path = predict.predict(place, None, str(data / "v0.nii.gz"), None)
+  written = nibabel.load(path.with_suffix("") / "v0.nii.gz")
+  original = nibabel.load(data / "v0.nii.gz")
+  assert written.shape == original.shape
+  np.testing.assert_allclose(written.affine, original.affine, atol=1e-6)
+  (row,) = csv.DictReader(path.open())
+  marked = np.asarray(written.dataobj).sum() * 12 / 1000  # 2 x 2 x 3 mm, ml
+  (size,) = [v for k, v in row.items() if k.startswith("predicted_size")]
+  assert float(size) == pytest.approx(marked)
+  # Another cohort: every row is read and marked as predict marks it.
+  cohort, rows = checks.judged(
+    place, folders, "own_volumes.py", f"data.path={data}/pairs.csv", *columns
+  )
+  assert [entry["n"] for entry in cohort["splits"].values()] == [9]
+  (same,) = [each for each in rows if each["id"] == "v0.nii.gz"]
+  key = next(k for k in row if k.startswith("predicted_size"))
+  assert same[key] == row[key]
+
+
+@pytest.mark.parametrize(
+  ("given", "words"),
+  [
+    (["data.images=i"], "needs images= and masks="),
+    (["data.path=."], "holds no imagesTr"),
+    (["data.images=i", "data.masks=m", "data.style=x"], "style='x'"),
+    (
+      [
+        "data.images=i",
+        "data.masks=m",
+        "data.structures=a,b",
+        "data.style=objects",
+      ],
+      "all of one kind",
+    ),
+    (
+      ["data.images=i", "data.masks=m", "data.values=1,2"],
+      "expected one for each",
+    ),
+    (["data.images=i", "data.masks=m", "data.spacing_mm=1,1,1"], "for volumes"),
+  ],
+)
+def test_settings_that_do_not_fit_are_refused(
+  tmp_path, folders, given, words, monkeypatch
+):
+  monkeypatch.chdir(_pictures(tmp_path, 2))
+  with pytest.raises(UserError, match=words):
+    run("own_masks.py:tiny", tmp_path / "run", folders, *given)
+  assert not pathlib.Path("run").exists()
