@@ -1,4 +1,4 @@
-"""Mark structures in your own CT or MRI volumes, without writing code.
+"""Mark structures in your own CT or MRI volumes, or classify them.
 
 Give a folder in the decathlon's layout (imagesTr, labelsTr, dataset.json), two
 folders of files with equal names, or a CSV file:
@@ -19,22 +19,42 @@ whose values have a unit, add --config.data.unit=true. Volumes of different
 spacing: --config.data.spacing_mm=1,1,3 resamples them, and predictions are
 brought back. Network, patch and batch are planned from the training volumes
 and --config.data.memory_gib (configs/segment.py).
+
+The variants multiclass, multilabel and regression predict labels instead: of a
+folder of classes, or of a CSV file with columns for volume, label and patient.
+Models: resnet, vit. --config.data.slices=true reads the middle slice alone.
+
+      python launch.py --config=configs/own_volumes.py:multiclass,resnet \
+        --config.data.path=scans.csv --config.data.label=diagnosis
 """
 
 from medfm import optim, settings
 from medfm.augment import intensity, marked
 from medfm.data.transforms import patches
-from medfm.data.volumes import own_masks
+from medfm.data.volumes import own, own_masks
 from medfm.evals import baselines
 from medfm.explain import regions
-from medfm.models import unet
-from medfm.objectives import segment
+from medfm.models import resnet, unet, vit
+from medfm.objectives import classify, regress, segment
 from medfm.spec import bind, spec
 from medfm.variants import shrunk, variants
 
+OBJECTIVES = {
+  each.__name__: each
+  for each in (classify.multiclass, classify.multilabel, regress.regression)
+}
+
 
 def get_config(arg: str = ""):
-  tiny = variants(arg, size=("full", "tiny"))["size"] == "tiny"
+  chosen = variants(
+    arg,
+    task=("regions", *OBJECTIVES),
+    model=("resnet", "vit"),
+    size=("full", "tiny"),
+  )
+  tiny = chosen["size"] == "tiny"
+  if chosen["task"] != "regions":
+    return labelled(chosen["task"], chosen["model"], tiny)
   planning = {}
   if tiny:
     planning = {"width": 2, "patch": (16, 16, 16), "batch_size": 2}
@@ -68,6 +88,59 @@ def get_config(arg: str = ""):
     evaluators={
       "baselines": bind(baselines.baselines, names=("atlas",)),
       "overlays": bind(regions.overlays),
+    },
+  )
+  return shrunk(config) if tiny else config
+
+
+def labelled(task: str, model: str, tiny: bool):
+  """The config of volumes with labels."""
+  regression = OBJECTIVES[task] is regress.regression
+  patch = 4 if tiny else 8
+  models = {
+    "resnet": bind(
+      resnet.ResNet,
+      depth=10 if tiny else 18,
+      width=4 if tiny else 16,
+      norm="group",
+    ),
+    "vit": bind(
+      vit.ViT,
+      patch=patch,
+      width=16 if tiny else 192,
+      depth=1 if tiny else 6,
+      heads=2 if tiny else 3,
+      dropout=0.1,
+      pooling="mean",
+    ),
+  }
+  config = spec(
+    settings.Run,
+    name="own_volumes",
+    description="Labels of your own volumes.",
+    data=bind(
+      own.own_volumes,
+      path="",
+      task=task,
+      shape=(8, 8, 8) if tiny else (32,) * 3,
+    ),
+    objective=bind(OBJECTIVES[task], model=models[model]),
+    optimizer=bind(
+      optim.optimizer,
+      name="adamw",
+      lr=5e-4,
+      schedule="cosine",
+      warmup=0.1,
+      weight_decay=1e-2,
+    ),
+    batch_size=4 if tiny else 16,
+    epochs=50,
+    schedule=spec(settings.Schedule, select="r2" if regression else "auroc"),
+    evaluators={
+      "baselines": bind(
+        baselines.baselines,
+        names=("ridge",) if regression else ("logistic_regression",),
+      )
     },
   )
   return shrunk(config) if tiny else config

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from medfm.nn import planes
 from medfm.nn.conv import Conv, max_pool
 from medfm.nn.forward import with_logits
 from medfm.nn.norm import BatchNorm, GroupNorm
@@ -27,7 +28,9 @@ _torch_linear = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 class ResNet(nn.Module):
-  """ResNet-18/34/50: image [B,H,W,C] -> logits [B,K].
+  """ResNet-18/34/50: image [B,H,W,C], or [B,X,Y,Z,C] -> logits [B,K].
+
+  Of volumes, every window and stride has a third axis (Hara et al. 2018).
 
   Version 1 (activation after the sum), with torchvision's details: explicit
   padding, the bottleneck's stride in its 3x3 convolution ("1.5"), He
@@ -60,10 +63,10 @@ class ResNet(nn.Module):
     norm = chosen("model.norm", self.norm, _NORMS)
     size, stride = chosen("model.stem", self.stem, _STEMS)
     weight = batch.get("weight")
-    x = conv(self.width, size, stride, self.dtype, "conv1")(batch["image"])
+    x = conv(self.width, size, stride, self.dtype, "conv1", batch["image"])
     x = nn.relu(norm(name="norm1")(x, weight, train=train))
     if self.stem == "imagenet":
-      x = max_pool(x, window=(3, 3), padding=((1, 1), (1, 1)))
+      x = _pooled(x)
     for stage, blocks in enumerate(stages):
       for index in range(blocks):
         x = Block(
@@ -75,7 +78,7 @@ class ResNet(nn.Module):
           dtype=self.dtype,
           name=f"layer{stage + 1}_{index}",
         )(x, weight, train=train)
-    x = x.astype(jnp.float32).mean((1, 2))
+    x = x.astype(jnp.float32).mean(tuple(range(1, x.ndim - 1)))
     return with_logits(
       {"embedding": x}, self.outputs, x, kernel_init=_torch_linear
     )
@@ -104,18 +107,35 @@ class Block(nn.Module):
       layers = [(self.width, 1, 1), layers[0], (4 * self.width, 1, 1)]
     for index, layer in enumerate(layers, 1):
       y = nn.relu(y) if index > 1 else y
-      y = conv(*layer, self.dtype, f"conv{index}")(y)
+      y = conv(*layer, self.dtype, f"conv{index}", y)
       zero = self.zero_init_residual and index == len(layers)
       scale = nn.initializers.zeros if zero else nn.initializers.ones
       norm = self.norm(scale_init=scale, name=f"norm{index}")
       y = norm(y, weight, train=train)
     if x.shape != y.shape:
-      x = conv(y.shape[-1], 1, self.stride, self.dtype, "downsample_conv")(x)
+      name = "downsample_conv"
+      x = conv(y.shape[-1], 1, self.stride, self.dtype, name, x)
       x = self.norm(name="downsample_norm")(x, weight, train=train)
     return nn.relu(x + y)
 
 
-def conv(features: int, size: int, stride: int, dtype: str, name: str) -> Conv:
-  """A square convolution without bias, padded as torch's `size // 2`."""
+def conv(
+  features: int, size: int, stride: int, dtype: str, name: str, x: jax.Array
+) -> jax.Array:
+  """A convolution with equal sides and no bias, padded as torch's `size // 2`.
+
+  x: [B,H,W,C] or [B,X,Y,Z,C]. Called within a compact method.
+  """
+  if x.ndim == 5:
+    sides, strides = (size,) * 3, (stride,) * 3
+    return planes.Conv(features, sides, strides, False, dtype, name=name)(x)
   window, strides, edge = (size, size), (stride, stride), (size // 2, size // 2)
-  return Conv(features, window, strides, (edge, edge), False, dtype, name=name)
+  layer = Conv(features, window, strides, (edge, edge), False, dtype, name=name)
+  return layer(x)
+
+
+def _pooled(x: jax.Array) -> jax.Array:
+  """The largest of every window of 3, two apart."""
+  if x.ndim == 5:
+    return nn.max_pool(x, (3,) * 3, (2,) * 3, ((1, 1),) * 3)
+  return max_pool(x, window=(3, 3), padding=((1, 1), (1, 1)))

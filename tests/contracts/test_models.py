@@ -57,6 +57,9 @@ CASES = {
     functools.partial(_RESNET, stem="imagenet"), "image", batch_norm=True
   ),
   "resnet group norm": Case(functools.partial(_RESNET, norm="group"), "image"),
+  "resnet of volumes": Case(
+    functools.partial(_RESNET, norm="group"), "image volume"
+  ),
   "resnet bottleneck": Case(
     functools.partial(ResNet, depth=14, width=4, norm="group"), "image"
   ),
@@ -167,6 +170,9 @@ def _batch(kind):
   if kind == "visible patches":
     order = np.stack([generator.permutation(8)[:3] for _ in range(ROWS)])
     return {"image": arrays["image"][:, :8, :8], "visible": order} | shared
+  if kind == "image volume":
+    volume = generator.standard_normal((ROWS, 10, 9, 9, 1))
+    return {"image": volume.astype("float32")} | shared
   if kind == "volume":
     volume = generator.standard_normal((ROWS, 2, 8, 4, 1))
     return {"volume": volume.astype("float32")} | shared
