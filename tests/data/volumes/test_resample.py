@@ -68,7 +68,7 @@ def test_a_coarse_axis_is_apart():
 
 def test_along_a_coarse_axis_each_plane_takes_the_nearest():
   got = resample.resampled(NOISE, (1, 1, 5), (1, 1, 7.5))
-  # Centres at 0.25, 1.75, 3.25, ... in the old planes.
+  # Their centres lie at the old planes 0.25, 1.75, 3.25, 4.75, 6.25, 7.75.
   assert np.array_equal(got, NOISE[:, :, [0, 2, 3, 5, 6, 8]])
 
 
