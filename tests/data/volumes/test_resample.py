@@ -66,6 +66,12 @@ def test_a_coarse_axis_is_apart():
     np.testing.assert_allclose(got[:, :, place], plane, atol=1e-5)
 
 
+def test_along_a_coarse_axis_each_plane_takes_the_nearest():
+  got = resample.resampled(NOISE, (1, 1, 5), (1, 1, 7.5))
+  # Their centres lie at the old planes 0.25, 1.75, 3.25, 4.75, 6.25, 7.75.
+  assert np.array_equal(got, NOISE[:, :, [0, 2, 3, 5, 6, 8]])
+
+
 def test_two_coarse_axes_are_not_apart():
   got = resample.resampled(NOISE, (5, 1, 5), (2.5, 1, 2.5), order=1)
   np.testing.assert_allclose(got, by_hand(NOISE, (24, 10, 18), 1), atol=1e-5)

@@ -125,6 +125,13 @@ def test_monochrome1_is_turned_round_but_for_quantities(tmp_path):
   assert "MONOCHROME1 of a quantity, its numbers kept" in ct.changes
 
 
+def test_signed_monochrome1_is_turned_round_zero(tmp_path):
+  made.series(
+    tmp_path, PLANES, Modality="MR", PhotometricInterpretation="MONOCHROME1"
+  )
+  assert places(reading.read(tmp_path)) == expected(-1 - PLANES)
+
+
 def test_compressed_slices_are_the_same(tmp_path):
   from pydicom import dcmread
 

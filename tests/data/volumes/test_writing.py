@@ -69,7 +69,8 @@ def test_a_grid_that_leans_keeps_its_affine(tmp_path):
   writing.nifti(tmp_path / "m.nii", marked(made.SIZES), image.geometry)
   written = nibabel.load(tmp_path / "m.nii")
   np.testing.assert_allclose(written.affine, at, atol=1e-6)
-  assert int(written.header["qform_code"]) == 0
+  codes = [int(written.header[f"{form}_code"]) for form in ("sform", "qform")]
+  assert codes == [1, 0]
 
 
 def test_nothing_is_left_of_a_file_that_could_not_be_written(
