@@ -6,6 +6,7 @@ from the result. connectivity: 1 joins voxels by their faces, 2 also by edges,
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -26,7 +27,7 @@ def largest(
   """
 
   def others(mask: Array) -> Array:
-    parts, count = ndimage.label(mask, _neighbours(mask.ndim, connectivity))
+    parts, count = _parts(mask, connectivity)
     if count < 2:
       return np.zeros_like(mask)
     sizes = np.bincount(parts.ravel())
@@ -46,10 +47,10 @@ def filled(
 
   def holes(mask: Array) -> Array:
     if axis is None:
-      return ndimage.binary_fill_holes(mask) & ~mask
+      return _whole(mask) & ~mask
     slices = np.moveaxis(mask, axis, 0)
-    whole = np.stack([ndimage.binary_fill_holes(each) for each in slices])
-    return np.moveaxis(whole, 0, axis) & ~mask
+    stacked = np.stack([_whole(each) for each in slices])
+    return np.moveaxis(stacked, 0, axis) & ~mask
 
   return _changed(labels, structures, holes, to_background=False)
 
@@ -83,7 +84,7 @@ def instances_of(
     prediction = prediction.argmax(-1)
   mask = prediction != OUTSIDE
   if fill and how != "border":
-    mask = ndimage.binary_fill_holes(mask)
+    mask = _whole(mask)
   if how == "border":
     seeds = _seeds(prediction == INSIDE, least_seed, connectivity)
     objects = grown(seeds, mask, connectivity=connectivity)
@@ -116,7 +117,7 @@ def border_classes(instances: Array, *, width: int = 1) -> Array:
   for number in lost:
     box = boxes[number - 1]
     mask = instances[box] == number
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))
+    depth = np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1)))
     depth = depth[(slice(1, -1),) * mask.ndim]
     inside[box] |= mask & (depth == depth.max())
   classes = np.where(instances > 0, BORDER, OUTSIDE).astype(np.uint8)
@@ -132,7 +133,7 @@ def grown(seeds: Array, mask: Array, *, connectivity: int = 1) -> Array:
   without a seed is an object of its own.
   """
   seeds = np.where(mask, seeds, 0).astype(np.int32)
-  parts, count = ndimage.label(mask, _neighbours(mask.ndim, connectivity))
+  parts, count = _parts(mask, connectivity)
   seeded = np.zeros(count + 1, bool)
   seeded[parts[seeds > 0]] = True
   alone = mask & ~seeded[parts]
@@ -172,8 +173,7 @@ def _changed(
 
 
 def _seeds(inside: Array, least: int, connectivity: int) -> Array:
-  parts, _ = ndimage.label(inside, _neighbours(inside.ndim, connectivity))
-  return without_small(parts, least)
+  return without_small(_parts(inside, connectivity)[0], least)
 
 
 def _at_waists(
@@ -183,12 +183,11 @@ def _at_waists(
 
   They are flooded pixel by pixel of distance, deepest first.
   """
-  distance = ndimage.distance_transform_edt(mask)
+  distance = np.asarray(ndimage.distance_transform_edt(mask))
   smoothed = ndimage.gaussian_filter(distance, smooth) if smooth else distance
   top = ndimage.maximum_filter(smoothed, 2 * apart + 1)
   # Maxima that touch are a plateau, and one seed.
-  near = _neighbours(mask.ndim, mask.ndim)
-  objects, _ = ndimage.label((smoothed == top) & mask, near)
+  objects, _ = _parts((smoothed == top) & mask, mask.ndim)
   for level in range(int(distance.max(initial=0)), 0, -1):
     objects = _spread(objects, distance >= level, connectivity)
   return grown(objects, mask, connectivity=connectivity)
@@ -224,6 +223,18 @@ def _spread(objects: Array, mask: Array, connectivity: int) -> Array:
 def _without_holes(objects: Array) -> Array:
   count = int(objects.max(initial=0))
   return filled(objects, structures=count)[0]
+
+
+def _whole(mask: Array) -> Array:
+  """A mask with its holes filled."""
+  return np.asarray(ndimage.binary_fill_holes(mask))
+
+
+def _parts(mask: Array, connectivity: int) -> tuple[Array, int]:
+  """Components numbered from 1, and how many there are."""
+  near = _neighbours(mask.ndim, connectivity)
+  labelled: Any = ndimage.label(mask, near)
+  return labelled
 
 
 def _neighbours(axes: int, connectivity: int) -> Array:

@@ -73,8 +73,9 @@ def measures(
   table = {name: np.full(structures, np.nan) for name in NAMES}
   for k, pair in enumerate(boxes):
     box = _around(pair)
-    masks = [labels[box] == k + 1 for labels in (truth, predicted)]
-    for name, value in _of_one(*masks, spacing, size, limits[k]).items():
+    true, called = (labels[box] == k + 1 for labels in (truth, predicted))
+    of_one = _of_one(true, called, spacing, size, float(limits[k]))
+    for name, value in of_one.items():
       table[name][k] = value
   return table
 

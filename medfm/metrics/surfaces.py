@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from medfm.metrics.undefined import Array
 
@@ -59,7 +59,7 @@ def distances(truth: Array, predicted: Array, spacing: Array) -> Surfaces:
       _mapped(true, called, spacing), _mapped(called, true, spacing)
     )
   a, b = (np.argwhere(edge) * np.asarray(spacing) for edge in (true, called))
-  return Surfaces(cKDTree(b).query(a)[0], cKDTree(a).query(b)[0])
+  return Surfaces(KDTree(b).query(a)[0], KDTree(a).query(b)[0])
 
 
 def hausdorff(between: Surfaces, percentile: float = _PERCENTILE) -> float:

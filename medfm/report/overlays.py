@@ -131,7 +131,7 @@ def _draw(
   axes.spines[:].set_visible(False)
   if zoom:
     regions = (case.truth > 0) | (case.predicted > 0)
-    _zoom(axes, regions if axis is None else regions.any(axis).T)
+    _zoom(axes, regions if axis is None else np.any(regions, axis).T)
   title = style.plain(case.title, 44)
   if axis is not None:
     where = f"{PLANES[axis]}, slice {place}"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from skimage.filters import threshold_otsu
+from scipy import ndimage
 
 from medfm.tasks.regions import classical as rivals
 
@@ -23,12 +23,18 @@ def dice(a, b):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
-def test_the_threshold_equals_scikit_images(share):
+def test_the_threshold_leaves_the_least_variance_within_the_sides(share):
   generator = np.random.default_rng(0)
   values = generator.normal(np.where(generator.random(999) < share, 9, 2))
-  # It takes the middle of the bin whose upper edge is taken here.
-  wanted = threshold_otsu(values) + np.ptp(values) / 512
-  assert rivals.threshold(values) == pytest.approx(wanted)
+
+  def within(cut):
+    sides = values[values <= cut], values[values > cut]
+    return sum(len(side) * side.var() for side in sides)
+
+  edges = np.histogram_bin_edges(values, 256)[1:-1]
+  best = min(map(within, edges))
+  assert within(rivals.threshold(values)) == pytest.approx(best, rel=1e-3)
+  assert within(rivals.threshold(values) + 3) > 1.01 * best
 
 
 def test_a_constant_image_has_a_threshold():
@@ -78,13 +84,29 @@ def test_features_do_not_depend_on_the_scale_of_intensities():
 
 
 def test_boosted_voxels_segment_another_image():
-  predict = rivals.boosted(
-    [spot(at=k) for k in (7, 9)], seed=0, voxels=100, rounds=5
-  )
+  cases = [spot(at=k) for k in (7, 9)]
   image, truth = spot(at=11)
+  predict = rivals.boosted(cases, seed=0, voxels=100, rounds=5, smooth=0)
   made = predict(image)
   assert made.shape == truth.shape and made.dtype == np.uint8
   assert dice(made, truth) > 0.9
+
+
+def test_smoothed_probabilities_leave_no_single_voxels():
+  generator = np.random.default_rng(0)
+  cases = [spot(at=k) for k in (7, 9)]
+  cases = [
+    (image + generator.normal(0, 200, image.shape), labels)
+    for image, labels in cases
+  ]
+  parts = [
+    ndimage.label(predict(cases[0][0]))[1]
+    for predict in (
+      rivals.boosted(cases, seed=0, voxels=300, rounds=15, smooth=smooth)
+      for smooth in (0, 1)
+    )
+  ]
+  assert parts[1] < parts[0]
 
 
 def test_drawn_voxels_stand_for_all_of_their_label():

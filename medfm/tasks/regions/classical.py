@@ -6,6 +6,7 @@ for the background and 1 to K for the structures.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -106,13 +107,16 @@ def boosted(
   *,
   seed: int,
   voxels: int = 1000,
-  rounds: int = 200,
+  rounds: int = 80,
+  smooth: float = 1.0,
 ) -> Predict:
   """Gradient boosting of voxels by their `features`.
 
   cases: training images with their label maps. voxels: how many are drawn of
   each case, equally many of each label; they are weighted by how many voxels of
-  the image each stands for.
+  the image each stands for. smooth: the deviation in voxels by which the
+  probabilities are smoothed, so that single voxels follow their neighbours; 0
+  for none.
   """
   from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -126,13 +130,12 @@ def boosted(
       rows.append(table[chosen])
       answers.append(np.full(len(chosen), label))
       weights.append(np.full(len(chosen), weight))
-  model = HistGradientBoostingClassifier(
-    max_iter=rounds, early_stopping=False, random_state=seed
-  )
+  settings: Any = {"early_stopping": False, "random_state": seed}
+  model = HistGradientBoostingClassifier(max_iter=rounds, **settings)
   model.fit(
     np.concatenate(rows), np.concatenate(answers), np.concatenate(weights)
   )
-  return lambda image: _labelled(model, image, axes)
+  return lambda image: _labelled(model, image, axes, smooth)
 
 
 def atlas(
@@ -191,11 +194,15 @@ def _drawn(
     yield int(label), chosen, len(there) / count
 
 
-def _labelled(model, image: np.ndarray, axes: int) -> np.ndarray:
+def _labelled(
+  model: Any, image: np.ndarray, axes: int, smooth: float
+) -> np.ndarray:
   table = features(image, axes)
   parts = [
-    model.predict(table[start : start + _CHUNK])
+    model.predict_proba(table[start : start + _CHUNK]).astype(np.float32)
     for start in range(0, len(table), _CHUNK)
   ]
-  shape = np.shape(image)[:axes]
-  return np.concatenate(parts).reshape(shape).astype(np.uint8)
+  probs = np.concatenate(parts).reshape(*np.shape(image)[:axes], -1)
+  if smooth:
+    probs = ndimage.gaussian_filter(probs, (*[smooth] * axes, 0))
+  return model.classes_[probs.argmax(-1)].astype(np.uint8)
