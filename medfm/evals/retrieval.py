@@ -1,0 +1,105 @@
+"""Does a picture find its text among all texts of a split, and back?"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from medfm.data import cards
+from medfm.data.captions import pairs
+from medfm.evals.context import Block, Context, Findings, Settings, keeps
+from medfm.metrics import bootstrap
+from medfm.metrics import retrieval as metrics
+from medfm.metrics.intervals.bounds import Sample
+from medfm.metrics.intervals.entries import entries
+from medfm.types import Arrays, Info, Split, UserError
+
+IMAGE, TEXT = "image_embedding", "text_embedding"
+
+
+@keeps(IMAGE, TEXT)
+def retrieval(
+  context: Context, *, at: tuple[int, ...] = (1, 5, 10)
+) -> Findings:
+  """Recall at 1, 5 and 10 and the median rank, in both directions.
+
+  All examples of a split that have both inputs are each other's candidates. A
+  candidate is right if its text equals that of the query, token by token; the
+  note says how many queries have several right ones. Chance is that of a random
+  order of the same candidates. The intervals resample patients' queries; the
+  candidates stay, so compare numbers only with those of the same split.
+
+  at: the numbers of candidates looked at.
+  """
+  if not at or min(at) < 1:
+    raise UserError(f"retrieval at={tuple(at)}: expected numbers from 1 on")
+  if not context.first:
+    return Findings()
+  pairs.sides(context.info)
+  blocks = {
+    name: [
+      table(context.info, split, context.predicted[name], at, context.settings)
+    ]
+    for name, split in context.splits.items()
+  }
+  return Findings(blocks=blocks)
+
+
+def table(
+  info: Info,
+  split: Split,
+  outputs: Arrays,
+  at: Sequence[int],
+  settings: Settings,
+) -> Block:
+  """A block with both directions on one split, each above its chance level.
+
+  outputs: `image_embedding` and `text_embedding` [N,E].
+  """
+  if IMAGE not in outputs or TEXT not in outputs:
+    raise UserError(
+      "retrieval needs a model that embeds pictures and texts: use an "
+      "objective of medfm.objectives.image_text"
+    )
+  rows = np.flatnonzero(pairs.complete(split, info))
+  split = split.take(rows)
+  image, text = (np.asarray(outputs[name])[rows] for name in (IMAGE, TEXT))
+  group = pairs.equal_texts(split, info)
+  right = np.bincount(group)[group] if len(group) else group
+  lines = []
+  for title, queries, candidates in (
+    ("image → text", image, text),
+    ("text → image", text, image),
+  ):
+    rank = metrics.ranks(queries, candidates, group, group)
+    lines.append([title, *scored(rank, at, split, settings).values()])
+    chance = [metrics.chance_recall(right, len(group), k=k) for k in at]
+    middle = metrics.chance_median_rank(right, len(group))
+    lines.append(["  by chance", *chance, middle])
+  several = int((right > 1).sum())
+  return {
+    "kind": "table",
+    "title": f"Retrieval among {cards.amount(len(group), 'pair')}",
+    "columns": ["Direction", *(f"Recall at {k}" for k in at), "Median rank"],
+    "rows": lines,
+    "note": f"{several:,} of {len(group):,} queries have more than one right "
+    f"answer, because texts are equal: {len(np.unique(group)):,} are "
+    "different. A random order of the same "
+    "candidates scores the chance level.",
+    "terminal": True,
+  }
+
+
+def scored(
+  rank: np.ndarray, at: Sequence[int], split: Split, settings: Settings
+) -> Mapping[str, Any]:
+  """The entries of recall at each k and of the median rank, in that order."""
+  bound: dict[str, bootstrap.Metric] = {
+    f"recall_at_{k}": partial(metrics.recall_at, rank, k=k) for k in at
+  }
+  bound["median_rank"] = partial(metrics.median_rank, rank)
+  whom = "examples" if split.patients is None else "patients"
+  cluster = bootstrap.clusters(split.patients, len(rank))
+  sample = Sample(cluster, whom, settings.replicates, settings.seed)
+  return entries(bound, sample)
