@@ -85,8 +85,8 @@ def towers(tiny: bool):
     encoders={
       "image": bind(
         resnet.ResNet,
-        depth=10 if tiny else 18,
-        width=4 if tiny else 32,
+        depth=10,
+        width=4 if tiny else 16,
         norm="group",
       ),
       "text": bind(

@@ -185,7 +185,7 @@ def _table(
       [title, *(cells[key] for key in METRICS)] for title, cells, _ in rows
     ],
     "brief": [place for place, (*_, brief) in enumerate(rows) if brief],
-    "note": f"The sentences are such as {said}. The model learnt from texts and "
+    "note": f"The sentences are such as {said}. The model learnt from texts, "
     "not from labels, but a text that names the class tells as much. The "
     "linear probe and the majority class learn from the training labels.",
     "terminal": True,
