@@ -21,7 +21,7 @@ def check(path: Path, info: Info) -> None:
   If there is a tokenizer beside the weights, it decides; the weights may then
   have more rows than it has tokens. Without one the numbers must agree.
   """
-  rows = public.settings(path).get("vocabulary")
+  rows = public.vocabulary(path)
   text = text_input.among(info)
   if text is None or not text.tokenizer or rows is None:
     return
