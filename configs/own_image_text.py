@@ -18,7 +18,12 @@ probe and the majority class:
         --config.evaluators.zero_shot.classes="no=a healthy lung"
 
 Losses: clip, siglip. Image towers: resnet, vit. Equal texts in a batch are
-right answers for each other (--config.objective.same_caption).
+right answers for each other (--config.objective.same_caption). From public
+weights of CLIP in the layout of Hugging Face, which also give the model's sizes
+and tokenizer and the size and scaling of images:
+
+      python launch.py --config=configs/own_image_text.py:weights=models/clip \
+        --config.data.path=scans.csv --config.data.text=report
 """
 
 from medfm import optim, settings
@@ -30,6 +35,7 @@ from medfm.nn import inputs
 from medfm.objectives import image_text
 from medfm.spec import bind, spec
 from medfm.variants import shrunk, variants
+from medfm.weights import images, public
 
 LOSSES = {"clip": image_text.clip, "siglip": image_text.siglip}
 LENGTH = 77
@@ -42,7 +48,9 @@ def get_config(arg: str = ""):
     tower=("resnet", "vit"),
     labels=("", "classes"),
     size=("full", "tiny"),
+    weights=(),
   )
+  weights = chosen["weights"]
   tiny, asked = chosen["size"] == "tiny", bool(chosen["labels"])
   evaluators = {"retrieval": bind(retrieval.retrieval)}
   if asked:
@@ -51,6 +59,14 @@ def get_config(arg: str = ""):
       "probes": bind(probes.probes, names=("linear",)),
       "zero_shot": bind(zero_shot.zero_shot, templates=("{}",)),
     }
+  tokenizer = bind(tokenizers.wordpiece, vocabulary=512 if tiny else 8192)
+  pixels, scaling = {"size": 16 if tiny else 128}, {"mean": 0.5, "std": 0.5}
+  model = towers(chosen["tower"], tiny)
+  if weights:
+    _, model = public.model(weights, {"two_towers": two_towers.TwoTowers})
+    scaling = images.wanted(weights)
+    pixels = {"size": scaling.pop("size"), "channels": scaling["channels"]}
+    tokenizer = bind(tokenizers.loaded, path=weights)
   config = spec(
     settings.Run,
     name="own_image_text",
@@ -59,26 +75,27 @@ def get_config(arg: str = ""):
       own.own_image_text,
       path="",
       task="multiclass" if asked else "none",
-      size=16 if tiny else 128,
-      tokenizer=bind(tokenizers.wordpiece, vocabulary=512 if tiny else 8192),
-      length=16 if tiny else LENGTH,
+      **pixels,
+      tokenizer=tokenizer,
+      length=16 if tiny and not weights else LENGTH,
     ),
     objective=bind(
       LOSSES[chosen["loss"]],
-      model=towers(chosen["tower"], tiny),
-      inputs=bind(inputs.image, mean=0.5, std=0.5),
+      model=model,
+      inputs=bind(inputs.image, **scaling),
     ),
     optimizer=bind(
       optim.optimizer,
       name="adamw",
-      lr=5e-4,
+      lr=1e-5 if weights else 5e-4,
       schedule="cosine",
       warmup=0.1,
       weight_decay=0.1,
       clip_norm=1.0,
     ),
     batch_size=8 if tiny else 128,
-    epochs=30,
+    epochs=10 if weights else 30,
+    start=spec(settings.Start, weights=weights),
     schedule=spec(settings.Schedule, log_every=5, select="-loss"),
     evaluators=evaluators,
   )

@@ -24,11 +24,13 @@ def retrieval(
 ) -> Findings:
   """Recall at 1, 5 and 10 and the median rank, in both directions.
 
-  All examples of a split that have both inputs are each other's candidates. A
-  candidate is right if its text equals that of the query, token by token; the
-  note says how many queries have several right ones. Chance is that of a random
-  order of the same candidates. The intervals resample patients' queries; the
-  candidates stay, so compare numbers only with those of the same split.
+  Every example of a split that has both inputs asks once in each direction. A
+  picture looks among the different texts (equal ones, token by token, are one
+  candidate: else the copies of a wrong template would fill the first places); a
+  text looks among all pictures, and each whose text equals it is right. Chance
+  is that of a random order of the same candidates. The intervals resample
+  patients' queries; the candidates stay, so compare numbers only with those of
+  the same split.
 
   at: the numbers of candidates looked at.
   """
@@ -66,27 +68,29 @@ def table(
   split = split.take(rows)
   image, text = (np.asarray(outputs[name])[rows] for name in (IMAGE, TEXT))
   group = pairs.equal_texts(split, info)
-  right = np.bincount(group)[group] if len(group) else group
+  different, first, right = np.unique(
+    group, return_index=True, return_counts=True
+  )
+  several = int((right[group] > 1).sum())
   lines = []
-  for title, queries, candidates in (
-    ("image → text", image, text),
-    ("text → image", text, image),
+  for title, queries, candidates, groups, answers in (
+    ("image → text", image, text[first], different, np.ones(len(group), int)),
+    ("text → image", text, image, group, right[group]),
   ):
-    rank = metrics.ranks(queries, candidates, group, group)
+    rank = metrics.ranks(queries, candidates, group, groups)
     lines.append([title, *scored(rank, at, split, settings).values()])
-    chance = [metrics.chance_recall(right, len(group), k=k) for k in at]
-    middle = metrics.chance_median_rank(right, len(group))
+    chance = [metrics.chance_recall(answers, len(groups), k=k) for k in at]
+    middle = metrics.chance_median_rank(answers, len(groups))
     lines.append(["  by chance", *chance, middle])
-  several = int((right > 1).sum())
   return {
     "kind": "table",
     "title": f"Retrieval among {cards.amount(len(group), 'pair')}",
     "columns": ["Direction", *(f"Recall at {k}" for k in at), "Median rank"],
     "rows": lines,
-    "note": f"{several:,} of {len(group):,} queries have more than one right "
-    f"answer, because texts are equal: {len(np.unique(group)):,} are "
-    "different. A random order of the same "
-    "candidates scores the chance level.",
+    "note": f"A picture looks among {len(different):,} different texts, a text "
+    f"among {len(group):,} pictures. {several:,} of {len(group):,} texts occur "
+    "more than once; every picture with an equal text is a right answer. "
+    "Chance is a random order of the same candidates.",
     "terminal": True,
   }
 

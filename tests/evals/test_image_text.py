@@ -146,27 +146,40 @@ def test_data_without_classes_cannot_be_asked(told):
     zero_shot.zero_shot(context(told, asked=pretext))
 
 
-def test_retrieval_counts_equal_texts_as_right_answers(told):
+def sorted_rank(scores, right):
+  """The first right candidate's rank; a wrong one that ties comes first."""
+  order = sorted(range(len(scores)), key=lambda j: (-scores[j], right[j]))
+  return next(n for n, j in enumerate(order, 1) if right[j])
+
+
+def test_retrieval_is_that_of_sorting_with_equal_texts_as_one(told):
   given = context(told, noise=1.0)
   (block,) = retrieval.retrieval(given, at=(1, 5)).blocks["test"]
   outputs, split = given.predicted["test"], told[2]["test"]
+  images, texts = outputs["image_embedding"], outputs["text_embedding"]
   said = [tuple(row) for row in split.arrays["text/tokens"]]
-  hits = {1: 0, 5: 0}
-  for picture, mine in zip(outputs["image_embedding"], said, strict=True):
-    score = outputs["text_embedding"] @ picture
-    # A wrong text that scores the same comes first.
-    wrong = [s != mine for s in said]
-    order = sorted(range(24), key=lambda j: (-score[j], not wrong[j]))
-    place = next(n for n, j in enumerate(order, 1) if said[j] == mine)
-    for k in hits:
-      hits[k] += place <= k
-  found = cells(block, "image → text")
-  assert [cell["value"] for cell in found[:2]] == [hits[1] / 24, hits[5] / 24]
-  assert all(cell["low"] <= cell["value"] <= cell["high"] for cell in found)
-  right = np.array([said.count(mine) for mine in said])
+  once = [said.index(each) for each in dict.fromkeys(said)]
+  ranks = {
+    "image → text": [
+      sorted_rank(texts[once] @ picture, [said[j] == mine for j in once])
+      for picture, mine in zip(images, said, strict=True)
+    ],
+    "text → image": [
+      sorted_rank(images @ text, [other == mine for other in said])
+      for text, mine in zip(texts, said, strict=True)
+    ],
+  }
+  for title, rank in ranks.items():
+    found = cells(block, title)
+    hits = [np.mean(np.array(rank) <= k) for k in (1, 5)]
+    assert [each["value"] for each in found[:2]] == pytest.approx(hits)
+    assert all(c["low"] <= c["value"] <= c["high"] for c in found)
   chance = [row for name, *row in block["rows"] if name.strip() == "by chance"]
-  assert chance[0][0] == pytest.approx(metrics.chance_recall(right, 24, k=1))
-  assert "24 of 24 queries have more than one right answer" in block["note"]
+  assert chance[0][:2] == pytest.approx([1 / 12, 5 / 12])
+  many = metrics.chance_recall(np.full(24, 2), 24, k=5)
+  assert chance[1][1] == pytest.approx(many)
+  assert "12 different texts, a text among 24 pictures" in block["note"]
+  assert "24 of 24 texts occur more than once" in block["note"]
 
 
 def test_examples_without_a_text_are_no_candidates(told):

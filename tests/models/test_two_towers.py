@@ -36,7 +36,7 @@ def test_encoders_must_be_those_of_the_inputs():
 
 
 def test_two_pictures_are_refused():
-  encoders = dict.fromkeys(("image", "other"), pictures.RESNET)
+  encoders = dict.fromkeys(("image", "other"), pictures.VIT)
   with pytest.raises(UserError, match="read a picture and a text"):
     shapes(encoders=encoders, inputs={name: {} for name in encoders})
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from medfm.augment import geometry, intensity
 from medfm.data.text.input import Tokens
+from medfm.models.cnn import CNN
 from medfm.models.gpt import GPT
 from medfm.models.resnet import ResNet
 from medfm.models.vit import ViT
@@ -34,7 +35,7 @@ def images(rows=8, size=8):
 
 TOWERS = {
   "encoders": {
-    "image": VIT,
+    "image": functools.partial(CNN, widths=(8,), hidden=16),
     "text": functools.partial(GPT, width=16, depth=1, heads=2, length=6),
   },
   "width": 8,
