@@ -132,7 +132,7 @@ CASES = {
   ),
   "clip": (clip, _TOWERS, pictures.pairs, False),
   "siglip": (
-    functools.partial(siglip, bias=-3.0),
+    functools.partial(siglip, temperature=0.02, bias=-20.0),
     _TOWERS,
     pictures.pairs,
     False,

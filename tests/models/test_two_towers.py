@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from medfm.models.two_towers import TwoTowers
+from medfm.models.two_towers import TwoTowers, unit
 from medfm.types import UserError
 from tests.objectives import pictures
 
@@ -42,7 +42,5 @@ def test_two_pictures_are_refused():
 
 
 def test_a_vector_of_zero_has_a_finite_gradient():
-  from medfm.models.two_towers import unit
-
   slope = jax.grad(lambda x: unit(x).sum())(np.zeros((2, 3), "f"))
   assert np.isfinite(slope).all()

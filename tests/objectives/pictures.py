@@ -35,7 +35,7 @@ def images(rows=8, size=8):
 
 TOWERS = {
   "encoders": {
-    "image": functools.partial(CNN, widths=(8,), hidden=16),
+    "image": functools.partial(CNN, widths=(16,), hidden=32),
     "text": functools.partial(GPT, width=16, depth=1, heads=2, length=6),
   },
   "width": 8,

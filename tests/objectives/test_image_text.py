@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from medfm import step as steps
-from medfm.models.two_towers import TwoTowers
+from medfm.models.two_towers import TwoTowers, unit
 from medfm.objectives.image_text import (
   _at_most,
   clip,
@@ -99,6 +99,43 @@ def test_equal_captions_that_score_alike_cost_nothing():
   for loss in (contrasted, paired):
     told = loss(perfect, jnp.asarray(same()), jnp.ones(6, bool))
     np.testing.assert_allclose(told, 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", [contrasted, paired])
+def test_free_vectors_are_drawn_to_their_partners(loss):
+  generator = np.random.default_rng(0)
+  params = {
+    "image": jnp.asarray(generator.normal(size=(6, 4)), jnp.float32),
+    "text": jnp.asarray(generator.normal(size=(6, 4)), jnp.float32),
+    "scale": jnp.log(10.0),
+    "bias": jnp.asarray(-10.0),
+  }
+  captions = jnp.asarray(same())
+
+  def cosines(params):
+    # Examples with an equal caption have one vector for it.
+    text = unit(params["text"])[np.unique(GROUPS, return_inverse=True)[1]]
+    return unit(params["image"]) @ text.T
+
+  def total(params):
+    logits = jnp.exp(params["scale"]) * cosines(params) + params["bias"]
+    return loss(logits, captions, jnp.ones(6, bool)).mean()
+
+  optimizer = optax.adam(0.05)
+
+  @jax.jit
+  def learnt(params):
+    def step(_, held):
+      params, state = held
+      change, state = optimizer.update(jax.grad(total)(params), state)
+      return optax.apply_updates(params, change), state
+
+    return jax.lax.fori_loop(0, 300, step, (params, optimizer.init(params)))[0]
+
+  after = learnt(params)
+  assert total(after) < 0.05 * total(params)
+  nearest = np.asarray(cosines(after)).argmax(1)
+  np.testing.assert_array_equal(GROUPS[nearest], GROUPS)
 
 
 def test_the_scale_stops_at_its_top_and_comes_back():
