@@ -58,7 +58,7 @@ def write(folder: Path, text: str, info: Info, *, length: int) -> None:
   roles = [role for role in _ROLES if role in tokenizer.special]
   special = {role: tokenizer.token(tokenizer.special[role]) for role in roles}
   bert = "cls" in special and "sep" in special
-  if bert or info.target.names:
+  if bert or info.target.names or len(info.inputs) > 1:
     text = _with_ends(text, tokenizer)
   (folder / "tokenizer.json").write_text(text, encoding="utf-8")
   inputs = ["input_ids", "attention_mask"]
