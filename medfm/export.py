@@ -83,7 +83,7 @@ def _write(part: Path, trained: stages.Trained) -> None:
     saved = workdir.sealed(folder / "tokenizer.json")
     length = getattr(model, "length", 0)
     tokenizer_files.write(part, saved, info, length=length)
-  elif text is None:
+  if text is None or len(info.inputs) > 1:
     _describe_images(part, trained, model, params)
 
 

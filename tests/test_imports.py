@@ -129,7 +129,7 @@ ARRAYS = {
 """What tables, images and texts are called in a split."""
 
 ROOMS = re.compile(
-  r"(data/(datasets|images|tables|text|transforms)|models|nn|objectives|"
+  r"(data/(captions|datasets|images|tables|text|transforms)|models|nn|objectives|"
   r"weights|explain)/"
 )
 """Where a modality's arrays may be asked for by name."""

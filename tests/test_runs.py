@@ -33,6 +33,7 @@ SLOW = (
   "gpt_prompt.py:pubmedqa,tiny",
   "segment.py:tiny",
   "segment.py:nuclei,tiny",
+  "image_text.py:siglip,tiny",
   "quickstart.py:tiny",
   "bert_finetune.py:hallmarks_of_cancer,compare,lora,tiny",
   "text_study.py:tiny",
@@ -57,6 +58,7 @@ OWN = (
   "own_table.py",
   "own_text.py",
   "own_volumes.py",
+  "own_image_text.py",
 )
 
 

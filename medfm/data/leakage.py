@@ -30,15 +30,19 @@ def leakage(dataset: Dataset) -> dict[str, Any]:
 
   exact: equal content, whatever the label. near: by `near_rule`, without equal
     examples. within/exact counts the repeats: examples minus distinct ones. Of
-    several inputs, one that is equal or near is enough.
+    several inputs, one that is equal or near is enough; if the card names some
+    of them under "compared_by", only these count.
   """
   splits, info = dataset.splits, dataset.info
-  inputs = [_Compared(splits, info, name) for name in info.inputs]
+  names = dataset.card.get("compared_by", tuple(info.inputs))
+  inputs = [_Compared(splits, info, name) for name in names]
   ruled = [each for each in inputs if each.near is not None]
+  described = {name: info.inputs[name] for name in names}
   rules = {
-    k: i.near.rule if i.near else "no rule" for k, i in info.inputs.items()
+    k: each.near.rule if each.near else "no rule"
+    for k, each in described.items()
   }
-  if len(rules) > 1:
+  if len(info.inputs) > 1:
     rules = {name: f"{name}: {rule}" for name, rule in rules.items()}
   whom = dataset.card.get("grouped_by", "patient")
   named = whom != "text"  # "text": equal texts were grouped, without names.

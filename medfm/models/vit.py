@@ -28,6 +28,8 @@ class ViT(nn.Module):
   patch: its side, or one for each axis of space.
   pooling: the embedding is the state of [CLS] ("cls"), or the mean of those of
     the patches ("mean"), as after masked pre-training (He et al. 2022).
+  norm_first, patch_bias: as True and False, the image tower of CLIP (Radford
+    et al. 2021): a norm before the blocks, patches without a bias.
   hidden, scan_layers, remat: see `transformer.run_blocks`.
   """
 
@@ -41,6 +43,8 @@ class ViT(nn.Module):
   dropout: float = 0.0
   epsilon: float = 1e-12
   pooling: str = "cls"
+  norm_first: bool = False
+  patch_bias: bool = True
   scan_layers: bool = False
   remat: bool = False
   dtype: str = "float32"
@@ -52,7 +56,11 @@ class ViT(nn.Module):
     counts = patches.grid(picture.shape, self.patch)
     # A convolution of that stride is one product over patches.
     x = nn.Dense(
-      self.width, dtype=self.dtype, kernel_init=normal, name="embed_patches"
+      self.width,
+      use_bias=self.patch_bias,
+      dtype=self.dtype,
+      kernel_init=normal,
+      name="embed_patches",
     )(patches.cut(picture, self.patch))
     cls = self.param("cls", normal, (1, 1, self.width)).astype(x.dtype)
     seen = 1 + x.shape[1]
@@ -67,6 +75,8 @@ class ViT(nn.Module):
       x = jnp.take_along_axis(x, batch["visible"][:, :, None], 1)
     cls = jnp.broadcast_to(cls + positions[:, :1], (len(x), 1, self.width))
     x = jnp.concatenate([cls, x], 1)
+    if self.norm_first:
+      x = normalisation("layer", "norm0", self.epsilon, self.dtype)(x)
     x = Dropout(self.dropout)(x, batch["id"], train=train)
     x = run_blocks(
       self, x, batch["id"], train=train, hidden_dropout=self.dropout

@@ -13,6 +13,7 @@ _BY_NAME = {
   "tanh": jax.numpy.tanh,
   "gelu": functools.partial(jax.nn.gelu, approximate=False),
   "gelu_tanh": jax.nn.gelu,
+  "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
   "silu": jax.nn.silu,
   "identity": jax.nn.identity,
 }
@@ -25,6 +26,6 @@ def activation(name: str) -> Callable[[jax.Array], jax.Array]:
   """The elementwise function of this name; UserError if there is none.
 
   `gelu` is exact, x * Phi(x), as in torch and BERT; `gelu_tanh` is its tanh
-  approximation, as in GPT-2.
+  approximation, as in GPT-2; `quick_gelu` is x * sigmoid(1.702 x), as in CLIP.
   """
   return chosen("activation", name, _BY_NAME)

@@ -7,10 +7,14 @@ from typing import Any
 
 from medfm import jsons
 from medfm.types import UserError
-from medfm.weights import public, vit
+from medfm.weights import clip, public, vit
 
 NAME = "preprocessor_config.json"
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+CLIP = {
+  "mean": (0.48145466, 0.4578275, 0.40821073),
+  "std": (0.26862954, 0.26130258, 0.27577711),
+}
 HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
 
@@ -18,14 +22,18 @@ def wanted(path: str) -> dict[str, Any]:
   """size, channels, mean and std of the images that public weights learnt from.
 
   From preprocessor_config.json, or timm's pretrained_cfg, beside the weights;
-  without either 224 pixels and ImageNet's moments (a ViT's are all 0.5). The
-  moments are of values in [0, 1]. UserError for other numbers.
+  without either 224 pixels and ImageNet's moments (a ViT's are all 0.5, and
+  CLIP has its own). The moments are of values in [0, 1]. UserError for other
+  numbers.
   """
   place = Path(path).expanduser()
   layout, config = public.described(place)
   file = (place.parent if place.is_file() else place) / NAME
+  if layout is clip:
+    config = clip.described(config)
   channels = config.get("num_channels", 3)
-  values = {"size": 224, **(HALF if layout is vit else IMAGENET)}
+  moments = {"vit": HALF, "clip": CLIP}.get(layout.TYPE, IMAGENET)
+  values = {"size": 224, **moments}
   try:
     if file.is_file():
       values |= _processor(jsons.read(file))
@@ -34,7 +42,7 @@ def wanted(path: str) -> dict[str, Any]:
       values |= {key: timm[key] for key in ("mean", "std") if key in timm}
       if "input_size" in timm:
         values["size"] = timm["input_size"][-1]
-    if layout is vit:  # Its positions are for this size alone.
+    if layout in (vit, clip):  # Its positions are for this size alone.
       values["size"] = config.get("image_size", 224)
     for key in ("mean", "std"):
       numbers = [float(value) for value in values[key]]

@@ -17,6 +17,7 @@ ACTIVATIONS = {
   "gelu": "gelu",
   "gelu_new": "gelu_tanh",
   "gelu_pytorch_tanh": "gelu_tanh",
+  "quick_gelu": "quick_gelu",
   "relu": "relu",
   "silu": "silu",
   "swish": "silu",
@@ -138,9 +139,15 @@ def dense(
   ]
 
 
-def attention(ours: str, theirs: str, out: str, heads: int) -> list[Leaf]:
-  """`Attention` from `query`, `key` and `value` of theirs, and out."""
-  layers = [f"{theirs}.{name}" for name in ("query", "key", "value")]
+def attention(
+  ours: str,
+  theirs: str,
+  out: str,
+  heads: int,
+  names: tuple[str, str, str] = ("query", "key", "value"),
+) -> list[Leaf]:
+  """`Attention` from the queries, keys and values of theirs, and out."""
+  layers = [f"{theirs}.{name}" for name in names]
   kernels = Codec(  # Three [E,E] <-> [E,3,heads,E/heads].
     lambda parts: np.stack([part.T for part in parts], 1).reshape(
       len(parts[0]), 3, heads, -1

@@ -13,6 +13,7 @@ from medfm import spec, tree
 from medfm.types import UserError
 from medfm.weights import (
   bert,
+  clip,
   gpt2,
   mapping,
   resnet,
@@ -22,12 +23,20 @@ from medfm.weights import (
   vit,
 )
 
-_MODELS = {"Bert": bert, "GPT": gpt2, "ViT": vit, "ResNet": resnet}
+_MODELS = {
+  "Bert": bert,
+  "GPT": gpt2,
+  "ViT": vit,
+  "ResNet": resnet,
+  "TwoTowers": clip,
+}
 LAYOUTS = {layout.TYPE: layout for layout in _MODELS.values()}
 _SAFE = (safetensors_file.NAME, safetensors_file.INDEX)
 _TORCH = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _SUFFIXES = (".bin", ".pt", ".pth", ".safetensors")
-_UNSEEN = ("activation", "epsilon", "pre_norm", "norm", "rotary", "gated")
+_UNSEEN = (
+  "activation", "epsilon", "pre_norm", "norm", "rotary", "gated", "norm_first",
+)  # fmt: skip
 """Settings that change what a model computes but no leaf's shape."""
 
 
@@ -52,13 +61,7 @@ def read(path: Path, model: nn.Module | None = None) -> dict[str, Any]:
   tensors = _tensors(path)
   layout, config = described(path, tensors)
   settings = _settings(path, layout, config)
-  for key in _UNSEEN:
-    given = settings.get(key)
-    if key in settings and getattr(model, key, given) != given:
-      raise UserError(
-        f"the weights of {path} are for a model with {key}={given!r}, but this "
-        f"one has {key}={getattr(model, key)!r}; set model.{key}"
-      )
+  _expect(path, settings, model)
   kind = str([*(config.get("architectures") or ()), "Model"][0])
   table = layout.leaves(settings, kind)
   return mapping.imported(table, layout.canonical(tensors), str(path))
@@ -66,8 +69,17 @@ def read(path: Path, model: nn.Module | None = None) -> dict[str, Any]:
 
 def settings(path: Path) -> dict[str, Any]:
   """The settings of the model that fits public weights, for a config."""
-  chosen = _settings(path, *described(path))
+  layout, config = described(path)
+  chosen = _settings(path, layout, config)
+  if layout is clip:
+    return clip.bound(chosen)
   return {key: value for key, value in chosen.items() if key != "channels"}
+
+
+def vocabulary(path: Path) -> int | None:
+  """How many token ids public weights have; None for models without text."""
+  chosen = _settings(path, *described(path))
+  return chosen.get("encoders", {}).get("text", chosen).get("vocabulary")
 
 
 def model(
@@ -119,15 +131,19 @@ def write(
     )
   layout = _MODELS[name]
   flat = transfer.apart(tree.paths(variables))
-  chosen = {field: getattr(model, field) for field in model.__annotations__}
-  chosen |= _sizes(flat, chosen)
+  if isinstance(model, clip.TwoTowers):
+    chosen = clip.chosen(model, flat)
+  else:
+    chosen = {field: getattr(model, field) for field in model.__annotations__}
+    chosen |= _sizes(flat, chosen)
   kind = "Model"
   for part, name in reversed(layout.KINDS.items()):
     if any(path.startswith(f"params/{part}") for path in flat):
       kind = name
   config = {"model_type": layout.TYPE} | layout.config(chosen, kind)
   tensors = mapping.exported(layout.leaves(chosen, kind), flat)
-  config |= {**_classes(tensors, classes), **notes}
+  config |= _classes(tensors, classes)
+  config = clip.noted(config, notes) if layout is clip else {**config, **notes}
   # torch's batch normalisation also has a count of batches.
   tensors |= {
     name.replace("running_mean", "num_batches_tracked"): np.zeros((), np.int64)
@@ -172,6 +188,24 @@ def _settings(path: Path, layout: Any, config: Mapping) -> dict[str, Any]:
     raise UserError(f"{folder}/{error}") from None
   except (TypeError, ValueError, AttributeError) as error:
     raise UserError(f"{folder}/config.json is damaged: {error}") from None
+
+
+def _expect(
+  path: Path, settings: Mapping[str, Any], model: Any, prefix: str = "model"
+) -> None:
+  """UserError if a model would compute something else from these settings."""
+  for key in _UNSEEN:
+    given = settings.get(key)
+    if key in settings and getattr(model, key, given) != given:
+      raise UserError(
+        f"the weights of {path} are for a model with {key}={given!r}, but this "
+        f"one has {key}={getattr(model, key)!r}; set {prefix}.{key}"
+      )
+  if isinstance(model, clip.TwoTowers):
+    for role, name in clip.towers(model).items():
+      tower = clip.built(model, name)
+      within = f"{prefix}.encoders.{name}"
+      _expect(path, settings["encoders"][role], tower, within)
 
 
 def _tensors(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def check(path: Path, info: Info) -> None:
   If there is a tokenizer beside the weights, it decides; the weights may then
   have more rows than it has tokens. Without one the numbers must agree.
   """
-  rows = public.settings(path).get("vocabulary")
+  rows = public.vocabulary(path)
   text = text_input.among(info)
   if text is None or not text.tokenizer or rows is None:
     return
@@ -58,7 +58,7 @@ def write(folder: Path, text: str, info: Info, *, length: int) -> None:
   roles = [role for role in _ROLES if role in tokenizer.special]
   special = {role: tokenizer.token(tokenizer.special[role]) for role in roles}
   bert = "cls" in special and "sep" in special
-  if bert or info.target.names:
+  if bert or info.target.names or len(info.inputs) > 1:
     text = _with_ends(text, tokenizer)
   (folder / "tokenizer.json").write_text(text, encoding="utf-8")
   inputs = ["input_ids", "attention_mask"]

@@ -33,7 +33,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def config(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
   """config.json of a model; kind: its head."""
-  mapping.expect("ViT's layout", settings, pooling="cls")
+  mapping.expect("ViT's layout", settings, pooling="cls", norm_first=False)
   return mapping.encoder_config(settings, f"ViT{kind}") | {
     "patch_size": settings["patch"],
     "num_channels": settings["channels"],

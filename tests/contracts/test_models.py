@@ -22,6 +22,7 @@ from medfm.models.mlp import MLP
 from medfm.models.resnet import ResNet
 from medfm.models.rnn import RNN
 from medfm.models.tabular_transformer import TabularTransformer
+from medfm.models.two_towers import TwoTowers
 from medfm.models.unet import UNet
 from medfm.models.vit import ViT
 
@@ -117,6 +118,19 @@ CASES = {
     "fused",
     drops=True,
   ),
+  "two towers": Case(
+    functools.partial(
+      TwoTowers,
+      encoders={
+        "scan": functools.partial(CNN, widths=(4,), hidden=5),
+        "notes": _GPT,
+      },
+      inputs={"scan": {}, "notes": {}},
+      width=7,
+    ),
+    "picture and text",
+    drops=True,
+  ),
   "vit": Case(
     functools.partial(ViT, patch=4, width=8, depth=2, heads=2, dropout=0.1),
     "small image",
@@ -178,6 +192,9 @@ def _batch(kind):
     return {"volume": volume.astype("float32")} | shared
   if kind == "fused":
     return _fused(arrays) | shared
+  if kind == "picture and text":
+    told = {k: v for k, v in _fused(arrays).items() if "table" not in k}
+    return {k: v for k, v in told.items() if "present" not in k} | shared
   return {key: arrays[key] for key in keys} | shared
 
 

@@ -20,10 +20,12 @@ from medfm.models.mlp import MLP
 from medfm.models.resnet import ResNet
 from medfm.models.rnn import RNN
 from medfm.models.tabular_transformer import TabularTransformer
+from medfm.models.two_towers import TwoTowers
 from medfm.models.unet import UNet
 from medfm.objectives import segment
 from medfm.objectives.classify import multiclass, multilabel
 from medfm.objectives.contrastive import simclr
+from medfm.objectives.image_text import clip, siglip
 from medfm.objectives.language import causal_lm, masked_lm, token_labels
 from medfm.objectives.lora import lora
 from medfm.objectives.masked_features import masked_features
@@ -40,6 +42,7 @@ _MLP = functools.partial(MLP, widths=(16,), dropout=0.1)
 _TRANSFORMER = functools.partial(
   TabularTransformer, width=16, heads=2, depth=1, dropout=0.1
 )
+_TOWERS = functools.partial(TwoTowers, **pictures.TOWERS)
 _TEXT = {"width": 16, "depth": 1, "dropout": 0.1}
 
 
@@ -125,6 +128,13 @@ CASES = {
     functools.partial(simclr, changes=pictures.CHANGES, hidden=32, width=16),
     pictures.RESNET,
     pictures.images,
+    False,
+  ),
+  "clip": (clip, _TOWERS, pictures.pairs, False),
+  "siglip": (
+    functools.partial(siglip, temperature=0.02, bias=-20.0),
+    _TOWERS,
+    pictures.pairs,
     False,
   ),
   "dino": (

@@ -25,6 +25,7 @@ NOT_METRICS = (
   "overlap",
   "perplexity",
   "regions",
+  "retrieval",
   "risk_curves",
   "surfaces",
   "survival",

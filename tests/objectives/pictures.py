@@ -1,10 +1,14 @@
 """Toy pictures, and the small models that objectives pre-train on them."""
 
+import dataclasses
 import functools
 
 import numpy as np
 
 from medfm.augment import geometry, intensity
+from medfm.data.text.input import Tokens
+from medfm.models.cnn import CNN
+from medfm.models.gpt import GPT
 from medfm.models.resnet import ResNet
 from medfm.models.vit import ViT
 from tests import infos
@@ -27,3 +31,29 @@ def images(rows=8, size=8):
     "weight": np.ones(rows, "float32"),
     "id": np.arange(rows, dtype="int32"),
   }
+
+
+TOWERS = {
+  "encoders": {
+    "image": functools.partial(CNN, widths=(16,), hidden=32),
+    "text": functools.partial(GPT, width=16, depth=1, heads=2, length=6),
+  },
+  "width": 8,
+}
+
+
+def pairs(rows=8, size=8):
+  """Images with a text each, of which two are equal, and their batch."""
+  info, batch = images(rows, size)
+  generator = np.random.default_rng(1)
+  tokens = generator.integers(2, 11, (rows, 6)).astype("int32")
+  segment = (np.arange(6)[None] < 3 + np.arange(rows)[:, None] % 4).astype("i4")
+  tokens[:, 0], tokens[1], segment[1] = 1, tokens[0], segment[0]
+  text = {
+    "text/tokens": np.where(segment > 0, tokens, 0).astype("int32"),
+    "text/segment": segment,
+    "text/positions": np.tile(np.arange(6, dtype="int32"), (rows, 1)),
+  }
+  batch = {"image/image": batch.pop("image"), **text, **batch}
+  inputs = {"image": info.inputs["image"], "text": Tokens(11)}
+  return dataclasses.replace(info, inputs=inputs), batch

@@ -57,6 +57,23 @@ _VIT = {
 }
 
 
+_CLIP = {
+  "text_config": {
+    **{key: _BERT[key] for key in (*_SHAPE, "intermediate_size", "vocab_size")},
+    "max_position_embeddings": 7,
+    "eos_token_id": 9,
+  },
+  "vision_config": {
+    **{key: _VIT[key] for key in ("image_size", "patch_size")},
+    "hidden_size": 12,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 20,
+  },
+  "projection_dim": 6,
+}
+
+
 def images(size: int) -> np.ndarray:
   generator = np.random.default_rng(0)
   return generator.standard_normal((2, size, size, 3)).astype("float32")
@@ -83,6 +100,18 @@ def batch(name: str, base: bool = False) -> dict[str, np.ndarray]:
   return {**asked, "id": np.arange(2)}
 
 
+def pairs(theirs: bool = False) -> dict[str, np.ndarray]:
+  """Pictures and texts; a text ends with token 9, CLIP's last."""
+  tokens = TOKENS.copy()
+  tokens[1, 2] = 9
+  if theirs:
+    pixels = images(8).transpose(0, 3, 1, 2)
+    named = {"input_ids": tokens, "attention_mask": SEGMENT}
+    return {"pixel_values": pixels, **named}
+  text = {"text/tokens": tokens, "text/segment": SEGMENT}
+  return {"image/image": images(8), **text, "id": np.arange(2)}
+
+
 def model(name: str, base: bool = False):
   """A model of `transformers`, every weight of it random."""
   import torch
@@ -100,6 +129,8 @@ def model(name: str, base: bool = False):
     made = kind(t.BertConfig(**(labels if base else _BERT)))
   elif name == "gpt2":
     made = t.GPT2LMHeadModel(t.GPT2Config(**({} if base else _GPT2)))
+  elif name == "clip":
+    made = t.CLIPModel(t.CLIPConfig(**_CLIP))
   elif name == "vit":
     settings = labels if base else _VIT
     made = t.ViTForImageClassification(t.ViTConfig(**settings))
@@ -118,7 +149,7 @@ def model(name: str, base: bool = False):
     for key, tensor in made.state_dict().items():
       if key.endswith("running_var"):
         tensor.uniform_(0.5, 2)
-      elif tensor.is_floating_point():
+      elif tensor.is_floating_point() and tensor.ndim:
         # Of a size that keeps every layer's values near one.
         inputs = tensor[0].numel() if tensor.ndim > 1 else 4
         tensor.copy_(torch.randn_like(tensor) / inputs**0.5)
@@ -148,6 +179,15 @@ def logits(made, name: str, base: bool = False) -> np.ndarray:
     return made(**inputs).logits.numpy()
 
 
+def similarities(made) -> np.ndarray:
+  """[2,2], of pictures and texts, by the reference model of both."""
+  import torch
+
+  asked = {key: torch.tensor(array) for key, array in pairs(True).items()}
+  with torch.no_grad():
+    return made(**asked).logits_per_image.numpy()
+
+
 def write_golden() -> None:
   import torch
 
@@ -155,6 +195,9 @@ def write_golden() -> None:
     made = model(name)
     made.save_pretrained(GOLDEN / name)
     np.savez(GOLDEN / name / "logits.npz", logits=logits(made, name))
+  made = model("clip")
+  made.save_pretrained(GOLDEN / "clip")
+  np.savez(GOLDEN / "clip" / "logits.npz", logits=similarities(made))
   state = model("gpt2").state_dict()
   state.pop("lm_head.weight")
   torch.save(state, GOLDEN / "gpt2" / "pytorch_model.bin")

@@ -17,6 +17,7 @@ from medfm.data.images.files import is_clutter
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Labels, Truth
 from medfm.data.tables.table import Table
+from medfm.data.text import text_files
 from medfm.types import UserError
 
 FOLDER = "folder"
@@ -31,6 +32,7 @@ class Listing(NamedTuple):
   raw: name -> file; examples: (name, patient, groups, split) of each.
   truth: arrays [N, ...]; names: of the classes, labels or numbers.
   changes, notes, and split (how it was made): for the data card.
+  texts: of each image, if a column of texts was read.
   """
 
   raw: dict[str, pathlib.Path]
@@ -40,12 +42,14 @@ class Listing(NamedTuple):
   changes: list[dict[str, Any]]
   notes: list[str]
   split: str
+  texts: tuple[str, ...] = ()
 
 
 def listed(
   place: pathlib.Path,
   labels: Labels,
   whole: bool = False,
+  text: str = "",
   *,
   image: str = "",
   root: str = "",
@@ -62,6 +66,7 @@ def listed(
   labels: in a folder they read the column `FOLDER`; if they read no column, the
     folders have no meaning except for the splits.
   whole: the images are read for a trained model, and so not split.
+  text: the column of a text of each image, none empty; "" to read none.
   root: the folder that the CSV's file names are relative to and may not leave;
     "" for the CSV's folder. The other settings are columns of the CSV, "" or
     () for a folder.
@@ -101,11 +106,17 @@ def listed(
     parts[:] = splits.WHOLE
   elif split_column:
     parts[:] = splits.of_words(table, split_column)
+  texts = text_files.strings(table, text=text).get("text")
   facts = [
     *zip(patients, parts, *(table[group] for group in groups), strict=True)
   ]
   ids = np.array([path.resolve().relative_to(top).as_posix() for path in paths])
-  rows = _first_of_each(table, column, ids, facts, truth)
+  said = (
+    [(*each, words) for each, words in zip(facts, texts, strict=True)]
+    if texts
+    else facts
+  )
+  rows = _first_of_each(table, column, ids, said, truth)
   truth = {name: array[rows] for name, array in truth.items()}
   ids, patients, parts = ids[rows], patients[rows], parts[rows]
   strata = truth.get(labels.stratify)
@@ -130,6 +141,7 @@ def listed(
     changes,
     _notes(patients, bool(patient)),
     how,
+    tuple(texts[row] for row in rows) if texts else (),
   )
 
 

@@ -36,6 +36,7 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
   raw: name -> file; examples: (name, patient, groups, split) of each.
   truth: array's name -> (dtype, its value for each example).
   channels: 1, 3 or "auto", for those of the files.
+  texts: of each example, if they are kept beside the images.
   dtype, bits: as a trained model needs them, in the order in which the images
     are listed; "" and 0 for those of the files.
   """
@@ -57,15 +58,17 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
     resize: str,
     window: tuple[float, ...],
     frame: str,
+    texts: Sequence[str] = (),
     dtype: str = "",
     bits: int = 0,
     **kwargs,
   ):
     self._paths = [(name, raw[name]) for name, *_ in examples]
     ids, patients, cells, part = zip(*examples, strict=True)
+    strings = {"patient": patients} if any(patients) else {}
     self._rows = SimpleNamespace(
       ids=ids,
-      strings={"patient": patients} if any(patients) else {},
+      strings={**strings, "text": texts} if texts else strings,
       groups=dict(zip(groups, zip(*cells, strict=True), strict=True)),
       arrays={k: np.array(v, dtype) for k, (dtype, v) in truth.items()},
       part=np.array(part),
@@ -150,6 +153,7 @@ class OwnImages(records.RowsBuilder, skip_registration=True):
 @forwards(listings.listed)
 def own_images(
   folders: Folders,
+  text: str = "",
   *,
   path: str,
   size: int = 64,
@@ -171,6 +175,8 @@ def own_images(
   uint16 if any file has more than 8 bits, else uint8 (float32 if all files are
   floating point).
 
+  text: the CSV's column of a text of each image, kept as the array `text` of
+    strings, which no model of images reads; for `data.captions`.
   path: a folder (or a zip or tar of one) with a folder per class, perhaps
     below train, validation (or val) and test; or a CSV file. Relative paths
     start at the folder of raw data.
@@ -206,7 +212,7 @@ def own_images(
     )
   place = _place(folders, path)
   keys = ("image", "root", "patient", "groups", "split_column")
-  columns = filter(None, [label, *map(listing.get, keys)])
+  columns = filter(None, [label, text, *map(listing.get, keys)])
   if place.is_dir() and (column := next(columns, None)):
     raise UserError(f"{path} is a folder: {column!r} needs a CSV file")
   labels = tasks.columns_of(
@@ -217,7 +223,7 @@ def own_images(
   )
   reading = folders.reading
   labels = adopted(labels, reading)
-  images = listings.listed(place, labels, bool(reading), **listing)
+  images = listings.listed(place, labels, bool(reading), text, **listing)
   shape = {
     "size": size,
     "channels": asked,
@@ -240,6 +246,7 @@ def own_images(
     groups=tuple(listing.get("groups", ())),
     bad=bad,
     max_bad_fraction=max_bad_fraction,
+    **({"texts": images.texts} if images.texts else {}),
     **shape | of_training,
   )
   *changes, summary = prepared.changes

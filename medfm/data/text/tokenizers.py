@@ -30,7 +30,7 @@ _ROLES = {
   "cls": ("[CLS]", "<s>"),
   "sep": ("[SEP]", "</s>"),
   "mask": ("[MASK]", "<mask>"),
-  "bos": ("<|endoftext|>", "<s>", "[CLS]"),
+  "bos": ("<|startoftext|>", "<|endoftext|>", "<s>", "[CLS]"),
   "eos": ("<|endoftext|>", "</s>", "[SEP]"),
 }
 _BYTE_BPE = ("<|pad|>", "<|endoftext|>")

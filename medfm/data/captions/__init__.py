@@ -1,0 +1,1 @@
+"""Pictures with a text each: two inputs side by side."""
