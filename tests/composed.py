@@ -67,9 +67,7 @@ def pyramid(
       if k:
         more["subfiletype"] = 1
       file.write(level, metadata=None, **place, **more)
-      level = np.asarray(
-        Image.fromarray(level).reduce(2)
-      )
+      level = np.asarray(Image.fromarray(level).reduce(2))
   return path
 
 

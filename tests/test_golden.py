@@ -25,6 +25,8 @@ CASES = (
   "own_images.py",
   "own_images.py:vit",
   "own_iob.py",
+  "own_slides.py",
+  "own_slides.py:ordered",
   "own_text.py",
   "own_text.py:gpt,lora",
   "vit.py:breastmnist",

@@ -48,7 +48,13 @@ MAJORITY = (
   "text_study.py:tiny",
 )
 REGRESSION = "linear_regression.py:tiny"
-OWN = ("own_images.py", "own_iob.py", "own_table.py", "own_text.py")
+OWN = (
+  "own_images.py",
+  "own_iob.py",
+  "own_slides.py",
+  "own_table.py",
+  "own_text.py",
+)
 
 
 def whole(case, place, folders):

@@ -26,6 +26,7 @@ HOW = (
   "what moved this model's answer, not why the answer would be true."
 )
 _EDGE, _TILE, _GAP = 420, 96, 12
+_OPAQUE = 0.85
 _ORANGE = np.array([217, 95, 2], np.float32)
 
 
@@ -122,24 +123,25 @@ def drawing(
       shape = tiles.shaped(slide, grid)
       if (places.max(0) >= shape).any():
         return None
-      small = tiles.thumbnail(slide, grid)
+      cell = max(_EDGE // max(shape), tiles.CELL)
+      small = tiles.thumbnail(slide, grid, cell)
       strongest = [*tiles.pixels(slide, grid, places[order], 1)]
   except (OSError, UserError):
     return None
-  sheet = [_sized(small), _sized(overlaid(small, places, attention))]
+  sheet = [_sized(small), _sized(overlaid(small, places, attention, cell))]
   rows = [_beside(sheet), _beside([_tile(each[0]) for each in strongest])]
   return _stacked(rows)
 
 
 def overlaid(
-  small: np.ndarray, places: np.ndarray, attention: np.ndarray
+  small: np.ndarray, places: np.ndarray, attention: np.ndarray, cell: int
 ) -> np.ndarray:
-  """A thumbnail [H,W,3], `tiles.CELL` pixels a tile, with its attention [T]."""
+  """A thumbnail [H,W,3], `cell` pixels a tile, with its attention [T]."""
   grey = np.repeat(small.mean(-1, keepdims=True), 3, -1)
-  heat = np.zeros(tuple(n // tiles.CELL for n in small.shape[:2]), np.float32)
+  heat = np.zeros(tuple(n // cell for n in small.shape[:2]), np.float32)
   heat[tuple(places.T)] = 0.1 + 0.9 * attention / max(attention.max(), 1e-12)
-  alpha = np.repeat(np.repeat(heat, tiles.CELL, 0), tiles.CELL, 1)[..., None]
-  alpha = 0.85 * alpha
+  alpha = np.repeat(np.repeat(heat, cell, 0), cell, 1)[..., None]
+  alpha = _OPAQUE * alpha
   return (grey * (1 - alpha) + _ORANGE * alpha).astype(np.uint8)
 
 

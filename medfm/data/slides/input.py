@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from medfm.types import Arrays, Batch, Design, Profile, Split
+from medfm.types import (
+  Arrays,
+  Batch,
+  Design,
+  Profile,
+  Ragged,
+  Split,
+  UserError,
+)
 
 _POOLED = ("mean", "std", "max")
 
@@ -54,7 +62,16 @@ class Bag:
   def blank(
     self, count: int, like: Mapping[str, np.ndarray] = {}
   ) -> dict[str, np.ndarray]:
-    """Slides of average tiles, as many as the others have."""
+    """Slides of average tiles, as many as the others have.
+
+    Raises: UserError for bags of different size, which cannot be joined with
+      other inputs.
+    """
+    if isinstance(like.get("bag"), Ragged):
+      raise UserError(
+        "slides of different size cannot stand beside other inputs: train on "
+        "them alone, or on one embedding for each"
+      )
     longest = like["bag"].shape[1] if "bag" in like else 1
     mean = np.asarray(self.mean, np.float32)
     return {"bag": np.tile(mean, (count, longest, 1))}

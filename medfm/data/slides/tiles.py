@@ -87,18 +87,20 @@ def shaped(slide: Slide, grid: Grid) -> tuple[int, int]:
   return max(rows, 1), max(columns, 1)
 
 
-def thumbnail(slide: Slide, grid: Grid) -> np.ndarray:
-  """uint8 [rows * CELL, columns * CELL, 3], read in blocks, never whole."""
+def thumbnail(slide: Slide, grid: Grid, cell: int = CELL) -> np.ndarray:
+  """uint8 [rows * cell, columns * cell, 3], read in blocks, never whole.
+
+  cell: pixels along a tile's edge.
+  """
   rows, columns = shaped(slide, grid)
-  out = np.empty((rows * CELL, columns * CELL, 3), np.uint8)
-  level = slide.level(grid.tile_um / CELL)
+  out = np.empty((rows * cell, columns * cell, 3), np.uint8)
+  level = slide.level(grid.tile_um / cell)
   for row in range(rows):
     for start in range(0, columns, _STRIDE):
       count = min(_STRIDE, columns - start)
-      block = read(slide, grid, level, (row, start), count, CELL)
-      out[row * CELL : (row + 1) * CELL, start * CELL :][:, : count * CELL] = (
-        block
-      )
+      block = read(slide, grid, level, (row, start), count, cell)
+      part = out[row * cell : (row + 1) * cell]
+      part[:, start * cell : (start + count) * cell] = block
   return out
 
 
