@@ -3,6 +3,7 @@
 A data set does not know of trained runs; its config hands the model in.
 """
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -31,7 +32,7 @@ def encoder(
   UserError if the run is not one of images, or has no embedding.
   """
   if not workdir:
-    return encoders.colour_and_texture()._replace(batch_size=batch_size)
+    return encoders.colour_and_texture()
   name, _, model, variables = stages.opened(Path(workdir), stage or None)
   described = model.info.only
   if not isinstance(described, image_input.Image):
@@ -43,6 +44,8 @@ def encoder(
   if high != wide:
     raise UserError(f"{workdir}: its images are {high} x {wide}, not square")
   key = _key(variables, model)
+  run = dataclasses.replace(model.run, batch_size=batch_size)
+  model = dataclasses.replace(model, run=run)
 
   def embedding(tiles: np.ndarray) -> np.ndarray:
     images = np.stack([_as_trained(tile, described) for tile in tiles])

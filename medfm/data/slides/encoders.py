@@ -39,9 +39,8 @@ def colour_and_texture() -> Encoder:
   image: the shares of the ten rotation-invariant uniform patterns of 8
   neighbours (Ojala et al. 2002) and the mean and spread of its gradient.
   """
-  return Encoder(
-    "colour and texture (32 numbers)", "colour-texture-1", _numbers
-  )
+  words = "colour and texture (32 numbers)"
+  return Encoder(words, "colour-texture-1", _numbers, batch_size=16)
 
 
 def _numbers(tiles: np.ndarray) -> np.ndarray:

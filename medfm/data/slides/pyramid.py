@@ -33,12 +33,12 @@ _ERRORS = (
   EOFError, struct.error, zlib.error, OverflowError, MemoryError,
   ZeroDivisionError, RuntimeError,
 )  # fmt: skip
-"""What libraries raise for damaged files."""
+"""What libraries raise for damaged files; tifffile's own error is of those."""
 
 
 def needs_openslide(path: pathlib.Path, name: str) -> bool:
   """Whether a file's compression is one that only OpenSlide reads here."""
-  with _file(path, name) as file:
+  with _file(path, name) as file, _checked(name):
     return _coded(file.pages[0])
 
 
@@ -51,24 +51,23 @@ def opened(path: pathlib.Path, name: str) -> Iterator[Any]:
   from medfm.data.slides import reader
 
   with _file(path, name) as file:
-    pages = _levels(file, name)
-    total = path.stat().st_size
-    for page in pages:
-      _require_sound(page, total, name)
-    kept = _KEPT_BYTES // max(map(_segment_bytes, pages))
+    with _checked(name):
+      pages = _levels(file, name)
+      for page in pages:
+        _require_sound(page, path.stat().st_size, name)
+      kept = _KEPT_BYTES // max(map(_segment_bytes, pages))
+      sizes = [(page.imagelength, page.imagewidth) for page in pages]
+      stated = _stated(file, pages[0])
 
     @functools.lru_cache(max(2, kept))
     def segment(level: int, index: int) -> np.ndarray:
-      try:
-        return _decoded(pages[level], index, name)
-      except _ERRORS as error:
-        raise _damaged(name, error) from None
+      with _checked(name):
+        return _decoded(pages[level], index)
 
     def region(level, top, left, height, width):
       return _assembled(pages[level], level, segment, top, left, height, width)
 
-    sizes = [(page.imagelength, page.imagewidth) for page in pages]
-    yield reader.Opened(sizes, _stated(file, pages[0]), region)
+    yield reader.Opened(sizes, stated, region)
 
 
 @contextlib.contextmanager
@@ -80,13 +79,19 @@ def _file(path: pathlib.Path, name: str) -> Iterator[Any]:
       f"{name}: pip install tifffile to read this slide"
     ) from None
   logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # It quotes tags.
+  with _checked(name):
+    file = tifffile.TiffFile(path)
+    if not len(file.pages):
+      raise ValueError("no pages")
+  with file:
+    yield file
+
+
+@contextlib.contextmanager
+def _checked(name: str) -> Iterator[None]:
+  """Whatever a library raises for a damaged file becomes one line."""
   try:
-    with tifffile.TiffFile(path) as file:
-      if not len(file.pages):
-        raise ValueError("no pages")
-      yield file
-  except tifffile.TiffFileError as error:
-    raise _damaged(name, error) from None
+    yield
   except _ERRORS as error:
     raise _damaged(name, error) from None
 
@@ -182,7 +187,7 @@ def _require_sound(page: Any, total: int, name: str) -> None:
     raise UserError(f"{name}: a tile has more bytes than pixels: it is damaged")
 
 
-def _decoded(page: Any, index: int, name: str) -> np.ndarray:
+def _decoded(page: Any, index: int) -> np.ndarray:
   """A tile or strip as uint8 [h,w,3]; a missing one is white."""
   height, width = _tile(page)
   if not page.is_tiled:

@@ -227,7 +227,7 @@ def test_an_image_model_embeds_tiles_as_it_was_trained(
     place,
     f"data.path={tmp_path / 'tiles'}",
     "batch_size=4",
-    "evaluators.baselines=None",
+    "evaluators.baselines.names=majority,",
   )
   encoder = embedder.encoder(workdir=str(run), batch_size=4)
   found = encoder.of(kinds["TUM"][:3])
