@@ -17,6 +17,7 @@ class Given(nn.Module):
   """Logits as they are in the batch."""
 
   outputs: int
+  levels: tuple[int, ...] = ()
 
   @nn.compact
   def __call__(self, batch, *, train=False):

@@ -8,7 +8,7 @@ from medfm import tasks
 from medfm.data.tables.table import Table
 from medfm.evals import scores
 from medfm.tasks import ordered
-from medfm.tasks.ordered import rivals
+from medfm.tasks.ordered import odds
 from medfm.types import UserError
 from tests import infos
 
@@ -75,7 +75,7 @@ def test_the_ordinal_rival_is_the_maximum_of_its_likelihood():
   generator = np.random.default_rng(0)
   x = generator.normal(size=(80, 2))
   y = np.digitize(x[:, 0] + generator.logistic(size=80), [-1, 1])
-  model = rivals.ProportionalOdds(C=1e9).fit(x, y)
+  model = odds.ProportionalOdds(C=1e9).fit(x, y)
   probs = model.predict_proba(x)
   np.testing.assert_allclose(probs.sum(1), 1)
 
@@ -96,8 +96,8 @@ def test_its_gradient_is_that_of_its_loss():
   at = np.array([0.3, -0.2, -0.5, 0.1, -0.3])
   given = (z, place, 3, 0.5)
   error = optimize.check_grad(
-    lambda a: rivals._loss(a, *given)[0],
-    lambda a: rivals._loss(a, *given)[1],
+    lambda a: odds._loss(a, *given)[0],
+    lambda a: odds._loss(a, *given)[1],
     at,
   )
   assert error < 1e-5

@@ -13,7 +13,7 @@ from medfm.metrics import calibration, classification, ordinal, ranking
 from medfm.tasks import absent, binary, classical, multiclass
 from medfm.tasks import panel as panels
 from medfm.tasks.answers import Answers
-from medfm.tasks.ordered import rivals as models
+from medfm.tasks.ordered import odds
 from medfm.types import Arrays, Info, Target, UserError
 
 TARGETS = ("label",)
@@ -35,9 +35,7 @@ events = absent.none
 
 RIVALS = {
   **multiclass.RIVALS,
-  "ordinal_logistic": partial(
-    multiclass.one_class, fit=models.ORDINAL_LOGISTIC
-  ),
+  "ordinal_logistic": partial(multiclass.one_class, fit=odds.ORDINAL_LOGISTIC),
 }
 
 
