@@ -31,15 +31,18 @@ from medfm.objectives import classify, ordered, regress
 from medfm.spec import bind, spec
 from medfm.variants import shrunk, variants
 
-OBJECTIVES = {
-  "multiclass": classify.multiclass,
-  "ordered": ordered.continuation_ratio,
-  "multilabel": classify.multilabel,
-  "regression": regress.regression,
+LABELS = (classify.multiclass, classify.multilabel, regress.regression)
+OBJECTIVES = {each.__name__: each for each in LABELS} | dict(
+  ordered=ordered.continuation_ratio
+)
+SELECT = {
+  regress.regression: "r2",
+  ordered.continuation_ratio: "quadratic_kappa",
 }
-SELECT = {"regression": "r2", "ordered": "quadratic_kappa"}
-RIVALS = {"regression": ("ridge",)}
-RIVALS["ordered"] = ("logistic_regression", "ordinal_logistic")
+RIVALS = {
+  regress.regression: ("ridge",),
+  ordered.continuation_ratio: ("logistic_regression", "ordinal_logistic"),
+}
 
 
 def get_config(arg: str = ""):
@@ -47,6 +50,7 @@ def get_config(arg: str = ""):
     arg, task=tuple(OBJECTIVES), pooling=mil.POOLINGS, size=("full", "tiny")
   )
   task, tiny = chosen["task"], chosen["size"] == "tiny"
+  objective = OBJECTIVES[task]
   config = spec(
     settings.Run,
     name="own_slides",
@@ -60,7 +64,7 @@ def get_config(arg: str = ""):
       embed=bind(embedder.encoder),
     ),
     objective=bind(
-      OBJECTIVES[task],
+      objective,
       model=bind(
         mil.MIL,
         pooling=chosen["pooling"],
@@ -79,10 +83,11 @@ def get_config(arg: str = ""):
     ),
     batch_size=8,
     epochs=60,
-    schedule=spec(settings.Schedule, select=SELECT.get(task, "auroc")),
+    schedule=spec(settings.Schedule, select=SELECT.get(objective, "auroc")),
     evaluators={
       "baselines": bind(
-        baselines.baselines, names=RIVALS.get(task, ("logistic_regression",))
+        baselines.baselines,
+        names=RIVALS.get(objective, ("logistic_regression",)),
       ),
       "heatmaps": bind(heatmaps.heatmaps, show=True),
     },
