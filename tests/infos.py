@@ -7,6 +7,7 @@ from medfm.data.tables.input import Table
 from medfm.data.text.input import Tokens
 from medfm.tasks.multiclass import Classes
 from medfm.tasks.multilabel import Labels
+from medfm.tasks.ordered import Ordered
 from medfm.tasks.pretext import Nothing
 from medfm.tasks.regions import Regions
 from medfm.tasks.regression import Numbers
@@ -46,6 +47,7 @@ def info(
   targets: dict[str, Target] = {
     "multiclass": Classes(classes, counts),
     "multilabel": Labels(classes, counts),
+    "ordered": Ordered(classes, counts),
     "regression": Numbers(classes, target_mean, target_std, units),
     "tokens": Tags(classes, counts),
     "survival": Survival(

@@ -26,6 +26,8 @@ CASES = (
   "own_images.py:vit",
   "own_image_text.py",
   "own_iob.py",
+  "own_slides.py",
+  "own_slides.py:ordered",
   "own_text.py",
   "own_text.py:gpt,lora",
   "vit.py:breastmnist",

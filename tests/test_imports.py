@@ -20,7 +20,7 @@ LAYERS = (
   ("setup",),
   ("scoring", "stages"),
   ("train", "report"),
-  ("study", "elsewhere"),
+  ("study", "elsewhere", "embedder"),
   ("evaluate", "predict", "generate", "export", "grid"),
 )
 WITHOUT_JAX = (
@@ -124,12 +124,13 @@ def test_data_and_numbers_do_without_jax(path):
 
 ARRAYS = {
   "features", "categories", "image", "tokens", "segment", "token_type",
-  "word_start", "document",
+  "word_start", "document", "bag",
 }  # fmt: skip
-"""What tables, images and texts are called in a split."""
+"""What tables, images, texts and slides are called in a split."""
 
 ROOMS = re.compile(
-  r"(data/(captions|datasets|images|tables|text|transforms)|models|nn|objectives|"
+  r"(data/(captions|datasets|images|slides|tables|text|transforms|volumes)|"
+  r"models|nn|objectives|augment|"
   r"weights|explain)/"
 )
 """Where a modality's arrays may be asked for by name."""

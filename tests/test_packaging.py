@@ -17,6 +17,7 @@ BROUGHT_BY = {
   "PIL": "pillow",
   "absl": "absl-py",
   "ml_dtypes": "jax",
+  "openslide": "openslide-python",
   "orbax": "orbax-checkpoint",
   "scipy": "scikit-learn",
   "sklearn": "scikit-learn",

@@ -55,6 +55,7 @@ OWN = (
   "own_images.py",
   "own_iob.py",
   "own_masks.py",
+  "own_slides.py",
   "own_table.py",
   "own_text.py",
   "own_volumes.py",

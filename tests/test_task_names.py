@@ -9,6 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAMES = {
   "multiclass",
   "multilabel",
+  "ordered",
   "regression",
   "survival",
   "tokens",

@@ -35,6 +35,8 @@ texts: `how` they are to be read, and `examples` (`explain.examples`).
 regions: `cases` with their true and predicted regions (`explain.regions`), and
   perhaps `montage`, whether slices of the only one are shown side by side:
   drawn.
+pictures: `how` they are to be read, and `pictures`, each with its `words`,
+  `alt` (for readers who cannot see it) and `png` (in base64).
 """
 
 

@@ -10,6 +10,9 @@ from medfm import spec, tasks
 from medfm.nn import forward
 from medfm.types import Info, Objective, Task, UserError
 
+KEPT = ("embedding", "attention")
+"""Outputs of a model that are predictions as they are, where it has them."""
+
 
 def backbone(info: Info, model: Callable, *, outputs: int) -> nn.Module:
   """The model with this many outputs and the settings that the data need.
@@ -59,7 +62,7 @@ def supervised(
 
   model: as for `backbone`. inputs: (batch, info) -> what the model sees.
   terms: (logits, batch) -> the terms of the loss.
-  predicted: logits -> the predictions, without `embedding`.
+  predicted: logits -> the predictions, without those of `KEPT`.
   """
   net = backbone(info, model, outputs=outputs)
 
@@ -74,7 +77,8 @@ def supervised(
 
   def predict(variables, batch):
     outputs, _ = forward.apply(net, variables, inputs(batch, info))
-    return predicted(outputs["logits"]) | {"embedding": outputs["embedding"]}
+    kept = {name: outputs[name] for name in KEPT if name in outputs}
+    return predicted(outputs["logits"]) | kept
 
   return Objective(init, loss, predict, task=task, net=net)
 

@@ -18,6 +18,7 @@ from medfm.models.cnn import CNN
 from medfm.models.fusion import Fusion
 from medfm.models.gpt import GPT
 from medfm.models.linear import Linear
+from medfm.models.mil import MIL
 from medfm.models.mlp import MLP
 from medfm.models.resnet import ResNet
 from medfm.models.rnn import RNN
@@ -131,6 +132,14 @@ CASES = {
     "picture and text",
     drops=True,
   ),
+  "mil gated": Case(
+    functools.partial(MIL, width=8, hidden=4, dropout=0.2), "bag", drops=True
+  ),
+  "mil attention": Case(
+    functools.partial(MIL, pooling="attention", width=8, hidden=4), "bag"
+  ),
+  "mil mean": Case(functools.partial(MIL, pooling="mean", width=8), "bag"),
+  "mil max": Case(functools.partial(MIL, pooling="max", width=8), "bag"),
   "vit": Case(
     functools.partial(ViT, patch=4, width=8, depth=2, heads=2, dropout=0.1),
     "small image",
@@ -179,6 +188,10 @@ def _batch(kind):
     "text": ["tokens", "segment", "positions", "token_type"],
   }.get(kind, [])
   shared = {"weight": np.ones(ROWS, "float32"), "id": np.arange(ROWS) + 5}
+  if kind == "bag":
+    bag = generator.standard_normal((ROWS, 5, 6)).astype("float32")
+    size = np.array([5, 2, 4, 1], "int32")
+    return {"bag": bag, "bag/size": size} | shared
   if kind == "small image":
     return {"image": arrays["image"][:, :8, :8]} | shared
   if kind == "visible patches":

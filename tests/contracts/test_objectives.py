@@ -30,6 +30,7 @@ from medfm.objectives.language import causal_lm, masked_lm, token_labels
 from medfm.objectives.lora import lora
 from medfm.objectives.masked_features import masked_features
 from medfm.objectives.masked_image import masked_image
+from medfm.objectives.ordered import continuation_ratio
 from medfm.objectives.prompted import prompted
 from medfm.objectives.regress import regression
 from medfm.objectives.self_distillation import dino
@@ -74,6 +75,7 @@ CASES = {
   ),
   "multilabel": (multilabel, _MLP, toy.multilabel, True),
   "regression": (regression, _MLP, toy.regression, True),
+  "continuation_ratio": (continuation_ratio, _MLP, toy.ordered, True),
   "cox": (cox, _MLP, toy.survival, False),
   "discrete_hazards": (
     discrete_hazards,

@@ -8,6 +8,7 @@ import pytest
 from medfm import spec, types
 from medfm.data.images import input as image_input
 from medfm.data.images.input import Image
+from medfm.data.slides.input import Bag
 from medfm.data.tables import input as table_input
 from medfm.data.tables.input import Table
 from medfm.data.text import input as text_input
@@ -48,6 +49,11 @@ CASES = {
     },
     "text in 9 tokens",
   ),
+  "slides": (
+    Bag(224, 0.5, 0.5, "colours", (1.0, 0.0), (0.5, 1.0)),
+    {"bag": np.ones((2, 3, 2), np.float32)},
+    "bags of 224 px tiles at 0.5 um/px, as colours",
+  ),
 }
 each_case = pytest.mark.parametrize("case", CASES)
 
@@ -87,7 +93,7 @@ def test_scaling_leaves_other_arrays_alone(case):
 def test_a_rule_finds_what_is_alike_in_either_direction(case):
   described, arrays, _ = CASES[case]
   if described.near is None:
-    assert case in ("text", "volumes")
+    assert case in ("text", "slides", "volumes")
     return
   twins = described.near.search({"train": arrays, "test": arrays})
   forth, back = twins("train", "test"), twins("test", "train")

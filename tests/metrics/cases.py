@@ -14,6 +14,7 @@ from medfm.metrics import (
   calibration,
   classification,
   diagnosis,
+  ordinal,
   ranking,
   regression,
 )
@@ -81,6 +82,14 @@ def _specificity(y, c):
 def _f1(y, c):
   a, b = _precision(y, c), _recall(y, c)
   return 2 * a * b / (a + b)
+
+
+def _quadratic_kappa(y, c):
+  """By the tables of observed and expected pairs."""
+  cost = np.square(np.subtract.outer(np.arange(3), np.arange(3)))
+  expected = np.outer(np.bincount(y, minlength=3), np.bincount(c, minlength=3))
+  seen = (cost * _confusion(y, c, 3)).sum()
+  return 1 - seen / ((cost * expected).sum() / len(y))
 
 
 def _weighted_f1(y, c):
@@ -293,6 +302,24 @@ CASES = [
     "classes",
     _weighted_f1,
     _weighted(reference.f1_score, average="weighted"),
+  ),
+  Case(
+    ordinal.quadratic_kappa,
+    "classes",
+    _quadratic_kappa,
+    _weighted(reference.cohen_kappa_score, weights="quadratic"),
+  ),
+  Case(
+    ordinal.classes_off,
+    "classes",
+    lambda y, c: np.mean(abs(y - c)),
+    _weighted(reference.mean_absolute_error),
+  ),
+  Case(
+    ordinal.within_one,
+    "classes",
+    lambda y, c: np.mean(abs(y - c) < 1.5),
+    lambda y, c, weight: np.average(abs(y - c) <= 1, weights=weight),
   ),
   Case(
     classification.positive_f1,

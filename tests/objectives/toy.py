@@ -43,6 +43,11 @@ def multiclass():
   )
 
 
+def ordered():
+  _, batch = multiclass()
+  return info("ordered", classes=("I", "II", "III")), batch
+
+
 def multilabel():
   label = np.array([[0, 1], [1, 1], [1, 0], [0, 0]] * 2, "float32")
   label[1, 0] = label[5, 0] = label[5, 1] = np.nan

@@ -15,6 +15,7 @@ from medfm.tasks import (
   language,
   multiclass,
   multilabel,
+  ordered,
   pretext,
   regions,
   regression,
@@ -44,6 +45,12 @@ CASES = {
   "multiclass": (
     multiclass,
     infos.info("toy", "multiclass", ("a", "b", "c")),
+    {"label": np.arange(COUNT) % 4 - 1},
+    {"probs": PROBS, "embedding": np.ones((COUNT, 2))},
+  ),
+  "ordered": (
+    ordered,
+    infos.info("toy", "ordered", ("I", "II", "III")),
     {"label": np.arange(COUNT) % 4 - 1},
     {"probs": PROBS, "embedding": np.ones((COUNT, 2))},
   ),
@@ -206,7 +213,7 @@ def test_only_single_classes_are_balanced_over():
   for name in CASES:
     task, info, target, _ = case(name)
     strata = task.strata(info, target)
-    assert (strata is not None) == (name == "multiclass")
+    assert (strata is not None) == (name in ("multiclass", "ordered"))
 
 
 def test_a_probe_can_ask_a_task_that_votes():

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import pathlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,20 @@ from medfm.types import Dataset, Info, Reading, Split, Target, UserError
 
 COLUMNS = ("image", "image_path", "path", "file", "filename", "file_name")
 """Names under which a table's image column is found when none is given."""
+
+
+class Kind(NamedTuple):
+  """What the files of a folder are: a noun, suffixes, and how they are known.
+
+  offered: path -> whether a file is one, by its name or first bytes.
+  """
+
+  noun: str
+  suffixes: tuple[str, ...]
+  offered: Callable[[Any], bool]
+
+
+IMAGES = Kind("image", tuple(decode.SUFFIXES), decode.offered)
 
 
 class Shape(NamedTuple):
@@ -173,13 +187,14 @@ def refuse_name(name: str, root: pathlib.Path) -> None:
 
 
 def under(
-  root: pathlib.Path, exclude: tuple[str, ...] = ()
+  root: pathlib.Path, exclude: tuple[str, ...] = (), kind: Kind = IMAGES
 ) -> tuple[list[str], int, int]:
   """(names of the images below a folder, sorted; how many other files it has;
   how many images `exclude` leaves out).
 
   Names are relative, with "/". Files that are not images (hidden files, other
   suffixes, and files without a suffix unless DICOM) are only counted.
+  kind: of the files that are meant, if not images.
 
   Raises: UserError if there are no images, for a link that leads out of the
     folder, and for a link to a folder, which could lead anywhere later.
@@ -200,7 +215,7 @@ def under(
         raise UserError(
           f"{path.name}: is a link out of {root.name}; put the file there"
         )
-      if decode.offered(path):
+      if kind.offered(path):
         if not path.is_file():  # A pipe or a device would never end.
           what = "is not a file but a pipe, a device or a link to nothing"
           raise UserError(f"{path.name}: {what}")
@@ -208,7 +223,8 @@ def under(
       else:
         others += 1
   if not names:
-    raise UserError(f"{root.name}: no images ({', '.join(decode.SUFFIXES)})")
+    known = ", ".join(kind.suffixes)
+    raise UserError(f"{root.name}: no {kind.noun}s ({known})")
   chosen = masks.kept(sorted(names), exclude)
   return chosen, others, len(names) - len(chosen)
 
@@ -219,14 +235,15 @@ def is_clutter(folder: str) -> bool:
 
 
 def in_table(
-  table: Table, root: pathlib.Path, column: str
+  table: Table, root: pathlib.Path, column: str, kind: Kind = IMAGES
 ) -> tuple[str, list[pathlib.Path]]:
   """(the column of image files, given or by a usual name; its files)."""
-  usual = [name for name in table.columns if name.lower() in COLUMNS]
+  known = (*COLUMNS, kind.noun, f"{kind.noun}_path")
+  usual = [name for name in table.columns if name.lower() in known]
   if not column and not usual:
     raise UserError(
-      f"{table.path}: which column names the image files? set image= to one "
-      f"of {', '.join(table.columns)}"
+      f"{table.path}: which column names the {kind.noun} files? set image= to "
+      f"one of {', '.join(table.columns)}"
     )
   column = column or usual[0]
   paths = []

@@ -50,6 +50,7 @@ def listed(
   labels: Labels,
   whole: bool = False,
   text: str = "",
+  kind: image_files.Kind = image_files.IMAGES,
   *,
   image: str = "",
   root: str = "",
@@ -67,6 +68,7 @@ def listed(
     folders have no meaning except for the splits.
   whole: the images are read for a trained model, and so not split.
   text: the column of a text of each image, none empty; "" to read none.
+  kind: what the files are, if not images.
   root: the folder that the CSV's file names are relative to and may not leave;
     "" for the CSV's folder. The other settings are columns of the CSV, "" or
     () for a folder.
@@ -82,9 +84,9 @@ def listed(
   if exclude and not place.is_dir():
     raise UserError("exclude is for a folder: take the rows out of the CSV")
   if place.is_dir():
-    names, others, left_out = image_files.under(place, exclude)
+    names, others, left_out = image_files.under(place, exclude, kind)
     depth = {"classes": bool(labels.columns), "whole": whole}
-    table = _of_folders(place, names, exclude, **depth)
+    table = _of_folders(place, names, exclude, kind.noun, **depth)
     split_column, top = _SPLIT if _SPLIT in table.columns else "", place
   else:
     table = tables.read(place, delimiter=delimiter)
@@ -96,7 +98,7 @@ def listed(
   named = [n for n in (*labels.columns, *groups) if n in table.columns]
   table, spelt = spelling.names(table, dict.fromkeys(named))
   changes += spelt
-  column, paths = image_files.in_table(table, top, image)
+  column, paths = image_files.in_table(table, top, image, kind)
   truth, predicted = labels.read(table)
   keys = (
     table[patient] if patient else decode.in_order(decode.patient_key, paths)
@@ -124,7 +126,7 @@ def listed(
   if not whole:
     how = _split(ids, patients, parts, strata, fractions, seed)
   repeats = len(table) - len(rows)
-  what = f"images left out by exclude={','.join(exclude)}"
+  what = f"{kind.noun}s left out by exclude={','.join(exclude)}"
   changes += records.counted(
     {
       "other files, ignored": others,
@@ -139,7 +141,7 @@ def listed(
     truth,
     predicted,
     changes,
-    _notes(patients, bool(patient)),
+    _notes(patients, bool(patient), kind.noun),
     how,
     tuple(texts[row] for row in rows) if texts else (),
   )
@@ -169,6 +171,7 @@ def _of_folders(
   root: pathlib.Path,
   names: Sequence[str],
   exclude: tuple[str, ...],
+  noun: str,
   *,
   classes: bool,
   whole: bool,
@@ -206,22 +209,22 @@ def _of_folders(
       empty &= not masks.fits("/".join((*parts, "x")), exclude)
       if empty and not any(map(is_clutter, parts)):
         raise UserError(
-          f"{root.name}: class folder {'/'.join(parts)} has no images"
+          f"{root.name}: class folder {'/'.join(parts)} has no {noun}s"
         )
   count = np.arange(len(names))
   return Table((root.name,), columns, count + 1, np.zeros_like(count))
 
 
-def _notes(patients: np.ndarray, given: bool) -> list[str]:
+def _notes(patients: np.ndarray, given: bool, noun: str) -> list[str]:
   """What the card says about the patients, named by a column or by DICOM."""
   known = np.count_nonzero(patients != "")
   unknown = len(patients) - known
   if given:
-    without = f"{cards.amount(unknown, 'image')} without a patient id"
+    without = f"{cards.amount(unknown, noun)} without a patient id"
     note = "each counts as a separate patient"
     return [f"{without}: {note}"] if unknown else []
   if not known:
-    return ["no patient ids: each image counts as a separate patient"]
+    return [f"no patient ids: each {noun} counts as a separate patient"]
   return [
     f"patient keys are sha256 prefixes of the DICOM PatientID ({known} of "
     f"{len(patients)} images have one; each other counts as its own patient)"

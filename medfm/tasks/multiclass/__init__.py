@@ -229,7 +229,7 @@ def votes(info: Info, target: Arrays) -> Votes:
   return Votes(rows, classes, 0.5, "probs")
 
 
-def _rival(
+def one_class(
   train: Split,
   others: Mapping[str, Split],
   info: Info,
@@ -256,7 +256,7 @@ def _rival(
 
 
 RIVALS = {
-  name: partial(_rival, fit=fit) for name, fit in counted.CLASSIFIERS.items()
+  name: partial(one_class, fit=fit) for name, fit in counted.CLASSIFIERS.items()
 }
 
 

@@ -1,0 +1,1 @@
+"""Whole slides: pyramids of gigapixel images, read tile by tile."""
