@@ -7,9 +7,9 @@ keep patients together, or near copies where no patient is named. The report
 compares magnifications, sexes, ages and sites where they are known.
 
 Run:  python launch.py --config=configs/imaging.py:busi
-      python launch.py --config=configs/imaging.py:oral \\
+      python launch.py --config=configs/imaging.py:oral \
         --config.data.trained_at=100x
-      python launch.py --config=configs/imaging.py:ham10000 \\
+      python launch.py --config=configs/imaging.py:ham10000 \
         --config.data.label=diagnosis
 Sets: busi (breast ultrasound), covid (chest X-ray), bccd (blood cells), oral
 and crc and breakhis (stained tissue), brain (MRI slices), ham10000 (skin).

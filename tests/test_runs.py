@@ -36,6 +36,7 @@ SLOW = (
   "quickstart.py:tiny",
   "bert_finetune.py:hallmarks_of_cancer,compare,lora,tiny",
   "text_study.py:tiny",
+  "imaging.py:ham10000,tiny",
 )
 CASES = (
   "linear_regression.py:tiny",
@@ -43,6 +44,7 @@ CASES = (
   "table.py:wisconsin_original,mlp,tiny",
   "survival.py:veteran,linear,tiny",
   "bert_pretrain.py:tiny",
+  "imaging.py:oral,tiny",
 )
 # TF-IDF would take most of these runs' time, and is fitted in others.
 MAJORITY = (
