@@ -65,14 +65,14 @@ class Set(NamedTuple):
   data: Callable
   changes: Callable
   size: int = 128
-  epochs: int = 40
+  epochs: int = 30
   rivals: tuple = ("logistic_regression", EDGES, COLOURS)
 
 
 SETS = {
   "busi": Set(busi.busi, recipes.grey),
   "covid": Set(covid_xray.covid_xray, upright),
-  "bccd": Set(bccd.bccd, blood, 48, 5, rivals=("logistic_regression", COLOURS)),
+  "bccd": Set(bccd.bccd, blood, 48, 3, ("logistic_regression", COLOURS)),
   "oral": Set(oral.oral, recipes.stained),
   "crc": Set(crc.crc, recipes.stained),
   "breakhis": Set(breakhis.breakhis, recipes.stained),
@@ -96,7 +96,7 @@ def get_config(arg: str = ""):
         resnet.ResNet,
         depth=10 if tiny else 18,
         width=8 if tiny else 16,
-        stem="imagenet" if each.size > 64 else "cifar",
+        stem="imagenet",
       ),
       inputs=bind(inputs.image, mean=0.5, std=0.5),
       class_weights="balanced",

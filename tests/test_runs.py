@@ -44,7 +44,6 @@ CASES = (
   "table.py:wisconsin_original,mlp,tiny",
   "survival.py:veteran,linear,tiny",
   "bert_pretrain.py:tiny",
-  "imaging.py:oral,tiny",
 )
 # TF-IDF would take most of these runs' time, and is fitted in others.
 MAJORITY = (

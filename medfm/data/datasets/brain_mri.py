@@ -69,17 +69,19 @@ def brain_mri(
     label = "none" if match[3] == "no" else match[3]
     part = "train" if match[2] == "Training" else "test"
     listed.append(pictures.Picture(match[1], file, label, part=part))
-  # Read for a trained model, nothing is left out.
-  if copies != "none" and not folders.reading:
+  if copies != "none":
+    # Read for a trained model, nothing is left out that is not there twice.
+    equal = copies == "equal" or bool(folders.reading)
     raw = {each.name: each.file for each in listed}
-    group = alike.groups(folders, raw, equal=copies == "equal")
+    group = alike.groups(folders, raw, equal=equal)
     tested = {group[each.name] for each in listed if each.part == "test"}
     kept = [
       each
       for each in listed
       if each.part == "test" or group[each.name] not in tested
     ]
-    what = f"dropped from Training: {copies} copies of a picture of Testing"
+    kind = "equal" if equal else "near"
+    what = f"dropped from Training: {kind} copies of a picture of Testing"
     changes[what] = len(listed) - len(kept)
     listed = kept
   return pictures.dataset(
