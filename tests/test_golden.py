@@ -22,7 +22,7 @@ CASES = (
   "resnet.py:breastmnist,r50",
   "table.py:cleveland",
   "table.py:cleveland,mlp",
-  "imaging.py:bccd",
+  "imaging.py:covid",
   "imaging.py:crc",
   "own_images.py",
   "own_images.py:vit",
