@@ -24,6 +24,8 @@ CARD = {
   "published": "none: the set is for detection, and cells were cut out here",
   "notes": [
     "Patients are not named: the split is the authors', by picture.",
+    "Red cells are round and look alike: most near copies that the report "
+    "counts between splits are different cells.",
     "Annotations are known to be incomplete; each cell is shown without what "
     "is around it, and made square by black edges.",
   ],
