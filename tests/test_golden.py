@@ -22,6 +22,8 @@ CASES = (
   "resnet.py:breastmnist,r50",
   "table.py:cleveland",
   "table.py:cleveland,mlp",
+  "imaging.py:covid",
+  "imaging.py:crc",
   "own_images.py",
   "own_images.py:vit",
   "own_image_text.py",

@@ -37,6 +37,7 @@ SLOW = (
   "quickstart.py:tiny",
   "bert_finetune.py:hallmarks_of_cancer,compare,lora,tiny",
   "text_study.py:tiny",
+  "imaging.py:ham10000,tiny",
 )
 CASES = (
   "linear_regression.py:tiny",

@@ -24,14 +24,36 @@ def native(train: Split, info: Info, seed: int) -> Design:
   return _side_by_side(train, info, seed, trees=True)
 
 
+def handcrafted(train: Split, info: Info, seed: int, *, kind: str) -> Design:
+  """For linear models: features of a kind that images offer.
+
+  Inputs that offer none are as in `linear`. UserError if none of them does.
+  """
+  if not any(hasattr(each, "handcrafted") for each in info.inputs.values()):
+    raise UserError(
+      f"{info.name} holds {info.describe()}: hand-crafted features are of "
+      "images; choose another baseline"
+    )
+  return _side_by_side(train, info, seed, trees=False, kind=kind)
+
+
 def of_input(
-  train: Split, info: Info, name: str, seed: int, trees: bool = False
+  train: Split,
+  info: Info,
+  name: str,
+  seed: int,
+  trees: bool = False,
+  kind: str = "",
 ) -> Design:
-  """The columns of one input, as `linear` and `native` have them."""
+  """The columns of one input, as the functions above have them."""
   each, part = info.inputs[name], alone(train, info, name)
   present = part.arrays.get(PRESENT)
   rows = part if present is None else part.take(np.flatnonzero(present))
-  design = each.native(rows, seed) if trees else each.design(rows, seed)
+  crafted = getattr(each, "handcrafted", None) if kind else None
+  if crafted:
+    design = crafted(rows, kind)
+  else:
+    design = each.native(rows, seed) if trees else each.design(rows, seed)
   if design is None:
     raise UserError(
       f"{info.name}: this baseline has no columns for {name} "
@@ -44,8 +66,12 @@ def of_input(
   return design._replace(of=lambda split: design.of(alone(split, info, name)))
 
 
-def _side_by_side(train: Split, info: Info, seed: int, trees: bool) -> Design:
-  designs = [of_input(train, info, name, seed, trees) for name in info.inputs]
+def _side_by_side(
+  train: Split, info: Info, seed: int, trees: bool, kind: str = ""
+) -> Design:
+  designs = [
+    of_input(train, info, name, seed, trees, kind) for name in info.inputs
+  ]
   if len(designs) == 1:
     return designs[0]
   starts = np.cumsum([0, *(len(design.names) for design in designs)]).tolist()

@@ -289,10 +289,17 @@ CLASSIFIERS = {
   "majority": partial(predictions, None, frequencies),
   "logistic_regression": partial(_LINEAR, logistic),
   "gradient_boosting": _BOOSTED,
+  **{
+    f"{kind}_logistic_regression": partial(
+      predictions, partial(designs.handcrafted, kind=kind), logistic
+    )
+    for kind in ("hog", "colour_texture")
+  },
 }
 """majority: training frequencies for everyone. logistic_regression: L2,
 standardised columns; C from 0.01, 0.1, 1, 10 by the log-loss of 5 folds of
-the training split (whole patients). gradient_boosting: scikit-learn's
+the training split (whole patients). hog_ and colour_texture_: the same on
+hand-crafted features of images. gradient_boosting: scikit-learn's
 histogram trees; of learning rate 0.03 and 0.1, 3 and 20 rows per leaf, all or
 three tenths of the columns at each split, the best in 3 folds. Of more than
 5,000 rows (2,000 for trees), only this many are used to choose."""

@@ -1,5 +1,6 @@
 """What holds for every dataset, on the real files."""
 
+import functools
 import pathlib
 
 import numpy as np
@@ -8,11 +9,17 @@ import pytest
 from medfm import spec
 from medfm.data import datasets, leakage, splits
 from medfm.data.datasets import (
+  brain_mri,
+  breakhis,
   busi_captions,
+  covid_xray,
+  crc,
   diabetes,
   diabetes130,
+  ham10000,
   medmnist,
   mednist,
+  oral,
   uci_clinical,
   wisconsin,
 )
@@ -27,9 +34,17 @@ CASES = {
   "medmnist": medmnist.medmnist,
   "uci_clinical": uci_clinical.uci_clinical,
   "busi_captions": busi_captions.busi_captions,
+  # Small pictures, which are prepared faster.
+  "brain_mri": functools.partial(brain_mri.brain_mri, size=16),
+  "breakhis": functools.partial(breakhis.breakhis, size=16),
+  "covid_xray": functools.partial(covid_xray.covid_xray, size=16),
+  "crc": functools.partial(crc.crc, size=16),
+  "ham10000": functools.partial(ham10000.ham10000, size=16),
+  "oral": functools.partial(oral.oral, size=16),
 }
-# Tested on data of their own, and in tests/data/datasets/test_text_sets.py.
-OWN = {"survival", "tfds_named", "decathlon", "dsb2018"}
+# Tested on data of their own (bccd and busi in test_pictures.py), and in
+# tests/data/datasets/test_text_sets.py.
+OWN = {"survival", "tfds_named", "decathlon", "dsb2018", "bccd", "busi"}
 TEXTS = {
   "chemprot",
   "corpus",
@@ -60,6 +75,7 @@ def test_every_dataset_has_a_case():
   folder = pathlib.Path(datasets.__file__).parent
   files = {path.stem for path in folder.glob("*.py")} - {
     "__init__",
+    "pictures",
     "survival_files",
     "text_tasks",
   }

@@ -105,3 +105,22 @@ def test_text_has_no_columns_and_says_so():
   info = infos.info("notes", vocabulary=7)
   with pytest.raises(UserError, match="text in 7 tokens"):
     designs.linear(_split(2), info, 0)
+
+
+def test_handcrafted_columns_of_images_stand_beside_those_of_a_table():
+  info = Info("both", {**BOTH.inputs, "scan": Image((16, 16))}, BOTH.target)
+  both = _both()
+  images = np.random.default_rng(0).integers(0, 255, (3, 16, 16, 1), np.uint8)
+  both.arrays["scan/image"] = images
+  plain = designs.linear(both, BOTH, 0).names
+  design = designs.handcrafted(both, info, 0, kind="colour_texture")
+  assert "colour_texture 0" in design.names
+  assert set(plain) - set(design.names) == {
+    name for name in plain if name.startswith("pixel")
+  }
+  assert design.of(both).shape == (3, len(design.names))
+
+
+def test_handcrafted_columns_of_a_table_alone_are_refused():
+  with pytest.raises(UserError, match="hand-crafted features are of images"):
+    designs.handcrafted(_split(3), BINARY, 0, kind="hog")

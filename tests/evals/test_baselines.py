@@ -90,8 +90,10 @@ def test_every_baseline_has_a_case():
     for task in (multiclass, multilabel, regression)
     for name in task.RIVALS
   }
+  # Of texts and of images, which are tested with these.
   counted = {"tfidf_logistic_regression", "tfidf_ridge"}
-  assert names - counted == set(CASES)
+  drawn = {"hog_logistic_regression", "colour_texture_logistic_regression"}
+  assert names - counted - drawn == set(CASES)
 
 
 @pytest.mark.parametrize("info", [BINARY, LABELS, LINE, MIXED, IMAGES])

@@ -62,13 +62,23 @@ class Read(NamedTuple):
 def read(item: tuple[str, pathlib.Path], shape: Shape) -> Read:
   """The image of (name, path), brought into `shape`."""
   name, path = item
-  stored, changes = decode.picture(
+  return brought(decoded(path, name, shape), shape, name)
+
+
+def decoded(path: pathlib.Path, name: str, shape: Shape) -> decode.Picture:
+  """The whole picture of a file, in its own size and channels."""
+  return decode.picture(
     path,
     name=name,
     frame=shape.frame,
     window=shape.window or None,
     bits=shape.bits,
   )
+
+
+def brought(picture: decode.Picture, shape: Shape, name: str) -> Read:
+  """A decoded picture, brought into `shape`."""
+  stored, changes = picture
   made = decode.with_channels(stored, shape.channels)
   if made.shape[-1] > stored.shape[-1]:
     changes += ("grey copied to three channels",)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data.images import near
+from medfm.data.images import handcrafted, near
 from medfm.types import Arrays, Batch, Design, Near, Profile, Split
 
 MAX_PIXELS = 512
@@ -100,6 +100,10 @@ class Image:
     return Design(names, of)
 
   native = design
+
+  def handcrafted(self, train: Split, kind: str) -> Design:
+    """`hog` or `colour_texture` features, of `data.images.handcrafted`."""
+    return handcrafted.design(train, kind)
 
   def recoded(
     self, arrays: Mapping[str, np.ndarray], trained: "Image"

@@ -124,7 +124,7 @@ def listed(
   strata = truth.get(labels.stratify)
   how = ""
   if not whole:
-    how = _split(ids, patients, parts, strata, fractions, seed)
+    how = divide(ids, patients, parts, strata, fractions, seed)
   repeats = len(table) - len(rows)
   what = f"{kind.noun}s left out by exclude={','.join(exclude)}"
   changes += records.counted(
@@ -231,7 +231,7 @@ def _notes(patients: np.ndarray, given: bool, noun: str) -> list[str]:
   ]
 
 
-def _split(
+def divide(
   ids: np.ndarray,
   patients: np.ndarray,
   parts: np.ndarray,
@@ -239,7 +239,10 @@ def _split(
   fractions: tuple[float, ...],
   seed: int,
 ) -> str:
-  """Fills the parts [N] that are not given, by patient; also says how."""
+  """Fills the parts [N] that are not given, by patient; also says how.
+
+  UserError if parts are given without "train", or share a patient.
+  """
   given = set(parts) - {""}
   how = "as given" if given else f"by patient, {tuple(fractions)}, seed {seed}"
   if given and "train" not in given:

@@ -79,6 +79,16 @@ class Volume:
       image = image * (place < size[:, axis].reshape(shape))
     return {**batch, "image": image}
 
+  def extents(self, batch: Batch, row: int) -> tuple[int, ...]:
+    """How many places an example of a batch has along each axis of space."""
+    sizes = batch.get("image/size")
+    shape = batch["image"].shape[1:] if sizes is None else sizes[row]
+    return tuple(int(extent) for extent in shape[: self.axes])
+
+  def picture(self, arrays: Mapping[str, Any], row: int) -> np.ndarray:
+    """The image [*S,C] of one example of a split."""
+    return np.asarray(arrays["image"][row])
+
   def blank(self, count: int, like: Mapping[str, np.ndarray] = {}) -> Arrays:
     """Volumes of zeros, of the least extents if they differ."""
     shape = self.shape or (1,) * self.axes

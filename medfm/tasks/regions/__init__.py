@@ -113,7 +113,7 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
   """
   rows = []
   for row in range(len(batch["id"])):
-    part = _true_extents(info, batch, row)
+    part = tuple(slice(n) for n in info.only.extents(batch, row))
     predicted = np.asarray(outputs["regions"][row])[part]
     truth = batch.get("regions")
     spacing = None if info.target.pixels else batch["spacing_mm"][row]
@@ -125,13 +125,6 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
     )
     rows.append(columns)
   return {name: stacked(rows, name) for name in rows[0]} if rows else {}
-
-
-def _true_extents(info: Info, batch: Batch, row: int) -> tuple[slice, ...]:
-  extents = batch["image"].shape[1 : 1 + info.only.axes]
-  if "image/size" in batch:
-    extents = batch["image/size"][row][: info.only.axes]
-  return tuple(slice(int(extent)) for extent in extents)
 
 
 def stacked(rows: Sequence[Arrays], name: str) -> np.ndarray:
@@ -330,7 +323,7 @@ def rivals(info: Info) -> tuple[str, ...]:
 
 def _otsu(train: Split, info: Info, seed: int) -> classical.Predict:
   """The side of Otsu's threshold that fits the training images."""
-  side = classical.polarity(_pairs(train))
+  side = classical.polarity(_pairs(train, info))
   axes = info.only.axes
   if info.target.instances:
     how = {"how": "components", "least": info.target.least}
@@ -343,7 +336,7 @@ def _otsu(train: Split, info: Info, seed: int) -> classical.Predict:
 def _atlas(train: Split, info: Info, seed: int) -> classical.Predict:
   """The likeliest structure at each place of the mean training volume."""
   grid = info.only.plan.patch
-  marked = (truth for _, truth in _pairs(train))
+  marked = (truth for _, truth in _pairs(train, info))
   mean = classical.atlas(marked, structures=len(info.target.names), shape=grid)
   axes = info.only.axes
   return lambda image: classical.placed(mean, image.shape[:axes])
@@ -351,16 +344,16 @@ def _atlas(train: Split, info: Info, seed: int) -> classical.Predict:
 
 def _boosting(train: Split, info: Info, seed: int) -> classical.Predict:
   """Gradient boosting of voxels (`rivals.boosted`)."""
-  return classical.boosted(_pairs(train), seed=seed)
+  return classical.boosted(_pairs(train, info), seed=seed)
 
 
-def _pairs(split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _pairs(split: Split, info: Info) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """(image [*S,C], regions [*S]) of each example; unknown places are none."""
   for row in range(len(split)):
     truth = np.asarray(split.arrays["regions"][row])
     if truth.dtype == np.uint8:
       truth = np.where(truth == UNKNOWN, 0, truth)
-    yield np.asarray(split.arrays["image"][row]), truth
+    yield info.only.picture(split.arrays, row), truth
 
 
 def _rival(
@@ -372,7 +365,7 @@ def _rival(
   for name, split in others.items():
     rows = []
     for row in range(len(split)):
-      image = np.asarray(split.arrays["image"][row])
+      image = info.only.picture(split.arrays, row)
       spacing = None if info.target.pixels else split.arrays["spacing_mm"][row]
       truth = np.asarray(split.arrays["regions"][row])
       columns = measured(info.target, truth, predict(image), spacing)
