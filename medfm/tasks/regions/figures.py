@@ -97,7 +97,7 @@ def _of(
   return {each: columns[name][:, k] for k, each in enumerate(structures)}
 
 
-def distributions(panels: Sequence[Panel]):
+def distributions(panels: Sequence[Panel]) -> Any:
   """A point for each case, and a box of the quartiles, by structure."""
   widest = max(len(panel.values) for panel in panels)
   width = len(panels) * float(np.clip(1.6 + 0.6 * widest, 3.8, 9))
@@ -109,7 +109,7 @@ def distributions(panels: Sequence[Panel]):
 
 def agreement(
   true: np.ndarray, predicted: np.ndarray, title: str, unit: str = ""
-):
+) -> Any:
   """Predicted against true sizes [N], and Bland-Altman's plot beside it.
 
   The plot has the difference against the mean of both, with the mean
