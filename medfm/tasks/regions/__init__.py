@@ -74,6 +74,16 @@ class Regions:
     return "mm", "ml" if self.axes == 3 else "mm²"
 
 
+def _of(info: Info) -> Regions:
+  target: Any = info.target
+  return target
+
+
+def _images(info: Info) -> Any:
+  """The `data.volumes.input.Volume`, which stands below."""
+  return info.only
+
+
 def classes(target: Regions) -> int:
   """K: the structures and the background; outside, inside and border."""
   return 3 if target.instances else len(target.names) + 1
@@ -84,7 +94,7 @@ def recoded(arrays: Arrays, info: Info, trained: Info) -> dict[str, Any]:
 
   Places of structures that did not occur in training become unknown.
   """
-  here, there = info.target, trained.target
+  here, there = _of(info), trained.target
   if here.names == there.names or here.instances:
     return dict(arrays)
   if not set(here.names) & set(there.names):
@@ -113,14 +123,14 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
   """
   rows = []
   for row in range(len(batch["id"])):
-    part = tuple(slice(n) for n in info.only.extents(batch, row))
+    part = tuple(slice(n) for n in _images(info).extents(batch, row))
     predicted = np.asarray(outputs["regions"][row])[part]
     truth = batch.get("regions")
-    spacing = None if info.target.pixels else batch["spacing_mm"][row]
+    spacing = None if _of(info).pixels else batch["spacing_mm"][row]
     columns = measured(
-      info.target,
+      _of(info),
       None if truth is None else np.asarray(truth[row])[part],
-      marked(info.target, predicted),
+      marked(_of(info), predicted),
       spacing,
     )
     rows.append(columns)
@@ -131,9 +141,10 @@ def stacked(rows: Sequence[Arrays], name: str) -> np.ndarray:
   """[B,...] of a column of rows; bytes become objects."""
   if name != "mask":
     return np.stack([row[name] for row in rows])
-  packed = np.empty(len(rows), object)
-  packed[:] = [row[name] for row in rows]
-  return packed
+  masks: Any = np.empty(len(rows), object)
+  for place, row in enumerate(rows):
+    masks[place] = row[name]
+  return masks
 
 
 def marked(target: Regions, predicted: np.ndarray) -> np.ndarray:
@@ -228,7 +239,7 @@ def known(
 ) -> tuple[np.ndarray, Arrays, Arrays]:
   """All rows: every image has its regions, though a structure may lack."""
   rows = np.ones(len(target["regions"]), bool)
-  names = _columns_of(info.target)
+  names = _columns_of(_of(info))
   return rows, dict(target), {k: v for k, v in predicted.items() if k in names}
 
 
@@ -240,7 +251,7 @@ def panel(
   info: Info, target: Arrays, predicted: Arrays, **decided: Any
 ) -> panels.Panel:
   """Of each structure and their mean; of objects, if they are told apart."""
-  about = info.target
+  about = _of(info)
   columns = {k: _column(predicted, k, about) for k in _columns_of(about)}
   unit, size_unit = about.units
   found = scores.panel(
@@ -283,7 +294,7 @@ def columns(
 
   Sizes are ml, mm² or pixels; empty cells are not defined or not known.
   """
-  kept = {k: predicted[k] for k in _columns_of(info.target) if k in predicted}
+  kept = {k: predicted[k] for k in _columns_of(_of(info)) if k in predicted}
   return scores.written(kept, info.target.names)
 
 
@@ -304,7 +315,7 @@ def profile(info: Info, target: Arrays) -> Profile:
   if isinstance(found, np.ndarray) and found.dtype.kind == "f":
     return Profile(names, np.asarray(found))
   shares = [
-    _shares(info.target, np.asarray(found[row])) for row in range(len(found))
+    _shares(_of(info), np.asarray(found[row])) for row in range(len(found))
   ]
   return Profile(names, np.array(shares).reshape(-1, len(names)))
 
@@ -318,15 +329,15 @@ def _shares(target: Regions, regions: np.ndarray) -> np.ndarray:
 
 def rivals(info: Info) -> tuple[str, ...]:
   """Those that suit the pictures: by brightness, or by place in the volume."""
-  return ("otsu",) if info.only.axes == 2 else ("atlas", "voxel_boosting")
+  return ("otsu",) if _images(info).axes == 2 else ("atlas", "voxel_boosting")
 
 
 def _otsu(train: Split, info: Info, seed: int) -> classical.Predict:
   """The side of Otsu's threshold that fits the training images."""
   side = classical.polarity(_pairs(train, info))
-  axes = info.only.axes
-  if info.target.instances:
-    how = {"how": "components", "least": info.target.least}
+  axes = _images(info).axes
+  if _of(info).instances:
+    how = {"how": "components", "least": _of(info).least}
     return lambda image: components.instances_of(
       classical.otsu(image, side, axes=axes), **how
     )
@@ -335,10 +346,10 @@ def _otsu(train: Split, info: Info, seed: int) -> classical.Predict:
 
 def _atlas(train: Split, info: Info, seed: int) -> classical.Predict:
   """The likeliest structure at each place of the mean training volume."""
-  grid = info.only.plan.patch
+  grid = _images(info).plan.patch
   marked = (truth for _, truth in _pairs(train, info))
   mean = classical.atlas(marked, structures=len(info.target.names), shape=grid)
-  axes = info.only.axes
+  axes = _images(info).axes
   return lambda image: classical.placed(mean, image.shape[:axes])
 
 
@@ -353,7 +364,7 @@ def _pairs(split: Split, info: Info) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     truth = np.asarray(split.arrays["regions"][row])
     if truth.dtype == np.uint8:
       truth = np.where(truth == UNKNOWN, 0, truth)
-    yield info.only.picture(split.arrays, row), truth
+    yield _images(info).picture(split.arrays, row), truth
 
 
 def _rival(
@@ -365,10 +376,10 @@ def _rival(
   for name, split in others.items():
     rows = []
     for row in range(len(split)):
-      image = info.only.picture(split.arrays, row)
-      spacing = None if info.target.pixels else split.arrays["spacing_mm"][row]
+      image = _images(info).picture(split.arrays, row)
+      spacing = None if _of(info).pixels else split.arrays["spacing_mm"][row]
       truth = np.asarray(split.arrays["regions"][row])
-      columns = measured(info.target, truth, predict(image), spacing)
+      columns = measured(_of(info), truth, predict(image), spacing)
       columns.pop("mask")
       rows.append(columns)
     predicted[name] = {key: stacked(rows, key) for key in rows[0]}
