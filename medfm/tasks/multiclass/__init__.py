@@ -281,7 +281,7 @@ class Columns(labels.Columns):
       self, classes=trained.names, positive="", missing_label=KEEP
     )
 
-  def target(self, names: Sequence[str], truth: Truth) -> Classes:
+  def target(self, names: Sequence[str], truth: Truth) -> Target:
     """The classes, counted in training; UserError if one has no example."""
     classes = fitted(names, truth)
     if self.missing_label != KEEP and 0 in classes.counts:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.data.tables.labels import KEEP, Read
+from medfm.data.tables.labels import KEEP, Read, Truth
 from medfm.data.tables.table import Table
 from medfm.metrics import calibration, classification, ordinal, ranking
 from medfm.tasks import absent, binary, classical, multiclass
@@ -199,10 +199,10 @@ class Columns(multiclass.Columns):
       )
     return truth, names
 
-  def target(self, names: Sequence[str], truth: Arrays) -> Ordered:
+  def target(self, names: Sequence[str], truth: Truth) -> Ordered:
     """The classes, counted in training; UserError if one has no example."""
-    counted = super().target(names, truth)
-    return Ordered(counted.names, counted.counts)
+    super().target(names, truth)  # Refuses a class without an example.
+    return fitted(names, truth)
 
 
 def _number(name: str) -> bool:
