@@ -29,7 +29,7 @@ from medfm.objectives import segment
 from medfm.spec import bind, spec
 from medfm.variants import shrunk, variants
 
-STEPS = {"hippocampus": 1200, "nuclei": 1500}
+STEPS = {"hippocampus": 800, "nuclei": 1500}
 LR = {"hippocampus": 1e-2, "nuclei": 3e-3}
 RIVALS = {"hippocampus": ("atlas", "voxel_boosting"), "nuclei": ("otsu",)}
 MIRROR = {"hippocampus": (), "nuclei": (0, 1)}
@@ -76,7 +76,7 @@ def get_config(arg: str = ""):
     batch_size=0,
     steps=STEPS[name],
     schedule=spec(
-      settings.Schedule, log_every=10, evaluate_every=300, select=SELECT[name]
+      settings.Schedule, log_every=10, evaluate_every=400, select=SELECT[name]
     ),
     evaluators={
       "baselines": bind(baselines.baselines, names=RIVALS[name]),
