@@ -32,6 +32,8 @@ curves: `panels`, each with a `title` and `lines` of {name, x, y, low,
 pairs: `names` of numbers found in two ways, `x` and `y`, each with a `title`
   and its `values`: drawn, and listed.
 texts: `how` they are to be read, and `examples` (`explain.examples`).
+pictures: `how` they are to be read, and `pictures`, each with its `words`,
+  `alt` (for readers who cannot see it) and `png` (in base64).
 """
 
 

@@ -63,6 +63,8 @@ def markup(block: Block, plate: Plate | None = None) -> Markup | None:
       )
     case "texts":
       return _texts(block)
+    case "pictures":
+      return _pictures(block)
     case kind:
       words = f"{caption(block)}: a block of kind {kind} cannot be shown."
       return tag("p", words)
@@ -195,6 +197,23 @@ def _texts(block: Block) -> Markup | None:
     shown = [_example(e) for e in block["examples"] if e["kind"] == kind]
     parts += [tag("h4", title), *shown] if shown else []
   return join(*parts)
+
+
+def _pictures(block: Block) -> Markup | None:
+  """Pictures one below the other, each with its words."""
+  if not block["pictures"]:
+    return None
+  shown = [
+    tag(
+      "figure",
+      image(base64.b64decode(each["png"]), each["alt"]),
+      tag("figcaption", each["words"]),
+      class_="wide",
+    )
+    for each in block["pictures"]
+  ]
+  drawn = tag("div", *shown, class_="figures")
+  return join(tag("h3", caption(block)), tag("p", block["how"]), drawn)
 
 
 def _example(example: Mapping[str, Any]) -> Markup:

@@ -1,5 +1,6 @@
 """Toy pictures, and the small models that objectives pre-train on them."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy as np
 from medfm.augment import geometry, intensity
 from medfm.models.resnet import ResNet
 from medfm.models.vit import ViT
+from medfm.tasks.pretext import Nothing
+from medfm.types import Info
 from tests import infos
 
 VIT = functools.partial(ViT, patch=2, width=16, depth=1, heads=2)
@@ -19,11 +22,38 @@ CHANGES = (
 
 
 def images(rows=8, size=8):
-  """Grey images without a target, and their batch."""
+  """Grey ramps, each in a direction of its own, and their batch."""
   generator = np.random.default_rng(0)
-  image = generator.integers(0, 256, (rows, size, size, 1))
+  slopes = generator.uniform(-12, 12, (2, rows, 1, 1, 1))
+  place = np.arange(size) - (size - 1) / 2
+  across, down = place[:, None], place[:, None, None]
+  image = np.rint(128 + slopes[0] * across + slopes[1] * down)
   return infos.info("toy"), {
     "image": image.astype("uint8"),
+    "weight": np.ones(rows, "float32"),
+    "id": np.arange(rows, dtype="int32"),
+  }
+
+
+@dataclasses.dataclass(frozen=True)
+class Volume:
+  """As much of an input as pre-training needs: `volume` [B,D,H,W,C] uint8."""
+
+  arrays = ("volume",)
+
+  def settings(self, chosen):
+    return {}
+
+  def scale(self, batch):
+    volume = (batch["volume"].astype("float32") / 255 - 0.5) / 0.5
+    return {**batch, "volume": volume}
+
+
+def volumes(rows=4):
+  """Volumes [rows,4,8,8,1], and their batch."""
+  generator = np.random.default_rng(0)
+  return Info("toy", {"scan": Volume()}, Nothing()), {
+    "volume": generator.integers(0, 256, (rows, 4, 8, 8, 1)).astype("uint8"),
     "weight": np.ones(rows, "float32"),
     "id": np.arange(rows, dtype="int32"),
   }
