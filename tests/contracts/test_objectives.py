@@ -122,7 +122,7 @@ CASES = {
   "simclr": (
     functools.partial(simclr, changes=pictures.CHANGES, hidden=32, width=16),
     pictures.RESNET,
-    pictures.images,
+    functools.partial(pictures.images, noisy=True),  # Told apart sooner.
     False,
   ),
   "dino": (

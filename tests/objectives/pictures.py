@@ -21,13 +21,15 @@ CHANGES = (
 )
 
 
-def images(rows=8, size=8):
-  """Grey ramps, each in a direction of its own, and their batch."""
+def images(rows=8, size=8, noisy=False):
+  """Grey ramps, each in a direction of its own, or noise, and their batch."""
   generator = np.random.default_rng(0)
   slopes = generator.uniform(-12, 12, (2, rows, 1, 1, 1))
   place = np.arange(size) - (size - 1) / 2
   across, down = place[:, None], place[:, None, None]
   image = np.rint(128 + slopes[0] * across + slopes[1] * down)
+  if noisy:
+    image = generator.integers(0, 256, image.shape)
   return infos.info("toy"), {
     "image": image.astype("uint8"),
     "weight": np.ones(rows, "float32"),
