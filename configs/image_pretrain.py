@@ -17,6 +17,7 @@ from medfm import optim, settings
 from medfm.augment import recipes, views
 from medfm.data.datasets import medmnist, mednist
 from medfm.evals import baselines, probes
+from medfm.explain import pretrained
 from medfm.models import resnet, vit
 from medfm.nn import inputs
 from medfm.objectives import contrastive, masked_image, self_distillation
@@ -26,6 +27,11 @@ from medfm.variants import shrunk, variants
 LR = {"mae": 1e-3, "simclr": 1e-3, "dino": 5e-4}
 EPOCHS = {"mae": 200, "simclr": 50, "dino": 100}
 MOMENTUM = 0.996
+SHOWN = {
+  "mae": pretrained.restorations,
+  "simclr": pretrained.neighbours,
+  "dino": pretrained.attention_maps,
+}
 TISSUE = ("pathmnist", "bloodmnist", "tissuemnist")
 
 
@@ -63,6 +69,7 @@ def get_config(arg: str = ""):
     evaluators={
       "baselines": bind(baselines.baselines, names=("logistic_regression",)),
       "probes": bind(probes.probes),
+      "pictures": bind(SHOWN[method]),
     },
   )
   return shrunk(config) if tiny else config
@@ -76,7 +83,7 @@ def objective(name: str, method: str, tiny: bool):
     width=16 if tiny else 128,
     depth=1 if tiny else 4,
     heads=2 if tiny else 4,
-    pooling="mean",
+    pooling="cls" if method == "dino" else "mean",
   )
   scaled = bind(inputs.image, mean=0.5, std=0.5)
   head = {"hidden": 32 if tiny else 256, "width": 16 if tiny else 64}

@@ -3,124 +3,65 @@
 A model is pre-trained on the training images of a set without their labels and
 fine-tuned with 1, 10 and 100 % of the labels, where lower layers learn more
 slowly (layer-wise decay). Beside it stand the same model from scratch and
-logistic regression on the same labels, and probes of the frozen features with
-all labels. The report draws the curve. simclr pre-trains a residual network,
-mae a vision transformer; configs/image_pretrain.py has more of both.
+logistic regression on the same labels, and a linear and a nearest-neighbour
+probe of the frozen features with all labels. The report draws the curve. simclr
+pre-trains a residual network, mae a vision transformer;
+configs/image_pretrain.py has more of both. By the size small, simclr pre-trains
+a plain convolutional network.
 
 Run:  python launch.py --config=configs/image_study.py:pneumoniamnist,simclr
       python launch.py --config=configs/image_study.py:tiny
-Sets: the twelve of MedMNIST v2. Sizes: full, tiny. One trained model is
-compared with another: for a claim about pre-training run several seeds, by
---sweep --config.stages.*.seed=0,1,2.
+Sets: the twelve of MedMNIST v2, and mednist. Sizes: full; small, for minutes on
+two CPU cores, with 1 and 10 %; tiny. One trained model is compared with
+another: for a claim about pre-training, experiments/label_efficiency_image.py
+runs several seeds.
 """
 
 from medfm import optim, settings
 from medfm.augment import recipes, views
-from medfm.data.datasets import medmnist
+from medfm.data.datasets import medmnist, mednist
 from medfm.evals import baselines, probes
-from medfm.models import resnet, vit
+from medfm.explain import pretrained
+from medfm.models import cnn, resnet, vit
 from medfm.nn import inputs
 from medfm.objectives import classify, contrastive, masked_image
 from medfm.spec import bind, spec
 from medfm.variants import shrunk, variants
 
-PERCENT = (1, 10, 100)
+PERCENT = {"full": (1, 10, 100), "small": (1, 10), "tiny": (10,)}
 STEPS = {1: 200, 10: 500, 100: 1500}
 EPOCHS = {"simclr": 50, "mae": 200}
+BATCH = {"full": 256, "small": 128, "tiny": 16}
+"""Of pre-training."""
+
+SMALLER = {"full": 1, "small": 4, "tiny": 4}
+"""By what the lengths of training are divided."""
+
+RESNET = (r"/(conv1|norm1)/", *(rf"/layer{i}_" for i in (1, 2, 3, 4)))
+VIT = optim.transformer_layers(4)
+WIDTHS = {"mednist": (16, 32, 64)}  # Of the small network; others (32, 64).
 DECAY = 0.75
-LAYERS = {
-  "simclr": (r"/(conv1|norm1)/", *(rf"/layer{i}_" for i in (1, 2, 3, 4))),
-  "mae": optim.transformer_layers(4),
-}
-"""From the input on; those of a smaller model match none, so tiny has none."""
 
 
 def get_config(arg: str = ""):
   chosen = variants(
     arg,
-    data=("pneumoniamnist", *medmnist.MEMBERS),
-    method=tuple(LAYERS),
-    size=("full", "tiny"),
+    data=("pneumoniamnist", *medmnist.MEMBERS, "mednist"),
+    method=("simclr", "mae"),
+    size=tuple(PERCENT),
   )
-  name, method = chosen["data"], chosen["method"]
-  tiny = chosen["size"] == "tiny"
-  coloured = medmnist.MEMBERS[name].channels == 3
-  changes = recipes.coloured() if coloured else recipes.grey()
-  crop = bind(views.augmented, changes=changes[:2])
-  scaled = bind(inputs.image, mean=0.5, std=0.5)
-  small, half = tiny, 2 if tiny else 4
-  models = {
-    "simclr": bind(
-      resnet.ResNet, depth=10 if small else 18, width=4 if small else 32
-    ),
-    "mae": bind(
-      vit.ViT,
-      patch=4,
-      width=16 if small else 128,
-      depth=1 if small else 4,
-      heads=half,
-      pooling="mean",
-    ),
-  }
-  model = models[method]
-  objectives = {
-    "simclr": bind(
-      contrastive.simclr,
-      model=model,
-      inputs=scaled,
-      changes=changes,
-      hidden=256,
-      width=64,
-    ),
-    "mae": bind(
-      masked_image.masked_image,
-      model=model,
-      inputs=scaled,
-      width=64,
-      depth=2,
-      heads=4,
-    ),
-  }
-  data = bind(medmnist.medmnist, name=name)
-  task = classify.multilabel if name == "chestmnist" else classify.multiclass
-  stages = {
-    "pretrain": spec(
-      settings.Run,
-      data=data,
-      objective=objectives[method],
-      augment=crop if method == "mae" else None,
-      optimizer=_optimizer(1e-3),
-      batch_size=16 if tiny else 256,
-      epochs=EPOCHS[method],
-      schedule=spec(settings.Schedule, log_every=5),
-      evaluators={"probes": bind(probes.probes)},
-    )
-  }
-  for percent in PERCENT[1:] if tiny else PERCENT:
+  name, method, size = chosen["data"], chosen["method"], chosen["size"]
+  data = (
+    bind(mednist.mednist)
+    if name == "mednist"
+    else bind(medmnist.medmnist, name=name)
+  )
+  model, changes = _model(name, method, size), _changes(name)
+  stages = {"pretrain": _pretrain(data, model, changes, method, size)}
+  for percent in PERCENT[size]:
     for start in ("finetune", "scratch"):
-      tuned = start == "finetune" and not tiny
-      rules = optim.layerwise(groups=LAYERS[method], decay=DECAY)
-      stages[f"{start}_{percent}"] = spec(
-        settings.Run,
-        data=data,
-        objective=bind(task, model=model, inputs=scaled),
-        augment=crop,
-        optimizer=_optimizer(1e-3, rules if tuned else ()),
-        batch_size=16 if tiny else 64,
-        steps=STEPS[percent],
-        label_fraction=percent / 100,
-        start=spec(
-          settings.Start, weights="pretrain" if start == "finetune" else ""
-        ),
-        schedule=spec(
-          settings.Schedule,
-          evaluate_every=STEPS[percent] // 10,
-          log_every=10,
-          select="auroc",
-        ),
-        evaluators={
-          "baselines": bind(baselines.baselines, names=("logistic_regression",))
-        },
+      stages[f"{start}_{percent}"] = _stage(
+        name, data, model, changes, method, size, percent, start
       )
   config = spec(
     settings.Study,
@@ -128,13 +69,109 @@ def get_config(arg: str = ""):
     description="How many labels does pre-training on unlabelled images stand "
     "in for?",
     stages=stages,
-    compare=tuple(
-      (f"finetune_{p}", f"scratch_{p}")
-      for p in PERCENT
-      if f"finetune_{p}" in stages
-    ),
+    compare=tuple((f"finetune_{p}", f"scratch_{p}") for p in PERCENT[size]),
   )
-  return shrunk(config) if tiny else config
+  return shrunk(config) if size == "tiny" else config
+
+
+def _pretrain(data, model, changes, method, size):
+  common = {"model": model, "inputs": _scaled()}
+  objectives = {
+    "simclr": bind(
+      contrastive.simclr, changes=changes, hidden=256, width=64, **common
+    ),
+    "mae": bind(
+      masked_image.masked_image, width=64, depth=2, heads=4, **common
+    ),
+  }
+  shown = {"simclr": pretrained.neighbours, "mae": pretrained.restorations}
+  return spec(
+    settings.Run,
+    data=data,
+    objective=objectives[method],
+    augment=_crop(changes) if method == "mae" else None,  # Draws views itself.
+    optimizer=_optimizer(1e-3),
+    batch_size=BATCH[size],
+    epochs=EPOCHS[method] // SMALLER[size],
+    schedule=spec(settings.Schedule, log_every=5),
+    evaluators={
+      "probes": bind(probes.probes),
+      "pictures": bind(shown[method]),
+    },
+  )
+
+
+def _stage(name, data, model, changes, method, size, percent, start):
+  """With a share of the labels, from the pre-trained weights or from none."""
+  task = classify.multilabel if name == "chestmnist" else classify.multiclass
+  tuned = start == "finetune"
+  steps = STEPS[percent] // SMALLER[size]
+  rules = optim.layerwise(groups=_layers(name, method, size), decay=DECAY)
+  # The rules name no layer of the tiny transformer.
+  return spec(
+    settings.Run,
+    data=data,
+    objective=bind(task, model=model, inputs=_scaled()),
+    augment=_crop(changes),
+    optimizer=_optimizer(1e-3, rules if tuned and size != "tiny" else ()),
+    batch_size=16 if size == "tiny" else 64,
+    steps=steps,
+    label_fraction=percent / 100,
+    start=spec(settings.Start, weights="pretrain" if tuned else ""),
+    schedule=spec(
+      settings.Schedule,
+      evaluate_every=steps if size == "small" else steps // 10,
+      log_every=10,
+      select="auroc",
+    ),
+    evaluators={
+      "baselines": bind(baselines.baselines, names=("logistic_regression",))
+    },
+  )
+
+
+def _model(name, method, size):
+  if (method, size) == ("simclr", "small"):
+    return bind(cnn.CNN, widths=WIDTHS.get(name, (32, 64)))
+  stem = "imagenet" if name == "mednist" else "cifar"
+  patch = 8 if name == "mednist" else 4
+  sizes = {
+    "simclr": {
+      "full": bind(resnet.ResNet, depth=18, width=32, stem=stem),
+      "tiny": bind(resnet.ResNet, depth=10, width=4, stem=stem),
+    },
+    "mae": {
+      k: bind(vit.ViT, patch=patch, pooling="mean", **shape)
+      for k, shape in {
+        "full": {"width": 128, "depth": 4, "heads": 4},
+        "small": {"width": 64, "depth": 4, "heads": 4},
+        "tiny": {"width": 16, "depth": 1, "heads": 2},
+      }.items()
+    },
+  }
+  return sizes[method][size]
+
+
+def _layers(name, method, size):
+  """From the input on."""
+  if (method, size) == ("simclr", "small"):
+    widths = WIDTHS.get(name, (32, 64))
+    return (*(rf"/conv{i + 1}/" for i in range(len(widths))), r"/dense/")
+  return RESNET if method == "simclr" else VIT
+
+
+def _changes(name):
+  coloured = name in medmnist.MEMBERS and medmnist.MEMBERS[name].channels == 3
+  return recipes.coloured() if coloured else recipes.grey()
+
+
+def _crop(changes):
+  """The crop and the flip of a recipe."""
+  return bind(views.augmented, changes=changes[:2])
+
+
+def _scaled():
+  return bind(inputs.image, mean=0.5, std=0.5)
 
 
 def _optimizer(lr, rules=()):

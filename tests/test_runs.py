@@ -24,6 +24,8 @@ from tests.running import ROOT, check_evaluation, check_workdir, run
 SLOW = (
   "resnet.py:pneumoniamnist,tiny",
   "vit.py:breastmnist,tiny",
+  "image_pretrain.py:tiny,dino",
+  "image_study.py:tiny,mae",
   "table.py:cleveland,tiny",
   "survival.py:cgvhd,hazards,tiny",
   "bert_pretrain.py:next_sentence,tiny",

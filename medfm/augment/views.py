@@ -28,16 +28,21 @@ def view_of(
   Integers are first divided by the largest of their kind. An example's draws
   depend on its key [B] alone, and those of a change on its place in `changes`.
   """
-  top = 1.0
-  if jnp.issubdtype(pictures.dtype, jnp.integer):
-    top = float(jnp.iinfo(pictures.dtype).max)
 
   def changed(picture: jax.Array, own: jax.Array) -> jax.Array:
     for place, change in enumerate(changes):
       picture = change(picture, jax.random.fold_in(own, place))
     return picture
 
-  return jax.vmap(changed)(pictures.astype(jnp.float32) / top, keys)
+  return jax.vmap(changed)(unit(pictures), keys)
+
+
+def unit(pictures: jax.Array) -> jax.Array:
+  """float32; integers are divided by the largest of their kind."""
+  top = 1.0
+  if jnp.issubdtype(pictures.dtype, jnp.integer):
+    top = float(jnp.iinfo(pictures.dtype).max)
+  return pictures.astype(jnp.float32) / top
 
 
 def augmented(

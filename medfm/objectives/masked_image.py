@@ -36,8 +36,11 @@ def masked_image(
   own positions are as it learns them, and [CLS] does not reach the decoder. An
   example's `loss` is the mean squared error over its hidden patches.
 
-  Terms: `loss`. `predict` hides by a fixed key and returns it, with
-  `embedding` [B,E] of the whole picture.
+  Terms: `loss`. `predict` hides by a fixed key and returns it, with `embedding`
+  [B,E] of the whole picture; `restored` [B,*S,C], each patch as guessed, in
+  the picture's units divided by the largest integer of its kind, with the
+  patch's true mean and deviation where those are not guessed
+  (`standardised` [B]); and `hidden` [B,*S], 1 where patches were.
 
   model: one that reads `visible` and returns `tokens`, as `vit.ViT` does.
   mask_rate: the share of the patches that is hidden, rounded.
@@ -102,33 +105,73 @@ def masked_image(
       batch["id"],
       scope="decoder",
     )
+    place = jnp.argsort(order, 1)  # Of each patch in the drawn order.
+    return (guess, place >= seen), updates
+
+  def error(batch, guess, hidden):
     pixels = patches.cut(batch[name], net.patch).astype(jnp.float32)
     if normalised:
       pixels = standardised(pixels)
-    error = jnp.square(guess - pixels).mean(-1)
-    place = jnp.argsort(order, 1)  # Of each patch in the drawn order.
-    return known_mean(error, place >= seen), updates
+    return known_mean(jnp.square(guess - pixels).mean(-1), hidden)
 
   def loss(variables, batch, key):
     batch = inputs(batch, info)
-    value, updates = restored(variables, batch, key, train=True)
-    return {"loss": value}, updates
+    (guess, hidden), updates = restored(variables, batch, key, train=True)
+    return {"loss": error(batch, guess, hidden)}, updates
 
   def predict(variables, batch):
+    given = views.unit(batch[name])
     batch = inputs(batch, info)
     key = rng.stream(0, "masked_image/evaluation")
-    value, _ = restored(variables, batch, key, train=False)
+    (guess, hidden), _ = restored(variables, batch, key, train=False)
     whole, _ = forward.apply(net, variables, batch)
-    return {"loss": value, "embedding": whole["embedding"]}
+    cut = functools.partial(patches.cut, patch=net.patch)
+    known = cut(given) if normalised else cut(batch[name])
+    counts = patches.grid(given.shape, net.patch)
+    back = functools.partial(patches.joined, counts=counts, patch=net.patch)
+    pixels = back(of_patches(guess, known) if normalised else guess)
+    if not normalised:
+      pixels = rescaled(pixels, batch[name], given)
+    flags = jnp.broadcast_to(hidden[..., None], known.shape).astype(jnp.float32)
+    return {
+      "loss": error(batch, guess, hidden),
+      "embedding": whole["embedding"],
+      "restored": pixels,
+      "hidden": back(flags)[..., 0],
+      "standardised": jnp.full(len(guess), float(normalised)),
+    }
 
   return Objective(init, loss, predict, task=pretext, net=net)
 
 
+def of_patches(guess: jax.Array, pixels: jax.Array) -> jax.Array:
+  """Guesses [B,P,N] with the mean and deviation of these pixels [B,P,N]."""
+  return pixels.mean(-1, keepdims=True) + guess * _deviation(pixels)
+
+
+def rescaled(guess: jax.Array, scaled: jax.Array, given: jax.Array):
+  """A guess [B,*S,C] of `scaled` in the units of `given`.
+
+  The scaling is one line for each channel, through its least and greatest
+  value in the batch.
+  """
+  axes = tuple(range(given.ndim - 1))
+
+  def ends(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return x.min(axes, keepdims=True), x.max(axes, keepdims=True)
+
+  (low, high), (bottom, top) = ends(scaled), ends(given)
+  slope = (top - bottom) / jnp.maximum(high - low, 1e-12)
+  return bottom + (guess - low) * slope
+
+
 def standardised(pixels: jax.Array) -> jax.Array:
   """Pixels of each patch [B,P,N] with mean 0 and variance 1."""
-  mean = pixels.mean(-1, keepdims=True)
-  variance = pixels.var(-1, keepdims=True, ddof=1)
-  return (pixels - mean) / jnp.sqrt(variance + 1e-6)
+  return (pixels - pixels.mean(-1, keepdims=True)) / _deviation(pixels)
+
+
+def _deviation(pixels: jax.Array) -> jax.Array:
+  return jnp.sqrt(pixels.var(-1, keepdims=True, ddof=1) + 1e-6)
 
 
 class Decoder(nn.Module):

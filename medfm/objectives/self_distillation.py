@@ -82,55 +82,52 @@ def dino(
     return {**variables, "teacher": teacher, "centre": centre}
 
   def said(params, pictures, batch, *, train=False, key=None):
-    """[B,prototypes]: the logits of one view of each picture."""
+    """[V,B,prototypes]: the logits of V views [V*B,*S,C] of each picture."""
     variables = {"params": params}
-    seen = inputs({name: pictures, "id": batch["id"],
-                   "weight": batch["weight"]}, info)  # fmt: skip
-    outputs, _ = forward.apply(net, variables, seen, train=train, key=key)
+    times = len(pictures) // len(batch["id"])
+    each = {k: jnp.tile(batch[k], times) for k in ("id", "weight")}
+    outputs, _ = forward.apply(
+      net,
+      variables,
+      inputs({name: pictures, **each}, info),
+      train=train,
+      key=key,
+    )
     logits, _ = forward.apply(
       head, variables, outputs["embedding"], scope="decoder"
     )
-    return logits
+    return logits.reshape(times, -1, prototypes)
 
   def drawn(batch, key):
-    """The two large views, and the small ones."""
-    keys = jax.random.split(key, 1 + count)
-    large = views.pair(batch[name], keys[0], batch["id"], changes)
-    small = [
-      views.view_of(
-        batch[name], rng.per_example(own, batch["id"]), local_changes
-      )
-      for own in keys[1:]
-    ]
-    return large, small
+    """The two large views of all pictures, and the small ones, if any."""
+    keys = jax.random.split(key, 2 + count)
+    each = [rng.per_example(own, batch["id"]) for own in keys]
+
+    def views_by(keys, changes):
+      pictures = jnp.concatenate([batch[name]] * len(keys))
+      return views.view_of(pictures, jnp.concatenate(keys), changes)
+
+    small = [views_by(each[2:], local_changes)] if count else []
+    return [views_by(each[:2], changes), *small]
 
   def terms_of(params, teacher, centre, batch, key, *, train):
     view_key, key = jax.random.split(key)
-    large, small = drawn(batch, view_key)
-    raw = [said(teacher, picture, batch) for picture in large]
-    sharp = [
-      jax.nn.softmax((logits - centre) / teacher_temperature)
-      for logits in jax.lax.stop_gradient(raw)
-    ]
-    keys = jax.random.split(key, 2 + len(small))
-    student = [
-      jax.nn.log_softmax(
-        said(params, picture, batch, train=train, key=own) / temperature
-      )
-      for picture, own in zip([*large, *small], keys, strict=True)
-    ]
-    losses = [
-      -(answer * guess).sum(-1)
-      for i, answer in enumerate(sharp)
-      for j, guess in enumerate(student)
-      if i != j
-    ]
-    spread = [jax.scipy.special.entr(answer).sum(-1) for answer in sharp]
-    terms = {
-      "loss": jnp.stack(losses).mean(0),
-      "spread": jnp.stack(spread).mean(0),
-    }
-    return terms, jnp.stack(raw).mean(0)
+    pictures = drawn(batch, view_key)
+    raw = jax.lax.stop_gradient(said(teacher, pictures[0], batch))
+    sharp = jax.nn.softmax((raw - centre[None]) / teacher_temperature)
+    keys = jax.random.split(key, len(pictures))
+    student = jnp.concatenate(
+      [
+        said(params, some, batch, train=train, key=own)
+        for some, own in zip(pictures, keys, strict=True)
+      ]
+    )
+    student = jax.nn.log_softmax(student / temperature)
+    error = -jnp.einsum("ibk,jbk->ijb", sharp, student)
+    other = 1 - jnp.eye(2, len(student))  # A view is not asked of itself.
+    spread = jax.scipy.special.entr(sharp).sum(-1).mean(0)
+    loss = jnp.einsum("ij,ijb->b", other, error) / other.sum()
+    return {"loss": loss, "spread": spread}, raw.mean(0)
 
   def loss(variables, batch, key):
     params, teacher = variables["params"], variables["teacher"]

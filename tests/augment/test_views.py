@@ -23,17 +23,20 @@ CHANGES = (
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1), np.uint8)
 
 
+view_of = jax.jit(views.view_of, static_argnums=2)
+
+
 def keys(ids):
   return rng.per_example(jax.random.key(3), jnp.asarray(ids))
 
 
 def test_an_examples_view_depends_on_its_key_alone():
   ids = np.array([4, 9, 2, 7, 5, 1])
-  whole = views.view_of(IMAGES, keys(ids), CHANGES)
+  whole = view_of(IMAGES, keys(ids), CHANGES)
   order = np.array([3, 0, 5])
-  some = views.view_of(IMAGES[order], keys(ids[order]), CHANGES)
+  some = view_of(IMAGES[order], keys(ids[order]), CHANGES)
   np.testing.assert_allclose(some, np.asarray(whole)[order], atol=1e-6)
-  again = views.view_of(IMAGES, keys(ids + 1), CHANGES)
+  again = view_of(IMAGES, keys(ids + 1), CHANGES)
   assert (np.asarray(again) != np.asarray(whole)).any((1, 2, 3)).all()
 
 
@@ -41,7 +44,7 @@ def test_an_examples_view_depends_on_its_key_alone():
 def test_views_are_scaled_by_the_kind_of_number(kind):
   top = 1 if kind == "float32" else np.iinfo(kind).max
   image = (IMAGES / 255 * top).astype(kind)
-  found = views.view_of(image, keys(range(6)), ())
+  found = view_of(image, keys(range(6)), ())
   assert found.dtype == jnp.float32
   np.testing.assert_allclose(found, image / np.float32(top), rtol=1e-6)
 
@@ -54,7 +57,8 @@ def test_every_picture_of_an_example_is_changed_and_nothing_else():
     "weight": np.ones(6, np.float32),
     "id": np.arange(6),
   }
-  found = views.augmented(batch, info, keys(range(6)), changes=CHANGES)
+  changes = (functools.partial(intensity.noise, probability=1.0),)
+  found = views.augmented(batch, info, keys(range(6)), changes=changes)
   assert found["weight"] is batch["weight"] and found["id"] is batch["id"]
   assert (found["left/image"] != found["right/image"]).any()
 
@@ -74,7 +78,7 @@ def test_data_without_pictures_are_refused():
 def test_a_recipe_is_a_list_of_bound_changes(name, channels):
   changes = build(getattr(recipes, name)())
   image = np.repeat(IMAGES, channels, -1)
-  found = views.view_of(image, keys(range(6)), changes)
+  found = view_of(image, keys(range(6)), changes)
   assert found.shape == image.shape
   assert (np.asarray(found) != image / np.float32(255)).any((1, 2, 3)).all()
   assert found.min() >= 0 and found.max() <= 1

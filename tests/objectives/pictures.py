@@ -11,6 +11,8 @@ from medfm.models.cnn import CNN
 from medfm.models.gpt import GPT
 from medfm.models.resnet import ResNet
 from medfm.models.vit import ViT
+from medfm.tasks.pretext import Nothing
+from medfm.types import Info
 from tests import infos
 
 VIT = functools.partial(ViT, patch=2, width=16, depth=1, heads=2)
@@ -22,10 +24,15 @@ CHANGES = (
 )
 
 
-def images(rows=8, size=8):
-  """Grey images without a target, and their batch."""
+def images(rows=8, size=8, noisy=False):
+  """Grey ramps, each in a direction of its own, or noise, and their batch."""
   generator = np.random.default_rng(0)
-  image = generator.integers(0, 256, (rows, size, size, 1))
+  slopes = generator.uniform(-12, 12, (2, rows, 1, 1, 1))
+  place = np.arange(size) - (size - 1) / 2
+  across, down = place[:, None], place[:, None, None]
+  image = np.rint(128 + slopes[0] * across + slopes[1] * down)
+  if noisy:
+    image = generator.integers(0, 256, image.shape)
   return infos.info("toy"), {
     "image": image.astype("uint8"),
     "weight": np.ones(rows, "float32"),
@@ -57,3 +64,27 @@ def pairs(rows=8, size=8):
   batch = {"image/image": batch.pop("image"), **text, **batch}
   inputs = {"image": info.inputs["image"], "text": Tokens(11)}
   return dataclasses.replace(info, inputs=inputs), batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Volume:
+  """As much of an input as pre-training needs: `volume` [B,D,H,W,C] uint8."""
+
+  arrays = ("volume",)
+
+  def settings(self, chosen):
+    return {}
+
+  def scale(self, batch):
+    volume = (batch["volume"].astype("float32") / 255 - 0.5) / 0.5
+    return {**batch, "volume": volume}
+
+
+def volumes(rows=4):
+  """Volumes [rows,4,8,8,1], and their batch."""
+  generator = np.random.default_rng(0)
+  return Info("toy", {"scan": Volume()}, Nothing()), {
+    "volume": generator.integers(0, 256, (rows, 4, 8, 8, 1)).astype("uint8"),
+    "weight": np.ones(rows, "float32"),
+    "id": np.arange(rows, dtype="int32"),
+  }

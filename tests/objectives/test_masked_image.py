@@ -29,13 +29,16 @@ def made(**settings):
   info, batch = pictures.images()
   objective = FACTORY(info, **settings)
   variables = jax.jit(objective.init)(jax.random.key(0), batch)
-  return info, batch, objective, variables
+  quick = {"loss": objective.loss, "predict": objective.predict}
+  quick = {name: jax.jit(function) for name, function in quick.items()}
+  return info, batch, objective._replace(**quick), variables
 
 
-def orders(batch, key=KEY, total=16):
+@jax.jit
+def orders(batch, key=KEY):
   """The patches of each image in the order that a key draws."""
   keys = rng.per_example(jax.random.split(key)[0], batch["id"])
-  return jax.vmap(lambda k: jax.random.permutation(k, total))(keys)
+  return jax.vmap(lambda k: jax.random.permutation(k, 16))(keys)
 
 
 @pytest.mark.parametrize("normalised", [True, False])
@@ -79,7 +82,7 @@ def test_what_is_hidden_does_not_reach_the_guess():
   # Of a square of (guess - pixel) with a guess that knows nothing of the
   # pixel, the second derivative is that of the pixel's square alone.
   image = jnp.asarray(batch["image"], jnp.float32) / 255
-  slope = jax.grad(loss)
+  slope = jax.jit(jax.grad(loss))
   step = jnp.where(where, 0.01, 0.0)
   curve = (slope(image + step) - slope(image - step))[where] / 0.02
   pixels, scale = 12 * 4, 2.0  # Hidden in an image; from [0, 1] to [-1, 1].
@@ -131,4 +134,4 @@ def test_one_patch_is_too_few():
   info, batch = pictures.images()
   objective = FACTORY(info, model=functools.partial(pictures.VIT, patch=8))
   with pytest.raises(UserError, match="one patch of 8"):
-    objective.init(KEY, batch)
+    jax.eval_shape(objective.init, KEY, batch)
