@@ -26,6 +26,9 @@ Models: resnet, vit. --config.data.slices=true reads the middle slice alone.
 
       python launch.py --config=configs/own_volumes.py:multiclass,resnet \
         --config.data.path=scans.csv --config.data.label=diagnosis
+
+The variant mae pre-trains a vision transformer on volumes without labels (He et
+al. 2022), from which the others start by --config.start.weights=runs/WORKDIR.
 """
 
 from medfm import optim, settings
@@ -33,9 +36,9 @@ from medfm.augment import intensity, marked
 from medfm.data.transforms import patches
 from medfm.data.volumes import own, own_masks
 from medfm.evals import baselines
-from medfm.explain import regions
+from medfm.explain import pretrained, regions
 from medfm.models import resnet, unet, vit
-from medfm.objectives import classify, regress, segment
+from medfm.objectives import classify, masked_image, regress, segment
 from medfm.spec import bind, spec
 from medfm.variants import shrunk, variants
 
@@ -48,13 +51,13 @@ OBJECTIVES = {
 def get_config(arg: str = ""):
   chosen = variants(
     arg,
-    task=("regions", *OBJECTIVES),
+    task=("regions", *OBJECTIVES, "mae"),
     model=("resnet", "vit"),
     size=("full", "tiny"),
   )
   tiny = chosen["size"] == "tiny"
   if chosen["task"] != "regions":
-    return labelled(chosen["task"], chosen["model"], tiny)
+    return of_one_shape(chosen["task"], chosen["model"], tiny)
   planning = {}
   if tiny:
     planning = {"width": 2, "patch": (16, 16, 16), "batch_size": 2}
@@ -93,9 +96,9 @@ def get_config(arg: str = ""):
   return shrunk(config) if tiny else config
 
 
-def labelled(task: str, model: str, tiny: bool):
-  """The config of volumes with labels."""
-  regression = OBJECTIVES[task] is regress.regression
+def of_one_shape(task: str, model: str, tiny: bool):
+  """The config of volumes with labels, or of pre-training without."""
+  pretext, regression = task == "mae", task == "regression"
   patch = 4 if tiny else 8
   models = {
     "resnet": bind(
@@ -121,10 +124,18 @@ def labelled(task: str, model: str, tiny: bool):
     data=bind(
       own.own_volumes,
       path="",
-      task=task,
+      task="none" if pretext else task,
       shape=(8, 8, 8) if tiny else (32,) * 3,
     ),
-    objective=bind(OBJECTIVES[task], model=models[model]),
+    objective=bind(
+      masked_image.masked_image,
+      model=models["vit"],
+      width=16 if tiny else 96,
+      depth=1 if tiny else 4,
+      heads=2 if tiny else 3,
+    )
+    if pretext
+    else bind(OBJECTIVES[task], model=models[model]),
     optimizer=bind(
       optim.optimizer,
       name="adamw",
@@ -134,9 +145,14 @@ def labelled(task: str, model: str, tiny: bool):
       weight_decay=1e-2,
     ),
     batch_size=4 if tiny else 16,
-    epochs=50,
-    schedule=spec(settings.Schedule, select="r2" if regression else "auroc"),
-    evaluators={
+    epochs=200 if pretext else 50,
+    schedule=spec(
+      settings.Schedule,
+      select="" if pretext else "r2" if regression else "auroc",
+    ),
+    evaluators={"restorations": bind(pretrained.restorations)}
+    if pretext
+    else {
       "baselines": bind(
         baselines.baselines,
         names=("ridge",) if regression else ("logistic_regression",),

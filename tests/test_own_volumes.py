@@ -65,6 +65,26 @@ def test_a_folder_of_classes_is_learnt_and_predicted_as_evaluated(
 
 
 @pytest.mark.slow
+def test_a_transformer_is_pretrained_on_volumes_and_fine_tuned(
+  tmp_path, folders
+):
+  data = _scans(tmp_path / "scans")
+  results = run(
+    "own_volumes.py:mae,tiny", tmp_path / "mae", folders, f"data.path={data}"
+  )
+  check_workdir(tmp_path / "mae", results)
+  tuned = run(
+    "own_volumes.py:multiclass,vit,tiny",
+    tmp_path / "tuned",
+    folders,
+    f"data.path={data}",
+    f"start.weights={tmp_path / 'mae'}",
+  )
+  began = tuned["stages"]["train"]["init"]
+  assert str(tmp_path / "mae") in began["from"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["vit", "resnet"])
 def test_numbers_are_learnt_from_a_table_of_slices(tmp_path, folders, model):
   path = _table(_scans(tmp_path / "scans"))

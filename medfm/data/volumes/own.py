@@ -22,6 +22,7 @@ from medfm.data.volumes.marked import Style
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 COLUMN, FOLDER = "volume", "folder"
+_OF_UNIT = (0.0, 1.0, 0.5, 0.125)  # Low, high, mean, deviation.
 _SPLIT = "split folder"
 
 
@@ -56,8 +57,9 @@ def own_volumes(
   shape: extents (X, Y, Z) that every volume is resized to, by linear
     interpolation: its spacing is not kept. slices: the middle one across the
     third axis alone, as a picture [X,Y].
-  unit: (low, high) of values with a unit, such as -1000,1000 in CT, between
-    which all are kept; () scales each volume by its own mean and deviation.
+  unit: (low, high) of values with a unit, such as -1000,1000 in CT, that become
+    0 and 1; () takes four deviations below and above each volume's own mean.
+  task: "none" reads no labels, to pre-train; a folder may then have any form.
 
   Raises: UserError, in one line, naming the file or the row.
   """
@@ -72,11 +74,12 @@ def own_volumes(
     trained = folders.reading.settings
     shape = tuple(trained.get("shape", shape))
     slices = bool(trained.get("slices", slices))
+    unit = tuple(trained.get("unit", unit))
   place = files.of_user(folders, path, folder=True)
   root = place if place.is_dir() else place.parent
   if place.is_dir():
-    table, volume = _of_folders(place), COLUMN
-    label = FOLDER
+    table, volume = _of_folders(place, task != "none"), COLUMN
+    label = FOLDER if task != "none" else ""
     split_column = _SPLIT if _SPLIT in table.columns else ""
   else:
     table = tables.read(place, delimiter=delimiter)
@@ -118,7 +121,7 @@ def own_volumes(
   found = cases.prepared(folders, listed, raw, style, groups)
   rows = {case.name: row for row, case in enumerate(listed)}
   made = {
-    part: _resized(split, rows, truth, shape, slices)
+    part: _resized(split, rows, truth, shape, slices, tuple(unit))
     for part, split in found.splits.items()
   }
   how = "every row, read as training read its rows"
@@ -127,7 +130,10 @@ def own_volumes(
   if folders.reading:
     described = folders.reading.only(volume_input.Volume, name)
   else:
-    described = _described(shape, slices, unit)
+    axes = 2 if slices else 3
+    described = volume_input.Volume(
+      axes=axes, shape=shape[:axes], range=_OF_UNIT
+    )
   first = next(iter(made.values()))
   target = labels.target(
     predicted, {key: np.asarray(first.arrays[key]) for key in truth}
@@ -151,7 +157,12 @@ def own_volumes(
       "fingerprint": found.fingerprint,
     },
     encode=functools.partial(
-      encoded, info=info, shape=shape, slices=slices, frame=frame
+      encoded,
+      info=info,
+      shape=shape,
+      slices=slices,
+      unit=tuple(unit),
+      frame=frame,
     ),
     private=True,
   )
@@ -163,24 +174,13 @@ def encoded(
   *,
   shape: tuple[int, ...],
   slices: bool,
+  unit: tuple[float, ...],
   frame: str,
 ) -> Split:
   """New volumes: a file, or a folder of files or of DICOM slices."""
   style = Style(dtype="float32", frame=frame)._asdict()
   split = cases.encoded(path, info, style=style)
-  return _resized(split, {}, {}, tuple(shape), slices)
-
-
-def _described(
-  shape: tuple[int, ...], slices: bool, unit: tuple[float, ...]
-) -> volume_input.Volume:
-  """One description of all volumes; nothing is fitted."""
-  limits: tuple[float, ...] = ()
-  if unit:
-    low, high = (float(end) for end in unit)
-    limits = (low, high, (low + high) / 2, (high - low) / 4)
-  axes = 2 if slices else 3
-  return volume_input.Volume(axes=axes, shape=shape[:axes], range=limits)
+  return _resized(split, {}, {}, tuple(shape), slices, tuple(unit))
 
 
 def _resized(
@@ -189,8 +189,9 @@ def _resized(
   truth: Mapping[str, np.ndarray],
   shape: tuple[int, ...],
   slices: bool,
+  unit: tuple[float, ...],
 ) -> Split:
-  """The split with every volume of one shape, and its truth."""
+  """The split with volumes of one shape and values from 0 to 1; its truth."""
   image = split.arrays["image"]
   made = np.zeros(
     (len(split), *(shape[:2] if slices else shape), 1), np.float32
@@ -202,12 +203,21 @@ def _resized(
     wanted = (*shape[:2], 1) if slices else shape
     even = (1.0,) * 3
     values = resample.to_shape(values[..., 0], wanted, even, 1)
-    made[row, ..., 0] = values[..., 0] if slices else values
+    made[row, ..., 0] = _from_0_to_1(values[..., 0] if slices else values, unit)
   level = np.stack([volume_input.level(each) for each in made])
   chosen = [rows[name] for name in split.ids] if rows else []
   arrays = {"image": made, "level": level}
   arrays |= {name: np.asarray(array)[chosen] for name, array in truth.items()}
   return Split(arrays, split.ids, split.patients, split.groups)
+
+
+def _from_0_to_1(values: np.ndarray, unit: tuple[float, ...]) -> np.ndarray:
+  if unit:
+    low, high = unit
+  else:
+    mean, spread = float(values.mean()), 4 * float(values.std()) + 1e-6
+    low, high = mean - spread, mean + spread
+  return ((values - low) / (high - low)).clip(0, 1)
 
 
 def _files(
@@ -223,8 +233,8 @@ def _files(
     raise table.error(row, column, str(error)) from None
 
 
-def _of_folders(root: pathlib.Path) -> Table:
-  """A folder of classes as a table: volume, folder, and perhaps its split."""
+def _of_folders(root: pathlib.Path, classes: bool) -> Table:
+  """A folder as a table: volume, and perhaps its class folder and split."""
   found = [
     path.relative_to(root).as_posix()
     for path in sorted(root.rglob("*"))
@@ -238,12 +248,13 @@ def _of_folders(root: pathlib.Path) -> Table:
     )
   tops = {name.split("/")[0].lower() for name in found}
   by_split = "train" in tops and tops <= set(splits.WORDS)
-  depth = 2 if by_split else 1
+  depth = by_split + classes
   for name in found:
     if len(name.split("/")) <= depth:
       raise UserError(f"{root.name}: {name} lies in no class folder")
   columns: dict[str, Any] = {COLUMN: found}
-  columns[FOLDER] = [name.split("/")[depth - 1] for name in found]
+  if classes:
+    columns[FOLDER] = [name.split("/")[depth - 1] for name in found]
   if by_split:
     columns[_SPLIT] = [name.split("/")[0] for name in found]
   count = np.arange(len(found))
