@@ -6,6 +6,8 @@ import pytest
 from medfm.metrics import components
 from medfm.metrics.components import BORDER, INSIDE
 
+pytestmark = pytest.mark.once
+
 
 def grid(*rows):
   """A label map from rows of digits."""

@@ -5,6 +5,8 @@ import pytest
 
 from medfm.metrics import instances
 
+pytestmark = pytest.mark.once
+
 
 def row(*parts):
   """A label map of one row: (number, pixels) one after another."""

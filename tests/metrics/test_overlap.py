@@ -8,6 +8,8 @@ from scipy.spatial.distance import directed_hausdorff
 
 from medfm.metrics import overlap, surfaces
 
+pytestmark = pytest.mark.once
+
 MM = (1.0, 1.0, 1.0)
 
 

@@ -10,6 +10,8 @@ from medfm.metrics.intervals.bounds import Sample
 from medfm.metrics.intervals.entries import entries
 from medfm.metrics.undefined import Undefined
 
+pytestmark = pytest.mark.once
+
 GENERATOR = np.random.default_rng(0)
 DICE = np.clip(GENERATOR.normal(0.9, 0.05, 40), 0, 0.999)
 DISTANCES = GENERATOR.lognormal(0, 0.5, 40)

@@ -9,6 +9,8 @@ from medfm.report import overlays, style
 from medfm.report.overlays import Case
 from medfm.tasks.regions import figures
 
+pytestmark = pytest.mark.once
+
 
 def volume(shape=(12, 16, 10), **given):
   """A box, and the same box moved by two voxels."""

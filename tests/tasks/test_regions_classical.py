@@ -6,6 +6,8 @@ from scipy import ndimage
 
 from medfm.tasks.regions import classical as rivals
 
+pytestmark = pytest.mark.once
+
 
 def spot(value=200.0, around=20.0, at=8, side=24, channels=0):
   """An image with a disc, and its mask."""

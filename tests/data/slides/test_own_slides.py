@@ -13,6 +13,8 @@ from medfm.data.slides import bags, encoders, own
 from medfm.types import Folders, Reading, UserError
 from tests import composed, running
 
+pytestmark = pytest.mark.once
+
 TINY = {"tile_px": 32, "image": "file", "label": "label", "patient": "patient"}
 
 

@@ -9,6 +9,8 @@ from medfm.data.slides import pyramid, reader
 from medfm.types import UserError
 from tests import composed
 
+pytestmark = pytest.mark.once
+
 APERIO = "Aperio Image Library v11.2.1\r\n256x256 |AppMag = 20|MPP = 0.4990"
 OME = (
   '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy'

@@ -10,6 +10,8 @@ from medfm.types import Ragged, Split, UserError
 from tests import composed
 from tests.data.slides.conftest import PLACES
 
+pytestmark = pytest.mark.once
+
 GRID = tiles.Grid(32, 0.5, 0.5)
 
 

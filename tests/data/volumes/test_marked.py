@@ -9,6 +9,8 @@ from medfm.data.volumes.marked import Style
 from medfm.types import UserError
 from tests.data.volumes import made
 
+pytestmark = pytest.mark.once
+
 PICTURE = Style(axes=2, dtype="uint8")
 
 

@@ -8,6 +8,8 @@ from medfm.data.volumes import nifti
 from medfm.types import UserError
 from tests.data.volumes import made
 
+pytestmark = pytest.mark.once
+
 
 def labels(dtype=np.uint8, shape=made.SIZES):
   return (made.values(shape) % 3).astype(dtype)

@@ -12,6 +12,8 @@ from medfm.data.volumes import nifti
 from medfm.types import UserError
 from tests.data.volumes import made
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
   "name, kind",

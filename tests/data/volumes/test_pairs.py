@@ -7,6 +7,8 @@ import pytest
 from medfm.data.volumes import pairs
 from medfm.types import UserError
 
+pytestmark = pytest.mark.once
+
 
 def _files(folder, *names):
   for name in names:

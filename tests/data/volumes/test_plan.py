@@ -6,6 +6,8 @@ import pytest
 from medfm.data.volumes import plan
 from medfm.types import UserError
 
+pytestmark = pytest.mark.once
+
 
 def test_small_volumes_are_covered_by_one_patch():
   made = plan.planned(np.array([[36, 50, 35]] * 5), (1, 1, 1))

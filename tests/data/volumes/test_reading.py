@@ -11,6 +11,8 @@ from medfm.data.volumes import reading, series
 from medfm.types import UserError
 from tests.data.volumes import made
 
+pytestmark = pytest.mark.once
+
 
 def test_a_file_and_a_folder_come_through_one_door(tmp_path):
   planes = made.values((2, 3, 4))

@@ -8,6 +8,8 @@ from medfm.data.volumes import resample, scan
 from medfm.types import UserError
 from tests.data.volumes import made
 
+pytestmark = pytest.mark.once
+
 NOISE = np.random.default_rng(0).normal(size=(12, 10, 9)).astype(np.float32)
 
 

@@ -11,6 +11,8 @@ from medfm.data.volumes import scan
 from medfm.types import UserError
 from tests.data.volumes import made
 
+pytestmark = pytest.mark.once
+
 ALL_AXES = [
   "".join(ends)
   for order in itertools.permutations(("RL", "AP", "SI"))

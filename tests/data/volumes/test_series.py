@@ -13,6 +13,8 @@ from medfm.data.volumes import reading, series
 from medfm.types import UserError
 from tests.data.volumes import made
 
+pytestmark = pytest.mark.once
+
 PLANES = (np.arange(5 * 3 * 4).reshape(5, 3, 4) * 7 - 100).astype(np.int16)
 OBLIQUE = ((0.8, 0.6, 0.0), (-0.36, 0.48, -0.8))
 

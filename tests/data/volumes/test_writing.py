@@ -10,6 +10,8 @@ from medfm.data.volumes import nifti, reading, series, writing
 from medfm.types import UserError
 from tests.data.volumes import made
 
+pytestmark = pytest.mark.once
+
 PLANES = (np.arange(5 * 3 * 4).reshape(5, 3, 4) * 7 - 100).astype(np.int16)
 
 
