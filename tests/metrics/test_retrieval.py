@@ -36,7 +36,7 @@ def test_equal_scores_for_all_are_the_worst_answer():
 
 
 def test_recall_and_median_are_those_of_repeated_ranks():
-  rank = np.array([1, 7, 3, 2, 11, 3])
+  rank = np.array([1, 7, 3, 2, 11, 4])
   weight = np.array([[1, 1, 1, 1, 1, 1], [2, 0, 3, 1, 0, 1.0]])
   often = np.repeat(rank, weight[1].astype(int))
   for k in (1, 3, 10):
