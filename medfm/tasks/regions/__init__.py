@@ -127,7 +127,7 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
     predicted = np.asarray(outputs["regions"][row])[part]
     truth = batch.get("regions")
     spacing = None if _of(info).pixels else batch["spacing_mm"][row]
-    columns = measured(
+    columns: dict[str, Any] = measured(
       _of(info),
       None if truth is None else np.asarray(truth[row])[part],
       marked(_of(info), predicted),
@@ -166,7 +166,7 @@ def measured(
 
   truth, predicted: regions [*S] of one grid. Without truth, the sizes alone.
   """
-  mask = {"mask": packed(predicted)}
+  mask: dict[str, Any] = {"mask": packed(predicted)}
   if truth is not None:
     mask["share"] = _shares(target, truth)
   if target.instances:
