@@ -1,5 +1,6 @@
 """Examples with regions marked in them, prepared once and described."""
 
+import collections
 import functools
 import itertools
 import pathlib
@@ -15,6 +16,7 @@ from medfm.data import cards, disk, files, records, splits
 from medfm.data.images import decode
 from medfm.data.volumes import input as volume_input
 from medfm.data.volumes import marked, plan, reading, resample, scan, writing
+from medfm.data.volumes import series as dicom_series
 from medfm.data.volumes.marked import Style
 from medfm.tasks import regions as tasks
 from medfm.tasks.regions import Regions
@@ -264,10 +266,21 @@ def _range(train: Split) -> tuple[float, ...]:
   )
 
 
-def encoded(path: str, info: Info, *, style: Mapping[str, Any]) -> Split:
+@files.laid_out("seg", "series")
+def encoded(
+  path: str,
+  info: Info,
+  *,
+  style: Mapping[str, Any],
+  seg: bool = False,
+  series: str = "",
+) -> Split:
   """A user's new images without masks, read as training read its own.
 
-  path: a file or a folder of files; a folder of DICOM slices is one volume.
+  path: a file or a folder of files; a folder of DICOM slices is one volume,
+    and so is each folder of a folder that holds nothing else.
+  seg: whether masks of DICOM series are also written as DICOM segmentations.
+  series: the end of the UID of the one that is meant, if a folder has several.
   Images are kept in a temporary file, so that memory does not grow with their
   number. `source` holds the grid of each, to write its prediction in.
   """
@@ -276,9 +289,14 @@ def encoded(path: str, info: Info, *, style: Mapping[str, Any]) -> Split:
   if not place.exists():
     raise UserError(f"{path}: no such file or folder")
   names = listed(place, how.axes)
-  read = (marked.read([file], [], how) for file in names.values())
+  read = (
+    marked.read([file], [], how, series=series) for file in names.values()
+  )
   arrays, grids = _spilled(read, how, info.only.channels)
-  write = functools.partial(written, info=info, grids=grids)
+  chosen = [(file, series) for file in names.values()] if seg else []
+  write = functools.partial(
+    written, info=info, grids=grids, names=tuple(names), series=chosen
+  )
   return Split(arrays, np.array([*names]), write=write)
 
 
@@ -288,27 +306,38 @@ def written(
   *,
   info: Info,
   grids: Sequence[Any],
+  names: Sequence[str],
+  series: Sequence[tuple[pathlib.Path, str]] = (),
 ) -> int:
-  """Writes each predicted mask in the grid of its image; how many there are.
+  """Writes each predicted mask in the grid of its image; how many files.
 
   A volume's as <name>.nii.gz with the shape, axes and affine of its file, a
-  picture's as <name>.png with one number for each structure or object.
+  picture's as <name>.png with one number for each structure or object. A "/"
+  in a name becomes "_".
+
+  series: folder (or file) and UID of each DICOM series whose mask is also
+    written as <name>.dcm.
   """
-  for mask, grid in zip(predicted["mask"], grids, strict=True):
+  count = len(grids)
+  for row, mask in enumerate(predicted["mask"]):
     regions = tasks.unpacked(mask)
-    if grid[0] == "picture":
-      with (
-        disk.errors(folder),
-        disk.replaced(folder / f"{pathlib.Path(grid[2]).stem}.png") as part,
-      ):
+    name = names[row].replace("/", "_")
+    if grids[row][0] == "picture":
+      place = folder / f"{pathlib.PurePath(name).stem}.png"
+      with disk.errors(folder), disk.replaced(place) as part:
         PIL.Image.fromarray(regions).save(part, format="PNG")
       continue
-    geometry = scan.geometry(grid)
+    geometry = scan.geometry(grids[row])
     if info.only.spacing_mm:
       regions = resample.back(regions, geometry)
-    name = f"{reading.stem(geometry.source)}.nii.gz"
-    writing.nifti(folder / name, regions, geometry)
-  return len(grids)
+    name = reading.stem(name)
+    writing.nifti(folder / f"{name}.nii.gz", regions, geometry)
+    if series and geometry.kind == "dicom":
+      of = dicom_series.chosen(*series[row])
+      structures = info.target.names
+      writing.dicom_seg(folder / f"{name}.dcm", regions, of, structures)
+      count += 1
+  return count
 
 
 def listed(place: pathlib.Path, axes: int) -> dict[str, pathlib.Path]:
@@ -322,11 +351,37 @@ def listed(place: pathlib.Path, axes: int) -> dict[str, pathlib.Path]:
     if file.is_file()
     and (reading.offered(file) if axes == 3 else decode.offered(str(file)))
   }
-  if axes == 3 and not found:
-    return {place.name: place}  # A folder of DICOM slices.
+  if axes == 3:
+    found = _series_together(place, found)
   if not found:
     raise UserError(f"{place}: holds no images ({', '.join(suffixes)})")
   return found
+
+
+def _series_together(
+  place: pathlib.Path, found: Mapping[str, pathlib.Path]
+) -> dict[str, pathlib.Path]:
+  """The files, with the folder in place of several DICOM slices in it.
+
+  Without any file, which DICOM slices without a suffix look like, the folder
+  itself, or each of its folders if it holds nothing else.
+  """
+  if not found:
+    inner = sorted(p for p in place.iterdir() if not p.name.startswith("."))
+    if inner and all(path.is_dir() for path in inner):
+      return {path.name: path for path in inner}
+    return {place.name: place} if inner else {}
+  slices = collections.Counter(
+    path.parent for path in found.values() if path.suffix.lower() == ".dcm"
+  )
+  together: dict[str, pathlib.Path] = {}
+  for name, path in found.items():
+    if path.suffix.lower() == ".dcm" and slices[path.parent] > 1:
+      folder = path.parent.relative_to(place).as_posix()
+      together[place.name if folder == "." else folder] = path.parent
+    else:
+      together[name] = path
+  return together
 
 
 def _spilled(

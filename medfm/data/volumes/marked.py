@@ -58,20 +58,35 @@ class Read(NamedTuple):
 
 
 def read(
-  images: Sequence[pathlib.Path], masks: Sequence[pathlib.Path], style: Style
+  images: Sequence[pathlib.Path],
+  masks: Sequence[pathlib.Path],
+  style: Style,
+  *,
+  series: str = "",
 ) -> Read:
   """The image of one example, and its regions if there are masks.
 
   images: one file or folder, or one for each channel of a volume.
+  series: which DICOM series of a folder; see `reading.read`.
   Raises: UserError, naming the file, if they do not fit each other.
   """
-  return (_volume if style.axes == 3 else _picture)(images, masks, style)
+  if style.axes == 3:
+    return _volume(images, masks, style, series)
+  return _picture(images, masks, style)
 
 
 def _volume(
-  images: Sequence[pathlib.Path], masks: Sequence[pathlib.Path], style: Style
+  images: Sequence[pathlib.Path],
+  masks: Sequence[pathlib.Path],
+  style: Style,
+  series: str,
 ) -> Read:
-  first, *others = (_scan(path, style) for path in images)
+  first, *others = (
+    reading.read(
+      path, frame=style.frame or None, series=series, window=style.window
+    )
+    for path in images
+  )
   changes, channels = first.changes, [first.values]
   for path, other in zip(images[1:], others, strict=True):
     apart = other.values.shape != first.values.shape
@@ -106,10 +121,6 @@ def _volume(
     first.geometry,
     changes,
   )
-
-
-def _scan(path: pathlib.Path, style: Style) -> Any:
-  return reading.read(path, frame=style.frame or None, window=style.window)
 
 
 def _mask(
