@@ -29,7 +29,7 @@ from medfm.objectives import segment
 from medfm.spec import bind, spec
 from medfm.variants import shrunk, variants
 
-STEPS = {"hippocampus": 800, "nuclei": 1500}
+STEPS = {"hippocampus": 800, "nuclei": 800}
 LR = {"hippocampus": 1e-2, "nuclei": 3e-3}
 RIVALS = {"hippocampus": ("atlas", "voxel_boosting"), "nuclei": ("otsu",)}
 MIRROR = {"hippocampus": (), "nuclei": (0, 1)}
