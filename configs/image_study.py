@@ -34,8 +34,11 @@ EPOCHS = {"simclr": 50, "mae": 200}
 BATCH = {"full": 256, "small": 128, "tiny": 16}
 """Of pre-training."""
 
-SMALLER = {"full": 1, "small": 4, "tiny": 4}
-"""By what the lengths of training are divided."""
+SHORTER = {"full": 1, "small": 4, "tiny": 1}
+"""By what the epochs of pre-training are divided."""
+
+LABELLED = {1: 0, 10: 32, 100: 64}
+"""Batches of a share of the labels, of which 1 % is a batch by itself."""
 
 RESNET = (r"/(conv1|norm1)/", *(rf"/layer{i}_" for i in (1, 2, 3, 4)))
 VIT = optim.transformer_layers(4)
@@ -92,7 +95,7 @@ def _pretrain(data, model, changes, method, size):
     augment=_crop(changes) if method == "mae" else None,  # Draws views itself.
     optimizer=_optimizer(1e-3),
     batch_size=BATCH[size],
-    epochs=EPOCHS[method] // SMALLER[size],
+    epochs=EPOCHS[method] // SHORTER[size],
     schedule=spec(settings.Schedule, log_every=5),
     evaluators={
       "probes": bind(probes.probes),
@@ -105,7 +108,6 @@ def _stage(name, data, model, changes, method, size, percent, start):
   """With a share of the labels, from the pre-trained weights or from none."""
   task = classify.multilabel if name == "chestmnist" else classify.multiclass
   tuned = start == "finetune"
-  steps = STEPS[percent] // SMALLER[size]
   rules = optim.layerwise(groups=_layers(name, method, size), decay=DECAY)
   # The rules name no layer of the tiny transformer.
   return spec(
@@ -114,13 +116,13 @@ def _stage(name, data, model, changes, method, size, percent, start):
     objective=bind(task, model=model, inputs=_scaled()),
     augment=_crop(changes),
     optimizer=_optimizer(1e-3, rules if tuned and size != "tiny" else ()),
-    batch_size=16 if size == "tiny" else 64,
-    steps=steps,
+    batch_size=16 if size == "tiny" else LABELLED[percent],
+    steps=STEPS[percent],
     label_fraction=percent / 100,
     start=spec(settings.Start, weights="pretrain" if tuned else ""),
     schedule=spec(
       settings.Schedule,
-      evaluate_every=steps if size == "small" else steps // 10,
+      evaluate_every=STEPS[percent] // (1 if size == "small" else 10),
       log_every=10,
       select="auroc",
     ),
