@@ -35,14 +35,14 @@ BATCH = {"full": 256, "small": 128, "tiny": 16}
 """Of pre-training."""
 
 SHORTER = {"full": 1, "small": 4, "tiny": 1}
-"""By what the epochs of pre-training are divided."""
+"""By what the epochs of pre-training are divided; mednist has 10,000 images."""
 
 LABELLED = {1: 0, 10: 32, 100: 64}
 """Batches of a share of the labels, of which 1 % is a batch by itself."""
 
 RESNET = (r"/(conv1|norm1)/", *(rf"/layer{i}_" for i in (1, 2, 3, 4)))
 VIT = optim.transformer_layers(4)
-WIDTHS = {"mednist": (16, 32, 64)}  # Of the small network; others (32, 64).
+WIDTHS = {"mednist": (8, 16, 32)}  # Of the small network; others (32, 64).
 DECAY = 0.75
 
 
@@ -60,7 +60,9 @@ def get_config(arg: str = ""):
     else bind(medmnist.medmnist, name=name)
   )
   model, changes = _model(name, method, size), _changes(name)
-  stages = {"pretrain": _pretrain(data, model, changes, method, size)}
+  epochs = EPOCHS[method] // SHORTER[size]
+  epochs = epochs // 2 if name == "mednist" else epochs
+  stages = {"pretrain": _pretrain(data, model, changes, method, size, epochs)}
   for percent in PERCENT[size]:
     for start in ("finetune", "scratch"):
       stages[f"{start}_{percent}"] = _stage(
@@ -77,7 +79,7 @@ def get_config(arg: str = ""):
   return shrunk(config) if size == "tiny" else config
 
 
-def _pretrain(data, model, changes, method, size):
+def _pretrain(data, model, changes, method, size, epochs):
   common = {"model": model, "inputs": _scaled()}
   objectives = {
     "simclr": bind(
@@ -95,7 +97,7 @@ def _pretrain(data, model, changes, method, size):
     augment=_crop(changes) if method == "mae" else None,  # Draws views itself.
     optimizer=_optimizer(1e-3),
     batch_size=BATCH[size],
-    epochs=EPOCHS[method] // SHORTER[size],
+    epochs=epochs,
     schedule=spec(settings.Schedule, log_every=5),
     evaluators={
       "probes": bind(probes.probes),
