@@ -151,7 +151,7 @@ def test_a_misspelt_word_does_not_run_the_whole_study(path):
     ("medmnist_table", 72),
     ("medmnist_table.py:breastmnist,r50", 3),
     ("label_efficiency_table", 15),
-    ("label_efficiency_image", 10),
+    ("label_efficiency_image", 30),
   ],
 )
 def test_a_shipped_study_is_as_large_as_it_says(words, runs):
