@@ -22,7 +22,7 @@ SETS = ("pneumoniamnist", "mednist")
 METRIC = "auroc"
 RATE = "stages.*_*.optimizer.lr"
 TUNED = (RATE,)
-FIGURE = {"x": "label_fraction", "panels": "config"}
+FIGURE = {"x": "label_fraction"}
 
 
 def grid(words: str = ""):
