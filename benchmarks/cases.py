@@ -216,7 +216,7 @@ CASES = {
       "monai_volumes_plain": Span(1, 3601, 180),
       "monai_volumes_workers": Span(1, 3601, 180),
     },
-    unit="patches", training=False,
+    unit="crops", training=False,
   ),
   "generate_b1": _generation(1, 80, 20),
   "generate_b8": _generation(8, 40, 20),
