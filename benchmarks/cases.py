@@ -119,6 +119,7 @@ _TORCH = ("torch", "torch_kept")
 _JPEGS = functools.partial(
   inputs.images, count=1024, size=224, channels=3, suffix="jpg"
 )
+_PATCH = (40, 56, 40)
 CASES = {
   "cnn_b32": _images(
     "CNN, 28 x 28 x 1, batch 32",
@@ -178,6 +179,44 @@ CASES = {
   "gpt_bf16": _language(
     "GPT, the same, bf16",
     "gpt", (_PRODUCTS, "transformers_bf16"), "objective.model.dtype=bfloat16",
+  ),
+  "mae": _images(
+    "Masked autoencoder, ViT of 6 layers, 96 x 96 x 3, batch 32",
+    "mae", 32, 96, 3, ("transformers_mae", "transformers_mae_kept"),
+    Span(10, 80, 10), 512,
+  ),
+  "simclr": _images(
+    "SimCLR, ResNet-18 of width 32, 32 x 32 x 3, batch 128",
+    "simclr", 128, 32, 3, ("torch_simclr", "torch_simclr_kept"),
+    Span(2, 14, 2), 1024,
+  ),
+  "unet3d": _training(
+    "Residual 3-D U-Net, patches of 40 x 56 x 40, batch 2",
+    "unet3d", 2, functools.partial(inputs.volumes, count=32, shape=_PATCH),
+    ("monai", "monai_last", "monai_kept", "monai_alike"), Span(4, 28, 4),
+    ("data.path={data}/pairs.csv",),
+  ),
+  "windows3d": Case(
+    "3-D U-Net by windows over a volume of 96 x 112 x 96",
+    "windows", 1,
+    functools.partial(inputs.volumes, count=1, shape=(96, 112, 96)),
+    dict.fromkeys(
+      ("medfm_windows", "monai_windows", "monai_windows_last",
+       "monai_windows_kept", "monai_windows_alike"),
+      Span(1, 6, 1),
+    ),
+    unit="volumes", training=False,
+  ),
+  "volumes": Case(
+    "Patches of 40 x 56 x 40 of the hippocampus, batch 2",
+    "volumes", 2, inputs.hippocampus,
+    {
+      "medfm_volumes": Span(1, 18001, 180),
+      "monai_volumes": Span(1, 1801, 180),
+      "monai_volumes_plain": Span(1, 3601, 180),
+      "monai_volumes_workers": Span(1, 3601, 180),
+    },
+    unit="crops", training=False,
   ),
   "generate_b1": _generation(1, 80, 20),
   "generate_b8": _generation(8, 40, 20),

@@ -6,13 +6,32 @@ not reach. `benchmarks.run` sets data.path, batch_size, steps and log_every.
 """
 
 from medfm import optim, settings
+from medfm.augment import colour, geometry
 from medfm.data.datasets import corpus
 from medfm.data.images import own as own_images
 from medfm.data.tables import own as own_table
 from medfm.data.text import own as own_text
 from medfm.data.text import tokenizers
-from medfm.models import bert, cnn, gpt, mlp, resnet, rnn, tabular_transformer
-from medfm.objectives import classify, language
+from medfm.data.transforms import patches
+from medfm.data.volumes import own_masks
+from medfm.models import (
+  bert,
+  cnn,
+  gpt,
+  mlp,
+  resnet,
+  rnn,
+  tabular_transformer,
+  unet,
+  vit,
+)
+from medfm.objectives import (
+  classify,
+  contrastive,
+  language,
+  masked_image,
+  segment,
+)
 from medfm.spec import bind, spec
 from medfm.variants import variants
 
@@ -25,7 +44,10 @@ def get_config(arg: str = ""):
     settings.Run,
     name=f"benchmark-{model}",
     data=DATA[model],
-    objective=bind(OBJECTIVES[model], model=MODELS[model]),
+    objective=bind(
+      OBJECTIVES[model], model=MODELS[model], **OPTIONS.get(model, {})
+    ),
+    transforms=TRANSFORMS.get(model, ()),
     optimizer=OPTIMIZERS[model],
     steps=100,
     schedule=spec(
@@ -50,6 +72,15 @@ _TEXTS = bind(
 _CORPUS = bind(
   corpus.corpus, sets=(), path="", tokenizer=_VOCABULARY, length=128
 )
+_VOLUMES = bind(
+  own_masks.own_masks,
+  path="",
+  structures=("one", "two"),
+  axes=3,
+  split_column="part",
+  patch=(40, 56, 40),
+  width=16,
+)
 DATA = {
   "cnn": _IMAGES,
   "resnet": _IMAGES,
@@ -58,6 +89,9 @@ DATA = {
   "lstm": _TEXTS,
   "bert": _CORPUS,
   "gpt": _CORPUS,
+  "mae": _IMAGES,
+  "simclr": _IMAGES,
+  "unet3d": _VOLUMES,
 }
 _SIZE = {"width": 256, "depth": 4, "heads": 4, "length": 128}
 MODELS = {
@@ -72,11 +106,28 @@ MODELS = {
   ),
   "bert": bind(bert.Bert, **_SIZE),
   "gpt": bind(gpt.GPT, **_SIZE),
+  "mae": bind(vit.ViT, patch=8, width=192, depth=6, heads=3, pooling="mean"),
+  "simclr": bind(resnet.ResNet, depth=18, width=32),
+  "unet3d": bind(unet.UNet),
 }
 OBJECTIVES = dict.fromkeys(MODELS, classify.multiclass) | {
   "bert": language.masked_lm,
   "gpt": language.causal_lm,
+  "mae": masked_image.masked_image,
+  "simclr": contrastive.simclr,
+  "unet3d": segment.regions,
 }
+OPTIONS = {
+  "mae": {"width": 96, "depth": 2, "heads": 3},
+  "simclr": {
+    "changes": (
+      bind(geometry.resized_crop),
+      bind(geometry.flip),
+      bind(colour.jitter),
+    )
+  },
+}
+TRANSFORMS = {"unet3d": (bind(patches.patch),)}
 _ADAM = bind(optim.optimizer, name="adam", lr=1e-3)
 _ADAMW = bind(optim.optimizer, name="adamw", lr=1e-3, weight_decay=1e-4)
 _PRETRAIN = bind(optim.optimizer, name="adamw", lr=1e-4, weight_decay=0.01)
@@ -90,4 +141,7 @@ OPTIMIZERS = {
   "lstm": _ADAM,
   "bert": _PRETRAIN,
   "gpt": _PRETRAIN,
+  "mae": _ADAMW,
+  "simclr": _ADAMW,
+  "unet3d": _ADAMW,
 }

@@ -1,6 +1,7 @@
 """The same made-up data for every tool, as files each reads in its own way."""
 
 import csv
+import os
 import pathlib
 
 import numpy as np
@@ -11,6 +12,10 @@ COLUMNS = 30
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY = 8192
 _HELD_OUT = 20  # Validation and test examples, never reached.
+
+
+class MissingError(Exception):
+  """Data that a case needs and that cannot be made up; the text says which."""
 
 
 def images(
@@ -34,6 +39,71 @@ def images(
       Image.fromarray(_plain(pixels[index])).save(place / f"{index}.{suffix}")
     if part == "train":
       np.savez(folder / "train.npz", image=pixels, label=label.astype(np.int32))
+
+
+def volumes(
+  folder: pathlib.Path, *, count: int, shape: tuple[int, int, int]
+) -> None:
+  """Noise in which cubes of two structures are brighter than the rest.
+
+  Leaves NIfTI files that `pairs.csv` names in the columns image, mask and
+  part, and the training volumes, each with mean 0 and deviation 1, in
+  `train.npz`: image float32 [N,*shape], label uint8 [N,*shape] from 0 to 2.
+  """
+  import nibabel
+
+  generator = np.random.default_rng(0)
+  side, n = 8, count + 2
+  (folder / "files").mkdir()
+  rows, pictures, labels = [], [], []
+  for index in range(n):
+    coarse = generator.integers(0, 3, [extent // side for extent in shape])
+    label = np.kron(coarse, np.ones((side,) * 3)).astype(np.uint8)
+    picture = generator.standard_normal(shape) + label
+    picture = ((picture - picture.mean()) / picture.std()).astype(np.float32)
+    row = []
+    for name, values in (("image", picture), ("mask", label)):
+      row.append(f"files/{name}{index}.nii.gz")
+      image = nibabel.Nifti1Image(values, np.eye(4))
+      nibabel.save(image, folder / row[-1])
+    part = ("validation", "test")[index - count] if index >= count else "train"
+    rows.append([*row, part])
+    pictures.append(picture)
+    labels.append(label)
+  with (folder / "pairs.csv").open("w", newline="") as file:
+    csv.writer(file).writerows([["image", "mask", "part"], *rows])
+  np.savez(
+    folder / "train.npz",
+    image=np.stack(pictures[:count]),
+    label=np.stack(labels[:count]),
+  )
+
+
+def hippocampus(folder: pathlib.Path) -> None:
+  """The decathlon's hippocampus, unpacked and decoded into `cache`.
+
+  Leaves `train.txt`, the training volumes' files, one a line. Masks lie beside
+  them in labelsTr.
+
+  Raises: MissingError, where MEDFM_DATA_DIR does not hold it.
+  """
+  from medfm.data.datasets import decathlon
+  from medfm.data.volumes import cases
+  from medfm.types import Folders, UserError
+
+  raw, cache = os.environ.get("MEDFM_DATA_DIR"), folder / "cache"
+  try:
+    decathlon.hippocampus(Folders(raw=raw, cache=str(cache)))
+  except UserError as error:
+    raise MissingError(str(error)) from None
+  files: dict[str, pathlib.Path] = {}
+  for place in (*([raw] if raw else []), cache / "unpacked"):
+    for path in pathlib.Path(place).rglob("imagesTr/hippocampus_*.nii.gz"):
+      files[path.name.removesuffix(".nii.gz")] = path.resolve()
+  parts = cases.by_hash([*files], decathlon.COUNTS)
+  chosen = sorted(name for name, part in parts.items() if part == "train")
+  text = "".join(f"{files[name]}\n" for name in chosen)
+  (folder / "train.txt").write_text(text)
 
 
 def table(folder: pathlib.Path, *, count: int) -> None:

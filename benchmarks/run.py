@@ -18,9 +18,9 @@ import signal
 import sys
 import tempfile
 
-from benchmarks import machine, show
+from benchmarks import inputs, machine, show
 from benchmarks.cases import CASES
-from benchmarks.runner import Runner, measured
+from benchmarks.runner import Runner, measured, tell
 from benchmarks.tools import OURS, ROOT, TOOLS
 
 KEPT = ROOT / "benchmarks" / "last"
@@ -56,7 +56,11 @@ def main(words: list[str] | None = None) -> dict:
   folders = [given.out, given.out / "beside"][: len(results)]
   for name in given.only or CASES:
     with tempfile.TemporaryDirectory(prefix="medfm-benchmark-") as folder:
-      runner = Runner(CASES[name], pathlib.Path(folder), pythons, given)
+      try:
+        runner = Runner(CASES[name], pathlib.Path(folder), pythons, given)
+      except inputs.MissingError as error:
+        tell(f"{name}: left out: {error}")
+        continue
       beside = runner.beside(given.beside) if given.beside else None
       entries = measured(name, runner, found, peaks, beside)
     for result, entry, out in zip(results, entries, folders, strict=True):

@@ -37,13 +37,21 @@ KEPT = {  # What medfm.host sets for itself: glibc keeps freed memory.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 _PEERS, _OURS = "benchmarks.peers", "benchmarks.ours"
 _TORCH = f"{_PEERS}.torch_training"
+_SIMCLR = f"{_PEERS}.torch_simclr"
 _HF = f"{_PEERS}.transformers_training"
+_MAE = f"{_PEERS}.transformers_mae"
 _HF_PACKAGES = ("transformers", "torch")
 
 
 def _transformers(title: str, *options: str, **environment: str) -> Tool:
   title = ", ".join(filter(None, ("transformers on PyTorch", title)))
   return Tool(title, _HF_PACKAGES, _HF, environment, options)
+
+
+def _monai(title: str, module: str, *options: str, **environment: str) -> Tool:
+  packages = ("monai", "torch", "nibabel")
+  title = ", ".join(filter(None, ("MONAI", title)))
+  return Tool(title, packages, f"{_PEERS}.{module}", environment, options)
 
 
 def _without(title: str, **settings) -> Tool:
@@ -86,6 +94,27 @@ TOOLS = {
   "transformers_bf16": _transformers("bf16 autocast", "--bf16"),
   "transformers_bf16_masked": _transformers(
     "bf16 autocast, logits at masked places alone", "--bf16", "--masked"
+  ),
+  "transformers_mae": Tool("transformers on PyTorch", _HF_PACKAGES, _MAE),
+  "transformers_mae_kept": Tool(
+    "transformers on PyTorch, memory kept", _HF_PACKAGES, _MAE, KEPT
+  ),
+  "torch_simclr": Tool("PyTorch", ("torch",), _SIMCLR),
+  "torch_simclr_kept": Tool("PyTorch, memory kept", ("torch",), _SIMCLR, KEPT),
+  "monai": _monai("", "monai_training"),
+  "monai_last": _monai("channels last", "monai_training", "--last"),
+  "monai_kept": _monai("memory kept", "monai_training", **KEPT),
+  "monai_alike": _monai("MedFM's decoder", "monai_training", "--alike"),
+  "medfm_windows": Tool("MedFM", ("jax",), f"{_OURS}.windows", compiles=True),
+  "monai_windows": _monai("", "monai_windows"),
+  "monai_windows_last": _monai("channels last", "monai_windows", "--last"),
+  "monai_windows_kept": _monai("memory kept", "monai_windows", **KEPT),
+  "monai_windows_alike": _monai("MedFM's decoder", "monai_windows", "--alike"),
+  "medfm_volumes": Tool("MedFM", ("jax",), f"{_OURS}.volumes"),
+  "monai_volumes": _monai("", "monai_volumes"),
+  "monai_volumes_plain": _monai("without metadata", "monai_volumes", "--plain"),
+  "monai_volumes_workers": _monai(
+    "without metadata, two workers", "monai_volumes", "--plain", "--workers"
   ),
   "medfm_generation": Tool(
     "MedFM", ("jax",), f"{_OURS}.generation", compiles=True

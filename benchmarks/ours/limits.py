@@ -71,13 +71,7 @@ def flops(config: str, *overrides: str) -> float:
   """Of the compiled train step per example, as XLA counts them."""
   job = _job(config, overrides)
   size = job.run.batch_size
-  batch = {
-    name: jax.ShapeDtypeStruct((size, *array.shape[1:]), array.dtype)
-    for name, array in job.split.arrays.items()
-  }
-  batch["weight"] = jax.ShapeDtypeStruct((size,), jnp.float32)
-  batch["id"] = jax.ShapeDtypeStruct((size,), jnp.int32)
-  lowered = job.step.lower(job.abstract, batch)
+  lowered = job.step.lower(job.abstract, job.batches[0])
   return lowered.cost_analysis()["flops"] / size
 
 
