@@ -24,13 +24,13 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from medfm.metrics import (
-  agreement,
   bootstrap,
   calibration,
   classification,
   ranking,
   regions,
   regression,
+  sizes,
   survival,
 )
 from medfm.metrics.bootstrap import Metric
@@ -196,7 +196,7 @@ def _limit(cell: Cell, generator) -> Drawn:
   """The upper limit of agreement of normal differences."""
   cluster = clusters(cell, generator)
   error = noise(cell, cluster, generator) / 2
-  metric = partial(agreement.upper_limit, np.zeros(cell.n), error)
+  metric = partial(sizes.upper_limit, np.zeros(cell.n), error)
   return Drawn(metric, 0.98, cluster)
 
 

@@ -46,17 +46,18 @@ OBJECTIVES = {
   each.__name__: each
   for each in (classify.multiclass, classify.multilabel, regress.regression)
 }
+TASKS = ("regions", *OBJECTIVES, "mae")
 
 
 def get_config(arg: str = ""):
   chosen = variants(
     arg,
-    task=("regions", *OBJECTIVES, "mae"),
+    task=TASKS,
     model=("resnet", "vit"),
     size=("full", "tiny"),
   )
   tiny = chosen["size"] == "tiny"
-  if chosen["task"] != "regions":
+  if chosen["task"] != TASKS[0]:
     return of_one_shape(chosen["task"], chosen["model"], tiny)
   planning = {}
   if tiny:
@@ -98,7 +99,8 @@ def get_config(arg: str = ""):
 
 def of_one_shape(task: str, model: str, tiny: bool):
   """The config of volumes with labels, or of pre-training without."""
-  pretext, regression = task == "mae", task == "regression"
+  pretext = task not in OBJECTIVES
+  regression = OBJECTIVES.get(task) is regress.regression
   patch = 4 if tiny else 8
   models = {
     "resnet": bind(

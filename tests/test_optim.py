@@ -181,5 +181,5 @@ def test_what_decays_of_each_config_is_a_matrix_that_multiplies(path):
   decayed = optim._decayed(params, ())
   last = {name.rpartition("/")[2] for name, falls in decayed.items() if falls}
   assert "kernel" in last
-  assert last <= {"kernel", "hidden", "a", "b"}
+  assert last <= {"kernel", "hidden", "prototypes", "a", "b"}
   assert all(falls for name, falls in decayed.items() if "kernel" in name)

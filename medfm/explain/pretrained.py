@@ -7,6 +7,7 @@ the middle slice across its first axis is shown.
 """
 
 import base64
+import inspect
 import io
 import math
 from collections.abc import Sequence
@@ -140,6 +141,7 @@ def attended(
   net = objective.net
   if net.scan_layers:
     raise UserError("attention_maps needs model.scan_layers=False")
+  predict = inspect.unwrap(objective.predict)  # A compiled one shows nothing.
 
   @jax.jit
   def found(variables: Variables, batch: Arrays) -> jax.Array:
@@ -151,7 +153,7 @@ def attended(
       return call(*args, **kwargs)
 
     with nn.intercept_methods(noted):
-      objective.predict(variables, batch)
+      predict(variables, batch)
     _, kept = net.apply(
       {"params": variables["params"]["model"]},
       passes[-1],

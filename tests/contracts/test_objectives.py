@@ -255,7 +255,9 @@ def test_every_objective_has_a_case():
     for item in vars(found).values():
       if inspect.isfunction(item) and item.__module__ == found.__name__:
         result = inspect.signature(item).return_annotation
-        assert result is not Objective or item in covered, item
+        public = not item.__name__.startswith("_")
+        if public and result is Objective:
+          assert item in covered, item
 
 
 def test_every_term_is_finite_and_per_example(name):

@@ -10,13 +10,13 @@ from scipy import optimize
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from medfm.metrics import (
-  agreement,
   calibration,
   classification,
   diagnosis,
   ordinal,
   ranking,
   regression,
+  sizes,
 )
 
 
@@ -410,21 +410,21 @@ CASES = [
     _pearson,
   ),
   Case(
-    agreement.size_bias,
+    sizes.size_bias,
     "value",
     lambda y, v: np.mean(v - y),
     lambda y, v, weight: np.average(v - y, weights=weight),
   ),
   Case(
-    agreement.size_error,
+    sizes.size_error,
     "value",
     lambda y, v: np.mean(abs(y - v)),
     _weighted(reference.mean_absolute_error),
   ),
-  Case(agreement.lower_limit, "value", *_limit(-1)),
-  Case(agreement.upper_limit, "value", *_limit(1)),
-  Case(agreement.presence_sensitivity, "binary", _recall, _rate(1)),
-  Case(agreement.presence_specificity, "binary", _specificity, _rate(0)),
+  Case(sizes.lower_limit, "value", *_limit(-1)),
+  Case(sizes.upper_limit, "value", *_limit(1)),
+  Case(sizes.presence_sensitivity, "binary", _recall, _rate(1)),
+  Case(sizes.presence_specificity, "binary", _specificity, _rate(0)),
   Case(
     classification.threshold_at_specificity,
     "prob",

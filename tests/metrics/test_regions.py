@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from medfm.metrics import agreement, regions
+from medfm.metrics import regions, sizes
 from medfm.metrics.intervals.bounds import Sample
 from medfm.metrics.intervals.entries import entries
 from medfm.metrics.undefined import Undefined
@@ -144,12 +144,12 @@ def test_shares_of_objects_have_intervals(metric):
 @pytest.mark.parametrize("limit", ["lower_limit", "upper_limit"])
 def test_a_limit_of_agreement_has_an_interval_wider_than_the_bias(limit):
   true, called = GENERATOR.normal(5, 2, (2, 30))
-  made = entry(getattr(agreement, limit), true, called)
-  bias = entry(agreement.size_bias, true, called)
+  made = entry(getattr(sizes, limit), true, called)
+  bias = entry(sizes.size_bias, true, called)
   assert made["low"] < made["value"] < made["high"]
   assert made["high"] - made["low"] > bias["high"] - bias["low"]
 
 
 def test_one_case_has_no_limits_of_agreement():
   with pytest.raises(Undefined, match="one case"):
-    agreement.upper_limit(np.ones(1), np.ones(1))
+    sizes.upper_limit(np.ones(1), np.ones(1))

@@ -77,18 +77,17 @@ def own_volumes(
     unit = tuple(trained.get("unit", unit))
   place = files.of_user(folders, path, folder=True)
   root = place if place.is_dir() else place.parent
-  if place.is_dir():
-    table, volume = _of_folders(place, task != "none"), COLUMN
-    label = FOLDER if task != "none" else ""
-    split_column = _SPLIT if _SPLIT in table.columns else ""
-  else:
-    table = tables.read(place, delimiter=delimiter)
   labels = tasks.columns_of(
     task,
     {"separator": ";", "none_if_empty": True, "missing_label": missing_label},
-    label=names(label),
+    label=names(FOLDER if place.is_dir() else label),
     classes=tuple(classes),
   )
+  if place.is_dir():
+    table, volume = _of_folders(place, bool(labels.columns)), COLUMN
+    split_column = _SPLIT if _SPLIT in table.columns else ""
+  else:
+    table = tables.read(place, delimiter=delimiter)
   labels = adopted(labels, folders.reading)
   table, changes = labels.labelled(table)
   if patient:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medfm.metrics import agreement, described, instances, overlap, regions
+from medfm.metrics import described, instances, overlap, regions, sizes
 from medfm.metrics.bootstrap import Mean, Metric
 from medfm.metrics.described import Description
 from medfm.tasks import labels
@@ -27,12 +27,12 @@ _COLUMNS = {
 }
 _DISTANCES = ("hd95", "median_hd95", "assd")
 _SIZES = (
-  agreement.size_bias,
-  agreement.lower_limit,
-  agreement.upper_limit,
-  agreement.size_error,
+  sizes.size_bias,
+  sizes.lower_limit,
+  sizes.upper_limit,
+  sizes.size_error,
 )
-_PRESENCE = (agreement.presence_sensitivity, agreement.presence_specificity)
+_PRESENCE = (sizes.presence_sensitivity, sizes.presence_specificity)
 _OF_IMAGES = (
   regions.mean_ap,
   regions.ap50,
