@@ -43,6 +43,7 @@ def _table(folder):
   return path
 
 
+@pytest.mark.once
 def test_a_folder_of_classes_is_learnt_and_predicted_as_evaluated(
   tmp_path, folders
 ):
