@@ -105,7 +105,9 @@ def packed_case(
     "image": _text(shown),
     "truth": _text(truth[cut]),
     "predicted": _text(predicted[cut]),
-    "spacing_mm": [float(s) * step for s in spacing_mm],
+    "spacing_mm": [float(s) * step for s in spacing_mm]
+    if np.isfinite(spacing_mm).all()
+    else None,
     "thinned": step,
   }
 

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import json
 import types
 
 import numpy as np
@@ -73,6 +74,13 @@ def test_large_images_are_cut_to_their_regions_and_thinned_out():
   shown = _unpacked(case, "image")
   assert shown.shape == (58, 58, 58, 1) and shown.dtype == np.uint8
   assert _unpacked(case, "truth").shape == shown.shape[:3]
+
+
+def test_pictures_without_a_spacing_are_json():
+  picture = np.zeros((9, 8, 1), np.uint8)
+  truth = np.zeros((9, 8), np.uint8)
+  case = explained.packed_case(picture, truth, truth, (np.nan, np.nan))
+  assert json.loads(json.dumps(case, allow_nan=False))["spacing_mm"] is None
 
 
 def test_other_tasks_have_nothing_to_show():
