@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 
 from medfm import predict
+from medfm.data.volumes import own_masks
 from medfm.types import Folders, UserError
 from tests.cohorts import checks
 from tests.running import check_workdir, run
@@ -38,7 +39,7 @@ def _pictures(folder, count=12, shape=(40, 52), masks=True):
   return folder
 
 
-def _volumes(folder, count=9, axes=("L", "P", "S")):
+def _volumes(folder, count=9, uneven=False):
   """Bright boxes in volumes whose axes run to the left and the back."""
   generator = np.random.default_rng(1)
   with (folder / "pairs.csv").open("w", newline="") as file:
@@ -52,7 +53,7 @@ def _volumes(folder, count=9, axes=("L", "P", "S")):
       box = tuple(slice(c, c + 8) for c in corner)
       values[box] += 100
       marked[box] = 1
-      affine = np.diag([-2.0, -2.0, 3.0, 1.0])
+      affine = np.diag([-2.0, -2.0, 3.0 + uneven * (k % 3), 1.0])
       affine[:3, 3] = 5, 6, -7
       for name, array in (("v", values), ("m", marked)):
         nibabel.save(
@@ -130,6 +131,30 @@ def test_volumes_are_learnt_from_marked_and_evaluated_elsewhere(
   (same,) = [each for each in rows if each["id"] == "v0.nii.gz"]
   key = next(k for k in row if k.startswith("predicted_size"))
   assert same[key] == row[key]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("spacing_mm", [(), (2.0, 2.0, 4.0)])
+def test_volumes_of_different_spacing_are_told_or_resampled(
+  tmp_path, folders, spacing_mm
+):
+  data = _volumes(tmp_path, uneven=True)
+  settings = {"image": "scan", "mask": "mask", "patch": (16, 16, 8)}
+  made = own_masks.own_masks(
+    folders,
+    path=str(data / "pairs.csv"),
+    axes=3,
+    spacing_mm=spacing_mm,
+    **settings,
+  )
+  said = " ".join(made.card.get("warnings", []))
+  spacings = np.asarray(made.splits["train"].arrays["spacing_mm"])
+  if spacing_mm:
+    assert not said and np.ptp(spacings, 0).max() == 0
+    assert "plan: spacing 2 x 2 x 4 mm" in made.card["read"]
+  else:
+    assert "set --config.data.spacing_mm=2,2," in said
+    assert np.ptp(spacings, 0)[2] > 0
 
 
 @pytest.mark.parametrize(

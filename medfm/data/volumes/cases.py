@@ -1,7 +1,9 @@
 """Examples with regions marked in them, prepared once and described."""
 
 import collections
+import dataclasses
 import functools
+import hashlib
 import itertools
 import pathlib
 import tempfile
@@ -199,6 +201,11 @@ def dataset(
   info = Info(name=name, inputs={"image": described}, target=target)
   told = f"{sum(map(len, parts.values())):,} {described.describe()}"
   line = f"{told}; {described.plan.describe()}"
+  if not reading:
+    card = {
+      **card,
+      **cards.warned(card.get(cards.WARNINGS, []), _uneven(parts)),
+    }
   encode = functools.partial(encoded, info=info, style=style._asdict())
   return Dataset(
     splits=parts,
@@ -235,6 +242,7 @@ def fitted(
   shapes = np.asarray(image.extents)[:, : style.axes]
   spacings = np.asarray(train.arrays["spacing_mm"], float)
   planned = plan.planned(shapes, np.median(spacings, 0), **planning)
+  planned = dataclasses.replace(planned, spacing_mm=tuple(style.spacing_mm))
   return volume_input.Volume(
     axes=style.axes,
     channels=int(image.extents[0][-1]),
@@ -243,6 +251,25 @@ def fitted(
     range=_range(train) if unit else (),
     plan=planned,
   )
+
+
+def _uneven(parts: Mapping[str, Split]) -> list[str]:
+  """Warns of training images of different spacing, and says what to set."""
+  train = parts["train"].arrays
+  spacings = np.asarray(train["spacing_mm"], float)
+  shapes = np.asarray(train["image"].extents)[:, : spacings.shape[1]]
+  wanted = plan.spacing(spacings, shapes)
+  if not wanted:
+    return []
+  ends = " to ".join(
+    " x ".join(f"{each:.3g}" for each in end)
+    for end in (spacings.min(0), spacings.max(0))
+  )
+  return [
+    f"the voxels of training are {ends} mm, and the network sees them as if "
+    "they were equal: to resample all, set --config.data.spacing_mm="
+    f"{','.join(f'{each:g}' for each in wanted)}"
+  ]
 
 
 def _range(train: Split) -> tuple[float, ...]:
@@ -423,8 +450,6 @@ def by_hash(
   counts: of training, validation and test; the order of names does not matter,
   and names beyond the counts are left out.
   """
-  import hashlib
-
   order = sorted(
     names,
     key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest(),
