@@ -16,7 +16,7 @@ from medfm.data import cards, files, spelling, splits
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Policy, adopted, names
 from medfm.data.tables.table import Table
-from medfm.data.volumes import cases, reading, resample
+from medfm.data.volumes import cases, new, reading, resample
 from medfm.data.volumes import input as volume_input
 from medfm.data.volumes.marked import Style
 from medfm.types import Dataset, Folders, Info, Split, UserError
@@ -178,7 +178,7 @@ def encoded(
 ) -> Split:
   """New volumes: a file, or a folder of files or of DICOM slices."""
   style = Style(dtype="float32", frame=frame)._asdict()
-  split = cases.encoded(path, info, style=style)
+  split = new.encoded(path, info, style=style)
   return _resized(split, {}, {}, tuple(shape), slices, tuple(unit))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from medfm.data.volumes import cases
+from medfm.data.volumes import new
 from medfm.data.volumes.marked import Style
 from medfm.tasks import regions as task
 from medfm.types import UserError
@@ -28,12 +28,12 @@ def _marked(split):
 def test_volumes_of_a_folder_are_written_in_their_own_grids(tmp_path):
   import nibabel
 
-  new = tmp_path / "new"
-  new.mkdir()
+  folder = tmp_path / "new"
+  folder.mkdir()
   values = {axes: made.values((4, 3, 2)) for axes in ("RAS", "LPS", "SAR")}
   for axes, array in values.items():
-    made.nifti(new / f"{axes}.nii.gz", array, made.affine(axes))
-  split = cases.encoded(str(new), marked.info(), style=VOLUMES)
+    made.nifti(folder / f"{axes}.nii.gz", array, made.affine(axes))
+  split = new.encoded(str(folder), marked.info(), style=VOLUMES)
   assert sorted(split.ids) == ["LPS.nii.gz", "RAS.nii.gz", "SAR.nii.gz"]
   out = tmp_path / "out"
   out.mkdir()
@@ -57,7 +57,7 @@ def test_resampled_volumes_are_brought_back(tmp_path):
   info = marked.info()
   described = info.only.__class__(axes=3, spacing_mm=(1.0, 1.0, 1.0))
   info = info.__class__(info.name, {"image": described}, info.target)
-  split = cases.encoded(str(path), info, style=style)
+  split = new.encoded(str(path), info, style=style)
   assert split.arrays["image"][0].shape == (16, 16, 12, 1)
   masks = np.empty(1, object)
   masks[0] = task.packed(
@@ -74,12 +74,12 @@ def test_each_folder_of_slices_is_a_volume_and_may_become_a_segmentation(
 ):
   pydicom = pytest.importorskip("pydicom")
   pytest.importorskip("highdicom")
-  new = tmp_path / "new"
+  folder = tmp_path / "new"
   planes = np.arange(24).reshape(3, 2, 4).astype(np.int16)
   for name in ("a", "b"):
-    (new / name).mkdir(parents=True)
-    made.series(new / name, planes)
-  split = cases.encoded(str(new), marked.info(), style=VOLUMES, seg=True)
+    (folder / name).mkdir(parents=True)
+    made.series(folder / name, planes)
+  split = new.encoded(str(folder), marked.info(), style=VOLUMES, seg=True)
   assert split.ids.tolist() == ["a", "b"]
   out = tmp_path / "out"
   out.mkdir()
@@ -95,7 +95,7 @@ def test_pictures_become_masks_of_their_size(tmp_path):
   image = np.random.default_rng(0).integers(0, 255, (7, 9)).astype(np.uint8)
   PIL.Image.fromarray(image).save(tmp_path / "p.jpg")
   style = Style(axes=2, dtype="uint8")._asdict()
-  split = cases.encoded(str(tmp_path), marked.info(2), style=style)
+  split = new.encoded(str(tmp_path), marked.info(2), style=style)
   assert split.write(_marked(split), tmp_path) == 1
   mask = np.asarray(PIL.Image.open(tmp_path / "p.png"))
   assert mask.shape == (7, 9) and set(np.unique(mask)) == {0, 1}
@@ -105,9 +105,9 @@ def test_images_of_other_channels_and_empty_folders_are_refused(tmp_path):
   (tmp_path / "empty").mkdir()
   style = Style(axes=2, dtype="uint8")._asdict()
   with pytest.raises(UserError, match="holds no images"):
-    cases.encoded(str(tmp_path / "empty"), marked.info(2), style=style)
+    new.encoded(str(tmp_path / "empty"), marked.info(2), style=style)
   with pytest.raises(UserError, match="no such file"):
-    cases.encoded(str(tmp_path / "lost"), marked.info(2), style=style)
+    new.encoded(str(tmp_path / "lost"), marked.info(2), style=style)
   path = made.nifti(tmp_path / "v.nii.gz", made.values((4, 3, 2, 2)))
   with pytest.raises(UserError, match=r"v.nii.gz: has 2 channels"):
-    cases.encoded(str(path), marked.info(), style=Style(frame="all")._asdict())
+    new.encoded(str(path), marked.info(), style=Style(frame="all")._asdict())
