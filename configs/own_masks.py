@@ -16,7 +16,9 @@ size. A mask has the numbers 1, 2, ... of the structures (or 255 for the only
 one). --config.data.style says if it is otherwise: `structures`, a file for each
 structure; `instances`, a number for each object; `objects`, a file for each
 object. The last two are scored by average precision, too.
-Images in colour: --config.data.channels=3. Network, patch and batch are planned
+Images in colour: --config.data.channels=3. Large ones: --config.data.side=512
+learns from them at that longer side. Masks with soft edges, as in JPEG:
+--config.data.threshold=128. Network, patch and batch are planned
 from the training images (configs/segment.py).
 """
 

@@ -11,16 +11,18 @@ hippocampus: head and body in MRI, the decathlon's task 04. Published: nnU-Net
   atlas .715, boosting of voxels .823.
 nuclei: single nuclei in fluorescence, Data Science Bowl 2018. Otsu's threshold
   and components on our split: pixel Dice .895, mean AP .464.
+lungs: in the chest X-rays of the COVID-19 image data collection that come with
+  masks, which a network drew: too few to conclude anything.
 
 Run:  python launch.py --config=configs/segment.py:hippocampus
       python launch.py --config=configs/segment.py:nuclei
-Sets: hippocampus, nuclei. Sizes: full, tiny. Several networks of different
-seeds: --sweep --config.seed=0,1,2.
+Sets: hippocampus, nuclei, lungs. Sizes: full, tiny. Several networks of
+different seeds: --sweep --config.seed=0,1,2.
 """
 
 from medfm import optim, settings
 from medfm.augment import intensity, marked
-from medfm.data.datasets import decathlon, dsb2018
+from medfm.data.datasets import covid_lungs, decathlon, dsb2018
 from medfm.data.transforms import patches
 from medfm.evals import baselines
 from medfm.explain import regions
@@ -29,11 +31,17 @@ from medfm.objectives import segment
 from medfm.spec import bind, spec
 from medfm.variants import shrunk, variants
 
-STEPS = {"hippocampus": 800, "nuclei": 800}
-LR = {"hippocampus": 1e-2, "nuclei": 3e-3}
-RIVALS = {"hippocampus": ("atlas", "voxel_boosting"), "nuclei": ("otsu",)}
-MIRROR = {"hippocampus": (), "nuclei": (0, 1)}
-SELECT = {"hippocampus": "dice", "nuclei": "mean_ap"}
+STEPS = {"hippocampus": 1300, "nuclei": 2400, "lungs": 300}
+LR = {"hippocampus": 1e-2, "nuclei": 3e-3, "lungs": 3e-3}
+RIVALS = {
+  "hippocampus": ("atlas", "voxel_boosting"),
+  "nuclei": ("otsu",),
+  "lungs": ("atlas", "otsu"),
+}
+MIRROR = {"hippocampus": (0,), "nuclei": (0, 1), "lungs": (1,)}
+"""In training, and in prediction, whose logits are averaged."""
+
+SELECT = {"hippocampus": "dice", "nuclei": "mean_ap", "lungs": "dice"}
 
 
 def get_config(arg: str = ""):
@@ -42,9 +50,12 @@ def get_config(arg: str = ""):
   data = {
     "hippocampus": bind(decathlon.hippocampus),
     "nuclei": bind(dsb2018.nuclei, patch=(128, 128), batch_size=8),
+    "lungs": bind(covid_lungs.lungs, batch_size=4),
   }[name]
   if tiny and name == "hippocampus":
     data.update(width=2, patch=(16, 16, 16), batch_size=2, counts=(6, 2, 3))
+  elif tiny and name == "lungs":
+    data.update(width=2, patch=(32, 32), batch_size=2, side=32)
   elif tiny:
     small = {"train": 6, "validation": 2, "test": 3}
     data.update(width=2, patch=(32, 32), batch_size=2, **small)
@@ -53,7 +64,7 @@ def get_config(arg: str = ""):
     name=f"segment-{name}",
     description=f"Segmentation of {name} by a residual U-Net.",
     data=data,
-    objective=bind(segment.regions, model=bind(unet.UNet)),
+    objective=bind(segment.regions, model=bind(unet.UNet), mirror=MIRROR[name]),
     transforms=(bind(patches.patch),),
     augment=bind(
       marked.regions,

@@ -327,7 +327,8 @@ def predictions(
     whole = loader.in_order(split, size, order=order)
   for k, (batch, rows) in enumerate(zip(batches, whole, strict=False)):
     n = min(size, len(split) - k * size)
-    outputs = jax.device_get(model.predict(variables, placed(model, batch)))
+    seen = placed(model, _inputs(model.info, batch))
+    outputs = jax.device_get(model.predict(variables, seen))
     rows = {name: a[:n] for name, a in (rows or batch).items()}
     outputs = {name: np.asarray(a)[:n] for name, a in outputs.items()}
     kept = {name: outputs[name] for name in keeps if name in outputs}
@@ -336,6 +337,17 @@ def predictions(
       collected.setdefault(name, []).append(output)
   back = np.argsort(order)
   return {name: _joined(cuts)[back] for name, cuts in collected.items()}
+
+
+def _inputs(info: Info, batch: loader.HostBatch) -> loader.HostBatch:
+  """What a batch holds of a model's inputs: no answers, as in a new file."""
+  read = {name for each in info.inputs.values() for name in each.arrays}
+  rest = ("id", "weight")
+  return {
+    name: array
+    for name, array in batch.items()
+    if name in rest or name.partition("/")[0] in read
+  }
 
 
 def _joined(cuts: Sequence[np.ndarray]) -> np.ndarray:

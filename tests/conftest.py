@@ -32,9 +32,22 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_disable_most_optimizations", True)
 
 
+_ONCE = {
+  "benchmarks", "cohorts", "data", "docs", "grid", "metrics", "report", "slurm",
+  "test_annotations.py", "test_imports.py", "test_nothing_runs.py",
+  "test_task_names.py",
+}  # fmt: skip
+"""Folders and files whose tests are `once`: the contracts of datasets, tasks
+and models, and whole runs, go through the same code on every Python."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
   """Long tests and whole runs begin first: none is left alone at the end."""
   here = pathlib.Path(__file__).parent
+  for item in items:
+    if item.path.relative_to(here).parts[0] in _ONCE:
+      item.add_marker(pytest.mark.once)
   items.sort(
     key=lambda item: (
       item.get_closest_marker("slow") is None,

@@ -67,6 +67,7 @@ def _volumes(folder, count=9, uneven=False):
 def test_pictures_are_learnt_from_and_marked(tmp_path, folders, capsys):
   data = _pictures(tmp_path / "data")
   given = [f"--config.data.images={data}/i", f"--config.data.masks={data}/m"]
+  given += ["--config.data.side=36"]  # Of 40 or more.
   results = run(
     "own_masks.py:tiny",
     tmp_path / "run",
@@ -96,7 +97,7 @@ def test_volumes_are_learnt_from_marked_and_evaluated_elsewhere(
   tmp_path, folders
 ):
   (tmp_path / "data").mkdir()
-  data = _volumes(tmp_path / "data")
+  data = _volumes(tmp_path / "data", uneven=True)  # Resampled to 2, 2, 4 mm.
   place = tmp_path / "run"
   columns = ("data.image=scan", "data.mask=mask", "data.patient=patient")
   results = run(
@@ -131,12 +132,17 @@ def test_volumes_are_learnt_from_marked_and_evaluated_elsewhere(
   (same,) = [each for each in rows if each["id"] == "v0.nii.gz"]
   key = next(k for k in row if k.startswith("predicted_size"))
   assert same[key] == row[key]
+  # The score is that of the written file beside the mask as it was drawn.
+  drawn = np.asarray(nibabel.load(data / "m0.nii.gz").dataobj) > 0
+  found = np.asarray(written.dataobj) > 0
+  dice = 2 * (drawn & found).sum() / (drawn.sum() + found.sum())
+  assert float(same["dice_mask"]) == pytest.approx(dice, abs=1e-6)
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("spacing_mm", [(), (2.0, 2.0, 4.0)])
-def test_volumes_of_different_spacing_are_told_or_resampled(
-  tmp_path, folders, spacing_mm
+@pytest.mark.parametrize("resampled", [True, False])
+def test_volumes_of_different_spacing_are_resampled_or_told(
+  tmp_path, folders, resampled
 ):
   data = _volumes(tmp_path, uneven=True)
   settings = {"image": "scan", "mask": "mask", "patch": (16, 16, 8)}
@@ -144,16 +150,20 @@ def test_volumes_of_different_spacing_are_told_or_resampled(
     folders,
     path=str(data / "pairs.csv"),
     axes=3,
-    spacing_mm=spacing_mm,
+    resampled=resampled,
     **settings,
   )
   said = " ".join(made.card.get("warnings", []))
   spacings = np.asarray(made.splits["train"].arrays["spacing_mm"])
-  if spacing_mm:
+  if resampled:
     assert not said and np.ptp(spacings, 0).max() == 0
-    assert "plan: spacing 2 x 2 x 4 mm" in made.card["read"]
+    assert made.info.only.spacing_mm == tuple(spacings[0])
+    # The median of the training volumes alone.
+    planes = [3 + int(name[1]) % 3 for name in made.splits["train"].ids]
+    median = f"{np.median(planes):g}"
+    assert f"plan: spacing 2 x 2 x {median} mm" in made.card["read"]
   else:
-    assert "set --config.data.spacing_mm=2,2," in said
+    assert "leave out --config.data.resampled" in said
     assert np.ptp(spacings, 0)[2] > 0
 
 

@@ -10,9 +10,6 @@ from jax.scipy.ndimage import map_coordinates
 from medfm.augment.views import Change
 from medfm.types import Batch, Info, UserError
 
-_SPREAD = 4.0
-"""Deviations from the mean between which `changes` see values from 0 to 1."""
-
 
 def regions(
   batch: Batch,
@@ -34,8 +31,7 @@ def regions(
     linear interpolation of the image, the nearest of regions, and places from
     beyond the edge repeat it.
   changes: of brightness and sharpness (`augment.intensity`); they see values
-    from 0 to 1 between four deviations below and above the image's mean, and
-    what lies beyond is cut off.
+    from 0 to 1, the least and the largest of the example.
   """
   if "regions" not in batch or not hasattr(info.only, "axes"):
     raise UserError(
@@ -43,9 +39,8 @@ def regions(
       "medfm.augment.views.augmented"
     )
   image, marked = batch["image"].astype(jnp.float32), batch["regions"]
-  levels = batch["level"]
 
-  def changed(image, marked, level, key):
+  def changed(image, marked, key):
     for axis in mirror:
       drawn = jax.random.bernoulli(jax.random.fold_in(key, axis))
       image, marked = (
@@ -57,15 +52,16 @@ def regions(
         image, marked, place, turn_degrees, zoom, probability
       )
     if changes:
-      mean, spread = level[0], 2 * _SPREAD * (level[1] + 1e-6)
-      picture = jnp.clip((image - mean) / spread + 0.5, 0, 1)
+      low = image.min()
+      span = image.max() - low + 1e-6
+      picture = (image - low) / span
       for number, change in enumerate(changes):
         own = jax.random.fold_in(place, number)
         picture = change(picture, own)
-      image = (picture - 0.5) * spread + mean
+      image = picture * span + low
     return image, marked
 
-  image, marked = jax.vmap(changed)(image, marked, levels, keys)
+  image, marked = jax.vmap(changed)(image, marked, keys)
   return {**batch, "image": image, "regions": marked}
 
 

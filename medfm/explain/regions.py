@@ -47,7 +47,7 @@ def _blocks(split: Split, predicted: Arrays, info: Info) -> list[Block]:
       "words": f"{which}: {split.ids[row]}, {_NAMED[by]} {_mean(score[row])}",
       **packed_case(
         np.asarray(split.arrays["image"][row]),
-        np.asarray(split.arrays["regions"][row]),
+        info.only.regions(split.arrays, row),
         regions.unpacked(predicted["mask"][row]),
         split.arrays["spacing_mm"][row],
       ),

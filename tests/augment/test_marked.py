@@ -75,6 +75,22 @@ def test_changes_of_brightness_leave_the_regions():
   assert (abs(found["image"] - BATCH["image"]).mean((1, 2, 3, 4)) > 0.01).any()
 
 
+def test_changes_see_all_values_however_far_from_the_mean():
+  bright = BATCH["image"].copy()
+  bright[:, 0, 0, 0] = 500.0
+  seen = []
+
+  def noted(picture, key):
+    seen.append(picture.shape)
+    return picture
+
+  found = marked.regions(
+    {**BATCH, "image": bright}, INFO, KEYS, probability=0.0, changes=(noted,)
+  )
+  assert seen
+  np.testing.assert_allclose(found["image"], bright, rtol=1e-5, atol=1e-3)
+
+
 def test_an_examples_draws_depend_on_its_key_alone():
   rows = jnp.array([3, 5])
   part = {name: array[rows] for name, array in BATCH.items()}

@@ -23,9 +23,9 @@ CLASSES = ("other", "COVID-19")
 UNKNOWN = ("", "todo")
 AGES = ((40, "0-39"), (60, "40-59"), (75, "60-74"))
 _TABLE = "metadata.csv"
-_URL = "https://github.com/ieee8023/covid-chestxray-dataset"
+URL = "https://github.com/ieee8023/covid-chestxray-dataset"
 CARD = {
-  "source": _URL,
+  "source": URL,
   "citation": "Cohen, Morrison, Dao, Roth, Duong, Ghassemi: COVID-19 image "
   "data collection: prospective predictions are the future. arXiv:2006.11988 "
   "(2020)",
@@ -45,16 +45,32 @@ def covid_xray(
   folders: Folders, *, channels: int = 1, **settings: Any
 ) -> Dataset:
   """COVID-19 or another finding, with age, sex and view as groups."""
-  root = pictures.source(
+  return pictures.dataset(
+    folders,
+    listed(root(folders)),
+    "covid_xray",
+    CARD,
+    channels=channels,
+    **settings,
+  )
+
+
+def root(folders: Folders) -> pathlib.Path:
+  """The folder with the table and the images."""
+  return pictures.source(
     folders,
     "covid-chestxray-dataset",
     "covid-chestxray-dataset-master",
     "covid-chestxray-dataset-master.zip",
     "covid_chestxray_subset.zip",
-    url=_URL,
+    url=URL,
     what="the COVID-19 image data collection",
     holds=(_TABLE, "images"),
   )
+
+
+def listed(root: pathlib.Path) -> pictures.Listed:
+  """The X-rays there with a known finding, one row for each file."""
   table = _table(root / _TABLE)
   rows, changes = _rows(root, table)
   patients = _patients(table, rows)
@@ -62,7 +78,7 @@ def covid_xray(
     min(rows[file], key=lambda row: (table["offset"][row] == "", row))
     for file in rows
   ]
-  listed = [
+  found = [
     pictures.Picture(file, root / "images" / file, label, patient, cells)
     for file, row, patient in zip(rows, first, patients, strict=True)
     for label, cells in [_facts(table, row)]
@@ -80,19 +96,12 @@ def covid_xray(
   changes["patient ids that share a file, taken for one patient"] = len(
     {table["patientid"][row] for each in rows.values() for row in each}
   ) - len({*patients})
-  return pictures.dataset(
-    folders,
-    pictures.Listed(
-      listed,
-      CLASSES,
-      ("age", "sex", "view"),
-      changes=changes,
-      card={"licence": f"each image has its own: {words}"},
-    ),
-    "covid_xray",
-    CARD,
-    channels=channels,
-    **settings,
+  return pictures.Listed(
+    found,
+    CLASSES,
+    ("age", "sex", "view"),
+    changes=changes,
+    card={"licence": f"each image has its own: {words}"},
   )
 
 
@@ -127,7 +136,7 @@ def _rows(
   if not rows:
     raise UserError(
       f"{root.name}: images/ holds none of the X-rays of {_TABLE}: get them "
-      f"from {_URL}"
+      f"from {URL}"
     )
   return rows, dict(changes)
 

@@ -134,7 +134,24 @@ def resized(image: np.ndarray, size: int, how: str = "pad") -> np.ndarray:
   before = [(size - n) // 2 for n in (rows, columns)]
   after = [size - rows - before[0], size - columns - before[1]]
   padding = [*zip(before, after, strict=True), (0, 0)]
-  return np.pad(_resampled(image, rows, columns), padding)
+  return np.pad(scaled(image, rows, columns), padding)
+
+
+def scaled(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
+  """An image [H,W,C] as [rows,columns,C], of the same dtype, as `resized`."""
+  if image.shape[:2] == (rows, columns):
+    return image
+
+  def plane(values: np.ndarray) -> np.ndarray:
+    size = (columns, rows)
+    picture = Image.fromarray(values)
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
+
+  if image.dtype == np.uint8 and image.shape[2] == 3:
+    return plane(image)
+  kind = image.dtype if image.dtype == np.uint8 else np.float32
+  planes = [plane(channel) for channel in np.moveaxis(image.astype(kind), 2, 0)]
+  return _cast(np.stack(planes, axis=-1), image.dtype)
 
 
 def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
@@ -361,22 +378,6 @@ def _whole_png(data: bytes) -> bool:
       return True
     position = end + 4
   return False
-
-
-def _resampled(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
-  if image.shape[:2] == (rows, columns):
-    return image
-
-  def plane(values: np.ndarray) -> np.ndarray:
-    size = (columns, rows)
-    picture = Image.fromarray(values)
-    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
-
-  if image.dtype == np.uint8 and image.shape[2] == 3:
-    return plane(image)
-  kind = image.dtype if image.dtype == np.uint8 else np.float32
-  planes = [plane(channel) for channel in np.moveaxis(image.astype(kind), 2, 0)]
-  return _cast(np.stack(planes, axis=-1), image.dtype)
 
 
 def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -7,6 +7,8 @@ import numpy as np
 
 from medfm.types import Example, Info, UserError
 
+_WHOLE = ("places", "resampled_regions", "file_extents", "file_spacing_mm")
+
 
 def patch(
   example: Example,
@@ -21,7 +23,7 @@ def patch(
   place, of a structure drawn first, lies within the patch, as near to its
   middle as the image's edges allow (Isensee et al. 2021). Where the image
   is smaller than the patch it is filled up on both sides, with its mean and as
-  background. `places` is left out.
+  background. What is told of the whole image alone is left out.
   """
   shape = getattr(info.only, "patch", None)
   shape = shape or getattr(getattr(info.only, "plan", None), "patch", ())
@@ -44,12 +46,13 @@ def patch(
     middle = np.clip(place - np.array(shape) // 2, 0, high)
     start = np.where(free > 0, middle, low)
   start = start.astype(int)
-  kept = {k: a for k, a in example.items() if k != "places"}
+  kept = {k: a for k, a in example.items() if k not in _WHOLE}
   mean = example["level"][0]
   kept["image"] = _cut(example["image"], start, shape, mean)
   kept["image/size"] = np.array([*shape, kept["image"].shape[-1]], np.int32)
   if "regions" in example:
-    kept["regions"] = _cut(example["regions"], start, shape, 0)
+    regions = example.get("resampled_regions", example["regions"])
+    kept["regions"] = _cut(regions, start, shape, 0)
     kept["regions/size"] = np.array(shape, np.int32)
   return kept
 

@@ -55,7 +55,7 @@ class Cases(records.Builder, skip_registration=True):
   style: fields of `Style`. labelled: whether the cases have masks.
   """
 
-  VERSION = tfds.core.Version("1.0.0")
+  VERSION = tfds.core.Version("1.1.0")
   shuffled = False
 
   def __init__(
@@ -88,12 +88,18 @@ class Cases(records.Builder, skip_registration=True):
       "level": tensor(shape=(2,), dtype=np.float32),
       "spacing_mm": tensor(shape=(style.axes,), dtype=np.float32),
     }
+    numbered = style.masks in ("objects", "instances")
+    kind = np.uint16 if numbered else np.uint8
     if self._labelled:
-      kind = np.uint8
-      if style.masks in ("objects", "instances"):
-        kind = np.uint16
       features["regions"] = tensor(shape=free, dtype=kind)
       features["places"] = tensor(shape=(None, 1 + style.axes), dtype=np.int32)
+    if style.resamples:
+      features["file_extents"] = tensor(shape=(style.axes,), dtype=np.int32)
+      features["file_spacing_mm"] = tensor(
+        shape=(style.axes,), dtype=np.float32
+      )
+      if self._labelled:
+        features["resampled_regions"] = tensor(shape=free, dtype=kind)
     return features
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
@@ -124,7 +130,12 @@ class Cases(records.Builder, skip_registration=True):
       }
       if self._labelled:
         example["regions"] = each.regions
-        example["places"] = marked.places(each.regions, case.name)
+        example["places"] = marked.places(each.resampled, case.name)
+      if self._style.resamples:
+        example["file_extents"] = each.file_extents
+        example["file_spacing_mm"] = each.file_spacing_mm
+        if self._labelled:
+          example["resampled_regions"] = each.resampled
       yield number, example
 
   def _read(self, number: int) -> marked.Read:
@@ -145,7 +156,10 @@ def prepared(
   """The splits of cases, from the cache or read from their files.
 
   Arrays: `image`, `level`, `spacing_mm`, and with masks `regions` and `places`
-  (`marked.places`), by which patches are chosen.
+  (`marked.places`), by which patches are chosen. If the style resamples,
+  `regions` are in the grid of the file still, in which predictions are
+  scored; `file_extents` and `file_spacing_mm` tell it, and `resampled_regions`
+  are in that of `image`.
   """
   found = records.prepared(
     Cases,
@@ -158,6 +172,12 @@ def prepared(
   )
   known = {name: _owned(split) for name, split in found.splits.items()}
   return found._replace(splits=known)
+
+
+def bare(cases: Sequence[Case]) -> Split:
+  """The split that `prepared` will make of cases, without any array."""
+  patients = np.array([case.patient for case in cases])
+  return _owned(Split({}, np.array([case.name for case in cases]), patients))
 
 
 def _owned(split: Split) -> Split:
@@ -224,6 +244,7 @@ def as_trained(style: Style, reading: Reading | None, name: str) -> Style:
   return style._replace(
     dtype=described.dtype,
     spacing_mm=described.spacing_mm,
+    side=described.side,
     channels=described.channels if style.axes == 2 else style.channels,
   )
 
@@ -242,6 +263,7 @@ def fitted(
     channels=int(image.extents[0][-1]),
     dtype=style.dtype,
     spacing_mm=tuple(style.spacing_mm),
+    side=style.side,
     range=_range(train) if unit else (),
     plan=planned,
   )
@@ -261,8 +283,7 @@ def _uneven(parts: Mapping[str, Split]) -> list[str]:
   )
   return [
     f"the voxels of training are {ends} mm, and the network sees them as if "
-    "they were equal: to resample all, set --config.data.spacing_mm="
-    f"{','.join(f'{each:g}' for each in wanted)}"
+    "they were equal: to resample all, leave out --config.data.resampled"
   ]
 
 

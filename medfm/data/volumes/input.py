@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data.volumes import resample
 from medfm.data.volumes.plan import NONE, Plan
 from medfm.types import Arrays, Batch, Design, Profile, Ragged, Split
 
@@ -24,6 +25,7 @@ class Volume:
 
   axes: 2 or 3.
   spacing_mm: of the voxels that all were resampled to; () if they were not.
+  side: the longer side that all pictures were resized to; 0 if they were not.
   range: (low, high, mean, std) of the marked places in the training split,
     for images whose values have a unit (CT); () if each is standardised by
     its own level (MRI, photographs).
@@ -34,6 +36,7 @@ class Volume:
   dtype: str = "float32"
   shape: tuple[int, ...] = ()
   spacing_mm: tuple[float, ...] = ()
+  side: int = 0
   range: tuple[float, ...] = ()
   plan: Plan = NONE
 
@@ -88,6 +91,30 @@ class Volume:
   def picture(self, arrays: Mapping[str, Any], row: int) -> np.ndarray:
     """The image [*S,C] of one example of a split."""
     return np.asarray(arrays["image"][row])
+
+  def in_file(
+    self, arrays: Mapping[str, Any], row: int, regions: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """(regions [*F], spacing_mm [R]) in the grid of an example's file.
+
+    arrays: of a batch or a split. regions: integers [*S] in the grid of its
+      `image`, which is another one if that was resampled.
+    """
+    if "file_extents" not in arrays:
+      return regions, np.asarray(arrays["spacing_mm"][row])
+    spacing_mm = np.asarray(arrays["file_spacing_mm"][row])
+    shape = tuple(int(n) for n in arrays["file_extents"][row])
+    here = spacing_mm * shape / regions.shape
+    return resample.mask_to_shape(regions, shape, here), spacing_mm
+
+  def regions(self, arrays: Mapping[str, Any], row: int) -> np.ndarray:
+    """True regions [*S] in the grid of `image`, of one example of a split."""
+    truth = np.asarray(arrays["regions"][row])
+    if "file_extents" not in arrays:
+      return truth
+    shape = self.picture(arrays, row).shape[: self.axes]
+    spacing_mm = arrays["file_spacing_mm"][row]
+    return resample.mask_to_shape(truth, shape, spacing_mm)
 
   def blank(self, count: int, like: Mapping[str, np.ndarray] = {}) -> Arrays:
     """Volumes of zeros, of the least extents if they differ."""

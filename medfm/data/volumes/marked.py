@@ -27,9 +27,13 @@ class Style(NamedTuple):
     not 0; objects: one file for each object; instances: a number for each.
   values: labels of the structures in the files; () for 1, 2, ...
   structures: how many there are.
+  threshold: from which value on a mask of one structure or object is marked, as
+    those with soft edges need it (JPEG); 0 takes numbers as labels, or marks
+    all but 0.
   channels: of pictures, 1 or 3; volumes have as many as files.
   dtype: of the image; integers are rounded and cut at the ends of the range.
   spacing_mm: that volumes are resampled to; () leaves them.
+  side: the longer side, in pixels, that pictures are resized to; 0 leaves them.
   frame, window: of files of several, and of grey DICOM; see `reading.read`.
   """
 
@@ -37,17 +41,28 @@ class Style(NamedTuple):
   masks: str = "labels"
   values: tuple[int, ...] = ()
   structures: int = 1
+  threshold: int = 0
   channels: int = 1
   dtype: str = "float32"
   spacing_mm: tuple[float, ...] = ()
+  side: int = 0
   frame: str = ""
   window: tuple[float, ...] = ()
 
+  @property
+  def resamples(self) -> bool:
+    """Whether images leave the grid of their file."""
+    return bool(self.spacing_mm or self.side)
+
 
 class Read(NamedTuple):
-  """image [*S,C]; regions [*S] or None; spacing_mm [R], NaN where unknown.
+  """image [*S,C]; regions [*F] or None; spacing_mm [R], NaN where unknown.
+
+  F are the extents of the file, S those that it was resampled to.
 
   geometry: the grid of the file, JSON-able, to write a prediction in it.
+  file_extents, file_spacing_mm: [R], before it was resampled.
+  resampled: the regions [*S].
   """
 
   image: np.ndarray
@@ -55,6 +70,9 @@ class Read(NamedTuple):
   spacing_mm: np.ndarray
   geometry: Any
   changes: tuple[str, ...]
+  file_extents: np.ndarray
+  file_spacing_mm: np.ndarray
+  resampled: np.ndarray | None
 
 
 def read(
@@ -105,13 +123,13 @@ def _volume(
   if masks:
     regions, more = _regions(masks, style, functools.partial(_mask, like=first))
     changes += more
-  spacing_mm = first.spacing_mm
+  spacing_mm, resampled = first.spacing_mm, regions
   if style.spacing_mm:
     to_mm = np.asarray(style.spacing_mm)
     if not np.allclose(spacing_mm, to_mm, rtol=1e-3):
       changes += ("volumes resampled",)
       if regions is not None:
-        regions = resample.resampled_mask(regions, spacing_mm, to_mm)
+        resampled = resample.resampled_mask(regions, spacing_mm, to_mm)
       image = resample.resampled(image, spacing_mm, to_mm)
       spacing_mm = to_mm
   return Read(
@@ -120,6 +138,9 @@ def _volume(
     np.asarray(spacing_mm, np.float32),
     first.geometry,
     changes,
+    np.array(first.values.shape[:3], np.int32),
+    np.asarray(first.spacing_mm, np.float32),
+    resampled,
   )
 
 
@@ -152,12 +173,24 @@ def _picture(
         f"for {path.name} of {height} x {width}; they must be equal"
       )
     changes += more
+  extents, unknown = typed.shape[:2], np.full(2, np.nan, np.float32)
+  resampled = regions
+  if style.side and style.side != max(extents):
+    changes += ("pictures resized",)
+    scale = style.side / max(extents)
+    rows, columns = (max(1, round(n * scale)) for n in extents)
+    typed = decode.scaled(typed, rows, columns)
+    if regions is not None:
+      resampled = resample.mask_to_shape(regions, (rows, columns))
   return Read(
     typed,
     regions,
-    np.full(2, np.nan, np.float32),
-    ["picture", list(typed.shape[:2]), path.name],
+    unknown,
+    ["picture", list(extents), path.name],
     changes,
+    np.array(extents, np.int32),
+    unknown,
+    resampled,
   )
 
 
@@ -235,6 +268,8 @@ def _regions(
 
 
 def _by_label(values: np.ndarray, style: Style, name: str) -> np.ndarray:
+  if style.threshold:
+    return (values >= style.threshold).astype(np.uint8)
   wanted = style.values or tuple(range(1, style.structures + 1))
   numbers, places = np.unique(values, return_inverse=True)
   table = {0: 0} | {label: k + 1 for k, label in enumerate(wanted)}
@@ -244,9 +279,12 @@ def _by_label(values: np.ndarray, style: Style, name: str) -> np.ndarray:
   odd = [int(n) for n in numbers if int(n) not in table]
   if odd:
     counts = ", ".join(f"{n} ({(values == n).sum():,} places)" for n in odd[:5])
+    advice = "name every structure, or set values="
+    if len(wanted) == 1 and style.axes == 2:
+      advice += ", or threshold=128 for a mask with soft edges"
     raise UserError(
       f"{name}: holds the labels {counts}; expected 0 and "
-      f"{', '.join(map(str, wanted))}: name every structure, or set values="
+      f"{', '.join(map(str, wanted))}: {advice}"
     )
   mapped = np.array([table[int(n)] for n in numbers], np.uint8)
   return mapped[places].reshape(values.shape)
@@ -259,7 +297,7 @@ def _laid_over(
   kind = np.uint16 if style.masks == "objects" else np.uint8
   regions, shared = np.zeros(parts[0].shape, kind), False
   for number, part in enumerate(parts, 1):
-    here = part != 0
+    here = part >= style.threshold if style.threshold else part != 0
     shared |= bool((regions[here] > 0).any())
     regions[here] = number
   return regions, shared

@@ -77,6 +77,7 @@ def written(
     regions = tasks.unpacked(mask)
     name = names[row].replace("/", "_")
     if grids[row][0] == "picture":
+      regions = resample.mask_to_shape(regions, tuple(grids[row][1]))
       place = folder / f"{pathlib.PurePath(name).stem}.png"
       with disk.errors(folder), disk.replaced(place) as part:
         PIL.Image.fromarray(regions).save(part, format="PNG")
@@ -142,7 +143,7 @@ def _spilled(
   read: Iterable[marked.Read], style: Style, channels: int
 ) -> tuple[dict[str, Any], np.ndarray]:
   """(arrays, grids) of images; the voxels lie in a file without a name."""
-  levels, spacings, grids, shapes = [], [], [], []
+  levels, spacings, of_files, grids, shapes = [], [], [], [], []
   file = tempfile.TemporaryFile()  # noqa: SIM115 (the memory map keeps it)
   for each in read:
     image = each.image
@@ -154,6 +155,7 @@ def _spilled(
     image.tofile(file)
     levels.append(volume_input.level(image))
     spacings.append(each.spacing_mm)
+    of_files.append((each.file_extents, each.file_spacing_mm))
     shapes.append(image.shape)
     grids.append(each.geometry)
   file.flush()
@@ -166,4 +168,7 @@ def _spilled(
     "level": np.stack(levels),
     "spacing_mm": np.stack(spacings),
   }
+  if style.resamples:
+    arrays["file_extents"] = np.stack([extents for extents, _ in of_files])
+    arrays["file_spacing_mm"] = np.stack([spacing for _, spacing in of_files])
   return arrays, kept

@@ -54,6 +54,25 @@ def read(path: str | os.PathLike, *, frame: Frame = None) -> Scan:
   )
 
 
+def blank(path: str | os.PathLike) -> Scan:
+  """Zeros in the grid of a file's volume; its head alone is read."""
+  path = pathlib.Path(path)
+  kind = formats.kind(path)
+  with _damage(path.name):
+    if kind in ("minc", "afni", "parrec"):
+      import nibabel
+
+      image: Any = nibabel.load(path)
+      shape, affine = image.shape, scan.checked(image.affine, path.name)
+    else:
+      head, _ = formats.halves(path)
+      header = headers.parsed(formats.start(head), kind, head)
+      shape, affine = header.shape, header.affine
+  x, y, z = (int(n) for n in (*shape, 1, 1, 1)[:3])
+  scan.limited(path.name, (x, y, z))
+  return scan.blank((x, y, z), affine, kind=kind, source=path.name)
+
+
 def read_mask(
   path: str | os.PathLike, like: Scan, values: Sequence[int] | None = None
 ) -> Scan:

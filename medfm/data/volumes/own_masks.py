@@ -4,9 +4,11 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from medfm.data import cards, files, splits
 from medfm.data.tables.labels import names
-from medfm.data.volumes import cases, marked, pairs, plan
+from medfm.data.volumes import cases, marked, pairs, plan, reading
 from medfm.data.volumes.marked import Style
 from medfm.spec import forwards
 from medfm.tasks.regions import Regions
@@ -24,9 +26,12 @@ def own_masks(
   axes: int = 2,
   style: str = "labels",
   values: tuple[int, ...] = (),
+  threshold: int = 0,
   channels: int = 1,
   unit: bool = False,
   spacing_mm: tuple[float, ...] = (),
+  resampled: bool = True,
+  side: int = 0,
   tolerance: float = 1.0,
   largest: bool = False,
   least: int = 0,
@@ -53,10 +58,15 @@ def own_masks(
   style: what a mask holds: labels, structures (a file for each), objects (a
     file for each object), instances (a number for each object).
   values: of the structures in the files; () for 1, 2, ...
+  threshold: from which value on a mask of one structure is marked (`Style`).
   channels: of pictures, 1 or 3.
   unit: whether the values of volumes have a unit, as in CT; see
     `cases.dataset`.
-  spacing_mm: that volumes are resampled to; () leaves them as they are.
+  spacing_mm: that volumes are resampled to; () asks the plan
+    (`plan.spacing`). resampled: False leaves them as they are. Predictions are
+    scored and written in the grid of each file.
+  side: the longer side, in pixels, that pictures are resized to, as large ones
+    may need it; 0 leaves them as they are.
   tolerance: of the surface Dice, in mm of volumes, else in pixels.
   largest, least: see `tasks.regions.Regions`.
   image, mask, patient, groups, split_column, delimiter: of the CSV file.
@@ -68,6 +78,12 @@ def own_masks(
     raise UserError(
       f"axes={axes}, style={style!r}, channels={channels}: expected axes 2 or "
       f"3, a style of {', '.join(marked.STYLES)}, and 1 or 3 channels"
+    )
+  if side and (axes == 3 or side < 8):
+    raise UserError(f"side={side}: expected 8 pixels or more, for pictures")
+  if spacing_mm and not resampled:
+    raise UserError(
+      f"spacing_mm={spacing_mm} with resampled=false: say one of them"
     )
   if spacing_mm and (axes == 2 or len(spacing_mm) != 3 or min(spacing_mm) <= 0):
     raise UserError(
@@ -102,17 +118,29 @@ def own_masks(
     masks=style,
     values=tuple(values) or found.values,
     structures=len(called),
+    threshold=threshold,
     channels=channels,
     dtype=_dtype(axes, unit),
     spacing_mm=tuple(float(each) for each in spacing_mm),
+    side=side,
     frame=frame,
   )
+  if threshold and (
+    style == "instances" or (style == "labels" and len(called) > 1)
+  ):
+    raise UserError(
+      f"threshold={threshold}: a mask that numbers several structures or "
+      "objects has none"
+    )
   if how.values and len(how.values) != len(called):
     raise UserError(
       f"values={how.values} for the structures {', '.join(called)}: expected "
       "one for each"
     )
   how = cases.as_trained(how, folders.reading, name)
+  if resampled and axes == 3 and not (spacing_mm or whole):
+    wanted = _planned(found, seed, tuple(fractions))
+    how = how._replace(spacing_mm=wanted)
   known = names(groups) if path.lower().endswith(".csv") else ()
   prepared = cases.prepared(folders, found.cases, found.raw, how, known)
   parts = dict(prepared.splits)
@@ -182,6 +210,23 @@ def _found(
   raise UserError(
     f"{path}: holds no imagesTr and labelsTr; name two folders by images= and "
     "masks=, or a CSV file by path="
+  )
+
+
+def _planned(
+  found: pairs.Pairs, seed: int, fractions: tuple[float, ...]
+) -> tuple[float, ...]:
+  """The spacing for the volumes that will be of training, from their heads."""
+  parts: dict[str, list[cases.Case]] = {}
+  for case in found.cases:
+    parts.setdefault(case.part, []).append(case)
+  bare = {part: cases.bare(of_part) for part, of_part in parts.items()}
+  train = splits.completed(bare, seed, fractions, "")[0]["train"]
+  first = {case.name: found.raw[case.images[0]] for case in found.cases}
+  grids = [reading.blank(first[name]) for name in train.ids]
+  return plan.spacing(
+    np.array([grid.spacing_mm for grid in grids]),
+    np.array([grid.values.shape for grid in grids]),
   )
 
 

@@ -50,6 +50,16 @@ def read(
   return nifti.read(place, frame=frame)
 
 
+def blank(path: str | os.PathLike, *, series: str = "") -> Scan:
+  """Zeros in the grid that `read` gives a volume, which is not read."""
+  place = pathlib.Path(path)
+  if not place.exists():
+    raise UserError(f"{place.name}: no such file or folder")
+  if place.is_dir() or formats.kind(place) == "dicom":
+    return series_.blank(series_.chosen(place, series))
+  return nifti.blank(place)
+
+
 def offered(path: str | os.PathLike) -> bool:
   """Whether a file is a volume by its name, and not the half of another."""
   name = os.path.basename(path).lower()

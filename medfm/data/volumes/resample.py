@@ -135,17 +135,18 @@ def to_shape(
 
 def mask_to_shape(
   mask: np.ndarray,
-  shape: tuple[int, int, int],
+  shape: tuple[int, ...],
   spacing_mm: Lengths = (1, 1, 1),
 ) -> np.ndarray:
-  """A mask [X,Y,Z] of integers on the grid of `shape`, of the same dtype.
+  """A mask [X,Y,Z] or [H,W] of integers on the grid of `shape`; same dtype.
 
   Each label by itself is interpolated linearly, and a voxel gets the label
   with the most; the smaller of two that are equal.
   """
-  if mask.ndim != 3 or mask.dtype.kind not in "iub":
+  if mask.ndim not in (2, 3) or mask.dtype.kind not in "iub":
     raise UserError(
-      f"a mask of {mask.dtype} with {mask.ndim} axes: expected integers [X,Y,Z]"
+      f"a mask of {mask.dtype} with {mask.ndim} axes: expected integers "
+      "[X,Y,Z] or [H,W]"
     )
   if mask.shape == shape:
     return mask.copy()
@@ -153,13 +154,23 @@ def mask_to_shape(
   out = np.full(shape, labels[0], mask.dtype)
   if len(labels) == 1:
     return out
-  most = to_shape(mask == labels[0], shape, spacing_mm, 1)
+  most = _share(mask == labels[0], shape, spacing_mm)
   for label in labels[1:]:
-    share = to_shape(mask == label, shape, spacing_mm, 1)
+    share = _share(mask == label, shape, spacing_mm)
     more = share > most
     out[more] = label
     np.maximum(most, share, out=most)
   return out
+
+
+def _share(
+  where: np.ndarray, shape: tuple[int, ...], spacing_mm: Lengths
+) -> np.ndarray:
+  """How much of each place of the new grid is marked, 0 to 1."""
+  if len(shape) == 2:
+    return _zoomed(where, shape, 1)
+  x, y, z = shape
+  return to_shape(where, (x, y, z), spacing_mm, 1)
 
 
 def _coarse(

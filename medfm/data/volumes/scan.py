@@ -190,6 +190,14 @@ def scanned(
   return Scan(values, affine, grid, changes, bad(values))
 
 
+def blank(
+  shape: tuple[int, int, int], affine: np.ndarray, *, kind: str, source: str
+) -> Scan:
+  """A `Scan` of zeros that take no memory, for its grid."""
+  zeros = np.broadcast_to(np.int8(0), shape)
+  return scanned(zeros, affine, kind=kind, source=source)
+
+
 def bad(values: np.ndarray) -> int:
   """How many values are NaN or infinite, counted a slab at a time."""
   if not np.issubdtype(values.dtype, np.floating):

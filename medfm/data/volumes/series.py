@@ -136,6 +136,15 @@ def read(series: Series, window: Window = ()) -> Scan:
   )
 
 
+def blank(series: Series) -> Scan:
+  """Zeros in the grid of a series; the heads of its files alone are read."""
+  slices, affine, _ = stack(series)
+  rows, columns = slices[0].shape
+  shape = (columns, rows, len(slices))
+  scan.limited(_name(series), shape)
+  return scan.blank(shape, affine, kind="dicom", source=series.short)
+
+
 def stack(series: Series) -> stacks.Stack:
   """The slices of a series as `read` stacks them, without their pixels."""
   return stacks.stacked(series.slices, _name(series), frames.same)

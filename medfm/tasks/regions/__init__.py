@@ -124,17 +124,22 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
   rows = []
   for row in range(len(batch["id"])):
     part = tuple(slice(n) for n in _images(info).extents(batch, row))
-    predicted = np.asarray(outputs["regions"][row])[part]
-    truth = batch.get("regions")
-    spacing = None if _of(info).pixels else batch["spacing_mm"][row]
-    columns: dict[str, Any] = measured(
-      _of(info),
-      None if truth is None else np.asarray(truth[row])[part],
-      marked(_of(info), predicted),
-      spacing,
-    )
-    rows.append(columns)
+    predicted = marked(_of(info), np.asarray(outputs["regions"][row])[part])
+    columns = _in_file(info, batch, row, predicted)
+    rows.append({**columns, "mask": packed(predicted)})
   return {name: stacked(rows, name) for name in rows[0]} if rows else {}
+
+
+def _in_file(
+  info: Info, arrays: Mapping[str, Any], row: int, predicted: np.ndarray
+) -> dict[str, Any]:
+  """`measured` of one image of a batch or a split, in the grid of its file."""
+  predicted, spacing = _images(info).in_file(arrays, row, predicted)
+  truth = arrays.get("regions")
+  if truth is not None:
+    truth = np.asarray(truth[row])[tuple(map(slice, predicted.shape))]
+  known = None if _of(info).pixels else spacing
+  return measured(_of(info), truth, predicted, known)
 
 
 def stacked(rows: Sequence[Arrays], name: str) -> np.ndarray:
@@ -162,17 +167,17 @@ def measured(
   predicted: np.ndarray,
   spacing_mm: Sequence[float] | None,
 ) -> dict[str, Any]:
-  """The measures of one image, by structure [K], and its regions packed.
+  """The measures of one image, by structure [K].
 
   truth, predicted: regions [*S] of one grid. Without truth, the sizes alone.
   """
-  mask: dict[str, Any] = {"mask": packed(predicted)}
+  more: dict[str, Any] = {}
   if truth is not None:
-    mask["share"] = _shares(target, truth)
+    more["share"] = _shares(target, truth)
   if target.instances:
     objects = {} if truth is None else instances.scores(truth, predicted)
-    mask |= {name: np.float64(value) for name, value in objects.items()}
-    mask["objects_predicted"] = np.float64(
+    more |= {name: np.float64(value) for name, value in objects.items()}
+    more["objects_predicted"] = np.float64(
       len(np.unique(predicted[predicted > 0]))
     )
     predicted = (predicted > 0).astype(np.uint8)
@@ -181,7 +186,7 @@ def measured(
     predicted = np.where(unknown, 0, predicted)
     truth = np.where(unknown, 0, truth)
   if truth is None:
-    return {**_sizes(target, predicted, spacing_mm), **mask}
+    return {**_sizes(target, predicted, spacing_mm), **more}
   table = overlap.measures(
     truth,
     predicted,
@@ -189,7 +194,7 @@ def measured(
     spacing_mm=spacing_mm,
     tolerance=target.tolerance,
   )
-  return {**table, **mask}
+  return {**table, **more}
 
 
 def _sizes(
@@ -361,7 +366,7 @@ def _boosting(train: Split, info: Info, seed: int) -> classical.Predict:
 def _pairs(split: Split, info: Info) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """(image [*S,C], regions [*S]) of each example; unknown places are none."""
   for row in range(len(split)):
-    truth = np.asarray(split.arrays["regions"][row])
+    truth = _images(info).regions(split.arrays, row)
     if truth.dtype == np.uint8:
       truth = np.where(truth == UNKNOWN, 0, truth)
     yield _images(info).picture(split.arrays, row), truth
@@ -377,11 +382,7 @@ def _rival(
     rows = []
     for row in range(len(split)):
       image = _images(info).picture(split.arrays, row)
-      spacing = None if _of(info).pixels else split.arrays["spacing_mm"][row]
-      truth = np.asarray(split.arrays["regions"][row])
-      columns = measured(_of(info), truth, predict(image), spacing)
-      columns.pop("mask")
-      rows.append(columns)
+      rows.append(_in_file(info, split.arrays, row, predict(image)))
     predicted[name] = {key: stacked(rows, key) for key in rows[0]}
   return Rival(predicted)
 

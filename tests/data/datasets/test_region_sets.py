@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medfm.data import splits
-from medfm.data.datasets import decathlon, dsb2018
+from medfm.data.datasets import covid_lungs, decathlon, dsb2018
 from medfm.types import UserError
 from tests import readings
 
@@ -47,6 +47,24 @@ def test_nuclei_are_numbered_objects(shared_folders):
   for row in range(3):
     numbers = np.unique(regions[row])
     assert numbers.tolist() == list(range(len(numbers))) and len(numbers) > 1
+
+
+@pytest.mark.once
+def test_lungs_are_resized_divided_by_patient_and_called_too_few(
+  shared_folders,
+):
+  data = covid_lungs.lungs(shared_folders)
+  assert sum(map(len, data.splits.values())) == 20
+  owners = [set(split.patients) for split in data.splits.values()]
+  assert sum(map(len, owners)) == len(set.union(*owners)) == 14
+  for split in data.splits.values():
+    for row, extents in enumerate(split.arrays["file_extents"]):
+      assert split.arrays["regions"][row].shape == tuple(extents)
+      assert max(split.arrays["image"][row].shape) == 256
+      share = np.mean(split.arrays["regions"][row] > 0)
+      again = data.info.only.regions(split.arrays, row)
+      assert 0.1 < share < 0.6 and np.mean(again) == pytest.approx(share, 0.05)
+  assert "too few to conclude" in " ".join(data.card["warnings"])
 
 
 @pytest.mark.parametrize("factory", [decathlon.hippocampus])

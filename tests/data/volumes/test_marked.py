@@ -157,8 +157,37 @@ def test_resampled_volumes_have_the_spacing_that_was_asked_for(tmp_path):
   style = Style(spacing_mm=(1.0, 1.0, 2.0))
   read = marked.read([image], [drawn], style)
   assert read.image.shape == (16, 16, 8, 1)
-  assert read.regions.sum() == 4 * 64
+  assert read.resampled.sum() == 4 * 64
   np.testing.assert_allclose(read.spacing_mm, (1, 1, 2))
+  np.testing.assert_array_equal(read.regions, mask)  # As they were drawn.
+  assert read.file_extents.tolist() == [8, 8, 8]
+  np.testing.assert_allclose(read.file_spacing_mm, (2, 2, 2))
+
+
+def test_pictures_are_resized_to_their_longer_side_and_masks_kept(tmp_path):
+  ramp = np.tile(np.arange(0, 120, 2, dtype=np.uint8), (40, 1))
+  image = _png(tmp_path / "a.png", ramp)
+  values = np.zeros((40, 60), np.uint8)
+  values[10:30, 20:40] = 1
+  mask = _png(tmp_path / "m.png", values)
+  read = marked.read([image], [mask], PICTURE._replace(side=30))
+  assert read.image.shape == (20, 30, 1)
+  np.testing.assert_allclose(read.image[5, 3:-3, 0], ramp[0, 6:-6:2] + 1)
+  np.testing.assert_array_equal(read.regions, values)
+  np.testing.assert_array_equal(read.resampled, values[::2, ::2])
+  assert "pictures resized" in read.changes
+
+
+def test_a_mask_with_soft_edges_needs_a_threshold(tmp_path, picture):
+  values = np.zeros((5, 6), np.uint8)
+  values[1:4, 1:5], values[2, 2:4] = 90, 250
+  mask = _png(tmp_path / "m.png", values)
+  with pytest.raises(UserError, match="or threshold=128 for a mask with soft"):
+    marked.read([picture], [mask], PICTURE)
+  soft = marked.read([picture], [mask], PICTURE._replace(threshold=128))
+  assert soft.regions.sum() == 2
+  each = PICTURE._replace(masks="objects", threshold=80)
+  assert marked.read([picture], [mask], each).regions.sum() == 12
 
 
 def test_places_are_those_of_the_structures_and_the_same_each_time():

@@ -91,6 +91,10 @@ def counted(paths, check):
       counts[why(error)] += 1
       continue
     check(path, read)
+    grid = reading.blank(path)
+    assert grid.values.shape == read.values.shape[:3] and not grid.values.any()
+    np.testing.assert_array_equal(grid.affine, read.affine)
+    assert grid.geometry == read.geometry
     counts["read"] += 1
   return counts
 

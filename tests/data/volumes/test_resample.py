@@ -149,6 +149,15 @@ def test_an_unknown_order_is_refused():
     resample.to_shape(NOISE, (3, 3, 3), order=2)
 
 
+def test_a_flat_mask_comes_back_to_its_own_grid():
+  mask = np.zeros((40, 60), np.uint8)
+  mask[8:24, 12:32], mask[26:36, 40:56] = 1, 2
+  small = resample.mask_to_shape(mask, (20, 30))
+  np.testing.assert_array_equal(small, mask[::2, ::2])
+  back = resample.mask_to_shape(small, (40, 60))
+  assert back.dtype == np.uint8 and (back != mask).mean() < 0.01
+
+
 def test_a_mask_of_floats_is_refused():
   with pytest.raises(UserError, match="a mask of float32 with 3 axes"):
     resample.mask_to_shape(NOISE, (3, 3, 3))
