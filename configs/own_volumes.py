@@ -72,7 +72,7 @@ def get_config(arg: str = ""):
     augment=bind(
       marked.regions,
       changes=(
-        bind(intensity.brightness_contrast, brightness=0.05, contrast=0.25),
+        bind(intensity.brightness_contrast, brightness=0.0, contrast=0.25),
         bind(intensity.gamma),
         bind(intensity.noise, most=0.03, probability=0.15),
       ),

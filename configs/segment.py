@@ -70,7 +70,7 @@ def get_config(arg: str = ""):
       marked.regions,
       mirror=MIRROR[name],
       changes=(
-        bind(intensity.brightness_contrast, brightness=0.05, contrast=0.25),
+        bind(intensity.brightness_contrast, brightness=0.0, contrast=0.25),
         bind(intensity.gamma, span=(0.7, 1.5)),
         bind(intensity.noise, most=0.03, probability=0.15),
       ),

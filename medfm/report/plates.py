@@ -3,6 +3,7 @@
 First the figures that several tasks share, then those of a stage and a study.
 """
 
+import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -273,7 +274,8 @@ def _series(
   """The stages of each curve, then the baselines beside them."""
   rivals: dict[str, dict[float, Mapping[str, Any]]] = {}
   for stem, stages in curves.items():
-    how = f"from {stages[-1].origin or 'fresh weights'}"
+    origin = pathlib.PurePath(stages[-1].origin).name  # Of a folder, its last.
+    how = f"from {origin or 'fresh weights'}"
     points = [(stage.share, stage.entry(split, metric)) for stage in stages]
     yield Series(f"{stem} ({how})", points)
     for stage in stages:
