@@ -18,10 +18,8 @@ Sizes: full, tiny.
 Expect on test, AUROC of the network (and of the best regression beside it):
 busi .82 (HOG .77), bccd .998 (colour and texture .998), oral .78 (colour and
 texture .81, on 40 images); docs/studies.md has intervals and shorter commands.
-Elsewhere HOG, or colour and texture, gave .82 on busi without regard to near
-copies, .73 on the 36 test slices of brain, and .55 to .63 across the
-magnifications of oral. The parts of covid, crc, breakhis and ham10000 that may
-be at hand are too small to conclude anything; their reports say so.
+Of covid, crc, breakhis, brain and ham10000 only parts could be tried, too small
+to conclude anything; their reports say so.
 """
 
 from collections.abc import Callable

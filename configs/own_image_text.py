@@ -13,7 +13,9 @@ labels, the classes are also asked for by sentences (zero shot), beside a linear
 probe and the majority class:
 
       python launch.py --config=configs/own_image_text.py:classes \
-        --config.data.path=scans.csv --config.data.label=diagnosis \
+        --config.data.path=scans.csv --config.data.image=file \
+        --config.data.text=report --config.data.label=diagnosis \
+        --config.data.patient=patient \
         --config.evaluators.zero_shot.templates="A chest X-ray of {}." \
         --config.evaluators.zero_shot.classes="no=a healthy lung"
 
@@ -23,7 +25,8 @@ weights of CLIP in the layout of Hugging Face, which also give the model's sizes
 and tokenizer and the size and scaling of images:
 
       python launch.py --config=configs/own_image_text.py:weights=models/clip \
-        --config.data.path=scans.csv --config.data.text=report
+        --config.data.path=scans.csv --config.data.image=file \
+        --config.data.text=report
 """
 
 from medfm import optim, settings

@@ -11,12 +11,13 @@ label, and perhaps a patient and groups (sex, site, ...):
         --config.data.groups=sex,site
 Then:  python launch.py --mode=predict --workdir=runs/own_images --input=new/
 
-PNG, JPEG and DICOM, 8 and 16 bit, grey or in colour like the files
+PNG, JPEG, TIFF, BMP and DICOM, 8 and 16 bit, grey or in colour like the files
 (--config.data.channels=1 makes them grey). Choose the variant multilabel for
 several label columns or labels separated by `;`, and regression to predict a
 number.
-Models: resnet, vit. From public weights of either, in the layout of Hugging
-Face, timm or torchvision, which also give the settings, image size and scaling:
+Models: resnet, vit. From public weights, which also give the settings, image
+size and scaling: of a ResNet in the layout of Hugging Face, timm or
+torchvision, of a ViT in that of Hugging Face:
 
       python launch.py --config=configs/own_images.py:weights=models/resnet-50 \
         --config.data.path=scans/

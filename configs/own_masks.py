@@ -17,7 +17,8 @@ one). --config.data.style says if it is otherwise: `structures`, a file for each
 structure; `instances`, a number for each object; `objects`, a file for each
 object. The last two are scored by average precision, too.
 Images in colour: --config.data.channels=3. Large ones: --config.data.side=512
-learns from them at that longer side. Masks with soft edges, as in JPEG:
+learns from them at that longer side. Where neither side means anything:
+--config.augment.mirror=0,1. Masks with soft edges, as in JPEG:
 --config.data.threshold=128. Network, patch and batch are planned
 from the training images (configs/segment.py).
 """
@@ -46,7 +47,6 @@ def get_config(arg: str = ""):
     transforms=(bind(patches.patch),),
     augment=bind(
       marked.regions,
-      mirror=(1,),
       changes=(
         bind(intensity.brightness_contrast, brightness=0.0, contrast=0.25),
         bind(intensity.gamma),

@@ -18,7 +18,8 @@ last stage of a run on images, of whatever objective:
       python launch.py --config=configs/own_slides.py \
         --config.data.path=slides/ --config.data.embed.workdir=runs/own_images
 Attention over the tiles (Ilse et al. 2018) then learns from the labels of whole
-slides. Poolings: gated, attention, mean, max. Variants: ordered (stages,
+slides. Poolings: gated, attention, mean, max. The report shows tiles and heat
+maps with --config.evaluators.heatmaps.show=true. Variants: ordered (stages,
 grades), multilabel, regression.
 """
 
@@ -89,7 +90,7 @@ def get_config(arg: str = ""):
         baselines.baselines,
         names=RIVALS.get(objective, ("logistic_regression",)),
       ),
-      "heatmaps": bind(heatmaps.heatmaps, show=True),
+      "heatmaps": bind(heatmaps.heatmaps),
     },
   )
   return shrunk(config) if tiny else config

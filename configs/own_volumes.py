@@ -14,8 +14,8 @@ folders of files with equal names, or a CSV file:
 Then:  python launch.py --mode=predict --workdir=runs/own_volumes --input=new/
 
 which writes a mask for each new volume, as NIfTI in the grid of its file.
-NIfTI, MGH, Analyze and others, or in the CSV folders of DICOM slices. For CT,
-whose values have a unit, add --config.data.unit=true. Volumes of different
+NIfTI, MGH, Analyze and others, or in the CSV folders of DICOM slices. For
+segmentation of CT, whose values have a unit, add --config.data.unit=true. Volumes of different
 spacing are resampled to the plan's or to --config.data.spacing_mm=1,1,3, and
 predictions are brought back. Network, patch and batch are planned from the
 training volumes and --config.data.memory_gib (configs/segment.py).
@@ -25,10 +25,19 @@ folder of classes, or of a CSV file with columns for volume, label and patient.
 Models: resnet, vit. --config.data.slices=true reads the middle slice alone.
 
       python launch.py --config=configs/own_volumes.py:multiclass,resnet \
-        --config.data.path=scans.csv --config.data.label=diagnosis
+        --config.data.path=scans.csv --config.data.volume=scan \
+        --config.data.label=diagnosis --config.data.patient=patient
 
-The variant mae pre-trains a vision transformer on volumes without labels (He et
-al. 2022), from which the others start by --config.start.weights=runs/WORKDIR.
+For CT give them a window: --config.data.unit=-1000,1000. The variant mae
+pre-trains a vision transformer on volumes without labels (He et al. 2022), from
+which the model vit, and no other, may start:
+
+      python launch.py --config=configs/own_volumes.py:mae \
+        --config.data.path=scans/ --workdir=runs/mae
+      python launch.py --config=configs/own_volumes.py:multiclass,vit \
+        --config.data.path=scans.csv --config.data.volume=scan \
+        --config.data.label=diagnosis --config.data.patient=patient \
+        --config.start.weights=runs/mae
 """
 
 from medfm import optim, settings

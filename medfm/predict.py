@@ -37,7 +37,7 @@ def predict(
   workdir.write(path, text)
   print(f"{len(rows):,} predictions: {path}", flush=True)
   if split.write is not None:
-    beside = path.with_suffix("")
+    beside = path.with_suffix("") if path.suffix else Path(f"{path}-files")
     beside.mkdir(exist_ok=True)
     count = split.write(predicted, beside)
     print(f"{count:,} files: {beside}", flush=True)

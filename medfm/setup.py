@@ -342,6 +342,8 @@ def predictions(
 def _inputs(info: Info, batch: loader.HostBatch) -> loader.HostBatch:
   """What a batch holds of a model's inputs: no answers, as in a new file."""
   read = {name for each in info.inputs.values() for name in each.arrays}
+  if len(info.inputs) > 1:  # Whose arrays are called `input/array`.
+    read = set(info.inputs)
   rest = ("id", "weight")
   return {
     name: array

@@ -117,6 +117,8 @@ def begun(
     accounts.append(account)
   params = new.pop("params")
   extra = {**state.extra, **new}
+  if "teacher" in extra and "teacher" not in new:
+    extra["teacher"] = params  # Which learns from the student it starts as.
   if "ema" in extra:
     started = {name: extra.get(name, params) for name in extra["ema"]}
     extra["ema"] = {**started, "params": params}

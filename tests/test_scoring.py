@@ -25,7 +25,7 @@ from medfm.models import linear, tabular_transformer
 from medfm.objectives import classify, masked_features
 from medfm.spec import bind
 from medfm.tasks import multiclass, multilabel, pretext, tags
-from medfm.types import Dataset, Folders, Split, UserError
+from medfm.types import Dataset, Folders, Info, Split, UserError
 from tests import infos
 
 TRANSFORMER = functools.partial(
@@ -217,6 +217,7 @@ def test_a_task_condenses_rows_beside_what_was_said_of_them():
     return {"label": np.asarray(batch["label"])}
 
   def predict(variables, batch):
+    assert batch.keys() == {"features", "id", "weight"}  # And no answers.
     return {"probs": np.asarray(batch["features"])}
 
   model = inference(predict, condense)
@@ -225,6 +226,14 @@ def test_a_task_condenses_rows_beside_what_was_said_of_them():
   np.testing.assert_array_equal(held["label"], split.arrays["label"])
   for seen, said in asked:
     np.testing.assert_array_equal(seen, said)
+
+
+def test_models_of_several_inputs_read_all_of_them():
+  one, other = toy().info.only, toy().info.only
+  info = Info("toy", {"scan": one, "blood": other}, toy().info.target)
+  names = ("scan/features", "blood/features", "blood/present", "label", "id")
+  batch = dict.fromkeys((*names, "weight"), np.zeros(1))
+  assert setup._inputs(info, batch).keys() == {*names, "weight"} - {"label"}
 
 
 def test_of_several_processes_each_condenses_all_rows_of_a_batch(monkeypatch):

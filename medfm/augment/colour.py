@@ -70,13 +70,13 @@ def stain(
   key: jax.Array,
   *,
   factor: float = 0.05,
-  shift: float = 0.05,
+  shift: float = 0.02,
   probability: float = 0.8,
 ) -> jax.Array:
   """How strongly haematoxylin and eosin stained a slide (Tellez et al. 2018).
 
   Each of three stains is multiplied by 1 - factor to 1 + factor, and up to
-  `shift` is added or taken away.
+  `shift` is added or taken away, where 1 is the darkest of one stain.
   """
   if picture.shape[-1] != 3:
     return picture
@@ -121,9 +121,13 @@ def _turned(picture: jax.Array, turn: jax.Array) -> jax.Array:
 
 
 def _unmixed(picture: jax.Array) -> jax.Array:
-  """Concentrations of the three stains [*S,3]; 1 is the darkest of one."""
+  """Concentrations of the three stains [*S,3]; 1 is the darkest of one.
+
+  Below 0 for colours that the three do not make, so that `_mixed` gives every
+  colour back.
+  """
   density = jnp.log(jnp.maximum(picture, _LEAST)) / math.log(_LEAST)
-  return jnp.maximum(density @ np.linalg.inv(_STAINS), 0)
+  return density @ np.linalg.inv(_STAINS)
 
 
 def _mixed(stains: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ setting of them: `--config.objective.changes.0.share=0.5,1`.
 import ml_collections
 
 from medfm.augment import colour, geometry, intensity
-from medfm.spec import bind
+from medfm.spec import BIND, bind
 
 Changes = tuple[ml_collections.ConfigDict, ...]
 
@@ -29,6 +29,12 @@ def grey(
     bind(intensity.gamma),
     bind(intensity.blur, span=(0.1, 1.0)),
   )
+
+
+def moves(changes: Changes) -> Changes:
+  """Those of a recipe that crop or flip."""
+  names = ("resized_crop", "flip")
+  return tuple(c for c in changes if c[BIND].rpartition(".")[2] in names)
 
 
 def coloured(*, share: tuple[float, float] = (0.2, 1.0), size=()) -> Changes:

@@ -119,7 +119,8 @@ def drawing(
   path = pathlib.Path(split.source["slide"][row])
   order = np.argsort(-attention, kind="stable")[:count]
   try:
-    with reader.opened(path, slide_mpp=bag.mpp) as slide:
+    given = float(split.source["slide_mpp"][row])
+    with reader.opened(path, slide_mpp=given) as slide:
       shape = tiles.shaped(slide, grid)
       if (places.max(0) >= shape).any():
         return None

@@ -72,7 +72,7 @@ def measures(
   )
   table = {name: np.full(structures, np.nan) for name in NAMES}
   for k, pair in enumerate(boxes):
-    box = _around(pair)
+    box = _around(pair, truth.shape)
     true, called = (labels[box] == k + 1 for labels in (truth, predicted))
     of_one = _of_one(true, called, spacing, size, float(limits[k]))
     for name, value in of_one.items():
@@ -84,12 +84,15 @@ def outcomes(columns: Mapping[str, Array]) -> Array:
   """[K,5] cases by structure and outcome, in the order of `OUTCOMES`.
 
   columns: of `measures`, each [N,K]. "no distance" counts those of the found
-  whose distances are not known, for want of a spacing.
+  whose distances are not known, for want of a spacing. Cases in which the
+  structure was not marked (NaN) are in none.
   """
   true, called = (columns[name] > 0 for name in PRESENCE)
   found = true & called
   unknown = found & np.isnan(columns["hd95"])
-  rows = found, true & ~called, called & ~true, ~(true | called), unknown
+  unjudged = np.isnan(columns["in_truth"])
+  absent = ~(true | called | unjudged)
+  rows = found, true & ~called, called & ~true, absent, unknown
   return np.stack([row.sum(0) for row in rows], 1).astype(int)
 
 
@@ -151,12 +154,21 @@ def _grid(axes: int, spacing_mm: Sequence[float] | None) -> tuple[Array, float]:
   return spacing, volume / _MM3_PER_ML if axes == 3 else volume
 
 
-def _around(boxes: Sequence[tuple[slice, ...] | None]) -> tuple[slice, ...]:
-  """The smallest box around those that there are; an empty one without."""
+def _around(
+  boxes: Sequence[tuple[slice, ...] | None], shape: Sequence[int]
+) -> tuple[slice, ...]:
+  """The smallest box around those that there are, and a place on every side.
+
+  So that what fills one slice of several is not taken for a picture. An empty
+  box without any.
+  """
   known = [box for box in boxes if box is not None]
   if not known:
     return (slice(0),)
   return tuple(
-    slice(min(s.start for s in sides), max(s.stop for s in sides))
-    for sides in zip(*known, strict=True)
+    slice(
+      max(min(s.start for s in sides) - 1, 0),
+      min(max(s.stop for s in sides) + 1, extent),
+    )
+    for *sides, extent in zip(*known, shape, strict=True)
   )

@@ -28,7 +28,7 @@ def ranks(
 
   Candidates are ordered by their product with the query. One that ties with
   the best right one and is wrong comes before it, so that equal scores for
-  all are the worst answer and not the best.
+  all, and scores that are not finite, are the worst answer and not the best.
 
   queries [N,E], candidates [M,E]: vectors. query_group [N], candidate_group
     [M]: a candidate is right if it has the query's group. A query without any
@@ -40,7 +40,7 @@ def ranks(
     scores = np.asarray(queries[rows], float) @ np.asarray(candidates, float).T
     right = np.asarray(query_group)[rows, None] == candidate_group
     best = np.where(right, scores, -np.inf).max(1, keepdims=True)
-    placed.append(1 + (~right & (scores >= best)).sum(1))
+    placed.append(1 + (~right & ~(scores < best)).sum(1))
   return np.concatenate([np.zeros(0, int), *placed])
 
 

@@ -52,7 +52,11 @@ class MIL(nn.Module):
     if self.pooling == "max":
       masked = jnp.where(real[..., None], x, -jnp.inf)
       first = jax.nn.one_hot(masked.argmax(1), x.shape[1], dtype=jnp.float32)
-      return jnp.where(real.any(1)[:, None], masked.max(1), 0), first.mean(1)
+      # [B,T,H]: a feature that is 0 in every tile is found in none.
+      first = jnp.moveaxis(first, 2, 1) * (masked.max(1) > 0)[:, None]
+      total = jnp.maximum(first.sum((1, 2)), 1)[:, None]
+      pooled = jnp.where(real.any(1)[:, None], masked.max(1), 0)
+      return pooled, first.sum(2) / total
     scores = jnp.zeros(real.shape)
     if self.pooling != "mean":
       seen = nn.Dense(self.hidden, dtype=self.dtype, name="attend")(x)

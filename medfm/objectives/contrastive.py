@@ -113,7 +113,8 @@ def contrasted(
   likeness = jnp.where(seen, z @ z.T / temperature, -jnp.inf)
   right = likeness[rows, other]
   loss = jax.nn.logsumexp(likeness, axis=1) - right
-  return loss, (likeness.max(1) <= right).astype(jnp.float32)
+  rivals = likeness.at[rows, other].set(-jnp.inf)
+  return loss, (rivals.max(1) < right).astype(jnp.float32)
 
 
 class Projector(nn.Module):

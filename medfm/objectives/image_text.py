@@ -173,12 +173,12 @@ def _objective(
     known = (batch["weight"] > 0) & (here > 0)
     same = _same(batch, info, text)
     loss, scale = losses(cosines, same, known, learnt)
-    nearest = jnp.where(known[None], cosines, -jnp.inf).max(1)
+    rivals = jnp.where(known[None] & ~same, cosines, -jnp.inf).max(1)
     right = jnp.where(known[None] & same, cosines, -jnp.inf).max(1)
     terms = {
       "loss": loss,
       "weight": here,
-      "matched": (right >= nearest).astype(jnp.float32),
+      "matched": (right > rivals).astype(jnp.float32),
       "scale": jnp.broadcast_to(scale, loss.shape),
     }
     return terms, outputs, updates

@@ -34,7 +34,11 @@ def context(tmp_path):
       "label": np.array([1]),
     },
     np.array(["composed.tif"]),
-    source={"places": places, "slide": np.array([str(path)], object)},
+    source={
+      "places": places,
+      "slide": np.array([str(path)], object),
+      "slide_mpp": np.array([0.0], object),
+    },
   )
   info = Info(
     "toy", {"slide": Bag(32, 0.5, 0.5, "toy")}, Classes(("well", "sick"))
@@ -70,6 +74,26 @@ def test_nothing_is_shown_where_nothing_may_be(context):
   assert not heatmaps.heatmaps(hidden).shown
   assert heatmaps.heatmaps(hidden, show=True).shown
   assert not heatmaps.heatmaps(context, show=False).shown
+
+
+def test_a_slide_without_a_resolution_is_drawn_at_the_one_that_was_given(
+  context, tmp_path
+):
+  white = np.full((64, 64, 3), 255, np.uint8)
+  tissue = np.full((64, 64, 3), (180, 90, 150), np.uint8)
+  cells = [
+    [tissue if (r, c) == (1, 1) else white for c in range(3)] for r in range(3)
+  ]
+  path = composed.pyramid(
+    tmp_path / "bare.tif", composed.picture(cells), mpp=None, levels=1
+  )
+  split = context.splits["test"]
+  split.source["slide"][0] = str(path)
+  split.source["slide_mpp"][0] = 0.25
+  bag = context.info.only
+  drawn = heatmaps.drawing(split, bag, 0, PLACES[2:], np.ones(1), 1)
+  strongest = drawn[-heatmaps._TILE // 2, heatmaps._TILE // 2]
+  assert strongest.tolist() == [180, 90, 150]
 
 
 def test_a_slide_that_is_gone_is_said_to_be(context):

@@ -231,3 +231,16 @@ def test_label_maps_that_cannot_be_compared_are_an_error(
 def test_a_spacing_of_zero_is_an_error():
   with pytest.raises(ValueError, match="3 positive numbers"):
     measured(cube(), cube(), spacing_mm=(1, 0, 1))
+
+
+def test_a_structure_in_one_slice_has_the_surface_of_a_volume():
+  y, x = np.mgrid[:40, :40] - 20
+  disks = np.zeros((2, 40, 40, 5), np.uint8)
+  for disk, radius in zip(disks, (10, 8), strict=True):
+    disk[..., 2] = x**2 + y**2 <= radius**2
+  made = measured(*disks, spacing_mm=(1, 1, 5))
+  # As MONAI's SurfaceDistanceMetric on the whole volume.
+  between = surfaces.distances(*(disk > 0 for disk in disks), (1.0, 1.0, 5.0))
+  assert made["assd"][0] == pytest.approx(surfaces.average_distance(between))
+  assert made["assd"][0] == pytest.approx(0.355, abs=1e-3)
+  assert made["surface_dice"][0] == pytest.approx(0.860, abs=1e-3)

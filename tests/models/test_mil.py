@@ -77,6 +77,20 @@ def test_mean_and_max_are_their_names():
     np.testing.assert_allclose(found["embedding"][1], how(h, 0), atol=1e-5)
 
 
+def test_features_that_no_tile_has_draw_no_attention_to_the_first():
+  params, _ = result("max")
+  params = jax.tree.map(np.array, params)
+  params["tile"]["bias"] -= 0.5  # Some features are 0 in every tile.
+  params["tile"]["kernel"][0] = 0
+  given = batch()
+  given = {**given, "bag": given["bag"].copy()}
+  given["bag"][0, 0] = 0  # And all are in the first one.
+  model = MIL(outputs=2, width=6, hidden=3, pooling="max")
+  found = model.apply({"params": params}, given)
+  assert found["attention"][0, 0] == 0
+  assert found["attention"][0].sum() == pytest.approx(1)
+
+
 def test_the_order_of_tiles_does_not_matter():
   model = MIL(outputs=2, width=6, hidden=3)
   given = batch()

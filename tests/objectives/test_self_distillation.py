@@ -1,13 +1,14 @@
 """DINO: student, teacher and centre."""
 
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from medfm import rng
+from medfm import rng, settings, train
 from medfm.augment import geometry, views
 from medfm.models.resnet import ResNet
 from medfm.nn import forward
@@ -47,6 +48,22 @@ def test_a_fresh_teacher_is_the_student():
     np.testing.assert_array_equal, variables["teacher"], variables["params"]
   )
   assert set(variables) == {"params", "teacher", "centre"}
+
+
+def test_a_teacher_begins_as_the_student_does_with_weights_from_elsewhere():
+  _, _, variables = made()
+  other = jax.tree.map(lambda leaf: leaf + 1, variables["params"])
+  state = types.SimpleNamespace(
+    params=variables["params"],
+    extra={name: variables[name] for name in ("teacher", "centre")},
+    _replace=lambda **new: types.SimpleNamespace(**new),
+  )
+  run = types.SimpleNamespace(
+    start=settings.Start(weights="elsewhere", fresh=(), unused=())
+  )
+  state, _ = train.begun(run, state, {"params": other})
+  jax.tree.map(np.testing.assert_array_equal, state.params, other)
+  jax.tree.map(np.testing.assert_array_equal, state.extra["teacher"], other)
 
 
 def test_the_teacher_follows_the_student_and_the_centre_the_answers():

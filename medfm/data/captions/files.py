@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -116,9 +117,10 @@ def encoded(
   """
   sole = Info(info.name, {PICTURE: info.inputs[PICTURE]}, info.target)
   split = image_files.encoded(path, sole, delimiter=delimiter, **reads)
-  table = (
-    tables.read(path, delimiter=delimiter) if path[-4:] == ".csv" else None
-  )
+  place = pathlib.Path(path).expanduser()
+  table = None
+  if place.suffix.lower() == ".csv":
+    table = tables.read(place, delimiter=delimiter)
   if table is None or text not in table.columns:
     rows = info.inputs[TEXT].blank(len(split), {})
     absent = {f"{TEXT}/{PRESENT}": np.zeros(len(split), bool)}

@@ -89,11 +89,20 @@ def hashed(content: Any) -> str:
   return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def require_readable(path: pathlib.Path, name: str, cut: Cut) -> None:
-  """Raises the UserError that `bagged` would, without embedding a tile."""
-  if not (_place(path, cut) / "manifest.json").exists():
-    with reader.opened(path, name=name, slide_mpp=cut.slide_mpp) as slide:
-      tiles.tiling(slide, cut.grid)
+def require_readable(
+  path: pathlib.Path, name: str, cut: Cut, *, whole: bool = False
+) -> None:
+  """Raises the UserError that `bagged` would, without embedding a tile.
+
+  whole: every tile is read; else the thumbnail alone.
+  """
+  if (_place(path, cut) / "manifest.json").exists():
+    return
+  with reader.opened(path, name=name, slide_mpp=cut.slide_mpp) as slide:
+    tiling = tiles.tiling(slide, cut.grid)
+    if whole:
+      for _ in tiles.pixels(slide, cut.grid, tiling.places, 1):
+        pass
 
 
 def bagged(path: pathlib.Path, name: str, cut: Cut) -> Bagged:
@@ -114,9 +123,9 @@ def bagged(path: pathlib.Path, name: str, cut: Cut) -> Bagged:
 
 
 def unkept(
-  named: Mapping[str, pathlib.Path], cut: Cut
+  named: Sequence[tuple[str, pathlib.Path]], cut: Cut
 ) -> tuple[Split, dict[str, int]]:
-  """A split of new slides by name, and how many each fact holds of.
+  """A split of new slides with their names, and how many each fact holds of.
 
   Their bags lie in a file that is gone with the process.
   """
@@ -124,7 +133,7 @@ def unkept(
   facts: collections.Counter[str] = collections.Counter()
   with tempfile.TemporaryFile() as file:
     width = 1
-    for row, (name, path) in enumerate(named.items()):
+    for row, (name, path) in enumerate(named):
       bag, places[row], held = _embedded(path, name, cut)
       facts.update(held)
       file.write(bag.tobytes())
@@ -134,17 +143,25 @@ def unkept(
     total = np.cumsum(ends)
     values = np.memmap(file, np.float32, "r", shape=(int(total[-1]), width))
   source = {"places": places}
-  source["slide"] = np.array([*map(str, named.values())], object)
-  ids = np.array([*named])
+  source |= _sources([path for _, path in named], cut)
+  ids = np.array([name for name, _ in named])
   return Split({"bag": Ragged(values, total)}, ids, source=source), dict(facts)
 
 
-def shown(split: Split, paths: Iterable[pathlib.Path]) -> Split:
+def _sources(paths: Sequence[pathlib.Path], cut: Cut) -> dict[str, np.ndarray]:
+  """Of each slide its file, and the resolution that was given for it."""
+  return {
+    "slide": np.array([*map(str, paths)], object),
+    "slide_mpp": np.array([cut.slide_mpp] * len(paths), object),
+  }
+
+
+def shown(split: Split, paths: Iterable[pathlib.Path], cut: Cut) -> Split:
   """The split with places, and the slides' files, as what models do not see."""
   places = split.arrays["places"]
   arrays = {k: v for k, v in split.arrays.items() if k != "places"}
   source = {"places": np.empty(len(split), object)}
-  source["slide"] = np.array([*map(str, paths)], object)
+  source |= _sources([*paths], cut)
   for row in range(len(split)):
     source["places"][row] = places[row]
   return Split(arrays, split.ids, split.patients, split.groups, source=source)

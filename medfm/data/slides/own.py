@@ -101,7 +101,11 @@ def own_slides(
       "source": {"file": place.name, "url": None, "official": None},
       "licence": "the user's own data",
       "citation": "",
-      "notes": found.notes,
+      "notes": [
+        *found.notes,
+        "whether patients of the encoder's own training are among these is not "
+        "known",
+      ],
       cards.READ: f"slides: {len(kept):,}, {tiles:,} tiles with at least "
       f"{100 * grid.tissue_share:g} % of tissue, read as "
       f"{described.describe()}",
@@ -163,7 +167,7 @@ def encoded(
       f"{described.embedded}"
     )
   cut = Cut(grid, slide_mpp, encoder, pathlib.Path())
-  split, facts = bags.unkept(dict(zip(ids, paths, strict=True)), cut)
+  split, facts = bags.unkept([*zip(ids, paths, strict=True)], cut)
   for fact, count in facts.items():
     logging.warning("%s: %s %s", path, count, fact)
   return split
@@ -231,7 +235,7 @@ def _readable(
   kept, skipped = [], 0
   for name, path in found.raw.items():
     try:
-      bags.require_readable(path, name, cut)
+      bags.require_readable(path, name, cut, whole=bad == "skip")
       kept.append(name)
     except UserError as error:
       if bad == "error":
@@ -280,7 +284,7 @@ def _prepared(
   paths = [found.raw[e["id"]] for part in order for e in listed[part]]
   parts = _written(sources, cut, paths)
   shown = {
-    part: bags.shown(split, [found.raw[i] for i in split.ids])
+    part: bags.shown(split, [found.raw[i] for i in split.ids], cut)
     for part, split in parts.items()
   }
   return shown, records.counted(facts)

@@ -25,6 +25,7 @@ MAX_SEGMENT = 4096 * 4096  # Pixels of a tile or strip.
 MAX_SEGMENTS = 20_000_000
 _KEPT_BYTES = 64 << 20  # Of decoded segments, for regions that share some.
 _NONE, _DEFLATE = 1, (8, 32946)
+_RGB = 2  # TIFF's photometric interpretation.
 _PLAIN, _DIFFERENCES = 1, 2  # TIFF's predictors.
 _INCH_UM, _CM_UM = 25_400.0, 10_000.0
 _UNITS_UM = {"µm": 1, "μm": 1, "um": 1, "nm": 1e-3, "mm": 1e3, "cm": 1e4}
@@ -126,6 +127,11 @@ def _levels(file: Any, name: str) -> list[Any]:
       raise UserError(
         f"{name}: {page.samplesperpixel} channels of {page.bitspersample} bits,"
         " expected red, green and blue of 8 bits each"
+      )
+    if page.photometric != _RGB:
+      raise UserError(
+        f"{name}: its colours are stored as {page.photometric.name}, expected "
+        "RGB"
       )
   return pages
 

@@ -47,7 +47,9 @@ def patch(
     start = np.where(free > 0, middle, low)
   start = start.astype(int)
   kept = {k: a for k, a in example.items() if k not in _WHOLE}
-  mean = example["level"][0]
+  # What becomes 0 when it is scaled, as where prediction fills up.
+  told = getattr(info.only, "range", ())
+  mean = told[2] if told else example["level"][0]
   kept["image"] = _cut(example["image"], start, shape, mean)
   kept["image/size"] = np.array([*shape, kept["image"].shape[-1]], np.int32)
   if "regions" in example:

@@ -36,7 +36,8 @@ _CT = (0.5, 99.5)
 class Case(NamedTuple):
   """One example by the names of its files.
 
-  images: one, or one for each channel. masks: see `Style.masks`; () without.
+  images: one, or one for each channel. masks: see `Style.masks`; () without,
+    and "" for a structure that has no file.
   part: its split; "whole" if the examples are yet to be split.
   """
 
@@ -140,9 +141,8 @@ class Cases(records.Builder, skip_registration=True):
 
   def _read(self, number: int) -> marked.Read:
     case = self._cases[number]
-    images, masks = (
-      [self.raw[name] for name in names] for names in (case.images, case.masks)
-    )
+    images = [self.raw[name] for name in case.images]
+    masks = [self.raw[name] if name else None for name in case.masks]
     return marked.read(images, masks, self._style)
 
 
@@ -196,6 +196,7 @@ def dataset(
   card: dict[str, Any],
   planning: Mapping[str, Any],
   unit: bool = False,
+  spacing_mm: tuple[float, ...] = (),
   private: bool = False,
   reading: Reading | None = None,
 ) -> Dataset:
@@ -206,8 +207,11 @@ def dataset(
 
   unit: whether values have a unit (CT), and are scaled by those of the marked
     places of the training split; else each image is scaled by its own.
+  spacing_mm: of all volumes as they are, to which others will be resampled.
   planning: settings of `plan.planned`.
   """
+  if spacing_mm:
+    style = style._replace(spacing_mm=spacing_mm)
   if reading:
     described = reading.only(volume_input.Volume, name)
   else:
@@ -273,9 +277,7 @@ def _uneven(parts: Mapping[str, Split]) -> list[str]:
   """Warns of training images of different spacing, and says what to set."""
   train = parts["train"].arrays
   spacings = np.asarray(train["spacing_mm"], float)
-  shapes = np.asarray(train["image"].extents)[:, : spacings.shape[1]]
-  wanted = plan.spacing(spacings, shapes)
-  if not wanted:
+  if not plan.uneven(spacings):
     return []
   ends = " to ".join(
     " x ".join(f"{each:.3g}" for each in end)

@@ -3,6 +3,7 @@
 import collections
 import functools
 import pathlib
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -42,16 +43,61 @@ def encoded(
   place = pathlib.Path(path).expanduser()
   if not place.exists():
     raise UserError(f"{path}: no such file or folder")
-  names = listed(place, how.axes)
-  read = (
-    marked.read([file], [], how, series=series) for file in names.values()
-  )
+  names = {name: [file] for name, file in listed(place, how.axes).items()}
+  if how.axes == 3 and info.only.channels > 1 and how.frame != "all":
+    names = _by_channel(names, info.only.channels)
+  outputs = _outputs([*names], how.axes)
+  read = (marked.read(of, [], how, series=series) for of in names.values())
   arrays, grids = _spilled(read, how, info.only.channels)
-  chosen = [(file, series) for file in names.values()] if seg else []
+  chosen = [(of[0], series) for of in names.values()] if seg else []
   write = functools.partial(
-    written, info=info, grids=grids, names=tuple(names), series=chosen
+    written, info=info, grids=grids, names=outputs, series=chosen
   )
   return Split(arrays, np.array([*names]), write=write)
+
+
+def _by_channel(
+  names: Mapping[str, Sequence[pathlib.Path]], channels: int
+) -> dict[str, list[pathlib.Path]]:
+  """Volumes whose channels are files called _0000, _0001, ... together."""
+  found: dict[str, list[pathlib.Path]] = {}
+  for name, of in sorted(names.items()):
+    folder, _, last = name.rpartition("/")
+    stem = re.sub(r"_\d{4}$", "", reading.stem(last))
+    found.setdefault(f"{folder}/{stem}" if folder else stem, []).extend(of)
+  for name, of in found.items():
+    ends = [f"_{number:04d}" for number in range(channels)]
+    if len(of) > 1 and [reading.stem(p)[-5:] for p in of] != ends:
+      files_ = ", ".join(path.name for path in of)
+      raise UserError(
+        f"{name}: {files_}: expected {channels} channels, {ends[0]} to "
+        f"{ends[-1]}"
+      )
+  return found
+
+
+def _outputs(names: Sequence[str], axes: int) -> tuple[str, ...]:
+  """What the mask of each image is called, without its suffix; all differ.
+
+  The name without suffix, with "_" for "/"; of several that would then be
+  alike the whole name.
+  """
+  whole = [name.replace("/", "_") for name in names]
+  short = [
+    reading.stem(name) if axes == 3 else pathlib.PurePath(name).stem
+    for name in whole
+  ]
+  counts = collections.Counter(short)
+  made = [s if counts[s] == 1 else w for s, w in zip(short, whole, strict=True)]
+  twice = [
+    name for name, count in collections.Counter(made).items() if count > 1
+  ]
+  if twice:
+    both = [n for n, m in zip(names, made, strict=True) if m == twice[0]]
+    raise UserError(
+      f"{' and '.join(both)}: their masks would be called alike; rename one"
+    )
+  return tuple(made)
 
 
 def written(
@@ -66,8 +112,7 @@ def written(
   """Writes each predicted mask in the grid of its image; how many files.
 
   A volume's as <name>.nii.gz with the shape, axes and affine of its file, a
-  picture's as <name>.png with one number for each structure or object. A "/"
-  in a name becomes "_".
+  picture's as <name>.png with one number for each structure or object.
 
   series: folder (or file) and UID of each DICOM series whose mask is also
     written as <name>.dcm.
@@ -75,17 +120,16 @@ def written(
   count = len(grids)
   for row, mask in enumerate(predicted["mask"]):
     regions = tasks.unpacked(mask)
-    name = names[row].replace("/", "_")
+    name = names[row]
     if grids[row][0] == "picture":
       regions = resample.mask_to_shape(regions, tuple(grids[row][1]))
-      place = folder / f"{pathlib.PurePath(name).stem}.png"
+      place = folder / f"{name}.png"
       with disk.errors(folder), disk.replaced(place) as part:
         PIL.Image.fromarray(regions).save(part, format="PNG")
       continue
     geometry = scan.geometry(grids[row])
     if info.only.spacing_mm:
       regions = resample.back(regions, geometry)
-    name = reading.stem(name)
     writing.nifti(folder / f"{name}.nii.gz", regions, geometry)
     if series and geometry.kind == "dicom":
       of = dicom_series.chosen(*series[row])
@@ -104,6 +148,7 @@ def listed(place: pathlib.Path, axes: int) -> dict[str, pathlib.Path]:
     file.relative_to(place).as_posix(): file
     for file in sorted(place.rglob("*"))
     if file.is_file()
+    and not any(p.startswith(".") for p in file.relative_to(place).parts)
     and (reading.offered(file) if axes == 3 else decode.offered(str(file)))
   }
   if axes == 3:

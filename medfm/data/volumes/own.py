@@ -16,7 +16,7 @@ from medfm.data import cards, files, spelling, splits
 from medfm.data.tables import table as tables
 from medfm.data.tables.labels import Policy, adopted, names
 from medfm.data.tables.table import Table
-from medfm.data.volumes import cases, new, reading, resample
+from medfm.data.volumes import cases, new, pairs, reading, resample
 from medfm.data.volumes import input as volume_input
 from medfm.data.volumes.marked import Style
 from medfm.types import Dataset, Folders, Info, Split, UserError
@@ -106,7 +106,7 @@ def own_volumes(
     parts[:] = splits.of_words(table, split_column)
   listed, raw = [], {}
   for row, cell in enumerate(table[volume]):
-    raw |= _files(root, cell, table, row, volume)
+    raw[cell] = pairs.named(root, cell, table, row, volume)
     listed.append(
       cases.Case(
         cell,
@@ -217,19 +217,6 @@ def _from_0_to_1(values: np.ndarray, unit: tuple[float, ...]) -> np.ndarray:
     mean, spread = float(values.mean()), 4 * float(values.std()) + 1e-6
     low, high = mean - spread, mean + spread
   return ((values - low) / (high - low)).clip(0, 1)
-
-
-def _files(
-  root: pathlib.Path, cell: str, table: Table, row: int, column: str
-) -> dict[str, pathlib.Path]:
-  """The file, or the folder of slices, that a cell names."""
-  place = files.real(root / cell)
-  if place.is_dir() and place.is_relative_to(files.real(root)):
-    return {cell: root / cell}
-  try:
-    return {cell: files.inside(root, cell)}
-  except ValueError as error:
-    raise table.error(row, column, str(error)) from None
 
 
 def _of_folders(root: pathlib.Path, classes: bool) -> Table:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from medfm.data import cards, files, splits
+from medfm.data.images import decode
 from medfm.data.tables.labels import names
 from medfm.data.volumes import cases, marked, pairs, plan, reading
 from medfm.data.volumes.marked import Style
@@ -28,6 +29,7 @@ def own_masks(
   values: tuple[int, ...] = (),
   threshold: int = 0,
   channels: int = 1,
+  dtype: str = "",
   unit: bool = False,
   spacing_mm: tuple[float, ...] = (),
   resampled: bool = True,
@@ -59,12 +61,14 @@ def own_masks(
     file for each object), instances (a number for each object).
   values: of the structures in the files; () for 1, 2, ...
   threshold: from which value on a mask of one structure is marked (`Style`).
-  channels: of pictures, 1 or 3.
+  channels: of pictures, 1 or 3. dtype: that images are kept in, int16, uint16,
+    uint8 or float32; "" keeps pictures in the type of the largest, volumes
+    with a unit in int16 and others in float32.
   unit: whether the values of volumes have a unit, as in CT; see
     `cases.dataset`.
-  spacing_mm: that volumes are resampled to; () asks the plan
-    (`plan.spacing`). resampled: False leaves them as they are. Predictions are
-    scored and written in the grid of each file.
+  spacing_mm: that volumes are resampled to, those of training and others; ()
+    asks the plan (`plan.spacing`). resampled: False leaves all as they are.
+    Predictions are scored and written in the grid of each file.
   side: the longer side, in pixels, that pictures are resized to, as large ones
     may need it; 0 leaves them as they are.
   tolerance: of the surface Dice, in mm of volumes, else in pixels.
@@ -81,6 +85,10 @@ def own_masks(
     )
   if side and (axes == 3 or side < 8):
     raise UserError(f"side={side}: expected 8 pixels or more, for pictures")
+  if dtype not in ("", "int16", "uint16", "uint8", "float32"):
+    raise UserError(
+      f"dtype={dtype!r}: expected int16, uint16, uint8 or float32"
+    )
   if spacing_mm and not resampled:
     raise UserError(
       f"spacing_mm={spacing_mm} with resampled=false: say one of them"
@@ -97,17 +105,29 @@ def own_masks(
     masks,
     axes,
     style,
+    names(structures),
     {
       "image": image,
       "mask": mask,
       "patient": patient,
       "groups": names(groups),
+      "style": style,
       "split_column": split_column,
       "delimiter": delimiter,
       "whole": whole,
     },
   )
   called = names(structures) or found.names or (_called(masks, mask, path),)
+  known_values = found.values
+  if found.names and structures and set(called) == set(found.names):
+    # In the order that was asked for.
+    by_name = dict(zip(found.names, found.values, strict=False))
+    known_values = tuple(by_name[name] for name in called if name in by_name)
+  elif found.values and structures and not values:
+    raise UserError(
+      f"structures={','.join(called)}: dataset.json names "
+      f"{', '.join(found.names)}; give values= for others"
+    )
   objects = style in ("objects", "instances")
   if objects and len(called) > 1:
     raise UserError(
@@ -116,11 +136,12 @@ def own_masks(
   how = Style(
     axes=axes,
     masks=style,
-    values=tuple(values) or found.values,
+    values=tuple(values) or known_values,
+    ignored=found.ignored,
     structures=len(called),
     threshold=threshold,
     channels=channels,
-    dtype=_dtype(axes, unit),
+    dtype=dtype or _dtype(axes, unit, found),
     spacing_mm=tuple(float(each) for each in spacing_mm),
     side=side,
     frame=frame,
@@ -138,9 +159,11 @@ def own_masks(
       "one for each"
     )
   how = cases.as_trained(how, folders.reading, name)
+  wanted: tuple[float, ...] = ()
   if resampled and axes == 3 and not (spacing_mm or whole):
-    wanted = _planned(found, seed, tuple(fractions))
-    how = how._replace(spacing_mm=wanted)
+    wanted, uneven = _planned(found, seed, tuple(fractions))
+    if uneven:
+      how = how._replace(spacing_mm=wanted)
   known = names(groups) if path.lower().endswith(".csv") else ()
   prepared = cases.prepared(folders, found.cases, found.raw, how, known)
   parts = dict(prepared.splits)
@@ -163,6 +186,7 @@ def own_masks(
     target=target,
     style=how,
     unit=unit,
+    spacing_mm=wanted,
     planning=planning,
     private=True,
     reading=folders.reading,
@@ -188,13 +212,14 @@ def _found(
   masks: str,
   axes: int,
   style: str,
+  structures: tuple[str, ...],
   columns: Mapping[str, Any],
 ) -> tuple[pathlib.Path, pairs.Pairs]:
   """Where the data are, and their images with masks."""
   if images and masks and not path:
     place = files.of_user(folders, images, folder=True)
     beside = files.of_user(folders, masks, folder=True)
-    return place, pairs.in_folders(place, beside, axes, style)
+    return place, pairs.in_folders(place, beside, axes, style, structures)
   if not path or images or masks:
     raise UserError(
       "own_masks needs images= and masks=, two folders of files with equal "
@@ -215,19 +240,25 @@ def _found(
 
 def _planned(
   found: pairs.Pairs, seed: int, fractions: tuple[float, ...]
-) -> tuple[float, ...]:
-  """The spacing for the volumes that will be of training, from their heads."""
+) -> tuple[tuple[float, ...], bool]:
+  """The spacing for the volumes that will be of training, from their heads.
+
+  And whether any volume, of whatever split, has another.
+  """
   parts: dict[str, list[cases.Case]] = {}
   for case in found.cases:
     parts.setdefault(case.part, []).append(case)
   bare = {part: cases.bare(of_part) for part, of_part in parts.items()}
   train = splits.completed(bare, seed, fractions, "")[0]["train"]
   first = {case.name: found.raw[case.images[0]] for case in found.cases}
-  grids = [reading.blank(first[name]) for name in train.ids]
-  return plan.spacing(
-    np.array([grid.spacing_mm for grid in grids]),
-    np.array([grid.values.shape for grid in grids]),
+  grids = {name: reading.blank(path) for name, path in first.items()}
+  learnt = [grids[name] for name in train.ids]
+  wanted = plan.spacing(
+    np.array([grid.spacing_mm for grid in learnt]),
+    np.array([grid.values.shape for grid in learnt]),
   )
+  every = np.array([wanted, *(grid.spacing_mm for grid in grids.values())])
+  return wanted, plan.uneven(every)
 
 
 def _called(masks: str, mask: str, path: str) -> str:
@@ -235,7 +266,13 @@ def _called(masks: str, mask: str, path: str) -> str:
   return pathlib.PurePath(masks).name if masks else mask.split(",")[0]
 
 
-def _dtype(axes: int, unit: bool) -> str:
-  if axes == 2:
-    return "uint8"
-  return "int16" if unit else "float32"
+def _dtype(axes: int, unit: bool, found: pairs.Pairs) -> str:
+  """The type that holds all images without a loss."""
+  if axes == 3:
+    return "int16" if unit else "float32"
+  kinds = {
+    str(decode.bits(found.raw[name]) or "uint8")
+    for case in found.cases
+    for name in case.images
+  }
+  return next((k for k in ("float32", "uint16") if k in kinds), "uint8")

@@ -2,7 +2,8 @@
 
 import pathlib
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,11 +12,12 @@ from medfm import jsons
 from medfm.data import files, records, spelling, splits
 from medfm.data.images import decode
 from medfm.data.tables import table as tables
+from medfm.data.tables.table import Table
 from medfm.data.volumes import reading
 from medfm.data.volumes.cases import Case
 from medfm.types import UserError
 
-_MARKS = r"[_. -]*(mask|masks|seg|segmentation|label|labels|gt|annotation)$"
+_MARKS = r"[_. -]+(mask|masks|seg|segmentation|label|labels|gt|annotation)$"
 _LISTED = 3
 
 
@@ -24,7 +26,8 @@ class Pairs(NamedTuple):
 
   cases, raw: as `cases.prepared` takes them; without a split yet.
   names: of the structures where the source names them; ().
-  changes: for the data card.
+  changes: for the data card. values: of the structures in the masks.
+  ignored: the value of places that are not known; -1 without.
   """
 
   cases: list[Case]
@@ -32,15 +35,23 @@ class Pairs(NamedTuple):
   names: tuple[str, ...] = ()
   changes: list[dict[str, Any]] = []
   values: tuple[int, ...] = ()
+  ignored: int = -1
 
 
 def in_folders(
-  images: pathlib.Path, masks: pathlib.Path, axes: int, style: str
+  images: pathlib.Path,
+  masks: pathlib.Path,
+  axes: int,
+  style: str,
+  structures: Sequence[str] = (),
 ) -> Pairs:
   """Images of one folder paired by name with masks of another (or the same).
 
   The masks of `scan.png` are `scan.*`, `scan_mask.*` or `scan_seg.*`, the files
   of a folder `scan/`, or for several files `scan_1.*`, `scan_<structure>.*`.
+
+  structures: their names, if each has a file, whose name ends in it; () takes
+    all endings that occur, in the order of the alphabet.
 
   Raises: UserError for an image without a mask or a mask without an image,
     naming the first of them.
@@ -69,7 +80,7 @@ def in_folders(
   found: dict[str, list[str]] = {name: [] for name in pictures}
   alone = []
   several = style in ("structures", "objects")
-  for name in drawn:
+  for name in sorted(drawn):
     owner = _owner(name, owners, axes, several)
     (alone if owner is None else found[owner]).append(name)
   without = [name for name, of in found.items() if not of]
@@ -83,15 +94,55 @@ def in_folders(
         f"{len(names)} {what} of their name in {other.name}: {shown}"
         f"{', ...' if len(names) > _LISTED else ''}; name them alike"
       )
+  called = tuple(structures)
+  if style == "structures":
+    called, found = _by_structure(found, called, axes)
   raw, cases = {}, []
   for name, of in found.items():
-    keys = [f"masks/{each}" for each in sorted(of)]
     raw |= {f"images/{name}": pictures[name]}
-    raw |= {
-      key: drawn[each] for key, each in zip(keys, sorted(of), strict=True)
-    }
-    cases.append(Case(_stem(name, axes), (f"images/{name}",), tuple(keys)))
-  return Pairs(cases, raw)
+    raw |= {f"masks/{each}": drawn[each] for each in of if each}
+    keys = tuple(each and f"masks/{each}" for each in of)
+    cases.append(Case(_stem(name, axes), (f"images/{name}",), keys))
+  return Pairs(cases, raw, called)
+
+
+def _by_structure(
+  found: Mapping[str, Sequence[str]], structures: tuple[str, ...], axes: int
+) -> tuple[tuple[str, ...], dict[str, list[str]]]:
+  """(structures, image -> its mask of each, "" without one).
+
+  The structure is what a mask's name has beyond that of its image.
+  """
+  endings = {
+    mask: _ending(_stem(mask, axes), _stem(image, axes))
+    for image, of in found.items()
+    for mask in of
+  }
+  structures = structures or tuple(sorted({*endings.values()}))
+  places = {name.casefold(): k for k, name in enumerate(structures)}
+  slots = {image: [""] * len(structures) for image in found}
+  for image, of in found.items():
+    for mask in of:
+      place = places.get(endings[mask].casefold())
+      if place is None and len(structures) == len(of) == 1:
+        place = 0
+      if place is None:
+        raise UserError(
+          f"{mask}: its name ends in {endings[mask]!r}, which is no structure; "
+          f"expected one of {', '.join(structures)}"
+        )
+      if slots[image][place]:
+        raise UserError(
+          f"{slots[image][place]} and {mask}: two masks of one structure"
+        )
+      slots[image][place] = mask
+  return structures, slots
+
+
+def _ending(mask: str, image: str) -> str:
+  """What the stem of a mask has beyond that of its image; "" for nothing."""
+  rest = re.sub(r"^[_. /-]+", "", mask[len(image) :])
+  return re.sub(_MARKS, "", rest, flags=re.I)
 
 
 def _offered(folder: pathlib.Path, axes: int) -> dict[str, pathlib.Path]:
@@ -114,7 +165,7 @@ def _offered(folder: pathlib.Path, axes: int) -> dict[str, pathlib.Path]:
 
 def _stem(name: str, axes: int) -> str:
   """A file's name below its folder, without suffix."""
-  parent, _, last = name.rpartition("/")
+  parent, _, last = unicodedata.normalize("NFC", name).rpartition("/")
   last = reading.stem(last) if axes == 3 else pathlib.PurePath(last).stem
   return f"{parent}/{last}" if parent else last
 
@@ -153,9 +204,17 @@ def decathlon(root: pathlib.Path) -> Pairs:
     if stem not in by_stem:
       stem = re.sub(r"_\d{4}$", "", stem)
     channels.setdefault(stem, []).append(name)
+  most = max(map(len, channels.values()), default=0)
   for stem, names in channels.items():
     if stem not in by_stem:
       raise UserError(f"{root.name}: labelsTr holds no mask of {names[0]}")
+    ends = [re.search(r"_(\d{4})$", _stem(name, 3)) for name in names]
+    numbers = [int(end[1]) for end in ends if end]
+    if len(names) < most or (most > 1 and numbers != [*range(most)]):
+      raise UserError(
+        f"{root.name}: imagesTr holds {', '.join(names)} of {stem}; expected "
+        f"{most} channels, _0000 to _{most - 1:04d}"
+      )
   if lost := [name for stem, name in by_stem.items() if stem not in channels]:
     raise UserError(f"{root.name}: imagesTr holds no image of {lost[0]}")
   raw = {f"imagesTr/{name}": path for name, path in pictures.items()}
@@ -168,21 +227,29 @@ def decathlon(root: pathlib.Path) -> Pairs:
     )
     for stem, names in channels.items()
   ]
-  names, values = _described(root / "dataset.json")
-  return Pairs(cases, raw, names, values=values)
+  names, values, ignored = _described(root / "dataset.json")
+  return Pairs(cases, raw, names, values=values, ignored=ignored)
 
 
-def _described(path: pathlib.Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
-  """The structures that dataset.json names, without the background.
+def _described(
+  path: pathlib.Path,
+) -> tuple[tuple[str, ...], tuple[int, ...], int]:
+  """(structures, their values, the value of places not known or -1).
 
-  The decathlon's {"1": "anterior"} and nnU-Net's {"anterior": 1}.
+  Of dataset.json, without the background: the decathlon's {"1": "anterior"} and
+  nnU-Net's {"anterior": 1, "ignore": 2}.
   """
   if not path.is_file():
-    return (), ()
+    return (), (), -1
   labels = jsons.read(path).get("labels", {})
   table = {}
   for key, value in labels.items():
     name, number = (value, key) if str(key).isdecimal() else (key, value)
+    if isinstance(number, list):
+      raise UserError(
+        f"{path.name}: the label {key} joins several values {number}; regions "
+        "of several labels are not supported: give each structure its value"
+      )
     if not str(number).isdecimal():
       raise UserError(
         f"{path.name}: the label {key} has the value {value!r}; expected a "
@@ -190,8 +257,9 @@ def _described(path: pathlib.Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
       )
     if int(number):
       table[int(number)] = str(name)
-  values = tuple(sorted(table))
-  return tuple(table[value] for value in values), values
+  ignored = [value for value, name in table.items() if name == "ignore"]
+  values = tuple(sorted({*table} - {*ignored}))
+  return tuple(table[value] for value in values), values, *(ignored or [-1])
 
 
 def in_table(
@@ -199,6 +267,7 @@ def in_table(
   *,
   image: str,
   mask: str,
+  style: str = "labels",
   patient: str = "",
   groups: Sequence[str] = (),
   split_column: str = "",
@@ -208,7 +277,7 @@ def in_table(
   """A CSV with a column of image files and one of masks, beside it.
 
   mask: the column, or several separated by commas, one for each structure; a
-    cell may hold several files separated by `;`.
+    cell may hold several files separated by `;`, but for structures.
   """
   table = tables.read(place, delimiter=delimiter)
   changes: list[dict[str, Any]] = []
@@ -234,12 +303,14 @@ def in_table(
   for row in range(len(table)):
     cells = [(image, table[image][row])]
     for column in columns:
-      cells += [(column, c.strip()) for c in table[column][row].split(";")]
+      drawn = [cell.strip() for cell in table[column][row].split(";")]
+      if style == "structures" and len(drawn) > 1:
+        raise table.error(
+          row, column, "names several files of one structure; expected one"
+        )
+      cells += [(column, each) for each in drawn]
     for column, cell in cells:
-      try:
-        raw[cell] = files.inside(place.parent, cell)
-      except ValueError as error:
-        raise table.error(row, column, str(error)) from None
+      raw[cell] = named(place.parent, cell, table, row, column)
     names = [cell for _, cell in cells]
     cases.append(
       Case(
@@ -253,4 +324,18 @@ def in_table(
     )
   if len({case.name for case in cases}) < len(cases):
     raise UserError(f"{place.name}: an image is named in more than one row")
-  return Pairs(cases, raw, changes=records.counted({}) + changes)
+  called = tuple(columns) if style == "structures" else ()
+  return Pairs(cases, raw, called, changes=records.counted({}) + changes)
+
+
+def named(
+  root: pathlib.Path, cell: str, table: Table, row: int, column: str
+) -> pathlib.Path:
+  """The file, or the folder of slices, that a cell names below a folder."""
+  place = files.real(root / cell)
+  if cell and place.is_dir() and place.is_relative_to(files.real(root)):
+    return root / cell
+  try:
+    return files.inside(root, cell)
+  except ValueError as error:
+    raise table.error(row, column, str(error)) from None

@@ -63,11 +63,9 @@ def spacing(spacings_mm: np.ndarray, shapes: np.ndarray) -> tuple[float, ...]:
   """The spacing to resample to, of [N,R] spacings and extents.
 
   The median along each axis; where slices are thick in the median and the
-  volumes short along that axis, its 10th percentile. () if the spacings are
-  equal to a thousandth, so that nothing needs to be resampled, or not known.
+  volumes short along that axis, its 10th percentile. () if it is not known.
   """
-  known = np.isfinite(spacings_mm).all()
-  if not known or np.ptp(spacings_mm / spacings_mm.mean(0), 0).max() < 1e-3:
+  if not np.isfinite(spacings_mm).all():
     return ()
   target = np.median(spacings_mm, 0)
   extents = np.median(shapes * spacings_mm, 0) / target
@@ -80,6 +78,14 @@ def spacing(spacings_mm: np.ndarray, shapes: np.ndarray) -> tuple[float, ...]:
     fine = float(np.percentile(spacings_mm[:, thick], 10))
     target[thick] = max(fine, target[others].max())
   return tuple(round(float(each), 4) for each in target)
+
+
+def uneven(spacings_mm: np.ndarray) -> bool:
+  """Whether known spacings [N,R] differ by a thousandth or more."""
+  known = np.isfinite(spacings_mm).all()
+  return bool(
+    known and np.ptp(spacings_mm / spacings_mm.mean(0), 0).max() >= 1e-3
+  )
 
 
 def planned(

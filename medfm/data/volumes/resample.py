@@ -21,6 +21,7 @@ Lengths = Sequence[float] | np.ndarray
 """[3] in mm."""
 
 ANISOTROPIC = 3.0  # Of the largest spacing to the smallest.
+_MANY = 64  # Labels of a mask above which each is no longer interpolated.
 _SMALLEST_MM, _LARGEST_MM = 1e-3, 1e3
 
 
@@ -141,7 +142,8 @@ def mask_to_shape(
   """A mask [X,Y,Z] or [H,W] of integers on the grid of `shape`; same dtype.
 
   Each label by itself is interpolated linearly, and a voxel gets the label
-  with the most; the smaller of two that are equal.
+  with the most; the smaller of two that are equal. Of many labels, such as
+  single objects, a voxel gets the nearest.
   """
   if mask.ndim not in (2, 3) or mask.dtype.kind not in "iub":
     raise UserError(
@@ -151,6 +153,9 @@ def mask_to_shape(
   if mask.shape == shape:
     return mask.copy()
   labels = np.unique(mask)
+  if len(labels) > _MANY:
+    places = (_nearest(n, m) for n, m in zip(mask.shape, shape, strict=True))
+    return mask[np.ix_(*places)]
   out = np.full(shape, labels[0], mask.dtype)
   if len(labels) == 1:
     return out

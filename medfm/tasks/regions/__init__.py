@@ -92,7 +92,9 @@ def classes(target: Regions) -> int:
 def recoded(arrays: Arrays, info: Info, trained: Info) -> dict[str, Any]:
   """Another cohort's structures in the numbers of training.
 
-  Places of structures that did not occur in training become unknown.
+  Places of structures that did not occur in training become unknown. Where
+  others of training are not marked, `unmarked` [N,K] says so: they are not
+  judged.
   """
   here, there = _of(info), trained.target
   if here.names == there.names or here.instances:
@@ -109,10 +111,16 @@ def recoded(arrays: Arrays, info: Info, trained: Info) -> dict[str, Any]:
     table[k] = number.get(name, UNKNOWN)
   regions = arrays["regions"]
   if isinstance(regions, Ragged):
-    return {
-      "regions": dataclasses.replace(regions, values=table[regions.values])
-    }
-  return {"regions": table[regions]}
+    regions = dataclasses.replace(regions, values=table[regions.values])
+  else:
+    regions = table[regions]
+  unmarked = np.array([name not in here.names for name in there.names])
+  if not unmarked.any():
+    return {"regions": regions}
+  return {
+    "regions": regions,
+    "unmarked": np.tile(unmarked, (len(regions), 1)),
+  }
 
 
 def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
@@ -124,10 +132,21 @@ def condense(info: Info, batch: Batch, outputs: Arrays) -> Arrays:
   rows = []
   for row in range(len(batch["id"])):
     part = tuple(slice(n) for n in _images(info).extents(batch, row))
-    predicted = marked(_of(info), np.asarray(outputs["regions"][row])[part])
+    predicted = np.asarray(outputs["regions"][row])[part]
+    predicted = marked(_in_pixels(_of(info), batch, row, predicted), predicted)
     columns = _in_file(info, batch, row, predicted)
     rows.append({**columns, "mask": packed(predicted)})
   return {name: stacked(rows, name) for name in rows[0]} if rows else {}
+
+
+def _in_pixels(
+  target: Regions, batch: Batch, row: int, predicted: np.ndarray
+) -> Regions:
+  """The target whose `least` counts pixels of a resized image, not its file."""
+  if not target.least or "file_extents" not in batch:
+    return target
+  share = predicted.size / np.prod(batch["file_extents"][row])
+  return dataclasses.replace(target, least=round(target.least * share))
 
 
 def _in_file(
@@ -139,7 +158,19 @@ def _in_file(
   if truth is not None:
     truth = np.asarray(truth[row])[tuple(map(slice, predicted.shape))]
   known = None if _of(info).pixels else spacing
-  return measured(_of(info), truth, predicted, known)
+  if truth is None or "unmarked" not in arrays:
+    return measured(_of(info), truth, predicted, known)
+  # Where one is predicted that is not marked here, nothing is known.
+  unmarked = np.asarray(arrays["unmarked"][row], bool)
+  others = np.isin(predicted, 1 + np.flatnonzero(unmarked))
+  truth = np.where(others, UNKNOWN, truth).astype(np.uint8)
+  found = measured(_of(info), truth, predicted, known)
+  return {
+    name: np.where(unmarked, np.nan, column)
+    if np.shape(column) == unmarked.shape
+    else column
+    for name, column in found.items()
+  }
 
 
 def stacked(rows: Sequence[Arrays], name: str) -> np.ndarray:

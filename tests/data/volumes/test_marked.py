@@ -178,6 +178,69 @@ def test_pictures_are_resized_to_their_longer_side_and_masks_kept(tmp_path):
   assert "pictures resized" in read.changes
 
 
+def test_structures_without_a_file_are_not_there(tmp_path, picture):
+  mask = _mask(tmp_path / "m.png", np.s_[1:3])
+  style = PICTURE._replace(masks="structures", structures=2)
+  read = marked.read([picture], [None, mask], style)
+  assert set(np.unique(read.regions)) == {0, 2}
+  assert any("without a file" in change for change in read.changes)
+  with pytest.raises(UserError, match="expected a mask for each of 2"):
+    marked.read([picture], [mask], style)
+
+
+def test_places_that_are_not_known_are_marked_so(tmp_path, picture):
+  values = np.zeros((5, 6), np.uint8)
+  values[0], values[1] = 1, 2
+  mask = _png(tmp_path / "m.png", values)
+  regions = marked.read([picture], [mask], PICTURE._replace(ignored=2)).regions
+  assert set(np.unique(regions)) == {0, 1, marked.UNKNOWN}
+
+
+def test_a_mask_that_shows_through_or_has_many_numbers_is_refused(
+  tmp_path, picture
+):
+  clear = np.full((5, 6, 4), 255, np.uint8)
+  clear[:3, ..., 3] = 0
+  with pytest.raises(UserError, match="partly transparent"):
+    marked.read([picture], [_png(tmp_path / "t.png", clear)], PICTURE)
+  soft = np.arange(30, dtype=np.uint8).reshape(5, 6)
+  style = PICTURE._replace(masks="objects")
+  with pytest.raises(UserError, match=r"s.png: holds 30 numbers.*threshold"):
+    marked.read([picture], [_png(tmp_path / "s.png", soft)], style)
+
+
+def test_a_palette_of_black_and_white_is_read_by_its_colours(tmp_path, picture):
+  drawn = PIL.Image.fromarray(np.ones((5, 6), np.uint8), "P")
+  drawn.putpalette([255, 255, 255, 0, 0, 0])  # Index 0 is white.
+  drawn.paste(0, (0, 0, 6, 2))
+  drawn.save(tmp_path / "m.png")
+  regions = marked.read([picture], [tmp_path / "m.png"], PICTURE).regions
+  assert regions[:2].all() and not regions[2:].any()
+
+
+def test_a_picture_and_its_mask_are_turned_alike(tmp_path):
+  values = np.arange(36, dtype=np.uint8).reshape(6, 6)
+  turned = PIL.Image.Exif()
+  turned[0x0112] = 3  # Upside down.
+  for name in ("i", "m"):
+    image = PIL.Image.fromarray(values if name == "i" else values // 30)
+    image.save(tmp_path / f"{name}.png", exif=turned)
+  read = marked.read([tmp_path / "i.png"], [tmp_path / "m.png"], PICTURE)
+  np.testing.assert_array_equal(read.image[..., 0], values[::-1, ::-1])
+  np.testing.assert_array_equal(read.regions, values[::-1, ::-1] // 30)
+  assert "pictures turned as their EXIF says" in read.changes
+
+
+def test_values_that_whole_numbers_cannot_hold_are_refused(tmp_path):
+  small = made.values().astype(np.float32) / 1000
+  path = made.nifti(tmp_path / "adc.nii.gz", small)
+  with pytest.raises(UserError, match="too near each other for int16: set"):
+    marked.read([path], [], Style(dtype="int16"))
+  path = made.nifti(tmp_path / "big.nii.gz", made.values().astype("f4") * 1e5)
+  with pytest.raises(UserError, match="too large for int16"):
+    marked.read([path], [], Style(dtype="int16"))
+
+
 def test_a_mask_with_soft_edges_needs_a_threshold(tmp_path, picture):
   values = np.zeros((5, 6), np.uint8)
   values[1:4, 1:5], values[2, 2:4] = 90, 250

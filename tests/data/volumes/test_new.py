@@ -1,5 +1,7 @@
 """New images are read as in training; their masks go back to their grids."""
 
+import dataclasses
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -99,6 +101,39 @@ def test_pictures_become_masks_of_their_size(tmp_path):
   assert split.write(_marked(split), tmp_path) == 1
   mask = np.asarray(PIL.Image.open(tmp_path / "p.png"))
   assert mask.shape == (7, 9) and set(np.unique(mask)) == {0, 1}
+
+
+def test_masks_of_images_with_like_names_do_not_replace_each_other(tmp_path):
+  for name in ("a/s.png", "a_s.png", "s.jpg", "s.png", ".hidden/t.png"):
+    path = tmp_path / "in" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PIL.Image.fromarray(np.zeros((7, 9), np.uint8)).save(path)
+  style = Style(axes=2, dtype="uint8")._asdict()
+  with pytest.raises(
+    UserError, match=r"a/s.png and a_s.png: their masks would"
+  ):
+    new.encoded(str(tmp_path / "in"), marked.info(2), style=style)
+  (tmp_path / "in" / "a_s.png").unlink()
+  split = new.encoded(str(tmp_path / "in"), marked.info(2), style=style)
+  assert len(split) == 3
+  (tmp_path / "out").mkdir()
+  assert split.write(_marked(split), tmp_path / "out") == 3
+  made = {path.name for path in (tmp_path / "out").iterdir()}
+  assert made == {"a_s.png", "s.jpg.png", "s.png.png"}
+
+
+def test_channels_in_files_of_their_own_are_one_volume(tmp_path):
+  for name in ("v_0000", "v_0001", "w_0000", "w_0001"):
+    made.nifti(tmp_path / f"{name}.nii.gz", made.values())
+  info = marked.info()
+  described = dataclasses.replace(info.only, channels=2, shape=())
+  info = dataclasses.replace(info, inputs={"image": described})
+  split = new.encoded(str(tmp_path), info, style=VOLUMES)
+  assert split.ids.tolist() == ["v", "w"]
+  assert split.arrays["image"][0].shape[-1] == 2
+  (tmp_path / "w_0000.nii.gz").rename(tmp_path / "w_0002.nii.gz")
+  with pytest.raises(UserError, match="expected 2 channels, _0000 to _0001"):
+    new.encoded(str(tmp_path), info, style=VOLUMES)
 
 
 def test_images_of_other_channels_and_empty_folders_are_refused(tmp_path):

@@ -49,6 +49,30 @@ def test_several_masks_of_an_image_are_found(tmp_path):
   assert _named(found) == {"a": ["1.png", "2.png"], "a_b": ["a_b_1.png"]}
 
 
+def test_a_mask_of_each_structure_is_known_by_its_name(tmp_path):
+  images = _files(tmp_path / "i", "p1.png", "p2.png")
+  masks = _files(
+    tmp_path / "m", "p1_lung.png", "p1_heart_mask.png", "p2/Heart.png"
+  )
+  order = ("lung", "heart")
+  found = pairs.in_folders(images, masks, 2, "structures", order)
+  assert found.names == order
+  assert _named(found) == {
+    "p1": ["p1_lung.png", "p1_heart_mask.png"], "p2": ["", "Heart.png"],
+  }  # fmt: skip
+  (tmp_path / "m" / "p2" / "Heart.png").rename(tmp_path / "m" / "p2_heart.png")
+  every = pairs.in_folders(images, masks, 2, "structures")
+  assert every.names == ("heart", "lung")
+  with pytest.raises(UserError, match="'lung', which is no structure"):
+    pairs.in_folders(images, masks, 2, "structures", ("heart", "aorta"))
+
+
+def test_names_are_equal_however_their_accents_are_stored(tmp_path):
+  images = _files(tmp_path / "i", "M\u00fcller.png")
+  masks = _files(tmp_path / "m", "Mu\u0308ller.png")
+  assert len(pairs.in_folders(images, masks, 2, "labels").cases) == 1
+
+
 @pytest.mark.parametrize(
   ("images", "masks", "words"),
   [
@@ -90,9 +114,25 @@ def test_the_decathlons_layout_names_structures_and_channels(tmp_path):
 
 def test_nnunets_labels_are_read_too(tmp_path):
   _files(tmp_path, "imagesTr/a.nii.gz", "labelsTr/a.nii.gz")
-  labels = {"background": 0, "liver": 1}
+  labels = {"background": 0, "liver": 1, "ignore": 2}
   (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
-  assert pairs.decathlon(tmp_path).names == ("liver",)
+  found = pairs.decathlon(tmp_path)
+  assert found.names == ("liver",) and found.values == (1,)
+  assert found.ignored == 2
+  labels = {"background": 0, "whole": [1, 2], "core": 2}
+  (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
+  with pytest.raises(UserError, match="the label whole joins several"):
+    pairs.decathlon(tmp_path)
+
+
+def test_a_channel_that_is_missing_is_not_replaced_by_another(tmp_path):
+  for name in ("a_0000", "a_0001", "b_0001"):
+    _files(tmp_path, f"imagesTr/{name}.nii.gz")
+  _files(tmp_path, "labelsTr/a.nii.gz", "labelsTr/b.nii.gz")
+  with pytest.raises(
+    UserError, match=r"b_0001.nii.gz of b; expected 2 channels"
+  ):
+    pairs.decathlon(tmp_path)
 
 
 def _table(tmp_path, *rows):

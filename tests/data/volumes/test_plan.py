@@ -54,10 +54,13 @@ def test_what_cannot_fit_is_refused_with_the_settings_to_change():
     plan.planned(np.array([[64, 64]]), (1, 1), patch=(32, 32, 32))
 
 
-def test_equal_or_unknown_spacings_are_left_as_they_are():
+def test_equal_spacings_are_kept_and_unknown_ones_are_none():
   shapes = np.full((4, 3), 50)
-  assert plan.spacing(np.ones((4, 3)), shapes) == ()
+  assert plan.spacing(np.ones((4, 3)), shapes) == (1.0, 1.0, 1.0)
+  assert not plan.uneven(np.ones((4, 3)))
   assert plan.spacing(np.full((4, 2), np.nan), shapes[:, :2]) == ()
+  assert not plan.uneven(np.full((4, 2), np.nan))
+  assert plan.uneven(np.array([[1, 1, 1], [1, 1, 1.01]]))
 
 
 def test_different_spacings_become_the_median_or_less_of_thick_slices():
