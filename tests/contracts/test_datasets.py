@@ -44,7 +44,15 @@ CASES = {
 }
 # Tested on data of their own (bccd and busi in test_pictures.py), and in
 # tests/data/datasets/test_text_sets.py.
-OWN = {"survival", "tfds_named", "decathlon", "dsb2018", "bccd", "busi"}
+OWN = {
+  "survival",
+  "tfds_named",
+  "decathlon",
+  "dsb2018",
+  "bccd",
+  "busi",
+  "covid_lungs",
+}
 TEXTS = {
   "chemprot",
   "corpus",

@@ -93,8 +93,8 @@ def chosen(path: str | os.PathLike, series: str = "") -> Series:
   fitting = [one for one in every if one.images]
   if len(fitting) > 1:
     raise UserError(
-      f"{name}: holds {len(fitting)} series where one is meant: keep one in each "
-      "folder, or to predict set series to the end of one's UID: "
+      f"{name}: holds {len(fitting)} series where one is meant: keep one in "
+      "each folder, or to predict set series to the end of one's UID: "
       f"{_names(fitting)}"
     )
   if len(every) == 1:  # Reading it says what it is.

@@ -190,6 +190,7 @@ def test_stages_are_learnt_drawn_predicted_and_judged_elsewhere(
     "data.label=stage",
     "data.classes=I,II,III",
     "data.patient=patient",
+    "evaluators.heatmaps.show=true",
   )
   results = running.run(case, run, place, *given)
   running.check_workdir(run, results)
