@@ -17,8 +17,9 @@ which writes a mask for each new volume, as NIfTI in the grid of its file.
 NIfTI, MGH, Analyze and others, or in the CSV folders of DICOM slices. For
 segmentation of CT, whose values have a unit, add --config.data.unit=true.
 Volumes of different spacing are resampled to the plan's or to
---config.data.spacing_mm=1,1,3, and predictions are brought back. Network, patch and batch are planned from the
-training volumes and --config.data.memory_gib (configs/segment.py).
+--config.data.spacing_mm=1,1,3, and predictions are brought back. Network, patch
+and batch are planned from the training volumes and --config.data.memory_gib
+(configs/segment.py).
 
 The variants multiclass, multilabel and regression predict labels instead: of a
 folder of classes, or of a CSV file with columns for volume, label and patient.

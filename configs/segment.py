@@ -87,7 +87,10 @@ def get_config(arg: str = ""):
     batch_size=0,
     steps=STEPS[name],
     schedule=spec(
-      settings.Schedule, log_every=10, evaluate_every=400, select=SELECT[name]
+      settings.Schedule,
+      log_every=10,
+      evaluate_every=STEPS[name] // 3,
+      select=SELECT[name],
     ),
     evaluators={
       "baselines": bind(baselines.baselines, names=RIVALS[name]),
