@@ -140,6 +140,26 @@ def test_volumes_are_learnt_from_marked_and_evaluated_elsewhere(
 
 
 @pytest.mark.once
+def test_new_volumes_are_brought_to_the_one_spacing_of_training(
+  tmp_path, folders
+):
+  data = _volumes(tmp_path)
+  settings = {"image": "scan", "mask": "mask", "patch": (16, 16, 8)}
+  made = own_masks.own_masks(
+    folders, path=str(data / "pairs.csv"), axes=3, **settings
+  )
+  assert made.info.only.spacing_mm == (2, 2, 3)
+  assert "file_extents" not in made.splits["train"].arrays
+  fine = nibabel.Nifti1Image(
+    np.zeros((16, 18, 20), np.float32), np.diag([1.0, 1.0, 3.0, 1.0])
+  )
+  nibabel.save(fine, tmp_path / "fine.nii.gz")
+  split = made.encode(str(tmp_path / "fine.nii.gz"))
+  assert split.arrays["image"][0].shape == (8, 9, 20, 1)
+  assert split.arrays["file_extents"].tolist() == [[16, 18, 20]]
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("resampled", [True, False])
 def test_volumes_of_different_spacing_are_resampled_or_told(
   tmp_path, folders, resampled
