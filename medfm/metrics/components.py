@@ -61,6 +61,7 @@ def instances_of(
   how: str = "border",
   least: int = 0,
   least_seed: int = 0,
+  waist: int = 0,
   fill: bool = True,
   connectivity: int = 1,
   smooth: float = 2.0,
@@ -75,6 +76,8 @@ def instances_of(
     their waists, by the distance to the background.
   least: objects of fewer pixels are dropped. least_seed: so are smaller seeds,
     whose pixels then go to their neighbours.
+  waist: for "border", insides whose middles lie so many pixels apart are split at
+    their waists; 0 for none.
   fill: holes within an object become part of it.
   smooth, apart: for "distance", in pixels: the standard deviation by which
     distances are smoothed, and how far apart two maxima are at least.
@@ -86,7 +89,11 @@ def instances_of(
   if fill and how != "border":
     mask = _whole(mask)
   if how == "border":
-    seeds = _seeds(prediction == INSIDE, least_seed, connectivity)
+    inside = prediction == INSIDE
+    seeds = _seeds(inside, least_seed, connectivity)
+    if waist:
+      split = _at_waists(inside & (seeds > 0), waist / 2, waist, connectivity)
+      seeds = np.where(seeds > 0, split, 0)
     objects = grown(seeds, mask, connectivity=connectivity)
   elif how == "distance":
     objects = _at_waists(mask, smooth, apart, connectivity)

@@ -122,6 +122,16 @@ def test_small_objects_and_seeds_are_dropped():
   assert (made == 1).all()
 
 
+def test_insides_that_touch_are_split_at_their_waist_if_asked_for():
+  y, x = np.mgrid[:40, :70]
+  discs = [(y - 20) ** 2 + (x - c) ** 2 <= 14**2 for c in (22, 46)]
+  classes = np.where(discs[0] | discs[1], components.INSIDE, 0)
+  assert components.instances_of(classes).max() == 1
+  made = components.instances_of(classes, waist=9)
+  assert made.max() == 2 and (made > 0).sum() == (classes > 0).sum()
+  assert len(np.unique(made[:, :30])) == 2  # One of them and outside.
+
+
 @pytest.mark.parametrize("how", ["border", "distance", "components"])
 def test_holes_of_objects_are_filled_unless_told_not_to(how):
   mask = np.ones((9, 9), int)

@@ -26,6 +26,7 @@ def nuclei(
   validation: int = VALIDATION,
   train: int = 0,
   least: int = 12,
+  waist: int = 9,
   **planning,
 ) -> Dataset:
   """image [H,W,1] uint8 of any size, regions [H,W] numbers of nuclei.
@@ -33,7 +34,8 @@ def nuclei(
   test, validation: images, the last in the order of sha256("seed:id") and those
     before them; train: how many of the rest, 0 for all. The official test set
     has no masks here.
-  least: predicted objects of fewer pixels are dropped.
+  least: predicted objects of fewer pixels are dropped. waist: nuclei that touch
+    are split if their middles are so many pixels apart (chosen on validation).
   """
   names = ("stage1_train.zip", "stage1_train", "dsb2018_nuclei_subset.zip")
   path = files.find(
@@ -73,7 +75,12 @@ def nuclei(
     prepared.splits,
     name="nuclei",
     target=Regions(
-      ("nucleus",), instances=True, pixels=True, least=least, axes=2
+      ("nucleus",),
+      instances=True,
+      pixels=True,
+      least=least,
+      waist=waist,
+      axes=2,
     ),
     style=style,
     planning=planning,

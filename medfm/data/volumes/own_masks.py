@@ -37,6 +37,7 @@ def own_masks(
   tolerance: float = 1.0,
   largest: bool = False,
   least: int = 0,
+  waist: int = 0,
   image: str = "image",
   mask: str = "mask",
   patient: str = "",
@@ -72,7 +73,7 @@ def own_masks(
   side: the longer side, in pixels, that pictures are resized to, as large ones
     may need it; 0 leaves them as they are.
   tolerance: of the surface Dice, in mm of volumes, else in pixels.
-  largest, least: see `tasks.regions.Regions`.
+  largest, least, waist: see `tasks.regions.Regions`.
   image, mask, patient, groups, split_column, delimiter: of the CSV file.
   frame: which one of files that hold several.
 
@@ -177,6 +178,7 @@ def own_masks(
     pixels=axes == 2,
     largest=largest,
     least=least,
+    waist=waist,
     axes=axes,
   )
   patients = next(iter(parts.values())).patients is not None

@@ -54,7 +54,9 @@ class Regions:
   pixels: whether distances are in pixels, for pictures without a spacing; else
     they are in mm, and unknown for images whose spacing is not known.
   largest: whether only each structure's largest component is kept of a
-    prediction. least: objects of fewer pixels are dropped.
+    prediction. least: objects of fewer pixels are dropped. waist: objects that
+    touch are split where they are narrow, if their middles lie so many pixels
+    of the image as it is learnt from apart; 0 for none.
   axes: of the images, 2 or 3.
   """
 
@@ -64,6 +66,7 @@ class Regions:
   pixels: bool = False
   largest: bool = False
   least: int = 0
+  waist: int = 0
   axes: int = 3
 
   @property
@@ -186,7 +189,9 @@ def stacked(rows: Sequence[Arrays], name: str) -> np.ndarray:
 def marked(target: Regions, predicted: np.ndarray) -> np.ndarray:
   """Predicted classes [*S] as regions, by the target's settings."""
   if target.instances:
-    return components.instances_of(predicted, least=target.least)
+    return components.instances_of(
+      predicted, least=target.least, waist=target.waist
+    )
   if target.largest:
     return components.largest(predicted, structures=len(target.names))[0]
   return predicted
