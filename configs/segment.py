@@ -4,13 +4,14 @@ A residual U-Net in the shape that nnU-Net would plan for these data (Isensee
 et al. 2021, doi 10.1038/s41592-020-01008-z): patch, depth and batch follow
 from the training images and from the memory that a step may take, and are
 printed at the start. It learns from patches by Dice loss and cross-entropy and
-predicts by windows that overlap.
+predicts by a sliding window. There is no cascade and no ensemble. Archives are
+fetched by hand; for the hippocampus: pip install -e .[imaging].
 
 hippocampus: head and body in MRI, the decathlon's task 04. Published: nnU-Net
   about .90 and .89 on its hidden test set. Classical models on our split: mean
-  atlas .715, boosting of voxels .823.
+  label map .714, voxel-wise boosting .823.
 nuclei: single nuclei in fluorescence, Data Science Bowl 2018. Otsu's threshold
-  and components on our split: pixel Dice .895, mean AP .464.
+  and components on our split: pixel Dice .895, mean AP .464 (docs/studies.md).
 lungs: in the chest X-rays of the COVID-19 image data collection that come with
   masks, which a network drew: too few to conclude anything.
 
