@@ -86,7 +86,9 @@ def test_a_transformer_is_pretrained_on_volumes_and_fine_tuned(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["vit", "resnet"])
+@pytest.mark.parametrize(
+  "model", ["vit", pytest.param("resnet", marks=pytest.mark.drill)]
+)
 def test_numbers_are_learnt_from_a_table_of_slices(tmp_path, folders, model):
   path = _table(_scans(tmp_path / "scans"))
   results = run(

@@ -75,6 +75,7 @@ def test_a_model_without_a_peer_is_shown():
   assert len({row.count("|") for row in rows}) == 1
 
 
+@pytest.mark.drill
 @pytest.mark.slow
 def test_all_models_go_through_on_a_cpu(tmp_path, monkeypatch):
   monkeypatch.setenv("XLA_FLAGS", "")

@@ -42,6 +42,7 @@ def test_one_point_is_no_curve(capsys):
   assert "--points" in capsys.readouterr().err
 
 
+@pytest.mark.drill
 @pytest.mark.slow
 def test_two_points_become_a_table_and_a_figure(tmp_path, monkeypatch):
   monkeypatch.setenv("XLA_FLAGS", "")

@@ -159,6 +159,7 @@ def test_a_case_is_measured_end_to_end(tmp_path, monkeypatch):
   assert "MLP" in (tmp_path / "results.md").read_text()
 
 
+@pytest.mark.drill
 @pytest.mark.slow
 def test_generation_is_measured_end_to_end(tmp_path, monkeypatch):
   monkeypatch.setenv("XLA_FLAGS", "")

@@ -28,7 +28,14 @@ def test_every_task_is_made_of_real_texts(shared_folders):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bc2gm", "linnaeus", "ddi2013"])
+@pytest.mark.parametrize(
+  "name",
+  [
+    "bc2gm",
+    pytest.param("linnaeus", marks=pytest.mark.drill),
+    pytest.param("ddi2013", marks=pytest.mark.drill),
+  ],
+)
 def test_a_long_task_fits_its_rows_with_the_tokenizer_of_the_configs(
   name, shared_folders
 ):
