@@ -1,5 +1,6 @@
 """What the loop takes for its best step, and data of different length."""
 
+import dataclasses
 import functools
 import math
 import tracemalloc
@@ -99,6 +100,10 @@ def signals(folder, count=300, longest=20_000):
   arrays = {"signal": Ragged(values, np.cumsum(lengths)), "label": label}
   split = Split(arrays, np.arange(count).astype(str))
   info = infos.info("toy", "multiclass", ("no", "yes"))
+  kind = type("Signal", (type(info.only),), {"arrays": ("signal",)})
+  fields = dataclasses.fields(info.only)
+  signal = kind(**{f.name: getattr(info.only, f.name) for f in fields})
+  info = dataclasses.replace(info, inputs={"signal": signal})
   return Dataset({"train": split}, info, {"fingerprint": "toy"})
 
 
