@@ -327,8 +327,8 @@ def predictions(
     whole = loader.in_order(split, size, order=order)
   for k, (batch, rows) in enumerate(zip(batches, whole, strict=False)):
     n = min(size, len(split) - k * size)
-    seen = placed(model, _inputs(model.info, batch))
-    outputs = jax.device_get(model.predict(variables, seen))
+    seen = _inputs(model.info, batch) if model.task.TARGETS else batch
+    outputs = jax.device_get(model.predict(variables, placed(model, seen)))
     rows = {name: a[:n] for name, a in (rows or batch).items()}
     outputs = {name: np.asarray(a)[:n] for name, a in outputs.items()}
     kept = {name: outputs[name] for name in keeps if name in outputs}

@@ -171,7 +171,7 @@ def inference(predict, condense):
     steps=1,
   )
   model = setup.inference(run, data.info)
-  task = types.SimpleNamespace(condense=condense)
+  task = types.SimpleNamespace(condense=condense, TARGETS=("label",))
   objective = model.objective._replace(task=task)
   return dataclasses.replace(model, predict=predict, objective=objective)
 
