@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def _start(
   if weights is None:
     return state, notes
   source = job.run.start.weights
-  state, account = begun(job.run, state, weights())
+  state, account = begun(job.run, state, weights(), job.model.objective.copies)
   print(account.text(source), flush=True)
   notes["init"] = {"from": source, **account._asdict()}
   places = jax.tree.map(lambda leaf: leaf.sharding, job.abstract)
@@ -97,10 +97,14 @@ def _start(
 
 
 def begun(
-  run: settings.Run, state: steps.TrainState, start: Variables
+  run: settings.Run,
+  state: steps.TrainState,
+  start: Variables,
+  copies: Sequence[str] = (),
 ) -> tuple[steps.TrainState, transfer.Account]:
   """The state with the leaves of start weights, and the account of each leaf.
 
+  copies: as in `Objective`; start weights that lack one begin it.
   With an abstract state it only checks that they fit, before anything runs.
   """
   old = {"params": state.params, **state.extra}
@@ -117,8 +121,7 @@ def begun(
     accounts.append(account)
   params = new.pop("params")
   extra = {**state.extra, **new}
-  if "teacher" in extra and "teacher" not in new:
-    extra["teacher"] = params  # Which learns from the student it starts as.
+  extra |= {name: params for name in copies if name not in new}
   if "ema" in extra:
     started = {name: extra.get(name, params) for name in extra["ema"]}
     extra["ema"] = {**started, "params": params}

@@ -406,6 +406,7 @@ class Objective(NamedTuple):
   coupled: whether an example's loss depends on others in its batch.
   net: the linen module that is trained.
   inner, to_inner: the wrapped objective, if any, and params -> its params.
+  copies: collections that begin as copies of the parameters.
   """
 
   init: Callable[[Any, Batch], Variables]
@@ -416,6 +417,7 @@ class Objective(NamedTuple):
   net: Any = None
   inner: "Objective | None" = None
   to_inner: Callable[[Any], Any] | None = None
+  copies: tuple[str, ...] = ()
 
   def innermost(self, params: Any) -> tuple["Objective", Any]:
     """The objective that others are wrapped around, and its parameters."""

@@ -153,7 +153,15 @@ def dino(
     whole, _ = forward.apply(net, variables, inputs(batch, info))
     return {**terms, "embedding": whole["embedding"]}
 
-  return Objective(init, loss, predict, task=pretext, coupled=True, net=net)
+  return Objective(
+    init,
+    loss,
+    predict,
+    task=pretext,
+    coupled=True,
+    net=net,
+    copies=("teacher",),
+  )
 
 
 class Head(nn.Module):

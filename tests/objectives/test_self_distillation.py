@@ -61,7 +61,8 @@ def test_a_teacher_begins_as_the_student_does_with_weights_from_elsewhere():
   run = types.SimpleNamespace(
     start=settings.Start(weights="elsewhere", fresh=(), unused=())
   )
-  state, _ = train.begun(run, state, {"params": other})
+  _, objective, _ = made()
+  state, _ = train.begun(run, state, {"params": other}, objective.copies)
   jax.tree.map(np.testing.assert_array_equal, state.params, other)
   jax.tree.map(np.testing.assert_array_equal, state.extra["teacher"], other)
 
