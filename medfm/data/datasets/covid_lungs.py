@@ -7,16 +7,14 @@ a person.
 import pathlib
 
 from medfm.data import cards, records, splits
-from medfm.data.datasets import covid_xray
+from medfm.data.datasets import covid_xray, pictures
 from medfm.data.volumes import cases, plan
-from medfm.data.volumes.marked import Style
+from medfm.data.volumes.style import Style
 from medfm.spec import forwards
 from medfm.tasks.regions import Regions
 from medfm.types import Dataset, Folders, UserError
 
 _MASKS = pathlib.PurePath("annotations", "lungVAE-masks")
-FEW = 30
-"""Patients of the test split below which nothing can be concluded."""
 
 
 @forwards(plan.planned)
@@ -82,20 +80,8 @@ def lungs(
       "changes": [*records.counted(changes), *prepared.changes],
       "split": how,
       "fingerprint": prepared.fingerprint,
-      **cards.warned(_few(parts)),
+      **cards.warned(
+        pictures.too_few(parts["test"]) if "test" in parts else []
+      ),
     },
   )
-
-
-def _few(parts) -> list[str]:
-  """That the test split is too small, if it is."""
-  if "test" not in parts or parts["test"].patients is None:
-    return []
-  patients = len(set(parts["test"].patients))
-  if patients >= FEW:
-    return []
-  return [
-    f"test holds {cards.amount(len(parts['test']), 'picture')} of "
-    f"{cards.amount(patients, 'patient')}: too few to conclude anything about "
-    "a model; this shows that the format is read, and no more"
-  ]

@@ -8,7 +8,7 @@ import pathlib
 
 from medfm.data import archives, files, splits
 from medfm.data.volumes import cases, plan
-from medfm.data.volumes.marked import Style
+from medfm.data.volumes.style import Style
 from medfm.spec import forwards
 from medfm.tasks.regions import Regions
 from medfm.types import Dataset, Folders, UserError

@@ -201,20 +201,24 @@ def _owned(
   return owned, _COPIES, records.counted(changes)
 
 
+def too_few(test: Split, owner: str = "patient") -> list[str]:
+  """That a test split is too small, if it is; in a list."""
+  owners = len(set(test.patients))
+  if owners >= FEW:
+    return []
+  named = "" if owner == _COPIES else f" of {cards.amount(owners, owner)}"
+  return [
+    f"test holds {cards.amount(len(test), 'picture')}{named}: too few to "
+    "conclude anything about a model; this shows that the format is read, and "
+    "no more"
+  ]
+
+
 def _doubts(
   parts: Mapping[str, Split], classes: Sequence[str], owner: str
 ) -> list[str]:
   """What the sizes of the splits do not allow to conclude."""
-  lines = []
-  test = parts["test"]
-  owners = len(set(test.patients))
-  if owners < FEW:
-    named = "" if owner == _COPIES else f" of {cards.amount(owners, owner)}"
-    lines.append(
-      f"test holds {cards.amount(len(test), 'picture')}{named}: too few to "
-      "conclude anything about a model; this shows that the format is read, "
-      "and no more"
-    )
+  lines = too_few(parts["test"], owner)
   for part, split in parts.items():
     held = set(np.asarray(split.arrays["label"]).tolist())
     lost = [each for k, each in enumerate(classes) if k not in held]
