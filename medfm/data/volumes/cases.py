@@ -15,7 +15,7 @@ from medfm.data import cards, files, records, splits
 from medfm.data.images import decode
 from medfm.data.volumes import input as volume_input
 from medfm.data.volumes import marked, new, plan
-from medfm.data.volumes.marked import Style
+from medfm.data.volumes.style import Style
 from medfm.tasks.regions import Regions
 from medfm.types import (
   Dataset,

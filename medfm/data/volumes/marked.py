@@ -9,8 +9,10 @@ import numpy as np
 
 from medfm.data import rng
 from medfm.data.images import decode
+from medfm.data.volumes import masks as masks_
 from medfm.data.volumes import nifti, reading, resample, scan
 from medfm.data.volumes.scan import Scan
+from medfm.data.volumes.style import Style
 from medfm.types import UserError
 
 _ORIENTATION = 0x0112  # Of EXIF.
@@ -20,50 +22,6 @@ PLACES = 1000
 
 _FEWEST = 100
 """Whole numbers that values of a volume must span to be kept as such."""
-
-UNKNOWN = 255
-"""Of `regions` of structures, as `tasks.regions` has it."""
-
-STYLES = ("labels", "structures", "objects", "instances")
-
-
-class Style(NamedTuple):
-  """How the files of a data set are read; JSON-able.
-
-  axes: 3 for volumes, 2 for pictures.
-  masks: what a mask's file holds. labels: `values`, of the structures in their
-    order; structures: one file for each, in their order, marked where it is
-    not 0; objects: one file for each object; instances: a number for each.
-  values: labels of the structures in the files; () for 1, 2, ...
-  structures: how many there are.
-  ignored: the value of places that are not known; -1 without.
-  threshold: from which value on a mask of one structure or object is marked, as
-    those with soft edges need it (JPEG); 0 takes numbers as labels, or marks
-    all but 0.
-  channels: of pictures, 1 or 3; volumes have as many as files.
-  dtype: of the image; integers are rounded and cut at the ends of the range.
-  spacing_mm: that volumes are resampled to; () leaves them.
-  side: the longer side, in pixels, that pictures are resized to; 0 leaves them.
-  frame, window: of files of several, and of grey DICOM; see `reading.read`.
-  """
-
-  axes: int = 3
-  masks: str = "labels"
-  values: tuple[int, ...] = ()
-  structures: int = 1
-  ignored: int = -1
-  threshold: int = 0
-  channels: int = 1
-  dtype: str = "float32"
-  spacing_mm: tuple[float, ...] = ()
-  side: int = 0
-  frame: str = ""
-  window: tuple[float, ...] = ()
-
-  @property
-  def resamples(self) -> bool:
-    """Whether images leave the grid of their file."""
-    return bool(self.spacing_mm or self.side)
 
 
 class Read(NamedTuple):
@@ -139,7 +97,9 @@ def _volume(
     changes += ("volumes with values that are not finite, made 0",)
   regions = None
   if masks:
-    regions, more = _regions(masks, style, functools.partial(_mask, like=first))
+    regions, more = masks_.regions(
+      masks, style, functools.partial(_mask, like=first)
+    )
     changes += more
   if np.dtype(style.dtype).kind in "iu":
     _fits(image, style.dtype, images[0].name)
@@ -195,7 +155,7 @@ def _picture(
   typed = decode.with_dtype(image, np.dtype(style.dtype), path.name)
   regions = None
   if masks:
-    regions, more = _regions(masks, style, _flat_mask)
+    regions, more = masks_.regions(masks, style, masks_.flat)
     if regions.shape != typed.shape[:2]:
       name = next(mask.name for mask in masks if mask)
       sizes = (
@@ -228,62 +188,6 @@ def _picture(
   )
 
 
-def _flat_mask(path: pathlib.Path) -> tuple[np.ndarray, tuple[str, ...]]:
-  """The numbers [H,W] in a mask's file, not spread over the range of a type."""
-  import PIL.Image
-  import PIL.ImageOps
-
-  try:
-    with PIL.Image.open(path) as file:
-      if getattr(file, "n_frames", 1) > 1:
-        raise UserError(
-          f"{path.name}: holds several pictures, expected one mask"
-        )
-      if "A" in file.getbands() and len(set(file.getextrema()[-1])) > 1:
-        raise UserError(
-          f"{path.name}: a mask that is partly transparent; save it without "
-          "transparency"
-        )
-      if file.mode == "1" or _black_and_white(file):
-        file = file.convert("L")
-      values = np.asarray(PIL.ImageOps.exif_transpose(file))
-  except UserError:
-    raise
-  except Exception:  # Each decoder raises other types for damaged files.
-    raise UserError(
-      f"{path.name}: not a PNG, JPEG, TIFF or BMP mask, damaged or truncated"
-    ) from None
-  changes: tuple[str, ...] = ()
-  if values.ndim == 3:
-    colours = values[..., :3] if values.shape[-1] > 2 else values[..., :1]
-    if (colours != colours[..., :1]).any():
-      raise UserError(
-        f"{path.name}: is a mask in colours; expected one number for each "
-        "pixel: save it in grey, or with a palette"
-      )
-    values = colours[..., 0]
-  if values.dtype.kind == "f":
-    if not np.isfinite(values).all() or (values != values.round()).any():
-      raise UserError(f"{path.name}: holds fractions; a mask has whole numbers")
-    values, changes = (
-      values.astype(np.int32),
-      ("masks of floats read as whole",),
-    )
-  if values.dtype.kind == "b":
-    values = values.astype(np.uint8)
-  return values, changes
-
-
-def _black_and_white(file: Any) -> bool:
-  """Whether a mask with a palette uses black and white alone."""
-  if file.mode != "P":
-    return False
-  used = {number for _, number in file.getcolors() or ()}
-  palette = np.array(file.getpalette("RGB")).reshape(-1, 3)
-  colours = {tuple(palette[number].tolist()) for number in used}
-  return colours == {(0, 0, 0), (255, 255, 255)}
-
-
 def _turned(path: pathlib.Path) -> bool:
   """Whether a picture's EXIF says that it is shown turned or mirrored."""
   import PIL.Image
@@ -293,121 +197,6 @@ def _turned(path: pathlib.Path) -> bool:
       return file.getexif().get(_ORIENTATION, 1) not in (0, 1)
   except Exception:  # DICOM and others, which have none.
     return False
-
-
-def _regions(
-  masks: Sequence[pathlib.Path | None], style: Style, load: Any
-) -> tuple[np.ndarray, tuple[str, ...]]:
-  """(regions [*S] uint8 or uint16, the changes) of an example's masks."""
-  names = [path.name for path in masks if path]
-  if style.masks in ("labels", "instances"):
-    if len(masks) != 1:
-      raise UserError(f"{', '.join(names[:3])}: expected one mask for an image")
-    values, changes = load(masks[0])
-    if values.min(initial=0) < 0:
-      raise UserError(f"{names[0]}: holds the label {values.min()}, below 0")
-    if style.masks == "instances":
-      regions = _numbered(values)
-    else:
-      regions = _by_label(values, style, names[0])
-  else:
-    if style.masks == "structures" and len(masks) != style.structures:
-      raise UserError(
-        f"{', '.join(names[:3])}: expected a mask for each of "
-        f"{style.structures} structures, in their order"
-      )
-    read = [path and load(path) for path in masks]
-    parts = [part for part in read if part]
-    changes = tuple(dict.fromkeys(c for _, some in parts for c in some))
-    if len(parts) < len(read):
-      changes += ("structures without a file of an image, taken as not there",)
-    shapes = {
-      part.shape: name for (part, _), name in zip(parts, names, strict=True)
-    }
-    if len(shapes) > 1:
-      raise UserError(
-        f"{' and '.join([*shapes.values()][:2])}: masks of one image have "
-        "different sizes"
-      )
-    for (part, _), name in zip(parts, names, strict=True):
-      _two_values(part, style, name)
-    regions, shared = _laid_over([part and part[0] for part in read], style)
-    if shared:
-      changes += (
-        "pixels marked in several masks of one image, the last taken",
-      )
-  if not regions.any():
-    changes += ("masks in which nothing is marked",)
-  return regions, tuple(dict.fromkeys(changes))
-
-
-def _by_label(values: np.ndarray, style: Style, name: str) -> np.ndarray:
-  if style.threshold:
-    return (values >= style.threshold).astype(np.uint8)
-  wanted = style.values or tuple(range(1, style.structures + 1))
-  numbers = _numbers(values)
-  table = {0: 0} | {label: k + 1 for k, label in enumerate(wanted)}
-  if style.ignored >= 0:
-    table[style.ignored] = UNKNOWN
-  # A mask of one structure is often stored as 0 and 255.
-  if len(wanted) == 1 and not style.values and set(numbers) <= {0, 255}:
-    table[255] = 1
-  odd = [n for n in numbers if n not in table]
-  if odd:
-    counts = ", ".join(f"{n} ({(values == n).sum():,} places)" for n in odd[:5])
-    advice = "name every structure, or set values="
-    if len(wanted) == 1 and style.axes == 2:
-      advice += ", or threshold=128 for a mask with soft edges"
-    raise UserError(
-      f"{name}: holds the labels {counts}; expected 0 and "
-      f"{', '.join(map(str, wanted))}: {advice}"
-    )
-  mapped = np.zeros(values.shape, np.uint8)
-  for number in filter(None, numbers):
-    mapped[values == number] = table[number]
-  return mapped
-
-
-def _numbers(values: np.ndarray) -> list[int]:
-  """The different numbers in a mask, a slab at a time."""
-  found: set[int] = set()
-  for slab in values:
-    found |= set(np.unique(slab).tolist())
-  return sorted(found)
-
-
-def _two_values(part: np.ndarray, style: Style, name: str) -> None:
-  """Refuses a mask of one structure or object with more than two numbers."""
-  if not style.threshold and len(numbers := _numbers(part)) > 2:
-    raise UserError(
-      f"{name}: holds {len(numbers)} numbers, expected 0 and one for what is "
-      "marked: set threshold=128 for a mask with soft edges"
-    )
-
-
-def _laid_over(
-  parts: Sequence[np.ndarray | None], style: Style
-) -> tuple[np.ndarray, bool]:
-  """One map of several masks, and whether any of them overlap."""
-  kind = np.uint16 if style.masks == "objects" else np.uint8
-  (shape, *_) = (part.shape for part in parts if part is not None)
-  regions, shared = np.zeros(shape, kind), False
-  for number, part in enumerate(parts, 1):
-    if part is None:
-      continue
-    here = part >= style.threshold if style.threshold else part != 0
-    shared |= bool((regions[here] > 0).any())
-    regions[here] = number
-  return regions, shared
-
-
-def _numbered(values: np.ndarray) -> np.ndarray:
-  """Instances numbered without gaps, from 1."""
-  numbers, places = np.unique(values, return_inverse=True)
-  first = 0 if len(numbers) and numbers[0] == 0 else 1
-  if len(numbers) > 2**16 - 1:
-    raise UserError(f"a mask holds {len(numbers):,} objects, expected 65,534")
-  return (places + first).reshape(values.shape).astype(np.uint16)
 
 
 def _fits(image: np.ndarray, dtype: str, name: str) -> None:

@@ -16,7 +16,7 @@ from medfm.data.images import decode
 from medfm.data.volumes import input as volume_input
 from medfm.data.volumes import marked, reading, resample, scan, writing
 from medfm.data.volumes import series as dicom_series
-from medfm.data.volumes.marked import Style
+from medfm.data.volumes.style import Style
 from medfm.tasks import regions as tasks
 from medfm.types import Info, Ragged, Split, UserError
 

@@ -18,7 +18,7 @@ from medfm.data.tables.labels import Policy, adopted, names
 from medfm.data.tables.table import Table
 from medfm.data.volumes import cases, new, pairs, reading, resample
 from medfm.data.volumes import input as volume_input
-from medfm.data.volumes.marked import Style
+from medfm.data.volumes.style import Style
 from medfm.types import Dataset, Folders, Info, Split, UserError
 
 COLUMN, FOLDER = "volume", "folder"

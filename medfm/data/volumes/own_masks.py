@@ -9,8 +9,8 @@ import numpy as np
 from medfm.data import cards, files, splits
 from medfm.data.images import decode
 from medfm.data.tables.labels import names
-from medfm.data.volumes import cases, marked, pairs, plan, reading
-from medfm.data.volumes.marked import Style
+from medfm.data.volumes import cases, pairs, plan, reading
+from medfm.data.volumes.style import STYLES, Style
 from medfm.spec import forwards
 from medfm.tasks.regions import Regions
 from medfm.types import Dataset, Folders, UserError
@@ -79,10 +79,10 @@ def own_masks(
 
   Raises: UserError, in one line, naming the file or the row.
   """
-  if axes not in (2, 3) or style not in marked.STYLES or channels not in (1, 3):
+  if axes not in (2, 3) or style not in STYLES or channels not in (1, 3):
     raise UserError(
       f"axes={axes}, style={style!r}, channels={channels}: expected axes 2 or "
-      f"3, a style of {', '.join(marked.STYLES)}, and 1 or 3 channels"
+      f"3, a style of {', '.join(STYLES)}, and 1 or 3 channels"
     )
   if side and (axes == 3 or side < 8):
     raise UserError(f"side={side}: expected 8 pixels or more, for pictures")

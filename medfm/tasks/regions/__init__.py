@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from medfm.data.volumes.style import UNKNOWN
 from medfm.metrics import components, instances, overlap
 from medfm.tasks import absent
 from medfm.tasks import panel as panels
@@ -28,9 +29,6 @@ STRATIFY = ""
 OBJECTIVE = "segment.regions"
 PROBLEM_TYPE = ""
 LINEAR = ""
-UNKNOWN = 255
-"""A place whose structure is not known, in `regions` of structures."""
-
 MAX_STRUCTURES = UNKNOWN - 1
 
 decide = absent.nothing

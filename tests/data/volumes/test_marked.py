@@ -5,7 +5,7 @@ import PIL.Image
 import pytest
 
 from medfm.data.volumes import marked
-from medfm.data.volumes.marked import Style
+from medfm.data.volumes.style import UNKNOWN, Style
 from medfm.types import UserError
 from tests.data.volumes import made
 
@@ -193,7 +193,7 @@ def test_places_that_are_not_known_are_marked_so(tmp_path, picture):
   values[0], values[1] = 1, 2
   mask = _png(tmp_path / "m.png", values)
   regions = marked.read([picture], [mask], PICTURE._replace(ignored=2)).regions
-  assert set(np.unique(regions)) == {0, 1, marked.UNKNOWN}
+  assert set(np.unique(regions)) == {0, 1, UNKNOWN}
 
 
 def test_a_mask_that_shows_through_or_has_many_numbers_is_refused(

@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from medfm.data.volumes import new
-from medfm.data.volumes.marked import Style
+from medfm.data.volumes.style import Style
 from medfm.tasks import regions as task
 from medfm.types import UserError
 from tests.data.volumes import made
