@@ -45,8 +45,7 @@ def get_config(arg: str = ""):
   )
   name, method = chosen["data"], chosen["method"]
   tiny = chosen["size"] == "tiny"
-  changes = recipes.moves(views_of(name, share=(0.5, 1.0)))
-  crop = bind(views.augmented, changes=changes)
+  crop = recipes.crop(share=(0.5, 1.0), axes=axes_of(name))
   config = spec(
     settings.Run,
     name=f"{method}-{name}",
@@ -55,7 +54,9 @@ def get_config(arg: str = ""):
     if name == "mednist"
     else bind(medmnist.medmnist, name=name),
     objective=objective(name, method, tiny),
-    augment=crop if method == "mae" else None,  # The others draw views.
+    augment=bind(views.augmented, changes=crop)
+    if method == "mae"
+    else None,  # The others draw views.
     optimizer=bind(
       optim.optimizer,
       name="adamw",
@@ -126,7 +127,12 @@ def views_of(name: str, **crop):
   """What is done to a view of an image of that set."""
   if name in TISSUE:
     return recipes.stained(**crop)
-  if name.startswith("organ"):  # The left lung is another class.
-    return recipes.grey(axes=(), **crop)
   coloured = name in medmnist.MEMBERS and medmnist.MEMBERS[name].channels == 3
-  return recipes.coloured(**crop) if coloured else recipes.grey(**crop)
+  if coloured:
+    return recipes.coloured(**crop)
+  return recipes.grey(axes=axes_of(name), **crop)
+
+
+def axes_of(name: str):
+  """Along which an image of that set may be mirrored."""
+  return medmnist.MEMBERS[name].axes if name in medmnist.MEMBERS else (-1,)

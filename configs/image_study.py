@@ -62,11 +62,13 @@ def get_config(arg: str = ""):
   model, changes = _model(name, method, size), _changes(name)
   epochs = EPOCHS[method] // SHORTER[size]
   epochs = epochs // 2 if name == "mednist" else epochs
-  stages = {"pretrain": _pretrain(data, model, changes, method, size, epochs)}
+  stages = {
+    "pretrain": _pretrain(name, data, model, changes, method, size, epochs)
+  }
   for percent in PERCENT[size]:
     for start in ("finetune", "scratch"):
       stages[f"{start}_{percent}"] = _stage(
-        name, data, model, changes, method, size, percent, start
+        name, data, model, method, size, percent, start
       )
   config = spec(
     settings.Study,
@@ -79,7 +81,7 @@ def get_config(arg: str = ""):
   return shrunk(config) if size == "tiny" else config
 
 
-def _pretrain(data, model, changes, method, size, epochs):
+def _pretrain(name, data, model, changes, method, size, epochs):
   common = {"model": model, "inputs": _scaled()}
   objectives = {
     "simclr": bind(
@@ -94,7 +96,7 @@ def _pretrain(data, model, changes, method, size, epochs):
     settings.Run,
     data=data,
     objective=objectives[method],
-    augment=_crop(changes) if method == "mae" else None,  # Draws views itself.
+    augment=_crop(name) if method == "mae" else None,  # Draws views itself.
     optimizer=_optimizer(1e-3),
     batch_size=BATCH[size],
     epochs=epochs,
@@ -106,7 +108,7 @@ def _pretrain(data, model, changes, method, size, epochs):
   )
 
 
-def _stage(name, data, model, changes, method, size, percent, start):
+def _stage(name, data, model, method, size, percent, start):
   """With a share of the labels, from the pre-trained weights or from none."""
   task = classify.multilabel if name == "chestmnist" else classify.multiclass
   tuned = start == "finetune"
@@ -116,7 +118,7 @@ def _stage(name, data, model, changes, method, size, percent, start):
     settings.Run,
     data=data,
     objective=bind(task, model=model, inputs=_scaled()),
-    augment=_crop(changes),
+    augment=_crop(name),
     optimizer=_optimizer(1e-3, rules if tuned and size != "tiny" else ()),
     batch_size=16 if size == "tiny" else LABELLED[percent],
     steps=STEPS[percent],
@@ -165,15 +167,17 @@ def _layers(name, method, size):
 
 
 def _changes(name):
-  if name.startswith("organ"):  # The left lung is another class.
-    return recipes.grey(axes=())
-  coloured = name in medmnist.MEMBERS and medmnist.MEMBERS[name].channels == 3
-  return recipes.coloured() if coloured else recipes.grey()
+  member = medmnist.MEMBERS.get(name)
+  if member and member.channels == 3:
+    return recipes.coloured()
+  return recipes.grey(axes=member.axes if member else (-1,))
 
 
-def _crop(changes):
-  """The crop of a recipe, and the flip if it has one."""
-  return bind(views.augmented, changes=recipes.moves(changes))
+def _crop(name):
+  member = medmnist.MEMBERS.get(name)
+  share = (0.2, 1.0) if member and member.channels == 3 else (0.3, 1.0)
+  axes = member.axes if member else (-1,)
+  return bind(views.augmented, changes=recipes.crop(share=share, axes=axes))
 
 
 def _scaled():

@@ -39,6 +39,12 @@ class Member(NamedTuple):
   notes: tuple[str, ...] = ()
   multilabel: bool = False
 
+  @property
+  def axes(self) -> tuple[int, ...]:
+    """Along which an image may be mirrored: none if a class names a side."""
+    sided = any(name.endswith(("-left", "-right")) for name in self.classes)
+    return () if sided else (-1,)
+
 
 _ORGANS = (
   "bladder", "femur-left", "femur-right", "heart", "kidney-left",

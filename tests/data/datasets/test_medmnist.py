@@ -182,3 +182,8 @@ def test_an_unknown_name_or_size_is_told_with_the_nearest(folders):
     medmnist.medmnist(folders, name="breastminst")
   with pytest.raises(UserError, match="expected one of"):
     medmnist.medmnist(folders, size=32)
+
+
+def test_only_sets_whose_classes_name_no_side_may_be_mirrored():
+  sided = {name for name, each in medmnist.MEMBERS.items() if not each.axes}
+  assert sided == {"organamnist", "organcmnist", "organsmnist"}
