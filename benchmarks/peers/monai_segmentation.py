@@ -19,12 +19,12 @@ from monai.losses import DeepSupervisionLoss, DiceCELoss
 from monai.networks.nets import DynUNet
 
 from benchmarks.peers import torch_setup
+from benchmarks.peers.monai_training import dynunet
 
 BOTH = ("image", "label")
 PATCH = (40, 56, 40)
 BATCH = 2
 LR, WARMUP = 1e-2, 0.05
-CLASSES = 3
 
 
 def main() -> None:
@@ -35,7 +35,8 @@ def main() -> None:
   given = parser.parse_args()
   torch_setup.begin()
   set_track_meta(False)
-  model = network()
+  model = dynunet(deep_supervision=True, deep_supr_num=2)
+  model = model.to(memory_format=torch.channels_last_3d)
   steps = trained(model, files(given.data, "train"), 60 * given.minutes)
   print(f"steps: {steps}", flush=True)
   model.eval()
@@ -57,23 +58,6 @@ def files(folder: str, split: str) -> list[dict[str, str]]:
     {"image": name, "label": name.replace("imagesTr", "labelsTr")}
     for name in names
   ]
-
-
-def network() -> DynUNet:
-  """Four stages of 16 features and up, as MedFM plans it."""
-  strides = (1, 2, 2, 2)
-  return DynUNet(
-    spatial_dims=3,
-    in_channels=1,
-    out_channels=CLASSES,
-    kernel_size=(3,) * 4,
-    strides=strides,
-    upsample_kernel_size=strides[1:],
-    filters=(16, 32, 64, 128),
-    res_block=True,
-    deep_supervision=True,
-    deep_supr_num=2,
-  ).to(memory_format=torch.channels_last_3d)
 
 
 def loaded() -> list:

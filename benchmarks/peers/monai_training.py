@@ -6,6 +6,7 @@ of every decoder stage out, as MedFM's network has one.
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +18,10 @@ from benchmarks.peers import arguments, lines, torch_setup
 CLASSES = 3
 
 
-def network(given: argparse.Namespace) -> torch.nn.Module:
-  """Four stages of 16 features and up; prints how many parameters it has."""
+def dynunet(**more: Any) -> DynUNet:
+  """Four stages of 16 features and up, as MedFM plans it."""
   strides = (1, 2, 2, 2)
-  model = DynUNet(
+  return DynUNet(
     spatial_dims=3,
     in_channels=1,
     out_channels=CLASSES,
@@ -29,7 +30,13 @@ def network(given: argparse.Namespace) -> torch.nn.Module:
     upsample_kernel_size=strides[1:],
     filters=(16, 32, 64, 128),
     res_block=True,
+    **more,
   )
+
+
+def network(given: argparse.Namespace) -> torch.nn.Module:
+  """That network; prints how many parameters it has."""
+  model = dynunet()
   if given.alike:
     for stage in model.upsamples:
       stage.conv_block.conv2 = torch.nn.Identity()
