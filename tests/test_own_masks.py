@@ -115,6 +115,9 @@ def test_volumes_are_learnt_from_marked_and_evaluated_elsewhere(
   assert stage["splits"]["test"]["metrics"]["hd95"]["value"] is not None
   # The training volumes are the user's own: none is shown.
   assert "montage" not in (place / "report.html").read_text()
+  told = str(tmp_path / "mine")  # A table without a suffix.
+  again = predict.predict(place, None, str(data / "v0.nii.gz"), told)
+  assert (tmp_path / "mine-files" / "v0.nii.gz").exists() and again.is_file()
   path = predict.predict(place, None, str(data / "v0.nii.gz"), None)
   written = nibabel.load(path.with_suffix("") / "v0.nii.gz")
   original = nibabel.load(data / "v0.nii.gz")

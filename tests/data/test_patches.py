@@ -42,6 +42,18 @@ def test_image_and_regions_are_cut_at_one_place():
     assert "places" not in cut
 
 
+def test_what_fills_a_patch_becomes_0_when_it_is_scaled():
+  small = _example((2, 4, 4), (0, 0, 0))
+  mean = small["level"][0]
+  assert _cut(small)["image"][0, 0, 0, 0] == pytest.approx(mean)
+  ranged = dataclasses.replace(INFO.only, range=(-100.0, 300.0, 40.0, 30.0))
+  info = dataclasses.replace(INFO, inputs={"image": ranged})
+  cut = patches.patch(small, info, np.random.default_rng(0))
+  assert cut["image"][0, 0, 0, 0] == 40
+  scaled = ranged.scale({"image": cut["image"][None]})["image"]
+  assert scaled[0, 0, 0, 0, 0] == 0
+
+
 def test_every_place_can_begin_a_patch():
   example = _example((5, 4, 4), (0, 0, 0))
   starts = {

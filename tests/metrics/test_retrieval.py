@@ -33,6 +33,8 @@ def test_equal_scores_for_all_are_the_worst_answer():
   flat, group = np.ones((6, 2)), np.array([0, 0, 1, 2, 3, 3])
   told = retrieval.ranks(flat, flat, group, group)
   np.testing.assert_array_equal(told, [5, 5, 6, 6, 5, 5])
+  lost = retrieval.ranks(np.nan * flat, flat, group, group)
+  np.testing.assert_array_equal(lost, told)
 
 
 def test_recall_and_median_are_those_of_repeated_ranks():

@@ -59,6 +59,8 @@ def test_views_that_are_alike_are_matched():
   assert np.asarray(loss).max() < 0.01
   crossed = compared(np.concatenate([z, z[::-1]]), np.ones(12, "f"), 0.01)[1]
   assert (np.asarray(crossed) == 0).all()
+  collapsed = compared(np.ones((12, 5), "f"), np.ones(12, "f"), 0.01)[1]
+  assert (np.asarray(collapsed) == 0).all()
 
 
 def test_a_view_of_zero_has_a_finite_gradient():

@@ -210,7 +210,7 @@ def decathlon(root: pathlib.Path) -> Pairs:
       raise UserError(f"{root.name}: labelsTr holds no mask of {names[0]}")
     ends = [re.search(r"_(\d{4})$", _stem(name, 3)) for name in names]
     numbers = [int(end[1]) for end in ends if end]
-    if len(names) < most or (most > 1 and numbers != [*range(most)]):
+    if most > 1 and numbers != [*range(most)]:
       raise UserError(
         f"{root.name}: imagesTr holds {', '.join(names)} of {stem}; expected "
         f"{most} channels, _0000 to _{most - 1:04d}"

@@ -168,6 +168,17 @@ def test_grey_and_deep_pictures_are_refused(whole, tmp_path):
     pass
 
 
+def test_colours_that_are_not_red_green_and_blue_are_refused(whole, tmp_path):
+  path = composed.pyramid(
+    tmp_path / "a.tif", whole, photometric="cielab", levels=1
+  )
+  with (
+    pytest.raises(UserError, match="stored as CIELAB, expected RGB"),
+    reader.opened(path),
+  ):
+    pass
+
+
 def test_what_is_no_slide_is_said_to_be_none(tmp_path):
   path = tmp_path / "a.tif"
   path.write_bytes(b"hello, this is no slide at all")
