@@ -76,7 +76,7 @@ def test_pictures_are_learnt_from_and_marked(tmp_path, folders, capsys):
   )
   check_workdir(tmp_path / "run", results)
   said = capsys.readouterr().out
-  assert "plan: spacing as it is, patch 32 x 32" in said
+  assert "of 36 pixels on their longer side; plan: patch 32 x 32" in said
   scored = results["stages"]["train"]["splits"]["test"]
   assert {"dice", "iou", "hd95"} <= scored["metrics"].keys()
   # A threshold finds squares that are brighter than all else.

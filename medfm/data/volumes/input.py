@@ -173,6 +173,8 @@ class Volume:
   def describe(self) -> str:
     what = "volumes" if self.axes == 3 else "pictures"
     size = "of any size"
+    if self.side:
+      size = f"of {self.side} pixels on their longer side"
     if self.shape:
       size = f"of {' x '.join(map(str, self.shape))}"
     channels = f", {self.channels} channels" if self.channels > 1 else ""

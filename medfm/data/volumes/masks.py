@@ -126,9 +126,11 @@ def _by_label(values: np.ndarray, style: Style, name: str) -> np.ndarray:
   odd = [n for n in numbers if n not in table]
   if odd:
     counts = ", ".join(f"{n} ({(values == n).sum():,} places)" for n in odd[:5])
-    advice = "name every structure, or set values="
+    advice = "name every structure, or set --config.data.values="
     if len(wanted) == 1 and style.axes == 2:
-      advice += ", or threshold=128 for a mask with soft edges"
+      advice += (
+        ", or --config.data.threshold=128 for a mask with soft edges (JPEG)"
+      )
     raise UserError(
       f"{name}: holds the labels {counts}; expected 0 and "
       f"{', '.join(map(str, wanted))}: {advice}"
@@ -152,7 +154,7 @@ def _two_values(part: np.ndarray, style: Style, name: str) -> None:
   if not style.threshold and len(numbers := _numbers(part)) > 2:
     raise UserError(
       f"{name}: holds {len(numbers)} numbers, expected 0 and one for what is "
-      "marked: set threshold=128 for a mask with soft edges"
+      "marked: set --config.data.threshold=128 for a mask with soft edges"
     )
 
 

@@ -46,11 +46,14 @@ class Plan:
 
   def describe(self) -> str:
     """A line for the terminal."""
-    spacing = "as it is"
+    spacing = "spacing as it is, "
     if self.spacing_mm:
-      spacing = " x ".join(f"{each:g}" for each in self.spacing_mm) + " mm"
+      lengths = " x ".join(f"{each:g}" for each in self.spacing_mm)
+      spacing = f"spacing {lengths} mm, "
+    elif len(self.patch) == 2:  # Pictures have none.
+      spacing = ""
     return (
-      f"plan: spacing {spacing}, patch {' x '.join(map(str, self.patch))}, "
+      f"plan: {spacing}patch {' x '.join(map(str, self.patch))}, "
       f"{len(self.strides)} stages of width {self.width} and up, batches of "
       f"{self.batch_size}, about {self.memory_gib:.1f} GiB a step"
     )
@@ -103,7 +106,8 @@ def planned(
     then taken to be equal along all axes.
   memory_gib: what one step may need, by estimate. A patch that needs more
     is made smaller.
-  batch_size, patch: instead of those that would be planned; 0 and ().
+  batch_size, patch: instead of those that would be planned; 0 and (). No more
+    are planned than there are volumes.
   """
   spacings = np.asarray(spacing_mm, float)
   axes = spacings.size
@@ -143,7 +147,7 @@ def planned(
     )
   each = memory(whole, width, 1)
   fits = max(least, min(_BATCH[axes], int(memory_gib / each)))
-  size = batch_size or fits
+  size = batch_size or min(fits, len(shapes))
   return Plan(
     patch=tuple(whole.tolist()),
     strides=strides,

@@ -54,6 +54,13 @@ def test_what_cannot_fit_is_refused_with_the_settings_to_change():
     plan.planned(np.array([[64, 64]]), (1, 1), patch=(32, 32, 32))
 
 
+def test_a_batch_is_no_larger_than_the_training_split():
+  flat = np.tile([96, 96], (20, 1))
+  assert plan.planned(flat, (np.nan, np.nan)).batch_size == 16
+  assert plan.planned(flat[:5], (np.nan, np.nan)).batch_size == 5
+  assert plan.planned(flat[:5], (np.nan, np.nan), batch_size=8).batch_size == 8
+
+
 def test_equal_spacings_are_kept_and_unknown_ones_are_none():
   shapes = np.full((4, 3), 50)
   assert plan.spacing(np.ones((4, 3)), shapes) == (1.0, 1.0, 1.0)
