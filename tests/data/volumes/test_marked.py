@@ -246,7 +246,7 @@ def test_a_mask_with_soft_edges_needs_a_threshold(tmp_path, picture):
   values[1:4, 1:5], values[2, 2:4] = 90, 250
   mask = _png(tmp_path / "m.png", values)
   with pytest.raises(
-    UserError, match="or --config.data.threshold=128 for a mask"
+    UserError, match=r"or --config.data.threshold=128 for a mask"
   ):
     marked.read([picture], [mask], PICTURE)
   soft = marked.read([picture], [mask], PICTURE._replace(threshold=128))
