@@ -4,9 +4,10 @@
       --python=PYTHON
 
 PYTHON has MONAI and torch. Its network is trained for as many minutes as
-`configs/segment.py:hippocampus` took on the same machine, with the same size,
-batch, optimizer and kinds of augmentation (`peers/monai_segmentation.py`); the
-test volumes that it marks are scored here as MedFM's own are.
+`configs/segment.py:hippocampus` took on the same machine; it is of the same
+size and has the same batch, optimizer and kinds of augmentation
+(`peers/monai_segmentation.py`), but unlike MedFM's it is not mirrored in
+prediction. Its masks of the test volumes are scored here as MedFM's own are.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from medfm import setup
 from medfm.data.datasets import decathlon
 from medfm.evals import scores
 from medfm.tasks import regions
+from medfm.tasks.regions import measured
 from medfm.types import Dataset
 
 SHOWN = ("dice", "dice[anterior]", "dice[posterior]", "hd95", "surface_dice")
@@ -28,8 +30,15 @@ SHOWN = ("dice", "dice[anterior]", "dice[posterior]", "hd95", "surface_dice")
 
 def main() -> None:
   parser = argparse.ArgumentParser(prog="python -m benchmarks.segmentation")
-  parser.add_argument("--minutes", type=float, required=True)
-  parser.add_argument("--python", required=True, metavar="PATH")
+  parser.add_argument(
+    "--minutes", type=float, required=True, help="of training"
+  )
+  parser.add_argument(
+    "--python",
+    required=True,
+    metavar="PATH",
+    help="the interpreter of an environment with MONAI and torch",
+  )
   given = parser.parse_args()
   folders = setup.folders(None)
   data = decathlon.hippocampus(folders)
@@ -62,15 +71,15 @@ def main() -> None:
 
 
 def scored(data: Dataset, folder: pathlib.Path) -> dict:
-  """The scores of masks <id>.npy in the order of axes of their files."""
+  """The scores of masks <id>.npy, whose axes are those of their files."""
   test = data.splits["test"]
   rows = []
   for row, name in enumerate(test.ids):
     truth = np.asarray(test.arrays["regions"][row])
     mask = np.load(folder / f"{name}.npy")
     spacing = test.arrays["spacing_mm"][row]
-    rows.append(regions.measured(data.info.target, truth, mask, spacing))
-  predicted = {key: regions.stacked(rows, key) for key in rows[0]}
+    rows.append(measured.measured(data.info.target, truth, mask, spacing))
+  predicted = {key: measured.stacked(rows, key) for key in rows[0]}
   target = {"regions": predicted["share"]}
   return scores.scores(regions, data.info, target, predicted)
 

@@ -135,4 +135,6 @@ def views_of(name: str, **crop):
 
 def axes_of(name: str):
   """Along which an image of that set may be mirrored."""
-  return medmnist.MEMBERS[name].axes if name in medmnist.MEMBERS else (-1,)
+  return (
+    medmnist.MEMBERS[name].mirror_axes if name in medmnist.MEMBERS else (-1,)
+  )

@@ -170,13 +170,13 @@ def _changes(name):
   member = medmnist.MEMBERS.get(name)
   if member and member.channels == 3:
     return recipes.coloured()
-  return recipes.grey(axes=member.axes if member else (-1,))
+  return recipes.grey(axes=member.mirror_axes if member else (-1,))
 
 
 def _crop(name):
   member = medmnist.MEMBERS.get(name)
   share = (0.2, 1.0) if member and member.channels == 3 else (0.3, 1.0)
-  axes = member.axes if member else (-1,)
+  axes = member.mirror_axes if member else (-1,)
   return bind(views.augmented, changes=recipes.crop(share=share, axes=axes))
 
 

@@ -17,10 +17,10 @@ one). --config.data.style says if it is otherwise: `structures`, a file for each
 structure; `instances`, a number for each object; `objects`, a file for each
 object. The last two are scored by average precision, too.
 Images in colour: --config.data.channels=3. Large ones: --config.data.side=512
-learns from them at that longer side. Where neither side means anything:
---config.augment.mirror=0,1. Masks with soft edges, as in JPEG:
---config.data.threshold=128. Network, patch and batch are planned
-from the training images (configs/segment.py).
+learns from them at that longer side. Where left and right, or top and bottom,
+may be exchanged: --config.augment.mirror=0,1. Masks with soft edges, as in
+JPEG: --config.data.threshold=128. Network, patch and batch are planned from the
+training images (configs/segment.py).
 """
 
 from medfm import optim, settings

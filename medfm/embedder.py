@@ -77,6 +77,6 @@ def _key(variables, model: setup.Inference) -> str:
   for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
     digest.update(jax.tree_util.keystr(path).encode())
     digest.update(np.ascontiguousarray(leaf).tobytes())
-  for told in (model.info, model.run.objective):  # Scaling, pooling, ...
-    digest.update(json.dumps(spec.plain(told), default=str).encode())
+  for part in (model.info, model.run.objective):  # Scaling, pooling, ...
+    digest.update(json.dumps(spec.plain(part), default=str).encode())
   return digest.hexdigest()

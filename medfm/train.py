@@ -104,7 +104,8 @@ def begun(
 ) -> tuple[steps.TrainState, transfer.Account]:
   """The state with the leaves of start weights, and the account of each leaf.
 
-  copies: as in `Objective`; start weights that lack one begin it.
+  copies: as in `Objective`; a copy that the start weights lack starts as the
+    new parameters.
   With an abstract state it only checks that they fit, before anything runs.
   """
   old = {"params": state.params, **state.extra}

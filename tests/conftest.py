@@ -37,8 +37,8 @@ _ONCE = {
   "test_annotations.py", "test_imports.py", "test_nothing_runs.py",
   "test_task_names.py",
 }  # fmt: skip
-"""Folders and files whose tests are `once`: the contracts of datasets, tasks
-and models, and whole runs, go through the same code on every Python."""
+"""Folders and files whose tests run on one Python alone. What stays for every
+Python, contracts and whole runs, goes through most of the same code."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -30,8 +30,10 @@ LR, WARMUP = 1e-2, 0.05
 def main() -> None:
   parser = argparse.ArgumentParser()
   parser.add_argument("--data", required=True, help="train.txt and test.txt")
-  parser.add_argument("--out", required=True)
-  parser.add_argument("--minutes", type=float, required=True)
+  parser.add_argument("--out", required=True, help="folder for the masks")
+  parser.add_argument(
+    "--minutes", type=float, required=True, help="of training"
+  )
   given = parser.parse_args()
   torch_setup.begin()
   set_track_meta(False)
@@ -61,7 +63,7 @@ def files(folder: str, split: str) -> list[dict[str, str]]:
 
 
 def loaded() -> list:
-  """Read, turned to RAS, standardised, filled up to the patch."""
+  """Read in the axes of the file, standardised, padded to the patch."""
   return [
     transforms.LoadImaged(BOTH),
     transforms.EnsureChannelFirstd(BOTH, channel_dim="no_channel"),

@@ -30,8 +30,8 @@ def regions(
     degrees and made larger by a factor of this range, with the `probability`;
     linear interpolation of the image, the nearest of regions, and places from
     beyond the edge repeat it.
-  changes: of brightness and sharpness (`augment.intensity`); they see values
-    from 0 to 1, the least and the largest of the example.
+  changes: of brightness and sharpness (`augment.intensity`); for them the patch
+    is scaled so that its least value is 0 and its largest 1, and scaled back.
   """
   if "regions" not in batch or not hasattr(info.only, "axes"):
     raise UserError(

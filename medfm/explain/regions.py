@@ -8,6 +8,7 @@ import numpy as np
 
 from medfm.evals.context import Block, Context, Findings
 from medfm.tasks import regions
+from medfm.tasks.regions import measured
 from medfm.types import Arrays, Info, Split
 
 _MOST = 400_000
@@ -48,7 +49,7 @@ def _blocks(split: Split, predicted: Arrays, info: Info) -> list[Block]:
       **packed_case(
         np.asarray(split.arrays["image"][row]),
         info.only.regions(split.arrays, row),
-        regions.unpacked(predicted["mask"][row]),
+        measured.unpacked(predicted["mask"][row]),
         split.arrays["spacing_mm"][row],
       ),
     }
@@ -159,4 +160,4 @@ def _around(either: np.ndarray) -> tuple[slice, ...]:
 
 
 def _text(array: np.ndarray) -> str:
-  return base64.b64encode(regions.packed(array)).decode("ascii")
+  return base64.b64encode(measured.packed(array)).decode("ascii")

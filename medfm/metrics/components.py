@@ -76,8 +76,8 @@ def instances_of(
     their waists, by the distance to the background.
   least: objects of fewer pixels are dropped. least_seed: so are smaller seeds,
     whose pixels then go to their neighbours.
-  waist: for "border", insides whose middles lie so many pixels apart are split
-    at their waists; 0 for none.
+  waist: for "border", an inside with two centres more than so many pixels apart
+    is split where it is narrow; 0 never splits.
   fill: holes within an object become part of it.
   smooth, apart: for "distance", in pixels: the standard deviation by which
     distances are smoothed, and how far apart two maxima are at least.

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from medfm.report import style
-from medfm.tasks import regions
+from medfm.tasks.regions import measured
 
 _TRUE = {"colors": [style.SKY], "linestyles": "solid"}
 _CALLED = {"colors": [style.ORANGE], "linestyles": "dashed"}
@@ -56,7 +56,7 @@ def drawn(block: Mapping[str, Any]):
 
 def _read(case: Mapping[str, Any]) -> Case:
   image, truth, predicted = (
-    regions.unpacked(base64.b64decode(case[name]))
+    measured.unpacked(base64.b64decode(case[name]))
     for name in ("image", "truth", "predicted")
   )
   words = case["words"]

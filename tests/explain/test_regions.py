@@ -11,6 +11,7 @@ import pytest
 from medfm.explain import regions as explained
 from medfm.report import overlays
 from medfm.tasks import regions as task
+from medfm.tasks.regions import measured
 from medfm.types import Dataset, Split
 from tests.objectives import marked
 
@@ -37,7 +38,7 @@ def _context(private=False):
 
 
 def _unpacked(case, name):
-  return task.unpacked(base64.b64decode(case[name]))
+  return measured.unpacked(base64.b64decode(case[name]))
 
 
 def test_the_worst_case_is_shown_with_what_was_marked():

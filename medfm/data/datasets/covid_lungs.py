@@ -26,10 +26,12 @@ def lungs(
   fractions: tuple[float, ...] = (0.6, 0.15, 0.25),
   **planning,
 ) -> Dataset:
-  """image [H,W,1] uint8, regions [H,W] in {0, 1}, of the X-rays with a mask.
+  """image [H,W,1] uint8, regions [*F] in {0, 1}, of the X-rays with a mask.
 
-  side: the longer side, in pixels, that an X-ray is resized to; masks are
-    scored in the size of the file. fractions: of the patients.
+  F is the size of the file, in which masks are scored.
+
+  side: the longer side, in pixels, that an X-ray is resized to. fractions: of
+    the patients.
   """
   root = covid_xray.root(folders)
   found = covid_xray.listed(root)

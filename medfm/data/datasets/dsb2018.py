@@ -34,8 +34,9 @@ def nuclei(
   test, validation: images, the last in the order of sha256("seed:id") and those
     before them; train: how many of the rest, 0 for all. The official test set
     has no masks here.
-  least: predicted objects of fewer pixels are dropped. waist: nuclei that touch
-    are split if their middles are so many pixels apart (chosen on validation).
+  least: predicted objects of fewer pixels are dropped. waist: a predicted
+    nucleus with two centres more than so many pixels apart is split (chosen on
+    validation).
   """
   names = ("stage1_train.zip", "stage1_train", "dsb2018_nuclei_subset.zip")
   path = files.find(

@@ -40,7 +40,7 @@ class Member(NamedTuple):
   multilabel: bool = False
 
   @property
-  def axes(self) -> tuple[int, ...]:
+  def mirror_axes(self) -> tuple[int, ...]:
     """Along which an image may be mirrored: none if a class names a side."""
     sided = any(name.endswith(("-left", "-right")) for name in self.classes)
     return () if sided else (-1,)

@@ -131,7 +131,7 @@ def _levels(file: Any, name: str) -> list[Any]:
     if page.photometric != _RGB:
       raise UserError(
         f"{name}: its colours are stored as {page.photometric.name}, expected "
-        "RGB"
+        "RGB: save the slide as RGB"
       )
   return pages
 

@@ -21,9 +21,10 @@ def patch(
 
   Evenly over the image, but with the probability `marked` so that a marked
   place, of a structure drawn first, lies within the patch, as near to its
-  middle as the image's edges allow (Isensee et al. 2021). Where the image
-  is smaller than the patch it is filled up on both sides, with its mean and as
-  background. What is told of the whole image alone is left out.
+  middle as the image's edges allow (Isensee et al. 2021). An image smaller than
+  the patch is filled up on both sides: with its mean, or that of the training
+  volumes if values have a unit, and as background. Arrays that describe the
+  whole image are dropped.
   """
   shape = getattr(info.only, "patch", None)
   shape = shape or getattr(getattr(info.only, "plan", None), "patch", ())
@@ -48,8 +49,8 @@ def patch(
   start = start.astype(int)
   kept = {k: a for k, a in example.items() if k not in _WHOLE}
   # What becomes 0 when it is scaled, as where prediction fills up.
-  told = getattr(info.only, "range", ())
-  mean = told[2] if told else example["level"][0]
+  span = getattr(info.only, "range", ())
+  mean = span[2] if span else example["level"][0]
   kept["image"] = _cut(example["image"], start, shape, mean)
   kept["image/size"] = np.array([*shape, kept["image"].shape[-1]], np.int32)
   if "regions" in example:

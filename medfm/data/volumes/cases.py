@@ -217,8 +217,8 @@ def dataset(
   else:
     described = fitted(parts["train"], style, unit, planning)
   info = Info(name=name, inputs={"image": described}, target=target)
-  told = f"{sum(map(len, parts.values())):,} {described.describe()}"
-  line = f"{told}; {described.plan.describe()}"
+  count = f"{sum(map(len, parts.values())):,}"
+  line = f"{count} {described.describe()}; {described.plan.describe()}"
   if not reading:
     card = {
       **card,
@@ -285,7 +285,7 @@ def _uneven(parts: Mapping[str, Split]) -> list[str]:
   )
   return [
     f"the voxels of training are {ends} mm, and the network sees them as if "
-    "they were equal: to resample all, leave out --config.data.resampled"
+    "they were equal: to resample them, leave out --config.data.resampled=false"
   ]
 
 

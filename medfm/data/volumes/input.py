@@ -24,7 +24,8 @@ class Volume:
   `level` is the mean and the standard deviation of each image's own values.
 
   axes: 2 or 3.
-  spacing_mm: of the voxels, which others are resampled to; () for none.
+  spacing_mm: voxel size in mm that all volumes, new ones too, are resampled to;
+    () leaves them as they are.
   side: the longer side that all pictures were resized to; 0 if they were not.
   range: (low, high, mean, std) of the marked places in the training split,
     for images whose values have a unit (CT); () if each is standardised by

@@ -206,9 +206,9 @@ def _fits(image: np.ndarray, dtype: str, name: str) -> None:
   narrow = image.dtype.kind == "f" and 0 < high - low < _FEWEST
   if narrow or low < ends.min or high > ends.max:
     raise UserError(
-      f"{name}: its values are {low:.4g} to {high:.4g}, too "
-      f"{'near each other' if narrow else 'large'} for {dtype}: set "
-      "--config.data.dtype=float32"
+      f"{name}: its values are {low:.4g} to {high:.4g}, "
+      f"{'too near each other for' if narrow else 'outside the range of'} "
+      f"{dtype}: set --config.data.dtype=float32"
     )
 
 

@@ -69,7 +69,10 @@ def _black_and_white(file: Any) -> bool:
 def regions(
   masks: Sequence[pathlib.Path | None], style: Style, load: Any
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-  """(regions [*S] uint8 or uint16, the changes) of an example's masks."""
+  """(regions [*S] uint8 or uint16, the changes) of an example's masks.
+
+  load: file -> (its numbers [*S], the changes), as `flat` does.
+  """
   names = [path.name for path in masks if path]
   if style.masks in ("labels", "instances"):
     if len(masks) != 1:
@@ -78,7 +81,7 @@ def regions(
     if values.min(initial=0) < 0:
       raise UserError(f"{names[0]}: holds the label {values.min()}, below 0")
     if style.masks == "instances":
-      regions = _numbered(values)
+      regions = _numbered(values, names[0])
     else:
       regions = _by_label(values, style, names[0])
   else:
@@ -91,7 +94,9 @@ def regions(
     parts = [part for part in read if part]
     changes = tuple(dict.fromkeys(c for _, some in parts for c in some))
     if len(parts) < len(read):
-      changes += ("structures without a file of an image, taken as not there",)
+      changes += (
+        "structures with no mask file for an image, taken to be absent",
+      )
     shapes = {
       part.shape: name for (part, _), name in zip(parts, names, strict=True)
     }
@@ -154,7 +159,8 @@ def _two_values(part: np.ndarray, style: Style, name: str) -> None:
   if not style.threshold and len(numbers := _numbers(part)) > 2:
     raise UserError(
       f"{name}: holds {len(numbers)} numbers, expected 0 and one for what is "
-      "marked: set --config.data.threshold=128 for a mask with soft edges"
+      "marked: set --config.data.threshold=128 for a mask with soft edges; if "
+      "each number is a structure, --config.data.style=labels"
     )
 
 
@@ -174,10 +180,13 @@ def _laid_over(
   return regions, shared
 
 
-def _numbered(values: np.ndarray) -> np.ndarray:
+def _numbered(values: np.ndarray, name: str) -> np.ndarray:
   """Instances numbered without gaps, from 1."""
   numbers, places = np.unique(values, return_inverse=True)
   first = 0 if len(numbers) and numbers[0] == 0 else 1
-  if len(numbers) > 2**16 - 1:
-    raise UserError(f"a mask holds {len(numbers):,} objects, expected 65,534")
+  objects = len(numbers) - 1 + first
+  if objects > 2**16 - 1:
+    raise UserError(
+      f"{name}: holds {objects:,} objects, expected at most {2**16 - 1:,}"
+    )
   return (places + first).reshape(values.shape).astype(np.uint16)

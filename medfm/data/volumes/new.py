@@ -17,7 +17,7 @@ from medfm.data.volumes import input as volume_input
 from medfm.data.volumes import marked, reading, resample, scan, writing
 from medfm.data.volumes import series as dicom_series
 from medfm.data.volumes.style import Style
-from medfm.tasks import regions as tasks
+from medfm.tasks.regions import measured
 from medfm.types import Info, Ragged, Split, UserError
 
 
@@ -95,7 +95,7 @@ def _outputs(names: Sequence[str], axes: int) -> tuple[str, ...]:
   if twice:
     both = [n for n, m in zip(names, made, strict=True) if m == twice[0]]
     raise UserError(
-      f"{' and '.join(both)}: their masks would be called alike; rename one"
+      f"{' and '.join(both)}: their masks would have one file name; rename one"
     )
   return tuple(made)
 
@@ -119,7 +119,7 @@ def written(
   """
   count = len(grids)
   for row, mask in enumerate(predicted["mask"]):
-    regions = tasks.unpacked(mask)
+    regions = measured.unpacked(mask)
     name = names[row]
     if grids[row][0] == "picture":
       regions = resample.mask_to_shape(regions, tuple(grids[row][1]))

@@ -50,7 +50,10 @@ def own_masks(
   name: str = "own_masks",
   **planning: Any,
 ) -> Dataset:
-  """image [*S,C] of any size with regions [*S], for segmentation.
+  """image [*S,C] and regions [*F] of any size, for segmentation.
+
+  F are the extents of the file, S those of the image, which differ if it was
+  resampled or resized.
 
   images, masks: folders whose files are paired by name (`pairs.in_folders`).
   path: instead of them a CSV file that names both, or a folder in the
@@ -63,8 +66,8 @@ def own_masks(
   values: of the structures in the files; () for 1, 2, ...
   threshold: from which value on a mask of one structure is marked (`Style`).
   channels: of pictures, 1 or 3. dtype: that images are kept in, int16, uint16,
-    uint8 or float32; "" keeps pictures in the type of the largest, volumes
-    with a unit in int16 and others in float32.
+    uint8 or float32; "" keeps pictures in the widest type among their files,
+    volumes with a unit in int16 (rounded) and others in float32.
   unit: whether the values of volumes have a unit, as in CT; see
     `cases.dataset`.
   spacing_mm: that volumes are resampled to, those of training and others; ()
@@ -85,14 +88,17 @@ def own_masks(
       f"3, a style of {', '.join(STYLES)}, and 1 or 3 channels"
     )
   if side and (axes == 3 or side < 8):
-    raise UserError(f"side={side}: expected 8 pixels or more, for pictures")
+    raise UserError(
+      f"--config.data.side={side}: expected 8 pixels or more, for pictures"
+    )
   if dtype not in ("", "int16", "uint16", "uint8", "float32"):
     raise UserError(
-      f"dtype={dtype!r}: expected int16, uint16, uint8 or float32"
+      f"--config.data.dtype={dtype}: expected int16, uint16, uint8 or float32"
     )
   if spacing_mm and not resampled:
     raise UserError(
-      f"spacing_mm={spacing_mm} with resampled=false: say one of them"
+      f"spacing_mm={spacing_mm} with resampled=false: leave out "
+      "--config.data.spacing_mm or --config.data.resampled"
     )
   if spacing_mm and (axes == 2 or len(spacing_mm) != 3 or min(spacing_mm) <= 0):
     raise UserError(
@@ -118,17 +124,9 @@ def own_masks(
       "whole": whole,
     },
   )
+  if structures and not values:
+    found = pairs.in_order(found, names(structures))
   called = names(structures) or found.names or (_called(masks, mask, path),)
-  known_values = found.values
-  if found.names and structures and set(called) == set(found.names):
-    # In the order that was asked for.
-    by_name = dict(zip(found.names, found.values, strict=False))
-    known_values = tuple(by_name[name] for name in called if name in by_name)
-  elif found.values and structures and not values:
-    raise UserError(
-      f"structures={','.join(called)}: dataset.json names "
-      f"{', '.join(found.names)}; give values= for others"
-    )
   objects = style in ("objects", "instances")
   if objects and len(called) > 1:
     raise UserError(
@@ -137,7 +135,7 @@ def own_masks(
   how = Style(
     axes=axes,
     masks=style,
-    values=tuple(values) or known_values,
+    values=tuple(values) or found.values,
     ignored=found.ignored,
     structures=len(called),
     threshold=threshold,
@@ -151,8 +149,8 @@ def own_masks(
     style == "instances" or (style == "labels" and len(called) > 1)
   ):
     raise UserError(
-      f"threshold={threshold}: a mask that numbers several structures or "
-      "objects has none"
+      f"threshold={threshold}: the masks number several structures or "
+      "objects, which no threshold can part; leave out --config.data.threshold"
     )
   if how.values and len(how.values) != len(called):
     raise UserError(
@@ -243,7 +241,7 @@ def _found(
 def _planned(
   found: pairs.Pairs, seed: int, fractions: tuple[float, ...]
 ) -> tuple[tuple[float, ...], bool]:
-  """The spacing for the volumes that will be of training, from their heads.
+  """The spacing planned from the headers of the training volumes.
 
   And whether any volume, of whatever split, has another.
   """
@@ -269,7 +267,7 @@ def _called(masks: str, mask: str, path: str) -> str:
 
 
 def _dtype(axes: int, unit: bool, found: pairs.Pairs) -> str:
-  """The type that holds all images without a loss."""
+  """The narrowest type that holds all pictures; of volumes, see `own_masks`."""
   if axes == 3:
     return "int16" if unit else "float32"
   kinds = {

@@ -25,9 +25,9 @@ class Pairs(NamedTuple):
   """Images with their masks.
 
   cases, raw: as `cases.prepared` takes them; without a split yet.
-  names: of the structures where the source names them; ().
+  names: of the structures; () if the source names none.
   changes: for the data card. values: of the structures in the masks.
-  ignored: the value of places that are not known; -1 without.
+  ignored: the value of places that are not known; -1 if there is none.
   """
 
   cases: list[Case]
@@ -262,6 +262,23 @@ def _described(
   return tuple(table[value] for value in values), values, *(ignored or [-1])
 
 
+def in_order(found: Pairs, structures: tuple[str, ...]) -> Pairs:
+  """With the structures of dataset.json in the order that was asked for.
+
+  Raises: UserError if it names others.
+  """
+  if not found.values:
+    return found
+  values = dict(zip(found.names, found.values, strict=True))
+  if set(structures) != set(values):
+    raise UserError(
+      f"structures={','.join(structures)}: dataset.json names "
+      f"{', '.join(found.names)}; for others give --config.data.values="
+    )
+  ordered = tuple(values[name] for name in structures)
+  return found._replace(names=structures, values=ordered)
+
+
 def in_table(
   place: pathlib.Path,
   *,
@@ -277,7 +294,8 @@ def in_table(
   """A CSV with a column of image files and one of masks, beside it.
 
   mask: the column, or several separated by commas, one for each structure; a
-    cell may hold several files separated by `;`, but for structures.
+    cell may hold several files separated by `;`, unless style=structures,
+    which takes one for each.
   """
   table = tables.read(place, delimiter=delimiter)
   changes: list[dict[str, Any]] = []

@@ -106,8 +106,8 @@ def planned(
     then taken to be equal along all axes.
   memory_gib: what one step may need, by estimate. A patch that needs more
     is made smaller.
-  batch_size, patch: instead of those that would be planned; 0 and (). No more
-    are planned than there are volumes.
+  batch_size, patch: instead of those that would be planned; 0 and () plan
+    them. A planned batch has at most as many patches as there are volumes.
   """
   spacings = np.asarray(spacing_mm, float)
   axes = spacings.size

@@ -142,8 +142,8 @@ def mask_to_shape(
   """A mask [X,Y,Z] or [H,W] of integers on the grid of `shape`; same dtype.
 
   Each label by itself is interpolated linearly, and a voxel gets the label
-  with the most; the smaller of two that are equal. Of many labels, such as
-  single objects, a voxel gets the nearest.
+  with the most; the smaller of two that are equal. With more than 64 labels,
+  such as single objects, each voxel gets the nearest instead.
   """
   if mask.ndim not in (2, 3) or mask.dtype.kind not in "iub":
     raise UserError(

@@ -94,7 +94,8 @@ def chosen(path: str | os.PathLike, series: str = "") -> Series:
   if len(fitting) > 1:
     raise UserError(
       f"{name}: holds {len(fitting)} series where one is meant: keep one in "
-      "each folder, or to predict set series to the end of one's UID: "
+      "each folder or, with --mode=predict, set --config.data.series= to the "
+      "end of the SeriesInstanceUID of the one you mean: "
       f"{_names(fitting)}"
     )
   if len(every) == 1:  # Reading it says what it is.

@@ -173,7 +173,7 @@ def test_colours_that_are_not_red_green_and_blue_are_refused(whole, tmp_path):
     tmp_path / "a.tif", whole, photometric="cielab", levels=1
   )
   with (
-    pytest.raises(UserError, match="stored as CIELAB, expected RGB"),
+    pytest.raises(UserError, match="stored as CIELAB, expected RGB: save"),
     reader.opened(path),
   ):
     pass

@@ -8,7 +8,7 @@ import pytest
 
 from medfm.data.volumes import new
 from medfm.data.volumes.style import Style
-from medfm.tasks import regions as task
+from medfm.tasks.regions import measured
 from medfm.types import UserError
 from tests.data.volumes import made
 from tests.objectives import marked
@@ -23,7 +23,7 @@ def _marked(split):
   masks = np.empty(len(split), object)
   for row in range(len(split)):
     image = np.asarray(split.arrays["image"][row])[..., 0]
-    masks[row] = task.packed((image > np.median(image)).astype(np.uint8))
+    masks[row] = measured.packed((image > np.median(image)).astype(np.uint8))
   return {"mask": masks}
 
 
@@ -62,7 +62,7 @@ def test_resampled_volumes_are_brought_back(tmp_path):
   split = new.encoded(str(path), info, style=style)
   assert split.arrays["image"][0].shape == (16, 16, 12, 1)
   masks = np.empty(1, object)
-  masks[0] = task.packed(
+  masks[0] = measured.packed(
     (np.asarray(split.arrays["image"][0])[..., 0] > 4.5).astype(np.uint8)
   )
   assert split.write({"mask": masks}, tmp_path) == 1

@@ -174,3 +174,12 @@ def test_an_unknown_column_and_a_repeated_image_are_refused(tmp_path):
     pairs.in_table(path, image="x", mask="mask")
   with pytest.raises(UserError, match="in more than one row"):
     pairs.in_table(path, image="file", mask="mask")
+
+
+def test_structures_come_in_the_order_that_is_asked_for():
+  found = pairs.Pairs([], {}, ("liver", "tumour"), values=(1, 2))
+  turned = pairs.in_order(found, ("tumour", "liver"))
+  assert turned.names == ("tumour", "liver") and turned.values == (2, 1)
+  with pytest.raises(UserError, match=r"names liver, tumour; for others give"):
+    pairs.in_order(found, ("liver", "vessel"))
+  assert pairs.in_order(pairs.Pairs([], {}), ("a",)).names == ()
