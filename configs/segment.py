@@ -33,7 +33,7 @@ from medfm.objectives import segment
 from medfm.spec import bind, spec
 from medfm.variants import shrunk, variants
 
-STEPS = {"hippocampus": 1300, "nuclei": 2400, "lungs": 300}
+STEPS = {"hippocampus": 2000, "nuclei": 2400, "lungs": 300}
 LR = {"hippocampus": 1e-2, "nuclei": 3e-3, "lungs": 3e-3}
 RIVALS = {
   "hippocampus": ("atlas", "voxel_boosting"),
@@ -87,6 +87,7 @@ def get_config(arg: str = ""):
     augment=bind(
       marked.regions,
       mirror=MIRROR[name],
+      probability=0.5 if name == "hippocampus" else 0.3,
       changes=FLUORESCENCE if name == "nuclei" else CHANGES,
     ),
     optimizer=bind(

@@ -16,6 +16,7 @@ from medfm import tree as trees
 from medfm.checkpoint import Checkpoints
 from medfm.data import loader
 from medfm.interrupt import Interrupted
+from medfm.nn import backend
 from medfm.setup import Job
 from medfm.types import UserError, Variables
 from medfm.weights import transfer
@@ -149,6 +150,9 @@ def _loop(
   # With few examples many steps have equal scores, such as an AUROC of 1.
   second = "brier" if setup.choosing(run) < 1 else ""
   waiting = None  # A step's scalars are read once the next one is running.
+  # A step whose batch is still being copied is launched ahead, although
+  # `setup.jax_settings` forbids it: two steps would hold temporaries at once.
+  one_by_one = backend.on_cpu()
 
   def every(step: int, cadence: int) -> bool:
     return step % (cadence or job.per_epoch) == 0 or step == total
@@ -169,8 +173,9 @@ def _loop(
     for k, batch in loader.prefetched(job.batches, first, total, threads):
       step, batch = k + 1, setup.placed(model, batch)
       state, scalars = job.step(state, resident(batch) if resident else batch)
-      if k == first:  # Free the memory that compiling needed.
+      if k == first or one_by_one:
         jax.block_until_ready(state)
+      if k == first:  # Free the memory that compiling needed.
         host.give_back()
       if waiting:
         report(*waiting)

@@ -39,8 +39,10 @@ def network(given: argparse.Namespace) -> torch.nn.Module:
   model = dynunet()
   if given.alike:
     for stage in model.upsamples:
-      stage.conv_block.conv2 = torch.nn.Identity()
-      stage.conv_block.norm2 = torch.nn.Identity()
+      block = stage.conv_block
+      stage.conv_block = torch.nn.Sequential(
+        block.conv1, block.norm1, block.lrelu
+      )
   count = sum(each.numel() for each in model.parameters())
   print(f"parameters: {count:,}", flush=True)
   return model.to(memory_format=layout(given))

@@ -1,5 +1,7 @@
 """3-D convolution by planes: the values and gradients of XLA's own."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,11 +18,22 @@ def _drawn(*shape, seed=0):
 
 
 @pytest.mark.parametrize(
-  ("window", "strides"),
-  [((3, 3, 3), (1, 1, 1)), ((3, 3, 3), (2, 1, 2)), ((1, 3, 3), (1, 2, 2))],
+  ("window", "strides", "extents", "channels"),
+  [
+    ((3, 3, 3), (1, 1, 1), (7, 8, 6), 3),
+    ((3, 3, 3), (1, 1, 1), (7, 8, 6), 8),
+    ((3, 3, 3), (1, 2, 1), (6, 4, 4), 8),
+    ((3, 3, 3), (1, 1, 1), (1, 4, 4), 8),
+    ((3, 1, 1), (1, 1, 1), (5, 2, 2), 8),
+    ((3, 3, 3), (2, 1, 2), (7, 8, 6), 8),
+    ((1, 3, 3), (1, 2, 2), (7, 8, 6), 8),
+  ],
 )
-def test_values_and_gradients_are_those_of_xla(window, strides):
-  x, kernel = _drawn(2, 7, 8, 6, 3), _drawn(*window, 3, 4, seed=1)
+def test_values_and_gradients_are_those_of_xla(
+  window, strides, extents, channels
+):
+  x = _drawn(2, *extents, channels)
+  kernel = _drawn(*window, channels, 4, seed=1) / math.sqrt(channels)
   padding = tuple((n // 2, n // 2) for n in window)
 
   def ours(x, kernel):
