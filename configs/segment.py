@@ -28,12 +28,11 @@ from medfm.data.transforms import patches
 from medfm.evals import baselines
 from medfm.explain import regions
 from medfm.models import unet
-from medfm.nn import inputs
 from medfm.objectives import segment
 from medfm.spec import bind, spec
 from medfm.variants import shrunk, variants
 
-STEPS = {"hippocampus": 2000, "nuclei": 2400, "lungs": 300}
+STEPS = {"hippocampus": 1300, "nuclei": 2400, "lungs": 300}
 LR = {"hippocampus": 1e-2, "nuclei": 3e-3, "lungs": 3e-3}
 RIVALS = {
   "hippocampus": ("atlas", "voxel_boosting"),
@@ -43,17 +42,6 @@ RIVALS = {
 MIRROR = {"hippocampus": (0,), "nuclei": (0, 1), "lungs": (1,)}
 """In training, and in prediction, whose logits are averaged."""
 
-SCALES = {"nuclei": bind(inputs.logarithm, mean=2.25, std=0.8)}
-CONTRAST = bind(intensity.brightness_contrast, brightness=0.0, contrast=0.25)
-CHANGES = (
-  CONTRAST,
-  bind(intensity.gamma, span=(0.7, 1.5)),
-  bind(intensity.noise, most=0.03, probability=0.15),
-)
-FLUORESCENCE = (
-  CONTRAST,
-  bind(intensity.noise, most=0.005, probability=0.15),
-)
 SELECT = {"hippocampus": "dice", "nuclei": "mean_ap", "lungs": "dice"}
 
 
@@ -77,18 +65,17 @@ def get_config(arg: str = ""):
     name=f"segment-{name}",
     description=f"Segmentation of {name} by a residual U-Net.",
     data=data,
-    objective=bind(
-      segment.regions,
-      model=bind(unet.UNet),
-      inputs=SCALES.get(name, inputs.standard),
-      mirror=MIRROR[name],
-    ),
+    objective=bind(segment.regions, model=bind(unet.UNet), mirror=MIRROR[name]),
     transforms=(bind(patches.patch),),
     augment=bind(
       marked.regions,
       mirror=MIRROR[name],
       probability=0.5 if name == "hippocampus" else 0.3,
-      changes=FLUORESCENCE if name == "nuclei" else CHANGES,
+      changes=(
+        bind(intensity.brightness_contrast, brightness=0.0, contrast=0.25),
+        bind(intensity.gamma, span=(0.7, 1.5)),
+        bind(intensity.noise, most=0.03, probability=0.15),
+      ),
     ),
     optimizer=bind(
       optim.optimizer,

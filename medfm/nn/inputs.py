@@ -47,28 +47,6 @@ def image(
   return _scaled(batch, info, scaled)
 
 
-def logarithm(batch: Batch, info: Info, *, mean: float, std: float) -> Batch:
-  """Scales `image` [B,*S,C] of any size to (log(1 + x) - mean) / std, x >= 0.
-
-  For fluorescence, where images of one stain differ in brightness by factors
-  and dim edges matter beside bright middles. Places beyond `image/size` are 0.
-
-  mean, std: of log(1 + x) over training images.
-  """
-
-  def scaled(name: str, part: Batch) -> Batch:
-    if "level" not in part or getattr(info.inputs[name], "range", ()):
-      raise UserError(
-        f"inputs: {info.name} has {info.inputs[name].describe()}, whose "
-        "logarithm is not taken: set --config.objective.inputs to another"
-      )
-    level = jnp.broadcast_to(jnp.array([mean, std]), part["level"].shape)
-    image = jnp.log1p(jnp.maximum(part["image"].astype(jnp.float32), 0))
-    return info.inputs[name].scale({**part, "image": image, "level": level})
-
-  return _scaled(batch, info, scaled)
-
-
 def _scaled(
   batch: Batch, info: Info, scaled: Callable[[str, Batch], Batch]
 ) -> Batch:

@@ -1,7 +1,6 @@
 """A model of patches on pictures of any size: windows that overlap."""
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 
 import jax
@@ -20,70 +19,79 @@ def slid(
 ) -> jax.Array:
   """The most probable class of every place: [B,*S,C] -> uint8 [B,*S].
 
-  Windows lie evenly over the picture, neighbours `overlap` of a patch over one
-  another or more. Where several windows see a place their logits are averaged
-  by a Gaussian around each window's middle, of an eighth of the patch in
-  standard deviation (Isensee et al. 2021).
+  Windows lie evenly over each picture from edge to edge, neighbours `overlap`
+  of a patch over one another or more. They depend on its own extents alone, so
+  that a picture gets the same classes whatever else is in the batch. Where
+  several windows see a place their logits are averaged by a Gaussian around
+  each window's middle, of an eighth of the patch in standard deviation (Isensee
+  et al. 2021).
 
   Sums are kept for as many planes as a window is deep, so that memory beside
   the picture and the result does not grow with the first axis.
 
   function: [B,*patch,C] -> logits [B,*patch,K].
-  size: [B,R] the true extents (entries after R are not read). A window is left
-    out where those before it reach the end of every example. None if the
-    pictures fill S.
+  size: [B,R] the true extents (entries after R are not read), beyond which
+    classes mean nothing. None if the pictures fill S.
   """
   extents, patch = image.shape[1:-1], tuple(patch)
-  first, *others = zip(extents, patch, strict=True)
-  count, stride = _even(*first, overlap)
-  starts = [_starts(extent, width, overlap) for extent, width in others]
-  spaces = [patch[0] + (count - 1) * stride]
-  spaces += [max(extent, width) for extent, width in others]
+  axes, batch = len(patch), len(image)
+  spaces = [max(pair) for pair in zip(extents, patch, strict=True)]
   edges = [(0, s - e) for s, e in zip(spaces, extents, strict=True)]
   image = jnp.pad(image, [(0, 0), *edges, (0, 0)])
-  places = jnp.array(list(itertools.product(*starts)), jnp.int32)
-  ends = [
-    [0, *(each[:-1] + width)]  # What the windows before it reach, by window.
-    for each, (_, width) in zip(starts, others, strict=True)
-  ]
-  covered = jnp.array(list(itertools.product(*ends)), jnp.int32)
-  weights = _bell(patch)[None, ..., None]
-  part = jax.ShapeDtypeStruct(
-    (len(image), *patch, image.shape[-1]), image.dtype
-  )
+  if size is None:
+    size = jnp.tile(jnp.array(extents, jnp.int32), (batch, 1))
+  free = jnp.maximum(size[:, :axes] - jnp.array(patch)[None], 0)
+  counts, starts = _even(free, patch, overlap)
+  each = counts[:, 1:].prod(1)  # Windows with the same first planes.
+  weights = _bell(patch)[..., None]
+  part = jax.ShapeDtypeStruct((batch, *patch, image.shape[-1]), image.dtype)
   classes = jax.eval_shape(function, part).shape[-1]
 
-  def slab(sums, index):
-    def add(number, sums):
-      start = (index * stride, *places[number])
-      where = (0, *start, 0)
-      window = lax.dynamic_slice(image, where, part.shape)
-      here = (0, 0, *start[1:], 0)
-      shape = (*part.shape[:-1], classes)
-      before = lax.dynamic_slice(sums, here, shape)
-      after = before + weights * function(window).astype(jnp.float32)
-      return lax.dynamic_update_slice(sums, after, here)
+  def window(image, corner):
+    return lax.dynamic_slice(image, (*corner, 0), part.shape[1:])
 
-    def add_if_seen(number, sums):
-      if size is None:
-        return add(number, sums)
-      done = jnp.where(index > 0, (index - 1) * stride + patch[0], 0)
-      done = jnp.stack([done, *covered[number]])
-      needed = (done[None] < size[:, : len(patch)]).all(1).any()
-      return lax.cond(needed, add, lambda number, sums: sums, number, sums)
+  def added(sums, corner, more):
+    here = (0, *corner[1:], 0)
+    before = lax.dynamic_slice(sums, here, more.shape)
+    return lax.dynamic_update_slice(sums, before + more, here)
 
-    sums = lax.fori_loop(0, len(places), add_if_seen, sums)
-    done, rest = sums[:, :stride], sums[:, stride:]
-    rest = jnp.pad(rest, [(0, 0), (0, stride), *((0, 0),) * len(patch)])
-    return rest, done.argmax(-1).astype(jnp.uint8)
+  def slab(number, carried):
+    sums, result, last = carried
+    first = starts(0, number)
+    sums = jax.vmap(_moved_on)(sums, first - last)
 
-  sums = jnp.zeros((len(image), patch[0], *spaces[1:], classes))
-  sums, planes = lax.scan(slab, sums, jnp.arange(count))
-  planes = jnp.moveaxis(planes, 1, 0)
-  planes = planes.reshape(len(image), -1, *planes.shape[3:])
-  rest = sums[:, : patch[0] - stride].argmax(-1).astype(jnp.uint8)
-  whole = jnp.concatenate([planes, rest], 1)
-  return whole[tuple(slice(n) for n in (len(image), *extents))]
+    def add(index, sums):
+      rest, corner = index, [first]
+      for axis in range(1, axes):
+        corner.append(starts(axis, rest % counts[:, axis]))
+        rest = rest // counts[:, axis]
+      corner = jnp.stack(corner, 1)
+      seen = (number < counts[:, 0]) & (index < each)
+      more = function(jax.vmap(window)(image, corner)).astype(jnp.float32)
+      more = jnp.where(seen.reshape(-1, *(1,) * (axes + 1)), more, 0)
+      return jax.vmap(added)(sums, corner, more * weights[None])
+
+    sums = lax.fori_loop(0, each.max(), add, sums)
+    # Planes that a later slab adds to are written again by it.
+    planes = sums.argmax(-1).astype(jnp.uint8)
+    result = jax.vmap(_put)(result, planes, first)
+    return sums, result, first
+
+  sums = jnp.zeros((batch, patch[0], *spaces[1:], classes))
+  result = jnp.zeros((batch, *spaces), jnp.uint8)
+  carried = (sums, result, jnp.zeros(batch, jnp.int32))
+  _, result, _ = lax.fori_loop(0, counts[:, 0].max(), slab, carried)
+  return result[tuple(slice(n) for n in (batch, *extents))]
+
+
+def _moved_on(sums: jax.Array, planes: jax.Array) -> jax.Array:
+  """Sums [X,...] less their first planes, with as many of zeros at the end."""
+  rest = jnp.concatenate([sums, jnp.zeros_like(sums)])
+  return lax.dynamic_slice_in_dim(rest, planes, len(sums))
+
+
+def _put(result: jax.Array, planes: jax.Array, first: jax.Array) -> jax.Array:
+  return lax.dynamic_update_slice_in_dim(result, planes, first, 0)
 
 
 def mirrored(
@@ -106,17 +114,25 @@ def mirrored(
   return averaged
 
 
-def _even(extent: int, width: int, overlap: float) -> tuple[int, int]:
-  """How many windows of a width cover an extent, and their equal distance."""
-  free = max(extent - width, 0)
-  count = math.ceil(free / max(int(width * (1 - overlap)), 1)) + 1
-  return count, width if count == 1 else -(-free // (count - 1))
+def _even(
+  free: jax.Array, patch: tuple[int, ...], overlap: float
+) -> tuple[jax.Array, Callable[[int, jax.Array], jax.Array]]:
+  """(how many windows [B,R] lie along each axis, where they begin).
 
+  free: [B,R] int, by how much each picture is longer than the patch.
+  The second is (axis, numbers [B] or one) -> places [B], the last of which is
+  where the window ends with the picture.
+  """
+  apart = [max(int(width * (1 - overlap)), 1) for width in patch]
+  counts = -(-free // jnp.array(apart)[None]) + 1
 
-def _starts(extent: int, width: int, overlap: float) -> np.ndarray:
-  """Where windows begin, the last of which ends where the picture does."""
-  count, _ = _even(extent, width, overlap)
-  return np.linspace(0, max(extent - width, 0), count).round().astype(int)
+  def starts(axis, number):
+    last = counts[:, axis] - 1
+    number = jnp.minimum(number, last)
+    gaps = jnp.maximum(last, 1)
+    return (2 * number * free[:, axis] + gaps) // (2 * gaps)
+
+  return counts, starts
 
 
 def _bell(patch: Sequence[int]) -> np.ndarray:

@@ -4,10 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from medfm.data.volumes.input import Volume
 from medfm.nn import inputs
-from medfm.tasks.pretext import Nothing
-from medfm.types import Info, UserError
+from medfm.types import UserError
 from tests import infos
 
 IMAGES = infos.info("toy")
@@ -57,26 +55,3 @@ def test_a_table_is_standardised_and_missing_stays_missing():
 def test_other_arrays_pass_untouched():
   batch = {"categories": jnp.ones((2, 1), "int32"), "id": jnp.arange(2)}
   assert inputs.standard(batch, INFO) == batch
-
-
-def test_a_logarithm_is_scaled_by_constants_and_only_filled_places_are_0():
-  described = Volume(axes=2, dtype="uint8")
-  info = Info("toy", {"image": described}, Nothing())
-  image = np.zeros((1, 2, 3, 1), np.uint8)
-  image[0, :, :, 0] = [[0, 9, 255], [99, 0, 0]]
-  batch = {
-    "image": image,
-    "level": np.array([[50.0, 9.0]], np.float32),
-    "image/size": np.array([[2, 2, 1]]),
-  }
-  found = inputs.logarithm(batch, info, mean=2.0, std=0.5)["image"][0, ..., 0]
-  wanted = [[-4, 2 * np.log(10) - 4, 0], [2 * np.log(100) - 4, -4, 0]]
-  np.testing.assert_allclose(found, wanted, rtol=1e-5)
-
-
-def test_no_logarithm_is_taken_of_values_with_a_unit():
-  described = Volume(range=(-100.0, 200.0, 50.0, 30.0))
-  info = Info("toy", {"image": described}, Nothing())
-  batch = described.blank(1)
-  with pytest.raises(UserError, match="logarithm is not taken"):
-    inputs.logarithm(batch, info, mean=2.0, std=0.5)

@@ -70,6 +70,20 @@ def test_windows_beyond_the_true_size_are_left_out():
   assert len(calls) == 10
 
 
+@pytest.mark.parametrize("others", [(12, 14), (4, 3), (31, 9)])
+def test_the_classes_of_a_picture_do_not_depend_on_its_batch(others):
+  def by_mean(image):  # What a normalising network sees: the whole window.
+    return _sign(image - image.mean((1, 2), keepdims=True))
+
+  image, other = _image(1, 9, 13, 1), _image(1, *others, 1, seed=1)
+  alone = windows.slid(by_mean, image, patch=(4, 6))
+  sizes = np.array([image.shape[1:], other.shape[1:]])
+  batch = np.full((2, *sizes.max(0)), 7, "float32")
+  batch[0, :9, :13], batch[1, : others[0], : others[1]] = image[0], other[0]
+  found = windows.slid(by_mean, batch, sizes, patch=(4, 6))
+  np.testing.assert_array_equal(found[0, :9, :13], alone[0])
+
+
 def test_mirror_images_are_averaged():
   def lopsided(image):
     return image * jnp.arange(4.0)[None, :, None]
