@@ -51,6 +51,16 @@ def product_for_input(places: int) -> bool:
   return on_cpu() and places <= 144
 
 
+def kept(x: jax.Array) -> jax.Array:
+  """x, which with its gradient is computed once, on a CPU.
+
+  The gradient of a dense layer is read by two products and a sum, into each of
+  which XLA would fuse what gives it, and compute that three times, once in the
+  order of the transposed.
+  """
+  return jax.lax.optimization_barrier(x) if on_cpu() else x
+
+
 def compiled(function: Callable, *, onednn: bool = False, **jit) -> Callable:
   """`jax.jit(function, **jit)`, with the libraries that are fastest here.
 
