@@ -24,14 +24,15 @@ def slid(
   that a picture gets the same classes whatever else is in the batch. Where
   several windows see a place their logits are averaged by a Gaussian around
   each window's middle, of an eighth of the patch in standard deviation (Isensee
-  et al. 2021).
+  et al. 2021). A picture smaller than the patch lies in the middle of its
+  window, as in training (`data.transforms.patches`).
 
   Sums are kept for as many planes as a window is deep, so that memory beside
   the picture and the result does not grow with the first axis.
 
   function: [B,*patch,C] -> logits [B,*patch,K].
   size: [B,R] the true extents (entries after R are not read), beyond which
-    classes mean nothing. None if the pictures fill S.
+    `image` is 0 and classes mean nothing. None if the pictures fill S.
   """
   extents, patch = image.shape[1:-1], tuple(patch)
   axes, batch = len(patch), len(image)
@@ -40,17 +41,20 @@ def slid(
   image = jnp.pad(image, [(0, 0), *edges, (0, 0)])
   if size is None:
     size = jnp.tile(jnp.array(extents, jnp.int32), (batch, 1))
-  free = jnp.maximum(size[:, :axes] - jnp.array(patch)[None], 0)
-  counts, starts = _even(free, patch, overlap)
+  free = size[:, :axes] - jnp.array(patch)[None]
+  lead = (jnp.maximum(-free, 0) + 1) // 2
+  counts, starts = _even(jnp.maximum(free, 0), patch, overlap)
   each = counts[:, 1:].prod(1)  # Windows with the same first planes.
   weights = _bell(patch)[..., None]
   part = jax.ShapeDtypeStruct((batch, *patch, image.shape[-1]), image.dtype)
   classes = jax.eval_shape(function, part).shape[-1]
 
-  def window(image, corner):
-    return lax.dynamic_slice(image, (*corner, 0), part.shape[1:])
+  def window(image, corner, lead):
+    cut = lax.dynamic_slice(image, (*corner, 0), part.shape[1:])
+    return jnp.roll(cut, lead, tuple(range(axes)))
 
-  def added(sums, corner, more):
+  def added(sums, corner, lead, more):
+    more = jnp.roll(more, -lead, tuple(range(axes)))
     here = (0, *corner[1:], 0)
     before = lax.dynamic_slice(sums, here, more.shape)
     return lax.dynamic_update_slice(sums, before + more, here)
@@ -67,9 +71,10 @@ def slid(
         rest = rest // counts[:, axis]
       corner = jnp.stack(corner, 1)
       seen = (number < counts[:, 0]) & (index < each)
-      more = function(jax.vmap(window)(image, corner)).astype(jnp.float32)
+      cuts = jax.vmap(window)(image, corner, lead)
+      more = function(cuts).astype(jnp.float32) * weights[None]
       more = jnp.where(seen.reshape(-1, *(1,) * (axes + 1)), more, 0)
-      return jax.vmap(added)(sums, corner, more * weights[None])
+      return jax.vmap(added)(sums, corner, lead, more)
 
     sums = lax.fori_loop(0, each.max(), add, sums)
     # Planes that a later slab adds to are written again by it.

@@ -1,10 +1,18 @@
 """Windows over pictures of any size give every place one class."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from medfm.data.transforms import patches
+from medfm.data.volumes import plan
+from medfm.data.volumes.input import Volume
 from medfm.nn import windows
+from tests import infos
+
+VOLUME = Volume(axes=2)
 
 
 def _sign(image):
@@ -82,6 +90,28 @@ def test_the_classes_of_a_picture_do_not_depend_on_its_batch(others):
   batch[0, :9, :13], batch[1, : others[0], : others[1]] = image[0], other[0]
   found = windows.slid(by_mean, batch, sizes, patch=(4, 6))
   np.testing.assert_array_equal(found[0, :9, :13], alone[0])
+
+
+def test_a_picture_smaller_than_the_patch_lies_where_training_puts_it():
+  image = _image(2, 3, 9, 1) + 5
+  info = infos.info("toy")
+  only = dataclasses.replace(VOLUME, plan=plan.Plan(patch=(8, 6)))
+  info = dataclasses.replace(info, inputs={"image": only})
+
+  def by_place(image):  # Class 1 where a window's place and value say so.
+    votes = image[..., 0] * jnp.arange(48.0).reshape(8, 6)[None] % 2 - 1
+    return jnp.stack([jnp.zeros_like(votes), votes], -1)
+
+  def trained(image):
+    example = {"image": image, "level": np.zeros(2)}
+    cut = patches.patch(example, info, np.random.default_rng(0))["image"]
+    return by_place(cut[None])[0].argmax(-1)
+
+  image = image[:, :, :5]
+  found = windows.slid(by_place, image, patch=(8, 6))
+  for row in range(2):  # 3 of 8 rows begin at 3, 5 of 6 columns at 1.
+    expected = trained(image[row])[3:6, 1:6]
+    np.testing.assert_array_equal(found[row], expected)
 
 
 def test_mirror_images_are_averaged():
