@@ -149,7 +149,7 @@ def _loop(
   resident = run.devices.resident and meshes.gather(job.split, model.mesh)
   # With few examples many steps have equal scores, such as an AUROC of 1.
   second = "brier" if setup.choosing(run) < 1 else ""
-  waiting = None  # A step's scalars are read once the next one is running.
+  waiting = None  # A step's scalars are read once the next one is launched.
   # A step whose batch is still being copied is launched ahead, although
   # `setup.jax_settings` forbids it: two steps would hold temporaries at once.
   one_by_one = backend.on_cpu()

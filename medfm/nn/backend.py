@@ -52,11 +52,10 @@ def product_for_input(places: int) -> bool:
 
 
 def kept(x: jax.Array) -> jax.Array:
-  """x, which with its gradient is computed once, on a CPU.
+  """x, computed once on a CPU, as is its gradient.
 
-  The gradient of a dense layer is read by two products and a sum, into each of
-  which XLA would fuse what gives it, and compute that three times, once in the
-  order of the transposed.
+  Otherwise XLA fuses what gives the gradient of a dense layer into each of its
+  three readers, two products and a sum, and computes it three times.
   """
   return jax.lax.optimization_barrier(x) if on_cpu() else x
 

@@ -21,7 +21,7 @@ from medfm.nn.conv import Pair, he
 Triple = tuple[int, int, int]
 
 _CHANNELS = 8
-"""Of the input, from which on fewer products gain more than sums cost."""
+"""Of the input, from which the products saved outweigh the sums added."""
 
 
 class Conv(nn.Module):
@@ -105,9 +105,9 @@ def conv(
 def _by_pairs(x, kernel, strides, padding):
   """F(2,3) along the first axis: planes 2i and 2i + 1 of the result together.
 
-  With d the planes 2i to 2i + 3 of x and g the three of the kernel, they are
-  m0 + m1 + m2 and m1 - m2 - m3 of the four products m below. In float32 it
-  rounds about as the plain sum does; in 16 bits it would lose digits.
+  They are m0 + m1 + m2 and m1 - m2 - m3 of the four products m below, made of
+  the planes d, 2i to 2i + 3 of the padded x, and of the kernel's three. In
+  float32 it rounds about as the plain sum does; in 16 bits it would lose digits.
   """
   (low, high), *around = padding
   count = x.shape[1] + low + high - 2
@@ -123,9 +123,12 @@ def _by_pairs(x, kernel, strides, padding):
   )
   m = [
     flat.conv(
-      planes.reshape(-1, *x.shape[2:]), g, strides=strides[1:], padding=around
+      planes.reshape(-1, *x.shape[2:]),
+      taps,
+      strides=strides[1:],
+      padding=around,
     )
-    for planes, g in parts
+    for planes, taps in parts
   ]
   y = jnp.stack([m[0] + m[1] + m[2], m[1] - m[2] - m[3]], 1)
   # [B * pairs, 2, ...] to planes in their order.

@@ -19,8 +19,8 @@ def slid(
 ) -> jax.Array:
   """The most probable class of every place: [B,*S,C] -> uint8 [B,*S].
 
-  Windows lie evenly over each picture from edge to edge, neighbours `overlap`
-  of a patch over one another or more. They depend on its own extents alone, so
+  Windows lie evenly over each picture from edge to edge, neighbours overlapping
+  by `overlap` of a patch or more. They depend on its own extents alone, so
   that a picture gets the same classes whatever else is in the batch. Where
   several windows see a place their logits are averaged by a Gaussian around
   each window's middle, of an eighth of the patch in standard deviation (Isensee
@@ -31,7 +31,7 @@ def slid(
   the picture and the result does not grow with the first axis.
 
   function: [B,*patch,C] -> logits [B,*patch,K].
-  size: [B,R] the true extents (entries after R are not read), beyond which
+  size: [B,R or more], of which the first R are the true extents, beyond which
     `image` is 0 and classes mean nothing. None if the pictures fill S.
   """
   extents, patch = image.shape[1:-1], tuple(patch)
@@ -54,7 +54,9 @@ def slid(
     return jnp.roll(cut, lead, tuple(range(axes)))
 
   def added(sums, corner, lead, more):
-    more = jnp.roll(more, -lead, tuple(range(axes)))
+    # Sums are a ring: plane n lies at n modulo their depth.
+    shift = (-lead).at[0].add(corner[0])
+    more = jnp.roll(more, shift, tuple(range(axes)))
     here = (0, *corner[1:], 0)
     before = lax.dynamic_slice(sums, here, more.shape)
     return lax.dynamic_update_slice(sums, before + more, here)
@@ -62,7 +64,7 @@ def slid(
   def slab(number, carried):
     sums, result, last = carried
     first = starts(0, number)
-    sums = jax.vmap(_moved_on)(sums, first - last)
+    sums = jax.vmap(_forgotten)(sums, last, first)
 
     def add(index, sums):
       rest, corner = index, [first]
@@ -76,7 +78,8 @@ def slid(
       more = jnp.where(seen.reshape(-1, *(1,) * (axes + 1)), more, 0)
       return jax.vmap(added)(sums, corner, lead, more)
 
-    sums = lax.fori_loop(0, each.max(), add, sums)
+    most = jnp.where(number < counts[:, 0], each, 0).max()
+    sums = lax.fori_loop(0, most, add, sums)
     # Planes that a later slab adds to are written again by it.
     planes = sums.argmax(-1).astype(jnp.uint8)
     result = jax.vmap(_put)(result, planes, first)
@@ -89,13 +92,16 @@ def slid(
   return result[tuple(slice(n) for n in (batch, *extents))]
 
 
-def _moved_on(sums: jax.Array, planes: jax.Array) -> jax.Array:
-  """Sums [X,...] less their first planes, with as many of zeros at the end."""
-  rest = jnp.concatenate([sums, jnp.zeros_like(sums)])
-  return lax.dynamic_slice_in_dim(rest, planes, len(sums))
+def _forgotten(sums: jax.Array, last: jax.Array, first: jax.Array) -> jax.Array:
+  """The ring of sums [X,...] with 0 for the planes last to first - 1."""
+  after = (jnp.arange(len(sums)) - last) % len(sums)
+  gone = (after < first - last).reshape(-1, *(1,) * (sums.ndim - 1))
+  return jnp.where(gone, 0, sums)
 
 
 def _put(result: jax.Array, planes: jax.Array, first: jax.Array) -> jax.Array:
+  """The result with the planes of a ring [X,...] from `first` on."""
+  planes = jnp.roll(planes, -first, 0)
   return lax.dynamic_update_slice_in_dim(result, planes, first, 0)
 
 
@@ -125,17 +131,18 @@ def _even(
   """(how many windows [B,R] lie along each axis, where they begin).
 
   free: [B,R] int, by how much each picture is longer than the patch.
-  The second is (axis, numbers [B] or one) -> places [B], the last of which is
-  where the window ends with the picture.
+  The second gives, for (axis, number), where that window begins [B]; the last
+  ends where the picture does.
   """
-  apart = [max(int(width * (1 - overlap)), 1) for width in patch]
+  apart = [max(int(width * (1 - overlap) + 1e-9), 1) for width in patch]
   counts = -(-free // jnp.array(apart)[None]) + 1
 
   def starts(axis, number):
     last = counts[:, axis] - 1
     number = jnp.minimum(number, last)
     gaps = jnp.maximum(last, 1)
-    return (2 * number * free[:, axis] + gaps) // (2 * gaps)
+    whole, rest = jnp.divmod(free[:, axis], gaps)  # Or products overflow.
+    return number * whole + (2 * number * rest + gaps) // (2 * gaps)
 
   return counts, starts
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -62,8 +63,6 @@ def test_windows_beyond_the_true_size_are_left_out():
   calls = []
 
   def counted(image):
-    import jax
-
     jax.debug.callback(lambda: calls.append(1))
     return _sign(image)
 
@@ -83,13 +82,61 @@ def test_the_classes_of_a_picture_do_not_depend_on_its_batch(others):
   def by_mean(image):  # What a normalising network sees: the whole window.
     return _sign(image - image.mean((1, 2), keepdims=True))
 
-  image, other = _image(1, 9, 13, 1), _image(1, *others, 1, seed=1)
-  alone = windows.slid(by_mean, image, patch=(4, 6))
-  sizes = np.array([image.shape[1:], other.shape[1:]])
-  batch = np.full((2, *sizes.max(0)), 7, "float32")
-  batch[0, :9, :13], batch[1, : others[0], : others[1]] = image[0], other[0]
-  found = windows.slid(by_mean, batch, sizes, patch=(4, 6))
-  np.testing.assert_array_equal(found[0, :9, :13], alone[0])
+  images = [_image(1, 9, 13, 1), _image(1, *others, 1, seed=1)]
+  sizes = np.array([image.shape[1:] for image in images])
+  batch = np.zeros((2, *sizes.max(0)), "float32")
+  for row, image in enumerate(images):
+    batch[row, : image.shape[1], : image.shape[2]] = image[0]
+  together = windows.slid(by_mean, batch, sizes, patch=(4, 6))
+  for image, found in zip(images, together, strict=True):
+    alone = windows.slid(by_mean, image, patch=(4, 6))[0]
+    np.testing.assert_array_equal(found[: len(alone), : alone.shape[1]], alone)
+
+
+@pytest.mark.parametrize("overlap", [0, 0.5, 0.9])
+def test_windows_of_many_shapes_are_those_of_a_plain_sum(overlap):
+  def by_place(image):
+    tilt = jnp.arange(30.0).reshape(1, 5, 6, 1)
+    return _sign(
+      image + 0.1 * jnp.sin(tilt) - image.mean((1, 2), keepdims=True)
+    )
+
+  image, patch = _image(1, 14, 9, 1), (5, 6)
+  sums, bell = np.zeros((14, 9, 2)), windows._bell(patch)[..., None]
+  starts = [
+    np.linspace(0, n - w, -(-(n - w) // max(round(w * (1 - overlap)), 1)) + 1)
+    for n, w in zip((14, 9), patch, strict=True)
+  ]
+  for x in np.floor(starts[0] + 0.5).astype(int):
+    for y in np.floor(starts[1] + 0.5).astype(int):
+      part = by_place(image[:, x : x + 5, y : y + 6])[0]
+      sums[x : x + 5, y : y + 6] += bell * part
+  found = windows.slid(by_place, image, patch=patch, overlap=overlap)
+  np.testing.assert_array_equal(found[0], sums.argmax(-1))
+
+
+def test_no_more_windows_are_computed_than_the_largest_picture_has():
+  calls = []
+
+  def counted(image):
+    jax.debug.callback(lambda: calls.append(1))
+    return _sign(image)
+
+  size = np.array([[12, 4], [4, 12]])
+  image = _image(2, 12, 12, 1) * (np.arange(12) < 4)[None, None, :, None]
+  windows.slid(counted, image, size, patch=(4, 4)).block_until_ready()
+  jax.effects_barrier()
+  assert len(calls) == 5 + 4
+
+
+def test_windows_lie_right_along_an_axis_of_any_length():
+  counts, starts = windows._even(np.array([[40_000]]), (8,), 0.9)
+  last = counts[0, 0] - 1
+  assert [int(starts(0, n)[0]) for n in (0, last // 2, last)] == [
+    0,
+    20_000,
+    40_000,
+  ]
 
 
 def test_a_picture_smaller_than_the_patch_lies_where_training_puts_it():
