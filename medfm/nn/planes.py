@@ -106,8 +106,8 @@ def _by_pairs(x, kernel, strides, padding):
   """F(2,3) along the first axis: planes 2i and 2i + 1 of the result together.
 
   They are m0 + m1 + m2 and m1 - m2 - m3 of the four products m below, made of
-  the planes d, 2i to 2i + 3 of the padded x, and of the kernel's three. In
-  float32 it rounds about as the plain sum does; in 16 bits it would lose digits.
+  the planes d, 2i to 2i + 3 of the padded x, and of the kernel's three. Float32
+  is rounded about as in the plain sum; 16 bits would lose digits.
   """
   (low, high), *around = padding
   count = x.shape[1] + low + high - 2

@@ -132,6 +132,7 @@ def test_no_more_windows_are_computed_than_the_largest_picture_has():
 def test_windows_lie_right_along_an_axis_of_any_length():
   counts, starts = windows._even(np.array([[40_000]]), (8,), 0.9)
   last = counts[0, 0] - 1
+  assert windows._even(np.array([[20]]), (20,), 0.9)[0][0, 0] == 11
   assert [int(starts(0, n)[0]) for n in (0, last // 2, last)] == [
     0,
     20_000,
