@@ -185,5 +185,7 @@ def test_an_unknown_name_or_size_is_told_with_the_nearest(folders):
 
 
 def test_only_sets_whose_classes_name_no_side_may_be_mirrored():
-  sided = {name for name, each in medmnist.MEMBERS.items() if not each.axes}
+  sided = {
+    name for name, each in medmnist.MEMBERS.items() if not each.mirror_axes
+  }
   assert sided == {"organamnist", "organcmnist", "organsmnist"}
