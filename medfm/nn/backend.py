@@ -51,15 +51,6 @@ def product_for_input(places: int) -> bool:
   return on_cpu() and places <= 144
 
 
-def kept(x: jax.Array) -> jax.Array:
-  """x, computed once on a CPU, as is its gradient.
-
-  Otherwise XLA fuses what gives the gradient of a dense layer into each of its
-  three readers, two products and a sum, and computes it three times.
-  """
-  return jax.lax.optimization_barrier(x) if on_cpu() else x
-
-
 def compiled(function: Callable, *, onednn: bool = False, **jit) -> Callable:
   """`jax.jit(function, **jit)`, with the libraries that are fastest here.
 

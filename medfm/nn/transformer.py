@@ -111,11 +111,8 @@ class Attention(nn.Module):
       raise ValueError(f"width {width} is not a multiple of {self.heads} heads")
     dense = functools.partial(nn.DenseGeneral, dtype=self.dtype)
     shape = (3, self.heads, width // self.heads)
-    qkv = backend.kept(
-      dense(shape, kernel_init=_kernel(self.std), name="qkv")(x)
-    )
-    # The gradient of a split joins three parts, that of indexing adds them.
-    query, key, value = (jnp.squeeze(a, 2) for a in jnp.split(qkv, 3, 2))
+    qkv = dense(shape, kernel_init=_kernel(self.std), name="qkv")(x)
+    query, key, value = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
     if self.rotary:
       query, key = rotated(query, positions), rotated(key, positions)
     if slot is not None:
@@ -129,9 +126,7 @@ class Attention(nn.Module):
       query, key, value, mask=mask, is_causal=causal, implementation=way
     )
     init = _kernel(self.out_std or self.std)
-    return backend.kept(
-      dense(width, axis=(-2, -1), kernel_init=init, name="out")(y)
-    )
+    return dense(width, axis=(-2, -1), kernel_init=init, name="out")(y)
 
   def _kept(self, name, new, mask, slot):
     """The cache of all slots, with `new` [B,L,heads,D] written from `slot`."""
@@ -159,7 +154,7 @@ class MLP(nn.Module):
     dense = functools.partial(nn.Dense, dtype=self.dtype)
     function = activation(self.activation)
     width = self.hidden * (2 if self.gated else 1)
-    y = backend.kept(dense(width, kernel_init=_kernel(self.std), name="in")(x))
+    y = dense(width, kernel_init=_kernel(self.std), name="in")(x)
     if self.gated:
       gate, y = jnp.split(y, 2, -1)
       y = function(gate) * y
@@ -167,7 +162,7 @@ class MLP(nn.Module):
       y = function(y)
     y = Dropout(self.dropout)(y, ids, train=train)
     init = _kernel(self.out_std or self.std)
-    return backend.kept(dense(x.shape[-1], kernel_init=init, name="out")(y))
+    return dense(x.shape[-1], kernel_init=init, name="out")(y)
 
 
 def run_blocks(
