@@ -193,7 +193,8 @@ CASES = {
   "unet3d": _training(
     "Residual 3-D U-Net, patches of 40 x 56 x 40, batch 2",
     "unet3d", 2, functools.partial(inputs.volumes, count=32, shape=_PATCH),
-    ("monai", "monai_last", "monai_kept", "monai_alike"), Span(4, 28, 4),
+    ("medfm_planes", "monai", "monai_last", "monai_kept", "monai_alike"),
+    Span(4, 28, 4),
     ("data.path={data}/pairs.csv",),
   ),
   "windows3d": Case(

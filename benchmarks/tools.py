@@ -68,6 +68,9 @@ TOOLS = {
   "medfm_ynnpack": _without(
     "YNNPACK's convolutions", without="eigen_convolutions"
   ),
+  "medfm_planes": _without(
+    "single planes of 3-D convolutions", without="planes_by_pairs"
+  ),
   "medfm_scan": _without("XLA's gradient of the scan", without="lstm_by_hand"),
   "medfm_products": _without(
     "XLA's products", options=("--config.devices.onednn=false",)

@@ -42,6 +42,9 @@ RIVALS = {
 MIRROR = {"hippocampus": (0,), "nuclei": (0, 1), "lungs": (1,)}
 """In training, and in prediction, whose logits are averaged."""
 
+MOVED = {"hippocampus": 0.5, "nuclei": 0.3, "lungs": 0.3}
+"""How likely a training example is turned and zoomed."""
+
 SELECT = {"hippocampus": "dice", "nuclei": "mean_ap", "lungs": "dice"}
 
 
@@ -70,7 +73,7 @@ def get_config(arg: str = ""):
     augment=bind(
       marked.regions,
       mirror=MIRROR[name],
-      probability=0.5 if name == "hippocampus" else 0.3,
+      probability=MOVED[name],
       changes=(
         bind(intensity.brightness_contrast, brightness=0.0, contrast=0.25),
         bind(intensity.gamma, span=(0.7, 1.5)),

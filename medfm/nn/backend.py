@@ -51,6 +51,15 @@ def product_for_input(places: int) -> bool:
   return on_cpu() and places <= 144
 
 
+def planes_by_pairs(planes: int, stride: int, channels: int) -> bool:
+  """Whether a 3-D convolution computes two planes of its result together.
+
+  planes, stride: of the kernel along the first axis. channels: of the input;
+    with few the sums cost more than the products that are saved.
+  """
+  return on_cpu() and planes == 3 and stride == 1 and channels >= 8
+
+
 def compiled(function: Callable, *, onednn: bool = False, **jit) -> Callable:
   """`jax.jit(function, **jit)`, with the libraries that are fastest here.
 

@@ -20,9 +20,6 @@ from medfm.nn.conv import Pair, he
 
 Triple = tuple[int, int, int]
 
-_CHANNELS = 8
-"""Of the input, from which the products saved outweigh the sums added."""
-
 
 class Conv(nn.Module):
   """Convolution of pictures of two or three axes: [B,*S,C] -> [B,*S',features].
@@ -89,17 +86,11 @@ def conv(
       x, kernel, strides, padding, dimension_numbers=layout
     )
   # What is made of the planes is made again for the gradient, not kept.
-  padding = tuple(map(tuple, padding))
-  if (
-    len(kernel) == 3
-    and strides[0] == 1
-    and x.shape[-1] >= _CHANNELS
-    and x.dtype == jnp.float32
-  ):
-    by_pairs = jax.checkpoint(_by_pairs, static_argnums=(2, 3))
-    return by_pairs(x, kernel, tuple(strides), padding)
-  by_planes = jax.checkpoint(_by_planes, static_argnums=(2, 3))
-  return by_planes(x, kernel, tuple(strides), padding)
+  pairs = backend.planes_by_pairs(len(kernel), strides[0], x.shape[-1])
+  form = _by_pairs if pairs and x.dtype == jnp.float32 else _by_planes
+  return jax.checkpoint(form, static_argnums=(2, 3))(
+    x, kernel, tuple(strides), tuple(map(tuple, padding))
+  )
 
 
 def _by_pairs(x, kernel, strides, padding):

@@ -44,7 +44,7 @@ def slid(
   free = size[:, :axes] - jnp.array(patch)[None]
   lead = (jnp.maximum(-free, 0) + 1) // 2
   counts, starts = _even(jnp.maximum(free, 0), patch, overlap)
-  each = counts[:, 1:].prod(1)  # Windows with the same first planes.
+  per_slab = counts[:, 1:].prod(1)  # Windows that begin at one plane.
   weights = _bell(patch)[..., None]
   part = jax.ShapeDtypeStruct((batch, *patch, image.shape[-1]), image.dtype)
   classes = jax.eval_shape(function, part).shape[-1]
@@ -72,13 +72,13 @@ def slid(
         corner.append(starts(axis, rest % counts[:, axis]))
         rest = rest // counts[:, axis]
       corner = jnp.stack(corner, 1)
-      seen = (number < counts[:, 0]) & (index < each)
+      seen = (number < counts[:, 0]) & (index < per_slab)
       cuts = jax.vmap(window)(image, corner, lead)
       more = function(cuts).astype(jnp.float32) * weights[None]
       more = jnp.where(seen.reshape(-1, *(1,) * (axes + 1)), more, 0)
       return jax.vmap(added)(sums, corner, lead, more)
 
-    most = jnp.where(number < counts[:, 0], each, 0).max()
+    most = jnp.where(number < counts[:, 0], per_slab, 0).max()
     sums = lax.fori_loop(0, most, add, sums)
     # Planes that a later slab adds to are written again by it.
     planes = sums.argmax(-1).astype(jnp.uint8)

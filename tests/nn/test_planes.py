@@ -1,5 +1,6 @@
 """3-D convolution by planes: the values and gradients of XLA's own."""
 
+import functools
 import math
 
 import jax
@@ -53,6 +54,22 @@ def test_values_and_gradients_are_those_of_xla(
     strict=True,
   ):
     np.testing.assert_allclose(mine, other, atol=1e-4)
+
+
+def test_two_planes_at_once_need_fewer_products_but_not_in_16_bits():
+  kernel = _drawn(3, 3, 3, 16, 16)
+
+  def flops(dtype, channels=16):
+    x = jnp.zeros((1, 8, 8, 8, channels), dtype)
+    given = {"strides": (1, 1, 1), "padding": ((1, 1),) * 3}
+    function = jax.jit(functools.partial(planes.conv, **given))
+    lowered = function.lower(x, kernel[..., :channels, :].astype(dtype))
+    return lowered.cost_analysis()["flops"]
+
+  plain = 2 * 27 * 16 * 16 * 8**3
+  assert 0.55 * plain < flops("float32") < 0.8 * plain
+  assert flops("bfloat16") > 0.8 * plain
+  assert flops("float32", 4) > 0.8 * plain / 4
 
 
 @pytest.mark.parametrize("axes", [2, 3])
