@@ -38,7 +38,7 @@ SOURCES = sorted((ROOT / "medfm").rglob("*.py"))
 
 
 DATASETS = re.compile(
-  r"data\.(datasets|volumes\.(new|pairs)|\w+\.(own\w*|cases|crops|files|listing|tabular|texts))\b"
+  r"data\.(datasets|volumes\.(layout|new|pairs)|\w+\.(own\w*|cases|crops|files|listing|tabular|texts))\b"
 )
 """What says what a data set's target is, and so stands above the tasks."""
 

@@ -134,3 +134,37 @@ def test_signals_of_different_length_train_with_flat_memory(order, tmp_path):
   label = job.split.arrays["label"]
   assert ((probs > 0.5) == label).all()
   np.testing.assert_allclose(probs, np.where(label, probs[1], probs[0]), 1e-5)
+
+
+@pytest.mark.parametrize("on_cpu", [True, False])
+def test_a_cpu_ends_a_step_before_it_begins_the_next(
+  on_cpu, tmp_path, monkeypatch
+):
+  data = signals(tmp_path, count=40, longest=300)
+  run = settings.Run(
+    data=lambda folders: data,
+    objective=mean_of_signal,
+    optimizer=functools.partial(optim.optimizer, lr=0.1),
+    batch_size=8,
+    steps=5,
+    devices=settings.Devices(mesh=one_device),
+  )
+  job = setup.job(run, data)
+  calls = []
+
+  def stepped(state, batch):
+    calls.append("begun")
+    return job.step(state, batch)
+
+  def awaited(state):
+    calls.append("ended")
+    return state
+
+  monkeypatch.setattr(train.backend, "on_cpu", lambda: on_cpu)
+  monkeypatch.setattr(train.jax, "block_until_ready", awaited)
+  train.train(
+    dataclasses.replace(job, step=stepped), tmp_path / "run", "run", None
+  )
+  # Elsewhere only the first is waited for, which is compiled.
+  later = ["begun", "ended"] if on_cpu else ["begun"]
+  assert calls == ["begun", "ended", *later * 4]

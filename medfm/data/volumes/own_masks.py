@@ -9,7 +9,7 @@ import numpy as np
 from medfm.data import cards, files, splits
 from medfm.data.images import decode
 from medfm.data.tables.labels import names
-from medfm.data.volumes import cases, pairs, plan, reading
+from medfm.data.volumes import cases, layout, pairs, plan, reading
 from medfm.data.volumes.style import STYLES, Style
 from medfm.spec import forwards
 from medfm.tasks.regions import Regions
@@ -125,7 +125,7 @@ def own_masks(
     },
   )
   if structures and not values:
-    found = pairs.in_order(found, names(structures))
+    found = layout.in_order(found, names(structures))
   called = names(structures) or found.names or (_called(masks, mask, path),)
   objects = style in ("objects", "instances")
   if objects and len(called) > 1:
@@ -231,7 +231,7 @@ def _found(
   if (place / "imagesTr").is_dir() and (place / "labelsTr").is_dir():
     if axes != 3:
       raise UserError(f"{path}: holds volumes; use configs/own_volumes.py")
-    return place, pairs.decathlon(place)
+    return place, layout.decathlon(place)
   raise UserError(
     f"{path}: holds no imagesTr and labelsTr; name two folders by images= and "
     "masks=, or a CSV file by path="

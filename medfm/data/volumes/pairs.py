@@ -1,4 +1,4 @@
-"""Which masks belong to which image: by folders, the decathlon's, or a CSV."""
+"""Which masks belong to which image: by the names of files, or by a CSV."""
 
 import pathlib
 import re
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medfm import jsons
 from medfm.data import files, records, spelling, splits
 from medfm.data.images import decode
 from medfm.data.tables import table as tables
@@ -56,11 +55,11 @@ def in_folders(
   Raises: UserError for an image without a mask or a mask without an image,
     naming the first of them.
   """
-  pictures = _offered(images, axes)
-  drawn = _offered(masks, axes)
+  pictures = offered(images, axes)
+  drawn = offered(masks, axes)
   same = images.resolve() == masks.resolve()
   if same:
-    stems = {name: _stem(name, axes) for name in pictures}
+    stems = {name: stem(name, axes) for name in pictures}
     drawn = {
       n: p for n, p in drawn.items() if re.search(_MARKS, stems[n], re.I)
     }
@@ -70,11 +69,11 @@ def in_folders(
     raise UserError(
       f"{empty.name}: holds no {'images' if not pictures else 'masks'}"
     )
-  owners = {_stem(name, axes): name for name in pictures}
+  owners = {stem(name, axes): name for name in pictures}
   if len(owners) < len(pictures):
-    twice = [n for n in pictures if owners[_stem(n, axes)] != n]
+    twice = [n for n in pictures if owners[stem(n, axes)] != n]
     raise UserError(
-      f"{images.name}: {twice[0]} and {owners[_stem(twice[0], axes)]} have one "
+      f"{images.name}: {twice[0]} and {owners[stem(twice[0], axes)]} have one "
       "name but for the suffix: their masks cannot be told apart"
     )
   found: dict[str, list[str]] = {name: [] for name in pictures}
@@ -102,7 +101,7 @@ def in_folders(
     raw |= {f"images/{name}": pictures[name]}
     raw |= {f"masks/{each}": drawn[each] for each in of if each}
     keys = tuple(each and f"masks/{each}" for each in of)
-    cases.append(Case(_stem(name, axes), (f"images/{name}",), keys))
+    cases.append(Case(stem(name, axes), (f"images/{name}",), keys))
   return Pairs(cases, raw, called)
 
 
@@ -114,7 +113,7 @@ def _by_structure(
   The structure is what a mask's name has beyond that of its image.
   """
   endings = {
-    mask: _ending(_stem(mask, axes), _stem(image, axes))
+    mask: _ending(stem(mask, axes), stem(image, axes))
     for image, of in found.items()
     for mask in of
   }
@@ -145,7 +144,8 @@ def _ending(mask: str, image: str) -> str:
   return re.sub(_MARKS, "", rest, flags=re.I)
 
 
-def _offered(folder: pathlib.Path, axes: int) -> dict[str, pathlib.Path]:
+def offered(folder: pathlib.Path, axes: int) -> dict[str, pathlib.Path]:
+  """Name below a folder -> file, of those that may be images or masks."""
   if not folder.is_dir():
     raise UserError(f"{folder}: no such folder of images")
   top = files.real(folder)
@@ -163,7 +163,7 @@ def _offered(folder: pathlib.Path, axes: int) -> dict[str, pathlib.Path]:
   return found
 
 
-def _stem(name: str, axes: int) -> str:
+def stem(name: str, axes: int) -> str:
   """A file's name below its folder, without suffix."""
   parent, _, last = unicodedata.normalize("NFC", name).rpartition("/")
   last = reading.stem(last) if axes == 3 else pathlib.PurePath(last).stem
@@ -174,109 +174,19 @@ def _owner(
   name: str, owners: dict[str, str], axes: int, several: bool
 ) -> str | None:
   """The image that a mask belongs to by its name."""
-  stem = _stem(name, axes)
-  tries = [stem, re.sub(_MARKS, "", stem, flags=re.I)]
-  folder = stem.rpartition("/")[0]
+  own = stem(name, axes)
+  tries = [own, re.sub(_MARKS, "", own, flags=re.I)]
+  folder = own.rpartition("/")[0]
   if several and folder:
     tries.append(folder)
   for each in tries:
     if each in owners:
       return owners[each]
   if several:  # The longest image name that the mask's begins with.
-    heads = [o for o in owners if re.match(re.escape(o) + r"[_. -]", stem)]
+    heads = [o for o in owners if re.match(re.escape(o) + r"[_. -]", own)]
     if heads:
       return owners[max(heads, key=len)]
   return None
-
-
-def decathlon(root: pathlib.Path) -> Pairs:
-  """The decathlon's layout: imagesTr, labelsTr and perhaps dataset.json.
-
-  dataset.json names the structures and their values; files of imagesTr may end
-  in _0000, _0001, ... for channels, as nnU-Net writes them.
-  """
-  images, labels = root / "imagesTr", root / "labelsTr"
-  pictures, masks = _offered(images, 3), _offered(labels, 3)
-  channels: dict[str, list[str]] = {}
-  by_stem = {_stem(name, 3): name for name in masks}
-  for name in sorted(pictures):
-    stem = _stem(name, 3)
-    if stem not in by_stem:
-      stem = re.sub(r"_\d{4}$", "", stem)
-    channels.setdefault(stem, []).append(name)
-  most = max(map(len, channels.values()), default=0)
-  for stem, names in channels.items():
-    if stem not in by_stem:
-      raise UserError(f"{root.name}: labelsTr holds no mask of {names[0]}")
-    ends = [re.search(r"_(\d{4})$", _stem(name, 3)) for name in names]
-    numbers = [int(end[1]) for end in ends if end]
-    if most > 1 and numbers != [*range(most)]:
-      raise UserError(
-        f"{root.name}: imagesTr holds {', '.join(names)} of {stem}; expected "
-        f"{most} channels, _0000 to _{most - 1:04d}"
-      )
-  if lost := [name for stem, name in by_stem.items() if stem not in channels]:
-    raise UserError(f"{root.name}: imagesTr holds no image of {lost[0]}")
-  raw = {f"imagesTr/{name}": path for name, path in pictures.items()}
-  raw |= {f"labelsTr/{name}": path for name, path in masks.items()}
-  cases = [
-    Case(
-      stem,
-      tuple(f"imagesTr/{name}" for name in names),
-      (f"labelsTr/{by_stem[stem]}",),
-    )
-    for stem, names in channels.items()
-  ]
-  names, values, ignored = _described(root / "dataset.json")
-  return Pairs(cases, raw, names, values=values, ignored=ignored)
-
-
-def _described(
-  path: pathlib.Path,
-) -> tuple[tuple[str, ...], tuple[int, ...], int]:
-  """(structures, their values, the value of places not known or -1).
-
-  Of dataset.json, without the background: the decathlon's {"1": "anterior"} and
-  nnU-Net's {"anterior": 1, "ignore": 2}.
-  """
-  if not path.is_file():
-    return (), (), -1
-  labels = jsons.read(path).get("labels", {})
-  table = {}
-  for key, value in labels.items():
-    name, number = (value, key) if str(key).isdecimal() else (key, value)
-    if isinstance(number, list):
-      raise UserError(
-        f"{path.name}: the label {key} joins several values {number}; regions "
-        "of several labels are not supported: give each structure its value"
-      )
-    if not str(number).isdecimal():
-      raise UserError(
-        f"{path.name}: the label {key} has the value {value!r}; expected a "
-        "whole number"
-      )
-    if int(number):
-      table[int(number)] = str(name)
-  ignored = [value for value, name in table.items() if name == "ignore"]
-  values = tuple(sorted({*table} - {*ignored}))
-  return tuple(table[value] for value in values), values, *(ignored or [-1])
-
-
-def in_order(found: Pairs, structures: tuple[str, ...]) -> Pairs:
-  """With the structures of dataset.json in the order that was asked for.
-
-  Raises: UserError if it names others.
-  """
-  if not found.values:
-    return found
-  values = dict(zip(found.names, found.values, strict=True))
-  if set(structures) != set(values):
-    raise UserError(
-      f"structures={','.join(structures)}: dataset.json names "
-      f"{', '.join(found.names)}; for others give --config.data.values="
-    )
-  ordered = tuple(values[name] for name in structures)
-  return found._replace(names=structures, values=ordered)
 
 
 def in_table(

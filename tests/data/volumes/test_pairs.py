@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from medfm.data.volumes import pairs
+from medfm.data.volumes import layout, pairs
 from medfm.types import UserError
 
 pytestmark = pytest.mark.once
@@ -102,27 +102,27 @@ def test_the_decathlons_layout_names_structures_and_channels(tmp_path):
   )
   labels = {"0": "background", "1": "liver", "3": "tumour"}
   (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
-  found = pairs.decathlon(tmp_path)
+  found = layout.decathlon(tmp_path)
   assert found.names == ("liver", "tumour") and found.values == (1, 3)
   (case,) = found.cases
   assert case.images == ("imagesTr/x_1_0000.nii.gz", "imagesTr/x_1_0001.nii.gz")
   assert case.masks == ("labelsTr/x_1.nii.gz",)
   (tmp_path / "labelsTr/x_2.nii.gz").write_bytes(b"x")
   with pytest.raises(UserError, match="imagesTr holds no image of x_2"):
-    pairs.decathlon(tmp_path)
+    layout.decathlon(tmp_path)
 
 
 def test_nnunets_labels_are_read_too(tmp_path):
   _files(tmp_path, "imagesTr/a.nii.gz", "labelsTr/a.nii.gz")
   labels = {"background": 0, "liver": 1, "ignore": 2}
   (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
-  found = pairs.decathlon(tmp_path)
+  found = layout.decathlon(tmp_path)
   assert found.names == ("liver",) and found.values == (1,)
   assert found.ignored == 2
   labels = {"background": 0, "whole": [1, 2], "core": 2}
   (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
   with pytest.raises(UserError, match="the label whole joins several"):
-    pairs.decathlon(tmp_path)
+    layout.decathlon(tmp_path)
 
 
 def test_a_channel_that_is_missing_is_not_replaced_by_another(tmp_path):
@@ -132,7 +132,7 @@ def test_a_channel_that_is_missing_is_not_replaced_by_another(tmp_path):
   with pytest.raises(
     UserError, match=r"b_0001.nii.gz of b; expected 2 channels"
   ):
-    pairs.decathlon(tmp_path)
+    layout.decathlon(tmp_path)
 
 
 def _table(tmp_path, *rows):
@@ -178,8 +178,8 @@ def test_an_unknown_column_and_a_repeated_image_are_refused(tmp_path):
 
 def test_structures_come_in_the_order_that_is_asked_for():
   found = pairs.Pairs([], {}, ("liver", "tumour"), values=(1, 2))
-  turned = pairs.in_order(found, ("tumour", "liver"))
+  turned = layout.in_order(found, ("tumour", "liver"))
   assert turned.names == ("tumour", "liver") and turned.values == (2, 1)
   with pytest.raises(UserError, match=r"names liver, tumour; for others give"):
-    pairs.in_order(found, ("liver", "vessel"))
-  assert pairs.in_order(pairs.Pairs([], {}), ("a",)).names == ()
+    layout.in_order(found, ("liver", "vessel"))
+  assert layout.in_order(pairs.Pairs([], {}), ("a",)).names == ()
