@@ -33,9 +33,11 @@ jax.config.update("jax_disable_most_optimizations", True)
 
 
 _ONCE = {
-  "benchmarks", "cohorts", "data", "docs", "grid", "metrics", "report", "slurm",
-  "test_annotations.py", "test_imports.py", "test_nothing_runs.py",
-  "test_task_names.py",
+  "augment", "benchmarks", "cohorts", "data", "docs", "evals", "explain",
+  "grid", "metrics", "models", "objectives", "report", "slurm", "tasks",
+  "test_annotations.py", "test_golden.py", "test_imports.py",
+  "test_nothing_runs.py", "test_own_masks.py", "test_own_volumes.py",
+  "test_task_names.py", "test_tutorial.py", "weights",
 }  # fmt: skip
 """Folders and files whose tests run on one Python alone. What stays for every
 Python, contracts and whole runs, goes through most of the same code."""

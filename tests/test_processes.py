@@ -164,7 +164,7 @@ def test_two_processes_learn_what_one_learns(tmp_path, shared_cache, alone):
   assert "examples/s" not in again[0][0]
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_what_one_process_began_two_go_on_with(tmp_path, shared_cache, alone):
   half = [*TRANSFORMER, "--config.steps=50"]
   run(tmp_path / "run", shared_cache, half, processes=1)
@@ -217,7 +217,9 @@ def test_a_stopped_run_of_two_processes_ends_as_the_unbroken_one(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", [0, 1])
+@pytest.mark.parametrize(
+  "target", [0, pytest.param(1, marks=pytest.mark.drill)]
+)
 def test_a_killed_process_ends_the_other_and_the_run_can_go_on(
   tmp_path, shared_cache, unbroken, target
 ):
@@ -236,7 +238,7 @@ def test_a_killed_process_ends_the_other_and_the_run_can_go_on(
   same(place, unbroken)
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_a_mistake_is_told_once_and_ends_both(tmp_path, shared_cache):
   place = tmp_path / "run"
   with started(
@@ -247,7 +249,7 @@ def test_a_mistake_is_told_once_and_ends_both(tmp_path, shared_cache):
   assert "error" not in second[1]
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_a_workdir_in_use_ends_both(tmp_path, shared_cache):
   from medfm import workdir
 

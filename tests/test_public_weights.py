@@ -58,12 +58,13 @@ CASES = {
   "vit": ("own_images.py", (), "scans"),
   "resnet": ("own_images.py", (), "scans"),
 }
+FEW = ("bert,lora", "vit")
 
 
 @pytest.mark.parametrize(
   "case",
   [
-    pytest.param(case, marks=() if case == "bert,lora" else pytest.mark.slow)
+    pytest.param(case, marks=() if case in FEW else pytest.mark.drill)
     for case in CASES
   ],
 )
@@ -97,7 +98,7 @@ TASKS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 @pytest.mark.parametrize("task", TASKS)
 def test_a_public_bert_learns_a_public_task(task, here, tmp_path, capsys):
   """bert_finetune's own settings, with texts that are at hand."""

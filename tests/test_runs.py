@@ -22,23 +22,25 @@ from medfm.types import Folders, UserError
 from tests.running import ROOT, check_evaluation, check_workdir, run
 
 SLOW = (
-  "resnet.py:pneumoniamnist,tiny",
-  "vit.py:breastmnist,tiny",
   "image_pretrain.py:tiny,dino",
-  "image_study.py:tiny,mae",
   "table.py:cleveland,tiny",
   "survival.py:cgvhd,hazards,tiny",
+  "gpt_pretrain.py:tiny",
+  "segment.py:tiny",
+  "quickstart.py:tiny",
+  "text_study.py:tiny",
+)
+DRILLS = (  # Each takes minutes, through code that the others go through, too.
+  "resnet.py:pneumoniamnist,tiny",
+  "vit.py:breastmnist,tiny",
+  "image_study.py:tiny,mae",
   "bert_pretrain.py:next_sentence,tiny",
   "bert_finetune.py:medical_abstracts,frozen,tiny",
-  "gpt_pretrain.py:tiny",
   "text_rnn.py:bc5cdr_disease,gru,tiny",
   "gpt_prompt.py:pubmedqa,tiny",
-  "segment.py:tiny",
   "segment.py:nuclei,tiny",
   "image_text.py:siglip,tiny",
-  "quickstart.py:tiny",
   "bert_finetune.py:hallmarks_of_cancer,compare,lora,tiny",
-  "text_study.py:tiny",
   "imaging.py:ham10000,tiny",
 )
 CASES = (
@@ -76,14 +78,18 @@ def whole(case, place, folders):
 
 def test_every_config_has_a_case():
   files = {path.name for path in (ROOT / "configs").glob("*.py")}
-  assert files == {case.partition(":")[0] for case in (*SLOW, *CASES)} | set(
-    OWN
-  )
+  assert files == {
+    case.partition(":")[0] for case in (*SLOW, *DRILLS, *CASES)
+  } | set(OWN)
 
 
 @pytest.mark.parametrize(
   "case",
-  [*(pytest.param(case, marks=pytest.mark.slow) for case in SLOW), *CASES],
+  [
+    *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW),
+    *(pytest.param(case, marks=pytest.mark.drill) for case in DRILLS),
+    *CASES,
+  ],
 )
 def test_a_config_trains_evaluates_and_reports(
   case, tmp_path, shared_folders, capsys

@@ -26,6 +26,8 @@ from medfm.data.datasets import (
 from medfm.tasks.multiclass import Classes
 from tests import readings
 
+pytestmark = pytest.mark.once
+
 CASES = {
   "wisconsin": wisconsin.wisconsin,
   "diabetes": diabetes.diabetes,

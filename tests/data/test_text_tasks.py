@@ -27,15 +27,8 @@ def test_every_task_is_made_of_real_texts(shared_folders):
     assert data.card["application"] and data.card["published"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-  "name",
-  [
-    "bc2gm",
-    pytest.param("linnaeus", marks=pytest.mark.drill),
-    pytest.param("ddi2013", marks=pytest.mark.drill),
-  ],
-)
+@pytest.mark.drill
+@pytest.mark.parametrize("name", ["bc2gm", "linnaeus", "ddi2013"])
 def test_a_long_task_fits_its_rows_with_the_tokenizer_of_the_configs(
   name, shared_folders
 ):

@@ -116,7 +116,7 @@ def a_workdir_that_becomes_read_only(room: Room):
   room.same()
 
 
-@drill("deleted workdir", cases=("moved", "deleted"), fast=("moved",))
+@drill("deleted workdir", cases=("moved", "deleted"))
 def a_workdir_that_is_taken_away_under_way(room: Room, how: str):
   """It ends within a log interval; what was moved goes on where it was.
 

@@ -108,7 +108,7 @@ def at_the_last_step_before_the_results(room: Room):
   room.same()
 
 
-@drill("resume on other devices", cases=(1, 2, 4, 8), fast=(2,))
+@drill("resume on other devices", cases=(1, 2, 4, 8))
 def saved_on_eight(room: Room, count: int):
   """The losses of 20 steps differ by less than 1e-5; on eight not at all."""
   run = room.start(XLA_FLAGS=devices(8)).until(" 20/")

@@ -148,7 +148,7 @@ def test_a_search_that_was_killed_while_it_drew_ends_as_the_unbroken_one(
   assert tables(tmp_path) == tables(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_a_search_that_was_killed_ends_as_the_unbroken_one(whole, tmp_path):
   draw = random.Random(0)
   for _ in range(5):

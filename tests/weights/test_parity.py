@@ -199,7 +199,7 @@ def test_transformers_agrees_in_both_directions(name, tmp_path):
 
 
 @pytest.mark.reference
-@pytest.mark.slow
+@pytest.mark.drill
 @pytest.mark.parametrize("name", reference.BASE)
 def test_transformers_agrees_in_both_directions_at_base_size(name, tmp_path):
   _agrees(name, tmp_path, base=True, shard_bytes=40 * 10**6)
