@@ -1,5 +1,7 @@
 """The vision transformer, of images and volumes."""
 
+import math
+
 import jax.numpy as jnp
 from flax import linen as nn
 
@@ -18,8 +20,8 @@ class ViT(nn.Module):
   module exactly: patches of the image, [CLS] before them, learned positions,
   pre-norm blocks with exact GELU, and the [CLS] state after the last norm.
 
-  Reads `image` [B,H,W,C] or `volume` [B,D,H,W,C] (float, scaled), whose sides
-  are multiples of `patch`, and `id`. Its positions are those of the first
+  Reads `image`, [B,H,W,C] or [B,X,Y,Z,C] of volumes (float, scaled), whose
+  sides are multiples of `patch`, and `id`. Its positions are those of the first
   picture that it sees; for pictures of other sizes they are interpolated.
   With `visible` [B,V] it sees these patches alone, in that order.
   Returns `tokens` [B,P,E], the states of the patches row by row; `embedding`
@@ -54,6 +56,10 @@ class ViT(nn.Module):
     pool = chosen("model.pooling", self.pooling, _POOLS)
     picture = batch["volume"] if "volume" in batch else batch["image"]
     counts = patches.grid(picture.shape, self.patch)
+    x = patches.cut(picture, self.patch)
+    visible = batch.get("visible")
+    if visible is not None:
+      x = jnp.take_along_axis(x, visible[:, :, None], 1)
     # A convolution of that stride is one product over patches.
     x = nn.Dense(
       self.width,
@@ -61,18 +67,17 @@ class ViT(nn.Module):
       dtype=self.dtype,
       kernel_init=normal,
       name="embed_patches",
-    )(patches.cut(picture, self.patch))
+    )(x)
     cls = self.param("cls", normal, (1, 1, self.width)).astype(x.dtype)
-    seen = 1 + x.shape[1]
+    seen = 1 + math.prod(counts)
     if self.has_variable("params", "positions"):
       seen = self.get_variable("params", "positions").shape[1]
     positions = self.param("positions", normal, (1, seen, self.width))
-    if seen != 1 + x.shape[1]:
+    if seen != 1 + math.prod(counts):
       positions = patches.moved(positions, counts, first=1)
     positions = positions.astype(x.dtype)
-    x = x + positions[:, 1:]
-    if "visible" in batch:
-      x = jnp.take_along_axis(x, batch["visible"][:, :, None], 1)
+    places = positions[:, 1:]
+    x = x + (places if visible is None else places[0, visible])
     cls = jnp.broadcast_to(cls + positions[:, :1], (len(x), 1, self.width))
     x = jnp.concatenate([cls, x], 1)
     if self.norm_first:
