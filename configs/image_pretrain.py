@@ -2,8 +2,9 @@
 
 mae: a vision transformer restores hidden patches (He et al. 2022). simclr: a
 residual network tells two views of one image from those of all others (Chen et
-al. 2020). dino: a student sees small crops and predicts what its teacher, a
-moving average of its weights, gives for large ones (Caron et al. 2021). The
+al. 2020). dino: a student sees large and small crops and predicts from each
+what its teacher, a moving average of its weights, gives for the other large
+crops (Caron et al. 2021). The
 labels of the training images are not read; a linear and a nearest-neighbour
 probe of the frozen features say afterwards what the model knows of them, beside
 logistic regression on pixels.

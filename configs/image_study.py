@@ -6,8 +6,8 @@ slowly (layer-wise decay). Beside it stand the same model from scratch and
 logistic regression on the same labels, and a linear and a nearest-neighbour
 probe of the frozen features with all labels. The report draws the curve. simclr
 pre-trains a residual network, mae a vision transformer;
-configs/image_pretrain.py has more of both. By the size small, simclr pre-trains
-a plain convolutional network.
+configs/image_pretrain.py runs either of them alone, and dino. With the size
+small, simclr pre-trains a plain convolutional network.
 
 Run:  python launch.py --config=configs/image_study.py:pneumoniamnist,simclr
       python launch.py --config=configs/image_study.py:tiny
@@ -35,7 +35,7 @@ BATCH = {"full": 256, "small": 128, "tiny": 16}
 """Of pre-training."""
 
 SHORTER = {"full": 1, "small": 4, "tiny": 1}
-"""By what the epochs of pre-training are divided; mednist has 10,000 images."""
+"""By what the epochs of pre-training are divided; for mednist twice that."""
 
 LABELLED = {1: 0, 10: 32, 100: 64}
 """Batches of a share of the labels, of which 1 % is a batch by itself."""

@@ -7,8 +7,9 @@ and perhaps a patient, groups and a split:
         --config.data.path=scans.csv --config.data.image=file \
         --config.data.text=report --config.data.patient=patient
 
-Pictures then find their texts among all of a held-out split, and texts their
-pictures: recall at 1, 5 and 10 beside the chance level. With a column of
+The report then shows retrieval within each split, of the text that belongs to
+an image and of the image that belongs to a text: recall at 1, 5 and 10 beside
+the chance level. With a column of
 labels, the classes are also asked for by sentences (zero shot), beside a linear
 probe and the majority class:
 

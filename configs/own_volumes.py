@@ -4,7 +4,7 @@ Give a folder in the decathlon's layout (imagesTr, labelsTr, dataset.json), two
 folders of files with equal names, or a CSV file:
 
       python launch.py --config=configs/own_volumes.py \
-        --config.data.path=Task09_Spleen/
+        --config.data.path=Task09_Spleen/ --config.data.unit=true  # CT
       python launch.py --config=configs/own_volumes.py \
         --config.data.images=scans/ --config.data.masks=drawn/ \
         --config.data.structures=liver,tumour

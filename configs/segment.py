@@ -1,7 +1,8 @@
 """Where in a volume or a picture is each structure?
 
-A residual U-Net in the shape that nnU-Net would plan for these data (Isensee
-et al. 2021, doi 10.1038/s41592-020-01008-z): patch, depth and batch follow
+A small residual U-Net (16 features in the first stage, one block a stage),
+planned by rules like nnU-Net's (Isensee et al. 2021, doi
+10.1038/s41592-020-01008-z): patch, depth and batch follow
 from the training images and from the memory that a step may take, and are
 printed at the start. It learns from patches by Dice loss and cross-entropy and
 predicts by a sliding window. There is no cascade and no ensemble. Archives are

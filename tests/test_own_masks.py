@@ -193,7 +193,7 @@ def test_volumes_of_different_spacing_are_resampled_or_told(
 @pytest.mark.parametrize(
   ("given", "words"),
   [
-    (["data.images=i"], "needs images= and masks="),
+    (["data.images=i"], "Give --config.data.images= and"),
     (["data.path=."], "holds no imagesTr"),
     (["data.images=i", "data.masks=m", "data.style=x"], "style='x'"),
     (

@@ -1,7 +1,7 @@
 """Lists of changes for config files, by kind of picture.
 
 Each function gives the bound changes of one view; a config may replace any
-setting of them: `--config.objective.changes.0.share=0.5,1`.
+setting of them in its file. Settings inside a list of changes have no flag.
 """
 
 import ml_collections

@@ -20,10 +20,11 @@ from medfm.explain import examples
 from medfm.types import Arrays, Split, UserError
 
 HOW = (
-  "Left the slide, right the same in grey with the attention of each tile in "
-  "orange, the darkest where it is largest; tiles without tissue stay grey. "
-  "Below, the tiles with most attention, from the first on. Attention shows "
-  "what moved this model's answer, not why the answer would be true."
+  "Left: the slide. Right: the same in grey, with the attention of each tile "
+  "in orange, darkest where it is largest; tiles without tissue stay grey. "
+  "Below: the tiles with most attention, in descending order. Attention shows "
+  "how much each tile weighed in this model's answer, not why the answer would "
+  "be true."
 )
 _EDGE, _TILE, _GAP = 420, 96, 12
 _OPAQUE = 0.85
@@ -93,8 +94,8 @@ def _picture(
   said = ", ".join(f"{key} {cell}" for key, (cell,) in cells.items())
   name = str(split.ids[row])
   share = np.sort(attention)[::-1][: max(len(places) // 10, 1)].sum()
-  words = f"{name}: {said}; {len(places):,} tiles, of which the tenth with "
-  words += f"most attention has {100 * share:.0f} %"
+  words = f"{name}: {said}; {len(places):,} tiles; the 10 % with most "
+  words += f"attention hold {100 * share:.0f} % of it"
   words = f"{words} ({kind})" if kind else words
   drawn = drawing(split, bag, row, places, attention, count)
   if drawn is None:

@@ -14,9 +14,10 @@ _SLOPE = 0.01  # Of the leaky rectifier, below 0.
 class UNet(nn.Module):
   """image [B,*S,C] -> logits [B,*S,K] (Ronneberger et al. 2015).
 
-  The residual encoder and one convolution per stage of the decoder are those
-  of nnU-Net ResEnc (Isensee et al. 2024), with instance normalisation and
-  leaky rectifiers. Every extent of S must be a multiple of the product of its
+  The residual encoder and one convolution per stage of the decoder are as in
+  nnU-Net ResEnc (Isensee et al. 2024), but with one block in each stage by
+  default, where ResEnc has 1, 3, 4 and then 6; instance normalisation and leaky
+  rectifiers. Every extent of S must be a multiple of the product of its
   strides. `embedding` [B,E] is the mean of the deepest stage.
 
   `coarse` are the logits of the decoder's smaller stages, the largest first,

@@ -32,7 +32,7 @@ def dino(
   temperature: float = 0.1,
   teacher_temperature: float = 0.04,
 ) -> Objective:
-  """A student says of every view what the teacher says of two others.
+  """A student predicts from each view what a teacher gives for the large ones.
 
   As DINO (Caron et al. 2021): the teacher, a moving average of the student,
   sees two large views, the student sees these and small ones; the student's

@@ -315,7 +315,10 @@ def _in_window(view: Any, values: np.ndarray, name: str) -> np.ndarray:
   )
   shape = str(view.get("VOILUTFunction") or "LINEAR").upper()
   if not (math.isfinite(center) and 0 < width < math.inf):
-    raise UserError(f"{name}: its window is unusable; give window=(low, high)")
+    raise UserError(
+      f"{name}: WindowCenter and WindowWidth are no window: correct them, or "
+      "set --config.data.window=low,high"
+    )
   if shape == "SIGMOID":
     # The exponent is cut where the curve is 0 or 1 in 16 bits anyway.
     return 1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -50, 50)))

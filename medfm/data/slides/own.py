@@ -103,8 +103,8 @@ def own_slides(
       "citation": "",
       "notes": [
         *found.notes,
-        "it is not known whether the encoder was trained on some of these "
-        "patients",
+        "if the tiles were embedded by a trained model, it is not known "
+        "whether that model was trained on some of these patients",
       ],
       cards.READ: f"slides: {len(kept):,}, {tiles:,} tiles with at least "
       f"{100 * grid.tissue_share:g} % of tissue, read as "

@@ -244,7 +244,11 @@ def as_trained(style: Style, reading: Reading | None, name: str) -> Style:
     return style
   described = reading.only(volume_input.Volume, name)
   if described.axes != style.axes:
-    raise UserError(f"{name}: the model was trained on {described.describe()}")
+    kind = {2: "pictures", 3: "volumes"}[style.axes]
+    raise UserError(
+      f"{name}: holds {kind}, but the model was trained on "
+      f"{described.describe()}: give it images of that kind"
+    )
   return style._replace(
     dtype=described.dtype,
     spacing_mm=described.spacing_mm,

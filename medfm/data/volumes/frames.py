@@ -77,7 +77,7 @@ def _changes(slices: Sequence[Slice], padded: bool) -> tuple[str, ...]:
   if slices[0].inverted and slices[0].modality in _QUANTITIES:
     changes.append("MONOCHROME1 of a quantity, its numbers kept")
   elif slices[0].inverted:
-    changes.append("MONOCHROME1 turned round")
+    changes.append("MONOCHROME1 inverted")
   return tuple(changes)
 
 

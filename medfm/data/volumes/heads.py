@@ -145,7 +145,8 @@ def _problem(
   if not position or not turned or (blank.frame is not None and not own):
     return (
       f"does not state where its {what} (ImagePositionPatient and "
-      "ImageOrientationPatient), as CT, MR and PET do: read it as an image"
+      "ImageOrientationPatient), as CT, MR and PET do: single images (X-ray, "
+      "ultrasound) are read by own_images.py and own_masks.py"
     )
   if not _directions(turned):
     return "has an ImageOrientationPatient that is no pair of directions"

@@ -114,7 +114,8 @@ def _stored(path: pathlib.Path, frame: Frame) -> _Stored:
   kind = formats.kind(path)
   if kind == "dicom":
     raise UserError(
-      f"{path.name}: is DICOM, expected NIfTI, MGH, Analyze or their kin"
+      f"{path.name}: is a DICOM file, expected NIfTI, MGH, Analyze, MINC, AFNI "
+      "or PAR/REC: convert masks (DICOM SEG, RTSTRUCT) to NIfTI first"
     )
   with _damage(path.name):
     if kind in ("minc", "afni", "parrec"):

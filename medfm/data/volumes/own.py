@@ -237,7 +237,10 @@ def _of_folders(root: pathlib.Path, classes: bool) -> Table:
   depth = by_split + classes
   for name in found:
     if len(name.split("/")) <= depth:
-      raise UserError(f"{root.name}: {name} lies in no class folder")
+      raise UserError(
+        f"{root.name}: {name} lies in no class folder; expected "
+        f"{root.name}/CLASS/FILE, or a CSV file as --config.data.path="
+      )
   columns: dict[str, Any] = {COLUMN: found}
   if classes:
     columns[FOLDER] = [name.split("/")[depth - 1] for name in found]

@@ -222,8 +222,10 @@ def _found(
     return place, pairs.in_folders(place, beside, axes, style, structures)
   if not path or images or masks:
     raise UserError(
-      "own_masks needs images= and masks=, two folders of files with equal "
-      "names, or path=, a CSV file or a folder with imagesTr and labelsTr"
+      "which images and masks? Give --config.data.images= and "
+      "--config.data.masks= (two folders whose files have equal names), or "
+      "--config.data.path= alone (a CSV file, or for volumes a folder with "
+      "imagesTr and labelsTr)"
     )
   place = files.of_user(folders, path, folder=True)
   if not place.is_dir():

@@ -66,8 +66,10 @@ def in_folders(
     pictures = {n: p for n, p in pictures.items() if n not in drawn}
   if not pictures or not drawn:
     empty = images if not pictures else masks
+    hint = "; masks beside images have names ending in _mask, _seg or _label"
     raise UserError(
       f"{empty.name}: holds no {'images' if not pictures else 'masks'}"
+      + hint * same
     )
   owners = {stem(name, axes): name for name in pictures}
   if len(owners) < len(pictures):
@@ -250,8 +252,15 @@ def in_table(
         str(parts[row]),
       )
     )
-  if len({case.name for case in cases}) < len(cases):
-    raise UserError(f"{place.name}: an image is named in more than one row")
+  first: dict[str, int] = {}
+  for row, case in enumerate(cases):
+    if first.setdefault(case.name, row) != row:
+      raise table.error(
+        row,
+        image,
+        f"{case.name} is named in an earlier row, too: keep one row for each "
+        "image, with all of its masks in it",
+      )
   called = tuple(columns) if style == "structures" else ()
   return Pairs(cases, raw, called, changes=records.counted({}) + changes)
 

@@ -1,9 +1,9 @@
 """The plan of a segmentation: spacing, patch, network, batch (as nnU-Net).
 
 From the training split's fingerprint alone, after Isensee et al. 2021 (doi
-10.1038/s41592-020-01008-z, supplement). Ours differs in what it counts as
-memory: bytes on this machine, measured for `models.unet`, instead of a table
-for one kind of GPU.
+10.1038/s41592-020-01008-z, supplement). Ours differs in its default width, the
+largest patch and batch, and what it counts as memory: bytes on this machine,
+measured for `models.unet`, instead of a table for one kind of GPU.
 """
 
 import dataclasses

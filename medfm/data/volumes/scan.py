@@ -251,9 +251,9 @@ def chosen(name: str, frame: Frame, frames: int) -> int:
   places = {"first": 0, "middle": (frames - 1) // 2, "last": frames - 1}
   if frame is None or frame == "":
     raise UserError(
-      f"{name}: holds {frames} volumes where one is meant: set frame to "
-      "first, middle, last or a number from 0 on, or to all to read them as "
-      "channels"
+      f"{name}: holds {frames} volumes where one is meant: for an image set "
+      "--config.data.frame= to first, middle, last, a number from 0 on, or all "
+      "(as channels); save a mask as one 3-D volume"
     )
   if frame in places:
     return places[str(frame)]

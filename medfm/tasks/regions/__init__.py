@@ -63,7 +63,8 @@ def recoded(arrays: Arrays, info: Info, trained: Info) -> dict[str, Any]:
   if not set(here.names) & set(there.names):
     raise UserError(
       f"{info.name} marks {', '.join(here.names)}; the model was trained to "
-      f"mark {', '.join(there.names)}: call equal structures alike"
+      f"mark {', '.join(there.names)}: give each structure the name that it "
+      "had in training by --config.data.structures="
     )
   number = {name: k for k, name in enumerate(there.names, 1)}
   table = np.full(256, UNKNOWN, np.uint8)

@@ -175,7 +175,7 @@ def test_a_negative_slope_turns_the_stored_range_round():
 
 
 def test_a_window_without_width_is_refused():
-  with pytest.raises(UserError, match="window is unusable"):
+  with pytest.raises(UserError, match="are no window: correct them"):
     _shown(RAMP, WindowCenter=10, WindowWidth=-5)
 
 

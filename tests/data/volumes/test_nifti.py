@@ -111,7 +111,7 @@ def several(tmp_path, count=3):
 
 def test_several_volumes_are_refused_where_one_is_meant(tmp_path):
   path, _ = several(tmp_path)
-  refused(path, "holds 3 volumes where one is meant: set frame to first")
+  refused(path, "holds 3 volumes where one is meant: for an image set --config")
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_an_unpacked_file_cut_short_is_refused(tmp_path):
     (b"notes of the ward", "not a volume, or damaged; expected NIfTI, MGH"),
     (b"TRACK\0" + bytes(1000), "is tractography, expected a volume"),
     (b"NRRD0004\n", "is NRRD, expected a volume"),
-    (bytes(128) + b"DICM", "is DICOM, expected NIfTI"),
+    (bytes(128) + b"DICM", "is a DICOM file, expected NIfTI"),
   ],
 )
 def test_what_is_no_nifti_file_is_refused(tmp_path, content, why):

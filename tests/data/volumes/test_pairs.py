@@ -172,7 +172,7 @@ def test_an_unknown_column_and_a_repeated_image_are_refused(tmp_path):
   path = _table(tmp_path, "a.png,m1.png,P1,train", "a.png,m1.png,P1,train")
   with pytest.raises(UserError, match="has no column 'x'"):
     pairs.in_table(path, image="x", mask="mask")
-  with pytest.raises(UserError, match="in more than one row"):
+  with pytest.raises(UserError, match=r"row 3.*named in an earlier row, too"):
     pairs.in_table(path, image="file", mask="mask")
 
 

@@ -123,7 +123,7 @@ def test_monochrome1_is_turned_round_but_for_quantities(tmp_path):
   mr, ct = reading.read(tmp_path / "mr"), reading.read(tmp_path / "ct")
   assert places(mr) == expected(4095 - planes.astype(int))
   assert places(ct) == expected(planes)
-  assert "MONOCHROME1 turned round" in mr.changes
+  assert "MONOCHROME1 inverted" in mr.changes
   assert "MONOCHROME1 of a quantity, its numbers kept" in ct.changes
 
 
