@@ -33,7 +33,7 @@ from medfm.objectives import segment
 from medfm.spec import bind, spec
 from medfm.variants import shrunk, variants
 
-STEPS = {"hippocampus": 1300, "nuclei": 2400, "lungs": 300}
+STEPS = {"hippocampus": 1800, "nuclei": 2400, "lungs": 300}
 LR = {"hippocampus": 1e-2, "nuclei": 3e-3, "lungs": 3e-3}
 RIVALS = {
   "hippocampus": ("atlas", "voxel_boosting"),
