@@ -182,12 +182,14 @@ CASES = {
   ),
   "mae": _images(
     "Masked autoencoder, ViT of 6 layers, 96 x 96 x 3, batch 32",
-    "mae", 32, 96, 3, ("transformers_mae", "transformers_mae_kept"),
+    "mae", 32, 96, 3,
+    ("medfm_order", "transformers_mae", "transformers_mae_kept"),
     Span(10, 80, 10), 512,
   ),
   "simclr": _images(
     "SimCLR, ResNet-18 of width 32, 32 x 32 x 3, batch 128",
-    "simclr", 128, 32, 3, ("torch_simclr", "torch_simclr_kept"),
+    "simclr", 128, 32, 3,
+    ("medfm_order", "torch_simclr", "torch_simclr_kept"),
     Span(2, 14, 2), 1024,
   ),
   "unet3d": _training(

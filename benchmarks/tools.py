@@ -71,6 +71,7 @@ TOOLS = {
   "medfm_planes": _without(
     "single planes of 3-D convolutions", without="planes_by_pairs"
   ),
+  "medfm_order": _without("XLA's order of operations", without="least_memory"),
   "medfm_scan": _without("XLA's gradient of the scan", without="lstm_by_hand"),
   "medfm_products": _without(
     "XLA's products", options=("--config.devices.onednn=false",)

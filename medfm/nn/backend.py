@@ -16,6 +16,7 @@ _EIGEN = {  # YNNPACK is left products and sums, but no convolutions.
   "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,"
   "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 }
+_ORDER = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 _ONEDNN = "xla_cpu_experimental_onednn_custom_call"
 
 
@@ -64,7 +65,9 @@ def compiled(function: Callable, *, onednn: bool = False, **jit) -> Callable:
   """`jax.jit(function, **jit)`, with the libraries that are fastest here.
 
   On a CPU, XLA's convolutions come from Eigen instead of YNNPACK, which with
-  jax 0.10 takes three times as long for 16 channels and more.
+  jax 0.10 takes three times as long for 16 channels and more; and operations
+  run in the order that holds least memory, instead of one in which more of them
+  could run side by side: each of ours has work for all cores.
 
   onednn: matrix products by oneDNN, on a CPU from jax 0.11 on. Such programs
     are not kept in the compilation cache, since jaxlib 0.12 runs out of memory
@@ -72,7 +75,10 @@ def compiled(function: Callable, *, onednn: bool = False, **jit) -> Callable:
   """
   if not on_cpu():
     return jax.jit(function, **jit)
-  options = _EIGEN if eigen_convolutions() else {}
+  options = {
+    **(_EIGEN if eigen_convolutions() else {}),
+    **(_ORDER if least_memory() else {}),
+  }
   if not onednn or jax.__version_info__ < (0, 11):
     return jax.jit(function, **jit, compiler_options=options)
   options = {**options, _ONEDNN: True}
@@ -91,15 +97,25 @@ def compiled(function: Callable, *, onednn: bool = False, **jit) -> Callable:
   return call
 
 
-@functools.cache
 def eigen_convolutions() -> bool:
   """Whether XLA can be told to take convolutions from Eigen, on a CPU."""
+  return on_cpu() and _takes(*_EIGEN.items())
+
+
+def least_memory() -> bool:
+  """Whether XLA can be told to order operations by memory, on a CPU."""
+  return on_cpu() and _takes(*_ORDER.items())
+
+
+@functools.cache
+def _takes(*options: tuple[str, str]) -> bool:
+  """Whether this jaxlib has these options of its compiler."""
   try:
-    program = jax.jit(jnp.negative, compiler_options=_EIGEN)
+    program = jax.jit(jnp.negative, compiler_options=dict(options))
     program.lower(1.0).compile()
-  except jax.errors.JaxRuntimeError:  # This jaxlib lacks the option.
+  except jax.errors.JaxRuntimeError:
     return False
-  return on_cpu()
+  return True
 
 
 def attention(query: jax.Array, key: jax.Array) -> str:

@@ -35,14 +35,30 @@ def test_convolutions_are_not_left_to_ynnpack():
   assert "convolution" in ours and "__ynn_fusion" not in ours
 
 
-def test_an_option_that_xla_no_longer_knows_is_left_out(monkeypatch):
-  monkeypatch.setattr(backend, "_EIGEN", {"no_such_option": "DOT"})
-  backend.eigen_convolutions.cache_clear()
-  try:
-    assert not backend.eigen_convolutions()
-    np.testing.assert_allclose(backend.compiled(jnp.negative)(1.0), -1.0)
-  finally:
-    backend.eigen_convolutions.cache_clear()
+@pytest.mark.parametrize(
+  ("options", "choice"),
+  [("_EIGEN", "eigen_convolutions"), ("_ORDER", "least_memory")],
+)
+def test_an_option_that_xla_no_longer_knows_is_left_out(
+  options, choice, monkeypatch
+):
+  assert getattr(backend, choice)()
+  monkeypatch.setattr(backend, options, {"no_such_option": "DOT"})
+  assert not getattr(backend, choice)()
+  np.testing.assert_allclose(backend.compiled(jnp.negative)(1.0), -1.0)
+
+
+def test_gradients_hold_less_memory_than_in_xlas_order():
+  def total(x):
+    for k in range(1, 5):
+      x = x + jax.nn.gelu(jnp.sin(k * x) @ x, approximate=False)
+    return x.sum()
+
+  def held(compiled):
+    program = compiled(jax.grad(total)).lower(jnp.ones((256, 256))).compile()
+    return program.memory_analysis().temp_size_in_bytes
+
+  assert held(backend.compiled) < held(jax.jit)
 
 
 @pytest.mark.parametrize(
