@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from medfm.report import style
+from medfm.report import style, wording
 from medfm.tasks.regions import measured
 
 _TRUE = {"colors": [style.SKY], "linestyles": "solid"}
@@ -132,7 +132,7 @@ def _draw(
   if zoom:
     regions = (case.truth > 0) | (case.predicted > 0)
     _zoom(axes, regions if axis is None else np.any(regions, axis).T)
-  title = style.plain(case.title, 44)
+  title = style.plain(wording.parted(case.title, 38), 38)
   if axis is not None:
     where = f"{PLANES[axis]}, slice {place}"
     title = f"{title}\n{where}" if title and axis == 2 else where

@@ -184,6 +184,14 @@ def short(text: str, width: int = 28) -> str:
   return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
+def parted(text: str, width: int) -> str:
+  """As `short`, but cut in the middle, so that its end stays."""
+  if len(text) <= width:
+    return text
+  end = text[-(width // 2) :]
+  return f"{text[: width - len(end) - 1].rstrip()}…{end.lstrip()}"
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
   """`a, b and c`; of more than `most` names, the first and how many more."""
   shown = [*names[:most]]

@@ -48,17 +48,15 @@ def test_an_option_that_xla_no_longer_knows_is_left_out(
   np.testing.assert_allclose(backend.compiled(jnp.negative)(1.0), -1.0)
 
 
-def test_gradients_hold_less_memory_than_in_xlas_order():
+def test_what_does_not_depend_on_each_other_is_not_held_together():
   def total(x):
-    for k in range(1, 5):
-      x = x + jax.nn.gelu(jnp.sin(k * x) @ x, approximate=False)
-    return x.sum()
+    return sum(jnp.sin((k * x) @ x).sum() for k in range(1, 9))
 
   def held(compiled):
-    program = compiled(jax.grad(total)).lower(jnp.ones((256, 256))).compile()
+    program = compiled(total).lower(jnp.ones((256, 256))).compile()
     return program.memory_analysis().temp_size_in_bytes
 
-  assert held(backend.compiled) < held(jax.jit)
+  assert held(backend.compiled) < held(jax.jit) / 2
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,14 @@ def test_figures_name_both_lines():
   assert style.png(figure).startswith(b"\x89PNG")
 
 
+def test_a_long_name_leaves_room_for_its_score():
+  title = f"worst: {'9d3f' * 20}, mean AP 0.125"
+  (axes,) = panels(overlays.contours([picture(title=title)]))
+  shown = axes.get_title(loc="left")
+  assert shown.startswith("worst: 9d3f") and shown.endswith(", mean AP 0.125")
+  assert len(shown) == 38 and "…" in shown
+
+
 def test_extremes_are_by_patient():
   score = np.array([0.1, 0.9, 0.5, 0.6, 0.8])
   patients = np.array(["a", "a", "b", "c", "d"])
