@@ -50,7 +50,7 @@ def test_an_option_that_xla_no_longer_knows_is_left_out(
 
 def test_what_does_not_depend_on_each_other_is_not_held_together():
   def total(x):
-    return sum(jnp.sin((k * x) @ x).sum() for k in range(1, 9))
+    return sum(jnp.sort(jnp.sin(k * x), 0)[9].sum() for k in range(1, 9))
 
   def held(compiled):
     program = compiled(total).lower(jnp.ones((256, 256))).compile()
