@@ -238,7 +238,7 @@ def test_a_killed_process_ends_the_other_and_the_run_can_go_on(
   same(place, unbroken)
 
 
-@pytest.mark.drill
+@pytest.mark.slow
 def test_a_mistake_is_told_once_and_ends_both(tmp_path, shared_cache):
   place = tmp_path / "run"
   with started(
@@ -249,7 +249,7 @@ def test_a_mistake_is_told_once_and_ends_both(tmp_path, shared_cache):
   assert "error" not in second[1]
 
 
-@pytest.mark.drill
+@pytest.mark.slow
 def test_a_workdir_in_use_ends_both(tmp_path, shared_cache):
   from medfm import workdir
 

@@ -58,13 +58,13 @@ CASES = {
   "vit": ("own_images.py", (), "scans"),
   "resnet": ("own_images.py", (), "scans"),
 }
-FEW = ("bert,lora", "vit")
+MARKS = {"bert,lora": (), "vit": pytest.mark.slow}
 
 
 @pytest.mark.parametrize(
   "case",
   [
-    pytest.param(case, marks=() if case in FEW else pytest.mark.drill)
+    pytest.param(case, marks=MARKS.get(case, pytest.mark.drill))
     for case in CASES
   ],
 )

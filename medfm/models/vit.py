@@ -56,6 +56,7 @@ class ViT(nn.Module):
     pool = chosen("model.pooling", self.pooling, _POOLS)
     picture = batch["volume"] if "volume" in batch else batch["image"]
     counts = patches.grid(picture.shape, self.patch)
+    all_seen = 1 + math.prod(counts)  # [CLS] and every patch.
     x = patches.cut(picture, self.patch)
     visible = batch.get("visible")
     if visible is not None:
@@ -69,11 +70,11 @@ class ViT(nn.Module):
       name="embed_patches",
     )(x)
     cls = self.param("cls", normal, (1, 1, self.width)).astype(x.dtype)
-    seen = 1 + math.prod(counts)
+    seen = all_seen
     if self.has_variable("params", "positions"):
       seen = self.get_variable("params", "positions").shape[1]
     positions = self.param("positions", normal, (1, seen, self.width))
-    if seen != 1 + math.prod(counts):
+    if seen != all_seen:
       positions = patches.moved(positions, counts, first=1)
     positions = positions.astype(x.dtype)
     places = positions[:, 1:]

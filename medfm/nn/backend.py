@@ -67,7 +67,7 @@ def compiled(function: Callable, *, onednn: bool = False, **jit) -> Callable:
   On a CPU, XLA's convolutions come from Eigen instead of YNNPACK, which with
   jax 0.10 takes three times as long for 16 channels and more; and operations
   run in the order that holds least memory, instead of one in which more of them
-  could run side by side: each of ours has work for all cores.
+  could run side by side, which on two cores is about as fast.
 
   onednn: matrix products by oneDNN, on a CPU from jax 0.11 on. Such programs
     are not kept in the compilation cache, since jaxlib 0.12 runs out of memory

@@ -105,7 +105,7 @@ def every_manifest(room: Room, damage):
   room.same()
 
 
-@drill("stray in checkpoints/")
+@drill("stray in checkpoints/", fast=True)
 def empty_and_stray_folders_and_files(room: Room):
   broken(room)
   place = room.run / "checkpoints"

@@ -49,7 +49,7 @@ def a_step_skipped_before_a_kill_stays_skipped(room: Room):
   same_state(arrays(room.run), arrays(whole))
 
 
-@drill("not finite")
+@drill("not finite", fast=True)
 def too_many_in_a_row_stop_the_run_with_their_examples(room: Room):
   fault = {"batches": [15, 16, 17, 18, 19], "feature": "inf"}
   limit = "--config.schedule.skip_limit=3"
